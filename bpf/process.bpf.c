@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Births, execs and ends of processes: they keep the targets map, so that the
+ * first call of a child is not lost, and stand on the timeline themselves.
+ */
+#include "pidwire.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define ARGV_MAX 512
+#define EXE_MAX 256
+
+struct exec_rec {
+	struct pw_proc p;
+	struct pw_attr exe_attr;
+	char exe[EXE_MAX];
+	struct pw_attr argv_attr;
+	char argv[ARGV_MAX];
+};
+
+SEC("raw_tp/sched_process_fork")
+int process_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *parent = (void *)ctx->args[0];
+	struct task_struct *child = (void *)ctx->args[1];
+	u32 ptgid = BPF_CORE_READ(parent, tgid);
+	u32 tgid = BPF_CORE_READ(child, tgid);
+	u32 *mode;
+
+	if (tgid == ptgid || !cfg_follow)
+		return 0;
+	mode = bpf_map_lookup_elem(&targets, &ptgid);
+	if (!mode || *mode == PW_TARGET_NEVER)
+		return 0;
+	set_target(tgid, *mode);
+	emit_proc(child, PW_PROC_FORK, *mode == PW_TARGET_TENTATIVE ? PW_PROC_TENTATIVE : 0, 0);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exec")
+int process_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+	u32 old = ctx->args[1];
+	struct linux_binprm *bprm = (void *)ctx->args[2];
+	u32 tgid = BPF_CORE_READ(task, tgid);
+	unsigned long start, end;
+	struct exec_rec *r;
+	u32 mode = watched(tgid);
+	bool ask = false;
+	s64 n;
+
+	if (old != tgid)
+		bpf_map_delete_elem(&threads, &old);
+	if (mode != PW_TARGET_WATCH) {
+		u32 *known = bpf_map_lookup_elem(&targets, &tgid);
+
+		if (!cfg_exec || tgid == cfg_self || (known && *known == PW_TARGET_NEVER))
+			return 0;
+		set_target(tgid, PW_TARGET_TENTATIVE);
+		ask = true;
+	}
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		count_lost(PW_LOST_RING);
+		return 0;
+	}
+	fill_proc(&r->p, task, PW_PROC_EXEC);
+	r->p.h.len = sizeof(*r);
+	r->p.flags = ask ? PW_PROC_TENTATIVE : 0;
+	r->p.attrs = sizeof(*r) - sizeof(r->p);
+	__builtin_memset(r->exe, 0, sizeof(r->exe));
+	__builtin_memset(r->argv, 0, sizeof(r->argv));
+	r->exe_attr.tag = PW_TAG_EXE;
+	r->exe_attr.len = EXE_MAX;
+	r->argv_attr.tag = PW_TAG_ARGV;
+	r->argv_attr.len = 0;
+	bpf_probe_read_kernel_str(r->exe, sizeof(r->exe), BPF_CORE_READ(bprm, filename));
+	start = BPF_CORE_READ(task, mm, arg_start);
+	end = BPF_CORE_READ(task, mm, arg_end);
+	n = end - start;
+	if (start && end > start) {
+		if (n > ARGV_MAX)
+			n = ARGV_MAX;
+		keep_bound(n);
+		if (n > 0 && n <= ARGV_MAX && !bpf_probe_read_user(r->argv, n, (void *)start))
+			r->argv_attr.len = n;
+	}
+	/* The process runs on while user space decides: let that be soon. */
+	bpf_ringbuf_submit(r, ask ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+/* A call that its task did not live to see the end of. */
+static __always_inline void emit_unfinished(struct pw_thread *t)
+{
+	struct {
+		struct pw_syscall c;
+		struct pw_sock k;
+	} *r;
+
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		count_lost(PW_LOST_RING);
+		return;
+	}
+	__builtin_memset(&r->c, 0, sizeof(r->c));
+	r->c.h.len = sizeof(*r);
+	r->c.h.kind = PW_KIND_SYSCALL;
+	r->c.h.layer = PW_LAYER_SYS;
+	r->c.h.time = bpf_ktime_get_ns();
+	r->c.enter = t->enter;
+	r->c.start = t->start;
+	__builtin_memcpy(r->c.args, t->args, sizeof(r->c.args));
+	r->c.pid = t->pid;
+	r->c.tid = t->tid;
+	r->c.nspid = t->nspid;
+	r->c.nstid = t->nstid;
+	r->c.uid = t->uid;
+	r->c.nr = t->nr;
+	r->c.abi = t->abi;
+	r->c.sub = t->sub;
+	r->c.flags = PW_CALL_UNFINISHED | (t->mode == PW_TARGET_TENTATIVE ? PW_CALL_TENTATIVE : 0);
+	r->c.nsock = t->nsock ? 1 : 0;
+	__builtin_memcpy(r->c.comm, t->comm, sizeof(r->c.comm));
+	r->k = t->sock[0];
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+}
+
+SEC("raw_tp/sched_process_exit")
+int process_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+	u32 tgid = BPF_CORE_READ(task, tgid);
+	u32 tid = BPF_CORE_READ(task, pid);
+	struct pw_thread *t = bpf_map_lookup_elem(&threads, &tid);
+	u32 *mode, code;
+
+	if (t) {
+		if (t->enter)
+			emit_unfinished(t);
+		bpf_map_delete_elem(&threads, &tid);
+	}
+	mode = bpf_map_lookup_elem(&targets, &tgid);
+	if (!mode || *mode == PW_TARGET_NEVER || BPF_CORE_READ(task, signal, live.counter) > 0)
+		return 0;
+	code = BPF_CORE_READ(task, signal, group_exit_code);
+	if (!code)
+		code = BPF_CORE_READ(task, exit_code);
+	emit_proc(BPF_CORE_READ(task, group_leader), PW_PROC_EXIT, *mode == PW_TARGET_TENTATIVE ? PW_PROC_TENTATIVE : 0, code);
+	bpf_map_delete_elem(&targets, &tgid);
+	return 0;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR BSD-2-Clause) */
+/* From a file descriptor to the socket behind it, by reading; no /proc, any namespace. */
+#ifndef PIDWIRE_SOCK_H
+#define PIDWIRE_SOCK_H
+
+#include "pidwire.h"
+
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define AF_NETLINK 16
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+
+static __noinline __attribute__((unused)) struct file *file_of(struct task_struct *task, u32 fd)
+{
+	/* max_fds and fd open the table since 2.6 (include/linux/fdtable.h): one read. */
+	struct {
+		u64 max_fds;
+		struct file **fd;
+	} table = {};
+	struct file *f = 0;
+
+	bpf_probe_read_kernel(&table, sizeof(table), BPF_CORE_READ(task, files, fdt));
+	if (fd >= (u32)table.max_fds)
+		return 0;
+	bpf_probe_read_kernel(&f, sizeof(f), table.fd + fd);
+	return f;
+}
+
+/*
+ * The sock of a socket's file, 0 if the file is not a socket. A path to a unix
+ * socket opened with O_PATH has the mode but no private_data.
+ */
+static __always_inline struct sock *sock_of(struct file *f, struct inode **inode)
+{
+	struct socket *s;
+
+	if (!f)
+		return 0;
+	*inode = BPF_CORE_READ(f, f_inode);
+	if ((BPF_CORE_READ(*inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	s = BPF_CORE_READ(f, private_data);
+	if (!s)
+		return 0;
+	return BPF_CORE_READ(s, sk);
+}
+
+static __always_inline u64 inode_of(struct sock *sk)
+{
+	struct socket *s = BPF_CORE_READ(sk, sk_socket);
+	unsigned long ino = 0;
+
+	if (!s)
+		return 0;
+	bpf_core_read(&ino, sizeof(ino),
+		      &((struct socket_alloc *)((void *)s - bpf_core_field_offset(struct socket_alloc, socket)))
+			       ->vfs_inode.i_ino);
+	return ino;
+}
+
+/*
+ * What can change from call to call. skc_daddr up to skc_state stand together
+ * in this order since Linux 3.0 (include/net/sock.h): one read for all.
+ */
+struct sock_head {
+	__be32 daddr;
+	__be32 rcv_saddr;
+	u32 hash;
+	__be16 dport;
+	u16 num;
+	u16 family;
+	u8 state;
+	u8 reuse;
+};
+
+static __always_inline u16 bswap16(u16 v)
+{
+	return __builtin_bswap16(v);
+}
+
+static __always_inline void fill_sock_state(struct pw_sock *p, struct sock *sk)
+{
+	struct sock_head h = {};
+
+	bpf_probe_read_kernel(&h, sizeof(h),
+			      (void *)sk + bpf_core_field_offset(struct sock, __sk_common) +
+				      bpf_core_field_offset(struct sock_common, skc_daddr));
+	p->family = h.family;
+	p->state = h.state;
+	p->lport = 0;
+	p->rport = 0;
+	switch (h.family) {
+	case AF_INET:
+		p->lport = h.num;
+		p->rport = bswap16(h.dport);
+		__builtin_memcpy(p->raddr, &h.daddr, 4);
+		__builtin_memcpy(p->laddr, &h.rcv_saddr, 4);
+		break;
+	case AF_INET6:
+		p->lport = h.num;
+		p->rport = bswap16(h.dport);
+		bpf_core_read(p->raddr, 16, &sk->__sk_common.skc_v6_daddr);
+		bpf_core_read(p->laddr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+		break;
+	case AF_UNIX:
+		/* A connected one keeps its peer. */
+		if (!p->peer_ino) {
+			struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
+
+			p->peer_ino = peer ? inode_of(peer) : 0;
+		}
+		return;
+	case AF_NETLINK: {
+		u32 id = BPF_CORE_READ((struct netlink_sock *)sk, portid);
+
+		__builtin_memcpy(p->laddr, &id, 4);
+		break;
+	}
+	}
+	/* Cookies are made late: it may have got one since. */
+	if (!p->cookie)
+		p->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+}
+
+static __always_inline void fill_sock(struct pw_sock *p, struct sock *sk, u64 ino, s32 fd, u8 flags)
+{
+	__builtin_memset(p, 0, sizeof(*p));
+	p->ino = ino;
+	p->fd = fd;
+	p->flags = flags;
+	p->type = BPF_CORE_READ(sk, sk_type);
+	p->protocol = BPF_CORE_READ(sk, sk_protocol);
+	p->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	fill_sock_state(p, sk);
+}
+
+#endif

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Identity of sockets. The kernel makes a socket's cookie when it is first
+ * asked for; these programs ask at birth, so that every layer finds it there.
+ * Each is loaded for itself: what a kernel refuses costs only its own cookies,
+ * and the socket's inode still tells it apart.
+ */
+#include "sock.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* AF_INET and AF_INET6, in the creator's context. Since 5.7 with a cookie. */
+SEC("cgroup/sock_create")
+int cookie_create(struct bpf_sock *ctx)
+{
+	bpf_get_socket_cookie(ctx);
+	return 1;
+}
+
+/* Accepted TCP sockets are born in softirq. tp_btf has the cookie helper since 5.12. */
+SEC("tp_btf/inet_sock_set_state")
+int cookie_state(u64 *ctx)
+{
+	bpf_get_socket_cookie((void *)ctx[0]);
+	return 0;
+}
+
+/* The same for kernels before 5.12. */
+SEC("sockops")
+int cookie_sockops(struct bpf_sock_ops *ctx)
+{
+	if (ctx->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
+		bpf_get_socket_cookie(ctx);
+	ctx->reply = -1;
+	return 1;
+}
+
+/* What user space reads from the iterator: one for each open socket of the host. */
+struct open_sock {
+	u64 start;
+	u32 pid;
+	u32 pad;
+	struct pw_sock sock;
+};
+
+const volatile u32 cfg_iter_pid = 0; /* only this process, 0: all */
+
+SEC("iter/task_file")
+int open_sockets(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct inode *inode = 0;
+	struct open_sock o = {};
+	struct sock *sk;
+
+	if (!task || !file)
+		return 0;
+	if (task->pid != task->tgid || (cfg_iter_pid && task->tgid != cfg_iter_pid))
+		return 0;
+	sk = sock_of(file, &inode);
+	if (!sk)
+		return 0;
+	o.pid = task->tgid;
+	o.start = task->start_boottime;
+	fill_sock(&o.sock, sk, BPF_CORE_READ(inode, i_ino), ctx->fd, 0);
+	bpf_seq_write(ctx->meta->seq, &o, sizeof(o));
+	return 0;
+}

@@ -1,0 +1,800 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * System calls: one record a call, made at its return with the time of its
+ * entry. What the call will overwrite is copied at entry, everything else at
+ * the return, when the pages it names are certainly there.
+ */
+#include "sock.h"
+#include "snap.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PW_SLOTS);
+	__type(key, u32);
+	__type(value, struct pw_calldesc);
+} calls SEC(".maps");
+
+/* The first value of a thread's entry: too big for the stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct pw_thread);
+} blank SEC(".maps");
+
+#define NR_MAX 1024
+#define X32_BIT 0x40000000
+#define NR_SOCKETCALL 102
+#define VECTOR_MAX 20
+#define MAX_SOCKS 8
+#define MAX_POLL 64
+
+#if defined(__TARGET_ARCH_x86)
+#define TS_COMPAT 2
+#define ABI_NATIVE PW_ABI_X86_64
+#define ABI_COMPAT PW_ABI_I386
+static __always_inline bool is_compat(struct task_struct *t)
+{
+	return BPF_CORE_READ(t, thread_info.status) & TS_COMPAT;
+}
+#elif defined(__TARGET_ARCH_arm64)
+#define TIF_32BIT 22
+#define ABI_NATIVE PW_ABI_ARM64
+#define ABI_COMPAT PW_ABI_ARM
+static __always_inline bool is_compat(struct task_struct *t)
+{
+	return BPF_CORE_READ(t, thread_info.flags) & (1UL << TIF_32BIT);
+}
+#endif
+
+static __always_inline bool is32(u8 abi)
+{
+	return abi == PW_ABI_I386 || abi == PW_ABI_ARM || abi == PW_ABI_X32;
+}
+
+static __always_inline void read_args(struct pw_thread *t, struct pt_regs *ctx_regs, bool compat)
+{
+	struct pt_regs r;
+
+	bpf_probe_read_kernel(&r, sizeof(r), ctx_regs);
+#if defined(__TARGET_ARCH_x86)
+	if (compat) {
+		t->args[0] = (u32)r.bx;
+		t->args[1] = (u32)r.cx;
+		t->args[2] = (u32)r.dx;
+		t->args[3] = (u32)r.si;
+		t->args[4] = (u32)r.di;
+		t->args[5] = (u32)r.bp;
+	} else {
+		t->args[0] = r.di;
+		t->args[1] = r.si;
+		t->args[2] = r.dx;
+		t->args[3] = r.r10;
+		t->args[4] = r.r8;
+		t->args[5] = r.r9;
+	}
+#elif defined(__TARGET_ARCH_arm64)
+	u64 mask = compat ? 0xffffffff : ~0ULL;
+
+	t->args[0] = r.regs[0] & mask;
+	t->args[1] = r.regs[1] & mask;
+	t->args[2] = r.regs[2] & mask;
+	t->args[3] = r.regs[3] & mask;
+	t->args[4] = r.regs[4] & mask;
+	t->args[5] = r.regs[5] & mask;
+#endif
+}
+
+/* socketcall(call, vector): puts the vector's words in the place of the registers. */
+static __always_inline u32 open_socketcall(struct pw_thread *t)
+{
+	u32 sub = t->args[0];
+	u32 vec[6] = {};
+	u32 n;
+
+	if (sub < 1 || sub > VECTOR_MAX)
+		return 0;
+	/* net/socket.c nargs[] */
+	n = sub == 11 || sub == 12		? 6 :
+	    sub == 14 || sub == 15 || sub == 19 ? 5 :
+	    sub == 1 || sub == 2 || sub == 3 || sub == 5 || sub == 6 || sub == 7 || sub == 16 || sub == 17 ? 3 :
+	    sub == 4 || sub == 13		? 2 :
+						  4;
+	if (bpf_probe_read_user(vec, n * 4, (void *)t->args[1]))
+		return 0;
+	t->args[0] = vec[0];
+	t->args[1] = vec[1];
+	t->args[2] = vec[2];
+	t->args[3] = vec[3];
+	t->args[4] = vec[4];
+	t->args[5] = vec[5];
+	t->sub = sub;
+	return PW_SLOT_VECTOR + sub;
+}
+
+/*
+ * Puts the socket behind fd into a slot of the thread; false if it is none.
+ * A thread mostly works on the socket it worked on before: then what cannot
+ * change is kept, and what can is read at the return.
+ */
+static __always_inline bool enter_sock(struct pw_thread *t, struct task_struct *task, u32 slot, s32 fd)
+{
+	struct file *f = file_of(task, fd);
+	struct inode *inode;
+	struct sock *sk;
+
+	if (!f)
+		return false;
+	if (t->file[slot] == (u64)f) {
+		inode = BPF_CORE_READ(f, f_inode);
+		if (t->inode[slot] == (u64)inode && BPF_CORE_READ(inode, i_ino) == t->sock[slot].ino) {
+			t->sock[slot].fd = fd;
+			t->sock[slot].flags = PW_SOCK_ENTER;
+			return true;
+		}
+	}
+	t->file[slot] = 0;
+	sk = sock_of(f, &inode);
+	if (!sk)
+		return false;
+	fill_sock(&t->sock[slot], sk, BPF_CORE_READ(inode, i_ino), fd, PW_SOCK_ENTER);
+	t->file[slot] = (u64)f;
+	t->inode[slot] = (u64)inode;
+	t->sk[slot] = (u64)sk;
+	return true;
+}
+
+/*
+ * The functions without `static` are global: verified once for themselves,
+ * where an inlined one would be verified again in each turn of a loop (the
+ * difference is 1.5 s of load time, and more than 5.10's patience).
+ */
+
+/* Whether a descriptor of the current task is a socket. */
+__noinline int fd_is_sock(u32 fd)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct inode *inode = 0;
+
+	return sock_of(file_of(task, fd), &inode) != 0;
+}
+
+struct pollfd {
+	s32 fd;
+	u32 events;
+};
+
+/*
+ * What a call waits for: the first descriptor that is a socket, plus one; 0 if
+ * there is none; below 0 if there is more than is looked at: such a call is
+ * shown rather than hidden.
+ */
+__noinline int poll_sock(u64 addr, u32 n)
+{
+	struct pollfd p;
+
+	for (u32 i = 0; i < MAX_POLL; i++) {
+		if (i >= n)
+			return 0;
+		if (bpf_probe_read_user(&p, sizeof(p), (void *)(addr + i * sizeof(p))))
+			return -1;
+		if (p.fd >= 0 && fd_is_sock(p.fd))
+			return p.fd + 1;
+	}
+	return n > MAX_POLL ? -1 : 0;
+}
+
+#define MAX_SELECT 256
+
+__noinline int byte_sock(u32 bits, u32 first)
+{
+	for (u32 i = 0; i < 8; i++)
+		if ((bits >> i) & 1 && fd_is_sock(first + i))
+			return first + i + 1;
+	return 0;
+}
+
+__noinline int set_sock(u64 addr, u32 n)
+{
+	if (!addr)
+		return 0;
+	for (u32 i = 0; i < MAX_SELECT; i += 8) {
+		u8 bits = 0;
+
+		if (i >= n)
+			return 0;
+		if (bpf_probe_read_user(&bits, 1, (void *)(addr + i / 8)))
+			return 0;
+		if (bits) {
+			int fd = byte_sock(bits, i);
+
+			if (fd)
+				return fd;
+		}
+	}
+	return n > MAX_SELECT ? -1 : 0;
+}
+
+#define EPOLL_ROWS 3
+
+/*
+ * Whether an epoll instance waits on a socket: the upper rows of its tree are
+ * looked at. A bigger tree without one there is shown, not hidden.
+ */
+__noinline int epoll_sock(u32 epfd)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct file *f = file_of(task, epfd);
+	struct eventpoll *ep = f ? BPF_CORE_READ(f, private_data) : 0;
+	struct rb_node *n;
+
+	if (!ep)
+		return 1;
+	/* Heap order: node i has the children 2i and 2i+1; the path is in i's bits. */
+	for (u32 i = 1; i < 1 << (EPOLL_ROWS + 1); i++) {
+		struct inode *inode = 0;
+		struct file *target = 0;
+
+		n = BPF_CORE_READ(ep, rbr.rb_root.rb_node);
+		for (int row = EPOLL_ROWS - 1; row >= 0; row--) {
+			if (i >> row <= 1 || !n)
+				continue;
+			n = (i >> row) & 1 ? BPF_CORE_READ(n, rb_right) : BPF_CORE_READ(n, rb_left);
+		}
+		if (!n)
+			continue;
+		if (i >= 1 << EPOLL_ROWS)
+			return 1; /* there is more */
+		bpf_core_read(&target, sizeof(target),
+			      &((struct epitem *)((void *)n - bpf_core_field_offset(struct epitem, rbn)))->ffd.file);
+		if (sock_of(target, &inode))
+			return 1;
+	}
+	return 0;
+}
+
+/* Copies what the call will overwrite; false if the call is not about sockets after all. */
+static __noinline bool enter_capture(struct pw_thread *t, struct task_struct *task, u32 capture, u32 flags)
+{
+	bool narrow = is32(t->abi);
+	u32 ts = narrow && !(flags & PW_DESC_TIME64) ? 8 : 16;
+	u32 len;
+	int fd;
+
+	switch (capture) {
+	case PW_CAP_ADDR_IN:
+		snap_enter(t, t->args[1], t->args[2], 128);
+		break;
+	case PW_CAP_ADDR_OUT:
+		snap_enter(t, t->args[2], 4, 16);
+		break;
+	case PW_CAP_SENDTO:
+		snap_enter(t, t->args[4], t->args[5], 128);
+		break;
+	case PW_CAP_RECVFROM:
+		snap_enter(t, t->args[5], 4, 16);
+		break;
+	case PW_CAP_MSG_IN:
+	case PW_CAP_MSG_OUT:
+		snap_enter(t, t->args[1], narrow ? 28 : 56, 64);
+		break;
+	case PW_CAP_MMSG_IN:
+	case PW_CAP_MMSG_OUT:
+		len = t->args[2];
+		if (len > 8)
+			len = 8;
+		snap_enter(t, t->args[1], len * (narrow ? 32 : 64), 512);
+		if (capture == PW_CAP_MMSG_OUT)
+			snap_enter(t, t->args[4], ts, 16);
+		break;
+	case PW_CAP_OPT_GET:
+		snap_enter(t, t->args[4], 4, 16);
+		break;
+	case PW_CAP_POLL:
+		fd = poll_sock(t->args[0], t->args[1]);
+		if (!fd)
+			return false;
+		if (fd > 0 && enter_sock(t, task, 0, fd - 1))
+			t->nsock = 1;
+		len = t->args[1];
+		if (len > MAX_POLL)
+			len = MAX_POLL;
+		snap_enter(t, t->args[0], len * 8, 512);
+		if (flags & PW_DESC_TS3) {
+			snap_enter(t, t->args[2], ts, 16);
+			snap_enter(t, t->args[3], 8, 16);
+		}
+		break;
+	case PW_CAP_SELECT:
+		len = t->args[0];
+		fd = set_sock(t->args[1], len);
+		if (!fd)
+			fd = set_sock(t->args[2], len);
+		if (!fd)
+			fd = set_sock(t->args[3], len);
+		if (!fd)
+			return false;
+		if (fd > 0 && enter_sock(t, task, 0, fd - 1))
+			t->nsock = 1;
+		len = (len + 63) / 64 * 8;
+		if (len > 128)
+			len = 128;
+		snap_enter(t, t->args[1], len, 128);
+		snap_enter(t, t->args[2], len, 128);
+		snap_enter(t, t->args[3], len, 128);
+		snap_enter(t, t->args[4], ts, 16);
+		break;
+	case PW_CAP_EPOLL_WAIT:
+		if (!epoll_sock(t->args[0]))
+			return false;
+		if (flags & PW_DESC_TS4)
+			snap_enter(t, t->args[3], 16, 16);
+		break;
+	case PW_CAP_EPOLL_CTL:
+		snap_enter(t, t->args[3], 16, 16);
+		break;
+	case PW_CAP_SENDFILE:
+		snap_enter(t, t->args[2], narrow && !(flags & PW_DESC_TIME64) ? 4 : 8, 16);
+		break;
+	case PW_CAP_SPLICE:
+		snap_enter(t, t->args[1], 8, 16);
+		snap_enter(t, t->args[3], 8, 16);
+		break;
+	case PW_CAP_IOCTL:
+		snap_enter(t, t->args[2], ioctl_size(t->args[1]), 64);
+		break;
+	case PW_CAP_URING_SETUP:
+		snap_enter(t, t->args[1], 120, 128);
+		break;
+	}
+	return true;
+}
+
+static __always_inline struct pw_thread *thread_of(u32 tid, u32 tgid, struct task_struct *task)
+{
+	struct pw_thread *t = bpf_map_lookup_elem(&threads, &tid);
+	u32 zero = 0;
+
+	if (t)
+		return t;
+	t = bpf_map_lookup_elem(&blank, &zero);
+	if (!t)
+		return 0;
+	bpf_map_update_elem(&threads, &tid, t, BPF_NOEXIST);
+	t = bpf_map_lookup_elem(&threads, &tid);
+	if (!t) {
+		count_lost(PW_LOST_INFLIGHT);
+		return 0;
+	}
+	t->pid = tgid;
+	t->tid = tid;
+	t->uid = bpf_get_current_uid_gid();
+	bpf_get_current_comm(&t->comm, sizeof(t->comm));
+	t->start = BPF_CORE_READ(task, group_leader, start_boottime);
+	t->nspid = ns_pid(BPF_CORE_READ(task, group_leader));
+	t->nstid = ns_pid(task);
+	return t;
+}
+
+/* bind to a port that is a target makes the process one, this call included. */
+static __always_inline u32 match_port(struct pt_regs *regs, u32 tgid, bool compat)
+{
+	struct { u16 family; __be16 port; } a = {};
+	struct pt_regs r;
+	u16 port;
+	u64 addr;
+
+	bpf_probe_read_kernel(&r, sizeof(r), regs);
+#if defined(__TARGET_ARCH_x86)
+	addr = compat ? (u32)r.cx : r.si;
+#else
+	addr = r.regs[1];
+#endif
+	if (bpf_probe_read_user(&a, sizeof(a), (void *)addr))
+		return 0;
+	port = bswap16(a.port);
+	if ((a.family != AF_INET && a.family != AF_INET6) || !bpf_map_lookup_elem(&ports, &port))
+		return 0;
+	set_target(tgid, PW_TARGET_WATCH);
+	emit_proc((void *)bpf_get_current_task(), PW_PROC_FOUND, 0, 0);
+	return PW_TARGET_WATCH;
+}
+
+SEC("raw_tp/sys_enter")
+int sys_enter(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct pt_regs *regs = (void *)ctx->args[0];
+	u32 nr = ctx->args[1];
+	u32 slot = nr & ~X32_BIT, cslot, tgid, tid, mode;
+	struct pw_calldesc *d, *cd;
+	struct task_struct *task;
+	struct pw_thread *t;
+	bool compat, any;
+
+	if (slot >= NR_MAX)
+		return 0;
+	cslot = slot + PW_SLOT_COMPAT;
+	d = bpf_map_lookup_elem(&calls, &slot);
+	cd = bpf_map_lookup_elem(&calls, &cslot);
+	if (!d || !cd || !((d->flags | cd->flags) & PW_DESC_ON))
+		return 0;
+	tid = bpf_get_current_pid_tgid();
+	tgid = bpf_get_current_pid_tgid() >> 32;
+	mode = watched(tgid);
+	if (!mode && !cfg_ports)
+		return 0;
+	task = (void *)bpf_get_current_task();
+	compat = is_compat(task);
+	if (compat) {
+		d = cd;
+		slot = cslot;
+	}
+	if (!(d->flags & PW_DESC_ON))
+		return 0;
+	if (!mode) {
+		if (!(d->flags & PW_DESC_PORTS) || tgid == cfg_self)
+			return 0;
+		mode = match_port(regs, tgid, compat);
+		if (!mode)
+			return 0;
+	}
+
+	t = thread_of(tid, tgid, task);
+	if (!t)
+		return 0;
+	t->enter = 0;
+	t->mode = mode;
+	t->nr = nr;
+	t->sub = 0;
+	t->flags = 0;
+	t->snaplen = 0;
+	t->nsock = 0;
+	t->abi = compat ? ABI_COMPAT : nr & X32_BIT ? PW_ABI_X32 : ABI_NATIVE;
+	read_args(t, regs, compat);
+	if (t->abi == PW_ABI_I386 && nr == NR_SOCKETCALL) {
+		slot = open_socketcall(t);
+		if (!slot)
+			return 0;
+		d = bpf_map_lookup_elem(&calls, &slot);
+		if (!d || !(d->flags & PW_DESC_ON))
+			return 0;
+	}
+	t->desc = slot;
+
+	any = false;
+	if (d->fd1 >= 0 && enter_sock(t, task, 0, t->args[d->fd1 & 3])) {
+		t->nsock = 1;
+		any = true;
+	}
+	if (d->fd2 >= 0) {
+		if (any ? enter_sock(t, task, 1, t->args[d->fd2 & 3]) :
+			  enter_sock(t, task, 0, t->args[d->fd2 & 3])) {
+			t->nsock++;
+			any = true;
+		}
+	}
+	if (d->flags & PW_DESC_SOCK && !any)
+		return 0;
+	/* close and its kin end what the return would read. */
+	if (any && d->capture == PW_CAP_NONE)
+		fill_sock_state(&t->sock[0], (struct sock *)t->sk[0]);
+	if (!enter_capture(t, task, d->capture, d->flags))
+		return 0;
+	t->enter = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* Adds the socket behind fd, as it is now, to the record; 0 if it is none. */
+__noinline int exit_sock(s32 fd, u32 flags)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct scratch *s = scratch_of();
+	struct inode *inode = 0;
+	struct pw_syscall *c;
+	struct sock *sk;
+	u32 n;
+
+	if (!s)
+		return 0;
+	c = (void *)s->data;
+	n = c->nsock;
+	sk = sock_of(file_of(task, fd), &inode);
+	if (!sk || n >= MAX_SOCKS)
+		return 0;
+	for (u32 i = 0; i < MAX_SOCKS; i++) {
+		struct pw_sock *k = (void *)(s->data + sizeof(*c) + i * sizeof(*k));
+
+		if (i < n && k->fd == fd && !flags)
+			return 0; /* there already */
+	}
+	fill_sock((struct pw_sock *)(s->data + sizeof(*c) + n * sizeof(struct pw_sock)), sk,
+		  BPF_CORE_READ(inode, i_ino), fd, flags);
+	c->nsock = n + 1;
+	return 1;
+}
+
+__noinline int exit_poll_socks(u64 addr, u32 n)
+{
+	struct pollfd p;
+
+	for (u32 i = 0; i < MAX_POLL; i++) {
+		if (i >= n)
+			break;
+		if (bpf_probe_read_user(&p, sizeof(p), (void *)(addr + i * sizeof(p))))
+			break;
+		if (p.fd >= 0)
+			exit_sock(p.fd, 0);
+	}
+	return 0;
+}
+
+__noinline int exit_byte_socks(u32 bits, u32 first)
+{
+	for (u32 i = 0; i < 8; i++)
+		if ((bits >> i) & 1)
+			exit_sock(first + i, 0);
+	return 0;
+}
+
+/* The sockets that select left in a set. */
+__noinline int exit_set_socks(u64 addr, u32 n)
+{
+	if (!addr)
+		return 0;
+	for (u32 i = 0; i < MAX_SELECT; i += 8) {
+		u8 bits = 0;
+
+		if (i >= n || bpf_probe_read_user(&bits, 1, (void *)(addr + i / 8)))
+			break;
+		if (bits)
+			exit_byte_socks(bits, i);
+	}
+	return 0;
+}
+
+/* Copies the sockets of the call: as it found them where it ends them, else as it left them. */
+static __always_inline void exit_socks(struct scratch *s, struct pw_thread *t, struct pw_calldesc *d, s64 ret)
+{
+	struct pw_syscall *c = (void *)s->data;
+	struct pw_sock *out = (void *)(s->data + sizeof(*c));
+
+	if (t->nsock > 0) {
+		if (d->capture != PW_CAP_NONE || !(d->flags & PW_DESC_SOCK)) {
+			/* connect, bind, listen, a first send: the addresses are known only now. */
+			fill_sock_state(&t->sock[0], (struct sock *)t->sk[0]);
+			t->sock[0].flags = 0;
+		}
+		out[0] = t->sock[0];
+		c->nsock = 1;
+	}
+	if (t->nsock > 1) {
+		out[1] = t->sock[1];
+		c->nsock = 2;
+	}
+	if (d->flags & PW_DESC_RETFD && ret >= 0)
+		exit_sock(ret, PW_SOCK_NEW | PW_SOCK_RESULT);
+	if (d->capture == PW_CAP_FDPAIR && ret == 0) {
+		s32 sv[2] = { -1, -1 };
+
+		bpf_probe_read_user(sv, sizeof(sv), (void *)t->args[3]);
+		exit_sock(sv[0], PW_SOCK_NEW);
+		exit_sock(sv[1], PW_SOCK_NEW);
+	}
+	if (d->capture == PW_CAP_POLL)
+		exit_poll_socks(t->args[0], t->args[1]);
+	if (d->capture == PW_CAP_SELECT && ret > 0) {
+		exit_set_socks(t->args[1], t->args[0]);
+		exit_set_socks(t->args[2], t->args[0]);
+	}
+}
+
+static __always_inline void exit_capture(struct scratch *s, struct pw_thread *t, struct pw_calldesc *d, s64 ret)
+{
+	bool narrow = is32(t->abi);
+	u32 ts = narrow && !(d->flags & PW_DESC_TIME64) ? 8 : 16;
+	u64 n = ret < 0 ? 0 : ret;
+	u32 len;
+
+	switch (d->capture) {
+	case PW_CAP_ADDR_IN:
+		if (!t->snaplen)
+			snap(t->args[1], t->args[2], 128);
+		break;
+	case PW_CAP_ADDR_OUT:
+		if (ret >= 0)
+			snap_sized(t->args[1], t->args[2], 128);
+		break;
+	case PW_CAP_BUF_IN:
+		snap_payload(t->args[1], t->args[2]);
+		break;
+	case PW_CAP_BUF_OUT:
+		snap_payload(t->args[1], n);
+		break;
+	case PW_CAP_SENDTO:
+		snap_payload(t->args[1], t->args[2]);
+		break;
+	case PW_CAP_RECVFROM:
+		/* MSG_TRUNC returns more than was written */
+		snap_payload(t->args[1], n > t->args[2] ? t->args[2] : n);
+		if (ret >= 0)
+			snap_sized(t->args[4], t->args[5], 128);
+		break;
+	case PW_CAP_MSG_IN:
+		snap_msg(t->args[1], narrow, ~0ULL, 1);
+		break;
+	case PW_CAP_MSG_OUT:
+		snap_msg(t->args[1], narrow, n, ret >= 0);
+		break;
+	case PW_CAP_MMSG_IN:
+		snap_mmsg(t->args[1], narrow, t->args[2], 1);
+		break;
+	case PW_CAP_MMSG_OUT:
+		snap_mmsg(t->args[1], narrow, n, 0);
+		snap(t->args[4], ts, 16);
+		break;
+	case PW_CAP_IOV_IN:
+		snap_iov(t->args[1], t->args[2], narrow, ~0ULL);
+		break;
+	case PW_CAP_IOV_OUT:
+		snap_iov(t->args[1], t->args[2], narrow, n);
+		break;
+	case PW_CAP_OPT_SET:
+		if (snap_optval(t->args[1], t->args[2], t->args[3], t->args[4], narrow))
+			t->flags |= PW_CALL_REDACTED;
+		break;
+	case PW_CAP_OPT_GET:
+		len = 0;
+		bpf_probe_read_user(&len, 4, (void *)t->args[4]);
+		snap(t->args[4], 4, 4);
+		if (ret >= 0 && snap_optval(t->args[1], t->args[2], t->args[3], len, narrow))
+			t->flags |= PW_CALL_REDACTED;
+		break;
+	case PW_CAP_POLL:
+		len = t->args[1];
+		if (len > MAX_POLL)
+			len = MAX_POLL;
+		snap(t->args[0], len * 8, 512);
+		if (d->flags & PW_DESC_TS3)
+			snap(t->args[2], ts, 16);
+		break;
+	case PW_CAP_SELECT:
+		len = ((u32)t->args[0] + 63) / 64 * 8;
+		snap(t->args[1], len, 128);
+		snap(t->args[2], len, 128);
+		snap(t->args[3], len, 128);
+		snap(t->args[4], ts, 16);
+		break;
+	case PW_CAP_EPOLL_WAIT:
+		/* struct epoll_event is packed on x86 and on i386: 12 bytes; 16 elsewhere */
+		snap(t->args[1], n * (t->abi == PW_ABI_ARM64 || t->abi == PW_ABI_ARM ? 16 : 12), 512);
+		break;
+	case PW_CAP_FDPAIR:
+		snap(t->args[3], 8, 8);
+		break;
+	case PW_CAP_IOCTL:
+		snap(t->args[2], ioctl_size(t->args[1]), 64);
+		break;
+	case PW_CAP_SENDFILE:
+		snap(t->args[2], narrow && !(d->flags & PW_DESC_TIME64) ? 4 : 8, 8);
+		break;
+	case PW_CAP_SPLICE:
+		snap(t->args[1], 8, 8);
+		snap(t->args[3], 8, 8);
+		break;
+	case PW_CAP_URING_SETUP:
+		snap(t->args[1], 120, 120);
+		break;
+	case PW_CAP_FCNTL:
+		if ((u32)t->args[1] == 15 || (u32)t->args[1] == 16) /* F_SETOWN_EX, F_GETOWN_EX */
+			snap(t->args[2], 8, 8);
+		break;
+	}
+}
+
+static __always_inline void fill_call(struct pw_syscall *c, struct pw_thread *t, s64 ret)
+{
+	c->h.kind = PW_KIND_SYSCALL;
+	c->h.layer = PW_LAYER_SYS;
+	c->h.time = bpf_ktime_get_ns();
+	c->enter = t->enter;
+	c->start = t->start;
+	c->ret = ret;
+	__builtin_memcpy(c->args, t->args, sizeof(c->args));
+	c->pid = t->pid;
+	c->tid = t->tid;
+	c->nspid = t->nspid;
+	c->nstid = t->nstid;
+	c->uid = bpf_get_current_uid_gid();
+	c->nr = t->nr;
+	c->abi = t->abi;
+	c->sub = t->sub;
+	c->flags = 0;
+	c->nsock = 0;
+	bpf_get_current_comm(&c->comm, sizeof(c->comm));
+}
+
+#define AF_KEY 15
+#define NETLINK_ROUTE 0
+#define NETLINK_SOCK_DIAG 4
+#define NETLINK_XFRM 6
+#define NETLINK_GENERIC 16
+
+/*
+ * Payload bytes a buffer. Messages that set keys (IPsec by netlink or PF_KEY;
+ * WireGuard, wireless and macsec by generic netlink) give their header only;
+ * those that are decoded are wanted whole.
+ */
+static __always_inline u32 payload_limit(struct pw_syscall *c, struct pw_sock *k)
+{
+	if (!c->nsock)
+		return cfg_strlen;
+	if (k->family == AF_KEY)
+		return 16;
+	if (k->family == AF_NETLINK) {
+		switch (k->protocol) {
+		case NETLINK_XFRM:
+			return 16;
+		case NETLINK_GENERIC:
+			return 20;
+		case NETLINK_ROUTE:
+		case NETLINK_SOCK_DIAG:
+			return cfg_strlen > 2048 ? cfg_strlen : 2048;
+		}
+	}
+	return cfg_strlen;
+}
+
+SEC("raw_tp/sys_exit")
+int sys_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	s64 ret = ctx->args[1];
+	u32 tid = bpf_get_current_pid_tgid();
+	struct pw_thread *t = bpf_map_lookup_elem(&threads, &tid);
+	struct pw_calldesc *d;
+	struct pw_syscall *c;
+	struct scratch *s;
+	u32 desc;
+	u64 start, len;
+
+	if (!t || !t->enter)
+		return 0;
+	desc = t->desc;
+	d = bpf_map_lookup_elem(&calls, &desc);
+	s = scratch_of();
+	if (!d || !s)
+		return 0;
+
+	c = (void *)s->data;
+	s->cut = 0;
+	fill_call(c, t, ret);
+	exit_socks(s, t, d, ret);
+	s->limit = payload_limit(c, (void *)(s->data + sizeof(*c)));
+	if (s->limit < 32)
+		t->flags |= PW_CALL_REDACTED;
+	if (d->flags & PW_DESC_RETSOCK && !c->nsock) {
+		t->enter = 0;
+		return 0;
+	}
+	start = sizeof(*c) + (c->nsock & 15) * sizeof(struct pw_sock);
+	s->off = start;
+	len = t->snaplen;
+	keep_bound(len);
+	if (len && len <= PW_SNAP_SIZE) {
+		bpf_probe_read_kernel(s->data + start, len, t->snap);
+		s->off = start + len;
+	}
+	exit_capture(s, t, d, ret);
+
+	len = s->off;
+	keep_bound(len);
+	if (len > SCRATCH_WINDOW + SCRATCH_SLACK)
+		len = SCRATCH_WINDOW + SCRATCH_SLACK;
+	c->h.len = len;
+	c->chunks = len - start;
+	c->flags = t->flags | (s->cut ? PW_CALL_CUT : 0) | (t->mode == PW_TARGET_TENTATIVE ? PW_CALL_TENTATIVE : 0);
+	t->enter = 0;
+	emit(c, len, wakeup_flags());
+	return 0;
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR BSD-2-Clause) */
+/*
+ * The wire ABI: what a record looks like when it leaves the kernel, and as it
+ * stands in a .pidwire file. internal/wire/zwire.go is generated from this
+ * header (go generate ./internal/wire); nothing else may be.
+ *
+ * All records are little-endian, 8-byte aligned and padded to 8 bytes.
+ * Numbers of kinds, tags and flags are never used twice. A struct may grow at
+ * its end only, with PW_WIRE_VERSION raised.
+ */
+#ifndef PIDWIRE_WIRE_H
+#define PIDWIRE_WIRE_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+enum pw_version {
+	PW_WIRE_VERSION = 1,
+};
+
+enum pw_kind {
+	PW_KIND_SYSCALL = 1, /* pw_syscall, nsock * pw_sock, chunks */
+	PW_KIND_URING = 2,   /* pw_uring, nsock * pw_sock */
+	PW_KIND_PROC = 3,    /* pw_proc, attributes: birth, exec, exit, or found at attach */
+	PW_KIND_SOCK = 4,    /* pw_socksnap, pw_sock, attributes: a socket that was open at attach */
+	PW_KIND_LOST = 5,    /* pw_lost */
+	PW_KIND_CLOCK = 6,   /* pw_clock */
+	PW_KIND_NAME = 7,    /* pw_name, attributes: user and interface names */
+	PW_KIND_NOTE = 8,    /* pw_note, attributes: what a source has to say about itself */
+	PW_KIND_END = 9,     /* pw_end: the recording was closed in order */
+};
+
+enum pw_layer {
+	PW_LAYER_NONE = 0,
+	PW_LAYER_SYS = 1,
+	PW_LAYER_PKT = 2,
+	PW_LAYER_KRN = 3,
+	PW_LAYER_AUD = 4,
+};
+
+/* Which table of system call numbers, and which struct layouts. */
+enum pw_abi {
+	PW_ABI_X86_64 = 1,
+	PW_ABI_I386 = 2,
+	PW_ABI_ARM64 = 3,
+	PW_ABI_ARM = 4, /* EABI, as a compat task on arm64 */
+	PW_ABI_X32 = 5,
+};
+
+struct pw_hdr {
+	__u32 len;   /* of the whole record, this header and padding included */
+	__u16 kind;  /* enum pw_kind */
+	__u16 layer; /* enum pw_layer */
+	__u64 time;  /* CLOCK_MONOTONIC ns at which the record was made (a call: its return) */
+};
+
+enum pw_sock_flags {
+	PW_SOCK_NEW = 1,   /* this call made the fd: accept, socketpair, dup */
+	PW_SOCK_ENTER = 2, /* read before the call, not after it (close) */
+	PW_SOCK_RESULT = 4, /* the fd is the call's return value */
+};
+
+/* A socket as the kernel had it; addresses as in network order, 4 or 16 bytes. */
+struct pw_sock {
+	__u64 cookie;   /* 0: the kernel had not made one */
+	__u64 ino;      /* sockfs inode, as in /proc/PID/fd: socket:[ino] */
+	__u64 peer_ino; /* AF_UNIX: inode of the connected peer, else 0 */
+	__u32 netns;    /* inode of the network namespace */
+	__s32 fd;       /* -1: none */
+	__u16 family;   /* AF_* */
+	__u16 type;     /* SOCK_* */
+	__u16 protocol;
+	__u8 state; /* TCP_* (enum in net/tcp_states.h), used by all families */
+	__u8 flags; /* enum pw_sock_flags */
+	__u16 lport; /* host order */
+	__u16 rport; /* host order */
+	__u32 _pad;
+	__u8 laddr[16]; /* AF_INET: first 4 bytes; AF_NETLINK: u32 portid; AF_VSOCK: u32 cid, u32 port */
+	__u8 raddr[16];
+};
+
+enum pw_syscall_flags {
+	PW_CALL_WAITING = 1,    /* not returned yet: seen by the look at calls in flight */
+	PW_CALL_UNFINISHED = 2, /* the task ended inside the call */
+	PW_CALL_CUT = 4,        /* the capture space ran out: some memory is not here */
+	PW_CALL_REDACTED = 8,   /* key material was left in the process */
+	PW_CALL_NOENTER = 16,   /* memory before the call was not captured */
+	PW_CALL_TENTATIVE = 32, /* emitted before it was known whether the process is a target */
+};
+
+struct pw_syscall {
+	struct pw_hdr h;
+	__u64 enter; /* CLOCK_MONOTONIC ns */
+	__u64 start; /* start of the thread group leader, ns since boot: with pid, who */
+	__s64 ret;   /* -4095..-1: -errno */
+	__u64 args[6]; /* registers; for socketcall the opened-up vector */
+	__u32 pid;  /* thread group id, as the host sees it */
+	__u32 tid;
+	__u32 nspid; /* pid in the task's own pid namespace */
+	__u32 nstid;
+	__u32 uid;  /* effective, as the host sees it */
+	__u32 nr;   /* as in the register: 102 for socketcall */
+	__u8 abi;   /* enum pw_abi */
+	__u8 sub;   /* socketcall: which call, else 0 */
+	__u8 flags; /* enum pw_syscall_flags */
+	__u8 nsock;
+	__u32 chunks; /* bytes of chunks that follow the sockets */
+	char comm[16]; /* of the thread */
+};
+
+enum pw_phase {
+	PW_PHASE_ENTER = 0,
+	PW_PHASE_EXIT = 1,
+};
+
+enum pw_chunk_flags {
+	PW_CHUNK_FAULT = 1, /* len bytes at addr could not be read; no bytes follow */
+};
+
+/*
+ * A piece of the process's memory: len bytes that stood at addr, padded to 8.
+ * The decoder reads memory by address, as a tracer does, and so a better
+ * decoder improves old recordings.
+ */
+struct pw_chunk {
+	__u64 addr;
+	__u32 len;
+	__u8 phase; /* enum pw_phase */
+	__u8 flags; /* enum pw_chunk_flags */
+	__u16 _pad;
+};
+
+/* One io_uring request, submission to completion. */
+struct pw_uring {
+	struct pw_hdr h;
+	__u64 enter; /* submission */
+	__u64 start;
+	__u64 ring; /* address of the io_ring_ctx: tells rings apart, nothing more */
+	__u64 user_data;
+	__s64 res;
+	__u32 pid; /* of the ring's owner, never of a kernel worker */
+	__u32 tid; /* of the submitter */
+	__u32 nspid;
+	__u32 nstid;
+	__u32 uid;
+	__s32 fd; /* or the slot of a fixed file */
+	__u32 cqe_flags;
+	__u8 opcode; /* IORING_OP_* */
+	__u8 flags;  /* enum pw_uring_flags */
+	__u8 nsock;
+	__u8 _pad;
+	char comm[16];
+};
+
+enum pw_uring_flags {
+	PW_URING_FIXED_FILE = 1, /* fd is an index into the ring's registered files */
+	PW_URING_SQPOLL = 2,     /* submitted by the ring's kernel thread */
+	PW_URING_WAITING = 4,
+	PW_URING_TENTATIVE = 8,
+};
+
+enum pw_proc_what {
+	PW_PROC_FOUND = 1, /* was there at attach */
+	PW_PROC_FORK = 2,
+	PW_PROC_EXEC = 3,
+	PW_PROC_EXIT = 4, /* of the whole thread group */
+	PW_PROC_DROP = 5, /* tentative records of this process are not wanted */
+};
+
+struct pw_proc {
+	struct pw_hdr h;
+	__u64 start;
+	__u64 parent_start;
+	__u32 pid;
+	__u32 ppid;
+	__u32 tid;
+	__u32 nspid;
+	__u32 uid;
+	__u32 code;  /* EXIT: wait status as in wait(2) */
+	__u64 netns; /* inode of the network namespace */
+	__u8 what;   /* enum pw_proc_what */
+	__u8 flags;  /* enum pw_proc_flags */
+	__u16 attrs; /* bytes of attributes that follow */
+	__u32 _pad;
+	char comm[16];
+};
+
+enum pw_proc_flags {
+	PW_PROC_TENTATIVE = 1,
+	PW_PROC_COMPAT = 2,
+};
+
+/* Attributes: pw_attr, len bytes, padded to 4. */
+struct pw_attr {
+	__u16 tag;
+	__u16 len; /* of the bytes, without this header and padding */
+};
+
+enum pw_tag {
+	PW_TAG_EXE = 1,     /* path */
+	PW_TAG_ARGV = 2,    /* NUL-separated */
+	PW_TAG_CGROUP = 3,  /* path below the cgroup v2 root */
+	PW_TAG_NAME = 4,    /* of a user, an interface, a unix socket (abstract: leading NUL) */
+	PW_TAG_TEXT = 5,    /* UTF-8 */
+	PW_TAG_CONTAINER = 6, /* id */
+	PW_TAG_FIX = 7,     /* what to do about TEXT */
+};
+
+struct pw_socksnap {
+	struct pw_hdr h;
+	__u64 start;
+	__u32 pid;
+	__u16 attrs;
+	__u16 _pad;
+};
+
+enum pw_lost_reason {
+	PW_LOST_RING = 1,     /* the ring buffer was full */
+	PW_LOST_INFLIGHT = 2, /* no room to remember a call at its entry */
+	PW_LOST_URING = 3,    /* no room to remember a request */
+	PW_LOST_TARGETS = 4,  /* no room to remember a process to watch */
+	PW_LOST_QUEUE = 5,    /* a sink was too slow */
+	PW_LOST_REASONS = 6,
+};
+
+struct pw_lost {
+	struct pw_hdr h;
+	__u64 count; /* since the last such record */
+	__u32 reason; /* enum pw_lost_reason */
+	__u32 _pad;
+};
+
+struct pw_clock {
+	struct pw_hdr h;
+	__u64 mono; /* CLOCK_MONOTONIC ns */
+	__u64 wall; /* CLOCK_REALTIME ns at the same moment */
+};
+
+enum pw_name_what {
+	PW_NAME_USER = 1,
+	PW_NAME_IFACE = 2,
+};
+
+struct pw_name {
+	struct pw_hdr h;
+	__u64 netns; /* IFACE */
+	__u32 id;    /* uid or ifindex */
+	__u16 what;  /* enum pw_name_what */
+	__u16 attrs;
+};
+
+enum pw_note_level {
+	PW_NOTE_INFO = 1,
+	PW_NOTE_DEGRADED = 2, /* something is missing from what follows */
+};
+
+struct pw_note {
+	struct pw_hdr h;
+	__u32 level;
+	__u16 attrs;
+	__u16 _pad;
+};
+
+enum pw_end_reason {
+	PW_END_DETACHED = 1, /* the user stopped it */
+	PW_END_TARGETS = 2,  /* every target has ended */
+	PW_END_LIMIT = 3,    /* --for or --count */
+	PW_END_ERROR = 4,
+};
+
+struct pw_end {
+	struct pw_hdr h;
+	__u32 reason; /* enum pw_end_reason */
+	__u32 _pad;
+};
+
+/*
+ * How the kernel side captures a call: pushed by internal/source/bpf into the
+ * calls map. Not in recordings.
+ */
+enum pw_capture {
+	PW_CAP_NONE = 0,
+	PW_CAP_ADDR_IN = 1,    /* (fd, addr, len) */
+	PW_CAP_ADDR_OUT = 2,   /* (fd, addr, lenp) */
+	PW_CAP_BUF_IN = 3,     /* (fd, buf, len) */
+	PW_CAP_BUF_OUT = 4,    /* (fd, buf, len) = n */
+	PW_CAP_SENDTO = 5,     /* (fd, buf, len, flags, addr, addrlen) */
+	PW_CAP_RECVFROM = 6,   /* (fd, buf, len, flags, addr, lenp) = n */
+	PW_CAP_MSG_IN = 7,     /* (fd, msghdr, flags) */
+	PW_CAP_MSG_OUT = 8,
+	PW_CAP_MMSG_IN = 9,    /* (fd, mmsghdr, vlen, flags) = n */
+	PW_CAP_MMSG_OUT = 10,  /* (fd, mmsghdr, vlen, flags, timeout) = n */
+	PW_CAP_IOV_IN = 11,    /* (fd, iov, cnt) = n */
+	PW_CAP_IOV_OUT = 12,
+	PW_CAP_OPT_SET = 13,   /* (fd, level, name, val, len) */
+	PW_CAP_OPT_GET = 14,   /* (fd, level, name, val, lenp) */
+	PW_CAP_POLL = 15,      /* (fds, nfds, ...) */
+	PW_CAP_SELECT = 16,    /* (n, r, w, x, timeout, sig) */
+	PW_CAP_EPOLL_CTL = 17, /* (epfd, op, fd, event) */
+	PW_CAP_EPOLL_WAIT = 18, /* (epfd, events, max, timeout, ...) = n */
+	PW_CAP_FDPAIR = 19,    /* (.., .., .., sv) */
+	PW_CAP_IOCTL = 20,     /* (fd, cmd, arg) */
+	PW_CAP_SENDFILE = 21,  /* (out, in, offp, n) */
+	PW_CAP_SPLICE = 22,    /* (in, offp, out, offp, n, flags) */
+	PW_CAP_OLDSELECT = 23, /* i386: (struct) */
+	PW_CAP_URING_SETUP = 24, /* (entries, params) */
+	PW_CAP_FCNTL = 25,
+};
+
+enum pw_desc_flags {
+	PW_DESC_ON = 1,        /* this call is wanted */
+	PW_DESC_SOCK = 2,      /* only if fd1 (or fd2) is a socket */
+	PW_DESC_RETFD = 4,     /* the returned fd may be a socket */
+	PW_DESC_RETSOCK = 8,   /* only if the returned fd is a socket */
+	PW_DESC_TS3 = 16,      /* args[2] is a timespec, args[3] a sigset (ppoll) */
+	PW_DESC_TIME64 = 32,   /* a 32-bit ABI's call with 64-bit times */
+	PW_DESC_TS4 = 64,      /* args[3] is a timespec (epoll_pwait2) */
+	PW_DESC_PORTS = 128,   /* bind: a port target may match here */
+};
+
+/*
+ * A call in flight: the value of the threads map, one a watched thread, keyed
+ * by tid. User space reads it to report calls that are blocked. Not in
+ * recordings.
+ */
+enum pw_thread_size {
+	PW_SNAP_SIZE = 656, /* a 512-byte chunk, then a few of 16; or four of 128 */
+};
+
+struct pw_thread {
+	__u64 enter; /* 0: no call in flight */
+	__u64 start;
+	__u64 args[6];
+	__u32 pid;
+	__u32 tid;
+	__u32 nspid;
+	__u32 nstid;
+	__u32 uid;
+	__u32 nr;
+	__u32 snaplen; /* bytes of chunks in snap */
+	__u32 desc;    /* slot in the calls map */
+	__u8 abi;
+	__u8 sub;
+	__u8 flags; /* enum pw_syscall_flags */
+	__u8 nsock;
+	__u32 mode; /* enum pw_target */
+	char comm[16];
+	struct pw_sock sock[2];
+	__u64 file[2]; /* whose the entries of sock are, kept from call to call: */
+	__u64 inode[2]; /* a file and an inode with its number are one socket */
+	__u64 sk[2];
+	__u8 snap[PW_SNAP_SIZE];
+};
+
+enum pw_target {
+	PW_TARGET_WATCH = 1,
+	PW_TARGET_TENTATIVE = 2, /* just exec'ed; user space will say */
+	PW_TARGET_NEVER = 3,     /* ourselves */
+};
+
+/* Slots of the calls map. */
+enum pw_slots {
+	PW_SLOT_NATIVE = 0,
+	PW_SLOT_COMPAT = 1024,
+	PW_SLOT_VECTOR = 2048, /* socketcall(2): by the number inside */
+	PW_SLOTS = 2112,
+};
+
+struct pw_calldesc {
+	__u8 capture; /* enum pw_capture */
+	__u8 flags;   /* enum pw_desc_flags */
+	__s8 fd1;     /* index of the fd argument, -1 none */
+	__s8 fd2;
+};
+
+#endif

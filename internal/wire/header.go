@@ -1,0 +1,102 @@
+package wire
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Header says where and how records were made. It opens a recording, and a
+// live source has one as well.
+type Header struct {
+	Version  uint16 // WireVersion of the writer
+	Arch     string // GOARCH of the recorded machine: "amd64", "arm64"
+	Kernel   string // release, as uname -r
+	Host     string
+	Tool     string   // version of pidwire
+	Targets  []string // as given
+	Command  []string // of trace -- COMMAND
+	StrLen   uint32   // payload bytes captured a buffer (-s)
+	Mono     uint64   // CLOCK_MONOTONIC ns and
+	Wall     uint64   // CLOCK_REALTIME ns, at one moment: the zero of the timeline
+	PageSize uint32
+}
+
+const (
+	tagVersion = iota + 1
+	tagArch
+	tagKernel
+	tagHost
+	tagTool
+	tagTarget
+	tagCommand
+	tagStrLen
+	tagMono
+	tagWall
+	tagPageSize
+)
+
+// maxHeader bounds what a reader accepts as a header, in bytes.
+const maxHeader = 1 << 20
+
+func (h *Header) marshal() []byte {
+	var b []byte
+	str := func(tag uint16, s string) { b = AppendAttr(b, tag, s) }
+	num := func(tag uint16, v uint64) {
+		b = AppendAttr(b, tag, string(binary.LittleEndian.AppendUint64(nil, v)))
+	}
+	num(tagVersion, uint64(h.Version))
+	str(tagArch, h.Arch)
+	str(tagKernel, h.Kernel)
+	str(tagHost, h.Host)
+	str(tagTool, h.Tool)
+	for _, t := range h.Targets {
+		str(tagTarget, t)
+	}
+	for _, c := range h.Command {
+		str(tagCommand, c)
+	}
+	num(tagStrLen, uint64(h.StrLen))
+	num(tagMono, h.Mono)
+	num(tagWall, h.Wall)
+	num(tagPageSize, uint64(h.PageSize))
+	return b[:min(len(b), maxHeader)]
+}
+
+func (h *Header) unmarshal(b []byte) error {
+	*h = Header{}
+	for tag, v := range Attrs(b) {
+		var n uint64
+		switch tag {
+		case tagVersion, tagStrLen, tagMono, tagWall, tagPageSize:
+			if len(v) != 8 {
+				return fmt.Errorf("header field %d has %d bytes, want 8", tag, len(v))
+			}
+			n = binary.LittleEndian.Uint64(v)
+		}
+		switch tag {
+		case tagVersion:
+			h.Version = uint16(n)
+		case tagArch:
+			h.Arch = string(v)
+		case tagKernel:
+			h.Kernel = string(v)
+		case tagHost:
+			h.Host = string(v)
+		case tagTool:
+			h.Tool = string(v)
+		case tagTarget:
+			h.Targets = append(h.Targets, string(v))
+		case tagCommand:
+			h.Command = append(h.Command, string(v))
+		case tagStrLen:
+			h.StrLen = uint32(n)
+		case tagMono:
+			h.Mono = n
+		case tagWall:
+			h.Wall = n
+		case tagPageSize:
+			h.PageSize = uint32(n)
+		}
+	}
+	return nil
+}

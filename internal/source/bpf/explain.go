@@ -1,0 +1,127 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Cause is why eBPF cannot be used here, and what helps.
+type Cause struct {
+	Text string
+	Fix  []string
+}
+
+// Capabilities by number (linux/capability.h).
+const (
+	capSysAdmin = 21
+	capPerfmon  = 38
+	capBPF      = 39
+)
+
+// Explain finds the true cause of an error of New: it looks at what the error
+// itself does not say.
+func Explain(err error) (Cause, bool) {
+	if !errors.Is(err, os.ErrPermission) && !errors.Is(err, unix.EPERM) {
+		if _, e := os.Stat("/sys/kernel/btf/vmlinux"); e != nil {
+			return Cause{
+				Text: "this kernel has no BTF (/sys/kernel/btf/vmlinux): it was built without CONFIG_DEBUG_INFO_BTF",
+				Fix:  []string{"use a kernel of 5.10 or later as the distributions build it"},
+			}, true
+		}
+		return Cause{}, false
+	}
+	caps, capErr := effectiveCaps()
+	has := func(n uint) bool { return caps&(1<<n) != 0 }
+	rootless := os.Geteuid() != 0
+	again := "sudo " + strings.Join(os.Args, " ")
+	switch {
+	case capErr != nil:
+		return Cause{Text: "not permitted, and /proc/self/status cannot be read: " + capErr.Error()}, true
+	case rootless && caps == 0:
+		return Cause{
+			Text: fmt.Sprintf("loading eBPF programs needs privilege; this is user %d without capabilities", os.Geteuid()),
+			Fix:  []string{"run once:    " + again, "or for good: sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep " + self()},
+		}, true
+	case !has(capSysAdmin) && !(has(capBPF) && has(capPerfmon)):
+		return Cause{
+			Text: "loading eBPF programs needs the capabilities BPF and PERFMON (or SYS_ADMIN), which were taken from this process",
+			Fix:  []string{"in a container: docker run --privileged, or --cap-add BPF --cap-add PERFMON --pid host", "else:           " + again},
+		}, true
+	}
+	if l := lockdown(); l == "confidentiality" {
+		return Cause{
+			Text: "kernel lockdown is in mode confidentiality: it forbids eBPF programs to read kernel memory",
+			Fix:  []string{"boot with lockdown=integrity or without it (it comes with Secure Boot on some distributions)"},
+		}, true
+	}
+	if inUserNamespace() {
+		return Cause{
+			Text: "this process is in a user namespace: its capabilities do not hold for the host's kernel",
+			Fix:  []string{"run it on the host, or in a container without user namespaces"},
+		}, true
+	}
+	if s := seccompMode(); s == "2" {
+		return Cause{
+			Text: "a seccomp filter stands over this process, and forbids bpf(2)",
+			Fix:  []string{"in a container: --security-opt seccomp=unconfined"},
+		}, true
+	}
+	return Cause{Text: "the kernel refused: " + err.Error()}, true
+}
+
+func self() string {
+	if p, err := os.Executable(); err == nil {
+		return p
+	}
+	return "pidwire"
+}
+
+func statusField(name string) (string, error) {
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(b)) {
+		if v, ok := strings.CutPrefix(line, name+":"); ok {
+			return strings.TrimSpace(v), nil
+		}
+	}
+	return "", fmt.Errorf("no %s in /proc/self/status", name)
+}
+
+func effectiveCaps() (uint64, error) {
+	v, err := statusField("CapEff")
+	if err != nil {
+		return 0, err
+	}
+	var caps uint64
+	_, err = fmt.Sscanf(v, "%x", &caps)
+	return caps, err
+}
+
+func seccompMode() string {
+	v, _ := statusField("Seccomp")
+	return v
+}
+
+// lockdown returns the mode in brackets of /sys/kernel/security/lockdown.
+func lockdown() string {
+	b, _ := os.ReadFile("/sys/kernel/security/lockdown")
+	_, rest, _ := strings.Cut(string(b), "[")
+	mode, _, _ := strings.Cut(rest, "]")
+	return mode
+}
+
+// inUserNamespace reports whether uid 0 here is another uid outside.
+func inUserNamespace() bool {
+	b, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		return false
+	}
+	fields := strings.Fields(string(b))
+	return len(fields) < 3 || fields[0] != "0" || fields[1] != "0" || fields[2] != "4294967295"
+}

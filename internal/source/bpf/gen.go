@@ -1,0 +1,6 @@
+package bpf
+
+//go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zsyscalls -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" syscalls ../../../bpf/syscalls.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zprocess -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" process ../../../bpf/process.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zsockets -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" sockets ../../../bpf/sockets.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zuring -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" uring ../../../bpf/uring.bpf.c

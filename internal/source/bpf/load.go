@@ -1,0 +1,505 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+
+	"github.com/pidwire/pidwire/internal/source/proc"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// Config says what the kernel side does. It is fixed at load.
+type Config struct {
+	Self      uint32 // our own pid: never watched; 0 to watch ourselves too
+	All       bool
+	UIDs      []uint32
+	Cgroups   []string // paths below the cgroup v2 root
+	Ports     []uint16
+	AskExec   bool // Decide is asked about every process that is exec'ed
+	Follow    bool
+	StrLen    uint32            // payload bytes a buffer, at most MaxStrLen
+	Calls     func(string) bool // which of wire.Calls; nil: all
+	RingBytes uint32            // a power of two; 0: DefaultRing
+	Threads   uint32            // watched threads at most; 0: DefaultThreads
+}
+
+const (
+	// MaxStrLen bounds what is copied of one buffer (SCRATCH_SLACK in bpf/snap.h).
+	MaxStrLen = 64 << 10
+	// DefaultRing is the size of the ring buffer, in bytes.
+	DefaultRing = 8 << 20
+	// DefaultThreads is the number of threads that can be watched at once.
+	DefaultThreads = 16384
+	maxCgroups     = 8
+)
+
+// kernel is what is loaded and attached. Every link is kept here: one that is
+// collected detaches its program.
+type kernel struct {
+	maps  map[string]*ebpf.Map
+	colls []*ebpf.Collection
+	links []link.Link
+	iter  *ebpf.Program
+	notes []note
+	parts map[string]bool // of what may be missing, what works: uring, cookies
+}
+
+// note is something that does not work here, and what that costs.
+type note struct{ text, fix string }
+
+func (k *kernel) Close() {
+	for _, l := range k.links {
+		l.Close()
+	}
+	for _, c := range k.colls {
+		c.Close()
+	}
+	for _, m := range k.maps {
+		m.Close()
+	}
+}
+
+func (k *kernel) has(part string) bool { return k.parts[part] }
+
+func (k *kernel) note(text, fix string) { k.notes = append(k.notes, note{text, fix}) }
+
+// sharedMaps are made once and given to every object.
+var sharedMaps = []string{"ring", "targets", "threads", "uids", "ports", "cgroups", "lost"}
+
+// load puts the programs into the kernel. What cannot be loaded and is not
+// needed for the system calls themselves becomes a note.
+func load(c Config) (_ *kernel, err error) {
+	k := &kernel{maps: map[string]*ebpf.Map{}, parts: map[string]bool{}}
+	defer func() {
+		if err != nil {
+			k.Close()
+		}
+	}()
+	if c.StrLen > MaxStrLen {
+		return nil, fmt.Errorf("string size %d: at most %d bytes are copied of one buffer", c.StrLen, MaxStrLen)
+	}
+	if len(c.Cgroups) > maxCgroups {
+		return nil, fmt.Errorf("%d cgroups: at most %d at once", len(c.Cgroups), maxCgroups)
+	}
+
+	sys, err := loadSyscalls()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.size(sys); err != nil {
+		return nil, err
+	}
+	for _, name := range sharedMaps {
+		m, err := ebpf.NewMap(sys.Maps[name])
+		if err != nil {
+			return nil, fmt.Errorf("map %s: %w", name, err)
+		}
+		k.maps[name] = m
+	}
+	if err := k.fill(c); err != nil {
+		return nil, err
+	}
+	coll, err := k.loadSpec(c, sys, nil)
+	if err != nil {
+		return nil, err
+	}
+	want := func(name string) bool {
+		// A bind makes a process a target by port, shown or not.
+		return c.Calls == nil || c.Calls(name) || name == "bind" && len(c.Ports) > 0
+	}
+	if err := fillCalls(coll.Maps["calls"], want); err != nil {
+		return nil, err
+	}
+	proc, err := loadProcess()
+	if err != nil {
+		return nil, err
+	}
+	pcoll, err := k.loadSpec(c, proc, nil)
+	if err != nil {
+		return nil, err
+	}
+	// Births first: a child must be a target before its first call.
+	for _, p := range []struct {
+		tp   string
+		prog *ebpf.Program
+	}{
+		{"sched_process_fork", pcoll.Programs["process_fork"]},
+		{"sched_process_exec", pcoll.Programs["process_exec"]},
+		{"sched_process_exit", pcoll.Programs["process_exit"]},
+		{"sys_exit", coll.Programs["sys_exit"]},
+		{"sys_enter", coll.Programs["sys_enter"]},
+	} {
+		if err := k.rawTracepoint(p.tp, p.prog); err != nil {
+			return nil, err
+		}
+	}
+	k.loadSockets(c)
+	k.loadUring(c)
+	return k, nil
+}
+
+// size sets the sizes of the maps, which must agree in all objects.
+func (c Config) size(spec *ebpf.CollectionSpec) error {
+	if m := spec.Maps["ring"]; m != nil {
+		m.MaxEntries = DefaultRing
+		if c.RingBytes != 0 {
+			m.MaxEntries = c.RingBytes
+		}
+	}
+	for _, name := range []string{"threads", "targets"} {
+		if m := spec.Maps[name]; m != nil {
+			m.MaxEntries = DefaultThreads
+			if c.Threads != 0 {
+				m.MaxEntries = c.Threads
+			}
+		}
+	}
+	if m := spec.Maps["scratches"]; m != nil {
+		n, err := ebpf.PossibleCPU()
+		if err != nil {
+			return err
+		}
+		m.MaxEntries = uint32(n)
+	}
+	return nil
+}
+
+// loadSpec loads the named programs of an object, or all of them, with the
+// shared maps in the place of its own.
+func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (*ebpf.Collection, error) {
+	if only != nil {
+		want := map[string]bool{}
+		for _, n := range only {
+			want[n] = true
+		}
+		for n := range spec.Programs {
+			if !want[n] {
+				delete(spec.Programs, n)
+			}
+		}
+	}
+	if err := c.size(spec); err != nil {
+		return nil, err
+	}
+	for name, v := range map[string]any{
+		"cfg_self":    c.Self,
+		"cfg_all":     c.All,
+		"cfg_uids":    len(c.UIDs) > 0,
+		"cfg_cgroups": uint8(len(c.Cgroups)),
+		"cfg_ports":   len(c.Ports) > 0,
+		"cfg_exec":    c.AskExec,
+		"cfg_follow":  c.Follow,
+		"cfg_strlen":  c.StrLen,
+	} {
+		v = byteBool(v)
+		if cv := spec.Variables[name]; cv != nil {
+			if err := cv.Set(v); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	replace := map[string]*ebpf.Map{}
+	for name := range spec.Maps {
+		if m := k.maps[name]; m != nil {
+			replace[name] = m
+		}
+	}
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: replace})
+	if err != nil {
+		return nil, err
+	}
+	k.colls = append(k.colls, coll)
+	return coll, nil
+}
+
+func byteBool(v any) any {
+	b, ok := v.(bool)
+	if !ok {
+		return v
+	}
+	if b {
+		return uint8(1)
+	}
+	return uint8(0)
+}
+
+func (k *kernel) rawTracepoint(name string, prog *ebpf.Program) error {
+	l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: name, Program: prog})
+	if err != nil {
+		return fmt.Errorf("raw tracepoint %s: %w", name, err)
+	}
+	k.links = append(k.links, l)
+	return nil
+}
+
+// fill writes the criteria that the kernel side matches by itself.
+func (k *kernel) fill(c Config) error {
+	one := uint8(1)
+	for _, uid := range c.UIDs {
+		if err := k.maps["uids"].Put(uid, one); err != nil {
+			return fmt.Errorf("user %d: %w", uid, err)
+		}
+	}
+	for _, port := range c.Ports {
+		if err := k.maps["ports"].Put(port, one); err != nil {
+			return fmt.Errorf("port %d: %w", port, err)
+		}
+	}
+	if len(c.Cgroups) > 0 {
+		root, err := proc.Default.CgroupRoot()
+		if err != nil {
+			return err
+		}
+		for i, path := range c.Cgroups {
+			d, err := os.Open(filepath.Join(root, path))
+			if err != nil {
+				return err
+			}
+			err = k.maps["cgroups"].Put(uint32(i), uint32(d.Fd()))
+			d.Close()
+			if err != nil {
+				return fmt.Errorf("cgroup %s: %w", path, err)
+			}
+		}
+	}
+	if c.Self != 0 {
+		return k.maps["targets"].Put(c.Self, uint32(wire.TargetNever))
+	}
+	return nil
+}
+
+// fillCalls writes the table of calls: by number for each of the two ABIs of
+// this machine, and by the number inside socketcall.
+func fillCalls(m *ebpf.Map, want func(string) bool) error {
+	native, compat := uint8(wire.AbiX8664), uint8(wire.AbiI386)
+	if runtime.GOARCH == "arm64" {
+		native, compat = wire.AbiARM64, wire.AbiARM
+	}
+	put := func(slot int, d wire.Calldesc) error {
+		return m.Put(uint32(slot), d.Append(nil))
+	}
+	for i := range wire.Calls {
+		c := &wire.Calls[i]
+		if !want(c.Name) {
+			continue
+		}
+		if n, ok := c.Number(native); ok {
+			if err := put(wire.SlotNative+int(n), c.Desc); err != nil {
+				return err
+			}
+		}
+		if n, ok := c.Number(compat); ok {
+			if err := put(wire.SlotCompat+int(n), c.Desc); err != nil {
+				return err
+			}
+		}
+		if c.Socketcall != 0 && compat == wire.AbiI386 {
+			if err := put(wire.SlotVector+int(c.Socketcall), c.Desc); err != nil {
+				return err
+			}
+			if err := put(wire.SlotCompat+wire.Socketcall, wire.Calldesc{Flags: wire.DescOn, Fd1: -1, Fd2: -1}); err != nil {
+				return err
+			}
+		}
+	}
+	if native == wire.AbiX8664 {
+		for nr, name := range wire.X32Numbers {
+			if want(name) {
+				if err := put(wire.SlotNative+int(nr), wire.CallByName(name).Desc); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// loadSockets makes the kernel number sockets at their birth. Each part may
+// fail for itself.
+func (k *kernel) loadSockets(c Config) {
+	one := func(prog string) (*ebpf.Program, error) {
+		spec, err := loadSockets()
+		if err != nil {
+			return nil, err
+		}
+		coll, err := k.loadSpec(c, spec, []string{prog})
+		if err != nil {
+			return nil, err
+		}
+		return coll.Programs[prog], nil
+	}
+	state, err := one("cookie_state")
+	if err == nil {
+		var l link.Link
+		if l, err = link.AttachTracing(link.TracingOptions{Program: state}); err == nil {
+			k.links = append(k.links, l)
+		}
+	}
+	tracing := err == nil
+
+	root, err := proc.Default.CgroupRoot()
+	if err != nil {
+		k.note("sockets get their cookies late: "+err.Error()+"; they are told apart by inode", "mount -t cgroup2 none /sys/fs/cgroup")
+	} else {
+		hooks := []struct {
+			prog   string
+			attach ebpf.AttachType
+		}{{"cookie_create", ebpf.AttachCGroupInetSockCreate}}
+		if !tracing {
+			hooks = append(hooks, struct {
+				prog   string
+				attach ebpf.AttachType
+			}{"cookie_sockops", ebpf.AttachCGroupSockOps})
+		}
+		k.parts["cookies"] = true
+		for _, h := range hooks {
+			p, err := one(h.prog)
+			if err == nil {
+				var l link.Link
+				if l, err = link.AttachCgroup(link.CgroupOptions{Path: root, Attach: h.attach, Program: p}); err == nil {
+					k.links = append(k.links, l)
+				}
+			}
+			if err != nil {
+				k.parts["cookies"] = false
+				k.note(fmt.Sprintf("sockets get their cookies late (%s: %v); they are told apart by inode", h.prog, briefly(err)), "")
+			}
+		}
+	}
+	if p, err := one("open_sockets"); err == nil {
+		k.iter = p
+	} else {
+		k.note(fmt.Sprintf("no iterator over open files (%v): sockets open before are read from /proc", briefly(err)), "")
+	}
+}
+
+// loadUring attaches to the io_uring tracepoints in the form that this kernel
+// has them, read from its BTF.
+func (k *kernel) loadUring(c Config) {
+	err := func() error {
+		submitTP, submit, complete, err := uringVariant()
+		if err != nil {
+			return err
+		}
+		spec, err := loadUring()
+		if err != nil {
+			return err
+		}
+		if err := spec.Variables["cfg_submit"].Set(submit); err != nil {
+			return err
+		}
+		if err := spec.Variables["cfg_complete"].Set(complete); err != nil {
+			return err
+		}
+		coll, err := k.loadSpec(c, spec, nil)
+		if err != nil {
+			return err
+		}
+		if err := k.rawTracepoint("io_uring_complete", coll.Programs["uring_complete"]); err != nil {
+			return err
+		}
+		if err := k.rawTracepoint(submitTP, coll.Programs["uring_submit"]); err != nil {
+			return err
+		}
+		k.parts["uring"] = true
+		if submit == submitCtx {
+			k.note("io_uring requests are shown without their socket: this kernel's tracepoint does not name it", "")
+		}
+		return nil
+	}()
+	if err != nil {
+		k.note(fmt.Sprintf("io_uring requests are not shown (%v)", briefly(err)), "")
+	}
+}
+
+// The forms of the io_uring tracepoints, as bpf/uring.bpf.c numbers them.
+const (
+	submitCtx, submitCtxReq, submitReq       = uint8(1), uint8(2), uint8(3)
+	completeCtx, completeCtxReq, completeCqe = uint8(1), uint8(2), uint8(3)
+)
+
+func uringVariant() (tp string, submit, complete uint8, err error) {
+	spec, err := btf.LoadKernelSpec()
+	if err != nil {
+		return "", 0, 0, err
+	}
+	for _, tp = range []string{"io_uring_submit_req", "io_uring_submit_sqe"} {
+		p, err := tracepointProto(spec, tp)
+		if err != nil {
+			continue
+		}
+		// The first parameter is the tracepoint's own void *.
+		switch {
+		case len(p.Params) >= 2 && pointsTo(p.Params[1].Type, "io_kiocb"):
+			submit = submitReq
+		case len(p.Params) >= 4 && pointsTo(p.Params[2].Type, ""):
+			submit = submitCtxReq
+		case len(p.Params) >= 4:
+			submit = submitCtx
+		}
+		break
+	}
+	if submit == 0 {
+		return "", 0, 0, errors.New("no io_uring submission tracepoint")
+	}
+	p, err := tracepointProto(spec, "io_uring_complete")
+	if err != nil {
+		return "", 0, 0, err
+	}
+	switch {
+	case len(p.Params) >= 4 && pointsTo(p.Params[3].Type, "io_uring_cqe"):
+		complete = completeCqe
+	case len(p.Params) >= 5 && pointsTo(p.Params[2].Type, ""):
+		complete = completeCtxReq
+	case len(p.Params) >= 4:
+		complete = completeCtx
+	default:
+		return "", 0, 0, errors.New("unknown form of io_uring_complete")
+	}
+	if submit != submitCtx && complete == completeCtx {
+		return "", 0, 0, errors.New("this kernel's tracepoints cannot be paired")
+	}
+	return tp, submit, complete, nil
+}
+
+func tracepointProto(spec *btf.Spec, tp string) (*btf.FuncProto, error) {
+	var t *btf.Typedef
+	if err := spec.TypeByName("btf_trace_"+tp, &t); err != nil {
+		return nil, err
+	}
+	ptr, ok := t.Type.(*btf.Pointer)
+	if !ok {
+		return nil, fmt.Errorf("%s: not a pointer", tp)
+	}
+	fp, ok := ptr.Target.(*btf.FuncProto)
+	if !ok {
+		return nil, fmt.Errorf("%s: not a function", tp)
+	}
+	return fp, nil
+}
+
+// pointsTo reports whether t is a pointer, to struct name if that is given.
+func pointsTo(t btf.Type, name string) bool {
+	p, ok := btf.UnderlyingType(t).(*btf.Pointer)
+	if !ok || name == "" {
+		return ok
+	}
+	s, ok := btf.UnderlyingType(p.Target).(*btf.Struct)
+	return ok && s.Name == name
+}
+
+// briefly cuts a verifier's log from an error.
+func briefly(err error) error {
+	var ve *ebpf.VerifierError
+	if errors.As(err, &ve) {
+		return ve.Cause
+	}
+	return err
+}

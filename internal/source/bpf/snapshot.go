@@ -1,0 +1,268 @@
+package bpf
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"slices"
+
+	"github.com/cilium/ebpf/link"
+
+	"github.com/pidwire/pidwire/internal/source/proc"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// snapshot makes targets of the processes that are there, and puts down who
+// they are and which sockets they hold. The programs are attached by now: what
+// happens meanwhile waits in the ring.
+func (s *Source) snapshot(emit func(wire.Record) error) error {
+	found, err := s.findTargets()
+	if err != nil {
+		return err
+	}
+	s.found = found
+	at := now()
+	holders := map[uint32]*proc.Process{}
+	for _, p := range found {
+		holders[p.PID] = p
+		s.pids[p.PID] = true
+		if err := s.userName(p.UID, emit); err != nil {
+			return err
+		}
+		if err := emit(p.Record(at)); err != nil {
+			return err
+		}
+		if err := s.ifaceNames(p, emit); err != nil {
+			return err
+		}
+	}
+	return s.openSockets(holders, at, emit)
+}
+
+// findTargets marks the matching processes as watched, their children too, and
+// looks again until nothing new is found: a child may be born between the look
+// and the mark.
+func (s *Source) findTargets() ([]*proc.Process, error) {
+	marked := map[uint32]*proc.Process{}
+	var order []*proc.Process
+	byPort, err := s.portHolders()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		pids, err := proc.Default.PIDs()
+		if err != nil {
+			return nil, err
+		}
+		added := false
+		for _, pid := range pids {
+			if marked[pid] != nil || pid == s.opts.Self {
+				continue
+			}
+			p, err := proc.Default.Read(pid)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			hit := byPort[pid] || (s.opts.Follow && marked[p.PPID] != nil)
+			for i := range s.opts.Targets {
+				hit = hit || s.opts.Targets[i].Match(p)
+			}
+			if !hit {
+				continue
+			}
+			if err := s.Watch(pid); err != nil {
+				return nil, fmt.Errorf("watching %d: %w", pid, err)
+			}
+			marked[pid] = p
+			order = append(order, p)
+			added = true
+		}
+		if !added {
+			break
+		}
+	}
+	for i := range s.opts.Targets {
+		t := &s.opts.Targets[i]
+		if t.PID != 0 && marked[t.PID] == nil {
+			return nil, fmt.Errorf("%w: process %d ended before it could be watched", proc.ErrNoTarget, t.PID)
+		}
+	}
+	return order, nil
+}
+
+// portHolders returns the processes that have one of the wanted local ports.
+func (s *Source) portHolders() (map[uint32]bool, error) {
+	if len(s.opts.Ports) == 0 {
+		return nil, nil
+	}
+	pids := map[uint32]bool{}
+	if s.k.iter != nil {
+		err := s.eachOpenSocket(func(o openSock) error {
+			if slices.Contains(s.opts.Ports, o.sock.Lport) {
+				pids[o.pid] = true
+			}
+			return nil
+		})
+		return pids, err
+	}
+	inodes, err := proc.Default.PortInodes(s.opts.Ports)
+	if err != nil {
+		return nil, err
+	}
+	all, err := proc.Default.PIDs()
+	if err != nil {
+		return nil, err
+	}
+	for _, pid := range all {
+		socks, err := proc.Default.Socks(pid)
+		if err != nil {
+			continue
+		}
+		for _, ino := range socks {
+			if _, ok := inodes[ino]; ok {
+				pids[pid] = true
+			}
+		}
+	}
+	return pids, nil
+}
+
+type openSock struct {
+	start uint64
+	pid   uint32
+	sock  wire.Sock
+}
+
+// eachOpenSocket runs the iterator over all open files of the host; it also
+// makes it plain which descriptor is which socket, in any network namespace.
+func (s *Source) eachOpenSocket(f func(openSock) error) error {
+	it, err := link.AttachIter(link.IterOptions{Program: s.k.iter})
+	if err != nil {
+		return fmt.Errorf("iterator over open files: %w", err)
+	}
+	defer it.Close()
+	r, err := it.Open()
+	if err != nil {
+		return fmt.Errorf("iterator over open files: %w", err)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return fmt.Errorf("iterator over open files: %w", err)
+	}
+	const size = 16 + wire.SizeSock // struct open_sock in bpf/sockets.bpf.c
+	for ; len(b) >= size; b = b[size:] {
+		o := openSock{start: binary.LittleEndian.Uint64(b), pid: binary.LittleEndian.Uint32(b[8:])}
+		o.sock.Unmarshal(b[16:])
+		if err := f(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openSockets puts down the sockets that the watched processes hold.
+func (s *Source) openSockets(holders map[uint32]*proc.Process, at uint64, emit func(wire.Record) error) error {
+	if len(holders) == 0 {
+		return nil
+	}
+	paths, err := proc.Default.UnixPaths()
+	if err != nil {
+		paths = nil // only names are missing without it
+	}
+	put := func(p *proc.Process, k *wire.Sock) error {
+		var attrs []byte
+		if path := paths[k.Ino]; path != "" {
+			attrs = wire.AppendAttr(attrs, wire.TagName, path)
+		}
+		r := wire.Socksnap{
+			H:     wire.Hdr{Kind: wire.KindSock, Layer: wire.LayerSys, Time: at},
+			Start: p.Start, Pid: p.PID, Attrs: uint16(len(attrs)),
+		}
+		b := k.Append(r.Append(s.buf[:0]))
+		b = append(b, attrs...)
+		s.buf = b
+		return emit(wire.Seal(b))
+	}
+	if s.k.iter != nil {
+		return s.eachOpenSocket(func(o openSock) error {
+			if p := holders[o.pid]; p != nil {
+				return put(p, &o.sock)
+			}
+			return nil
+		})
+	}
+	for pid, p := range holders {
+		socks, err := proc.Default.Socks(pid)
+		if err != nil {
+			continue // it ended, or is hidden from us
+		}
+		table, err := proc.Default.Inet(pid)
+		if err != nil {
+			table = nil
+		}
+		for fd, ino := range socks {
+			k := table[ino]
+			k.Ino, k.Fd = ino, fd
+			if _, ok := paths[ino]; ok {
+				k.Family = 1 // AF_UNIX
+			}
+			if err := put(p, &k); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// userName tells the name of a user once.
+func (s *Source) userName(uid uint32, emit func(wire.Record) error) error {
+	if s.users[uid] {
+		return nil
+	}
+	s.users[uid] = true
+	name := proc.UserName(uid)
+	if name == "" {
+		return nil
+	}
+	return s.name(wire.NameUser, 0, uid, name, emit)
+}
+
+// ifaceNames tells the names of the interfaces of our own network namespace,
+// once, if p is in it. Those of other namespaces are not looked up: it would
+// take a thread that enters them.
+func (s *Source) ifaceNames(p *proc.Process, emit func(wire.Record) error) error {
+	if s.ifaces[p.NetNS] || p.NetNS == 0 {
+		return nil
+	}
+	s.ifaces[p.NetNS] = true
+	own, err := proc.Default.Read(s.opts.Self)
+	if err != nil || own.NetNS != p.NetNS {
+		return nil
+	}
+	list, err := net.Interfaces()
+	if err != nil {
+		return nil
+	}
+	for _, i := range list {
+		if err := s.name(wire.NameIface, p.NetNS, uint32(i.Index), i.Name, emit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Source) name(what uint16, netns uint64, id uint32, name string, emit func(wire.Record) error) error {
+	attrs := wire.AppendAttr(nil, wire.TagName, name)
+	n := wire.Name{
+		H:     wire.Hdr{Kind: wire.KindName, Time: now()},
+		Netns: netns, Id: id, What: what, Attrs: uint16(len(attrs)),
+	}
+	return emit(wire.Seal(append(n.Append(s.buf[:0]), attrs...)))
+}

@@ -1,0 +1,435 @@
+// Package bpf is the source of live records: eBPF programs on raw tracepoints,
+// which never stop the watched process. It is one of the doors to the machine.
+package bpf
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
+
+	"github.com/pidwire/pidwire/internal/source/proc"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// Source watches processes. Its methods are for one goroutine, but for those
+// that say otherwise.
+type Source struct {
+	opts   Options
+	header wire.Header
+	k      *kernel
+	rd     *ringbuf.Reader
+
+	// Started is called by Run once everything is attached and the targets
+	// are marked, before the first record of the kernel's is read. May be nil.
+	Started func() error
+
+	found   []*proc.Process
+	buf     []byte            // of records made here
+	said    map[uint32]uint64 // tid -> entry of the call last shown as waiting
+	lost    [wire.LostReasons]uint64
+	pids    map[uint32]bool // watched processes that are alive
+	decided map[uint32]bool // exec'ed processes that were asked about
+	users   map[uint32]bool // whose names have been told
+	ifaces  map[uint64]bool // network namespaces whose interfaces have been told
+}
+
+// Options say what to watch and how.
+type Options struct {
+	Config
+	Targets []proc.Target
+	Command []string // for the header
+	Tool    string   // version, for the header
+	Endless bool     // go on when no process is left: more may come
+}
+
+const (
+	// pollInterval bounds how long a record lies in the ring unread when it
+	// fills slowly: a line is on the terminal well within 100 ms of its call.
+	pollInterval = 20 * time.Millisecond
+	waitScan     = 250 * time.Millisecond
+	clockStep    = 10 * time.Second
+	// waitShown is how long a call is blocked before it is shown as waiting.
+	waitShown = time.Second
+)
+
+// New loads and attaches. errors.Is(err, os.ErrPermission) tells a lack of
+// privilege; Explain says why.
+func New(o Options) (*Source, error) {
+	for _, t := range o.Targets {
+		switch {
+		case t.All:
+			o.All = true
+		case t.Cgroup != "":
+			o.Cgroups = append(o.Cgroups, t.Cgroup)
+		case t.Port != 0:
+			o.Ports = append(o.Ports, t.Port)
+		case t.Name != "":
+			o.AskExec = true
+		case t.User != "":
+			o.UIDs = append(o.UIDs, t.UID)
+		}
+	}
+	s := &Source{
+		opts: o, said: map[uint32]uint64{}, pids: map[uint32]bool{},
+		decided: map[uint32]bool{}, users: map[uint32]bool{}, ifaces: map[uint64]bool{},
+	}
+	s.header = wire.Header{
+		Version: wire.WireVersion, Arch: runtime.GOARCH, Tool: o.Tool, Command: o.Command,
+		StrLen: o.StrLen, PageSize: uint32(os.Getpagesize()),
+	}
+	for _, t := range o.Targets {
+		s.header.Targets = append(s.header.Targets, t.Text)
+	}
+	s.header.Kernel = Release()
+	s.header.Host, _ = os.Hostname()
+	k, err := load(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	s.k = k
+	s.header.Mono, s.header.Wall = clocks()
+	if s.rd, err = ringbuf.NewReader(k.maps["ring"]); err != nil {
+		k.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Release returns the kernel's release, as uname -r.
+func Release() string {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return "unknown"
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}
+
+// clocks reads CLOCK_MONOTONIC and CLOCK_REALTIME as one moment: of a few
+// readings the one whose two monotonic ends stand closest.
+func clocks() (mono, wall uint64) {
+	best := int64(1 << 62)
+	for range 5 {
+		var a, w, b unix.Timespec
+		unix.ClockGettime(unix.CLOCK_MONOTONIC, &a)
+		unix.ClockGettime(unix.CLOCK_REALTIME, &w)
+		unix.ClockGettime(unix.CLOCK_MONOTONIC, &b)
+		if d := b.Nano() - a.Nano(); d < best {
+			best, mono, wall = d, uint64(a.Nano()+d/2), uint64(w.Nano())
+		}
+	}
+	return mono, wall
+}
+
+func now() uint64 {
+	var t unix.Timespec
+	unix.ClockGettime(unix.CLOCK_MONOTONIC, &t)
+	return uint64(t.Nano())
+}
+
+// Header returns the header of what Run emits.
+func (s *Source) Header() wire.Header { return s.header }
+
+// Watch makes a process a target at once. It may be called before Run, from
+// any goroutine.
+func (s *Source) Watch(pid uint32) error {
+	return s.k.maps["targets"].Put(pid, uint32(wire.TargetWatch))
+}
+
+// Watched returns the processes that were targets when Run began. It is for
+// Started.
+func (s *Source) Watched() []*proc.Process { return s.found }
+
+// Close detaches every program and frees every map.
+func (s *Source) Close() error {
+	err := s.rd.Close()
+	s.k.Close()
+	return err
+}
+
+// Run emits records until ctx is done, or until no target is left and none can
+// come. emit(nil) says that nothing more is at hand now; records belong to the
+// source again when emit returns. The last record is a KindEnd.
+func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
+	reason, err := s.run(ctx, emit)
+	if err != nil {
+		return err
+	}
+	e := wire.End{H: wire.Hdr{Kind: wire.KindEnd, Time: now()}, Reason: reason}
+	if err := emit(wire.Seal(e.Append(s.buf[:0]))); err != nil {
+		return err
+	}
+	return emit(nil)
+}
+
+func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason uint32, err error) {
+	for _, n := range s.k.notes {
+		if err := s.note(n.text, n.fix, emit); err != nil {
+			return 0, err
+		}
+	}
+	if err := s.snapshot(emit); err != nil {
+		return 0, err
+	}
+	if err := emit(nil); err != nil {
+		return 0, err
+	}
+	if s.Started != nil {
+		if err := s.Started(); err != nil {
+			return 0, err
+		}
+	}
+	nextScan, nextClock := time.Now().Add(waitScan), time.Now().Add(clockStep)
+	for {
+		// One more round collects what was on its way when the end came.
+		last := true
+		switch {
+		case ctx.Err() != nil:
+			reason = wire.EndDetached
+		case !s.opts.Endless && len(s.pids) == 0:
+			reason = wire.EndTargets
+		default:
+			last = false
+		}
+		if err := s.drain(emit, last); err != nil {
+			return 0, err
+		}
+		if err := s.losses(emit); err != nil {
+			return 0, err
+		}
+		t := time.Now()
+		if t.After(nextScan) {
+			nextScan = t.Add(waitScan)
+			if err := s.waiting(emit); err != nil {
+				return 0, err
+			}
+			s.reap()
+		}
+		if t.After(nextClock) {
+			nextClock = t.Add(clockStep)
+			c := wire.Clock{H: wire.Hdr{Kind: wire.KindClock, Time: now()}}
+			c.Mono, c.Wall = clocks()
+			if err := emit(wire.Seal(c.Append(s.buf[:0]))); err != nil {
+				return 0, err
+			}
+		}
+		if err := emit(nil); err != nil {
+			return 0, err
+		}
+		if last {
+			return reason, nil
+		}
+	}
+}
+
+// drain passes on what is in the ring, for pollInterval or until it is empty.
+// The last time it reads on until nothing more has come for pollInterval, or
+// what comes is younger than the end.
+func (s *Source) drain(emit func(wire.Record) error, last bool) error {
+	var rec ringbuf.Record
+	end := now()
+	s.rd.SetDeadline(time.Now().Add(pollInterval))
+	for {
+		err := s.rd.ReadInto(&rec)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		r := wire.Record(rec.RawSample)
+		if last && r.Time() > end {
+			return nil
+		}
+		if err := s.pass(r, emit); err != nil {
+			return err
+		}
+		if rec.Remaining == 0 && !last {
+			return nil
+		}
+	}
+}
+
+// pass hands on a record of the kernel's, after the few that concern who is
+// watched have been acted on.
+func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
+	switch r.Kind() {
+	case wire.KindSyscall:
+		if len(r) >= wire.SizeSyscall && r[wire.OffSyscallFlags]&wire.CallTentative != 0 {
+			if !s.decided[binary.LittleEndian.Uint32(r[wire.OffSyscallPid:])] {
+				return nil
+			}
+			r[wire.OffSyscallFlags] &^= wire.CallTentative
+		}
+	case wire.KindUring:
+		var u wire.Uring
+		if u.Unmarshal(r) && u.Flags&wire.UringTentative != 0 && !s.decided[u.Pid] {
+			return nil
+		}
+	case wire.KindProc:
+		return s.process(r, emit)
+	}
+	return emit(r)
+}
+
+// process keeps the set of watched processes by their births and ends, and
+// decides about those that were exec'ed and may match a name.
+func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
+	var p wire.Proc
+	if !p.Unmarshal(r) {
+		return nil
+	}
+	tentative := p.Flags&wire.ProcTentative != 0
+	switch p.What {
+	case wire.ProcExec, wire.ProcFork:
+		if tentative {
+			match := s.decided[p.Ppid]
+			if p.What == wire.ProcExec {
+				match = s.matchExec(&p, r[wire.SizeProc:])
+			}
+			s.decided[p.Pid] = match
+			if !match {
+				s.k.maps["targets"].Delete(p.Pid)
+				return nil
+			}
+			if err := s.Watch(p.Pid); err != nil {
+				return err
+			}
+		}
+		s.pids[p.Pid] = true
+	case wire.ProcFound:
+		s.pids[p.Pid] = true
+	case wire.ProcExit:
+		was := s.decided[p.Pid]
+		delete(s.decided, p.Pid)
+		delete(s.pids, p.Pid)
+		if tentative && !was {
+			return nil
+		}
+	}
+	if err := s.userName(p.Uid, emit); err != nil {
+		return err
+	}
+	return emit(r)
+}
+
+// matchExec says whether a process that was just exec'ed is a target by name.
+func (s *Source) matchExec(p *wire.Proc, attrs []byte) bool {
+	q := proc.Process{PID: p.Pid, UID: p.Uid, Comm: unix.ByteSliceToString(p.Comm[:])}
+	q.Exe = unix.ByteSliceToString(wire.AttrOf(attrs, wire.TagExe))
+	if argv := wire.AttrOf(attrs, wire.TagArgv); len(argv) > 0 {
+		q.Argv = []string{unix.ByteSliceToString(argv)}
+	}
+	for i := range s.opts.Targets {
+		if t := &s.opts.Targets[i]; t.Name != "" && t.Match(&q) {
+			return true
+		}
+	}
+	return false
+}
+
+// reap forgets processes whose end was not seen: the record of it was lost.
+func (s *Source) reap() {
+	for pid := range s.pids {
+		if unix.Kill(int(pid), 0) == unix.ESRCH {
+			delete(s.pids, pid)
+		}
+	}
+}
+
+func (s *Source) note(text, fix string, emit func(wire.Record) error) error {
+	attrs := wire.AppendAttr(nil, wire.TagText, text)
+	if fix != "" {
+		attrs = wire.AppendAttr(attrs, wire.TagFix, fix)
+	}
+	n := wire.Note{H: wire.Hdr{Kind: wire.KindNote, Layer: wire.LayerSys, Time: now()}, Level: wire.NoteDegraded, Attrs: uint16(len(attrs))}
+	return emit(wire.Seal(append(n.Append(s.buf[:0]), attrs...)))
+}
+
+// losses turns what the kernel side has counted since the last look into records.
+func (s *Source) losses(emit func(wire.Record) error) error {
+	var per []uint64
+	for reason := uint32(1); reason < wire.LostReasons; reason++ {
+		if err := s.k.maps["lost"].Lookup(reason, &per); err != nil {
+			return fmt.Errorf("reading the counts of losses: %w", err)
+		}
+		var sum uint64
+		for _, n := range per {
+			sum += n
+		}
+		if sum == s.lost[reason] {
+			continue
+		}
+		l := wire.Lost{
+			H:     wire.Hdr{Kind: wire.KindLost, Layer: wire.LayerSys, Time: now()},
+			Count: sum - s.lost[reason], Reason: reason,
+		}
+		s.lost[reason] = sum
+		if err := emit(wire.Seal(l.Append(s.buf[:0]))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waiting reports, once each, the calls that have been blocked for longer than
+// waitShown: the threads map holds every call in flight.
+func (s *Source) waiting(emit func(wire.Record) error) error {
+	var (
+		cur    ebpf.MapBatchCursor
+		tids   = make([]uint32, 256)
+		values = make([][wire.SizeThread]byte, 256)
+		seen   = map[uint32]uint64{}
+		at     = now()
+	)
+	for {
+		n, err := s.k.maps["threads"].BatchLookup(&cur, tids, values, nil)
+		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("looking at calls in flight: %w", err)
+		}
+		for i := range n {
+			var t wire.Thread
+			t.Unmarshal(values[i][:])
+			if t.Enter == 0 || at < t.Enter+uint64(waitShown) || t.Mode != wire.TargetWatch {
+				continue
+			}
+			seen[t.Tid] = t.Enter
+			if s.said[t.Tid] == t.Enter {
+				continue
+			}
+			if err := emit(s.waitRecord(&t, at)); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	s.said = seen
+	return nil
+}
+
+func (s *Source) waitRecord(t *wire.Thread, at uint64) wire.Record {
+	nsock := min(t.Nsock, 2)
+	snap := t.Snap[:min(int(t.Snaplen), len(t.Snap))]
+	c := wire.Syscall{
+		H:     wire.Hdr{Kind: wire.KindSyscall, Layer: wire.LayerSys, Time: at},
+		Enter: t.Enter, Start: t.Start, Args: t.Args, Pid: t.Pid, Tid: t.Tid, Nspid: t.Nspid, Nstid: t.Nstid,
+		Uid: t.Uid, Nr: t.Nr, Abi: t.Abi, Sub: t.Sub, Flags: wire.CallWaiting, Nsock: nsock,
+		Chunks: uint32(len(snap)), Comm: t.Comm,
+	}
+	b := c.Append(s.buf[:0])
+	for i := range nsock {
+		b = t.Sock[i].Append(b)
+	}
+	b = append(b, snap...)
+	s.buf = b
+	return wire.Seal(b)
+}

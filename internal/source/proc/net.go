@@ -1,0 +1,141 @@
+package proc
+
+import (
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// inetTables are the socket tables of /proc/PID/net, with what their sockets are.
+var inetTables = []struct {
+	file                  string
+	family, typ, protocol uint16
+}{
+	{"tcp", 2, 1, 6}, {"tcp6", 10, 1, 6},
+	{"udp", 2, 2, 17}, {"udp6", 10, 2, 17},
+	{"raw", 2, 3, 0}, {"raw6", 10, 3, 0},
+}
+
+// Inet returns the IP sockets of a process's network namespace by inode
+// (Documentation/networking/proc_net_tcp.rst).
+func (f FS) Inet(pid uint32) (map[uint64]wire.Sock, error) {
+	return f.inet(f.path(pid, "net"))
+}
+
+func (f FS) inet(dir string) (map[uint64]wire.Sock, error) {
+	socks := map[uint64]wire.Sock{}
+	var first error
+	for _, t := range inetTables {
+		b, err := os.ReadFile(filepath.Join(dir, t.file))
+		if err != nil {
+			if first == nil {
+				first = err
+			}
+			continue
+		}
+		for line := range strings.Lines(string(b)) {
+			k, ok := parseInet(line)
+			if ok {
+				k.Family, k.Type, k.Protocol = t.family, t.typ, t.protocol
+				socks[k.Ino] = k
+			}
+		}
+	}
+	if len(socks) == 0 {
+		return nil, first
+	}
+	return socks, nil
+}
+
+// parseInet reads "0: 0100007F:1F90 00000000:0000 0A ... uid timeout inode ...".
+func parseInet(line string) (k wire.Sock, ok bool) {
+	fields := strings.Fields(line)
+	if len(fields) < 10 || !strings.HasSuffix(fields[0], ":") {
+		return k, false
+	}
+	ino, err := strconv.ParseUint(fields[9], 10, 64)
+	if err != nil || ino == 0 {
+		return k, false
+	}
+	k.Ino = ino
+	state, err := strconv.ParseUint(fields[3], 16, 8)
+	if err != nil {
+		return k, false
+	}
+	k.State = uint8(state)
+	k.Lport, ok = parseEnd(fields[1], &k.Laddr)
+	if !ok {
+		return k, false
+	}
+	k.Rport, ok = parseEnd(fields[2], &k.Raddr)
+	return k, ok
+}
+
+// parseEnd reads an address as the kernel prints it: 32-bit words in host
+// order (little-endian here), then the port.
+func parseEnd(s string, addr *[16]byte) (uint16, bool) {
+	host, port, ok := strings.Cut(s, ":")
+	p, err := strconv.ParseUint(port, 16, 16)
+	if !ok || err != nil {
+		return 0, false
+	}
+	b, err := hex.DecodeString(host)
+	if err != nil || (len(b) != 4 && len(b) != 16) {
+		return 0, false
+	}
+	for w := 0; w < len(b); w += 4 {
+		slices.Reverse(b[w : w+4])
+	}
+	copy(addr[:], b)
+	return uint16(p), true
+}
+
+// PortInodes returns the inodes of the sockets with one of the local ports, in
+// our own network namespace.
+func (f FS) PortInodes(ports []uint16) (map[uint64]wire.Sock, error) {
+	all, err := f.inet(filepath.Join(f.Root, "self/net"))
+	if err != nil {
+		return nil, err
+	}
+	for ino, k := range all {
+		if !slices.Contains(ports, k.Lport) {
+			delete(all, ino)
+		}
+	}
+	return all, nil
+}
+
+// UnixPaths returns the names of the bound unix sockets of our own network
+// namespace by inode; an abstract name begins with NUL.
+func (f FS) UnixPaths() (map[uint64]string, error) {
+	b, err := os.ReadFile(filepath.Join(f.Root, "self/net/unix"))
+	if err != nil {
+		return nil, err
+	}
+	paths := map[uint64]string{}
+	for line := range strings.Lines(string(b)) {
+		// Num RefCount Protocol Flags Type St Inode Path
+		fields := strings.SplitN(strings.Join(strings.Fields(line), " "), " ", 8)
+		if len(fields) < 7 {
+			continue
+		}
+		ino, err := strconv.ParseUint(fields[6], 10, 64)
+		if err != nil {
+			continue
+		}
+		path := ""
+		if len(fields) == 8 {
+			path = fields[7]
+			if strings.HasPrefix(path, "@") {
+				path = "\x00" + path[1:]
+			}
+		}
+		paths[ino] = path
+	}
+	return paths, nil
+}

@@ -1,0 +1,266 @@
+// Package proc reads what /proc, the cgroup tree and the user database say of
+// processes: who they are, which are targets, which descriptors are sockets.
+// The root of /proc is an argument, so that tests bring their own.
+package proc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// FS is a proc file system.
+type FS struct {
+	Root string // "/proc"
+}
+
+// Default is the machine's own.
+var Default = FS{Root: "/proc"}
+
+// Process is one process as /proc shows it.
+type Process struct {
+	PID, PPID uint32
+	NSPID     uint32 // in its own pid namespace
+	Start     uint64 // ns since boot, in steps of a clock tick (10 ms)
+	UID       uint32 // effective
+	Comm      string
+	Exe       string // path; empty for kernel threads and without privilege
+	Argv      []string
+	Cgroup    string // below the cgroup v2 root
+	NetNS     uint64 // inode
+	Compat    bool   // a 32-bit program
+}
+
+// tick is the unit of start times in /proc/PID/stat: USER_HZ is 100 on every
+// architecture that pidwire knows (include/asm-generic/param.h).
+const tick = 10_000_000
+
+// PIDs returns the thread group ids there are, in the order of the directory.
+func (f FS) PIDs() ([]uint32, error) {
+	d, err := os.Open(f.Root)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	var pids []uint32
+	for _, n := range names {
+		if pid, err := strconv.ParseUint(n, 10, 32); err == nil {
+			pids = append(pids, uint32(pid))
+		}
+	}
+	return pids, nil
+}
+
+func (f FS) path(pid uint32, name string) string {
+	return filepath.Join(f.Root, strconv.FormatUint(uint64(pid), 10), name)
+}
+
+// Read reads one process. A thread id is answered with its process. The error
+// is fs.ErrNotExist where there is none.
+func (f FS) Read(pid uint32) (*Process, error) {
+	status, err := os.ReadFile(f.path(pid, "status"))
+	if err != nil {
+		return nil, notExist(err)
+	}
+	p := &Process{PID: pid}
+	if err := parseStatus(status, p); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.path(pid, "status"), err)
+	}
+	pid = p.PID
+	stat, err := os.ReadFile(f.path(pid, "stat"))
+	if err != nil {
+		return nil, notExist(err)
+	}
+	if p.Start, err = parseStart(stat); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.path(pid, "stat"), err)
+	}
+	// The rest may be hidden from us; a process without it is still a process.
+	p.Exe, _ = os.Readlink(f.path(pid, "exe"))
+	if b, err := os.ReadFile(f.path(pid, "cmdline")); err == nil {
+		p.Argv = parseArgv(b)
+	}
+	if b, err := os.ReadFile(f.path(pid, "cgroup")); err == nil {
+		p.Cgroup = parseCgroup(b)
+	}
+	if l, err := os.Readlink(f.path(pid, "ns/net")); err == nil {
+		p.NetNS = nsInode(l)
+	}
+	p.Compat = f.compat(pid)
+	return p, nil
+}
+
+// compat reports whether the program is a 32-bit ELF file.
+func (f FS) compat(pid uint32) bool {
+	file, err := os.Open(f.path(pid, "exe"))
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	var ident [5]byte
+	_, err = file.Read(ident[:])
+	return err == nil && string(ident[:4]) == "\x7fELF" && ident[4] == 1
+}
+
+func notExist(err error) error {
+	// A process that ends while it is read gives ESRCH.
+	if errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "no such process") {
+		return fs.ErrNotExist
+	}
+	return err
+}
+
+func parseStatus(b []byte, p *Process) error {
+	for line := range strings.Lines(string(b)) {
+		key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
+		if !ok {
+			continue
+		}
+		value = strings.TrimSpace(value)
+		fields := strings.Fields(value)
+		num := func(i int) (uint32, error) {
+			if i >= len(fields) {
+				return 0, fmt.Errorf("%s: too few fields in %q", key, value)
+			}
+			n, err := strconv.ParseUint(fields[i], 10, 32)
+			return uint32(n), err
+		}
+		var err error
+		switch key {
+		case "Name":
+			p.Comm = unescape(value)
+		case "Tgid":
+			p.PID, err = num(0)
+		case "PPid":
+			p.PPID, err = num(0)
+		case "Uid":
+			p.UID, err = num(1)
+		case "NStgid":
+			p.NSPID, err = num(len(fields) - 1)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unescape undoes what the kernel writes for a newline or backslash in a name.
+func unescape(s string) string {
+	return strings.NewReplacer(`\n`, "\n", `\\`, `\`).Replace(s)
+}
+
+// parseStart returns field 22 of /proc/PID/stat in ns. The name in field 2 may
+// hold anything, so fields are counted from the last parenthesis.
+func parseStart(b []byte) (uint64, error) {
+	i := bytes.LastIndexByte(b, ')')
+	if i < 0 {
+		return 0, errors.New("no closing parenthesis")
+	}
+	fields := strings.Fields(string(b[i+1:]))
+	const starttime = 22 - 3
+	if len(fields) <= starttime {
+		return 0, fmt.Errorf("%d fields", len(fields)+2)
+	}
+	n, err := strconv.ParseUint(fields[starttime], 10, 64)
+	return n * tick, err
+}
+
+func parseArgv(b []byte) []string {
+	s := strings.TrimRight(string(b), "\x00")
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, "\x00")
+}
+
+// parseCgroup returns the path of the v2 hierarchy, the line 0::/path.
+func parseCgroup(b []byte) string {
+	for line := range strings.Lines(string(b)) {
+		if path, ok := strings.CutPrefix(line, "0::"); ok {
+			return strings.TrimSuffix(path, "\n")
+		}
+	}
+	return ""
+}
+
+func nsInode(link string) uint64 {
+	_, rest, _ := strings.Cut(link, "[")
+	n, _ := strconv.ParseUint(strings.TrimSuffix(rest, "]"), 10, 64)
+	return n
+}
+
+// Name returns the base of the program's path, or the comm where that is hidden.
+func (p *Process) Name() string {
+	if p.Exe != "" {
+		return filepath.Base(strings.TrimSuffix(p.Exe, " (deleted)"))
+	}
+	return p.Comm
+}
+
+// Record makes the wire record that says p was found at time now
+// (CLOCK_MONOTONIC ns).
+func (p *Process) Record(now uint64) wire.Record {
+	var attrs []byte
+	if p.Exe != "" {
+		attrs = wire.AppendAttr(attrs, wire.TagExe, p.Exe)
+	}
+	if len(p.Argv) > 0 {
+		argv := strings.Join(p.Argv, "\x00")
+		attrs = wire.AppendAttr(attrs, wire.TagArgv, argv[:min(len(argv), 4096)])
+	}
+	if p.Cgroup != "" {
+		attrs = wire.AppendAttr(attrs, wire.TagCgroup, p.Cgroup)
+		if id := ContainerOf(p.Cgroup); id != "" {
+			attrs = wire.AppendAttr(attrs, wire.TagContainer, id)
+		}
+	}
+	r := wire.Proc{
+		H:     wire.Hdr{Kind: wire.KindProc, Layer: wire.LayerSys, Time: now},
+		Start: p.Start, Pid: p.PID, Ppid: p.PPID, Tid: p.PID, Nspid: p.NSPID,
+		Uid: p.UID, Netns: p.NetNS, What: wire.ProcFound, Attrs: uint16(len(attrs)),
+	}
+	if p.Compat {
+		r.Flags |= wire.ProcCompat
+	}
+	copy(r.Comm[:15], p.Comm)
+	return wire.Seal(append(r.Append(nil), attrs...))
+}
+
+// Socks returns the descriptors of a process that are sockets, with their
+// inodes. Descriptors that close while it looks are left out.
+func (f FS) Socks(pid uint32) (map[int32]uint64, error) {
+	dir := f.path(pid, "fd")
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, notExist(err)
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	socks := map[int32]uint64{}
+	for _, n := range names {
+		link, err := os.Readlink(filepath.Join(dir, n))
+		if err != nil || !strings.HasPrefix(link, "socket:[") {
+			continue
+		}
+		fd, err := strconv.ParseInt(n, 10, 32)
+		if err != nil {
+			continue
+		}
+		socks[int32(fd)] = nsInode(link)
+	}
+	return socks, nil
+}

@@ -1,0 +1,272 @@
+// Package cli is the command line: flags, the explicit lists of sources and
+// sinks, exit codes, and the words of errors and hints.
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pidwire/pidwire/internal/source/proc"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// Version is set by the build of a release (-ldflags -X).
+var Version = "0.1.0-dev"
+
+// Exit codes.
+const (
+	exitOK        = 0
+	exitFailure   = 1
+	exitUsage     = 2
+	exitNoTarget  = 3
+	exitPrivilege = 4
+	exitDamaged   = 5
+	exitLost      = 11
+	exitNotExec   = 126
+	exitNotFound  = 127
+)
+
+// exitError carries an exit code with an error, and what to do about it.
+type exitError struct {
+	code int
+	err  error
+	hint []string // lines below the error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+func usageError(format string, args ...any) error {
+	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...)}
+}
+
+// app is one run of the program.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	code           int // of the watched command, or of a result
+}
+
+// Main runs the program and returns its exit code. args[0] is its name.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == shimName {
+		return shim(args[1:], stderr)
+	}
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	root := a.root()
+	if len(args) > 0 {
+		args = args[1:]
+	}
+	root.SetArgs(verbFirst(root, strayTimes(args)))
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteC()
+	if err == nil {
+		return a.code
+	}
+	return a.fail(cmd, err)
+}
+
+// fail prints an error with its hint, and returns the exit code.
+func (a *app) fail(cmd *cobra.Command, err error) int {
+	if errors.Is(err, syscall.EPIPE) {
+		return exitOK // whoever read our output has seen enough
+	}
+	code := exitFailure
+	var hint []string
+	var ee *exitError
+	switch {
+	case errors.As(err, &ee):
+		code, hint = ee.code, ee.hint
+	case errors.Is(err, proc.ErrNoTarget):
+		code = exitNoTarget
+	case errors.Is(err, proc.ErrTargetUsage):
+		code = exitUsage
+	case damaged(err):
+		code = exitDamaged
+	}
+	fmt.Fprintf(a.stderr, "pidwire: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	for _, h := range hint {
+		fmt.Fprintf(a.stderr, "  %s\n", h)
+	}
+	if code == exitUsage && cmd != nil {
+		fmt.Fprintf(a.stderr, "  see: %s --help\n", cmd.CommandPath())
+	}
+	return code
+}
+
+func damaged(err error) bool {
+	var d *wire.DamageError
+	var n *wire.NewerError
+	return errors.As(err, &d) || errors.As(err, &n) || errors.Is(err, wire.ErrNotRecording)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "pidwire [TARGET...] [flags]",
+		Short: "shows what a process does on the network, and says why it is slow or failing",
+		Long: `pidwire shows what a process does on the network, without stopping it.
+
+  pidwire -- curl http://localhost:8080/     what does this command do on the network
+  pidwire 1234                               attach to a process and its children
+  pidwire trace nginx -Z                     every failed call of all nginx processes
+  pidwire trace @alice -w alice.pidwire      record what a user's processes do
+  pidwire open alice.pidwire                 read that anywhere, without root
+
+TARGET is a pid, a name ('py*'), @user, name@user, :port, unit:NAME, cgroup:/PATH,
+container:ID, or all. Targets add up; children are followed.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.AddCommand(a.traceCommand(), a.openCommand(), a.doctorCommand(), a.demoCommand(), a.versionCommand())
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagError(cmd, err) })
+	root.Args = cobra.ArbitraryArgs
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		_ = cmd.Help()
+		return &exitError{code: exitUsage, err: errors.New("no target given")}
+	}
+	return root
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "print the version", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintf(a.stdout, "pidwire %s (recording format %d)\n", Version, wire.WireVersion)
+			return err
+		},
+	}
+}
+
+// verbFirst puts the default verb, trace, before arguments that begin with
+// none: pidwire 1234 is pidwire trace 1234.
+func verbFirst(root *cobra.Command, args []string) []string {
+	for _, a := range args {
+		if a == "--" {
+			break
+		}
+		if strings.HasPrefix(a, "-") {
+			if a == "-h" || a == "--help" || a == "--version" {
+				return args
+			}
+			continue
+		}
+		if slices.Contains(verbs(root), a) {
+			return args
+		}
+		break
+	}
+	if len(args) == 0 {
+		return args
+	}
+	return append([]string{"trace"}, args...)
+}
+
+// verbs returns the names of all subcommands, those that cobra adds included.
+func verbs(root *cobra.Command) []string {
+	names := []string{"help", "completion", "__complete", "__completeNoDesc"}
+	for _, c := range root.Commands() {
+		names = append(names, c.Name())
+	}
+	return names
+}
+
+// strayTimes lets strace's -t, -tt and -ttt stand beside -t STYLE: a word
+// behind -t that is a style is joined to it.
+func strayTimes(args []string) []string {
+	var out []string
+	for i := 0; i < len(args); i++ {
+		a := args[i]
+		if a == "--" {
+			return append(out, args[i:]...)
+		}
+		switch {
+		case a == "-t" && i+1 < len(args) && slices.Contains(timeWords, args[i+1]):
+			i++
+			a = "--time=" + args[i]
+		case a == "-t":
+			a = "--time=abs"
+		case a == "-tt":
+			a = "--time=micro"
+		case a == "-ttt":
+			a = "--time=epoch"
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// flagError names the nearest flag beside one that is not there.
+func flagError(cmd *cobra.Command, err error) error {
+	e := &exitError{code: exitUsage, err: err}
+	if _, name, ok := strings.Cut(err.Error(), "unknown flag: --"); ok {
+		if n := nearestFlag(cmd, name); n != "" {
+			e.hint = append(e.hint, "did you mean --"+n+"?")
+		}
+	}
+	return e
+}
+
+func nearestFlag(cmd *cobra.Command, name string) string {
+	var names []string
+	cmd.Flags().VisitAll(func(f *flag) { names = append(names, f.Name) })
+	return nearest(name, names)
+}
+
+// nearest returns the word that is at most a third of its letters away.
+func nearest(word string, words []string) string {
+	best, dist := "", max(len(word)/3, 1)+1
+	for _, w := range words {
+		if d := distance(word, w); d < dist {
+			best, dist = w, d
+		}
+	}
+	return best
+}
+
+// distance counts insertions, deletions, changes and swaps of neighbours.
+func distance(a, b string) int {
+	d := make([][]int, len(a)+1)
+	for i := range d {
+		d[i] = make([]int, len(b)+1)
+		d[i][0] = i
+	}
+	for j := range d[0] {
+		d[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			d[i][j] = min(d[i-1][j]+1, d[i][j-1]+1, d[i-1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
+			}
+		}
+	}
+	return d[len(a)][len(b)]
+}
+
+// openFile opens a file to read; - is standard input.
+func (a *app) openFile(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(a.stdin), nil
+	}
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &exitError{code: exitNoTarget, err: err}
+	}
+	return f, err
+}

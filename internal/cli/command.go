@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/user"
+	"strconv"
+	"syscall"
+)
+
+// shimName is argv[0] of the process that becomes the command: it waits until
+// it is watched, then lets the command take its place. So nothing of the
+// command's is lost, and it is neither stopped nor traced.
+const shimName = "pidwire-exec"
+
+// shimFD is the pipe that the shim waits on: the first of ExtraFiles.
+const shimFD = 3
+
+// command is a COMMAND that waits to be let go.
+type command struct {
+	cmd  *exec.Cmd
+	gate *os.File // nil once it was let go, or given up
+	exit chan int // its exit code, when it has ended
+}
+
+// startCommand starts the shim of a command, as another user if asked.
+func startCommand(argv []string, asUser string, stdin io.Reader, stdout, stderr io.Writer) (*command, error) {
+	path, err := exec.LookPath(argv[0])
+	if err != nil {
+		code := exitNotFound
+		if errors.Is(err, os.ErrPermission) {
+			code = exitNotExec
+		}
+		return nil, &exitError{code: code, err: err}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	c := &exec.Cmd{
+		Path:       self,
+		Args:       append([]string{shimName, path}, argv...),
+		Stdin:      stdin,
+		Stdout:     stdout,
+		Stderr:     stderr,
+		ExtraFiles: []*os.File{r},
+	}
+	if asUser != "" {
+		cred, env, err := credential(asUser)
+		if err != nil {
+			return nil, err
+		}
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
+		c.Env = append(os.Environ(), env...)
+	}
+	err = c.Start()
+	r.Close()
+	if err != nil {
+		w.Close()
+		return nil, err
+	}
+	child := &command{cmd: c, gate: w, exit: make(chan int, 1)}
+	go func() { child.exit <- child.wait() }()
+	return child, nil
+}
+
+func credential(name string) (*syscall.Credential, []string, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return nil, nil, &exitError{code: exitNoTarget, err: err}
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, nil, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return nil, nil, err
+	}
+	cred := &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	groups, err := u.GroupIds()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, g := range groups {
+		n, err := strconv.ParseUint(g, 10, 32)
+		if err != nil {
+			return nil, nil, err
+		}
+		cred.Groups = append(cred.Groups, uint32(n))
+	}
+	return cred, []string{"HOME=" + u.HomeDir, "USER=" + u.Username, "LOGNAME=" + u.Username}, nil
+}
+
+func (c *command) pid() uint32 { return uint32(c.cmd.Process.Pid) }
+
+// letGo makes the shim become the command.
+func (c *command) letGo() error {
+	_, err := c.gate.Write([]byte{1})
+	err = errors.Join(err, c.gate.Close())
+	c.gate = nil
+	return err
+}
+
+// abandon ends a shim that was not let go.
+func (c *command) abandon() {
+	if c.gate != nil {
+		c.gate.Close()
+		c.gate = nil
+		<-c.exit
+	}
+}
+
+// wait returns the command's exit code: 128 and the signal if one killed it.
+func (c *command) wait() int {
+	err := c.cmd.Wait()
+	var ee *exec.ExitError
+	if errors.As(err, &ee) {
+		if ws, ok := ee.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+			return 128 + int(ws.Signal())
+		}
+		return ee.ExitCode()
+	}
+	if err != nil {
+		return exitFailure
+	}
+	return 0
+}
+
+// shim is the child: args are the path and the command's own argv.
+func shim(args []string, stderr io.Writer) int {
+	if len(args) < 2 {
+		return exitUsage
+	}
+	gate := os.NewFile(shimFD, "gate")
+	var b [1]byte
+	if n, _ := gate.Read(b[:]); n == 0 {
+		return exitFailure // pidwire ended before it let us go
+	}
+	gate.Close()
+	err := syscall.Exec(args[0], args[1:], os.Environ())
+	fmt.Fprintf(stderr, "pidwire: %s: %v\n", args[0], err)
+	return exitNotExec
+}

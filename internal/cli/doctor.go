@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pidwire/pidwire/internal/source/bpf"
+)
+
+// finding is one line of doctor.
+type finding struct {
+	Layer string   `json:"layer"`
+	State string   `json:"state"` // ok, degraded, off, not built
+	What  string   `json:"what"`
+	Cause []string `json:"cause,omitempty"`
+	Fix   []string `json:"fix,omitempty"`
+}
+
+func (a *app) doctorCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "doctor", Short: "say what works on this machine, what does not, and what to do about it", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return a.doctor(asJSON) },
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "JSON lines, one a layer")
+	return cmd
+}
+
+func (a *app) doctor(asJSON bool) error {
+	list := []finding{examineCalls(), {
+		Layer: "pkt", State: "not built", What: "packets: not in this version",
+	}, {
+		Layer: "krn", State: "not built", What: "kernel functions and events: not in this version",
+	}, {
+		Layer: "aud", State: "not built", What: "audit records: not in this version",
+	}}
+	if list[0].State == "off" {
+		a.code = exitPrivilege
+	}
+	if asJSON {
+		enc := json.NewEncoder(a.stdout)
+		enc.SetEscapeHTML(false)
+		for _, f := range list {
+			if err := enc.Encode(struct {
+				V    int    `json:"v"`
+				Type string `json:"type"`
+				finding
+			}{1, "layer", f}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, f := range list {
+		if _, err := fmt.Fprintf(a.stdout, "%-4s %-10s %s\n", f.Layer, f.State, f.What); err != nil {
+			return err
+		}
+		for _, c := range f.Cause {
+			fmt.Fprintf(a.stdout, "                cause: %s\n", c)
+		}
+		for _, x := range f.Fix {
+			fmt.Fprintf(a.stdout, "                fix:   %s\n", x)
+		}
+	}
+	_, err := fmt.Fprintf(a.stdout, "pidwire %s on Linux %s, %s\n", Version, bpf.Release(), runtime.GOARCH)
+	return err
+}
+
+func examineCalls() finding {
+	f := finding{Layer: "sys", State: "ok"}
+	p := bpf.Probe()
+	if p.Err != nil {
+		f.State, f.What = "off", "system calls cannot be watched"
+		err := explain(p.Err)
+		f.Cause = []string{err.Error()}
+		var ee *exitError
+		if errors.As(err, &ee) {
+			f.Cause = []string{strings.TrimPrefix(err.Error(), "cannot watch system calls: ")}
+			for _, h := range ee.hint {
+				if h != doctorHint {
+					f.Fix = append(f.Fix, h)
+				}
+			}
+		}
+		return f
+	}
+	f.What = "system calls: " + strings.Join(p.Parts, ", ")
+	if len(p.Notes) > 0 {
+		f.State, f.Cause = "degraded", p.Notes
+		for _, x := range p.Fixes {
+			if x != "" {
+				f.Fix = append(f.Fix, x)
+			}
+		}
+	}
+	return f
+}

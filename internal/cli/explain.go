@@ -1,0 +1,31 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/pidwire/pidwire/internal/sink/clean"
+	"github.com/pidwire/pidwire/internal/source/bpf"
+	"github.com/pidwire/pidwire/internal/source/proc"
+)
+
+const doctorHint = "details: pidwire doctor"
+
+// explain turns an error of the live source into one with cause and fix.
+func explain(err error) error {
+	var ee *exitError
+	if errors.As(err, &ee) || errors.Is(err, proc.ErrNoTarget) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	if cause, ok := bpf.Explain(err); ok {
+		return &exitError{
+			code: exitPrivilege,
+			err:  fmt.Errorf("cannot watch system calls: %s", cause.Text),
+			hint: append(cause.Fix, doctorHint),
+		}
+	}
+	return err
+}
+
+func cleanText(s string) string { return clean.Text(s) }

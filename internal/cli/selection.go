@@ -1,0 +1,193 @@
+package cli
+
+import (
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// selection is what -e, -z and -Z leave of the calls.
+type selection struct {
+	calls      map[string]widths // nil: all
+	failed, ok bool              // by outcome; both or none: all
+}
+
+// widths are the widths of the ABIs in which a call is wanted: strace's @32, @64.
+type widths uint8
+
+const (
+	wide   widths = 1 << iota // 64-bit
+	narrow                    // 32-bit
+	both   = wide | narrow
+)
+
+func widthOf(a event.ABI) widths {
+	if a == event.I386 || a == event.ARM || a == event.X32 {
+		return narrow
+	}
+	return wide
+}
+
+func (s *selection) all() bool { return s.calls == nil && s.failed == s.ok }
+
+// wants reports whether a call of that name is captured at all.
+func (s *selection) wants(name string) bool { return s.calls == nil || s.calls[name] != 0 }
+
+func (s *selection) shows(c *event.Call) bool {
+	// A request goes by the name of its call, or with the ring's own.
+	if s.calls != nil && s.calls[c.Name]&widthOf(c.ABI) == 0 &&
+		(c.Via != "io_uring" || s.calls["io_uring_enter"] == 0) {
+		return false
+	}
+	if s.failed == s.ok {
+		return true
+	}
+	if c.State != event.Returned {
+		return false
+	}
+	return (c.Errno != "") == s.failed
+}
+
+// strace's qualifiers that mean nothing without stopping the process, or that
+// belong to other verbs, with the reason.
+var refused = map[string]string{
+	"inject": "pidwire never changes what a call does", "fault": "pidwire never changes what a call does",
+	"raw": "use -n for numbers", "verbose": "use -v", "abbrev": "use -v",
+	"read": "use -s for more of each buffer", "write": "use -s for more of each buffer",
+	"kvm": "it is not about the network", "decode-fds": "use -y or -yy", "decode-pids": "pids are shown as the host sees them",
+	"quiet": "use -q", "trace-fds": "use a target and -e trace=",
+}
+
+// parseSelection reads the -e expressions, in strace's language.
+func parseSelection(exprs []string) (selection, error) {
+	var s selection
+	for _, e := range exprs {
+		key, value, ok := strings.Cut(e, "=")
+		if !ok {
+			key, value = "trace", e
+		}
+		switch key {
+		case "trace", "t":
+			if err := s.trace(value); err != nil {
+				return s, err
+			}
+		case "status":
+			for v := range strings.SplitSeq(value, ",") {
+				switch v {
+				case "failed":
+					s.failed = true
+				case "successful":
+					s.ok = true
+				case "all":
+					s.failed, s.ok = true, true
+				case "none", "unfinished", "unavailable", "detached":
+					return s, usageError("-e status=%s: successful or failed", v)
+				default:
+					return s, usageError("-e status=%s: no such status (successful, failed)", v)
+				}
+			}
+		case "signal", "signals", "s":
+			// Signals are not shown: leaving some out changes nothing.
+		default:
+			if why, ok := refused[key]; ok {
+				return s, usageError("-e %s: not here: %s", key, why)
+			}
+			names := []string{"trace", "status", "signal"}
+			if n := nearest(key, names); n != "" {
+				return s, usageError("-e %s: no such qualifier; did you mean -e %s=?", key, n)
+			}
+			return s, usageError("-e %s: no such qualifier (trace, status, signal)", key)
+		}
+	}
+	return s, nil
+}
+
+// classes are strace's classes as far as they concern sockets.
+var classes = map[string]func(*wire.CallInfo) bool{
+	"network": func(c *wire.CallInfo) bool { return c.Network },
+	"desc":    func(c *wire.CallInfo) bool { return c.Name != "socket" && c.Name != "socketpair" },
+	"all":     func(*wire.CallInfo) bool { return true },
+}
+
+// trace reads a set: call names, %network (%net, network), /regex, globs, with
+// ! before it for everything else and ? before a name that may be missing.
+func (s *selection) trace(set string) error {
+	set, not := strings.CutPrefix(set, "!")
+	if set == "none" {
+		set, not = "all", !not
+	}
+	named := map[string]widths{}
+	for item := range strings.SplitSeq(set, ",") {
+		item = strings.TrimSpace(item)
+		if item == "" {
+			continue
+		}
+		item, maybe := strings.CutPrefix(item, "?")
+		n, width := 0, both
+		match := func(*wire.CallInfo) bool { return false }
+		class := strings.TrimPrefix(item, "%")
+		if class == "net" {
+			class = "network"
+		}
+		switch {
+		case classes[class] != nil && (class != item || class == "network" || class == "all" || class == "desc"):
+			match = classes[class]
+		case strings.HasPrefix(item, "/"):
+			re, err := regexp.Compile(item[1:])
+			if err != nil {
+				return usageError("-e trace=%s: %v", item, err)
+			}
+			match = func(c *wire.CallInfo) bool { return re.MatchString(c.Name) }
+		default:
+			name, bits, _ := strings.Cut(item, "@")
+			switch bits {
+			case "":
+			case "32":
+				width = narrow
+			case "64":
+				width = wide
+			default:
+				return usageError("-e trace=%s: @32 or @64", item)
+			}
+			match = func(c *wire.CallInfo) bool { ok, _ := path.Match(name, c.Name); return ok }
+		}
+		for i := range wire.Calls {
+			if match(&wire.Calls[i]) {
+				named[wire.Calls[i].Name] |= width
+				n++
+			}
+		}
+		if n == 0 && !maybe {
+			return unknownCall(item)
+		}
+	}
+	if s.calls == nil {
+		s.calls = map[string]widths{}
+	}
+	for i := range wire.Calls {
+		name := wire.Calls[i].Name
+		w := named[name]
+		if not {
+			w = both &^ w
+		}
+		if w != 0 {
+			s.calls[name] |= w
+		}
+	}
+	return nil
+}
+
+func unknownCall(item string) error {
+	var names []string
+	for i := range wire.Calls {
+		names = append(names, wire.Calls[i].Name)
+	}
+	e := &exitError{code: exitUsage, err: usageError("-e trace=%s: not a call that pidwire follows", item)}
+	if n := nearest(item, names); n != "" {
+		e.hint = append(e.hint, "did you mean "+n+"?")
+	}
+	return e
+}

@@ -1,0 +1,342 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pidwire/pidwire/internal/pipeline"
+	"github.com/pidwire/pidwire/internal/sink"
+	"github.com/pidwire/pidwire/internal/source/bpf"
+	"github.com/pidwire/pidwire/internal/source/proc"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// traceFlags are those of a live run.
+type traceFlags struct {
+	view     viewFlags
+	pids     []string
+	users    []string
+	layers   []string
+	noFollow bool
+	follow   int
+	write    string
+	print    bool
+	asUser   string
+	span     time.Duration
+}
+
+func (a *app) traceCommand() *cobra.Command {
+	var t traceFlags
+	cmd := &cobra.Command{
+		Use:   "trace [TARGET...] [flags] [-- COMMAND [ARG...]]",
+		Short: "show the network system calls of processes as lines (the default verb)",
+		Long: `trace shows what processes do on sockets, as strace reads, without stopping them.
+
+  pidwire trace -- curl http://localhost/    a command, from its first call
+  pidwire trace -p 1234                      a process, its threads and children
+  pidwire trace :8080 -e %net -Z             failed calls of whoever holds port 8080
+  pidwire trace 'py*' -w py.pidwire          record; read with pidwire open py.pidwire
+  pidwire trace unit:nginx.service -c        a table at the end
+
+With -- COMMAND the lines go to standard error, as with strace; -o - puts them
+on standard output.`,
+		Args: cobra.ArbitraryArgs,
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringSliceVarP(&t.pids, "pid", "p", nil, "attach to `PID` (repeat, or a list)")
+	f.StringArrayVar(&t.users, "user", nil, "every process of `USER`, as @USER")
+	f.StringVarP(&t.asUser, "username", "u", "", "run COMMAND as `USER`")
+	f.CountVarP(&t.follow, "follow-forks", "f", "follow children (the default)")
+	f.BoolVar(&t.noFollow, "no-follow", false, "do not follow children")
+	f.StringSliceVarP(&t.layers, "layers", "l", nil, "which layers: sys")
+	f.StringVarP(&t.write, "write", "w", "", "record to `FILE.pidwire`; - is standard output")
+	f.BoolVar(&t.print, "print", false, "with -w: print the lines too")
+	f.DurationVar(&t.span, "for", 0, "end after so long: 10s, 5m")
+	t.view.add(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var argv []string
+		if n := cmd.ArgsLenAtDash(); n >= 0 {
+			args, argv = args[:n], args[n:]
+		}
+		return a.trace(cmd, &t, args, argv)
+	}
+	cmd.ValidArgsFunction = completeTargets
+	return cmd
+}
+
+func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) error {
+	if err := t.view.parse(); err != nil {
+		return err
+	}
+	if err := checkLayers(t.layers); err != nil {
+		return err
+	}
+	if ext := filepath.Ext(t.write); ext == ".pcapng" || ext == ".pcap" {
+		return usageError("-w %s: packets are not captured yet; a recording ends in .pidwire", t.write)
+	}
+	if dash := cmd.ArgsLenAtDash(); dash >= 0 && len(argv) == 0 {
+		return usageError("no command behind --")
+	}
+	targets, err := a.targets(cmd, t, names)
+	if err != nil {
+		return err
+	}
+	if len(targets) == 0 && len(argv) == 0 {
+		return usageError("no target: name a process, a pid, @user, :port or all, or -- COMMAND")
+	}
+	if t.asUser != "" && len(argv) == 0 {
+		return usageError("-u %s runs a COMMAND as that user; to watch a user's processes say @%s", t.asUser, t.asUser)
+	}
+	live := liveRun{app: a, t: t, targets: targets, argv: argv}
+	return live.run(cmd.Context())
+}
+
+// checkLayers knows the layers there will be, so that the others are told from
+// mistakes.
+func checkLayers(layers []string) error {
+	later := []string{"pkt", "krn", "aud"}
+	for _, l := range layers {
+		if slices.Contains(later, l) {
+			return usageError("layer %s is not built yet (see: pidwire doctor)", l)
+		}
+		if l != "sys" {
+			return usageError("no layer %q (sys)", l)
+		}
+	}
+	return nil
+}
+
+func (a *app) targets(cmd *cobra.Command, t *traceFlags, names []string) ([]proc.Target, error) {
+	var targets []proc.Target
+	for _, p := range t.pids {
+		if p == "" || strings.Trim(p, "0123456789") != "" {
+			return nil, usageError("-p %s: not a process id", p)
+		}
+	}
+	for _, text := range slices.Concat(t.pids, names) {
+		target, err := proc.Default.ParseTarget(text)
+		if err != nil {
+			return nil, err
+		}
+		if target.Name != "" && target.User == "" {
+			if err := a.checkName(cmd, &target); err != nil {
+				return nil, err
+			}
+		}
+		targets = append(targets, target)
+	}
+	for _, u := range t.users {
+		target, err := proc.UserTarget(u)
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, target)
+	}
+	return targets, nil
+}
+
+// checkName tells a mistyped verb from a process that is to start later.
+func (a *app) checkName(cmd *cobra.Command, t *proc.Target) error {
+	pids, err := proc.Default.PIDs()
+	if err != nil {
+		return err
+	}
+	for _, pid := range pids {
+		p, err := proc.Default.Read(pid)
+		if err == nil && t.Match(p) {
+			return nil
+		}
+	}
+	if v := nearest(t.Name, verbs(cmd.Root())); v != "" {
+		return &exitError{
+			code: exitNoTarget, err: fmt.Errorf("no process named %s", t.Name),
+			hint: []string{fmt.Sprintf("did you mean the verb %s? (to wait for a process of that name: '%s*')", v, t.Name)},
+		}
+	}
+	fmt.Fprintf(a.stderr, "pidwire: no process named %s yet: waiting for one\n", t.Name)
+	return nil
+}
+
+// liveRun is one live run: what is watched, and where it goes.
+type liveRun struct {
+	app     *app
+	t       *traceFlags
+	targets []proc.Target
+	argv    []string
+	stdin   io.Reader // of the command; nil: the app's
+}
+
+func (l *liveRun) run(parent context.Context) error {
+	a, t := l.app, l.t
+	ctx, stop := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	if t.span > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t.span)
+		defer cancel()
+	}
+
+	var child *command
+	if len(l.argv) > 0 {
+		stdin := l.stdin
+		if stdin == nil {
+			stdin = a.stdin
+		}
+		var err error
+		if child, err = startCommand(l.argv, t.asUser, stdin, a.stdout, a.stderr); err != nil {
+			return err
+		}
+		defer child.abandon()
+	}
+
+	opts := bpf.Options{
+		Config: bpf.Config{
+			Self: uint32(os.Getpid()), Follow: !t.noFollow,
+			StrLen: uint32(t.view.strlen), Calls: t.view.sel.wants,
+		},
+		Targets: l.targets, Command: l.argv, Tool: Version,
+		Endless: slices.ContainsFunc(l.targets, func(t proc.Target) bool { return t.Later() }),
+	}
+	if child != nil {
+		opts.Targets = append(slices.Clone(l.targets), proc.Target{Text: strings.Join(l.argv, " "), PID: child.pid()})
+	}
+	if t.view.strlen > 4096 {
+		opts.RingBytes = 4 * bpf.DefaultRing // a record may be 64 KiB long
+	}
+	src, err := bpf.New(opts)
+	if err != nil {
+		return explain(err)
+	}
+	defer src.Close()
+
+	cfg := pipeline.Config{Source: src, Keep: t.view.keep(), Limit: t.view.count}
+	closers, err := l.outputs(&cfg, src.Header(), child != nil)
+	defer func() {
+		for _, c := range closers {
+			_ = c()
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	if child != nil {
+		src.Started = child.letGo
+	} else if !t.view.quiet {
+		src.Started = func() error {
+			fmt.Fprintf(a.stderr, "pidwire: watching %s; Ctrl-C ends it\n", describe(src.Watched()))
+			return nil
+		}
+	}
+	began := time.Now()
+	res, err := pipeline.Run(ctx, cfg)
+	stop() // from here a second Ctrl-C ends us at once
+	for _, c := range closers {
+		err = errors.Join(err, c())
+	}
+	closers = nil
+	if err != nil {
+		return explain(err)
+	}
+	if !t.view.quiet {
+		l.counts(res, time.Since(began))
+	}
+	if child != nil {
+		select {
+		case a.code = <-child.exit:
+		case <-time.After(commandGrace):
+			// We were told to stop; the command goes on by itself.
+		}
+	}
+	if t.view.strict && lostAny(res) {
+		a.code = exitLost
+	}
+	return nil
+}
+
+// commandGrace is how long the exit code of the command is waited for after
+// its last process has ended.
+const commandGrace = 200 * time.Millisecond
+
+func lostAny(r pipeline.Result) bool {
+	for _, d := range r.Dropped {
+		if d > 0 {
+			return true
+		}
+	}
+	return r.Lost > 0
+}
+
+// outputs adds the recording and the sinks that the flags ask for.
+func (l *liveRun) outputs(cfg *pipeline.Config, h wire.Header, hasCommand bool) (closers []func() error, err error) {
+	a, t := l.app, l.t
+	if t.write != "" {
+		var w io.Writer = a.stdout
+		if t.write != "-" {
+			f, err := os.OpenFile(t.write, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+			if err != nil {
+				return nil, err
+			}
+			giveBack(f)
+			closers = append(closers, f.Close)
+			w = f
+		}
+		if cfg.Tap, err = wire.NewWriter(w, h); err != nil {
+			return closers, fmt.Errorf("writing the recording: %w", err)
+		}
+		if !t.print && t.view.output == "" && !t.view.json && !t.view.summary {
+			return closers, nil
+		}
+	}
+	out := a.stdout
+	if hasCommand {
+		out = a.stderr
+	}
+	s, closeOut, err := t.view.sink(a, out, h)
+	if err != nil {
+		return closers, err
+	}
+	cfg.Sinks = []sink.Sink{s}
+	return append(closers, closeOut), nil
+}
+
+// counts is the line at the end.
+func (l *liveRun) counts(r pipeline.Result, d time.Duration) {
+	var dropped uint64
+	for _, n := range r.Dropped {
+		dropped += n
+	}
+	lost := fmt.Sprintf("lost sys %d", r.Lost)
+	if dropped > 0 {
+		lost += fmt.Sprintf(", output %d", dropped)
+	}
+	fmt.Fprintf(l.app.stderr, "--- %d calls in %s · %s\n", r.Calls, d.Round(time.Millisecond), lost)
+}
+
+// describe names what is watched: the first few, and how many more.
+func describe(procs []*proc.Process) string {
+	if len(procs) == 0 {
+		return "for processes that start"
+	}
+	const most = 4
+	var names []string
+	for i, p := range procs {
+		if i == most {
+			names = append(names, fmt.Sprintf("and %d more", len(procs)-most))
+			break
+		}
+		names = append(names, fmt.Sprintf("%s[%d]", cleanText(p.Comm), p.PID))
+	}
+	return strings.Join(names, ", ")
+}

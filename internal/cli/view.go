@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/sink"
+	"github.com/pidwire/pidwire/internal/sink/jsonl"
+	"github.com/pidwire/pidwire/internal/sink/notation"
+	"github.com/pidwire/pidwire/internal/sink/summary"
+	"github.com/pidwire/pidwire/internal/sink/text"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+type flag = pflag.Flag
+
+// viewFlags say what is shown and how; trace and open have them in common.
+type viewFlags struct {
+	expr    []string // -e
+	failed  bool     // -Z
+	success bool     // -z
+	strlen  int      // -s
+	time    string   // -t
+	noDur   bool
+	durFlag bool // -T: accepted, the default
+	output  string
+	json    bool
+	summary bool
+	colour  string
+	numeric bool
+	verbose int
+	fds     int // -y
+	hex     int // -x
+	format  string
+	quiet   bool
+	strict  bool
+	count   uint64
+	sel     selection
+	utc     bool
+}
+
+var timeWords = []string{"rel", "abs", "micro", "epoch", "delta", "none"}
+
+func (v *viewFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringArrayVarP(&v.expr, "expr", "e", nil, "trace=SET or status=SET as in strace: -e connect, -e trace=%net,!close, -e status=failed")
+	f.BoolVarP(&v.failed, "failed-only", "Z", false, "only calls that failed")
+	f.BoolVarP(&v.success, "successful-only", "z", false, "only calls that succeeded")
+	f.IntVarP(&v.strlen, "string-limit", "s", 32, "bytes shown of a string (and copied of each buffer), up to 65536")
+	f.StringVar(&v.time, "time", "rel", "-t `STYLE`: rel, abs (-t), micro (-tt), epoch (-ttt), delta, none")
+	f.BoolVar(&v.utc, "utc", false, "times of day in UTC")
+	f.BoolVar(&v.noDur, "no-duration", false, "without the time spent in each call")
+	f.BoolVarP(&v.durFlag, "syscall-times", "T", true, "with the time spent in each call (the default)")
+	f.StringVarP(&v.output, "output", "o", "", "write the lines to `FILE`; - is standard output")
+	f.BoolVar(&v.json, "json", false, "JSON lines, one object each")
+	f.BoolVarP(&v.summary, "summary", "c", false, "only a table at the end: calls, errors, bytes, time per call and per connection")
+	f.StringVar(&v.colour, "color", "auto", "auto, always or never")
+	f.BoolVarP(&v.numeric, "numeric", "n", false, "numbers instead of names")
+	f.CountVarP(&v.verbose, "verbose", "v", "nothing abbreviated")
+	f.CountVarP(&v.fds, "decode-fds", "y", "-y: the socket beside each descriptor, -yy: with addresses")
+	f.CountVarP(&v.hex, "hex", "x", "-x: strings that are not text in hex, -xx: all strings")
+	f.StringVar(&v.format, "format", "pidwire", "pidwire, or strace: as strace -f prints it, without columns")
+	f.BoolVarP(&v.quiet, "quiet", "q", false, "no words on standard error")
+	f.BoolVar(&v.strict, "strict", false, "exit with 11 if events were lost")
+	f.Uint64Var(&v.count, "count", 0, "end after `N` calls")
+}
+
+// parse checks the flags and turns them into a selection.
+func (v *viewFlags) parse() error {
+	if v.strlen < 0 || v.strlen > 65536 {
+		return usageError("-s %d: between 0 and 65536 bytes", v.strlen)
+	}
+	switch v.colour {
+	case "auto", "always", "never":
+	default:
+		return usageError("--color %q: auto, always or never", v.colour)
+	}
+	if v.format != "pidwire" && v.format != "strace" {
+		return usageError("--format %q: pidwire or strace", v.format)
+	}
+	if _, ok := timeStyles[v.time]; !ok {
+		return usageError("-t %q: one of %s", v.time, strings.Join(timeWords, ", "))
+	}
+	if v.json && v.summary {
+		return usageError("--json and -c exclude each other")
+	}
+	var err error
+	v.sel, err = parseSelection(v.expr)
+	if err != nil {
+		return err
+	}
+	if v.failed {
+		v.sel.failed, v.sel.ok = true, v.success
+	} else if v.success {
+		v.sel.failed, v.sel.ok = false, true
+	}
+	return nil
+}
+
+var timeStyles = map[string]text.TimeStyle{
+	"rel": text.TimeRel, "abs": text.TimeAbs, "micro": text.TimeMicro, "epoch": text.TimeEpoch,
+	"delta": text.TimeDelta, "none": text.TimeNone,
+}
+
+// sink makes the sink that the flags ask for. out is where lines go without -o.
+func (v *viewFlags) sink(a *app, out io.Writer, h wire.Header) (sink.Sink, func() error, error) {
+	closeOut := func() error { return nil }
+	switch v.output {
+	case "":
+	case "-":
+		out = a.stdout
+	default:
+		f, err := os.OpenFile(v.output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			return nil, nil, err
+		}
+		giveBack(f)
+		out, closeOut = f, f.Close
+	}
+	opts := notation.Options{StrLen: v.strlen, Verbose: v.verbose > 0, FDs: v.fds, Numeric: v.numeric, HexStrings: v.hex}
+	if v.strlen == 0 {
+		opts.StrLen = -1
+	}
+	start := int64(h.Wall)
+	switch {
+	case v.summary:
+		return summary.New(out, start), closeOut, nil
+	case v.json:
+		return jsonl.New(out, jsonl.Options{Notation: opts, Start: start}), closeOut, nil
+	}
+	o := text.Options{
+		Notation: opts, Time: timeStyles[v.time], Start: start, NoDur: v.noDur || !v.durFlag,
+		Plain: v.format == "strace", Zone: time.Local,
+	}
+	if v.utc {
+		o.Zone = time.UTC
+	}
+	if v.coloured(out) {
+		o.Colour = &text.Colours{
+			Time: "\x1b[2m", Task: "\x1b[36m", Conn: "\x1b[35m", Layer: "\x1b[2m",
+			Note: "\x1b[2m", Warn: "\x1b[33m", Reset: "\x1b[0m",
+		}
+		o.Notation.Style = &notation.Style{Name: "\x1b[1m", Error: "\x1b[31m", String: "\x1b[32m", Note: "\x1b[2m"}
+	}
+	return text.New(out, o), closeOut, nil
+}
+
+// coloured decides by --color, NO_COLOR, CLICOLOR_FORCE, FORCE_COLOR, TERM and
+// what the output is.
+func (v *viewFlags) coloured(out io.Writer) bool {
+	switch v.colour {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	if os.Getenv("NO_COLOR") != "" {
+		return false
+	}
+	for _, force := range []string{"CLICOLOR_FORCE", "FORCE_COLOR"} {
+		if e := os.Getenv(force); e != "" && e != "0" {
+			return true
+		}
+	}
+	f, ok := out.(*os.File)
+	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+}
+
+// keep is the filter of the entries, nil if there is none.
+func (v *viewFlags) keep() func(*event.Entry) bool {
+	if v.sel.all() {
+		return nil
+	}
+	return func(e *event.Entry) bool {
+		c, ok := e.Body.(*event.Call)
+		return !ok || v.sel.shows(c)
+	}
+}
+
+// giveBack hands a file made under sudo to the user who called it.
+func giveBack(f *os.File) {
+	var uid, gid int
+	if _, err := fmt.Sscan(os.Getenv("SUDO_UID"), &uid); err != nil {
+		return
+	}
+	if _, err := fmt.Sscan(os.Getenv("SUDO_GID"), &gid); err != nil {
+		return
+	}
+	// Without it the file is root's, and still there.
+	_ = f.Chown(uid, gid)
+}

@@ -1,0 +1,208 @@
+// Package decode turns wire records into events. It is pure: the same record
+// and header give the same event on any machine.
+package decode
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/pidwire/pidwire/internal/decode/sock"
+	"github.com/pidwire/pidwire/internal/decode/sys"
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// Decoder decodes the records of one source, in their order.
+type Decoder struct {
+	h     wire.Header
+	sys   *sys.Decoder
+	seq   uint64
+	comms map[[16]byte]string
+}
+
+// New returns a decoder for the records behind h.
+func New(h wire.Header) *Decoder {
+	return &Decoder{h: h, sys: sys.New(h), comms: map[[16]byte]string{}}
+}
+
+// Record decodes r. It never fails: what cannot be read is said in Warn, or
+// the body is an event.Unknown. Strings of the event alias r, which must not
+// change afterwards.
+func (d *Decoder) Record(r wire.Record) event.Event {
+	d.seq++
+	ev := event.Event{Seq: d.seq, Time: d.wall(r.Time())}
+	var ok bool
+	switch r.Kind() {
+	case wire.KindSyscall:
+		ok = d.syscall(r, &ev)
+	case wire.KindUring:
+		ok = d.uring(r, &ev)
+	case wire.KindProc:
+		ok = d.process(r, &ev)
+	case wire.KindSock:
+		ok = d.sockFound(r, &ev)
+	case wire.KindLost:
+		var l wire.Lost
+		if ok = l.Unmarshal(r); ok {
+			ev.Body = &event.Lost{Layer: l.H.Layer, Reason: lostReason(l.Reason), Count: l.Count}
+		}
+	case wire.KindClock:
+		var c wire.Clock
+		if ok = c.Unmarshal(r); ok {
+			ev.Body = &event.Clock{Drift: int64(c.Wall) - d.wall(c.Mono)}
+		}
+	case wire.KindName:
+		ok = d.name(r, &ev)
+	case wire.KindNote:
+		var n wire.Note
+		if ok = n.Unmarshal(r); ok {
+			attrs := r[wire.SizeNote:]
+			ev.Body = &event.Note{
+				Degraded: n.Level == wire.NoteDegraded,
+				Text:     string(wire.AttrOf(attrs, wire.TagText)),
+				Fix:      string(wire.AttrOf(attrs, wire.TagFix)),
+			}
+		}
+	case wire.KindEnd:
+		var e wire.End
+		if ok = e.Unmarshal(r); ok {
+			ev.Body = &event.End{Reason: endReason(e.Reason)}
+		}
+	default:
+		ok = true
+		ev.Body = &event.Unknown{Kind: r.Kind(), Len: len(r)}
+	}
+	if !ok {
+		ev.Warn = append(ev.Warn, fmt.Sprintf("record of kind %d is too short: %d bytes", r.Kind(), len(r)))
+		ev.Body = &event.Unknown{Kind: r.Kind(), Len: len(r)}
+	}
+	return ev
+}
+
+// wall turns CLOCK_MONOTONIC ns into ns since the Unix epoch. One offset for
+// the whole recording keeps the timeline free of jumps; how far the clock has
+// been set meanwhile is in event.Clock.
+func (d *Decoder) wall(mono uint64) int64 {
+	return int64(mono - d.h.Mono + d.h.Wall)
+}
+
+// proc makes the identity of a process. Start times come in ns from the kernel
+// side and in clock ticks of 10 ms from /proc: ticks are what both have.
+func proc(pid uint32, start uint64) event.Proc {
+	const tick = 10_000_000
+	return event.Proc{PID: pid, Start: start / tick}
+}
+
+func (d *Decoder) comm(c [16]byte) string {
+	if s, ok := d.comms[c]; ok {
+		return s
+	}
+	b, _, _ := bytes.Cut(c[:], []byte{0})
+	s := string(b)
+	const most = 4096 // a hostile process may rename itself without end
+	if len(d.comms) < most {
+		d.comms[c] = s
+	}
+	return s
+}
+
+func (d *Decoder) syscall(r wire.Record, ev *event.Event) bool {
+	var s wire.Syscall
+	socks, chunks, ok := wire.SyscallParts(r, &s)
+	if !ok {
+		return false
+	}
+	ev.Time = d.wall(s.Enter)
+	ev.Task = event.Task{
+		Proc: proc(s.Pid, s.Start), TID: s.Tid, NSPID: s.Nspid, NSTID: s.Nstid, UID: s.Uid, Comm: d.comm(s.Comm),
+	}
+	ev.Body, ev.Warn = d.sys.Syscall(&s, socks, chunks)
+	return true
+}
+
+func (d *Decoder) uring(r wire.Record, ev *event.Event) bool {
+	var u wire.Uring
+	if !u.Unmarshal(r) || len(r)-wire.SizeUring < int(u.Nsock)*wire.SizeSock {
+		return false
+	}
+	ev.Time = d.wall(u.Enter)
+	ev.Task = event.Task{
+		Proc: proc(u.Pid, u.Start), TID: u.Tid, NSPID: u.Nspid, NSTID: u.Nstid, UID: u.Uid, Comm: d.comm(u.Comm),
+	}
+	ev.Body, ev.Warn = d.sys.Uring(&u, r[wire.SizeUring:])
+	return true
+}
+
+func (d *Decoder) process(r wire.Record, ev *event.Event) bool {
+	var p wire.Proc
+	if !p.Unmarshal(r) {
+		return false
+	}
+	attrs := r[wire.SizeProc:]
+	ev.Task = event.Task{Proc: proc(p.Pid, p.Start), TID: p.Tid, NSPID: p.Nspid, UID: p.Uid, Comm: d.comm(p.Comm)}
+	exe, _, _ := bytes.Cut(wire.AttrOf(attrs, wire.TagExe), []byte{0})
+	b := &event.Process{
+		What: event.ProcWhat(p.What), Parent: proc(p.Ppid, p.ParentStart), Exe: string(exe),
+		Cgroup: string(wire.AttrOf(attrs, wire.TagCgroup)), Container: string(wire.AttrOf(attrs, wire.TagContainer)),
+		Code: p.Code, NetNS: p.Netns, Compat: p.Flags&wire.ProcCompat != 0,
+	}
+	if argv := strings.TrimRight(string(wire.AttrOf(attrs, wire.TagArgv)), "\x00"); argv != "" {
+		b.Argv = strings.Split(argv, "\x00")
+	}
+	ev.Body = b
+	return true
+}
+
+func (d *Decoder) sockFound(r wire.Record, ev *event.Event) bool {
+	var s wire.Socksnap
+	var k wire.Sock
+	if !s.Unmarshal(r) || !k.Unmarshal(r[wire.SizeSocksnap:]) {
+		return false
+	}
+	ev.Task = event.Task{Proc: proc(s.Pid, s.Start), TID: s.Pid}
+	ev.Body = &event.SockFound{
+		Sock: sock.Event(&k),
+		Path: string(wire.AttrOf(r[wire.SizeSocksnap+wire.SizeSock:], wire.TagName)),
+	}
+	return true
+}
+
+func (d *Decoder) name(r wire.Record, ev *event.Event) bool {
+	var n wire.Name
+	if !n.Unmarshal(r) {
+		return false
+	}
+	name := string(wire.AttrOf(r[wire.SizeName:], wire.TagName))
+	d.sys.Learn(n.What, n.Netns, n.Id, name)
+	ev.Body = &event.Name{What: n.What, ID: n.Id, NetNS: n.Netns, Name: name}
+	return true
+}
+
+func lostReason(n uint32) string {
+	switch n {
+	case wire.LostRing:
+		return "ring buffer full"
+	case wire.LostInflight:
+		return "too many threads"
+	case wire.LostUring:
+		return "too many io_uring requests"
+	case wire.LostTargets:
+		return "too many processes"
+	case wire.LostQueue:
+		return "output too slow"
+	}
+	return "unknown reason"
+}
+
+func endReason(n uint32) string {
+	switch n {
+	case wire.EndDetached:
+		return "detached"
+	case wire.EndTargets:
+		return "targets ended"
+	case wire.EndLimit:
+		return "limit reached"
+	}
+	return "error"
+}

@@ -1,0 +1,293 @@
+// Package sys turns the record of a system call into an event.Call: registers
+// and memory into values with names.
+//
+// It reads the memory of the process by address, as a tracer does, from the
+// pieces that the record carries; what is not there is shown as its address.
+// Which argument is read how is a table (calls.go); to follow another call is
+// one line there. The notation that the tapes are made for is that of strace
+// 6.1; where strace shows bytes and the value can be known, the value is
+// shown (docs/shared facts, section 2.4).
+//
+// Every byte of a record is hostile. No loop runs longer than a small bound
+// times the bytes that are really there, and nothing is allocated by a length
+// that the record only claims.
+package sys
+
+import (
+	"unsafe"
+
+	"github.com/pidwire/pidwire/internal/decode/sock"
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// Decoder decodes the records of one source. It is not safe for concurrent
+// use; the calls that it returns are the caller's and are never written again.
+type Decoder struct {
+	strlen uint64 // payload bytes captured a buffer
+	names  map[ifaceKey]string
+
+	// Slabs: results are cut from these, and new ones made when they are used
+	// up. None is used twice, so the collector frees one with its last user.
+	calls []event.Call
+	args  []event.Arg
+	toks  []event.Token
+	socks []event.Sock
+
+	// The call at hand.
+	s      *wire.Syscall
+	mem    memory
+	a      [6]uint64 // registers, cut to the width of the ABI's
+	word   uint64    // bytes of a long and of a pointer
+	long64 bool      // time_t in plain structs has 64 bits
+	ret    int64
+	failed bool
+	done   bool // the call has returned
+	c      *event.Call
+	tape   int // where the tape at hand starts in toks
+	budget int // tokens that the call may still cost
+	depth  int // of nesting, against hostile references
+	warn   []string
+}
+
+type ifaceKey struct {
+	netns uint64
+	id    uint32
+}
+
+// Slabs stay below the 32 KiB from which on Go allocates pages of their own.
+const (
+	callSlab = 64
+	argSlab  = 512
+	tokSlab  = 512
+	sockSlab = 64
+
+	// maxTokens bounds what one call can cost, whatever its bytes say.
+	maxTokens = 1 << 14
+)
+
+// New makes a decoder for the records of the source that h describes.
+func New(h wire.Header) *Decoder {
+	d := &Decoder{strlen: uint64(h.StrLen), names: make(map[ifaceKey]string)}
+	if d.strlen == 0 {
+		d.strlen = 32
+	}
+	return d
+}
+
+// Learn takes what a wire.KindName record says: what is enum pw_name_what, and
+// only interface names are of use here. Id is the interface index in the
+// network namespace with inode netns.
+func (d *Decoder) Learn(what uint16, netns uint64, id uint32, name string) {
+	const most = 1 << 16
+	if what == wire.NameIface && len(d.names) < most {
+		d.names[ifaceKey{netns, id}] = name
+	}
+}
+
+// Syscall decodes a record that wire.SyscallParts took apart. It never fails;
+// the strings say what could not be decoded. The call aliases socks and
+// chunks, which must not change as long as it is in use.
+func (d *Decoder) Syscall(s *wire.Syscall, socks, chunks []byte) (*event.Call, []string) {
+	d.s = s
+	d.mem.reset(chunks)
+	d.warn = nil
+	d.budget = maxTokens
+	d.depth = 0
+	d.done = s.Flags&(wire.CallWaiting|wire.CallUnfinished) == 0
+	d.ret = s.Ret
+	d.a = s.Args
+	d.word, d.long64 = 8, true
+	switch s.Abi {
+	case wire.AbiI386, wire.AbiArm:
+		d.word, d.long64 = 4, false
+		for i := range d.a {
+			d.a[i] = uint64(uint32(d.a[i]))
+		}
+	case wire.AbiX32:
+		d.word = 4
+	}
+	d.failed = d.done && s.Ret < 0 && s.Ret >= -maxErrno
+
+	c := d.newCall()
+	d.c = c
+	c.NR = s.Nr
+	c.ABI = event.ABI(s.Abi)
+	c.Ret = s.Ret
+	c.Dur = int64(s.H.Time - s.Enter)
+	c.Redacted = s.Flags&wire.CallRedacted != 0
+	c.Cut = s.Flags&wire.CallCut != 0
+	switch {
+	case s.Flags&wire.CallUnfinished != 0:
+		c.State = event.Unfinished
+	case s.Flags&wire.CallWaiting != 0:
+		c.State = event.Waiting
+	}
+	c.Socks = d.newSocks(int(s.Nsock), socks)
+
+	def := lookup(s)
+	if s.Sub != 0 {
+		c.Via = "socketcall"
+	}
+	if def == nil {
+		d.unknown(c)
+		return c, d.warn
+	}
+	c.Name = def.name
+	c.Args = d.newArgs(len(def.args))
+	for i := range def.args {
+		a := &c.Args[i]
+		p := &def.args[i]
+		a.Name = p.name
+		if i < len(d.a) {
+			a.Raw = d.a[i]
+		}
+		if !d.done && p.kind.exit {
+			continue
+		}
+		d.begin()
+		p.kind.show(d, i)
+		a.Val = d.finish()
+		if len(a.Val) == 0 {
+			// The call has this argument in other uses only (fcntl).
+			c.Args = c.Args[:i:i]
+			break
+		}
+	}
+	switch {
+	case d.failed:
+		d.fail(uint64(-s.Ret))
+	case d.done:
+		if def.data != nothing && s.Ret > 0 {
+			c.Bytes, c.In = s.Ret, def.data == in
+		}
+		if def.ret != nil {
+			def.ret(d)
+		}
+	}
+	d.s = nil
+	return c, d.warn
+}
+
+// unknown shows a call that the table does not have, as a tracer shows it.
+func (d *Decoder) unknown(c *event.Call) {
+	c.Name = "syscall_0x" + hexText(uint64(d.s.Nr))
+	names := [...]string{"a0", "a1", "a2", "a3", "a4", "a5"}
+	c.Args = d.newArgs(len(names))
+	for i := range c.Args {
+		d.begin()
+		d.hex("", d.a[i])
+		c.Args[i] = event.Arg{Name: names[i], Raw: d.a[i], Val: d.finish()}
+	}
+	if d.failed {
+		d.fail(uint64(-d.ret))
+	}
+}
+
+// fail sets the result of a call that failed with error n.
+func (d *Decoder) fail(n uint64) {
+	name, text := Errno(int64(n))
+	if name == "" {
+		name, text = "ERRNO_"+decText(n), "Unknown error "+decText(n)
+	}
+	d.c.Errno = name
+	d.begin()
+	d.text("", text)
+	d.c.Aux = d.finish()
+	if restarts(n) {
+		d.begin()
+		d.text("", "?")
+		d.c.Out = d.finish()
+	}
+}
+
+// restarts reports that the process never sees the error: the kernel begins
+// the call again, or makes it EINTR.
+func restarts(n uint64) bool { return n == 512 || n == 513 || n == 514 || n == 516 }
+
+func hexText(v uint64) string {
+	const digits = "0123456789abcdef"
+	var b [16]byte
+	i := len(b)
+	for {
+		i--
+		b[i] = digits[v&15]
+		v >>= 4
+		if v == 0 {
+			return string(b[i:])
+		}
+	}
+}
+
+func (d *Decoder) newCall() *event.Call {
+	if len(d.calls) == 0 {
+		d.calls = make([]event.Call, callSlab)
+	}
+	c := &d.calls[0]
+	d.calls = d.calls[1:]
+	return c
+}
+
+func (d *Decoder) newArgs(n int) []event.Arg {
+	if n > len(d.args) {
+		d.args = make([]event.Arg, max(argSlab, n))
+	}
+	a := d.args[:n:n]
+	d.args = d.args[n:]
+	return a
+}
+
+func (d *Decoder) newSocks(n int, b []byte) []event.Sock {
+	n = min(n, len(b)/wire.SizeSock)
+	if n == 0 {
+		return nil
+	}
+	if n > len(d.socks) {
+		d.socks = make([]event.Sock, max(sockSlab, n))
+	}
+	s := d.socks[:n:n]
+	d.socks = d.socks[n:]
+	for i := range s {
+		var w wire.Sock
+		w.Unmarshal(b[i*wire.SizeSock:])
+		sock.Fill(&s[i], &w)
+	}
+	return s
+}
+
+// text is b as a string, without a copy: records are not written again.
+func text(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	return unsafe.String(&b[0], len(b))
+}
+
+func (d *Decoder) complain(s string) {
+	if len(d.warn) < 4 {
+		d.warn = append(d.warn, s)
+	}
+}
+
+// sockOf is the socket behind fd, as the record has it.
+func (d *Decoder) sockOf(fd uint64) *event.Sock {
+	for i := range d.c.Socks {
+		if d.c.Socks[i].FD == int32(fd) {
+			return &d.c.Socks[i]
+		}
+	}
+	return nil
+}
+
+// iface is the name of an interface in the network namespace of the call's
+// socket, empty where it was not learned.
+func (d *Decoder) iface(index uint64) string {
+	if index == 0 {
+		return ""
+	}
+	k := ifaceKey{0, uint32(index)}
+	if len(d.c.Socks) != 0 {
+		k.netns = uint64(d.c.Socks[0].NetNS)
+	}
+	return d.names[k]
+}

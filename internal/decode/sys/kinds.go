@@ -1,0 +1,187 @@
+package sys
+
+import "github.com/pidwire/pidwire/internal/event"
+
+// kind is how an argument is shown. Exit says that there is nothing to show
+// before the call has returned.
+type kind struct {
+	show func(d *Decoder, i int)
+	exit bool
+}
+
+// The kinds of argument that calls are made of. A kind sees all registers, for
+// lengths and pointers stand beside each other.
+var (
+	fd       = kind{show: func(d *Decoder, i int) { d.fd("", d.a[i]) }}
+	dec      = kind{show: func(d *Decoder, i int) { d.int("", int64(int32(d.a[i]))) }}
+	udec     = kind{show: func(d *Decoder, i int) { d.uint("", uint64(uint32(d.a[i]))) }}
+	ulong    = kind{show: func(d *Decoder, i int) { d.uint("", d.a[i]) }}
+	hexa     = kind{show: func(d *Decoder, i int) { d.hex("", d.a[i]) }}
+	pointer  = kind{show: func(d *Decoder, i int) { d.ptr("", d.a[i]) }}
+	size     = ulong
+	sizeExit = late(ulong)
+	opcode   = func(t *event.Table) kind {
+		return kind{show: func(d *Decoder, i int) { d.sym("", uint64(uint32(d.a[i])), t) }}
+	}
+	bits = func(t *event.Table) kind {
+		return kind{show: func(d *Decoder, i int) { d.flags("", uint64(uint32(d.a[i])), t) }}
+	}
+
+	family    = opcode(families)
+	sockType  = kind{show: (*Decoder).sockType}
+	protocol  = kind{show: (*Decoder).protocol}
+	how       = opcode(shutHows)
+	msgBits   = bits(msgFlags)
+	sockFlags = bits(sockTypeFlags)
+
+	addrIn      = kind{show: (*Decoder).addrIn} // length: the next argument
+	addrLen     = dec
+	addrOut     = kind{(*Decoder).addrOut, true} // pointer to the length: the next argument
+	addrLenOut  = kind{(*Decoder).addrLenOut, true}
+	addrRecv    = kind{(*Decoder).addrRecv, true}
+	addrLenRecv = kind{(*Decoder).addrLenRecv, true}
+
+	bufIn  = kind{show: (*Decoder).bufIn} // length: the next argument
+	bufOut = kind{(*Decoder).bufOut, true}
+	iovIn  = kind{show: (*Decoder).iovIn}
+	iovOut = kind{(*Decoder).iovOut, true}
+
+	pair = kind{(*Decoder).fdPair, true}
+)
+
+// late makes a kind wait for the end of its call, as the arguments beside it do.
+func late(k kind) kind {
+	k.exit = true
+	return k
+}
+
+// sockType shows a type and the flags beside it; a type without a name is but
+// more bits.
+func (d *Decoder) sockType(i int) {
+	const mask = 0xf
+	v := uint64(uint32(d.a[i]))
+	t, rest := v&mask, v&^mask
+	if sockTypes.Name(t) == "" {
+		d.flags("", v, sockTypeFlags)
+		return
+	}
+	d.sym("", t, sockTypes)
+	if rest != 0 {
+		d.flags("", rest, sockTypeFlags).Flags |= event.FOr
+	}
+}
+
+// protocol shows the third argument of socket and socketpair, whose meaning is
+// the family's.
+func (d *Decoder) protocol(i int) {
+	switch uint32(d.a[0]) {
+	case afInet, afInet6, afNetlink, afPacket:
+		d.protoOf("", d.a[0], uint64(uint32(d.a[i])))
+	default:
+		d.protoOf("", d.a[0], d.a[i])
+	}
+}
+
+func (d *Decoder) protoOf(f string, family, v uint64) {
+	switch uint32(family) {
+	case afInet, afInet6:
+		d.sym(f, v, ipProtos)
+	case afNetlink:
+		d.sym(f, v, netlinkProtos)
+	case afPacket:
+		d.htonsSym(f, swap16(v), etherTypes)
+	case afBluetooth:
+		d.sym(f, v, btProtos)
+	case afCan:
+		d.sym(f, v, canProtos)
+	case afCaif:
+		d.sym(f, v, caifProtos)
+	case afPhonet:
+		d.sym(f, v, phonetProtos)
+	case afNfc:
+		d.sym(f, v, nfcProtos)
+	case afKcm:
+		d.sym(f, v, kcmProtos)
+	case afSmc:
+		d.sym(f, v, smcProtos)
+	case afIsdn:
+		d.sym(f, v, isdnProtos)
+	default:
+		d.uint(f, v)
+	}
+}
+
+func swap16(v uint64) uint64 { return v>>8&0xff | v&0xff<<8 }
+
+// htonsSym appends a constant in network order: htons(ETH_P_ALL).
+func (d *Decoder) htonsSym(f string, v uint64, t *event.Table) {
+	d.open(event.TFunc, f).Str = "htons"
+	d.sym("", v, t)
+	d.end()
+}
+
+func (d *Decoder) fdPair(i int) {
+	b := d.outAll(d.a[i], 8)
+	if d.failed || b == nil {
+		d.ptr("", d.a[i])
+		return
+	}
+	d.open(event.TArray, "")
+	d.fd("", u32(b, 0))
+	d.fd("", u32(b, 4))
+	d.end()
+}
+
+func (d *Decoder) bufIn(i int) { d.data("", d.a[i], d.a[i+1], d.in) }
+
+func (d *Decoder) bufOut(i int) {
+	if d.failed {
+		d.ptr("", d.a[i])
+		return
+	}
+	n := uint64(d.ret)
+	if n > d.a[i+1] {
+		n = d.a[i+1] // MSG_TRUNC returns the datagram's real length
+	}
+	d.data("", d.a[i], n, d.out)
+}
+
+// data shows n bytes of payload at addr, as far as they were captured.
+func (d *Decoder) data(f string, addr, n uint64, read func(addr, n uint64) []byte) {
+	if addr == 0 {
+		d.ptr(f, 0)
+		return
+	}
+	if n == 0 {
+		d.str(f, nil, 0)
+		return
+	}
+	b := read(addr, min(n, d.strlen))
+	// Where the capture ended early because the rest cannot be read, a tracer
+	// would show no byte of it.
+	if len(b) == 0 || uint64(len(b)) < min(n, d.strlen) && d.mem.faulted(addr+uint64(len(b))) {
+		d.ptr(f, addr)
+		return
+	}
+	d.str(f, b, n)
+}
+
+// What a call returns, where that is not a plain number.
+
+func (d *Decoder) retTape(emit func()) {
+	d.begin()
+	emit()
+	d.c.Out = d.finish()
+}
+
+func retFD(d *Decoder) {
+	d.begin()
+	d.fd("", uint64(d.ret))
+	d.c.Out = d.finish()
+}
+
+func retHex(d *Decoder) {
+	d.begin()
+	d.hex("", uint64(d.ret))
+	d.c.Out = d.finish()
+}

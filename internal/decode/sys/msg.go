@@ -1,0 +1,234 @@
+package sys
+
+import "github.com/pidwire/pidwire/internal/event"
+
+var (
+	msgIn   = kind{show: (*Decoder).msgIn}
+	msgOut  = kind{(*Decoder).msgOut, true}
+	mmsgIn  = kind{(*Decoder).mmsgIn, true}
+	mmsgOut = kind{(*Decoder).mmsgOut, true}
+)
+
+// maxIov is UIO_MAXIOV: the kernel takes no more vectors.
+const maxIov = 1024
+
+func (d *Decoder) iovIn(i int) { d.iovec("", d.a[i], d.a[i+1], ^uint64(0), d.in) }
+func (d *Decoder) iovOut(i int) {
+	if d.failed {
+		d.ptr("", d.a[i])
+		return
+	}
+	d.iovec("", d.a[i], d.a[i+1], uint64(d.ret), d.out)
+}
+
+// iovec shows n vectors at addr. Left is how many bytes of their memory the
+// call filled: what lies behind is old.
+func (d *Decoder) iovec(f string, addr, n, left uint64, read func(addr, n uint64) []byte) {
+	if addr == 0 {
+		d.ptr(f, 0)
+		return
+	}
+	if n > maxIov && int64(int32(n)) < 0 {
+		d.ptr(f, addr)
+		return
+	}
+	if n == 0 {
+		d.open(event.TArray, f)
+		d.end()
+		return
+	}
+	step := 2 * d.word
+	if d.in(addr, step) == nil {
+		d.ptr(f, addr)
+		return
+	}
+	d.open(event.TArray, f).Flags |= event.FLimit
+	for j := uint64(0); j < n; j++ {
+		at := addr + j*step
+		b := d.inAll(at, step)
+		if b == nil || j == maxIov || d.spent() {
+			if d.mem.faulted(at) {
+				d.fault(at)
+			} else {
+				d.more()
+			}
+			break
+		}
+		base, size := d.long(b, 0), d.long(b, int(d.word))
+		d.open(event.TStruct, "")
+		shown := min(size, left)
+		left -= shown
+		d.payload("iov_base", base, shown, read)
+		d.uint("iov_len", size)
+		d.end()
+	}
+	d.end()
+}
+
+// fault says that an array goes on where memory cannot be read.
+func (d *Decoder) fault(addr uint64) {
+	d.more()
+	d.note(hexNote(addr))
+}
+
+func hexNote(v uint64) string { return "0x" + hexText(v) }
+
+// payload is data, or what the data says where the socket's protocol is known
+// to be that of messages to the kernel.
+func (d *Decoder) payload(f string, addr, n uint64, read func(addr, n uint64) []byte) {
+	if len(d.c.Socks) > 0 && d.c.Socks[0].Family == afNetlink && addr != 0 && n >= nlHeader {
+		if b := read(addr, min(n, maxNetlink)); uint64(len(b)) >= nlHeader {
+			d.netlink(f, b, n, d.c.Socks[0].Protocol)
+			return
+		}
+	}
+	d.data(f, addr, n, read)
+}
+
+// msghdr is struct user_msghdr (include/linux/socket.h) at either width.
+type msghdr struct {
+	name, namelen, iov, iovlen, control, controllen, flags uint64
+}
+
+func (d *Decoder) msghdrSize() uint64 { return 7 * d.word }
+
+func (d *Decoder) msghdr(b []byte) (m msghdr) {
+	w := int(d.word)
+	return msghdr{
+		name: d.long(b, 0), namelen: u32(b, w), iov: d.long(b, 2*w), iovlen: d.long(b, 3*w),
+		control: d.long(b, 4*w), controllen: d.long(b, 5*w), flags: u32(b, 6*w),
+	}
+}
+
+func (d *Decoder) msgIn(i int) {
+	b := d.inAll(d.a[i], d.msghdrSize())
+	if b == nil {
+		d.ptr("", d.a[i])
+		return
+	}
+	m := d.msghdr(b)
+	d.open(event.TStruct, "")
+	d.msgSent(&m)
+	d.end()
+}
+
+func (d *Decoder) msgSent(m *msghdr) {
+	d.addrAt("msg_name", m.name, int64(int32(m.namelen)), d.inAll)
+	d.int("msg_namelen", int64(int32(m.namelen)))
+	d.iovec("msg_iov", m.iov, m.iovlen, ^uint64(0), d.in)
+	d.uint("msg_iovlen", m.iovlen)
+	d.control(m.control, m.controllen, d.in)
+	d.uint("msg_controllen", m.controllen)
+	d.flags("msg_flags", m.flags, msgFlags)
+}
+
+func (d *Decoder) msgOut(i int) {
+	size := d.msghdrSize()
+	before, after := d.before(d.a[i], size), d.outAll(d.a[i], size)
+	if before == nil {
+		before = after
+	}
+	if before == nil || d.a[i] == 0 {
+		d.ptr("", d.a[i])
+		return
+	}
+	was := d.msghdr(before)
+	d.open(event.TStruct, "")
+	if d.failed || after == nil {
+		d.int("msg_namelen", int64(int32(was.namelen)))
+	} else {
+		m := d.msghdr(after)
+		d.msgReceived(&was, &m, uint64(d.ret))
+	}
+	d.end()
+}
+
+func (d *Decoder) msgReceived(was, m *msghdr, n uint64) {
+	before, after := int64(int32(was.namelen)), int64(int32(m.namelen))
+	d.addrAt("msg_name", m.name, min(before, after), d.outAll)
+	d.int("msg_namelen", before)
+	if before != after {
+		d.arrow()
+		d.int("", after)
+	}
+	d.iovec("msg_iov", m.iov, m.iovlen, n, d.out)
+	d.uint("msg_iovlen", m.iovlen)
+	d.control(m.control, m.controllen, d.out)
+	d.uint("msg_controllen", m.controllen)
+	d.flags("msg_flags", m.flags, msgFlags)
+}
+
+// maxMmsg is the kernel's limit for sendmmsg and recvmmsg.
+const maxMmsg = 1024
+
+func (d *Decoder) mmsgStep() uint64 { return (d.msghdrSize() + 4 + d.word - 1) &^ (d.word - 1) }
+
+func (d *Decoder) mmsgIn(i int)  { d.mmsg(i, true) }
+func (d *Decoder) mmsgOut(i int) { d.mmsg(i, false) }
+
+func (d *Decoder) mmsg(i int, sent bool) {
+	addr, n := d.a[i], uint64(uint32(d.a[i+1]))
+	if !d.failed {
+		// What was not moved is shown on sending only: it is there to send.
+		if !sent {
+			n = uint64(d.ret)
+		}
+	} else if !sent {
+		d.ptr("", addr)
+		return
+	}
+	size, step := d.msghdrSize(), d.mmsgStep()
+	if addr == 0 || n != 0 && d.inAll(addr, size) == nil {
+		d.ptr("", addr)
+		return
+	}
+	d.open(event.TArray, "").Flags |= event.FLimit
+	for j := uint64(0); j < n; j++ {
+		at := addr + j*step
+		before, after := d.before(at, step), d.outAll(at, step)
+		if after == nil {
+			after = before
+		}
+		if before == nil {
+			before = after
+		}
+		if after == nil || j == maxMmsg || d.spent() {
+			d.tail(at)
+			break
+		}
+		was, m := d.msghdr(before), d.msghdr(after)
+		moved := u32(after, int(size))
+		d.open(event.TStruct, "")
+		d.open(event.TStruct, "msg_hdr")
+		if sent {
+			d.msgSent(&m)
+		} else {
+			d.msgReceived(&was, &m, moved)
+		}
+		d.end()
+		if !sent || !d.failed && j < uint64(d.ret) {
+			d.uint("msg_len", moved)
+			d.c.Bytes += int64(moved)
+			d.c.In = !sent
+		}
+		d.end()
+	}
+	d.end()
+}
+
+func retMmsgSent(*Decoder) {}
+
+func retMmsgReceived(d *Decoder)   { d.retRecvmmsg(d.long64) }
+func retMmsgReceived64(d *Decoder) { d.retRecvmmsg(true) }
+
+// retRecvmmsg shows what was left of the timeout, which the kernel wrote back.
+func (d *Decoder) retRecvmmsg(wide bool) {
+	const timeout = 4
+	d.begin()
+	if d.ret == 0 {
+		d.text("", "Timeout")
+	} else if b := d.outAll(d.a[timeout], timeSize(wide)); b != nil {
+		d.timeOf("left", b, wide, "tv_nsec")
+	}
+	d.c.Aux = d.finish()
+}

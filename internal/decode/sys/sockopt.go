@@ -1,0 +1,633 @@
+package sys
+
+import "github.com/pidwire/pidwire/internal/event"
+
+var (
+	optLevel   = kind{show: (*Decoder).optLevel}
+	optSetName = kind{show: (*Decoder).optName}
+	optGetName = kind{show: (*Decoder).optName}
+	optSet     = kind{show: (*Decoder).optSet}
+	optGet     = kind{(*Decoder).optGet, true}
+	optGetLen  = kind{(*Decoder).optGetLen, true}
+)
+
+// opt is a socket option's value: n bytes at addr, of which b were captured.
+type opt struct {
+	addr uint64
+	n    int
+	b    []byte
+	set  bool
+}
+
+// shape shows an option's value. It reports whether it could: the length is
+// the process's choice.
+type shape func(d *Decoder, o *opt) bool
+
+// level is a level of options: their names, and the values that have a shape.
+type level struct {
+	num   uint64
+	names *event.Table
+	vals  []optval
+	ints  bool // what has no shape is an int
+	dense [256]shape
+}
+
+// strict reports that a value too short for its shape is not looked at.
+func (l *level) strict(opt uint32) bool {
+	for i := range l.vals {
+		if l.vals[i].opt == uint64(opt) {
+			return l.vals[i].strict
+		}
+	}
+	return false
+}
+
+type optval struct {
+	opt    uint64
+	show   shape
+	strict bool
+}
+
+const topLevel = 288
+
+var levelOf [topLevel]*level
+
+func init() {
+	for i := range levels {
+		l := &levels[i]
+		if levelOf[l.num] == nil {
+			levelOf[l.num] = l
+		}
+		for _, v := range l.vals {
+			l.dense[v.opt] = v.show
+		}
+	}
+}
+
+func (d *Decoder) level(i int) *level {
+	if n := uint64(uint32(d.a[i])); n < topLevel {
+		return levelOf[n]
+	}
+	return nil
+}
+
+func (d *Decoder) optLevel(i int) { d.sym("", uint64(uint32(d.a[i])), optLevels) }
+
+func (d *Decoder) optName(i int) {
+	v := uint64(uint32(d.a[i]))
+	if l := d.level(i - 1); l != nil {
+		const soGetFilter = 26
+		if l.num == solSocket && v == soGetFilter && i == 2 && d.c.Name == "getsockopt" {
+			d.text("", "SO_GET_FILTER") // SO_ATTACH_FILTER's number
+			return
+		}
+		d.sym("", v, l.names)
+		return
+	}
+	d.uint("", v)
+}
+
+// shapeOf finds how the value of the call's option is shown.
+func (d *Decoder) shapeOf() shape {
+	l := d.level(1)
+	if n := uint64(uint32(d.a[2])); l != nil && n < uint64(len(l.dense)) {
+		return l.dense[n]
+	}
+	return nil
+}
+
+// maxOpt bounds what is looked at of a value; the capture is smaller.
+const maxOpt = 4096
+
+func (d *Decoder) optSet(i int) {
+	n := int64(int32(d.a[i+1]))
+	d.optval(&opt{addr: d.a[i], n: int(n), set: true})
+}
+
+func (d *Decoder) optGet(i int) {
+	before, after := d.before(d.a[i+1], 4), d.outAll(d.a[i+1], 4)
+	if d.failed || after == nil {
+		d.ptr("", d.a[i])
+		return
+	}
+	n := s32(after, 0)
+	if before != nil {
+		// Some options report the length that they would need.
+		n = min(n, max(s32(before, 0), 0))
+	}
+	d.optval(&opt{addr: d.a[i], n: int(n)})
+}
+
+func (d *Decoder) optval(o *opt) {
+	switch {
+	case o.addr == 0 || o.n < 0:
+		d.ptr("", o.addr)
+		return
+	case o.n == 0:
+		l := d.level(1)
+		if o.set && !(l != nil && (l.strict(uint32(d.a[2])) || l.ints && d.shapeOf() == nil && l.names.Name(uint64(uint32(d.a[2]))) != "")) {
+			d.str("", nil, 0)
+		} else {
+			d.ptr("", o.addr)
+		}
+		return
+	}
+	show := d.shapeOf()
+	secret := d.secret()
+	if n := uint64(min(o.n, maxOpt)); o.set {
+		o.b = d.in(o.addr, n)
+	} else {
+		o.b = d.out(o.addr, n)
+	}
+	if len(o.b) == 0 && (!secret || d.mem.faulted(o.addr)) {
+		d.ptr("", o.addr)
+		return
+	}
+	mark, budget := len(d.toks)-d.tape, d.budget
+	if show != nil && show(d, o) {
+		return
+	}
+	// What the shape began is taken back.
+	d.toks = d.toks[:d.tape+mark]
+	d.budget = budget
+	if secret {
+		d.redact("")
+		return
+	}
+	l := d.level(1)
+	switch {
+	case l == nil:
+	case o.set && l.strict(uint32(d.a[2])):
+		d.ptr("", o.addr)
+		return
+	case !o.set && o.n < 4 && (l.ints || show != nil):
+		d.hexstr("", o.b)
+		return
+	case l.ints && show == nil && l.names.Name(uint64(uint32(d.a[2]))) != "":
+		if !optInt(d, o) {
+			d.ptr("", o.addr)
+		}
+		return
+	}
+	if o.n == 4 && len(o.b) == 4 {
+		d.open(event.TArray, "")
+		d.int("", s32(o.b, 0))
+		d.end()
+		return
+	}
+	d.str("", o.b, uint64(o.n))
+}
+
+// secret reports that the option's value holds a key: what is not shaped is
+// not shown at all.
+func (d *Decoder) secret() bool {
+	level, name := uint32(d.a[1]), uint32(d.a[2])
+	switch level {
+	case solTLS:
+		return name == tlsTX || name == tlsRX
+	case solTCP:
+		switch name {
+		case tcpMD5Sig, tcpMD5SigExt, tcpFastopenKey, tcpAOAddKey, tcpAOGetKeys:
+			return true
+		}
+	case solALG:
+		return name == algSetKey || name == algSetKeySerial || name == algSetEntropy
+	case solRxrpc:
+		return name == rxrpcSecurityKey
+	case solSCTP:
+		return name == sctpAuthKey
+	}
+	return false
+}
+
+const (
+	tlsTX, tlsRX                  = 1, 2
+	tcpMD5Sig, tcpMD5SigExt       = 14, 32
+	tcpFastopenKey                = 33
+	tcpAOAddKey, tcpAOGetKeys     = 38, 41
+	algSetKey, algSetKeySerial    = 1, 7
+	algSetEntropy                 = 6
+	rxrpcSecurityKey, sctpAuthKey = 1, 23
+)
+
+func (d *Decoder) optGetLen(i int) { d.lenOut(d.a[i], false) }
+
+func retOpt(*Decoder) {}
+
+// The shapes. Each returns false where the bytes do not fit it.
+
+func optInt(d *Decoder, o *opt) bool {
+	if len(o.b) < 4 {
+		return false
+	}
+	d.open(event.TArray, "")
+	d.int("", s32(o.b, 0))
+	d.end()
+	return true
+}
+
+func optUint64(d *Decoder, o *opt) bool {
+	if len(o.b) < 8 {
+		return false
+	}
+	d.open(event.TArray, "")
+	d.uint("", u64(o.b, 0))
+	d.end()
+	return true
+}
+
+func optFD(d *Decoder, o *opt) bool {
+	if len(o.b) < 4 {
+		return false
+	}
+	d.open(event.TArray, "")
+	d.fd("", u32(o.b, 0))
+	d.end()
+	return true
+}
+
+func optHex(d *Decoder, o *opt) bool {
+	if len(o.b) < 4 {
+		return false
+	}
+	d.open(event.TArray, "")
+	d.hex("", u32(o.b, 0))
+	d.end()
+	return true
+}
+
+// optErrno shows the error that waits on a socket, 0 for none.
+func optErrno(d *Decoder, o *opt) bool {
+	if len(o.b) < 4 {
+		return false
+	}
+	d.open(event.TArray, "")
+	d.sym("", uint64(s32(o.b, 0)), errnoTable).Flags |= event.FDec | event.FBare
+	d.end()
+	return true
+}
+
+// optSym shows a constant.
+func optSym(t *event.Table) shape {
+	return func(d *Decoder, o *opt) bool {
+		if len(o.b) < 4 {
+			return false
+		}
+		d.open(event.TArray, "")
+		d.sym("", u32(o.b, 0), t).Flags |= event.FDec
+		d.end()
+		return true
+	}
+}
+
+func optFlags(t *event.Table) shape {
+	return func(d *Decoder, o *opt) bool {
+		if len(o.b) < 4 {
+			return false
+		}
+		d.open(event.TArray, "")
+		d.flags("", u32(o.b, 0), t)
+		d.end()
+		return true
+	}
+}
+
+// optString shows a name in a field, whatever its length.
+func optString(d *Decoder, o *opt) bool {
+	d.str("", o.b, uint64(o.n))
+	return true
+}
+
+// optProtocol shows SO_PROTOCOL, which the family behind the descriptor gives
+// its meaning.
+func optProtocol(d *Decoder, o *opt) bool {
+	if len(o.b) < 4 {
+		return false
+	}
+	d.open(event.TArray, "")
+	if s := d.sockOf(d.a[0]); s != nil {
+		d.protoOf("", uint64(s.Family), u32(o.b, 0))
+	} else {
+		d.sym("", u32(o.b, 0), ipProtos).Flags |= event.FDec
+	}
+	d.end()
+	return true
+}
+
+func optLinger(d *Decoder, o *opt) bool {
+	if o.set && len(o.b) < 8 {
+		return false
+	}
+	d.ints(o.b, "l_onoff", "l_linger")
+	return true
+}
+
+func optUcred(d *Decoder, o *opt) bool {
+	if o.set && len(o.b) < 12 {
+		return false
+	}
+	d.ints(o.b, "pid", "uid", "gid")
+	return true
+}
+
+// ints shows a struct of ints, which the process may have asked for in part.
+func (d *Decoder) ints(b []byte, names ...string) {
+	d.open(event.TStruct, "")
+	for _, f := range names {
+		if len(b) < 4 {
+			if len(b) > 0 {
+				d.hexstr(f, b)
+			}
+			break
+		}
+		d.int(f, s32(b, 0))
+		b = b[4:]
+	}
+	d.end()
+}
+
+func optTimeval(d *Decoder, o *opt) bool { return d.optTime(o, d.long64) }
+
+func optTimeval64(d *Decoder, o *opt) bool { return d.optTime(o, true) }
+
+func (d *Decoder) optTime(o *opt, wide bool) bool {
+	if uint64(len(o.b)) < timeSize(wide) {
+		return false
+	}
+	d.timeOf("", o.b, wide, "tv_usec")
+	return true
+}
+
+// optAddr shows a socket address: SO_PEERNAME, SO_ORIGINAL_DST.
+func optAddr(d *Decoder, o *opt) bool {
+	if len(o.b) < 2 {
+		return false
+	}
+	d.sockaddr("", o.b)
+	return true
+}
+
+func optMeminfo(d *Decoder, o *opt) bool {
+	names := [...]string{"rmem_alloc", "rcvbuf", "wmem_alloc", "sndbuf", "fwd_alloc", "wmem_queued", "optmem", "backlog", "drops"}
+	if len(o.b) < 4 {
+		return false
+	}
+	d.open(event.TStruct, "")
+	for j := 0; j < len(names) && 4*j+4 <= len(o.b); j++ {
+		d.uint(names[j], u32(o.b, 4*j))
+	}
+	d.end()
+	return true
+}
+
+func optGroups(d *Decoder, o *opt) bool {
+	d.open(event.TArray, "").Flags |= event.FLimit
+	for j := 0; j+4 <= len(o.b) && !d.spent(); j += 4 {
+		d.uint("", u32(o.b, j))
+	}
+	if o.n > len(o.b) {
+		d.more()
+	}
+	d.end()
+	return len(o.b) >= 4
+}
+
+func optTxtime(d *Decoder, o *opt) bool {
+	if len(o.b) < 8 {
+		return false
+	}
+	d.open(event.TStruct, "")
+	d.sym("clockid", u32(o.b, 0), clocks)
+	d.flags("flags", u32(o.b, 4), txtimeFlags)
+	d.end()
+	return true
+}
+
+// optTimestamping: flags, and with 8 bytes the socket of a PTP clock.
+func optTimestamping(d *Decoder, o *opt) bool {
+	switch {
+	case len(o.b) >= 8 && u32(o.b, 4) != 0:
+		d.open(event.TStruct, "")
+		d.flags("flags", u32(o.b, 0), timestampingFlags)
+		d.int("bind_phc", s32(o.b, 4))
+		d.end()
+	case len(o.b) >= 4:
+		d.open(event.TArray, "")
+		d.flags("", u32(o.b, 0), timestampingFlags)
+		d.end()
+	default:
+		return false
+	}
+	return true
+}
+
+// optTOS shows the byte, and beside it what routers make of it.
+func optTOS(d *Decoder, o *opt) bool {
+	v := u8(o.b, 0)
+	switch {
+	case o.n == 4 && len(o.b) == 4:
+		d.open(event.TArray, "")
+		d.int("", s32(o.b, 0))
+		d.end()
+		v = u32(o.b, 0)
+	case o.n == 1:
+		d.str("", o.b, 1)
+	default:
+		return false
+	}
+	d.tosNote(v)
+	return true
+}
+
+// tosNote says which class and which congestion mark a TOS byte means
+// (RFC 2474, RFC 3168).
+func (d *Decoder) tosNote(v uint64) {
+	if v > 0xff {
+		return
+	}
+	s := dscpNames[v>>2]
+	if e := ecnNames[v&3]; e != "" {
+		if s != "" {
+			s += ", "
+		}
+		s += e
+	}
+	if s != "" {
+		d.note(s)
+	}
+}
+
+var ecnNames = [4]string{1: "ECT(1)", 2: "ECT(0)", 3: "CE"}
+
+var dscpNames = [64]string{
+	1: "LE", 8: "CS1", 10: "AF11", 12: "AF12", 14: "AF13", 16: "CS2", 18: "AF21", 20: "AF22", 22: "AF23", 24: "CS3", 26: "AF31", 28: "AF32", 30: "AF33",
+	32: "CS4", 34: "AF41", 36: "AF42", 38: "AF43", 40: "CS5", 44: "VOICE-ADMIT", 46: "EF", 48: "CS6", 56: "CS7",
+}
+
+// optFilter shows struct sock_fprog and its instructions.
+func optFilter(d *Decoder, o *opt) bool {
+	size := int(2 * d.word)
+	if !o.set || o.n < size || len(o.b) < size {
+		return false
+	}
+	d.filter("", o.b)
+	return true
+}
+
+// optDevice shows an interface's name.
+func optDevice(d *Decoder, o *opt) bool { return optString(d, o) }
+
+// Multicast.
+
+func optMreq(d *Decoder, o *opt) bool {
+	if len(o.b) < 8 {
+		return false
+	}
+	d.open(event.TStruct, "")
+	d.ipv4("imr_multiaddr", o.b)
+	if len(o.b) >= 12 {
+		d.ipv4("imr_address", o.b[4:])
+		d.ifindex("imr_ifindex", u32(o.b, 8))
+	} else {
+		d.ipv4("imr_interface", o.b[4:])
+	}
+	d.end()
+	return true
+}
+
+// optMulticastIf takes an address, a struct ip_mreq or a struct ip_mreqn.
+func optMulticastIf(d *Decoder, o *opt) bool {
+	if len(o.b) >= 8 {
+		return optMreq(d, o)
+	}
+	if len(o.b) < 4 {
+		return false
+	}
+	d.open(event.TArray, "")
+	d.ipv4("", o.b)
+	d.end()
+	return true
+}
+
+func optMreqSource(d *Decoder, o *opt) bool {
+	if len(o.b) < 12 {
+		return false
+	}
+	d.open(event.TStruct, "")
+	d.ipv4("imr_multiaddr", o.b)
+	d.ipv4("imr_interface", o.b[4:])
+	d.ipv4("imr_sourceaddr", o.b[8:])
+	d.end()
+	return true
+}
+
+func optMsfilter(d *Decoder, o *opt) bool {
+	if len(o.b) < 16 {
+		return false
+	}
+	d.open(event.TStruct, "")
+	d.ipv4("imsf_multiaddr", o.b)
+	d.ipv4("imsf_interface", o.b[4:])
+	d.sym("imsf_fmode", u32(o.b, 8), mcastModes)
+	n := u32(o.b, 12)
+	d.uint("imsf_numsrc", n)
+	d.open(event.TArray, "imsf_slist").Flags |= event.FLimit
+	for j := uint64(0); j < n; j++ {
+		at := 16 + 4*int(j)
+		if at+4 > len(o.b) {
+			d.more()
+			break
+		}
+		d.ipv4("", o.b[at:])
+	}
+	d.end()
+	d.end()
+	return true
+}
+
+func optMreq6(d *Decoder, o *opt) bool {
+	if len(o.b) < 20 {
+		return false
+	}
+	d.open(event.TStruct, "")
+	d.ipv6("ipv6mr_multiaddr", o.b)
+	d.ifindex("ipv6mr_interface", u32(o.b, 16))
+	d.end()
+	return true
+}
+
+// groupPad is where the address stands in struct group_req: at the alignment
+// of sockaddr_storage, which is that of a long.
+func (d *Decoder) groupPad() int { return int(d.word) }
+
+func optGroup(d *Decoder, o *opt) bool {
+	at := d.groupPad()
+	if len(o.b) < at+maxAddr {
+		return false
+	}
+	d.open(event.TStruct, "")
+	d.ifindex("gr_interface", u32(o.b, 0))
+	d.sockaddr("gr_group", o.b[at:at+maxAddr])
+	d.end()
+	return true
+}
+
+func optGroupSource(d *Decoder, o *opt) bool {
+	at := d.groupPad()
+	if len(o.b) < at+2*maxAddr && len(o.b) < at+maxAddr+28 {
+		return false
+	}
+	d.open(event.TStruct, "")
+	d.ifindex("gsr_interface", u32(o.b, 0))
+	d.sockaddr("gsr_group", o.b[at:at+maxAddr])
+	// The capture may end within the padding of the second address.
+	d.sockaddr("gsr_source", o.b[at+maxAddr:min(len(o.b), at+2*maxAddr)])
+	d.end()
+	return true
+}
+
+func optPortRange(d *Decoder, o *opt) bool {
+	if len(o.b) < 4 {
+		return false
+	}
+	v := u32(o.b, 0)
+	d.open(event.TArray, "")
+	d.hex("", v)
+	d.end()
+	d.note(decText(v&0xffff) + ".." + decText(v>>16))
+	return true
+}
+
+func optPktinfo(d *Decoder, o *opt) bool {
+	if o.n == 4 || len(o.b) < 20 {
+		return optInt(d, o)
+	}
+	d.open(event.TStruct, "")
+	d.ipv6("ipi6_addr", o.b)
+	d.ifindex("ipi6_ifindex", u32(o.b, 16))
+	d.end()
+	return true
+}
+
+func optIcmpFilter(d *Decoder, o *opt) bool {
+	if len(o.b) < 4 {
+		return false
+	}
+	v := u32(o.b, 0)
+	held := 0
+	for j := 0; j < 32; j++ {
+		held += int(v >> j & 1)
+	}
+	t := d.open(event.TSet, "")
+	if held > 16 {
+		t.Flags |= event.FNot
+		v = uint64(uint32(^v))
+	}
+	for j := uint64(0); j < 32; j++ {
+		if v>>j&1 != 0 {
+			d.sym("", j, icmpTypes).Flags |= event.FDec
+		}
+	}
+	d.end()
+	return true
+}

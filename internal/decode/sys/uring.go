@@ -1,0 +1,144 @@
+package sys
+
+import (
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+var (
+	uringParams   = kind{(*Decoder).uringParams, true}
+	uringEnterArg = kind{show: (*Decoder).uringEnterArg}
+)
+
+// uringEnterArg is a set of signals, or with a flag an extended argument.
+func (d *Decoder) uringEnterArg(i int) {
+	const extArg = 8
+	if d.a[3]&extArg != 0 {
+		d.ptr("", d.a[i])
+		return
+	}
+	d.sigset("", d.a[i], d.a[i+1])
+}
+
+// uringParams is struct io_uring_params (linux/io_uring.h).
+func (d *Decoder) uringParams(i int) {
+	const size, sqOff, cqOff = 120, 40, 80
+	b := d.outAll(d.a[i], size)
+	if b == nil {
+		b = d.inAll(d.a[i], size)
+	}
+	if b == nil {
+		d.ptr("", d.a[i])
+		return
+	}
+	d.open(event.TStruct, "")
+	d.flags("flags", u32(b, 8), uringSetupFlags)
+	d.hex("sq_thread_cpu", u32(b, 12))
+	d.uint("sq_thread_idle", u32(b, 16))
+	const attachWQ = 32
+	if u32(b, 8)&attachWQ != 0 {
+		d.fd("wq_fd", u32(b, 24))
+	}
+	if d.failed {
+		d.end()
+		return
+	}
+	d.uint("sq_entries", u32(b, 0))
+	d.uint("cq_entries", u32(b, 4))
+	d.flags("features", u32(b, 20), uringFeatures)
+	d.open(event.TStruct, "sq_off")
+	for j, f := range [...]string{"head", "tail", "ring_mask", "ring_entries", "flags", "dropped", "array"} {
+		d.uint(f, u32(b, sqOff+4*j))
+	}
+	if p := u64(b, sqOff+32); p != 0 {
+		d.hex("user_addr", p)
+	}
+	d.end()
+	d.open(event.TStruct, "cq_off")
+	for j, f := range [...]string{"head", "tail", "ring_mask", "ring_entries", "overflow", "cqes", "flags"} {
+		d.uint(f, u32(b, cqOff+4*j))
+	}
+	if p := u64(b, cqOff+32); p != 0 {
+		d.hex("user_addr", p)
+	}
+	d.end()
+	d.end()
+}
+
+// Uring decodes one request of an io_uring as if it were a call: the name is
+// that of the opcode in lower case, Via is "io_uring", the arguments are the
+// descriptor or the slot of a registered file, and the request's user_data.
+func (d *Decoder) Uring(u *wire.Uring, socks []byte) (*event.Call, []string) {
+	c := d.newCall()
+	d.c = c
+	d.budget = maxTokens
+	c.Via = "io_uring"
+	c.Name = "io_uring_op"
+	if int(u.Opcode) < len(uringOps) {
+		c.Name = uringOps[u.Opcode]
+	}
+	c.NR = uint32(u.Opcode)
+	c.ABI = event.X86_64
+	c.Ret = u.Res
+	c.Dur = int64(u.H.Time - u.Enter)
+	c.Socks = d.newSocks(int(u.Nsock), socks)
+	c.Args = d.newArgs(2)
+
+	d.begin()
+	name := "fd"
+	if u.Flags&wire.UringFixedFile != 0 {
+		name = "slot"
+		d.uint("", uint64(uint32(u.Fd)))
+		d.note("fixed file")
+	} else {
+		d.fd("", uint64(uint32(u.Fd)))
+	}
+	c.Args[0] = event.Arg{Name: name, Raw: uint64(uint32(u.Fd)), Val: d.finish()}
+	d.begin()
+	d.hex("", u.UserData)
+	c.Args[1] = event.Arg{Name: "user_data", Raw: u.UserData, Val: d.finish()}
+
+	switch {
+	case u.Flags&wire.UringWaiting != 0:
+		c.State = event.Waiting
+		return c, nil
+	case u.Res < 0 && u.Res >= -maxErrno:
+		d.fail(uint64(-u.Res))
+		return c, nil
+	}
+	switch u.Opcode {
+	case opReadv, opRead, opRecvmsg, opRecv, opReadFixed, opRecvZC, opReadMultishot:
+		c.Bytes, c.In = u.Res, true
+	case opWritev, opWrite, opSendmsg, opSend, opWriteFixed, opSendZC, opSendmsgZC:
+		c.Bytes = u.Res
+	case opAccept, opSocket:
+		d.begin()
+		d.fd("", uint64(u.Res))
+		c.Out = d.finish()
+	}
+	d.begin()
+	const more = 2
+	if u.CqeFlags&more != 0 {
+		d.text("", "IORING_CQE_F_MORE")
+	}
+	c.Aux = d.finish()
+	return c, nil
+}
+
+// Opcodes that move data or make a descriptor (linux/io_uring.h).
+const (
+	opReadv, opWritev, opReadFixed, opWriteFixed = 1, 2, 4, 5
+	opSendmsg, opRecvmsg, opAccept               = 9, 10, 13
+	opRead, opWrite, opSend, opRecv              = 22, 23, 26, 27
+	opSocket, opSendZC, opSendmsgZC              = 45, 47, 48
+	opReadMultishot, opRecvZC                    = 49, 58
+)
+
+var uringOps = [...]string{
+	"nop", "readv", "writev", "fsync", "read_fixed", "write_fixed", "poll_add", "poll_remove", "sync_file_range", "sendmsg", "recvmsg", "timeout",
+	"timeout_remove", "accept", "async_cancel", "link_timeout", "connect", "fallocate", "openat", "close", "files_update", "statx", "read", "write",
+	"fadvise", "madvise", "send", "recv", "openat2", "epoll_ctl", "splice", "provide_buffers", "remove_buffers", "tee", "shutdown", "renameat",
+	"unlinkat", "mkdirat", "symlinkat", "linkat", "msg_ring", "fsetxattr", "setxattr", "fgetxattr", "getxattr", "socket", "uring_cmd", "send_zc",
+	"sendmsg_zc", "read_multishot", "waitid", "futex_wait", "futex_wake", "futex_waitv", "fixed_fd_install", "ftruncate", "bind", "listen", "recv_zc",
+	"epoll_wait", "readv_fixed", "writev_fixed", "pipe",
+}

@@ -1,0 +1,107 @@
+// Package clean makes bytes that came from outside harmless: names, paths and
+// arguments of hostile processes, on their way to a terminal or into JSON.
+package clean
+
+import (
+	"unicode/utf8"
+)
+
+const hexDigits = "0123456789abcdef"
+
+// Hidden reports whether a rune must not reach a terminal as it is: C0 and C1
+// controls, bidirectional marks and overrides, other invisible format
+// characters, line and paragraph separators, and what is not a character.
+func Hidden(r rune) bool {
+	switch {
+	case r < 0x20, r >= 0x7f && r < 0xa0:
+		return true
+	case r < 0x300:
+		return r == 0xad // soft hyphen
+	case r == 0x61c, r == 0x180e, r == 0xfeff, r == utf8.RuneError:
+		return true
+	case r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2060 && r <= 0x206f:
+		return true
+	case r >= 0xd800 && r <= 0xf8ff: // surrogates, private use
+		return true
+	case r >= 0xfff0 && r <= 0xfffb, r >= 0xe0000 && r <= 0xe0fff, r >= 0xf0000:
+		return true
+	}
+	return false
+}
+
+// AppendText appends s for a terminal: hidden runes as \n, \x1b or \u202e, a
+// backslash as \\, bytes that are not UTF-8 as \xff.
+func AppendText(dst []byte, s string) []byte {
+	for i := 0; i < len(s); {
+		if c := s[i]; c >= 0x20 && c < 0x7f && c != '\\' {
+			dst = append(dst, c)
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == '\\':
+			dst = append(dst, `\\`...)
+		case r == '\n':
+			dst = append(dst, `\n`...)
+		case r == '\t':
+			dst = append(dst, `\t`...)
+		case r == utf8.RuneError && n <= 1:
+			dst = append(dst, '\\', 'x', hexDigits[s[i]>>4], hexDigits[s[i]&15])
+		case r < 0xa0:
+			dst = append(dst, '\\', 'x', hexDigits[r>>4], hexDigits[r&15])
+		case Hidden(r):
+			dst = appendU(dst, r)
+		default:
+			dst = append(dst, s[i:i+n]...)
+		}
+		i += n
+	}
+	return dst
+}
+
+// Text is AppendText into a new string.
+func Text(s string) string { return string(AppendText(nil, s)) }
+
+func appendU(dst []byte, r rune) []byte {
+	if r > 0xffff {
+		dst = append(dst, `\U000`...)
+		for shift := 16; shift >= 0; shift -= 4 {
+			dst = append(dst, hexDigits[r>>shift&15])
+		}
+		return dst
+	}
+	return append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
+}
+
+// AppendJSON appends s as a JSON string with its quotes. Hidden runes are
+// escaped, so that the text is harmless on a terminal too; a byte that is not
+// UTF-8 becomes U+FFFD, as JSON has no bytes.
+func AppendJSON(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= 0x20 && c < 0x7f && c != '"' && c != '\\' {
+			dst = append(dst, c)
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == '"' || r == '\\':
+			dst = append(dst, '\\', byte(r))
+		case r == '\n':
+			dst = append(dst, `\n`...)
+		case Hidden(r) && r > 0xffff:
+			r -= 0x10000
+			dst = appendU(dst, 0xd800+r>>10)
+			dst = appendU(dst, 0xdc00+r&0x3ff)
+		case Hidden(r):
+			dst = appendU(dst, r)
+		default:
+			dst = append(dst, s[i:i+n]...)
+		}
+		i += n
+	}
+	return append(dst, '"')
+}

@@ -1,0 +1,331 @@
+// Package jsonl writes the timeline as JSON lines: one object a line, by the
+// schema in docs/schema.json. 64-bit numbers that a JSON number cannot hold
+// are strings.
+package jsonl
+
+import (
+	"io"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/sink/clean"
+	"github.com/pidwire/pidwire/internal/sink/notation"
+)
+
+// Options say what the lines hold.
+type Options struct {
+	Notation notation.Options
+	Start    int64 // ns since the epoch: the zero of t_ns
+}
+
+// Sink writes lines to w, a buffer at a time.
+type Sink struct {
+	w      io.Writer
+	o      Options
+	b      []byte
+	text   []byte
+	lost   map[string]uint64
+	reason string
+	err    error
+}
+
+const flushAt = 32 << 10
+
+// New returns a sink that writes to w.
+func New(w io.Writer, o Options) *Sink {
+	o.Notation.Style = nil
+	return &Sink{w: w, o: o, lost: map[string]uint64{"sys": 0}, reason: "cut"}
+}
+
+// Write appends the line of an entry.
+func (s *Sink) Write(e *event.Entry) error {
+	if s.err != nil {
+		return s.err
+	}
+	switch b := e.Body.(type) {
+	case *event.Call:
+		s.begin(e, "syscall", "sys")
+		s.identity(e)
+		s.call(b)
+		s.end(e)
+	case *event.Process:
+		s.begin(e, "process", "sys")
+		s.process(e, b)
+		s.end(e)
+	case *event.Lost:
+		s.lost["sys"] += b.Count
+		s.begin(e, "lost", "sys")
+		s.raw(`,"lost":{"count":`).uint(b.Count).raw(`,"reason":`).str(b.Reason).raw("}")
+		s.end(e)
+	case *event.End:
+		s.reason = b.Reason
+	}
+	if len(s.b) > flushAt {
+		return s.Flush()
+	}
+	return nil
+}
+
+// Flush writes what is buffered.
+func (s *Sink) Flush() error {
+	if len(s.b) > 0 && s.err == nil {
+		_, s.err = s.w.Write(s.b)
+		s.b = s.b[:0]
+	}
+	return s.err
+}
+
+// Close writes the last line, which says how it ended and what was lost.
+func (s *Sink) Close() error {
+	s.raw(`{"v":1,"type":"end","reason":`).str(s.reason).raw(`,"lost":{"sys":`).uint(s.lost["sys"]).raw("}}\n")
+	return s.Flush()
+}
+
+func (s *Sink) raw(t string) *Sink  { s.b = append(s.b, t...); return s }
+func (s *Sink) str(t string) *Sink  { s.b = clean.AppendJSON(s.b, t); return s }
+func (s *Sink) uint(n uint64) *Sink { s.b = strconv.AppendUint(s.b, n, 10); return s }
+func (s *Sink) int(n int64) *Sink   { s.b = strconv.AppendInt(s.b, n, 10); return s }
+
+func (s *Sink) begin(e *event.Entry, typ, layer string) {
+	s.raw(`{"v":1,"type":"`).raw(typ).raw(`","layer":"`).raw(layer).raw(`","time":"`)
+	s.b = time.Unix(0, e.Time).UTC().AppendFormat(s.b, "2006-01-02T15:04:05.000000000Z")
+	s.raw(`","t_ns":`).int(e.Time - s.o.Start)
+	s.raw(`,"seq":`).uint(e.Seq)
+}
+
+func (s *Sink) end(e *event.Entry) {
+	for i, w := range e.Warn {
+		if i == 0 {
+			s.raw(`,"warn":[`)
+		} else {
+			s.raw(",")
+		}
+		s.str(w)
+	}
+	if len(e.Warn) > 0 {
+		s.raw("]")
+	}
+	s.raw("}\n")
+}
+
+// identity writes conn, match, process, network and socket.
+func (s *Sink) identity(e *event.Entry) {
+	if e.Conn != nil {
+		s.raw(`,"conn":"c`).uint(uint64(e.Conn.N)).raw(`"`)
+	}
+	if len(e.Others) > 0 {
+		s.raw(`,"conns":[`)
+		for i, c := range e.Others {
+			if i > 0 {
+				s.raw(",")
+			}
+			s.raw(`"c`).uint(uint64(c.N)).raw(`"`)
+		}
+		s.raw("]")
+	}
+	s.raw(`,"match":"`).raw(e.Match.String()).raw(`"`)
+	s.task(e)
+	s.raw("}")
+	if c := e.Conn; c != nil {
+		s.network(c)
+		s.socket(e, c)
+	}
+}
+
+// task opens the process object.
+func (s *Sink) task(e *event.Entry) {
+	s.raw(`,"process":{"pid":`).uint(uint64(e.Task.PID)).raw(`,"tid":`).uint(uint64(e.Task.TID))
+	if e.Task.NSPID != 0 && e.Task.NSPID != e.Task.PID {
+		s.raw(`,"namespace":{"pid":`).uint(uint64(e.Task.NSPID))
+		if e.Task.NSTID != 0 {
+			s.raw(`,"tid":`).uint(uint64(e.Task.NSTID))
+		}
+		s.raw("}")
+	}
+	s.raw(`,"start":`).uint(e.Task.Start)
+	s.raw(`,"executable":{"name":`).str(e.Task.Comm)
+	if p, ok := e.Body.(*event.Process); ok && p.Exe != "" {
+		s.raw(`,"path":`).str(p.Exe)
+	}
+	s.raw("}")
+	s.raw(`,"user":{"id":`).uint(uint64(e.Task.UID))
+	if e.User != "" {
+		s.raw(`,"name":`).str(e.User)
+	}
+	s.raw("}")
+}
+
+func (s *Sink) network(c *event.Conn) {
+	transport, typ := names(c)
+	if transport == "" && typ == "" {
+		return
+	}
+	s.raw(`,"network":{`)
+	first := true
+	field := func(name string) *Sink {
+		if !first {
+			s.raw(",")
+		}
+		first = false
+		return s.raw(`"`).raw(name).raw(`":`)
+	}
+	if transport != "" {
+		field("transport").str(transport)
+	}
+	if typ != "" {
+		field("type").str(typ)
+	}
+	s.addr(field, "local", c.Local)
+	s.addr(field, "peer", c.Peer)
+	if c.Path != "" {
+		field("local").raw(`{"address":`).str(c.Path).raw("}")
+	}
+	s.raw("}")
+}
+
+func (s *Sink) addr(field func(string) *Sink, name string, a netip.AddrPort) {
+	if !a.IsValid() {
+		return
+	}
+	field(name).raw(`{"address":"`)
+	s.b = a.Addr().AppendTo(s.b)
+	s.raw(`","port":`).uint(uint64(a.Port())).raw("}")
+}
+
+// names returns network.transport and network.type as OpenTelemetry has them.
+func names(c *event.Conn) (transport, typ string) {
+	switch c.Family {
+	case 1:
+		return "unix", ""
+	case 2:
+		typ = "ipv4"
+	case 10:
+		typ = "ipv6"
+	default:
+		return "", ""
+	}
+	switch c.Protocol {
+	case 6, 262:
+		return "tcp", typ
+	case 17, 136:
+		return "udp", typ
+	case 132:
+		return "sctp", typ
+	}
+	return "", typ
+}
+
+func (s *Sink) socket(e *event.Entry, c *event.Conn) {
+	s.raw(`,"socket":{`)
+	if c.ID.Cookie != 0 {
+		s.raw(`"cookie":"`).uint(c.ID.Cookie).raw(`",`)
+	}
+	s.raw(`"inode":"`).uint(c.ID.Inode).raw(`","netns":"`).uint(uint64(c.NetNS)).raw(`"`)
+	if call, ok := e.Body.(*event.Call); ok && len(call.Socks) > 0 && call.Socks[0].FD >= 0 {
+		s.raw(`,"fd":`).int(int64(call.Socks[0].FD))
+	}
+	s.raw(`,"family":`).uint(uint64(c.Family)).raw(`,"type":`).uint(uint64(c.Type)).raw(`,"protocol":`).uint(uint64(c.Protocol))
+	if st := notation.TCPState(c.Family, c.Protocol, c.State); st != "" {
+		s.raw(`,"state":"`).raw(st).raw(`"`)
+	}
+	if c.Old {
+		s.raw(`,"open_before":true`)
+	}
+	if c.Listener != 0 {
+		s.raw(`,"listener":"c`).uint(uint64(c.Listener)).raw(`"`)
+	}
+	s.raw("}")
+}
+
+func (s *Sink) call(c *event.Call) {
+	s.raw(`,"syscall":{"name":`).str(c.Name).raw(`,"abi":"`).raw(c.ABI.String()).raw(`","number":`).uint(uint64(c.NR))
+	if c.Via != "" {
+		s.raw(`,"via":`).str(c.Via)
+	}
+	s.text = notation.AppendCall(s.text[:0], c, &s.o.Notation)
+	s.raw(`,"text":`)
+	s.b = clean.AppendJSON(s.b, string(s.text))
+	s.raw(`,"args":[`)
+	for i := range c.Args {
+		a := &c.Args[i]
+		if i > 0 {
+			s.raw(",")
+		}
+		s.raw(`{"name":`).str(a.Name).raw(`,"raw":"`).uint(a.Raw).raw(`","text":`)
+		s.text = notation.AppendTape(s.text[:0], a.Val, &s.o.Notation)
+		s.b = clean.AppendJSON(s.b, string(s.text))
+		s.raw("}")
+	}
+	s.raw("]")
+	switch c.State {
+	case event.Waiting:
+		s.raw(`,"state":"waiting"`)
+	case event.Unfinished:
+		s.raw(`,"state":"unfinished"`)
+	default:
+		s.raw(`,"state":"returned","result":`).int(c.Ret)
+	}
+	s.raw(`,"duration_ns":`).int(c.Dur)
+	if c.Bytes != 0 {
+		if c.In {
+			s.raw(`,"bytes_in":`).int(c.Bytes)
+		} else {
+			s.raw(`,"bytes_out":`).int(c.Bytes)
+		}
+	}
+	if c.Redacted {
+		s.raw(`,"redacted":true`)
+	}
+	if c.Cut {
+		s.raw(`,"cut":true`)
+	}
+	s.raw("}")
+	if c.Errno != "" {
+		s.raw(`,"error":{"type":`).str(c.Errno).raw("}")
+	}
+}
+
+func (s *Sink) process(e *event.Entry, p *event.Process) {
+	s.task(e)
+	if len(p.Argv) > 0 {
+		s.raw(`,"command_args":[`)
+		for i, a := range p.Argv {
+			if i > 0 {
+				s.raw(",")
+			}
+			s.str(a)
+		}
+		s.raw("]")
+	}
+	if p.Parent.PID != 0 {
+		s.raw(`,"parent_pid":`).uint(uint64(p.Parent.PID))
+	}
+	if p.Cgroup != "" {
+		s.raw(`,"cgroup":`).str(p.Cgroup)
+	}
+	if p.Container != "" {
+		s.raw(`,"container":{"id":`).str(p.Container).raw("}")
+	}
+	if p.NetNS != 0 {
+		s.raw(`,"netns":"`).uint(p.NetNS).raw(`"`)
+	}
+	switch p.What {
+	case event.Found:
+		s.raw(`,"event":"found"`)
+	case event.Fork:
+		s.raw(`,"event":"fork"`)
+	case event.Exec:
+		s.raw(`,"event":"exec"`)
+	case event.Exit:
+		s.raw(`,"event":"exit","exit":{`)
+		if sig := p.Code & 0x7f; sig != 0 {
+			s.raw(`"signal":`).str(notation.Signal(sig))
+		} else {
+			s.raw(`"code":`).uint(uint64(p.Code >> 8 & 0xff))
+		}
+		s.raw("}")
+	}
+	s.raw("}")
+}

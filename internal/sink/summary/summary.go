@@ -1,0 +1,195 @@
+// Package summary counts the timeline: a table per call and one per
+// connection, written when the timeline ends (strace -c).
+package summary
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/sink/clean"
+	"github.com/pidwire/pidwire/internal/sink/text"
+)
+
+type counts struct {
+	calls, errors     uint64
+	bytesIn, bytesOut uint64
+	ns                int64
+}
+
+func (c *counts) add(call *event.Call) {
+	c.calls++
+	c.ns += call.Dur
+	if call.Errno != "" {
+		c.errors++
+	}
+	if call.In {
+		c.bytesIn += uint64(call.Bytes)
+	} else {
+		c.bytesOut += uint64(call.Bytes)
+	}
+}
+
+type conn struct {
+	counts
+	last  *event.Conn
+	owner string
+}
+
+// Sink counts entries and writes its tables to w when it is closed.
+type Sink struct {
+	w     io.Writer
+	calls map[string]*counts
+	conns map[uint32]*conn
+	more  uint64 // connections beyond maxConns
+	lost  uint64
+}
+
+// maxConns bounds the memory of the table of connections.
+const maxConns = 50_000
+
+// New returns a sink that writes to w.
+func New(w io.Writer, _ int64) *Sink {
+	return &Sink{w: w, calls: map[string]*counts{}, conns: map[uint32]*conn{}}
+}
+
+// Write counts an entry.
+func (s *Sink) Write(e *event.Entry) error {
+	switch b := e.Body.(type) {
+	case *event.Lost:
+		s.lost += b.Count
+	case *event.Call:
+		if b.State == event.Waiting {
+			return nil // it comes again
+		}
+		name := b.Name
+		if b.Via == "io_uring" {
+			name = "io_uring: " + name
+		}
+		c := s.calls[name]
+		if c == nil {
+			c = &counts{}
+			s.calls[name] = c
+		}
+		c.add(b)
+		if e.Conn == nil {
+			return nil
+		}
+		k := s.conns[e.Conn.N]
+		if k == nil {
+			if len(s.conns) >= maxConns {
+				s.more++
+				return nil
+			}
+			k = &conn{owner: fmt.Sprintf("%s[%d]", clean.Text(e.Task.Comm), e.Task.PID)}
+			s.conns[e.Conn.N] = k
+		}
+		k.add(b)
+		k.last = e.Conn
+	}
+	return nil
+}
+
+// Flush does nothing: the tables come at the end.
+func (s *Sink) Flush() error { return nil }
+
+// Close writes the tables.
+func (s *Sink) Close() error {
+	w := bufio.NewWriter(s.w)
+	s.callTable(w)
+	s.connTable(w)
+	if s.lost > 0 {
+		fmt.Fprintf(w, "\n! %d events were lost: the counts are too small\n", s.lost)
+	}
+	return w.Flush()
+}
+
+func (s *Sink) callTable(w io.Writer) {
+	var total counts
+	for _, c := range s.calls {
+		total.calls += c.calls
+		total.errors += c.errors
+		total.ns += c.ns
+		total.bytesIn += c.bytesIn
+		total.bytesOut += c.bytesOut
+	}
+	names := slices.SortedFunc(maps.Keys(s.calls), func(a, b string) int {
+		return cmp.Or(-cmp.Compare(s.calls[a].ns, s.calls[b].ns), cmp.Compare(a, b))
+	})
+	const row = "%6s %11s %11s %9s %9s %9s %9s %s\n"
+	fmt.Fprintf(w, row, "% time", "time", "time/call", "calls", "errors", "in", "out", "syscall")
+	fmt.Fprintf(w, row, dashes(6), dashes(11), dashes(11), dashes(9), dashes(9), dashes(9), dashes(9), dashes(16))
+	line := func(c *counts, name string) {
+		share := 0.0
+		if total.ns > 0 {
+			share = float64(c.ns) / float64(total.ns) * 100
+		}
+		var each int64
+		if c.calls > 0 {
+			each = c.ns / int64(c.calls)
+		}
+		fmt.Fprintf(w, row, fmt.Sprintf("%.2f", share), dur(c.ns), dur(each), number(c.calls), number(c.errors),
+			Bytes(c.bytesIn), Bytes(c.bytesOut), name)
+	}
+	for _, n := range names {
+		line(s.calls[n], n)
+	}
+	fmt.Fprintf(w, row, dashes(6), dashes(11), dashes(11), dashes(9), dashes(9), dashes(9), dashes(9), dashes(16))
+	line(&total, "total")
+}
+
+func (s *Sink) connTable(w io.Writer) {
+	if len(s.conns) == 0 {
+		return
+	}
+	const row = "%-6s %-22s %9s %9s %9s %9s %11s %s\n"
+	fmt.Fprintf(w, "\n"+row, "conn", "process", "calls", "errors", "in", "out", "time", "socket")
+	for _, n := range slices.Sorted(maps.Keys(s.conns)) {
+		c := s.conns[n]
+		fmt.Fprintf(w, row, fmt.Sprintf("c%d", n), c.owner, number(c.calls), number(c.errors),
+			Bytes(c.bytesIn), Bytes(c.bytesOut), dur(c.ns), text.AppendConn(nil, c.last))
+	}
+	if s.more > 0 {
+		fmt.Fprintf(w, "and calls on further connections: %d\n", s.more)
+	}
+}
+
+func dashes(n int) string { return strings.Repeat("-", n) }
+
+func dur(ns int64) string { return string(text.AppendDuration(nil, ns)) }
+
+// number leaves zero out, as strace does in the column of errors.
+func number(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+// Bytes writes a size with three digits and an IEC unit; zero is empty.
+func Bytes(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	const units = "KMGTPE"
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	v, u := float64(n), -1
+	for v >= 1024 && u < len(units)-1 {
+		v /= 1024
+		u++
+	}
+	switch {
+	case v < 10:
+		return fmt.Sprintf("%.2f %ciB", v, units[u])
+	case v < 100:
+		return fmt.Sprintf("%.1f %ciB", v, units[u])
+	}
+	return fmt.Sprintf("%.0f %ciB", v, units[u])
+}

@@ -1,0 +1,390 @@
+// Package text writes the timeline as lines: fixed columns, then the call in
+// strace's notation.
+//
+//	0.000000 curl[402475]  c1 sys  socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 5 <9us>
+package text
+
+import (
+	"io"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/sink/clean"
+	"github.com/pidwire/pidwire/internal/sink/notation"
+)
+
+// TimeStyle is what stands in the first column.
+type TimeStyle uint8
+
+const (
+	TimeRel   TimeStyle = iota // seconds since the start
+	TimeAbs                    // 15:04:05
+	TimeMicro                  // 15:04:05.000000
+	TimeEpoch                  // seconds since 1970
+	TimeDelta                  // since the line before
+	TimeNone
+)
+
+// Options say how lines look.
+type Options struct {
+	Notation notation.Options
+	Time     TimeStyle
+	Start    int64 // ns since the epoch: the zero of TimeRel
+	Zone     *time.Location
+	NoDur    bool // without <9us>
+	Plain    bool // as strace prints: [pid N] and the call, nothing else
+	Colour   *Colours
+}
+
+// Colours are the SGR sequences of the columns; the notation has its own.
+type Colours struct {
+	Time, Task, Conn, Layer, Note, Warn, Reset string
+}
+
+// Sink writes lines to w, a buffer at a time.
+type Sink struct {
+	w    io.Writer
+	o    Options
+	b    []byte
+	prev int64 // time of the line before
+	task int   // width of the task column: grows, never shrinks
+	conn int
+	err  error
+}
+
+const (
+	flushAt     = 32 << 10
+	minTask     = 16
+	maxTask     = 28
+	timeRelWide = 13
+)
+
+// New returns a sink that writes to w.
+func New(w io.Writer, o Options) *Sink {
+	if o.Zone == nil {
+		o.Zone = time.UTC
+	}
+	if o.Colour == nil {
+		o.Colour = &Colours{}
+	}
+	return &Sink{w: w, o: o, task: minTask, conn: 2}
+}
+
+// Write appends the lines of an entry.
+func (s *Sink) Write(e *event.Entry) error {
+	if s.err != nil {
+		return s.err
+	}
+	switch b := e.Body.(type) {
+	case *event.Call:
+		s.introduce(e)
+		s.call(e, b)
+	case *event.Process:
+		s.process(e, b)
+	case *event.Lost:
+		s.line(e, "sys")
+		s.warn("lost " + strconv.FormatUint(b.Count, 10) + " events: " + b.Reason)
+	case *event.Note:
+		if !s.o.Plain && b.Degraded {
+			s.line(e, "   ")
+			s.warn(clean.Text(b.Text))
+		}
+	case *event.Unknown:
+		s.line(e, "   ")
+		s.warn("a record of kind " + strconv.Itoa(int(b.Kind)) + " that this version cannot read")
+	}
+	if len(s.b) > flushAt {
+		return s.Flush()
+	}
+	return nil
+}
+
+// Flush writes what is buffered.
+func (s *Sink) Flush() error {
+	if len(s.b) > 0 && s.err == nil {
+		_, s.err = s.w.Write(s.b)
+		s.b = s.b[:0]
+	}
+	return s.err
+}
+
+// Close flushes.
+func (s *Sink) Close() error { return s.Flush() }
+
+func (s *Sink) call(e *event.Entry, c *event.Call) {
+	if s.o.Plain {
+		s.b = append(s.b, "[pid "...)
+		s.b = strconv.AppendUint(s.b, uint64(e.Task.TID), 10)
+		s.b = append(s.b, "] "...)
+	} else {
+		s.line(e, "sys")
+	}
+	if c.Via != "" {
+		s.b = append(append(s.b, c.Via...), ": "...)
+	}
+	s.b = notation.AppendCall(s.b, c, &s.o.Notation)
+	if !s.o.NoDur && c.State == event.Returned {
+		s.b = append(s.b, " <"...)
+		s.b = AppendDuration(s.b, c.Dur)
+		s.b = append(s.b, '>')
+	}
+	if !s.o.Plain {
+		s.others(e)
+	}
+	s.b = append(s.b, '\n')
+}
+
+// others names the further connections of a call: the child that accept made,
+// the other end of a socketpair, what else poll waits for.
+func (s *Sink) others(e *event.Entry) {
+	if len(e.Others) == 0 {
+		return
+	}
+	s.b = append(s.b, s.o.Colour.Note...)
+	const most = 8
+	for i, c := range e.Others {
+		if i == most {
+			s.b = append(s.b, " ..."...)
+			break
+		}
+		s.b = append(s.b, " +c"...)
+		s.b = strconv.AppendUint(s.b, uint64(c.N), 10)
+	}
+	s.b = append(s.b, s.reset(s.o.Colour.Note)...)
+}
+
+// introduce says which connection it is when one appears that was not born in
+// sight: it was open before, or was handed over.
+func (s *Sink) introduce(e *event.Entry) {
+	if s.o.Plain || !e.First || e.Conn == nil || !e.Conn.Old {
+		return
+	}
+	s.line(e, "   ")
+	s.b = append(s.b, s.o.Colour.Note...)
+	s.b = append(s.b, "# open before: "...)
+	s.b = AppendConn(s.b, e.Conn)
+	s.b = append(s.b, s.reset(s.o.Colour.Note)...)
+	s.b = append(s.b, '\n')
+}
+
+// AppendConn appends what a connection is: TCP 10.0.2.15:48448 -> 10.0.0.5:80 ESTABLISHED.
+func AppendConn(b []byte, c *event.Conn) []byte {
+	b = append(b, notation.Transport(c.Family, c.Type, c.Protocol)...)
+	addr := func(a netip.AddrPort) {
+		if a.IsValid() {
+			b = a.AppendTo(b)
+		} else {
+			b = append(b, '*')
+		}
+	}
+	switch {
+	case c.Path != "":
+		b = append(b, ' ')
+		if c.Path[0] == 0 {
+			b = append(b, '@')
+			b = clean.AppendText(b, c.Path[1:])
+		} else {
+			b = clean.AppendText(b, c.Path)
+		}
+	case c.Local.IsValid() || c.Peer.IsValid():
+		b = append(b, ' ')
+		addr(c.Local)
+		if c.Peer.IsValid() {
+			b = append(b, " -> "...)
+			addr(c.Peer)
+		}
+	}
+	if st := notation.TCPState(c.Family, c.Protocol, c.State); st != "" {
+		b = append(b, ' ')
+		b = append(b, st...)
+	}
+	return b
+}
+
+func (s *Sink) process(e *event.Entry, p *event.Process) {
+	if p.What == event.Found || (s.o.Plain && p.What != event.Exit) {
+		return
+	}
+	if s.o.Plain {
+		s.b = append(s.b, "[pid "...)
+		s.b = strconv.AppendUint(s.b, uint64(e.Task.TID), 10)
+		s.b = append(s.b, "] "...)
+	} else {
+		s.line(e, "   ")
+	}
+	s.b = append(s.b, "+++ "...)
+	switch p.What {
+	case event.Fork:
+		s.b = append(s.b, "started by "...)
+		s.b = strconv.AppendUint(s.b, uint64(p.Parent.PID), 10)
+	case event.Exec:
+		s.b = append(s.b, "exec "...)
+		s.b = clean.AppendText(s.b, p.Exe)
+		for i, a := range p.Argv {
+			if i > 0 {
+				s.b = append(s.b, ' ')
+				s.b = clean.AppendText(s.b, a)
+			}
+		}
+	case event.Exit:
+		s.b = AppendExit(s.b, p.Code)
+	default:
+		s.b = append(s.b, "unknown event of the process"...)
+	}
+	s.b = append(s.b, " +++\n"...)
+}
+
+// AppendExit appends how a process ended, from a wait status, as strace says it.
+func AppendExit(b []byte, status uint32) []byte {
+	if sig := status & 0x7f; sig != 0 {
+		b = append(b, "killed by "...)
+		b = append(b, notation.Signal(sig)...)
+		if status&0x80 != 0 {
+			b = append(b, " (core dumped)"...)
+		}
+		return b
+	}
+	b = append(b, "exited with "...)
+	return strconv.AppendUint(b, uint64(status>>8&0xff), 10)
+}
+
+func (s *Sink) warn(text string) {
+	s.b = append(s.b, s.o.Colour.Warn...)
+	s.b = append(s.b, "! "...)
+	s.b = append(s.b, text...)
+	s.b = append(s.b, s.reset(s.o.Colour.Warn)...)
+	s.b = append(s.b, '\n')
+}
+
+func (s *Sink) reset(begun string) string {
+	if begun == "" {
+		return ""
+	}
+	return s.o.Colour.Reset
+}
+
+// line appends the columns before the message.
+func (s *Sink) line(e *event.Entry, layer string) {
+	c := s.o.Colour
+	if s.o.Time != TimeNone {
+		s.b = append(s.b, c.Time...)
+		s.time(e.Time)
+		s.b = append(s.b, s.reset(c.Time)...)
+		s.b = append(s.b, ' ')
+	}
+	s.b = append(s.b, c.Task...)
+	at := len(s.b)
+	if e.Task.PID != 0 {
+		s.b = clean.AppendText(s.b, e.Task.Comm)
+		s.b = append(s.b, '[')
+		s.b = strconv.AppendUint(s.b, uint64(e.Task.PID), 10)
+		if e.Task.TID != e.Task.PID && e.Task.TID != 0 {
+			s.b = append(s.b, '/')
+			s.b = strconv.AppendUint(s.b, uint64(e.Task.TID), 10)
+		}
+		s.b = append(s.b, ']')
+		if e.Task.NSPID != 0 && e.Task.NSPID != e.Task.PID {
+			// As the host sees it, with its own beside.
+			s.b = append(s.b, '(')
+			s.b = strconv.AppendUint(s.b, uint64(e.Task.NSPID), 10)
+			s.b = append(s.b, ')')
+		}
+	}
+	s.pad(at, &s.task, maxTask)
+	s.b = append(s.b, s.reset(c.Task)...)
+	s.b = append(s.b, ' ', ' ')
+	s.b = append(s.b, c.Conn...)
+	at = len(s.b)
+	if e.Conn != nil {
+		s.b = append(s.b, 'c')
+		s.b = strconv.AppendUint(s.b, uint64(e.Conn.N), 10)
+	} else {
+		s.b = append(s.b, '-')
+	}
+	s.pad(at, &s.conn, 8)
+	s.b = append(s.b, s.reset(c.Conn)...)
+	s.b = append(s.b, ' ')
+	s.b = append(s.b, c.Layer...)
+	s.b = append(s.b, layer...)
+	s.b = append(s.b, s.reset(c.Layer)...)
+	s.b = append(s.b, ' ', ' ')
+}
+
+// pad fills the column that began at at to its width, which grows up to most.
+func (s *Sink) pad(at int, width *int, most int) {
+	n := len(s.b) - at
+	if n > *width && *width < most {
+		*width = min(n, most)
+	}
+	for ; n < *width; n++ {
+		s.b = append(s.b, ' ')
+	}
+}
+
+func (s *Sink) time(t int64) {
+	switch s.o.Time {
+	case TimeRel:
+		s.seconds(t - s.o.Start)
+	case TimeDelta:
+		if s.prev == 0 {
+			s.prev = t
+		}
+		s.seconds(t - s.prev)
+		s.prev = t
+	case TimeEpoch:
+		s.b = strconv.AppendInt(s.b, t/1e9, 10)
+		s.micro(t % 1e9)
+	case TimeAbs, TimeMicro:
+		at := time.Unix(0, t).In(s.o.Zone)
+		s.b = at.AppendFormat(s.b, "15:04:05")
+		if s.o.Time == TimeMicro {
+			s.micro(int64(at.Nanosecond()))
+		}
+	}
+}
+
+// seconds appends ns as seconds with six digits, right-aligned.
+func (s *Sink) seconds(ns int64) {
+	at := len(s.b)
+	if ns < 0 {
+		s.b = append(s.b, '-')
+		ns = -ns
+	}
+	s.b = strconv.AppendInt(s.b, ns/1e9, 10)
+	s.micro(ns % 1e9)
+	for n := len(s.b) - at; n < timeRelWide; n++ {
+		s.b = append(s.b, ' ')
+		copy(s.b[at+1:], s.b[at:])
+		s.b[at] = ' '
+	}
+}
+
+func (s *Sink) micro(ns int64) {
+	s.b = append(s.b, '.')
+	us := ns / 1000
+	for d := int64(100000); d > 0; d /= 10 {
+		s.b = append(s.b, byte('0'+us/d%10))
+	}
+}
+
+// AppendDuration appends ns in the unit that leaves one to three digits before
+// the point: 800ns, 9us, 1.23ms, 5.005s.
+func AppendDuration(b []byte, ns int64) []byte {
+	switch {
+	case ns < 0:
+		return append(b, '?')
+	case ns < 1000:
+		b = strconv.AppendInt(b, ns, 10)
+		return append(b, "ns"...)
+	case ns < 1_000_000:
+		b = strconv.AppendInt(b, (ns+500)/1000, 10)
+		return append(b, "us"...)
+	case ns < 1_000_000_000:
+		b = strconv.AppendFloat(b, float64(ns)/1e6, 'f', 2, 64)
+		return append(b, "ms"...)
+	}
+	b = strconv.AppendFloat(b, float64(ns)/1e9, 'f', 3, 64)
+	return append(b, 's')
+}

@@ -1,0 +1,118 @@
+#!/bin/bash
+# Builds programs of this folder, and proves that the lines that they print are
+# those of the real strace.
+#
+#	check.sh [PROG...]             check these (default: all but beyond_*)
+#	check.sh -b BITS -o OUT PROG   only build, static, 64 or 32 bits wide
+#	check.sh -q PROG               only print the widths that PROG can be built in
+#
+# PROG is the source file or its name without .c. Runs of spaces before " = "
+# are squeezed (strace pads to column 40), and a call that strace shows in two
+# pieces is put together, where it ended. Skipped programs (exit code 77) are
+# named; the exit code is 1 if a program's lines differ. Lines that begin with
+# "#" are for pidwire alone: strace cannot see what they are about.
+set -euo pipefail
+
+here=$(dirname "$(readlink -f "$0")")
+
+# header SOURCE FIELD prints a field of the first line:
+# /* trace: a,b; bits: 64,32; needs: root */
+header() {
+	head -n 1 "$1" | sed -n "s|.*[*; ]$2: *\([^;*]*[^;* ]\).*|\1|p"
+}
+
+source_of() {
+	local name=${1##*/}
+	echo "$here/${name%.c}.c"
+}
+
+widths() {
+	local bits
+	bits=$(header "$1" bits)
+	tr , ' ' <<<"${bits:-64}"
+}
+
+# build BITS SOURCE OUT. Static: it runs in a guest without a libc, and the
+# loader's own reads are not among the calls.
+build() {
+	local flags=()
+	# Where gcc-multilib is not installed the headers have to be pointed to.
+	[[ $1 == 32 ]] && flags=(-m32 -idirafter /usr/include/x86_64-linux-gnu)
+	${CC:-gcc} -std=gnu11 -O1 -Wall -Werror -static -pthread "${flags[@]}" -o "$3" "$2"
+}
+
+# strace_lines LOG prints the log as the programs print their lines.
+strace_lines() {
+	awk '
+		{ pid = $1; sub(/^[0-9]+ +/, "") }
+		/^(\+\+\+|---)/ { next }
+		# The write of the lines themselves.
+		/^write\(1, / { next }
+		sub(/ <unfinished \.\.\.>$/, "") { begun[pid] = $0; next }
+		sub(/^<\.\.\. [a-z0-9_]+ resumed>/, "") { $0 = begun[pid] $0 }
+		{ print }
+	' "$1" | sed -E 's/\) += /) = /'
+}
+
+# check SOURCE BITS
+check() {
+	local name rc=0
+	name=$(basename "$1" .c)/$2
+	build "$2" "$1" "$work/prog" || return
+	(cd "$work" && exec timeout 30 strace -f -q -s 32 -e signal=none \
+		-e "trace=$(header "$1" trace)" -o "$work/log" ./prog) >"$work/want" 2>"$work/err" || rc=$?
+	if [[ $rc == 77 ]]; then
+		echo "skip $name: $(cat "$work/err")"
+		return
+	fi
+	strace_lines "$work/log" >"$work/got"
+	sed -i '/^#/d' "$work/want"
+	if [[ $rc != 0 ]]; then
+		echo "FAIL $name: exit code $rc"
+		cat "$work/err"
+	elif ! diff -U 1 --label program --label strace "$work/want" "$work/got"; then
+		echo "FAIL $name"
+		rc=1
+	else
+		echo "ok   $name ($(wc -l <"$work/want") lines)"
+	fi
+	return "$rc"
+}
+
+bits='' out='' query=''
+while getopts b:o:q opt; do
+	case $opt in
+	b) bits=$OPTARG ;;
+	o) out=$OPTARG ;;
+	q) query=1 ;;
+	*) exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
+
+if [[ $query ]]; then
+	widths "$(source_of "$1")"
+	exit
+fi
+if [[ $bits ]]; then
+	build "$bits" "$(source_of "$1")" "$out"
+	exit
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+programs=("$@")
+if [[ ${#programs[@]} == 0 ]]; then
+	for source in "$here"/*.c; do
+		# What strace shows otherwise.
+		[[ $(basename "$source") == beyond_* ]] || programs+=("$source")
+	done
+fi
+failed=0
+for program in "${programs[@]}"; do
+	source=$(source_of "$program")
+	for bits in $(widths "$source"); do
+		check "$source" "$bits" || failed=1
+	done
+done
+exit "$failed"

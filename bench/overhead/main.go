@@ -1,0 +1,222 @@
+// Overhead measures what watching a process costs it: a load on loopback runs
+// plain, watched, plain, watched..., so that each watched run is compared with
+// the two plain ones around it, and what else the machine does hits all alike.
+//
+//	go run ./bench/overhead [-rounds 5] [-tools pidwire-w,strace] [-modes pp,self]
+//
+// Beside each ratio stands the bound that the project has set itself. It needs
+// root, gcc, and strace for the comparison.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// bounds are the ratios that must not be passed, by tool and mode.
+var bounds = map[string]map[string]float64{
+	"pidwire-w":     {"pp": 1.15, "self": 1.5, "stream": 1.10},
+	"pidwire-text":  {"pp": 1.35, "self": 1.7, "stream": 1.10},
+	"pidwire-other": {"pp": 1.07},
+}
+
+const (
+	firstLineBound = 400 * time.Millisecond
+	latencyBound   = 100 * time.Millisecond
+)
+
+func main() {
+	rounds := flag.Int("rounds", 5, "watched runs of each tool and mode")
+	seconds := flag.Float64("seconds", 1, "length of a run")
+	tools := flag.String("tools", "pidwire-w,pidwire-text,pidwire-other,strace", "of: "+strings.Join(toolNames(), ", "))
+	modes := flag.String("modes", "pp,pprw,self,stream,getppid", "of the load")
+	cpu := flag.Int("cpu", 0, "keep the load on this CPU: far less noise; -1 leaves it where it wants")
+	latency := flag.Bool("latency", true, "measure attach and call-to-line times too")
+	binary := flag.String("pidwire", "", "use this binary, do not build one")
+	strict := flag.Bool("strict", false, "exit with 1 if a bound was passed, or if events were lost")
+	flag.Parse()
+
+	dir, err := os.MkdirTemp("", "pidwire-overhead-")
+	if err != nil {
+		fatal(err)
+	}
+	b := &bench{dir: dir, seconds: *seconds, cpu: *cpu, pidwire: *binary}
+	names := split(*tools)
+	ok, err := b.all(names, split(*modes), *rounds, *latency)
+	os.RemoveAll(dir)
+	if err != nil {
+		fatal(err)
+	}
+	if *strict && !ok {
+		os.Exit(1)
+	}
+}
+
+func fatal(err error) {
+	fmt.Fprintln(os.Stderr, "overhead:", err)
+	os.Exit(1)
+}
+
+// split cuts a list at its commas; the empty list has no elements. The plain
+// runs are made in any case.
+func split(s string) []string {
+	return slices.DeleteFunc(strings.Split(s, ","), func(e string) bool { return e == "" || e == "plain" })
+}
+
+// bench holds what all runs share.
+type bench struct {
+	dir     string // of our own, removed at the end
+	pidwire string // path of the binary
+	seconds float64
+	cpu     int // that the load stays on; -1 none
+}
+
+func (b *bench) load() string { return filepath.Join(b.dir, "load") }
+
+// build compiles the load, and pidwire if a tool needs it.
+func (b *bench) build(tools []string) error {
+	source := b.load() + ".c"
+	if err := os.WriteFile(source, loadSource, 0o600); err != nil {
+		return err
+	}
+	if err := command("gcc", "-std=gnu11", "-O2", "-Wall", "-o", b.load(), source); err != nil {
+		return err
+	}
+	if b.pidwire != "" || !slices.ContainsFunc(tools, func(t string) bool { return strings.HasPrefix(t, "pidwire") }) {
+		return nil
+	}
+	b.pidwire = filepath.Join(b.dir, "pidwire")
+	return command("go", "build", "-buildvcs=false", "-o", b.pidwire, "github.com/pidwire/pidwire/cmd/pidwire")
+}
+
+func command(name string, arg ...string) error {
+	if out, err := exec.Command(name, arg...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", name, err, out)
+	}
+	return nil
+}
+
+// all runs everything and prints it. It reports whether all bounds were kept.
+func (b *bench) all(tools, modes []string, rounds int, latency bool) (bool, error) {
+	for _, t := range tools {
+		if _, found := toolset[t]; !found {
+			return false, fmt.Errorf("no tool %q: there are %s", t, strings.Join(toolNames(), ", "))
+		}
+	}
+	if err := b.build(tools); err != nil {
+		return false, err
+	}
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return false, err
+	}
+	fmt.Printf("Linux %s, %d CPUs, load on CPU %d, %d rounds of %g s, load average at start %s\n\n",
+		strings.TrimSpace(string(release)), runtime.NumCPU(), b.cpu, rounds, b.seconds, loadAverage())
+	fmt.Printf("%-8s %-14s %9s %7s  %-14s %6s  %-5s %9s %9s %8s\n",
+		"mode", "tool", "ns/op", "ratio", "[min..max]", "bound", "", "tool CPU", "CPU/op", "lost")
+	ok := true
+	for _, mode := range modes {
+		good, err := b.mode(mode, tools, rounds)
+		if err != nil {
+			return false, err
+		}
+		ok = ok && good
+	}
+	if latency {
+		fmt.Println()
+		for _, t := range tools {
+			good, err := b.latency(t)
+			if err != nil {
+				return false, err
+			}
+			ok = ok && good
+		}
+	}
+	return ok, nil
+}
+
+// mode measures one mode under each of the tools.
+func (b *bench) mode(mode string, tools []string, rounds int) (bool, error) {
+	ratios := make(map[string][]float64)
+	watched := make(map[string][]run)
+	var plains []float64
+	before, err := b.plain(mode)
+	if err != nil {
+		return false, err
+	}
+	for range rounds {
+		for _, t := range tools {
+			r, err := b.watched(mode, t)
+			if err != nil {
+				return false, fmt.Errorf("%s under %s: %w", mode, t, err)
+			}
+			after, err := b.plain(mode)
+			if err != nil {
+				return false, err
+			}
+			ratios[t] = append(ratios[t], 2*r.nsPerOp/(before.nsPerOp+after.nsPerOp))
+			watched[t] = append(watched[t], r)
+			plains = append(plains, before.nsPerOp)
+			before = after
+		}
+	}
+	plains = append(plains, before.nsPerOp)
+	fmt.Printf("%-8s %-14s %9.0f %7.2f\n", mode, "plain", median(plains), 1.0)
+	ok := true
+	for _, t := range tools {
+		good := row(mode, t, ratios[t], watched[t])
+		ok = ok && good
+	}
+	return ok, nil
+}
+
+// row prints what was measured of a mode under a tool.
+func row(mode, tool string, ratios []float64, runs []run) bool {
+	var ns []float64
+	var cpu time.Duration
+	var ops int64
+	var lost uint64
+	for _, r := range runs {
+		ns = append(ns, r.nsPerOp)
+		cpu += r.cpu
+		ops += r.ops
+		lost += r.lost
+	}
+	m := median(ratios)
+	bound, verdict, ok := "", "", lost == 0
+	if v, has := bounds[tool][mode]; has {
+		bound = fmt.Sprintf("%.2f", v)
+		verdict = "PASS"
+		if m > v {
+			verdict, ok = "over", false
+		}
+	}
+	fmt.Printf("%-8s %-14s %9.0f %7.2f  %-14s %6s  %-5s %8.2fs %7.0fns %8d\n",
+		mode, tool, median(ns), m, fmt.Sprintf("[%.2f..%.2f]", slices.Min(ratios), slices.Max(ratios)),
+		bound, verdict, cpu.Seconds(), float64(cpu.Nanoseconds())/float64(ops), lost)
+	return ok
+}
+
+func median(v []float64) float64 {
+	s := slices.Sorted(slices.Values(v))
+	n := len(s)
+	if n%2 == 1 {
+		return s[n/2]
+	}
+	return (s[n/2-1] + s[n/2]) / 2
+}
+
+func loadAverage() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.Fields(string(b))[0]
+}

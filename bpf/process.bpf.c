@@ -48,7 +48,7 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	struct exec_rec *r;
 	u32 mode = watched(tgid);
 	bool ask = false;
-	s64 n;
+	u64 n;
 
 	if (old != tgid)
 		bpf_map_delete_elem(&threads, &old);
@@ -78,12 +78,12 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	bpf_probe_read_kernel_str(r->exe, sizeof(r->exe), BPF_CORE_READ(bprm, filename));
 	start = BPF_CORE_READ(task, mm, arg_start);
 	end = BPF_CORE_READ(task, mm, arg_end);
-	n = end - start;
 	if (start && end > start) {
+		n = end - start;
+		keep_bound(n);
 		if (n > ARGV_MAX)
 			n = ARGV_MAX;
-		keep_bound(n);
-		if (n > 0 && n <= ARGV_MAX && !bpf_probe_read_user(r->argv, n, (void *)start))
+		if (!bpf_probe_read_user(r->argv, n, (void *)start))
 			r->argv_attr.len = n;
 	}
 	/* The process runs on while user space decides: let that be soon. */

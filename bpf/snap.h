@@ -12,6 +12,7 @@
 
 #define SCRATCH_WINDOW 65536 /* a chunk may begin below this offset */
 #define SCRATCH_SLACK (65536 + 64)
+#define SNAP_MAX 65536 /* bytes of one chunk */
 #define MAX_IOV 16
 #define MAX_MSG 8
 
@@ -41,8 +42,7 @@ static __always_inline struct scratch *scratch_of(void)
 /* Before the call: into the thread's own small space. most is a constant. */
 static __always_inline void snap_enter(struct pw_thread *t, u64 addr, u64 want, const u32 most)
 {
-	u32 off = t->snaplen;
-	u32 len = want > most ? most : want;
+	u64 off = t->snaplen, len = want;
 	struct pw_chunk *c;
 
 	keep_bound(off);
@@ -64,22 +64,26 @@ static __always_inline void snap_enter(struct pw_thread *t, u64 addr, u64 want, 
 	off += sizeof(*c);
 	if (bpf_probe_read_user(c + 1, len, (void *)addr))
 		return; /* perhaps a page not touched yet: read again at the return */
-	t->snaplen = off + ((len + 7) & ~7u);
+	t->snaplen = off + ((len + 7) & ~7ULL);
 }
 
-/* After the call: min(want, most) bytes at addr, most at most 65536. */
+/* After the call: min(want, most) bytes at addr. */
 __noinline int snap(u64 addr, u64 want, u32 most)
 {
 	struct scratch *s = scratch_of();
 	struct pw_chunk *c;
-	u32 off, len;
+	u64 off, len = want;
 
 	if (!s || !addr || !want)
 		return 0;
-	if (most > 65536)
-		most = 65536;
-	len = want > most ? most : want;
+	if (len > most)
+		len = most;
+	/* As 64-bit numbers with a last test right here: what 5.10 and 6.1 can follow. */
+	keep_bound(len);
+	if (len > SNAP_MAX)
+		len = SNAP_MAX;
 	off = s->off;
+	keep_bound(off);
 	if (off >= SCRATCH_WINDOW) {
 		s->cut = 1;
 		return 0;
@@ -94,7 +98,7 @@ __noinline int snap(u64 addr, u64 want, u32 most)
 	if (bpf_probe_read_user(c + 1, len, (void *)addr))
 		c->flags = PW_CHUNK_FAULT;
 	else
-		off += (len + 7) & ~7u;
+		off += (len + 7) & ~7ULL;
 	s->off = off;
 	return len;
 }

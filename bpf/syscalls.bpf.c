@@ -746,6 +746,24 @@ static __always_inline u32 payload_limit(struct pw_syscall *c, struct pw_sock *k
 	return cfg_strlen;
 }
 
+#define ERESTARTSYS 512
+#define ERESTART_RESTARTBLOCK 516
+#define SIGNAL_GROUP_EXIT 4
+
+/*
+ * A thread that exit_group or a fatal signal takes out of a call still returns
+ * from it, but nobody will see that: the call was not finished.
+ */
+static __always_inline u8 dying(s64 ret)
+{
+	struct task_struct *task;
+
+	if (ret > -ERESTARTSYS || ret < -ERESTART_RESTARTBLOCK)
+		return 0;
+	task = (void *)bpf_get_current_task();
+	return BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT ? PW_CALL_UNFINISHED : 0;
+}
+
 SEC("raw_tp/sys_exit")
 int sys_exit(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -780,8 +798,10 @@ int sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	start = sizeof(*c) + (c->nsock & 15) * sizeof(struct pw_sock);
 	s->off = start;
 	len = t->snaplen;
-	keep_bound(len);
-	if (len && len <= PW_SNAP_SIZE) {
+	if (len) {
+		keep_bound(len);
+		if (len > PW_SNAP_SIZE)
+			len = PW_SNAP_SIZE;
 		bpf_probe_read_kernel(s->data + start, len, t->snap);
 		s->off = start + len;
 	}
@@ -793,7 +813,7 @@ int sys_exit(struct bpf_raw_tracepoint_args *ctx)
 		len = SCRATCH_WINDOW + SCRATCH_SLACK;
 	c->h.len = len;
 	c->chunks = len - start;
-	c->flags = t->flags | (s->cut ? PW_CALL_CUT : 0) | (t->mode == PW_TARGET_TENTATIVE ? PW_CALL_TENTATIVE : 0);
+	c->flags = t->flags | dying(ret) | (s->cut ? PW_CALL_CUT : 0) | (t->mode == PW_TARGET_TENTATIVE ? PW_CALL_TENTATIVE : 0);
 	t->enter = 0;
 	emit(c, len, wakeup_flags());
 	return 0;

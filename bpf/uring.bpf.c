@@ -13,7 +13,7 @@ enum {
 	SUBMIT_CTX = 1,	      /* 5.10: (ctx, opcode, user_data, ...) */
 	SUBMIT_CTX_REQ = 2,   /* 5.15: (ctx, req, opcode, user_data, flags, force_nonblock, sq_thread) */
 	SUBMIT_REQ = 3,	      /* 6.0: (req, ...) */
-	COMPLETE_CTX = 1,     /* 5.10: (ctx, user_data, res) */
+	COMPLETE_CTX = 1,     /* 5.10, 5.15: (ctx, user_data, res, ...) */
 	COMPLETE_CTX_REQ = 2, /* 5.17: (ctx, req, user_data, res, cflags, ...) */
 	COMPLETE_CQE = 3,     /* 6.12: (ctx, req, cqe) */
 };
@@ -134,7 +134,7 @@ int uring_submit(struct bpf_raw_tracepoint_args *ctx)
 		r.ring = ARG(0);
 		r.opcode = ARG(2);
 		r.user_data = ARG(3);
-		key = (u64)req;
+		key = cfg_complete == COMPLETE_CTX ? r.ring ^ r.user_data : (u64)req;
 		add_sock(&r, owner, BPF_CORE_READ(req, file));
 		break;
 	default:
@@ -167,6 +167,12 @@ int uring_submit(struct bpf_raw_tracepoint_args *ctx)
 	r.uid = BPF_CORE_READ(owner, cred, euid.val);
 	r.mode = *mode;
 	BPF_CORE_READ_INTO(&r.comm, owner, comm);
+	/*
+	 * Without the request at completion, two in flight with one user_data
+	 * cannot be told apart: the earlier is lost rather than guessed at.
+	 */
+	if (cfg_complete == COMPLETE_CTX && bpf_map_lookup_elem(&requests, &key))
+		count_lost(PW_LOST_URING);
 	if (bpf_map_update_elem(&requests, &key, &r, BPF_ANY))
 		count_lost(PW_LOST_URING);
 	return 0;

@@ -10,6 +10,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
 
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/wire"
@@ -82,6 +83,9 @@ func load(c Config) (_ *kernel, err error) {
 			k.Close()
 		}
 	}()
+	// Maps count against RLIMIT_MEMLOCK before 5.11. Where it cannot be raised,
+	// it may be enough as it is: what fails then says so.
+	_ = rlimit.RemoveMemlock()
 	if c.StrLen > MaxStrLen {
 		return nil, fmt.Errorf("string size %d: at most %d bytes are copied of one buffer", c.StrLen, MaxStrLen)
 	}
@@ -463,7 +467,7 @@ func uringVariant() (tp string, submit, complete uint8, err error) {
 	default:
 		return "", 0, 0, errors.New("unknown form of io_uring_complete")
 	}
-	if submit != submitCtx && complete == completeCtx {
+	if submit == submitCtx && complete != completeCtx || submit == submitReq && complete == completeCtx {
 		return "", 0, 0, errors.New("this kernel's tracepoints cannot be paired")
 	}
 	return tp, submit, complete, nil

@@ -1,0 +1,68 @@
+package bpf
+
+import (
+	"errors"
+	"os"
+	"testing"
+
+	"github.com/cilium/ebpf"
+)
+
+// needRoot skips a test that cannot run without privilege, unless the
+// environment says that it must run (CI and the kernels under emulation).
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		if os.Getenv("PIDWIRE_MUST") != "" {
+			t.Fatal("PIDWIRE_MUST is set, and this is not root")
+		}
+		t.Skip("needs root")
+	}
+}
+
+// TestLoad loads and attaches everything, as a run does. What this kernel
+// cannot do must be among what is known to be missing.
+func TestLoad(t *testing.T) {
+	needRoot(t)
+	k, err := load(Config{Self: uint32(os.Getpid()), Follow: true, StrLen: 32, AskExec: true,
+		UIDs: []uint32{4242}, Ports: []uint16{1}, Calls: func(string) bool { return true }})
+	if err != nil {
+		var ve *ebpf.VerifierError
+		if errors.As(err, &ve) {
+			t.Fatalf("%+v", ve)
+		}
+		t.Fatal(err)
+	}
+	defer k.Close()
+	for _, n := range k.notes {
+		t.Logf("degraded: %s", n.text)
+	}
+	for _, part := range []string{"cookies", "uring"} {
+		if !k.has(part) {
+			t.Errorf("%s: not working on %s", part, Release())
+		}
+	}
+}
+
+// TestLoadVariants loads with each of the settings that the verifier sees as
+// constants: they make other programs of the same code.
+func TestLoadVariants(t *testing.T) {
+	needRoot(t)
+	for name, c := range map[string]Config{
+		"all":     {All: true, Follow: true, StrLen: 0},
+		"long":    {StrLen: MaxStrLen, RingBytes: 4 * DefaultRing},
+		"cgroups": {Cgroups: []string{"/"}, Follow: true, StrLen: 32},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.Self = uint32(os.Getpid())
+			k, err := load(c)
+			if err != nil {
+				t.Fatalf("%+v", err)
+			}
+			k.Close()
+		})
+	}
+	if _, err := load(Config{StrLen: MaxStrLen + 1}); err == nil {
+		t.Error("a string size above the most that can be copied was accepted")
+	}
+}

@@ -1,0 +1,247 @@
+// Package live runs the programs of testdata/progs under pidwire, and holds
+// what it shows against what each program says must be shown.
+package live
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The environment names what is built already: in the guest of test/vm/run
+// there is no compiler.
+var (
+	pidwire = os.Getenv("PIDWIRE_BIN")   // the program
+	built   = os.Getenv("PIDWIRE_PROGS") // programs, as BITS/NAME
+)
+
+const sources = "../../testdata/progs"
+
+func TestMain(m *testing.M) {
+	code := func() int {
+		if pidwire == "" {
+			dir, err := os.MkdirTemp("", "pidwire-live")
+			if err != nil {
+				panic(err)
+			}
+			defer os.RemoveAll(dir)
+			pidwire = filepath.Join(dir, "pidwire")
+			cmd := exec.Command("go", "build", "-o", pidwire, "../../cmd/pidwire")
+			cmd.Stderr = os.Stderr
+			if err := cmd.Run(); err != nil {
+				panic(err)
+			}
+		}
+		return m.Run()
+	}()
+	os.Exit(code)
+}
+
+// needRoot skips without privilege, but not where the environment says that
+// everything must run.
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv("PIDWIRE_MUST") != "" {
+		t.Fatal("PIDWIRE_MUST is set, and this is not root")
+	}
+	t.Skip("needs root")
+}
+
+var header = regexp.MustCompile(`^/\* trace: ([^;*]+?)(?:; bits: ([^;*]+?))?(?:; needs: ([^;*]+?))? \*/`)
+
+// program is one of testdata/progs.
+type program struct {
+	name, trace string
+	bits        []string
+}
+
+func programs(t *testing.T) []program {
+	t.Helper()
+	files, err := filepath.Glob(sources + "/*.c")
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d programs in %s: %v", len(files), sources, err)
+	}
+	var list []program
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := header.FindSubmatch(b)
+		if m == nil {
+			t.Fatalf("%s: no header in its first line", f)
+		}
+		p := program{name: strings.TrimSuffix(filepath.Base(f), ".c"), trace: string(m[1]), bits: []string{"64"}}
+		if len(m[2]) > 0 {
+			p.bits = strings.Split(string(m[2]), ",")
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// build returns the path of a program.
+func build(t *testing.T, name, bits string) string {
+	t.Helper()
+	if built != "" {
+		return filepath.Join(built, bits, name)
+	}
+	out := filepath.Join(t.TempDir(), name)
+	cmd := exec.Command(sources+"/check.sh", "-b", bits, "-o", out, name)
+	if b, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v\n%s", name, err, b)
+	}
+	return out
+}
+
+// watch runs a program under pidwire, and returns what the program printed and
+// what pidwire showed.
+func watch(t *testing.T, prog string, flags ...string) (said, shown []byte) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	out := filepath.Join(t.TempDir(), "lines")
+	args := append([]string{"trace", "-q", "-o", out}, flags...)
+	cmd := exec.CommandContext(ctx, pidwire, append(args, "--", prog)...)
+	cmd.Dir = t.TempDir()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var ee *exec.ExitError
+	if errors.As(err, &ee) && ee.ExitCode() == 77 {
+		t.Skipf("the program cannot run on this kernel: %s", strings.TrimSpace(stderr.String()))
+	}
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, stderr.Bytes())
+	}
+	shown, err = os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stdout.Bytes(), shown
+}
+
+var pid = regexp.MustCompile(`^\[pid \d+\] `)
+
+// split sorts lines in strace's form into calls and io_uring requests, and
+// leaves out what is about the process and what comes again.
+func split(b []byte) (calls, uring []string) {
+	sc := bufio.NewScanner(bytes.NewReader(b))
+	sc.Buffer(nil, 1<<20)
+	for sc.Scan() {
+		l := pid.ReplaceAllString(sc.Text(), "")
+		switch {
+		case strings.HasPrefix(l, "+++"), strings.HasSuffix(l, "<waiting ...>"):
+		case strings.HasPrefix(l, "io_uring: "):
+			uring = append(uring, strings.TrimPrefix(l, "io_uring: "))
+		default:
+			calls = append(calls, strings.TrimPrefix(l, "socketcall: "))
+		}
+	}
+	return calls, uring
+}
+
+// TestPrograms is the oracle in one direction: each program knows what it did.
+// check.sh holds the same lines against strace.
+func TestPrograms(t *testing.T) {
+	needRoot(t)
+	for _, p := range programs(t) {
+		for _, bits := range p.bits {
+			t.Run(p.name+"/"+bits, func(t *testing.T) {
+				prog := build(t, p.name, bits)
+				said, shown := watch(t, prog, "--format", "strace", "--no-duration", "-s", "32", "-e", "trace="+p.trace+",io_uring_enter")
+				want, wantUring := expectations(said)
+				got, gotUring := split(shown)
+				got = without(got, "io_uring_enter(")
+				compare(t, want, got)
+				compareUring(t, wantUring, gotUring)
+			})
+		}
+	}
+}
+
+// expectations sorts what a program said. A line that begins with ~ is a call
+// that strace shows and pidwire does not: it is not on a socket.
+func expectations(b []byte) (calls, uring []string) {
+	for l := range strings.Lines(string(b)) {
+		l = strings.TrimSuffix(l, "\n")
+		switch {
+		case strings.HasPrefix(l, "~"), l == "":
+		case strings.HasPrefix(l, "#uring "):
+			uring = append(uring, strings.TrimPrefix(l, "#uring "))
+		case strings.HasPrefix(l, "#"):
+		default:
+			calls = append(calls, l)
+		}
+	}
+	return calls, uring
+}
+
+func without(lines []string, prefix string) []string {
+	var out []string
+	for _, l := range lines {
+		if !strings.HasPrefix(l, prefix) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+func compare(t *testing.T, want, got []string) {
+	t.Helper()
+	for i := range max(len(want), len(got)) {
+		var w, g string
+		if i < len(want) {
+			w = want[i]
+		}
+		if i < len(got) {
+			g = got[i]
+		}
+		if w != g {
+			t.Errorf("line %d\nwant %s\ngot  %s", i+1, w, g)
+			if len(want) != len(got) {
+				t.Errorf("%d lines, want %d", len(got), len(want))
+				return
+			}
+		}
+	}
+}
+
+var request = regexp.MustCompile(`^(\w+)\((?:(-?\d+)( /\* fixed file \*/)?)?(?:, )?[^)]*\) = (-?\d+)(?: (\w+))?`)
+
+// compareUring holds requests as "OP FD RESULT [fixed]" against shown ones.
+func compareUring(t *testing.T, want, shown []string) {
+	t.Helper()
+	var got []string
+	for _, l := range shown {
+		m := request.FindStringSubmatch(l)
+		if m == nil {
+			t.Errorf("not a request: %s", l)
+			continue
+		}
+		fd, res := m[2], m[4]
+		if fd == "" {
+			fd = "-1"
+		}
+		if m[5] != "" {
+			res = map[string]string{"EAGAIN": "-11", "EBADF": "-9", "EINVAL": "-22"}[m[5]]
+		}
+		s := m[1] + " " + fd + " " + res
+		if m[3] != "" {
+			s += " fixed"
+		}
+		got = append(got, s)
+	}
+	compare(t, want, got)
+}

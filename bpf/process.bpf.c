@@ -86,8 +86,7 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 		if (!bpf_probe_read_user(r->argv, n, (void *)start))
 			r->argv_attr.len = n;
 	}
-	/* The process runs on while user space decides: let that be soon. */
-	bpf_ringbuf_submit(r, ask ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 

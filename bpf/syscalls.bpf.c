@@ -815,6 +815,6 @@ int sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	c->chunks = len - start;
 	c->flags = t->flags | dying(ret) | (s->cut ? PW_CALL_CUT : 0) | (t->mode == PW_TARGET_TENTATIVE ? PW_CALL_TENTATIVE : 0);
 	t->enter = 0;
-	emit(c, len, wakeup_flags());
+	emit(c, len);
 	return 0;
 }

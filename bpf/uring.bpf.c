@@ -258,6 +258,6 @@ int uring_complete(struct bpf_raw_tracepoint_args *ctx)
 	}
 	if (!(cqe_flags & CQE_F_MORE))
 		bpf_map_delete_elem(&requests, &key);
-	bpf_ringbuf_submit(rec, wakeup_flags());
+	bpf_ringbuf_submit(rec, BPF_RB_NO_WAKEUP);
 	return 0;
 }

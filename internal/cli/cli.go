@@ -127,7 +127,8 @@ container:ID, or all. Targets add up; children are followed.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(a.traceCommand(), a.openCommand(), a.doctorCommand(), a.demoCommand(), a.versionCommand())
+	root.AddCommand(a.liveCommands()...)
+	root.AddCommand(a.openCommand(), a.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagError(cmd, err) })
 	root.Args = cobra.ArbitraryArgs

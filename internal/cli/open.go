@@ -55,12 +55,11 @@ func (a *app) open(parent context.Context, v *viewFlags, name string) error {
 	}
 	began := time.Now()
 	res, err := pipeline.Run(ctx, pipeline.Config{
-		Source: src, Sinks: []sink.Sink{s}, Keep: v.keep(), Limit: v.count, Wait: true, Stable: true,
+		Source: src, Sinks: []sink.Sink{s}, Keep: v.keep(), Limit: v.count, Wait: true,
 	})
 	err = errors.Join(err, closeOut())
 	if !v.quiet {
-		l := liveRun{app: a}
-		l.counts(res, time.Since(began))
+		a.counts(res, time.Since(began))
 	}
 	var cut *wire.CutError
 	switch {

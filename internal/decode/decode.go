@@ -19,6 +19,7 @@ type Decoder struct {
 	sys   *sys.Decoder
 	seq   uint64
 	comms map[[16]byte]string
+	call  wire.Syscall // the one at hand
 }
 
 // New returns a decoder for the records behind h.
@@ -26,22 +27,26 @@ func New(h wire.Header) *Decoder {
 	return &Decoder{h: h, sys: sys.New(h), comms: map[[16]byte]string{}}
 }
 
-// Record decodes r. It never fails: what cannot be read is said in Warn, or
-// the body is an event.Unknown. Strings of the event alias r, which must not
-// change afterwards.
-func (d *Decoder) Record(r wire.Record) event.Event {
+// Use makes the decoder cut the calls that follow from a; New gives it an
+// arena of its own, which only grows.
+func (d *Decoder) Use(a *event.Arena) { d.sys.Use(a) }
+
+// Record decodes r into ev, whatever that held. It never fails: what cannot be
+// read is said in Warn, or the body is an event.Unknown. Strings of the event
+// alias r, which must not change as long as it is in use.
+func (d *Decoder) Record(r wire.Record, ev *event.Event) {
 	d.seq++
-	ev := event.Event{Seq: d.seq, Time: d.wall(r.Time())}
+	*ev = event.Event{Seq: d.seq, Time: d.wall(r.Time())}
 	var ok bool
 	switch r.Kind() {
 	case wire.KindSyscall:
-		ok = d.syscall(r, &ev)
+		ok = d.syscall(r, ev)
 	case wire.KindUring:
-		ok = d.uring(r, &ev)
+		ok = d.uring(r, ev)
 	case wire.KindProc:
-		ok = d.process(r, &ev)
+		ok = d.process(r, ev)
 	case wire.KindSock:
-		ok = d.sockFound(r, &ev)
+		ok = d.sockFound(r, ev)
 	case wire.KindLost:
 		var l wire.Lost
 		if ok = l.Unmarshal(r); ok {
@@ -53,7 +58,7 @@ func (d *Decoder) Record(r wire.Record) event.Event {
 			ev.Body = &event.Clock{Drift: int64(c.Wall) - d.wall(c.Mono)}
 		}
 	case wire.KindName:
-		ok = d.name(r, &ev)
+		ok = d.name(r, ev)
 	case wire.KindNote:
 		var n wire.Note
 		if ok = n.Unmarshal(r); ok {
@@ -77,7 +82,6 @@ func (d *Decoder) Record(r wire.Record) event.Event {
 		ev.Warn = append(ev.Warn, fmt.Sprintf("record of kind %d is too short: %d bytes", r.Kind(), len(r)))
 		ev.Body = &event.Unknown{Kind: r.Kind(), Len: len(r)}
 	}
-	return ev
 }
 
 // wall turns CLOCK_MONOTONIC ns into ns since the Unix epoch. One offset for
@@ -108,8 +112,8 @@ func (d *Decoder) comm(c [16]byte) string {
 }
 
 func (d *Decoder) syscall(r wire.Record, ev *event.Event) bool {
-	var s wire.Syscall
-	socks, chunks, ok := wire.SyscallParts(r, &s)
+	s := &d.call
+	socks, chunks, ok := wire.SyscallParts(r, s)
 	if !ok {
 		return false
 	}
@@ -117,7 +121,7 @@ func (d *Decoder) syscall(r wire.Record, ev *event.Event) bool {
 	ev.Task = event.Task{
 		Proc: proc(s.Pid, s.Start), TID: s.Tid, NSPID: s.Nspid, NSTID: s.Nstid, UID: s.Uid, Comm: d.comm(s.Comm),
 	}
-	ev.Body, ev.Warn = d.sys.Syscall(&s, socks, chunks)
+	ev.Body, ev.Warn = d.sys.Syscall(s, socks, chunks)
 	return true
 }
 

@@ -65,9 +65,6 @@ const (
 	FNot
 	// FBare marks a TSym whose unknown number has no note beside it.
 	FBare
-	// FConst marks a number whose name, from Tab, stands in a note beside it,
-	// where a tracer of old would show the bare number: [1] /* SOCK_STREAM */.
-	FConst
 )
 
 // Token is one element of a Tape.

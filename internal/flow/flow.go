@@ -3,43 +3,78 @@
 // number on the timeline, c1, c2, ..., in order of appearance.
 package flow
 
-import (
-	"net/netip"
-
-	"github.com/pidwire/pidwire/internal/event"
-)
+import "github.com/pidwire/pidwire/internal/event"
 
 // Joiner is the state of one timeline. It has no goroutine and no clock.
 type Joiner struct {
 	next     uint32
-	byCookie map[uint64]*event.Conn
-	byInode  map[uint64]*event.Conn
+	byCookie index
+	byInode  index
 	found    map[uint64]*event.SockFound // by inode: open at attach, not used yet
 	users    map[uint32]string
 
 	closed []*event.Conn // oldest first, to be forgotten
 }
 
-// keepClosed is how many closed connections are remembered: a socket may be
-// closed by one of its owners and used on by another.
-const keepClosed = 16384
+const (
+	// keepClosed is how many closed connections are remembered: a socket may be
+	// closed by one of its owners and used on by another.
+	keepClosed = 16384
+	// keepOpen is how many others may be seen before one that is not seen
+	// itself is forgotten: a process that ends closes nothing.
+	keepOpen = 131072
+)
+
+// index finds connections in bounded memory: when young is full it becomes
+// old, and what was old and has not been asked for since is forgotten.
+type index struct {
+	young, old map[uint64]*event.Conn
+}
+
+func (x *index) get(key uint64) *event.Conn {
+	c := x.young[key]
+	if c == nil && x.old != nil {
+		if c = x.old[key]; c != nil {
+			x.put(key, c)
+		}
+	}
+	return c
+}
+
+func (x *index) put(key uint64, c *event.Conn) {
+	if len(x.young) >= keepOpen && x.young[key] == nil {
+		x.old, x.young = x.young, map[uint64]*event.Conn{}
+	}
+	x.young[key] = c
+}
+
+// forget drops a connection, unless the key is another's by now, or it has
+// been used on after its close.
+func (x *index) forget(key uint64, n uint32) {
+	if c := x.get(key); c != nil && c.N == n && c.Closed {
+		delete(x.young, key)
+		delete(x.old, key)
+	}
+}
+
+func (x *index) size() int { return len(x.young) + len(x.old) }
 
 // New returns the joiner of a new timeline.
 func New() *Joiner {
 	return &Joiner{
-		byCookie: map[uint64]*event.Conn{},
-		byInode:  map[uint64]*event.Conn{},
+		byCookie: index{young: map[uint64]*event.Conn{}},
+		byInode:  index{young: map[uint64]*event.Conn{}},
 		found:    map[uint64]*event.SockFound{},
 		users:    map[uint32]string{},
 	}
 }
 
-// Add joins an event. Events come in the order in which they became known.
-func (j *Joiner) Add(ev event.Event) event.Entry {
-	e := event.Entry{Event: ev}
-	switch b := ev.Body.(type) {
+// Add joins an event, in place: e.Event is set, the rest is filled in. Events
+// come in the order in which they became known.
+func (j *Joiner) Add(e *event.Entry) {
+	switch b := e.Body.(type) {
 	case *event.Call:
-		j.call(&e, b)
+		j.call(e, b)
 	case *event.SockFound:
 		if b.Sock.ID.Inode != 0 {
 			j.found[b.Sock.ID.Inode] = b
@@ -49,8 +84,7 @@ func (j *Joiner) Add(ev event.Event) event.Entry {
 			j.users[b.ID] = b.Name
 		}
 	}
-	e.User = j.users[ev.Task.UID]
-	return e
+	e.User = j.users[e.Task.UID]
 }
 
 func (j *Joiner) call(e *event.Entry, c *event.Call) {
@@ -88,9 +122,12 @@ func (j *Joiner) conn(s *event.Sock, ev *event.Event) (_ *event.Conn, first bool
 	if s.ID == (event.SockID{}) {
 		return nil, false
 	}
-	c := j.byCookie[s.ID.Cookie]
-	if s.ID.Cookie == 0 || c == nil {
-		c = j.byInode[s.ID.Inode]
+	var c *event.Conn
+	if s.ID.Cookie != 0 {
+		c = j.byCookie.get(s.ID.Cookie)
+	}
+	if c == nil && s.ID.Inode != 0 {
+		c = j.byInode.get(s.ID.Inode)
 		// An inode number comes round again; a cookie does not.
 		if c != nil && s.ID.Cookie != 0 && c.ID.Cookie != 0 && c.ID.Cookie != s.ID.Cookie {
 			c = nil
@@ -99,11 +136,12 @@ func (j *Joiner) conn(s *event.Sock, ev *event.Event) (_ *event.Conn, first bool
 	if c == nil {
 		return j.begin(s, ev), true
 	}
-	next := *c
-	if update(&next, s) {
-		return j.replace(&next), false
+	if !news(c, s) {
+		return c, false
 	}
-	return c, false
+	next := *c
+	update(&next, s)
+	return j.replace(&next), false
 }
 
 func (j *Joiner) begin(s *event.Sock, ev *event.Event) *event.Conn {
@@ -112,8 +150,11 @@ func (j *Joiner) begin(s *event.Sock, ev *event.Event) *event.Conn {
 		N: j.next, ID: s.ID, NetNS: s.NetNS, Family: s.Family, Type: s.Type, Protocol: s.Protocol,
 		Owner: ev.Task.Proc, Old: !s.New, First: ev.Time,
 	}
-	if f := j.found[s.ID.Inode]; f != nil && s.ID.Inode != 0 {
-		c.Path = f.Path
+	if f := j.found[s.ID.Inode]; f != nil {
+		// The number may be another socket's by now.
+		if f.Sock.ID.Cookie == 0 || s.ID.Cookie == 0 || f.Sock.ID.Cookie == s.ID.Cookie {
+			c.Path = f.Path
+		}
 		delete(j.found, s.ID.Inode)
 	}
 	update(c, s)
@@ -121,38 +162,43 @@ func (j *Joiner) begin(s *event.Sock, ev *event.Event) *event.Conn {
 	return c
 }
 
-// update takes over what a socket says anew, and reports whether there was
-// anything. Addresses that are gone (a closed socket has none) stay.
-func update(c *event.Conn, s *event.Sock) bool {
-	changed := false
-	if c.ID.Cookie == 0 && s.ID.Cookie != 0 {
-		c.ID.Cookie, changed = s.ID.Cookie, true
+// news reports whether a socket says anything that its connection does not.
+// Addresses that are gone (a closed socket has none) stay.
+func news(c *event.Conn, s *event.Sock) bool {
+	return c.State != s.State ||
+		c.ID.Cookie == 0 && s.ID.Cookie != 0 ||
+		c.ID.Inode == 0 && s.ID.Inode != 0 ||
+		s.Local.IsValid() && s.Local != c.Local ||
+		s.Peer.IsValid() && s.Peer != c.Peer ||
+		c.Closed && !s.Before
+}
+
+// update takes over what a socket says anew.
+func update(c *event.Conn, s *event.Sock) {
+	if c.ID.Cookie == 0 {
+		c.ID.Cookie = s.ID.Cookie
 	}
-	if c.ID.Inode == 0 && s.ID.Inode != 0 {
-		c.ID.Inode, changed = s.ID.Inode, true
+	if c.ID.Inode == 0 {
+		c.ID.Inode = s.ID.Inode
 	}
-	addr := func(old *netip.AddrPort, now netip.AddrPort) {
-		if now.IsValid() && now != *old {
-			*old, changed = now, true
-		}
+	if s.Local.IsValid() {
+		c.Local = s.Local
 	}
-	addr(&c.Local, s.Local)
-	addr(&c.Peer, s.Peer)
+	if s.Peer.IsValid() {
+		c.Peer = s.Peer
+	}
 	if c.Closed && !s.Before {
-		c.Closed, changed = false, true // closed by one of its owners only
+		c.Closed = false // closed by one of its owners only
 	}
-	if c.State != s.State {
-		c.State, changed = s.State, true
-	}
-	return changed
+	c.State = s.State
 }
 
 func (j *Joiner) index(c *event.Conn) {
 	if c.ID.Cookie != 0 {
-		j.byCookie[c.ID.Cookie] = c
+		j.byCookie.put(c.ID.Cookie, c)
 	}
 	if c.ID.Inode != 0 {
-		j.byInode[c.ID.Inode] = c
+		j.byInode.put(c.ID.Inode, c)
 	}
 }
 
@@ -168,12 +214,8 @@ func (j *Joiner) forget(c *event.Conn) {
 		return
 	}
 	for _, c := range j.closed[:keepClosed] {
-		if cur := j.byCookie[c.ID.Cookie]; cur != nil && cur.N == c.N {
-			delete(j.byCookie, c.ID.Cookie)
-		}
-		if cur := j.byInode[c.ID.Inode]; cur != nil && cur.N == c.N {
-			delete(j.byInode, c.ID.Inode)
-		}
+		j.byCookie.forget(c.ID.Cookie, c.N)
+		j.byInode.forget(c.ID.Inode, c.N)
 	}
 	j.closed = append(j.closed[:0], j.closed[keepClosed:]...)
 }

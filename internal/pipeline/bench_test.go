@@ -79,7 +79,7 @@ func BenchmarkReplay(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			res, err := pipeline.Run(context.Background(), pipeline.Config{Source: src, Sinks: []sink.Sink{bench.sink()}, Wait: true, Stable: true})
+			res, err := pipeline.Run(context.Background(), pipeline.Config{Source: src, Sinks: []sink.Sink{bench.sink()}, Wait: true})
 			if err != nil || res.Calls != uint64(b.N) {
 				b.Fatalf("%d calls of %d: %v", res.Calls, b.N, err)
 			}

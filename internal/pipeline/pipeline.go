@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pidwire/pidwire/internal/decode"
 	"github.com/pidwire/pidwire/internal/event"
@@ -35,9 +36,6 @@ type Config struct {
 	// Wait makes a slow sink slow the source, instead of losing entries: for
 	// files, which can wait.
 	Wait bool
-	// Stable says that the source's records stay as they are after emit, and
-	// need not be copied.
-	Stable bool
 }
 
 // Result is what a run saw.
@@ -52,17 +50,22 @@ type Result struct {
 const (
 	batchRecords = 512
 	batchBytes   = 128 << 10
-	// Batches between the goroutines: with 512 calls each, some 1,500 bytes a
-	// decoded call, 8 of them bound what waits for a sink to about 6 MiB.
+	// Batches between the goroutines. With 512 calls each, some 2,500 bytes a
+	// call with its record, 8 of them bound what waits for a sink to 10 MiB.
 	recordQueue = 8
 	sinkQueue   = 8
 )
 
+// batch is the records that came together, then the entries made of them, and
+// the memory of both. It is used again when the last sink is done with it.
 type batch struct {
-	recs []wire.Record
-	slab []byte
+	recs  []wire.Record // nil: a call of which only the count is wanted
+	slab  []byte
+	list  []event.Entry
+	arena event.Arena
 	// idle says that nothing followed this batch for now: sinks flush.
-	idle bool
+	idle  bool
+	users atomic.Int32
 }
 
 // ErrSink wraps the error of a sink, which ends the run.
@@ -76,16 +79,17 @@ func (e *ErrSink) Unwrap() error { return e.Err }
 func Run(ctx context.Context, c Config) (Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p := &run{Config: c, records: make(chan batch, recordQueue)}
+	p := &run{Config: c, records: make(chan *batch, recordQueue)}
+	p.cur = p.newBatch()
 	p.res.Dropped = make([]uint64, len(c.Sinks))
 
 	var sinks sync.WaitGroup
-	queues := make([]chan entries, len(c.Sinks))
+	queues := make([]chan delivery, len(c.Sinks))
 	errs := make([]error, len(c.Sinks))
 	for i, s := range c.Sinks {
-		queues[i] = make(chan entries, sinkQueue)
+		queues[i] = make(chan delivery, sinkQueue)
 		sinks.Go(func() {
-			errs[i] = drain(s, queues[i])
+			errs[i] = p.drain(s, queues[i])
 			if errs[i] != nil {
 				cancel(&ErrSink{errs[i]})
 				for range queues[i] { // the queue is emptied so that nobody waits for it
@@ -124,9 +128,10 @@ var errLimit = errors.New("limit reached")
 
 type run struct {
 	Config
-	records chan batch
-	cur     batch
-	res     Result // Records by the source's goroutine, the rest by the decoder's
+	records chan *batch
+	cur     *batch
+	free    sync.Pool // of *batch
+	res     Result    // Records by the source's goroutine, the rest by the decoder's
 }
 
 // emit is called by the source for each record.
@@ -160,106 +165,147 @@ func (p *run) emit(r wire.Record) error {
 	return nil
 }
 
-func (p *run) add(r wire.Record) {
-	if !p.Stable {
-		if cap(p.cur.slab)-len(p.cur.slab) < len(r) {
-			// Records that are there keep the old slab.
-			p.cur.slab = make([]byte, 0, max(batchBytes+4096, len(r)))
-		}
-		at := len(p.cur.slab)
-		p.cur.slab = append(p.cur.slab, r...)
-		r = p.cur.slab[at:len(p.cur.slab):len(p.cur.slab)]
+func (p *run) newBatch() *batch {
+	b, ok := p.free.Get().(*batch)
+	if !ok {
+		return &batch{recs: make([]wire.Record, 0, batchRecords), slab: make([]byte, 0, batchBytes+batchBytes/4)}
 	}
-	p.cur.recs = append(p.cur.recs, r)
+	b.recs, b.slab, b.list, b.idle = b.recs[:0], b.slab[:0], b.list[:0], false
+	b.arena.Reset()
+	return b
+}
+
+// done gives a batch back when its last user says so.
+func (p *run) done(b *batch) {
+	if b.users.Add(-1) == 0 {
+		p.free.Put(b)
+	}
+}
+
+func (p *run) add(r wire.Record) {
+	b := p.cur
+	if cap(b.slab)-len(b.slab) < len(r) {
+		// The records that are there keep the old slab.
+		b.slab = make([]byte, 0, max(batchBytes, len(r)))
+	}
+	at := len(b.slab)
+	b.slab = append(b.slab, r...)
+	b.recs = append(b.recs, b.slab[at:len(b.slab):len(b.slab)])
 }
 
 func (p *run) send(idle bool) {
 	p.cur.idle = idle
 	p.records <- p.cur
-	p.cur = batch{recs: make([]wire.Record, 0, batchRecords)}
+	p.cur = p.newBatch()
 }
 
-// entries is what a sink's queue holds. All sinks share it: it is not changed.
-type entries struct {
-	list []event.Entry
-	idle bool
-}
-
-func (p *run) decode(queues []chan entries, stop func()) {
+func (p *run) decode(queues []chan delivery, stop func()) {
 	dec := decode.New(p.Source.Header())
 	join := flow.New()
 	owed := make([]uint64, len(queues)) // entries dropped and not told yet
 	for b := range p.records {
-		out := entries{list: make([]event.Entry, 0, len(b.recs)+1), idle: b.idle}
+		dec.Use(&b.arena)
 		for _, r := range b.recs {
 			if r == nil {
 				p.res.Calls++
 				continue
 			}
-			e := join.Add(dec.Record(r))
-			switch body := e.Body.(type) {
-			case *event.Lost:
-				p.res.Lost += body.Count
-			case *event.End:
-				p.res.Reason = body.Reason
+			// In place: an entry is large, and a copy that a filter sees
+			// would be made on the heap.
+			b.list = append(b.list, event.Entry{})
+			e := &b.list[len(b.list)-1]
+			dec.Record(r, &e.Event)
+			join.Add(e)
+			if !p.wanted(e, stop) {
+				b.list = b.list[:len(b.list)-1]
 			}
-			if p.Limit != 0 && p.res.Calls >= p.Limit {
-				if _, end := e.Body.(*event.End); !end {
-					continue
-				}
-			}
-			if p.Keep != nil && !p.Keep(&e) {
-				continue
-			}
-			if _, ok := e.Body.(*event.Call); ok {
-				p.res.Calls++
-				if p.res.Calls == p.Limit {
-					stop()
-				}
-			}
-			out.list = append(out.list, e)
 		}
+		b.users.Store(int32(len(queues)) + 1)
 		for i, q := range queues {
-			p.offer(q, out, &owed[i], &p.res.Dropped[i])
+			p.offer(q, b, &owed[i], &p.res.Dropped[i])
+		}
+		p.done(b)
+	}
+	for i, q := range queues {
+		if owed[i] > 0 {
+			b := p.newBatch()
+			b.users.Store(1)
+			q <- delivery{b, owed[i]}
 		}
 	}
 }
 
-// offer gives entries to a sink, or counts them as lost if its queue is full;
-// the next ones that it takes begin with the count.
-func (p *run) offer(q chan entries, out entries, owed, dropped *uint64) {
-	if *owed > 0 && len(q) < cap(q) {
-		lost := event.Entry{Event: event.Event{Body: &event.Lost{Layer: wire.LayerSys, Reason: "output too slow", Count: *owed}}}
-		if len(out.list) > 0 {
-			lost.Time = out.list[0].Time
-		}
-		out.list = append([]event.Entry{lost}, out.list...)
+// wanted counts an entry, and says whether the sinks get it.
+func (p *run) wanted(e *event.Entry, stop func()) bool {
+	_, call := e.Body.(*event.Call)
+	switch body := e.Body.(type) {
+	case *event.Lost:
+		p.res.Lost += body.Count
+	case *event.End:
+		p.res.Reason = body.Reason
+		return true
 	}
+	if p.Limit != 0 && p.res.Calls >= p.Limit {
+		return false
+	}
+	if p.Keep != nil && !p.Keep(e) {
+		return false
+	}
+	if call {
+		p.res.Calls++
+		if p.res.Calls == p.Limit {
+			stop()
+		}
+	}
+	return true
+}
+
+// delivery is a batch for one sink, and how many entries before it that sink
+// did not get.
+type delivery struct {
+	b    *batch
+	lost uint64
+}
+
+// offer gives a batch to a sink, or counts it as lost if its queue is full.
+func (p *run) offer(q chan delivery, b *batch, owed, dropped *uint64) {
 	if p.Wait {
-		q <- out
+		q <- delivery{b, 0}
 		return
 	}
 	select {
-	case q <- out:
+	case q <- delivery{b, *owed}:
 		*owed = 0
 	default:
-		*owed += uint64(len(out.list))
-		*dropped += uint64(len(out.list))
+		*owed += uint64(len(b.list))
+		*dropped += uint64(len(b.list))
+		p.done(b)
 	}
 }
 
-func drain(s sink.Sink, q chan entries) error {
-	for es := range q {
-		for i := range es.list {
-			if err := s.Write(&es.list[i]); err != nil {
+// drain writes what comes for one sink, and closes it at the end.
+func (p *run) drain(s sink.Sink, q chan delivery) error {
+	for d := range q {
+		if d.lost > 0 {
+			lost := event.Entry{Event: event.Event{Body: &event.Lost{Layer: wire.LayerSys, Reason: "output too slow", Count: d.lost}}}
+			if len(d.b.list) > 0 {
+				lost.Time = d.b.list[0].Time
+			}
+			if err := s.Write(&lost); err != nil {
 				return err
 			}
 		}
-		if es.idle {
+		for i := range d.b.list {
+			if err := s.Write(&d.b.list[i]); err != nil {
+				return err
+			}
+		}
+		if d.b.idle {
 			if err := s.Flush(); err != nil {
 				return err
 			}
 		}
+		p.done(d.b)
 	}
 	return s.Close()
 }

@@ -6,7 +6,8 @@ import "github.com/pidwire/pidwire/internal/event"
 
 // Sink takes the entries of one timeline, in order, from one goroutine.
 type Sink interface {
-	// Write takes one entry. The entry may be kept: nothing in it changes.
+	// Write takes one entry. It is the sink's during the call only: its memory
+	// is used again. Conns are not, and may be kept.
 	Write(*event.Entry) error
 	// Flush hands on what is buffered: nothing more is at hand now.
 	Flush() error

@@ -43,6 +43,7 @@ type Writer struct {
 	w     io.Writer
 	block []byte
 	count uint32
+	err   error // of w: nothing is written behind half a block
 }
 
 // NewWriter writes the prologue to w. w gets one Write a block.
@@ -64,6 +65,9 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 
 // Write adds a record; its bytes are copied.
 func (w *Writer) Write(r Record) error {
+	if w.err != nil {
+		return w.err
+	}
 	if len(w.block)+len(r) > blockFill && w.count > 0 {
 		if err := w.Flush(); err != nil {
 			return err
@@ -76,17 +80,17 @@ func (w *Writer) Write(r Record) error {
 
 // Flush writes what is not written yet as a block.
 func (w *Writer) Flush() error {
-	if w.count == 0 {
-		return nil
+	if w.err != nil || w.count == 0 {
+		return w.err
 	}
 	payload := w.block[blockHead:]
 	binary.LittleEndian.PutUint32(w.block[0:], blockMagic)
 	binary.LittleEndian.PutUint32(w.block[4:], uint32(len(payload)))
 	binary.LittleEndian.PutUint32(w.block[8:], crc32.Checksum(payload, castagnoli))
 	binary.LittleEndian.PutUint32(w.block[12:], w.count)
-	_, err := w.w.Write(w.block)
+	_, w.err = w.w.Write(w.block)
 	w.block, w.count = w.block[:blockHead], 0
-	return err
+	return w.err
 }
 
 // DamageError says where a recording stops making sense. Everything before
@@ -124,11 +128,14 @@ func (e *NewerError) Error() string {
 type Reader struct {
 	Header Header
 
-	r    *bufio.Reader
-	off  int64  // of the next byte of r
-	rest []byte // of the current block
-	base int64  // offset in the file of the end of rest
-	err  error  // what follows rest
+	r     *bufio.Reader
+	off   int64  // of the next byte of r
+	start int64  // offset in the file of the current block
+	left  uint32 // records that the block still promises
+	buf   []byte // the current block
+	rest  []byte // of it, what is not read yet
+	base  int64  // offset in the file of the end of rest
+	err   error  // what follows rest; a *CutError: the block is cut
 }
 
 // NewReader reads the prologue. It returns ErrNotRecording, a *NewerError, a
@@ -136,24 +143,29 @@ type Reader struct {
 func NewReader(r io.Reader) (*Reader, error) {
 	rd := &Reader{r: bufio.NewReaderSize(r, 256<<10)}
 	head := make([]byte, len(fileMagic)+8)
-	if err := rd.full(head); err != nil {
-		if cut := (*CutError)(nil); errors.As(err, &cut) && string(head[:min(rd.off, 8)]) != fileMagic[:min(rd.off, 8)] || rd.off == 0 {
-			return nil, ErrNotRecording
-		}
-		return nil, err
-	}
-	if string(head[:8]) != fileMagic {
+	err := rd.full(head)
+	cut := (*CutError)(nil)
+	if begun := min(rd.off, int64(len(fileMagic))); err == io.EOF ||
+		(err == nil || errors.As(err, &cut)) && string(head[:begun]) != fileMagic[:begun] {
 		return nil, ErrNotRecording
 	}
-	if f := binary.LittleEndian.Uint32(head[8:]); f != fileFormat {
+	if err != nil {
+		return nil, err
+	}
+	switch f := binary.LittleEndian.Uint32(head[8:]); {
+	case f > fileFormat:
 		return nil, &NewerError{f}
+	case f < fileFormat:
+		return nil, &DamageError{8, fmt.Sprintf("format %d, which there never was", f)}
 	}
 	n := binary.LittleEndian.Uint32(head[12:])
 	if n > maxHeader {
 		return nil, &DamageError{12, fmt.Sprintf("a header of %d bytes", n)}
 	}
 	attrs := make([]byte, (n+4+7)&^7)
-	if err := rd.full(attrs); err != nil {
+	if err := rd.full(attrs); err == io.EOF {
+		return nil, &CutError{rd.off}
+	} else if err != nil {
 		return nil, err
 	}
 	if crc32.Checksum(attrs[:n], castagnoli) != binary.LittleEndian.Uint32(attrs[n:]) {
@@ -178,10 +190,13 @@ func (r *Reader) full(b []byte) error {
 	return err
 }
 
-// Next returns the next record, which the caller may keep. At the end it
+// Next returns the next record, which is good until the next call. At the end it
 // returns io.EOF, or a *CutError or *DamageError.
 func (r *Reader) Next() (Record, error) {
 	for len(r.rest) == 0 {
+		if r.err == nil && r.left != 0 {
+			r.err = &DamageError{r.start, fmt.Sprintf("a block lacks %d of its records", r.left)}
+		}
 		if r.err != nil {
 			return nil, r.err
 		}
@@ -192,12 +207,19 @@ func (r *Reader) Next() (Record, error) {
 		return nil, r.stop(at, "half a record")
 	}
 	n := binary.LittleEndian.Uint32(r.rest)
-	if n < SizeHdr || n%8 != 0 {
+	if n < SizeHdr || n%8 != 0 || n > maxBlock {
+		// No cut makes such a record.
+		r.err = nil
 		return nil, r.stop(at, fmt.Sprintf("a record of %d bytes", n))
 	}
 	if uint64(n) > uint64(len(r.rest)) {
 		return nil, r.stop(at, fmt.Sprintf("a record of %d bytes where %d are left", n, len(r.rest)))
 	}
+	if r.left == 0 {
+		r.err = nil
+		return nil, r.stop(r.start, "a block has more records than it says")
+	}
+	r.left--
 	rec := Record(r.rest[:n:n])
 	r.rest = r.rest[n:]
 	return rec, nil
@@ -229,7 +251,10 @@ func (r *Reader) nextBlock() {
 		r.err = &DamageError{start, fmt.Sprintf("a block of %d bytes", n)}
 		return
 	}
-	b := make([]byte, n)
+	if uint32(cap(r.buf)) < n {
+		r.buf = make([]byte, n)
+	}
+	b := r.buf[:n]
 	at := r.off
 	err := r.full(b)
 	got := int(r.off - at)
@@ -247,5 +272,6 @@ func (r *Reader) nextBlock() {
 		r.err = err
 		return
 	}
-	r.rest, r.base = b[:got], r.off
+	r.rest, r.base, r.start = b[:got], r.off, start
+	r.left = binary.LittleEndian.Uint32(head[12:])
 }

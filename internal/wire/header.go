@@ -38,13 +38,24 @@ const (
 // maxHeader bounds what a reader accepts as a header, in bytes.
 const maxHeader = 1 << 20
 
+// marshal writes the numbers first: of a command line that is longer than a
+// header may be, the last words are left out, and nothing else.
 func (h *Header) marshal() []byte {
 	var b []byte
-	str := func(tag uint16, s string) { b = AppendAttr(b, tag, s) }
+	full := false
+	str := func(tag uint16, s string) {
+		if full = full || len(b)+SizeAttr+len(s)+4 > maxHeader; !full {
+			b = AppendAttr(b, tag, s)
+		}
+	}
 	num := func(tag uint16, v uint64) {
 		b = AppendAttr(b, tag, string(binary.LittleEndian.AppendUint64(nil, v)))
 	}
 	num(tagVersion, uint64(h.Version))
+	num(tagStrLen, uint64(h.StrLen))
+	num(tagMono, h.Mono)
+	num(tagWall, h.Wall)
+	num(tagPageSize, uint64(h.PageSize))
 	str(tagArch, h.Arch)
 	str(tagKernel, h.Kernel)
 	str(tagHost, h.Host)
@@ -55,11 +66,7 @@ func (h *Header) marshal() []byte {
 	for _, c := range h.Command {
 		str(tagCommand, c)
 	}
-	num(tagStrLen, uint64(h.StrLen))
-	num(tagMono, h.Mono)
-	num(tagWall, h.Wall)
-	num(tagPageSize, uint64(h.PageSize))
-	return b[:min(len(b), maxHeader)]
+	return b
 }
 
 func (h *Header) unmarshal(b []byte) error {

@@ -25,7 +25,7 @@ type call struct {
 // another layout are told apart by their kinds of argument, which see the ABI.
 var calls = []call{
 	{"socket", nothing, []param{{"domain", family}, {"type", sockType}, {"protocol", protocol}}, retFD},
-	{"socketpair", nothing, []param{{"domain", family}, {"type", sockType}, {"protocol", protocol}, {"sv", pair}}, nil},
+	{"socketpair", nothing, []param{{"domain", family}, {"type", sockType}, {"protocol", udec}, {"sv", pair}}, nil},
 	{"bind", nothing, []param{{"sockfd", fd}, {"addr", addrIn}, {"addrlen", addrLen}}, nil},
 	{"connect", nothing, []param{{"sockfd", fd}, {"addr", addrIn}, {"addrlen", addrLen}}, nil},
 	{"listen", nothing, []param{{"sockfd", fd}, {"backlog", dec}}, nil},

@@ -248,12 +248,10 @@ func (d *Decoder) cmsg(level, kind uint64, b []byte) {
 
 // redact stands where a key would.
 func (d *Decoder) redact(f string) {
-	d.more2(f)
+	d.tok(event.TMore, f)
 	d.note("key not shown")
 	d.c.Redacted = true
 }
-
-func (d *Decoder) more2(f string) { d.tok(event.TMore, f) }
 
 func (d *Decoder) list1(kind event.TokenKind, v uint64) {
 	d.open(event.TArray, "cmsg_data")

@@ -6,7 +6,7 @@
 // Which argument is read how is a table (calls.go); to follow another call is
 // one line there. The notation that the tapes are made for is that of strace
 // 6.1; where strace shows bytes and the value can be known, the value is
-// shown (docs/shared facts, section 2.4).
+// shown. What key material a record holds is never shown.
 //
 // Every byte of a record is hostile. No loop runs longer than a small bound
 // times the bytes that are really there, and nothing is allocated by a length
@@ -22,17 +22,14 @@ import (
 )
 
 // Decoder decodes the records of one source. It is not safe for concurrent
-// use; the calls that it returns are the caller's and are never written again.
+// use. The calls that it returns are good until the arena that it uses is
+// reset.
 type Decoder struct {
 	strlen uint64 // payload bytes captured a buffer
 	names  map[ifaceKey]string
 
-	// Slabs: results are cut from these, and new ones made when they are used
-	// up. None is used twice, so the collector frees one with its last user.
-	calls []event.Call
-	args  []event.Arg
-	toks  []event.Token
-	socks []event.Sock
+	arena *event.Arena  // what results are cut from
+	toks  []event.Token // of it: the tapes of this call and of those before
 
 	// The call at hand.
 	s      *wire.Syscall
@@ -55,24 +52,23 @@ type ifaceKey struct {
 	id    uint32
 }
 
-// Slabs stay below the 32 KiB from which on Go allocates pages of their own.
 const (
-	callSlab = 64
-	argSlab  = 512
-	tokSlab  = 512
-	sockSlab = 64
-
 	// maxTokens bounds what one call can cost, whatever its bytes say.
 	maxTokens = 1 << 14
 )
 
 // New makes a decoder for the records of the source that h describes.
 func New(h wire.Header) *Decoder {
-	d := &Decoder{strlen: uint64(h.StrLen), names: make(map[ifaceKey]string)}
+	d := &Decoder{strlen: uint64(h.StrLen), names: make(map[ifaceKey]string), arena: new(event.Arena)}
 	if d.strlen == 0 {
 		d.strlen = 32
 	}
 	return d
+}
+
+// Use makes the decoder cut the calls that follow from another arena.
+func (d *Decoder) Use(a *event.Arena) {
+	d.arena, d.toks, d.tape = a, nil, 0
 }
 
 // Learn takes what a wire.KindName record says: what is enum pw_name_what, and
@@ -109,7 +105,7 @@ func (d *Decoder) Syscall(s *wire.Syscall, socks, chunks []byte) (*event.Call, [
 	}
 	d.failed = d.done && s.Ret < 0 && s.Ret >= -maxErrno
 
-	c := d.newCall()
+	c := d.arena.Call()
 	d.c = c
 	c.NR = s.Nr
 	c.ABI = event.ABI(s.Abi)
@@ -134,7 +130,7 @@ func (d *Decoder) Syscall(s *wire.Syscall, socks, chunks []byte) (*event.Call, [
 		return c, d.warn
 	}
 	c.Name = def.name
-	c.Args = d.newArgs(len(def.args))
+	c.Args = d.arena.Args(len(def.args))
 	for i := range def.args {
 		a := &c.Args[i]
 		p := &def.args[i]
@@ -166,14 +162,19 @@ func (d *Decoder) Syscall(s *wire.Syscall, socks, chunks []byte) (*event.Call, [
 		}
 	}
 	d.s = nil
+	if d.spent() {
+		c.Cut = true
+		d.complain(c.Name + " has more values than are shown")
+	}
 	return c, d.warn
 }
 
 // unknown shows a call that the table does not have, as a tracer shows it.
 func (d *Decoder) unknown(c *event.Call) {
+	d.complain("system call " + decText(uint64(d.s.Nr)) + " of " + c.ABI.String() + " is not known")
 	c.Name = "syscall_0x" + hexText(uint64(d.s.Nr))
 	names := [...]string{"a0", "a1", "a2", "a3", "a4", "a5"}
-	c.Args = d.newArgs(len(names))
+	c.Args = d.arena.Args(len(names))
 	for i := range c.Args {
 		d.begin()
 		d.hex("", d.a[i])
@@ -219,34 +220,12 @@ func hexText(v uint64) string {
 	}
 }
 
-func (d *Decoder) newCall() *event.Call {
-	if len(d.calls) == 0 {
-		d.calls = make([]event.Call, callSlab)
-	}
-	c := &d.calls[0]
-	d.calls = d.calls[1:]
-	return c
-}
-
-func (d *Decoder) newArgs(n int) []event.Arg {
-	if n > len(d.args) {
-		d.args = make([]event.Arg, max(argSlab, n))
-	}
-	a := d.args[:n:n]
-	d.args = d.args[n:]
-	return a
-}
-
 func (d *Decoder) newSocks(n int, b []byte) []event.Sock {
 	n = min(n, len(b)/wire.SizeSock)
 	if n == 0 {
 		return nil
 	}
-	if n > len(d.socks) {
-		d.socks = make([]event.Sock, max(sockSlab, n))
-	}
-	s := d.socks[:n:n]
-	d.socks = d.socks[n:]
+	s := d.arena.Socks(n)
 	for i := range s {
 		var w wire.Sock
 		w.Unmarshal(b[i*wire.SizeSock:])

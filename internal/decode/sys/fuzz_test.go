@@ -113,3 +113,15 @@ func FuzzCmsg(f *testing.F) {
 		check(t, c)
 	})
 }
+
+func FuzzNetlink(f *testing.F) {
+	f.Add(uint8(0), []byte("\x20\x00\x00\x00\x12\x00\x01\x03\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"))
+	f.Add(uint8(0), []byte("\x2c\x00\x00\x00\x02\x00\x00\x02\x01\x00\x00\x00\x00\x00\x00\x00\xed\xff\xff\xff\x14\x00\x00\x00\x12\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x08\x00\x01\x00abc\x00"))
+	f.Add(uint8(4), make([]byte, 64))
+	d := newDecoder()
+	f.Fuzz(func(t *testing.T, proto uint8, b []byte) {
+		r := callRecord("sendto", 0, 5, base, uint64(len(b))).sock(wire.Sock{Fd: 5, Family: afNetlink, Protocol: uint16(proto)}).mem(wire.PhaseExit, base, b)
+		c, _ := d.Syscall(&r.Syscall, r.socks, r.chunks)
+		check(t, c)
+	})
+}

@@ -132,7 +132,7 @@ func (d *Decoder) fdPair(i int) {
 	d.end()
 }
 
-func (d *Decoder) bufIn(i int) { d.data("", d.a[i], d.a[i+1], d.in) }
+func (d *Decoder) bufIn(i int) { d.payload("", d.a[i], d.a[i+1], d.in) }
 
 func (d *Decoder) bufOut(i int) {
 	if d.failed {
@@ -143,7 +143,7 @@ func (d *Decoder) bufOut(i int) {
 	if n > d.a[i+1] {
 		n = d.a[i+1] // MSG_TRUNC returns the datagram's real length
 	}
-	d.data("", d.a[i], n, d.out)
+	d.payload("", d.a[i], n, d.out)
 }
 
 // data shows n bytes of payload at addr, as far as they were captured.
@@ -167,12 +167,6 @@ func (d *Decoder) data(f string, addr, n uint64, read func(addr, n uint64) []byt
 }
 
 // What a call returns, where that is not a plain number.
-
-func (d *Decoder) retTape(emit func()) {
-	d.begin()
-	emit()
-	d.c.Out = d.finish()
-}
 
 func retFD(d *Decoder) {
 	d.begin()

@@ -15,14 +15,14 @@ const maxIov = 1024
 func (d *Decoder) iovIn(i int) { d.iovec("", d.a[i], d.a[i+1], ^uint64(0), d.in) }
 func (d *Decoder) iovOut(i int) {
 	if d.failed {
-		d.ptr("", d.a[i])
+		d.iovec("", d.a[i], d.a[i+1], 0, nil)
 		return
 	}
 	d.iovec("", d.a[i], d.a[i+1], uint64(d.ret), d.out)
 }
 
 // iovec shows n vectors at addr. Left is how many bytes of their memory the
-// call filled: what lies behind is old.
+// call filled: what lies behind is old. Without read only addresses are shown.
 func (d *Decoder) iovec(f string, addr, n, left uint64, read func(addr, n uint64) []byte) {
 	if addr == 0 {
 		d.ptr(f, 0)
@@ -58,7 +58,11 @@ func (d *Decoder) iovec(f string, addr, n, left uint64, read func(addr, n uint64
 		d.open(event.TStruct, "")
 		shown := min(size, left)
 		left -= shown
-		d.payload("iov_base", base, shown, read)
+		if read == nil {
+			d.ptr("iov_base", base)
+		} else {
+			d.payload("iov_base", base, shown, read)
+		}
 		d.uint("iov_len", size)
 		d.end()
 	}
@@ -76,7 +80,17 @@ func hexNote(v uint64) string { return "0x" + hexText(v) }
 // payload is data, or what the data says where the socket's protocol is known
 // to be that of messages to the kernel.
 func (d *Decoder) payload(f string, addr, n uint64, read func(addr, n uint64) []byte) {
-	if len(d.c.Socks) > 0 && d.c.Socks[0].Family == afNetlink && addr != 0 && n >= nlHeader {
+	if len(d.c.Socks) > 0 && d.c.Socks[0].Family == afKey && addr != 0 && n > 0 {
+		d.redact(f) // PF_KEY: the other road of IPsec's keys
+		return
+	}
+	if len(d.c.Socks) > 0 && d.c.Socks[0].Family == afNetlink && addr != 0 && n > 0 {
+		if n < nlHeader {
+			if b := read(addr, n); uint64(len(b)) == n {
+				d.hexstr(f, b)
+				return
+			}
+		}
 		if b := read(addr, min(n, maxNetlink)); uint64(len(b)) >= nlHeader {
 			d.netlink(f, b, n, d.c.Socks[0].Protocol)
 			return

@@ -13,6 +13,7 @@ const (
 	afIPX        = 4
 	afX25        = 9
 	afInet6      = 10
+	afKey        = 15
 	afNetlink    = 16
 	afPacket     = 17
 	afPPPoX      = 24
@@ -101,7 +102,7 @@ func (d *Decoder) addrLenRecv(i int) { d.lenOut(d.a[i], false) }
 
 // minAddr is how long an address of a family must be to be shown by its parts.
 var minAddr = [afMctp + 1]uint8{
-	afUnix: 3, afInet: 16, afAX25: 16, afIPX: 16, afX25: 18, afInet6: 24, afNetlink: 12, afPacket: 20, afPPPoX: 26, afLLC: 16, afCan: 8,
+	afUnix: 3, afInet: 16, afAX25: 16, afIPX: 16, afX25: 18, afInet6: 24, afNetlink: 12, afPacket: 18, afPPPoX: 26, afLLC: 16, afCan: 8,
 	afTipc: 16, afBluetooth: 4, afIucv: 32, afRxrpc: 36, afPhonet: 16, afIEEE802154: 20, afCaif: 8, afAlg: 25, afNfc: 16, afVsock: 16,
 	afQipcrtr: 12, afXdp: 16, afMctp: 12,
 }
@@ -246,7 +247,7 @@ func (d *Decoder) addrPacket(b []byte) {
 	if n := int(u8(b, 11)); n > 0 {
 		const most = 8
 		d.open(event.TArray, "sll_addr")
-		for _, c := range b[12 : 12+min(n, most)] {
+		for _, c := range b[12:min(12+min(n, most), len(b))] {
 			d.digits("", uint64(c), 2)
 		}
 		if n > most {

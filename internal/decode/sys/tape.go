@@ -18,15 +18,13 @@ func (d *Decoder) tok(kind event.TokenKind, f string) *event.Token {
 	n := len(d.toks)
 	if n == cap(d.toks) {
 		old := d.toks[d.tape:]
-		d.toks = make([]event.Token, len(old), tokSlab+2*len(old))
-		copy(d.toks, old)
+		d.toks = append(d.arena.Tokens(2*len(old)), old...)
 		d.tape = 0
 		n = len(old)
 	}
 	d.toks = d.toks[:n+1]
 	t := &d.toks[n]
-	t.Kind = kind
-	t.Name = f
+	*t = event.Token{Kind: kind, Name: f}
 	d.budget--
 	return t
 }
@@ -100,11 +98,4 @@ func (d *Decoder) mac(f string, b []byte) { d.tok(event.TMAC, f).Str = text(b) }
 func (d *Decoder) ifindex(f string, v uint64) {
 	t := d.num(event.TIface, f, v)
 	t.Str = d.iface(v)
-}
-
-// constNote appends a number with its name beside it: [1] /* SOCK_STREAM */.
-func (d *Decoder) constNote(f string, v int64, tab *event.Table) {
-	t := d.num(event.TInt, f, uint64(v))
-	t.Tab = tab
-	t.Flags |= event.FConst
 }

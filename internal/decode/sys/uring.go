@@ -69,7 +69,7 @@ func (d *Decoder) uringParams(i int) {
 // that of the opcode in lower case, Via is "io_uring", the arguments are the
 // descriptor or the slot of a registered file, and the request's user_data.
 func (d *Decoder) Uring(u *wire.Uring, socks []byte) (*event.Call, []string) {
-	c := d.newCall()
+	c := d.arena.Call()
 	d.c = c
 	d.budget = maxTokens
 	c.Via = "io_uring"
@@ -82,7 +82,7 @@ func (d *Decoder) Uring(u *wire.Uring, socks []byte) (*event.Call, []string) {
 	c.Ret = u.Res
 	c.Dur = int64(u.H.Time - u.Enter)
 	c.Socks = d.newSocks(int(u.Nsock), socks)
-	c.Args = d.newArgs(2)
+	c.Args = d.arena.Args(2)
 
 	d.begin()
 	name := "fd"

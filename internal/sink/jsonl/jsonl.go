@@ -253,9 +253,12 @@ func (s *Sink) call(c *event.Call) {
 		if i > 0 {
 			s.raw(",")
 		}
-		s.raw(`{"name":`).str(a.Name).raw(`,"raw":"`).uint(a.Raw).raw(`","text":`)
-		s.text = notation.AppendTape(s.text[:0], a.Val, &s.o.Notation)
-		s.b = clean.AppendJSON(s.b, string(s.text))
+		s.raw(`{"name":`).str(a.Name).raw(`,"raw":"`).uint(a.Raw).raw(`"`)
+		if len(a.Val) > 0 {
+			s.text = notation.AppendTape(s.text[:0], a.Val, &s.o.Notation)
+			s.raw(`,"text":`)
+			s.b = clean.AppendJSON(s.b, string(s.text))
+		}
 		s.raw("}")
 	}
 	s.raw("]")

@@ -76,13 +76,8 @@ func (w *writer) details(s *event.Sock) {
 		return
 	case afUnix:
 		w.b = append(w.b, "UNIX"...)
-		switch s.Type {
-		case sockStream:
+		if s.Type == sockStream {
 			w.b = append(w.b, "-STREAM"...)
-		case sockDgram:
-			w.b = append(w.b, "-DGRAM"...)
-		case sockSeqpacket:
-			w.b = append(w.b, "-SEQPACKET"...)
 		}
 		w.b = append(w.b, ":["...)
 		w.b = strconv.AppendUint(w.b, s.ID.Inode, 10)
@@ -105,14 +100,6 @@ func (w *writer) details(s *event.Sock) {
 			w.b = strconv.AppendUint(w.b, uint64(s.Aux[0]), 10)
 		}
 		w.b = append(w.b, ']')
-		return
-	case afPacket:
-		w.b = append(w.b, "PACKET"...)
-		w.inode(s)
-		return
-	case afVsock:
-		w.b = append(w.b, "VSOCK"...)
-		w.inode(s)
 		return
 	}
 	w.b = append(w.b, "socket"...)

@@ -314,9 +314,6 @@ func (w *writer) value(k *event.Token) {
 	switch k.Kind {
 	case event.TInt:
 		w.b = strconv.AppendInt(w.b, int64(k.Num), 10)
-		if k.Flags&event.FConst != 0 && !w.o.Numeric {
-			w.aside(k)
-		}
 	case event.TUint:
 		w.b = strconv.AppendUint(w.b, k.Num, 10)
 	case event.THex:
@@ -416,22 +413,6 @@ func (w *writer) hex(k *event.Token) {
 		return
 	}
 	w.b = appendHex(w.b, k.Num)
-}
-
-// aside writes the name of a number behind it.
-func (w *writer) aside(k *event.Token) {
-	name := ""
-	if k.Tab != nil {
-		name = k.Tab.Name(k.Num)
-	}
-	if name == "" {
-		return
-	}
-	w.paint((*Style).note)
-	w.b = append(w.b, " /* "...)
-	w.b = append(w.b, name...)
-	w.b = append(w.b, " */"...)
-	w.plain((*Style).note)
 }
 
 func (w *writer) sym(k *event.Token) {

@@ -181,14 +181,14 @@ func Bytes(n uint64) string {
 		return fmt.Sprintf("%d B", n)
 	}
 	v, u := float64(n), -1
-	for v >= 1024 && u < len(units)-1 {
+	for v >= 1023.5 && u < len(units)-1 { // what rounds to 1024 is 1.00 of the next
 		v /= 1024
 		u++
 	}
 	switch {
-	case v < 10:
+	case v < 9.995:
 		return fmt.Sprintf("%.2f %ciB", v, units[u])
-	case v < 100:
+	case v < 99.95:
 		return fmt.Sprintf("%.1f %ciB", v, units[u])
 	}
 	return fmt.Sprintf("%.0f %ciB", v, units[u])

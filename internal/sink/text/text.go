@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/sink/clean"
@@ -84,7 +85,7 @@ func (s *Sink) Write(e *event.Entry) error {
 	case *event.Process:
 		s.process(e, b)
 	case *event.Lost:
-		s.line(e, "sys")
+		s.beside(e, "sys")
 		s.warn("lost " + strconv.FormatUint(b.Count, 10) + " events: " + b.Reason)
 	case *event.Note:
 		if !s.o.Plain && b.Degraded {
@@ -92,7 +93,7 @@ func (s *Sink) Write(e *event.Entry) error {
 			s.warn(clean.Text(b.Text))
 		}
 	case *event.Unknown:
-		s.line(e, "   ")
+		s.beside(e, "   ")
 		s.warn("a record of kind " + strconv.Itoa(int(b.Kind)) + " that this version cannot read")
 	}
 	if len(s.b) > flushAt {
@@ -250,6 +251,13 @@ func AppendExit(b []byte, status uint32) []byte {
 	return strconv.AppendUint(b, uint64(status>>8&0xff), 10)
 }
 
+// beside begins a line that strace would not print.
+func (s *Sink) beside(e *event.Entry, layer string) {
+	if !s.o.Plain {
+		s.line(e, layer)
+	}
+}
+
 func (s *Sink) warn(text string) {
 	s.b = append(s.b, s.o.Colour.Warn...)
 	s.b = append(s.b, "! "...)
@@ -314,7 +322,7 @@ func (s *Sink) line(e *event.Entry, layer string) {
 
 // pad fills the column that began at at to its width, which grows up to most.
 func (s *Sink) pad(at int, width *int, most int) {
-	n := len(s.b) - at
+	n := utf8.RuneCount(s.b[at:])
 	if n > *width && *width < most {
 		*width = min(n, most)
 	}
@@ -378,10 +386,10 @@ func AppendDuration(b []byte, ns int64) []byte {
 	case ns < 1000:
 		b = strconv.AppendInt(b, ns, 10)
 		return append(b, "ns"...)
-	case ns < 1_000_000:
+	case ns < 999_500: // what rounds to 1000us is 1.00ms
 		b = strconv.AppendInt(b, (ns+500)/1000, 10)
 		return append(b, "us"...)
-	case ns < 1_000_000_000:
+	case ns < 999_995_000:
 		b = strconv.AppendFloat(b, float64(ns)/1e6, 'f', 2, 64)
 		return append(b, "ms"...)
 	}

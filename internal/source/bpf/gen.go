@@ -1,3 +1,5 @@
+//go:build linux
+
 package bpf
 
 //go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zsyscalls -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" syscalls ../../../bpf/syscalls.bpf.c

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package bpf is the source of live records: eBPF programs on raw tracepoints,
 // which never stop the watched process. It is one of the doors to the machine.
 package bpf
@@ -26,6 +28,7 @@ type Source struct {
 	header wire.Header
 	k      *kernel
 	rd     *ringbuf.Reader
+	rec    ringbuf.Record // the one being read
 
 	// Started is called by Run once everything is attached and the targets
 	// are marked, before the first record of the kernel's is read. May be nil.
@@ -51,11 +54,16 @@ type Options struct {
 }
 
 const (
-	// pollInterval bounds how long a record lies in the ring unread when it
-	// fills slowly: a line is on the terminal well within 100 ms of its call.
-	pollInterval = 20 * time.Millisecond
-	waitScan     = 250 * time.Millisecond
-	clockStep    = 10 * time.Second
+	// pollInterval is how long a record lies in the ring unread: a line is on
+	// the terminal well within 100 ms of its call. The ring is looked at by
+	// this clock alone. A wake-up costs the watched process more than its event
+	// does, and epoll on a ring that is never empty returns at once, each time
+	// for a few records.
+	pollInterval = 10 * time.Millisecond
+	// busyRing is when the next look follows at once, in bytes a look.
+	busyRing  = DefaultRing / 16
+	waitScan  = 250 * time.Millisecond
+	clockStep = 10 * time.Second
 	// waitShown is how long a call is blocked before it is shown as waiting.
 	waitShown = time.Second
 )
@@ -100,6 +108,8 @@ func New(o Options) (*Source, error) {
 		k.Close()
 		return nil, err
 	}
+	// A deadline in the past: reads return what is there, and never wait.
+	s.rd.SetDeadline(time.Unix(1, 0))
 	return s, nil
 }
 
@@ -186,6 +196,8 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 			return 0, err
 		}
 	}
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
 	nextScan, nextClock := time.Now().Add(waitScan), time.Now().Add(clockStep)
 	for {
 		// One more round collects what was on its way when the end came.
@@ -198,7 +210,8 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 		default:
 			last = false
 		}
-		if err := s.drain(emit, last); err != nil {
+		n, err := s.drain(emit)
+		if err != nil {
 			return 0, err
 		}
 		if err := s.losses(emit); err != nil {
@@ -226,35 +239,36 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 		if last {
 			return reason, nil
 		}
+		if n < busyRing {
+			select {
+			case <-ctx.Done():
+			case <-tick.C:
+			}
+		}
 	}
 }
 
-// drain passes on what is in the ring, for pollInterval or until it is empty.
-// The last time it reads on until nothing more has come for pollInterval, or
-// what comes is younger than the end.
-func (s *Source) drain(emit func(wire.Record) error, last bool) error {
-	var rec ringbuf.Record
-	end := now()
-	s.rd.SetDeadline(time.Now().Add(pollInterval))
-	for {
-		err := s.rd.ReadInto(&rec)
+// drain passes on what is in the ring, up to as much as it can hold, and
+// returns how many bytes that were.
+func (s *Source) drain(emit func(wire.Record) error) (n int, err error) {
+	for n < s.ringBytes() {
+		err := s.rd.ReadInto(&s.rec)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil
+			return n, nil
 		}
 		if err != nil {
-			return err
+			return n, err
 		}
-		r := wire.Record(rec.RawSample)
-		if last && r.Time() > end {
-			return nil
-		}
-		if err := s.pass(r, emit); err != nil {
-			return err
-		}
-		if rec.Remaining == 0 && !last {
-			return nil
+		n += len(s.rec.RawSample)
+		if err := s.pass(wire.Record(s.rec.RawSample), emit); err != nil {
+			return n, err
 		}
 	}
+	return n, nil
+}
+
+func (s *Source) ringBytes() int {
+	return int(s.k.maps["ring"].MaxEntries())
 }
 
 // pass hands on a record of the kernel's, after the few that concern who is

@@ -78,7 +78,6 @@ const (
 	processVarCfgSelf      = "cfg_self"
 	processVarCfgStrlen    = "cfg_strlen"
 	processVarCfgUids      = "cfg_uids"
-	processVarCfgWakeup    = "cfg_wakeup"
 )
 
 // loadProcess returns the embedded CollectionSpec for process.
@@ -153,7 +152,6 @@ type processVariableSpecs struct {
 	CfgSelf    *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.VariableSpec `ebpf:"cfg_uids"`
-	CfgWakeup  *ebpf.VariableSpec `ebpf:"cfg_wakeup"`
 }
 
 // processObjects contains all objects after they have been loaded into the kernel.
@@ -209,7 +207,6 @@ type processVariables struct {
 	CfgSelf    *ebpf.Variable `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.Variable `ebpf:"cfg_uids"`
-	CfgWakeup  *ebpf.Variable `ebpf:"cfg_wakeup"`
 }
 
 // processPrograms contains all programs after they have been loaded into the kernel.

@@ -80,7 +80,6 @@ const (
 	socketsVarCfgSelf        = "cfg_self"
 	socketsVarCfgStrlen      = "cfg_strlen"
 	socketsVarCfgUids        = "cfg_uids"
-	socketsVarCfgWakeup      = "cfg_wakeup"
 )
 
 // loadSockets returns the embedded CollectionSpec for sockets.
@@ -157,7 +156,6 @@ type socketsVariableSpecs struct {
 	CfgSelf    *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.VariableSpec `ebpf:"cfg_uids"`
-	CfgWakeup  *ebpf.VariableSpec `ebpf:"cfg_wakeup"`
 }
 
 // socketsObjects contains all objects after they have been loaded into the kernel.
@@ -214,7 +212,6 @@ type socketsVariables struct {
 	CfgSelf    *ebpf.Variable `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.Variable `ebpf:"cfg_uids"`
-	CfgWakeup  *ebpf.Variable `ebpf:"cfg_wakeup"`
 }
 
 // socketsPrograms contains all programs after they have been loaded into the kernel.

@@ -97,7 +97,6 @@ const (
 	syscallsVarCfgSelf    = "cfg_self"
 	syscallsVarCfgStrlen  = "cfg_strlen"
 	syscallsVarCfgUids    = "cfg_uids"
-	syscallsVarCfgWakeup  = "cfg_wakeup"
 )
 
 // loadSyscalls returns the embedded CollectionSpec for syscalls.
@@ -174,7 +173,6 @@ type syscallsVariableSpecs struct {
 	CfgSelf    *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.VariableSpec `ebpf:"cfg_uids"`
-	CfgWakeup  *ebpf.VariableSpec `ebpf:"cfg_wakeup"`
 }
 
 // syscallsObjects contains all objects after they have been loaded into the kernel.
@@ -236,7 +234,6 @@ type syscallsVariables struct {
 	CfgSelf    *ebpf.Variable `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.Variable `ebpf:"cfg_uids"`
-	CfgWakeup  *ebpf.Variable `ebpf:"cfg_wakeup"`
 }
 
 // syscallsPrograms contains all programs after they have been loaded into the kernel.

@@ -119,7 +119,6 @@ const (
 	uringVarCfgStrlen      = "cfg_strlen"
 	uringVarCfgSubmit      = "cfg_submit"
 	uringVarCfgUids        = "cfg_uids"
-	uringVarCfgWakeup      = "cfg_wakeup"
 )
 
 // loadUring returns the embedded CollectionSpec for uring.
@@ -196,7 +195,6 @@ type uringVariableSpecs struct {
 	CfgStrlen   *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgSubmit   *ebpf.VariableSpec `ebpf:"cfg_submit"`
 	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
-	CfgWakeup   *ebpf.VariableSpec `ebpf:"cfg_wakeup"`
 }
 
 // uringObjects contains all objects after they have been loaded into the kernel.
@@ -256,7 +254,6 @@ type uringVariables struct {
 	CfgStrlen   *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgSubmit   *ebpf.Variable `ebpf:"cfg_submit"`
 	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
-	CfgWakeup   *ebpf.Variable `ebpf:"cfg_wakeup"`
 }
 
 // uringPrograms contains all programs after they have been loaded into the kernel.

@@ -32,7 +32,7 @@ func (s *Source) Header() wire.Header { return s.r.Header }
 // closed: its writer was killed between two blocks.
 var ErrNotClosed = errors.New("not closed in order: the last moments may be missing")
 
-// Run emits every record. emit may keep them. It returns nil at the end of a
+// Run emits every record. It returns nil at the end of a
 // recording that was closed, else ErrNotClosed, a *wire.CutError or a
 // *wire.DamageError, after everything before that has been emitted.
 func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {

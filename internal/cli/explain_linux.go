@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/source/bpf"
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
@@ -27,5 +26,3 @@ func explain(err error) error {
 	}
 	return err
 }
-
-func cleanText(s string) string { return clean.Text(s) }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
@@ -25,7 +26,7 @@ func completeTargets(cmd *cobra.Command, args []string, begun string) ([]string,
 		if err != nil || p.Exe == "" {
 			continue
 		}
-		name := cleanText(p.Name())
+		name := clean.Text(p.Name())
 		if n := fmt.Sprint(pid); strings.HasPrefix(n, begun) {
 			words = append(words, n+"\t"+name)
 		}

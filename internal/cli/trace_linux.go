@@ -17,10 +17,16 @@ import (
 
 	"github.com/pidwire/pidwire/internal/pipeline"
 	"github.com/pidwire/pidwire/internal/sink"
+	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/source/bpf"
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/wire"
 )
+
+// liveCommands are the verbs that need this machine's kernel.
+func (a *app) liveCommands() []*cobra.Command {
+	return []*cobra.Command{a.traceCommand(), a.doctorCommand(), a.demoCommand()}
+}
 
 // traceFlags are those of a live run.
 type traceFlags struct {
@@ -182,6 +188,7 @@ func (l *liveRun) run(parent context.Context) error {
 	a, t := l.app, l.t
 	ctx, stop := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends us at once
 	if t.span > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, t.span)
@@ -221,7 +228,9 @@ func (l *liveRun) run(parent context.Context) error {
 	}
 	defer src.Close()
 
-	cfg := pipeline.Config{Source: src, Keep: t.view.keep(), Limit: t.view.count}
+	// A recording must not wait for whoever reads the lines; without one the
+	// ring takes up what they cannot read yet, and the kernel counts the rest.
+	cfg := pipeline.Config{Source: src, Keep: t.view.keep(), Limit: t.view.count, Wait: t.write == ""}
 	closers, err := l.outputs(&cfg, src.Header(), child != nil)
 	defer func() {
 		for _, c := range closers {
@@ -241,7 +250,6 @@ func (l *liveRun) run(parent context.Context) error {
 	}
 	began := time.Now()
 	res, err := pipeline.Run(ctx, cfg)
-	stop() // from here a second Ctrl-C ends us at once
 	for _, c := range closers {
 		err = errors.Join(err, c())
 	}
@@ -250,7 +258,7 @@ func (l *liveRun) run(parent context.Context) error {
 		return explain(err)
 	}
 	if !t.view.quiet {
-		l.counts(res, time.Since(began))
+		a.counts(res, time.Since(began))
 	}
 	if child != nil {
 		select {
@@ -268,15 +276,6 @@ func (l *liveRun) run(parent context.Context) error {
 // commandGrace is how long the exit code of the command is waited for after
 // its last process has ended.
 const commandGrace = 200 * time.Millisecond
-
-func lostAny(r pipeline.Result) bool {
-	for _, d := range r.Dropped {
-		if d > 0 {
-			return true
-		}
-	}
-	return r.Lost > 0
-}
 
 // outputs adds the recording and the sinks that the flags ask for.
 func (l *liveRun) outputs(cfg *pipeline.Config, h wire.Header, hasCommand bool) (closers []func() error, err error) {
@@ -311,19 +310,6 @@ func (l *liveRun) outputs(cfg *pipeline.Config, h wire.Header, hasCommand bool) 
 	return append(closers, closeOut), nil
 }
 
-// counts is the line at the end.
-func (l *liveRun) counts(r pipeline.Result, d time.Duration) {
-	var dropped uint64
-	for _, n := range r.Dropped {
-		dropped += n
-	}
-	lost := fmt.Sprintf("lost sys %d", r.Lost)
-	if dropped > 0 {
-		lost += fmt.Sprintf(", output %d", dropped)
-	}
-	fmt.Fprintf(l.app.stderr, "--- %d calls in %s · %s\n", r.Calls, d.Round(time.Millisecond), lost)
-}
-
 // describe names what is watched: the first few, and how many more.
 func describe(procs []*proc.Process) string {
 	if len(procs) == 0 {
@@ -336,7 +322,7 @@ func describe(procs []*proc.Process) string {
 			names = append(names, fmt.Sprintf("and %d more", len(procs)-most))
 			break
 		}
-		names = append(names, fmt.Sprintf("%s[%d]", cleanText(p.Comm), p.PID))
+		names = append(names, fmt.Sprintf("%s[%d]", clean.Text(p.Comm), p.PID))
 	}
 	return strings.Join(names, ", ")
 }

@@ -1,0 +1,32 @@
+//go:build !linux
+
+package cli
+
+import (
+	"errors"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// shimName is no program's name: there are no commands to start here.
+const shimName = "\x00"
+
+func shim([]string, io.Writer) int { return exitFailure }
+
+// liveCommands are there in name, so that what they cannot do here is said.
+func (a *app) liveCommands() []*cobra.Command {
+	var list []*cobra.Command
+	for _, verb := range []string{"trace", "doctor", "demo"} {
+		list = append(list, &cobra.Command{
+			Use: verb, Short: "needs Linux", DisableFlagParsing: true,
+			RunE: func(*cobra.Command, []string) error {
+				return &exitError{
+					code: exitPrivilege, err: errors.New("watching processes needs Linux"),
+					hint: []string{"recordings can be read here: pidwire open FILE.pidwire"},
+				}
+			},
+		})
+	}
+	return list
+}

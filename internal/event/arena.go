@@ -1,0 +1,71 @@
+package event
+
+// Arena is the memory that calls of one batch are cut from. A decoder fills
+// it; when nobody reads the batch any more it is reset and filled again, while
+// it still lies in the processor's caches: memory made anew for each call
+// costs more than decoding it (measured 2026-11: 1.8 us a call against 0.8).
+type Arena struct {
+	calls slab[Call]
+	args  slab[Arg]
+	socks slab[Sock]
+	toks  slab[Token]
+}
+
+// Slabs stay below the 32 KiB from which on Go allocates pages of their own.
+const (
+	callSlab = 128
+	argSlab  = 512
+	sockSlab = 256
+	tokSlab  = 512
+)
+
+// Reset makes all that was cut from the arena invalid.
+func (a *Arena) Reset() {
+	a.calls.reset()
+	a.args.reset()
+	a.socks.reset()
+	a.toks.reset()
+}
+
+// Call returns an empty call.
+func (a *Arena) Call() *Call {
+	c := &a.calls.take(1, callSlab)[0]
+	*c = Call{}
+	return c
+}
+
+// Args returns n empty arguments.
+func (a *Arena) Args(n int) []Arg {
+	args := a.args.take(n, argSlab)
+	clear(args)
+	return args
+}
+
+// Socks returns n sockets whose content is undefined.
+func (a *Arena) Socks(n int) []Sock { return a.socks.take(n, sockSlab) }
+
+// Tokens returns an empty slice with room for at least n tokens, whose content
+// is undefined. What is behind a tape cut from it may be used on.
+func (a *Arena) Tokens(n int) []Token { return a.toks.take(max(n, tokSlab), tokSlab)[:0] }
+
+// slab hands out pieces of a few large slices.
+type slab[T any] struct {
+	list [][]T
+	cur  int // the slice in use
+	used int // of it
+}
+
+func (s *slab[T]) reset() { s.cur, s.used = 0, 0 }
+
+// take returns n elements, from a new slice of at least size if need be.
+func (s *slab[T]) take(n, size int) []T {
+	for ; s.cur < len(s.list); s.cur, s.used = s.cur+1, 0 {
+		if l := s.list[s.cur]; s.used+n <= len(l) {
+			s.used += n
+			return l[s.used-n : s.used : s.used]
+		}
+	}
+	s.list = append(s.list, make([]T, max(size, n)))
+	s.used = n
+	return s.list[s.cur][:n:n]
+}

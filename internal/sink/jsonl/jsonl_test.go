@@ -1,0 +1,367 @@
+package jsonl_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/netip"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/pidwire/pidwire/docs"
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/sink"
+	"github.com/pidwire/pidwire/internal/sink/jsonl"
+	"github.com/pidwire/pidwire/internal/sink/notation"
+	"github.com/pidwire/pidwire/internal/sink/sinktest"
+)
+
+func TestContract(t *testing.T) {
+	for name, o := range map[string]jsonl.Options{
+		"as it is": {},
+		"full":     {Notation: notation.Options{Verbose: true, FDs: 2, StrLen: 4096}},
+		"coloured": {Notation: notation.Options{Style: &notation.Style{Name: "\x1b[1m", Error: "\x1b[31m", String: "\x1b[32m"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sinktest.Run(t, func(w io.Writer) sink.Sink { return jsonl.New(w, o) }, sinktest.Options{})
+		})
+	}
+}
+
+const start = int64(1_700_000_000_000_000_000)
+
+func lines(t *testing.T, list []event.Entry) []string {
+	t.Helper()
+	var b bytes.Buffer
+	s := jsonl.New(&b, jsonl.Options{Start: start})
+	for i := range list {
+		if err := s.Write(&list[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+}
+
+func schema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(docs.Schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// validate holds a line against the schema, and against what a schema cannot
+// say: no key twice, no number that loses digits.
+func validate(t *testing.T, s *jsonschema.Schema, line string) map[string]any {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
+	if err != nil {
+		t.Fatalf("%v in %s", err, line)
+	}
+	if err := s.Validate(doc); err != nil {
+		t.Errorf("%v\n%s", err, line)
+	}
+	unique(t, json.NewDecoder(strings.NewReader(line)), line)
+	m, ok := doc.(map[string]any)
+	if !ok {
+		t.Fatalf("no object: %s", line)
+	}
+	return m
+}
+
+// unique walks one value, and fails where an object has a key twice.
+func unique(t *testing.T, d *json.Decoder, line string) {
+	t.Helper()
+	tok, err := d.Token()
+	if err != nil {
+		t.Fatalf("%v in %s", err, line)
+	}
+	switch tok {
+	case json.Delim('{'):
+		keys := map[any]bool{}
+		for d.More() {
+			key, err := d.Token()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if keys[key] {
+				t.Errorf("key %v twice in %s", key, line)
+			}
+			keys[key] = true
+			unique(t, d, line)
+		}
+		_, _ = d.Token()
+	case json.Delim('['):
+		for d.More() {
+			unique(t, d, line)
+		}
+		_, _ = d.Token()
+	}
+}
+
+// conns are connections of many kinds.
+func conns() []*event.Conn {
+	v4, v6 := netip.MustParseAddrPort("10.0.2.15:48448"), netip.MustParseAddrPort("[fe80::1%eth0]:80")
+	return []*event.Conn{
+		nil,
+		{N: 1, ID: event.SockID{Cookie: 1<<64 - 1, Inode: 4711}, NetNS: 4026531840, Family: 2, Type: 1, Protocol: 6, State: 1, Local: v4, Peer: v4},
+		{N: 2, Family: 10, Type: 2, Protocol: 17, Local: v6},
+		{N: 3, Family: 10, Type: 1, Protocol: 262, Listener: 1},
+		{N: 4, Family: 1, Type: 1, Path: "\x00abstract\xff", Old: true},
+		{N: 5, Family: 1, Type: 2},
+		{N: 6, Family: 16, Type: 3, Protocol: 15},
+		{N: 7, Family: 2, Type: 3, Protocol: 1},
+		{N: 8, Family: 10, Type: 5, Protocol: 132},
+		{N: 1<<32 - 1, Family: 0xffff, Type: 0xffff, Protocol: 0xffff, State: 255},
+	}
+}
+
+func broad() []event.Entry {
+	list := sinktest.Timeline("x")
+	for _, s := range sinktest.Hostile {
+		list = append(list, sinktest.Timeline(s)...)
+	}
+	for _, c := range conns() {
+		for _, body := range []event.Call{
+			{Name: "connect", ABI: event.X86_64, NR: 42, Ret: -111, Errno: "ECONNREFUSED", Socks: []event.Sock{{FD: 5}}},
+			{Name: "recvfrom", ABI: event.I386, NR: 102, Via: "socketcall", Ret: 1 << 40, Bytes: 1 << 40, In: true, Socks: []event.Sock{{FD: -1}}},
+			{Name: "sendto", ABI: event.ARM64, Via: "io_uring", Bytes: 1, Redacted: true, Cut: true},
+			{Name: "poll", ABI: event.ARM, State: event.Waiting, Dur: 5},
+			{Name: "accept", ABI: event.X32, State: event.Unfinished},
+			{ABI: 77},
+		} {
+			m := event.MatchNone
+			if c != nil {
+				m = event.Match(1 + c.N%3)
+			}
+			list = append(list, event.Entry{Event: event.Event{Time: start + 41_000, Seq: 1<<64 - 1, Body: &body}, Conn: c, Match: m})
+		}
+	}
+	return list
+}
+
+func TestSchema(t *testing.T) {
+	s := schema(t)
+	kinds := map[string]int{}
+	all := lines(t, broad())
+	for _, l := range all {
+		m := validate(t, s, l)
+		typ, _ := m["type"].(string)
+		kinds[typ]++
+	}
+	for _, typ := range []string{"syscall", "process", "lost", "end"} {
+		if kinds[typ] == 0 {
+			t.Errorf("no line of type %s among %d", typ, len(all))
+		}
+	}
+	if kinds["end"] != 1 {
+		t.Errorf("%d lines of type end", kinds["end"])
+	}
+	for _, l := range []string{
+		`{"v":1,"type":"layer","layer":"sys","state":"ok","what":"system calls: raw tracepoints"}`,
+		`{"v":1,"type":"layer","layer":"sys","state":"off","what":"x","cause":["a"],"fix":["b","c"]}`,
+		`{"v":1,"type":"layer","layer":"pkt","state":"not built","what":"packets: not in this version"}`,
+	} {
+		validate(t, s, l)
+	}
+}
+
+// TestSchemaStrict holds that the schema refuses what it should: one that
+// accepts anything would pass every other test.
+func TestSchemaStrict(t *testing.T) {
+	s := schema(t)
+	c := conns()[1]
+	good := lines(t, []event.Entry{
+		{Event: event.Event{Time: start, Seq: 1, Body: &event.Call{Name: "socket", Args: []event.Arg{{Name: "domain"}}, Socks: []event.Sock{{FD: 3}}}}, Conn: c, Others: []*event.Conn{c}},
+		{Event: event.Event{Time: start, Seq: 2, Body: &event.Process{What: event.Exit, Container: "x", NetNS: 1}}},
+		{Event: event.Event{Time: start, Seq: 3, Body: &event.Lost{Count: 1, Reason: "x"}}},
+	})
+	if len(good) != 4 {
+		t.Fatalf("%d lines", len(good))
+	}
+	var refused, tried int
+	for _, l := range good {
+		validate(t, s, l)
+		var doc any
+		if err := json.Unmarshal([]byte(l), &doc); err != nil {
+			t.Fatal(err)
+		}
+		// A field that nobody knows, in every object; and every string, number
+		// and object replaced by another type.
+		objects(doc, func(m map[string]any) {
+			m["surprise"] = 1
+			tried++
+			if s.Validate(doc) != nil {
+				refused++
+			} else {
+				t.Errorf("accepted with a strange field: %v", m)
+			}
+			delete(m, "surprise")
+			for k, v := range m {
+				m[k] = []any{map[string]any{}}
+				tried++
+				if s.Validate(doc) != nil {
+					refused++
+				} else {
+					t.Errorf("%s may be anything", k)
+				}
+				m[k] = v
+			}
+		})
+		if err := s.Validate(doc); err != nil {
+			t.Fatalf("the test changed the line: %v", err)
+		}
+	}
+	if refused < 50 {
+		t.Errorf("%d of %d refused", refused, tried)
+	}
+	for _, bad := range []string{
+		`{}`, `[]`, `{"v":2,"type":"end","reason":"x","lost":{"sys":0}}`, `{"v":1,"type":"surprise"}`, `{"v":1,"type":"end","reason":"x"}`,
+		`{"v":1,"type":"layer","layer":"sys","state":"fine","what":"x"}`,
+		`{"v":1,"type":"lost","layer":"sys","time":"2023-11-14T22:13:20Z","t_ns":0,"seq":1,"lost":{"count":1,"reason":"x"}}`,
+	} {
+		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(bad))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Validate(doc) == nil {
+			t.Errorf("accepted: %s", bad)
+		}
+	}
+}
+
+func objects(v any, do func(map[string]any)) {
+	switch v := v.(type) {
+	case map[string]any:
+		do(v)
+		for _, x := range v {
+			objects(x, do)
+		}
+	case []any:
+		for _, x := range v {
+			objects(x, do)
+		}
+	}
+}
+
+// TestSchemaDescribes holds that the schema has no field that is not described
+// and not plain from its name, and that each definition is used.
+func TestSchemaDescribes(t *testing.T) {
+	var doc struct {
+		Defs map[string]any `json:"$defs"`
+	}
+	if err := json.Unmarshal(docs.Schema, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for name := range doc.Defs {
+		if n := strings.Count(string(docs.Schema), `"#/$defs/`+name+`"`); n == 0 {
+			t.Errorf("definition %s is not used", name)
+		}
+	}
+}
+
+// TestDesign holds the fields that design.md promises.
+func TestDesign(t *testing.T) {
+	conn := conns()[1]
+	conn.Local, conn.Peer = netip.MustParseAddrPort("10.0.2.15:48448"), netip.MustParseAddrPort("10.0.0.5:80")
+	conn.ID.Cookie = 7340
+	got := lines(t, []event.Entry{
+		{
+			Event: event.Event{
+				Time: start + 41_000, Seq: 7, Task: event.Task{Proc: event.Proc{PID: 402475, Start: 5}, TID: 402475, NSPID: 3, NSTID: 4, UID: 1000, Comm: "curl"},
+				Body: &event.Call{
+					Name: "connect", ABI: event.X86_64, NR: 42, Ret: -115, Errno: "EINPROGRESS", Dur: 25_000, Socks: []event.Sock{{FD: 5}},
+					Args: []event.Arg{{Name: "sockfd", Raw: 5, Val: event.Tape{{Kind: event.TFd, Num: 5}}}, {Name: "addr", Raw: 1<<64 - 1}},
+				},
+			},
+			Conn: conn, Match: event.MatchExact, User: "alice",
+		},
+		{Event: event.Event{Time: start + 5, Seq: 8, Body: &event.Lost{Count: 3, Reason: "ring buffer full"}}},
+		{Event: event.Event{Time: start + 5, Seq: 9, Body: &event.Lost{Count: 4, Reason: "output too slow"}}},
+		{Event: event.Event{Time: start + 6, Seq: 10, Body: &event.End{Reason: "detached"}}},
+	})
+	want := []string{
+		`{"v":1,"type":"syscall","layer":"sys","time":"2023-11-14T22:13:20.000041000Z","t_ns":41000,"seq":7,"conn":"c1","match":"exact",
+		 "process":{"pid":402475,"tid":402475,"namespace":{"pid":3,"tid":4},"start":5,"executable":{"name":"curl"},"user":{"id":1000,"name":"alice"}},
+		 "network":{"transport":"tcp","type":"ipv4","local":{"address":"10.0.2.15","port":48448},"peer":{"address":"10.0.0.5","port":80}},
+		 "socket":{"cookie":"7340","inode":"4711","netns":"4026531840","fd":5,"family":2,"type":1,"protocol":6,"state":"ESTABLISHED"},
+		 "syscall":{"name":"connect","abi":"x86_64","number":42,"text":"connect(5, 0xffffffffffffffff) = -1 EINPROGRESS",
+		  "args":[{"name":"sockfd","raw":"5","text":"5"},{"name":"addr","raw":"18446744073709551615"}],
+		  "state":"returned","result":-115,"duration_ns":25000},"error":{"type":"EINPROGRESS"}}`,
+		`{"v":1,"type":"lost","layer":"sys","time":"2023-11-14T22:13:20.000000005Z","t_ns":5,"seq":8,"lost":{"count":3,"reason":"ring buffer full"}}`,
+		`{"v":1,"type":"lost","layer":"sys","time":"2023-11-14T22:13:20.000000005Z","t_ns":5,"seq":9,"lost":{"count":4,"reason":"output too slow"}}`,
+		`{"v":1,"type":"end","reason":"detached","lost":{"sys":7}}`,
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d lines, want %d:\n%s", len(got), len(want), strings.Join(got, "\n"))
+	}
+	for i := range want {
+		var g, w any
+		if err := json.Unmarshal([]byte(got[i]), &g); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal([]byte(want[i]), &w); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(g, w) {
+			t.Errorf("got  %s\nwant %s", got[i], regexp.MustCompile(`\n\s*`).ReplaceAllString(want[i], ""))
+		}
+	}
+}
+
+// TestBase holds what every line has, whatever it is of.
+func TestBase(t *testing.T) {
+	all := lines(t, broad())
+	for i, l := range all {
+		var line struct {
+			V     int
+			Type  string
+			Layer string
+			Time  string
+			TNS   *int64           `json:"t_ns"`
+			Lost  *json.RawMessage `json:"lost"`
+		}
+		if err := json.Unmarshal([]byte(l), &line); err != nil {
+			t.Fatal(err)
+		}
+		if line.V != 1 || line.Type == "" {
+			t.Errorf("v %d, type %q: %s", line.V, line.Type, l)
+		}
+		if i == len(all)-1 {
+			if line.Type != "end" || line.Lost == nil {
+				t.Errorf("the last line is %s", l)
+			}
+			continue
+		}
+		at, err := time.Parse(time.RFC3339Nano, line.Time)
+		if err != nil || line.TNS == nil || at.UnixNano() != start+*line.TNS || line.Layer != "sys" {
+			t.Errorf("time %q (%v), t_ns %v, layer %q: %s", line.Time, err, line.TNS, line.Layer, l)
+		}
+	}
+}
+
+// TestCut holds that a timeline whose source did not say how it ended is told
+// from one that did.
+func TestCut(t *testing.T) {
+	got := lines(t, nil)
+	if want := `{"v":1,"type":"end","reason":"cut","lost":{"sys":0}}`; len(got) != 1 || got[0] != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+}

@@ -245,3 +245,23 @@ func compareUring(t *testing.T, want, shown []string) {
 	}
 	compare(t, want, got)
 }
+
+// TestStrace holds what the programs say against strace itself, where it is
+// installed: the oracle in the other direction.
+func TestStrace(t *testing.T) {
+	if _, err := exec.LookPath("strace"); err != nil {
+		if os.Getenv("PIDWIRE_MUST") != "" && built == "" {
+			t.Fatal("PIDWIRE_MUST is set, and strace is not installed")
+		}
+		t.Skip("strace is not installed")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, sources+"/check.sh").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if n := bytes.Count(out, []byte("ok   ")); n < 40 {
+		t.Errorf("only %d programs were checked:\n%s", n, out)
+	}
+}

@@ -304,9 +304,10 @@ func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
 	switch p.What {
 	case wire.ProcExec, wire.ProcFork:
 		if tentative {
+			// A child goes as its parent went, whatever it becomes.
 			match := s.decided[p.Ppid]
 			if p.What == wire.ProcExec {
-				match = s.matchExec(&p, r[wire.SizeProc:])
+				match = s.decided[p.Pid] || s.matchExec(&p, r[wire.SizeProc:])
 			}
 			s.decided[p.Pid] = match
 			if !match {

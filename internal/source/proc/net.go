@@ -42,6 +42,10 @@ func (f FS) inet(dir string) (map[uint64]wire.Sock, error) {
 			k, ok := parseInet(line)
 			if ok {
 				k.Family, k.Type, k.Protocol = t.family, t.typ, t.protocol
+				if t.typ == 3 {
+					// A raw socket has no port: its protocol stands there.
+					k.Protocol, k.Lport, k.Rport = k.Lport, 0, 0
+				}
 				socks[k.Ino] = k
 			}
 		}
@@ -120,22 +124,18 @@ func (f FS) UnixPaths() (map[uint64]string, error) {
 	paths := map[uint64]string{}
 	for line := range strings.Lines(string(b)) {
 		// Num RefCount Protocol Flags Type St Inode Path
-		fields := strings.SplitN(strings.Join(strings.Fields(line), " "), " ", 8)
-		if len(fields) < 7 {
-			continue
+		field, rest := "", strings.TrimSuffix(line, "\n")
+		for range 7 {
+			field, rest, _ = strings.Cut(strings.TrimLeft(rest, " "), " ")
 		}
-		ino, err := strconv.ParseUint(fields[6], 10, 64)
+		ino, err := strconv.ParseUint(field, 10, 64)
 		if err != nil {
 			continue
 		}
-		path := ""
-		if len(fields) == 8 {
-			path = fields[7]
-			if strings.HasPrefix(path, "@") {
-				path = "\x00" + path[1:]
-			}
+		if strings.HasPrefix(rest, "@") {
+			rest = "\x00" + rest[1:]
 		}
-		paths[ino] = path
+		paths[ino] = rest
 	}
 	return paths, nil
 }

@@ -77,7 +77,16 @@ func (f FS) Read(pid uint32) (*Process, error) {
 	if err := parseStatus(status, p); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.path(pid, "status"), err)
 	}
-	pid = p.PID
+	if p.PID != pid {
+		// A thread: name and pid in its own namespace are the process's.
+		pid = p.PID
+		if status, err = os.ReadFile(f.path(pid, "status")); err != nil {
+			return nil, notExist(err)
+		}
+		if err := parseStatus(status, p); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.path(pid, "status"), err)
+		}
+	}
 	stat, err := os.ReadFile(f.path(pid, "stat"))
 	if err != nil {
 		return nil, notExist(err)
@@ -126,7 +135,7 @@ func parseStatus(b []byte, p *Process) error {
 		if !ok {
 			continue
 		}
-		value = strings.TrimSpace(value)
+		value = strings.TrimPrefix(value, "\t")
 		fields := strings.Fields(value)
 		num := func(i int) (uint32, error) {
 			if i >= len(fields) {

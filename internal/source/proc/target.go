@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -31,6 +32,9 @@ var ErrNoTarget = errors.New("no such target")
 // ErrTargetUsage says that a target cannot be understood.
 var ErrTargetUsage = errors.New("bad target")
 
+// kinds are the words before the colon of a target; before a port there is none.
+var kinds = []string{"unit", "cgroup", "container", "uid", ""}
+
 // Later reports whether processes that start later can match.
 func (t *Target) Later() bool { return t.PID == 0 }
 
@@ -39,12 +43,14 @@ func (t *Target) Later() bool { return t.PID == 0 }
 // there is none, one that wraps ErrTargetUsage that the text is no target.
 func (f FS) ParseTarget(text string) (Target, error) {
 	t := Target{Text: text}
-	kind, rest, _ := strings.Cut(text, ":")
+	kind, rest, colon := strings.Cut(text, ":")
 	switch {
 	case text == "":
 		return t, fmt.Errorf("%w: it is empty", ErrTargetUsage)
 	case text == "all":
 		t.All = true
+	case colon && rest == "" && slices.Contains(kinds, kind):
+		return t, fmt.Errorf("%w: nothing behind the colon of %q", ErrTargetUsage, text)
 	case kind == "unit" && rest != "":
 		return f.cgroupTarget(t, unitDir(rest))
 	case kind == "cgroup" && rest != "":
@@ -191,11 +197,14 @@ func (f FS) cgroupTarget(t Target, want func(string) bool) (Target, error) {
 
 // ContainerOf returns the id of the container whose cgroup this is, empty if
 // it is none: the 64 hex digits that docker, containerd, cri-o and podman put
-// into the name.
+// into the name. conmon has a cgroup of that name too, and only looks on.
 func ContainerOf(cgroup string) string {
 	for {
 		base := path.Base(cgroup)
 		base = strings.TrimSuffix(base, ".scope")
+		if strings.Contains(base, "-conmon-") {
+			return ""
+		}
 		if i := strings.LastIndexAny(base, "-:"); i >= 0 {
 			base = base[i+1:]
 		}
@@ -223,7 +232,7 @@ func (f FS) containerTarget(t Target, id string) (Target, error) {
 	if err != nil {
 		return t, fmt.Errorf("%w: %v", ErrNoTarget, err)
 	}
-	return f.cgroupTarget(t, func(p string) bool { return strings.Contains(path.Base(p), full) })
+	return f.cgroupTarget(t, func(p string) bool { return ContainerOf(p) == full && strings.Contains(path.Base(p), full) })
 }
 
 // Match reports whether a process is one of the target's, as far as the

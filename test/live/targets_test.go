@@ -1,0 +1,532 @@
+package live
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/pidwire/pidwire/internal/source/proc"
+)
+
+// The test binary is also the process that is watched: with this variable set
+// it makes traffic instead of running tests.
+const actVar = "PIDWIRE_LIVE_ACT"
+
+func init() {
+	if act := os.Getenv(actVar); act != "" {
+		os.Exit(perform(act))
+	}
+}
+
+// perform waits for a line on stdin, then acts, word by word.
+func perform(act string) int {
+	acts := strings.Fields(act)
+	var old [2]int
+	if len(acts) > 0 && acts[0] == "old" {
+		// A socket that is there before anybody watches.
+		var err error
+		if old, err = syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0); err != nil {
+			return 1
+		}
+		acts = acts[1:]
+	}
+	var ln net.Listener
+	if len(acts) > 0 && strings.HasPrefix(acts[0], "listen=") {
+		var err error
+		if ln, err = net.Listen("tcp4", strings.TrimPrefix(acts[0], "listen=")); err != nil {
+			return 1
+		}
+		defer ln.Close()
+		acts = acts[1:]
+	}
+	fmt.Println("ready")
+	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+		return 1
+	}
+	for _, a := range acts {
+		word, arg, _ := strings.Cut(a, "=")
+		switch word {
+		case "pair": // a socketpair, and a word through it
+			p, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+			if err != nil {
+				return 1
+			}
+			syscall.Write(p[0], []byte(arg))
+			syscall.Read(p[1], make([]byte, 64))
+		case "usr":
+			syscall.Write(old[0], []byte(arg))
+			syscall.Read(old[1], make([]byte, 64))
+		case "bind":
+			l, err := net.Listen("tcp4", arg)
+			if err != nil {
+				return 1
+			}
+			l.Close()
+		case "child": // another process that does the same
+			c := exec.Command("/proc/self/exe")
+			c.Env = append(os.Environ(), actVar+"=pair="+arg)
+			c.Stdin = strings.NewReader("\n")
+			if c.Run() != nil {
+				return 1
+			}
+		case "block": // blocks in a read on a socket until the deadline
+			p, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+			if err != nil {
+				return 1
+			}
+			d, _ := time.ParseDuration(arg)
+			tv := syscall.NsecToTimeval(d.Nanoseconds())
+			syscall.SetsockoptTimeval(p[0], syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &tv)
+			syscall.Read(p[0], make([]byte, 1))
+		}
+	}
+	return 0
+}
+
+// actor is a process that acts when it is told to.
+type actor struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+}
+
+// start starts an actor under a name of its own.
+func start(t *testing.T, name, act string, attr *syscall.SysProcAttr) *actor {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("/tmp", "pw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	os.Chmod(dir, 0o755)
+	exe := filepath.Join(dir, name)
+	copyFile(t, self, exe)
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), actVar+"="+act)
+	cmd.SysProcAttr = attr
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	if l, err := bufio.NewReader(out).ReadString('\n'); l != "ready\n" {
+		t.Fatalf("the actor said %q: %v", l, err)
+	}
+	return &actor{cmd, in}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, b, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (a *actor) pid() string { return fmt.Sprint(a.cmd.Process.Pid) }
+
+// act lets the actor act, and waits for its end.
+func (a *actor) act(t *testing.T) {
+	t.Helper()
+	io.WriteString(a.in, "\n")
+	if err := a.cmd.Wait(); err != nil {
+		t.Fatalf("the actor: %v", err)
+	}
+}
+
+// session is a running pidwire.
+type session struct {
+	cmd    *exec.Cmd
+	stdout bytes.Buffer
+	stderr *bufio.Reader
+	rest   bytes.Buffer
+	copied chan struct{}
+}
+
+// attach starts pidwire and returns when it watches.
+func attach(t *testing.T, args ...string) *session {
+	t.Helper()
+	s := &session{cmd: exec.Command(pidwire, append([]string{"trace"}, args...)...), copied: make(chan struct{})}
+	s.cmd.Stdout = &s.stdout
+	r, err := s.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.cmd.Process.Kill(); s.cmd.Wait() })
+	s.stderr = bufio.NewReader(r)
+	for {
+		l, err := s.stderr.ReadString('\n')
+		s.rest.WriteString(l)
+		if strings.HasPrefix(l, "pidwire: watching ") {
+			break
+		}
+		if err != nil {
+			t.Fatalf("pidwire %v did not attach: %s", args, s.rest.String())
+		}
+	}
+	go func() { io.Copy(&s.rest, s.stderr); close(s.copied) }()
+	return s
+}
+
+// stop ends it as Ctrl-C does, and returns its lines.
+func (s *session) stop(t *testing.T) string {
+	t.Helper()
+	s.cmd.Process.Signal(os.Interrupt)
+	return s.wait(t)
+}
+
+// wait waits for pidwire to end by itself.
+func (s *session) wait(t *testing.T) string {
+	t.Helper()
+	timer := time.AfterFunc(20*time.Second, func() { s.cmd.Process.Kill() })
+	defer timer.Stop()
+	<-s.copied
+	if err := s.cmd.Wait(); err != nil {
+		t.Fatalf("pidwire: %v\n%s%s", err, s.stdout.String(), s.rest.String())
+	}
+	return s.stdout.String()
+}
+
+func mustShow(t *testing.T, lines string, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if !strings.Contains(lines, w) {
+			t.Errorf("not shown: %s\nin\n%s", w, lines)
+		}
+	}
+}
+
+func mustHide(t *testing.T, lines string, not ...string) {
+	t.Helper()
+	for _, n := range not {
+		if strings.Contains(lines, n) {
+			t.Errorf("shown, but should not be: %s\nin\n%s", n, lines)
+		}
+	}
+}
+
+func TestTargetPID(t *testing.T) {
+	needRoot(t)
+	a := start(t, "pwactor", "old usr=before pair=after child=kid", nil)
+	other := start(t, "pwother", "pair=stranger", nil)
+	s := attach(t, a.pid())
+	other.act(t)
+	a.act(t)
+	lines := s.wait(t) // it ends with its target
+	mustShow(t, lines, `# open before: UNIX-STREAM`, `"before", 6) = 6`, "socketpair(AF_UNIX", `"after"`, `"kid"`, "+++ exited with 0 +++")
+	mustHide(t, lines, "stranger")
+	if !strings.Contains(s.rest.String(), "lost sys 0") {
+		t.Errorf("no line of counts: %s", s.rest.String())
+	}
+}
+
+func TestNoFollow(t *testing.T) {
+	needRoot(t)
+	a := start(t, "pwactor", "pair=mine child=kid", nil)
+	s := attach(t, a.pid(), "--no-follow")
+	a.act(t)
+	lines := s.wait(t)
+	mustShow(t, lines, `"mine"`)
+	mustHide(t, lines, `"kid"`)
+}
+
+func TestTargetName(t *testing.T) {
+	needRoot(t)
+	early := start(t, "pwnamed1", "pair=early", nil)
+	s := attach(t, "pwnamed*")
+	early.act(t)
+	// Later ones are watched from their exec on, and others are not.
+	start(t, "pwnamed2", "pair=later child=grandchild", nil).act(t)
+	start(t, "pwother", "pair=stranger", nil).act(t)
+	time.Sleep(50 * time.Millisecond)
+	lines := s.stop(t)
+	mustShow(t, lines, `"early"`, "exec ", `"later"`, `"grandchild"`)
+	mustHide(t, lines, "stranger", "pwother")
+}
+
+func TestTargetUser(t *testing.T) {
+	needRoot(t)
+	nobody := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 61234, Gid: 61234}}
+	s := attach(t, "uid:61234")
+	start(t, "pwuser", "pair=theirs", nobody).act(t)
+	start(t, "pwroot", "pair=ours", nil).act(t)
+	time.Sleep(50 * time.Millisecond)
+	lines := s.stop(t)
+	mustShow(t, lines, `"theirs"`)
+	mustHide(t, lines, `"ours"`)
+}
+
+func TestTargetPort(t *testing.T) {
+	needRoot(t)
+	holder := start(t, "pwholder", "listen=127.0.0.1:45871 pair=holder", nil)
+	s := attach(t, ":45871", ":45872")
+	holder.act(t)
+	start(t, "pwbinder", "pair=tooearly bind=127.0.0.1:45872 pair=binder", nil).act(t)
+	time.Sleep(50 * time.Millisecond)
+	lines := s.stop(t)
+	mustShow(t, lines, `"holder"`, "htons(45872)", `"binder"`)
+	mustHide(t, lines, "tooearly")
+}
+
+// cgroup makes a cgroup for the test, or skips where there is no v2 tree.
+func cgroup(t *testing.T, name string) string {
+	t.Helper()
+	root, err := proc.Default.CgroupRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(root, name)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for range 50 {
+			if os.Remove(dir) == nil {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		t.Errorf("%s is still in use", dir)
+	})
+	return dir
+}
+
+func move(t *testing.T, a *actor, dir string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(a.pid()), 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTargetCgroup(t *testing.T) {
+	needRoot(t)
+	id := make([]byte, 32)
+	rand.Read(id)
+	full := hex.EncodeToString(id)
+	for _, test := range []struct{ dir, target string }{
+		{"pwtest.slice", "cgroup:/pwtest.slice"},
+		{"pwtest.service", "unit:pwtest.service"},
+		{"docker-" + full + ".scope", "container:" + full[:12]},
+	} {
+		t.Run(test.target, func(t *testing.T) {
+			dir := cgroup(t, test.dir)
+			before := start(t, "pwbefore", "pair=before", nil)
+			move(t, before, dir)
+			s := attach(t, test.target)
+			later := start(t, "pwlater", "pair=later child=kid", nil)
+			move(t, later, dir)
+			before.act(t)
+			later.act(t)
+			start(t, "pwoutside", "pair=outside", nil).act(t)
+			time.Sleep(50 * time.Millisecond)
+			lines := s.stop(t)
+			mustShow(t, lines, `"before"`, `"later"`, `"kid"`)
+			mustHide(t, lines, `"outside"`)
+		})
+	}
+}
+
+func TestTargetAllAndSeveral(t *testing.T) {
+	needRoot(t)
+	s := attach(t, "all", "-e", "socketpair,write")
+	start(t, "pwany", "pair=anybody", nil).act(t)
+	time.Sleep(50 * time.Millisecond)
+	mustShow(t, s.stop(t), `"anybody"`, "socketpair(")
+
+	a, b := start(t, "pwone", "pair=one", nil), start(t, "pwtwo", "pair=two", nil)
+	c := start(t, "pwthree", "pair=three", nil)
+	s = attach(t, "-p", a.pid()+","+b.pid())
+	a.act(t)
+	b.act(t)
+	c.act(t)
+	lines := s.wait(t)
+	mustShow(t, lines, `"one"`, `"two"`)
+	mustHide(t, lines, `"three"`)
+}
+
+// TestWaiting holds that a blocked call shows once as waiting, and again when
+// it returns.
+func TestWaiting(t *testing.T) {
+	needRoot(t)
+	a := start(t, "pwblock", "block=2500ms", nil)
+	s := attach(t, a.pid(), "-e", "read")
+	a.act(t)
+	lines := s.wait(t)
+	if n := strings.Count(lines, "<waiting ...>"); n != 1 {
+		t.Errorf("%d lines of waiting, want 1:\n%s", n, lines)
+	}
+	if !regexp.MustCompile(`EAGAIN .* <(2\.[5-9]|[3-9]\.)\d*s>`).MatchString(lines) {
+		t.Errorf("the call's return does not show that it took 2.5 s:\n%s", lines)
+	}
+}
+
+// TestNothingLeft holds that what was put into the kernel is gone, after an
+// end in order and after a kill -9.
+func TestNothingLeft(t *testing.T) {
+	needRoot(t)
+	before := settled(t)
+	a := start(t, "pwactor", "pair=x", nil)
+	s := attach(t, a.pid())
+	if n := programsLoaded(t) - before; n < 5 {
+		t.Fatalf("%d programs loaded while watching: this test sees nothing", n)
+	}
+	s.stop(t)
+	gone(t, before)
+
+	s = attach(t, a.pid())
+	s.cmd.Process.Kill()
+	s.cmd.Wait()
+	gone(t, before)
+}
+
+// settled counts the programs once those of earlier tests have been freed.
+func settled(t *testing.T) int {
+	t.Helper()
+	n, same := programsLoaded(t), 0
+	for range 100 {
+		time.Sleep(50 * time.Millisecond)
+		now := programsLoaded(t)
+		if now == n {
+			if same++; same == 10 {
+				break
+			}
+			continue
+		}
+		n, same = now, 0
+	}
+	return n
+}
+
+// gone waits for the kernel to free programs, which it does after a grace period.
+func gone(t *testing.T, want int) {
+	t.Helper()
+	var n int
+	for range 100 {
+		if n = programsLoaded(t); n <= want {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Errorf("%d programs are still in the kernel", n-want)
+}
+
+func programsLoaded(t *testing.T) int {
+	t.Helper()
+	n := 0
+	for id := ebpf.ProgramID(0); ; n++ {
+		next, err := ebpf.ProgramGetNextID(id)
+		if errors.Is(err, os.ErrNotExist) {
+			return n
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		id = next
+	}
+}
+
+// TestRecord holds that a recording opens to the same lines, also after its
+// writer was killed.
+func TestRecord(t *testing.T) {
+	needRoot(t)
+	dir := t.TempDir()
+	file, live := filepath.Join(dir, "a.pidwire"), filepath.Join(dir, "live")
+	a := start(t, "pwactor", "old usr=before pair=after child=kid", nil)
+	s := attach(t, a.pid(), "-w", file, "-o", live)
+	a.act(t)
+	s.wait(t)
+	want, err := os.ReadFile(live)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := exec.Command(pidwire, "open", "-q", file).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(want, got) || !bytes.Contains(got, []byte(`"kid"`)) {
+		t.Errorf("the recording shows other lines\nlive:\n%s\nopened:\n%s", want, got)
+	}
+
+	a = start(t, "pwactor", "pair=first block=5s", nil)
+	s = attach(t, a.pid(), "-w", file)
+	io.WriteString(a.in, "\n")
+	time.Sleep(300 * time.Millisecond)
+	s.cmd.Process.Kill()
+	s.cmd.Wait()
+	cmd := exec.Command(pidwire, "open", file)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	got, err = cmd.Output()
+	if err != nil {
+		t.Fatalf("a killed recording: %v\n%s", err, stderr.String())
+	}
+	mustShow(t, string(got), `"first"`)
+	mustShow(t, stderr.String(), "not closed in order")
+}
+
+// TestCommandExit holds the exit codes of -- COMMAND.
+func TestCommandExit(t *testing.T) {
+	needRoot(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	notExec := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(notExec, []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		argv []string
+		code int
+	}{
+		{[]string{self, "-test.run", "^$"}, 0},
+		{[]string{self, "-test.no.such.flag"}, 2},
+		{[]string{"/nonexistent/command"}, 127},
+		{[]string{notExec}, 126},
+	} {
+		cmd := exec.Command(pidwire, append([]string{"trace", "-q", "-o", "/dev/null", "--"}, test.argv...)...)
+		err := cmd.Run()
+		code := 0
+		var ee *exec.ExitError
+		if errors.As(err, &ee) {
+			code = ee.ExitCode()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if code != test.code {
+			t.Errorf("%v: exit code %d, want %d", test.argv, code, test.code)
+		}
+	}
+}

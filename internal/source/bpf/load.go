@@ -52,6 +52,7 @@ type kernel struct {
 	iter  *ebpf.Program
 	notes []note
 	parts map[string]bool // of what may be missing, what works: uring, cookies
+	types *btf.Cache      // the kernel's BTF, read once for all objects
 }
 
 // note is something that does not work here, and what that costs.
@@ -79,7 +80,7 @@ var sharedMaps = []string{"ring", "targets", "threads", "uids", "ports", "cgroup
 // load puts the programs into the kernel. What cannot be loaded and is not
 // needed for the system calls themselves becomes a note.
 func load(c Config) (_ *kernel, err error) {
-	k := &kernel{maps: map[string]*ebpf.Map{}, parts: map[string]bool{}}
+	k := &kernel{maps: map[string]*ebpf.Map{}, parts: map[string]bool{}, types: btf.NewCache()}
 	defer func() {
 		if err != nil {
 			k.Close()
@@ -217,7 +218,7 @@ func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (*
 			replace[name] = m
 		}
 	}
-	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: replace})
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: replace, Cache: k.types})
 	if err != nil {
 		return nil, err
 	}
@@ -390,7 +391,7 @@ func (k *kernel) loadSockets(c Config) {
 // has them, read from its BTF.
 func (k *kernel) loadUring(c Config) {
 	err := func() error {
-		submitTP, submit, complete, err := uringVariant()
+		submitTP, submit, complete, err := uringVariant(k.types)
 		if err != nil {
 			return err
 		}
@@ -431,8 +432,8 @@ const (
 	completeCtx, completeCtxReq, completeCqe = uint8(1), uint8(2), uint8(3)
 )
 
-func uringVariant() (tp string, submit, complete uint8, err error) {
-	spec, err := btf.LoadKernelSpec()
+func uringVariant(types *btf.Cache) (tp string, submit, complete uint8, err error) {
+	spec, err := types.Kernel()
 	if err != nil {
 		return "", 0, 0, err
 	}

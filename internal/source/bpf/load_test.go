@@ -68,3 +68,17 @@ func TestLoadVariants(t *testing.T) {
 		t.Error("a string size above the most that can be copied was accepted")
 	}
 }
+
+// BenchmarkLoad is what stands between the start and the first line.
+func BenchmarkLoad(b *testing.B) {
+	if os.Geteuid() != 0 {
+		b.Skip("needs root")
+	}
+	for b.Loop() {
+		k, err := load(Config{Self: uint32(os.Getpid()), Follow: true, StrLen: 32})
+		if err != nil {
+			b.Fatal(err)
+		}
+		k.Close()
+	}
+}

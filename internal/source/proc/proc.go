@@ -138,7 +138,7 @@ func parseStatus(b []byte, p *Process) error {
 		value = strings.TrimPrefix(value, "\t")
 		fields := strings.Fields(value)
 		num := func(i int) (uint32, error) {
-			if i >= len(fields) {
+			if i < 0 || i >= len(fields) {
 				return 0, fmt.Errorf("%s: too few fields in %q", key, value)
 			}
 			n, err := strconv.ParseUint(fields[i], 10, 32)

@@ -89,11 +89,15 @@ static __always_inline void add_sock(struct request *r, struct task_struct *owne
 }
 
 /*
- * Keeps clang from merging the reads of two arguments into one at a computed
- * offset, which the verifier refuses, and from reading an argument that the
- * tracepoint may not have.
+ * In assembly, for clang would merge the reads of two arguments into one at a
+ * computed offset, which the verifier refuses.
  */
-#define ARG(n) (*(volatile u64 *)&ctx->args[n])
+#define ARG(n)                                                                                   \
+	({                                                                                       \
+		u64 arg_;                                                                        \
+		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(arg_) : "r"(ctx), "i"((n) * 8)); \
+		arg_;                                                                            \
+	})
 
 static __always_inline struct io_kiocb *submitted(struct bpf_raw_tracepoint_args *ctx)
 {

@@ -107,11 +107,12 @@ type Call struct {
 	Errno    string // "ECONNREFUSED"; empty on success
 	Dur      int64  // ns; for Waiting: so far
 	State    CallState
-	Socks    []Sock // that the call worked on or made; may be empty
-	Bytes    int64  // payload moved, 0 if none
-	In       bool   // Bytes came in
-	Redacted bool   // key material was left where it was
-	Cut      bool   // some memory was not captured: limits of the capture
+	Socks    []Sock         // that the call worked on or made; may be empty
+	Addr     netip.AddrPort // the IP address that the process gave (connect, bind, sendto); invalid where none
+	Bytes    int64          // payload moved, 0 if none
+	In       bool           // Bytes came in
+	Redacted bool           // key material was left where it was
+	Cut      bool           // some memory was not captured: limits of the capture
 }
 
 // Arg is an argument: the register beside what it means.

@@ -109,6 +109,11 @@ func (j *Joiner) call(e *event.Entry, c *event.Call) {
 		}
 		e.Others = append(e.Others, conn)
 	}
+	if e.Conn != nil && c.Name == "connect" && c.Addr.IsValid() && !e.Conn.Peer.IsValid() {
+		tried := *e.Conn
+		tried.Peer = c.Addr // the kernel forgets whom it could not reach
+		e.Conn = j.replace(&tried)
+	}
 	if e.Conn != nil && c.Name == "close" && c.Ret == 0 && !e.Conn.Closed {
 		closed := *e.Conn
 		closed.Closed = true

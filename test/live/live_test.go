@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -242,6 +243,14 @@ func compareUring(t *testing.T, want, shown []string) {
 			s += " fixed"
 		}
 		got = append(got, s)
+	}
+	if len(got) > 0 && !slices.ContainsFunc(got, func(l string) bool { return strings.Fields(l)[1] != "-1" }) {
+		// Before 6.0 a request does not say which descriptor it is for.
+		t.Log("this kernel's requests have no descriptors: compared without")
+		for i, l := range want {
+			f := strings.Fields(l)
+			want[i] = strings.Join([]string{f[0], "-1", f[2]}, " ")
+		}
 	}
 	compare(t, want, got)
 }

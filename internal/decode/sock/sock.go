@@ -15,6 +15,8 @@ const (
 	afInet6   = 10
 	afNetlink = 16
 	afVsock   = 40
+
+	sockRaw = 3
 )
 
 // Fill sets s from w. Local and Peer stay invalid where the socket is not of
@@ -36,7 +38,10 @@ func Fill(s *event.Sock, w *wire.Sock) {
 	switch w.Family {
 	case afInet, afInet6:
 		s.Local = addrPort(w.Family, &w.Laddr, w.Lport)
-		s.Peer = addrPort(w.Family, &w.Raddr, w.Rport)
+		// A connect that failed leaves the address, without the port.
+		if w.Rport != 0 || w.Type == sockRaw {
+			s.Peer = addrPort(w.Family, &w.Raddr, w.Rport)
+		}
 	case afNetlink, afVsock:
 		s.Aux[0] = binary.LittleEndian.Uint32(w.Laddr[0:])
 		s.Aux[1] = binary.LittleEndian.Uint32(w.Laddr[4:])

@@ -1,6 +1,8 @@
 package sys
 
 import (
+	"net/netip"
+
 	"github.com/pidwire/pidwire/internal/event"
 )
 
@@ -41,7 +43,17 @@ const (
 const maxAddr = 128
 
 func (d *Decoder) addrIn(i int) {
-	d.addrAt("", d.a[i], int64(int32(d.a[i+1])), d.inAll)
+	n := int64(int32(d.a[i+1]))
+	d.addrAt("", d.a[i], n, d.inAll)
+	if n < 2 || d.a[i] == 0 {
+		return
+	}
+	switch b := d.inAll(d.a[i], uint64(min(n, maxAddr))); {
+	case len(b) >= int(minAddr[afInet]) && u16(b, 0) == afInet:
+		d.c.Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[4:8])), be16(b, 2))
+	case len(b) >= int(minAddr[afInet6]) && u16(b, 0) == afInet6:
+		d.c.Addr = netip.AddrPortFrom(netip.AddrFrom16([16]byte(b[8:24])), be16(b, 2))
+	}
 }
 
 // addrAt shows the socket address of n bytes at addr.

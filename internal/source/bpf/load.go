@@ -56,7 +56,10 @@ type kernel struct {
 }
 
 // note is something that does not work here, and what that costs.
-type note struct{ text, fix string }
+type note struct {
+	text, fix string
+	err       error // may be nil
+}
 
 func (k *kernel) Close() {
 	for _, l := range k.links {
@@ -72,7 +75,12 @@ func (k *kernel) Close() {
 
 func (k *kernel) has(part string) bool { return k.parts[part] }
 
-func (k *kernel) note(text, fix string) { k.notes = append(k.notes, note{text, fix}) }
+func (k *kernel) note(err error, text, fix string) {
+	if err != nil {
+		text += " (" + briefly(err).Error() + ")"
+	}
+	k.notes = append(k.notes, note{text, fix, err})
+}
 
 // sharedMaps are made once and given to every object.
 var sharedMaps = []string{"ring", "targets", "threads", "uids", "ports", "cgroups", "lost"}
@@ -353,7 +361,7 @@ func (k *kernel) loadSockets(c Config) {
 
 	root, err := proc.Default.CgroupRoot()
 	if err != nil {
-		k.note("sockets get their cookies late: "+err.Error()+"; they are told apart by inode", "mount -t cgroup2 none /sys/fs/cgroup")
+		k.note(err, "sockets get their cookies late, and are told apart by inode", "mount -t cgroup2 none /sys/fs/cgroup")
 	} else {
 		hooks := []struct {
 			prog   string
@@ -376,14 +384,14 @@ func (k *kernel) loadSockets(c Config) {
 			}
 			if err != nil {
 				k.parts["cookies"] = false
-				k.note(fmt.Sprintf("sockets get their cookies late (%s: %v); they are told apart by inode", h.prog, briefly(err)), "")
+				k.note(fmt.Errorf("%s: %w", h.prog, err), "sockets get their cookies late, and are told apart by inode", "")
 			}
 		}
 	}
 	if p, err := one("open_sockets"); err == nil {
 		k.iter = p
 	} else {
-		k.note(fmt.Sprintf("no iterator over open files (%v): sockets open before are read from /proc", briefly(err)), "")
+		k.note(err, "no iterator over open files: sockets open before are read from /proc", "")
 	}
 }
 
@@ -417,12 +425,12 @@ func (k *kernel) loadUring(c Config) {
 		}
 		k.parts["uring"] = true
 		if submit == submitCtx {
-			k.note("io_uring requests are shown without their socket: this kernel's tracepoint does not name it", "")
+			k.note(nil, "io_uring requests are shown without their socket: this kernel's tracepoint does not name it", "")
 		}
 		return nil
 	}()
 	if err != nil {
-		k.note(fmt.Sprintf("io_uring requests are not shown (%v)", briefly(err)), "")
+		k.note(err, "io_uring requests are not shown", "")
 	}
 }
 

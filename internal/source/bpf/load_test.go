@@ -37,7 +37,7 @@ func TestLoad(t *testing.T) {
 	}
 	defer k.Close()
 	for _, n := range k.notes {
-		t.Logf("degraded: %s", n.text)
+		t.Logf("degraded: %s\n%+v", n.text, n.err)
 	}
 	for _, part := range []string{"cookies", "uring"} {
 		if !k.has(part) {

@@ -353,7 +353,7 @@ func (s *Source) matchExec(p *wire.Proc, attrs []byte) bool {
 // reap forgets processes whose end was not seen: the record of it was lost.
 func (s *Source) reap() {
 	for pid := range s.pids {
-		if unix.Kill(int(pid), 0) == unix.ESRCH {
+		if !proc.Default.Alive(pid) {
 			delete(s.pids, pid)
 		}
 	}

@@ -169,6 +169,16 @@ func unescape(s string) string {
 	return strings.NewReplacer(`\n`, "\n", `\\`, `\`).Replace(s)
 }
 
+// Alive reports whether a process is there and has not ended: a zombie has.
+func (f FS) Alive(pid uint32) bool {
+	b, err := os.ReadFile(f.path(pid, "stat"))
+	if err != nil {
+		return !errors.Is(notExist(err), fs.ErrNotExist)
+	}
+	i := bytes.LastIndexByte(b, ')')
+	return i+2 >= len(b) || b[i+2] != 'Z' && b[i+2] != 'X'
+}
+
 // parseStart returns field 22 of /proc/PID/stat in ns. The name in field 2 may
 // hold anything, so fields are counted from the last parenthesis.
 func parseStart(b []byte) (uint64, error) {

@@ -41,6 +41,36 @@ struct {
 	__type(value, struct pw_thread);
 } threads SEC(".maps");
 
+/*
+ * By the low bits of a pid or tid: not 0 if a target may have it. A look into
+ * an array is a few instructions, and lets everybody else go without a hash.
+ * Bits are never cleared: a stale one costs a look into the hash.
+ */
+#define MAYBE_SLOTS 65536
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAYBE_SLOTS);
+	__type(key, u32);
+	__type(value, u8);
+} maybe SEC(".maps");
+
+static __always_inline bool may_be_ours(u32 id)
+{
+	u32 slot = id & (MAYBE_SLOTS - 1);
+	u8 *m = bpf_map_lookup_elem(&maybe, &slot);
+
+	return m && *m;
+}
+
+static __always_inline void set_maybe(u32 id)
+{
+	u32 slot = id & (MAYBE_SLOTS - 1);
+	u8 *m = bpf_map_lookup_elem(&maybe, &slot);
+
+	if (m)
+		*m = 1;
+}
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 256);
@@ -148,6 +178,7 @@ static __always_inline void set_target(u32 tgid, u32 mode)
 {
 	if (bpf_map_update_elem(&targets, &tgid, &mode, BPF_ANY))
 		count_lost(PW_LOST_TARGETS);
+	set_maybe(tgid);
 }
 
 static __always_inline bool in_cgroups(void)
@@ -170,10 +201,12 @@ static __always_inline bool in_cgroups(void)
  */
 static __always_inline u32 watched(u32 tgid)
 {
-	u32 *mode = bpf_map_lookup_elem(&targets, &tgid);
+	if (may_be_ours(tgid)) {
+		u32 *mode = bpf_map_lookup_elem(&targets, &tgid);
 
-	if (mode)
-		return *mode == PW_TARGET_NEVER ? 0 : *mode;
+		if (mode)
+			return *mode == PW_TARGET_NEVER ? 0 : *mode;
+	}
 	if (!cfg_all && !cfg_uids && !cfg_cgroups)
 		return 0;
 	if (tgid == cfg_self)

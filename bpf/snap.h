@@ -67,6 +67,8 @@ static __always_inline void snap_enter(struct pw_thread *t, u64 addr, u64 want, 
 	t->snaplen = off + ((len + 7) & ~7ULL);
 }
 
+#define PAYLOAD 0 /* as most: what is kept of a buffer, in this call */
+
 /* After the call: min(want, most) bytes at addr. */
 __noinline int snap(u64 addr, u64 want, u32 most)
 {
@@ -76,6 +78,8 @@ __noinline int snap(u64 addr, u64 want, u32 most)
 
 	if (!s || !addr || !want)
 		return 0;
+	if (most == PAYLOAD)
+		most = s->limit;
 	if (len > most)
 		len = most;
 	/* As 64-bit numbers with a last test right here: what 5.10 and 6.1 can follow. */
@@ -105,10 +109,7 @@ __noinline int snap(u64 addr, u64 want, u32 most)
 
 static __always_inline void snap_payload(u64 addr, u64 len)
 {
-	struct scratch *s = scratch_of();
-
-	if (s)
-		snap(addr, len, s->limit);
+	snap(addr, len, PAYLOAD);
 }
 
 /* A buffer whose length stands at lenp. */

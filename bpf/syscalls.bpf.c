@@ -58,7 +58,12 @@ static __always_inline void read_args(struct pw_thread *t, struct pt_regs *ctx_r
 {
 	struct pt_regs r;
 
-	bpf_probe_read_kernel(&r, sizeof(r), ctx_regs);
+	/* From the first register that holds an argument to the last. */
+#if defined(__TARGET_ARCH_x86)
+	bpf_probe_read_kernel(&r.bp, offsetof(struct pt_regs, orig_ax) - offsetof(struct pt_regs, bp), &ctx_regs->bp);
+#else
+	bpf_probe_read_kernel(&r.regs, 6 * sizeof(u64), &ctx_regs->regs);
+#endif
 #if defined(__TARGET_ARCH_x86)
 	if (compat) {
 		t->args[0] = (u32)r.bx;
@@ -368,6 +373,7 @@ static __always_inline struct pw_thread *thread_of(u32 tid, u32 tgid, struct tas
 		count_lost(PW_LOST_INFLIGHT);
 		return 0;
 	}
+	set_maybe(tid);
 	t->pid = tgid;
 	t->tid = tid;
 	t->uid = bpf_get_current_uid_gid();
@@ -769,13 +775,16 @@ int sys_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	s64 ret = ctx->args[1];
 	u32 tid = bpf_get_current_pid_tgid();
-	struct pw_thread *t = bpf_map_lookup_elem(&threads, &tid);
+	struct pw_thread *t;
 	struct pw_calldesc *d;
 	struct pw_syscall *c;
 	struct scratch *s;
 	u32 desc;
 	u64 start, len;
 
+	if (!may_be_ours(tid))
+		return 0;
+	t = bpf_map_lookup_elem(&threads, &tid);
 	if (!t || !t->enter)
 		return 0;
 	desc = t->desc;

@@ -83,7 +83,7 @@ func (k *kernel) note(err error, text, fix string) {
 }
 
 // sharedMaps are made once and given to every object.
-var sharedMaps = []string{"ring", "targets", "threads", "uids", "ports", "cgroups", "lost"}
+var sharedMaps = []string{"ring", "targets", "threads", "uids", "ports", "cgroups", "lost", "maybe"}
 
 // load puts the programs into the kernel. What cannot be loaded and is not
 // needed for the system calls themselves becomes a note.
@@ -285,9 +285,20 @@ func (k *kernel) fill(c Config) error {
 		}
 	}
 	if c.Self != 0 {
-		return k.maps["targets"].Put(c.Self, uint32(wire.TargetNever))
+		return k.target(c.Self, wire.TargetNever)
 	}
 	return nil
+}
+
+// maybeSlots is MAYBE_SLOTS of bpf/pidwire.h.
+const maybeSlots = 65536
+
+// target sets what a thread group is, enum pw_target.
+func (k *kernel) target(pid, mode uint32) error {
+	if err := k.maps["targets"].Put(pid, mode); err != nil {
+		return err
+	}
+	return k.maps["maybe"].Put(pid%maybeSlots, uint8(1))
 }
 
 // fillCalls writes the table of calls: by number for each of the two ABIs of

@@ -150,7 +150,7 @@ func (s *Source) Header() wire.Header { return s.header }
 // Watch makes a process a target at once. It may be called before Run, from
 // any goroutine.
 func (s *Source) Watch(pid uint32) error {
-	return s.k.maps["targets"].Put(pid, uint32(wire.TargetWatch))
+	return s.k.target(pid, wire.TargetWatch)
 }
 
 // Watched returns the processes that were targets when Run began. It is for

@@ -62,6 +62,7 @@ type processPwThread struct {
 const (
 	processMapCgroups      = "cgroups"
 	processMapLost         = "lost"
+	processMapMaybe        = "maybe"
 	processMapPorts        = "ports"
 	processMapRing         = "ring"
 	processMapTargets      = "targets"
@@ -133,6 +134,7 @@ type processProgramSpecs struct {
 type processMapSpecs struct {
 	Cgroups *ebpf.MapSpec `ebpf:"cgroups"`
 	Lost    *ebpf.MapSpec `ebpf:"lost"`
+	Maybe   *ebpf.MapSpec `ebpf:"maybe"`
 	Ports   *ebpf.MapSpec `ebpf:"ports"`
 	Ring    *ebpf.MapSpec `ebpf:"ring"`
 	Targets *ebpf.MapSpec `ebpf:"targets"`
@@ -176,6 +178,7 @@ func (o *processObjects) Close() error {
 type processMaps struct {
 	Cgroups *ebpf.Map `ebpf:"cgroups"`
 	Lost    *ebpf.Map `ebpf:"lost"`
+	Maybe   *ebpf.Map `ebpf:"maybe"`
 	Ports   *ebpf.Map `ebpf:"ports"`
 	Ring    *ebpf.Map `ebpf:"ring"`
 	Targets *ebpf.Map `ebpf:"targets"`
@@ -187,6 +190,7 @@ func (m *processMaps) Close() error {
 	return _ProcessClose(
 		m.Cgroups,
 		m.Lost,
+		m.Maybe,
 		m.Ports,
 		m.Ring,
 		m.Targets,

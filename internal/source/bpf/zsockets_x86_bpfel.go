@@ -62,6 +62,7 @@ type socketsPwThread struct {
 const (
 	socketsMapCgroups        = "cgroups"
 	socketsMapLost           = "lost"
+	socketsMapMaybe          = "maybe"
 	socketsMapPorts          = "ports"
 	socketsMapRing           = "ring"
 	socketsMapTargets        = "targets"
@@ -136,6 +137,7 @@ type socketsProgramSpecs struct {
 type socketsMapSpecs struct {
 	Cgroups *ebpf.MapSpec `ebpf:"cgroups"`
 	Lost    *ebpf.MapSpec `ebpf:"lost"`
+	Maybe   *ebpf.MapSpec `ebpf:"maybe"`
 	Ports   *ebpf.MapSpec `ebpf:"ports"`
 	Ring    *ebpf.MapSpec `ebpf:"ring"`
 	Targets *ebpf.MapSpec `ebpf:"targets"`
@@ -180,6 +182,7 @@ func (o *socketsObjects) Close() error {
 type socketsMaps struct {
 	Cgroups *ebpf.Map `ebpf:"cgroups"`
 	Lost    *ebpf.Map `ebpf:"lost"`
+	Maybe   *ebpf.Map `ebpf:"maybe"`
 	Ports   *ebpf.Map `ebpf:"ports"`
 	Ring    *ebpf.Map `ebpf:"ring"`
 	Targets *ebpf.Map `ebpf:"targets"`
@@ -191,6 +194,7 @@ func (m *socketsMaps) Close() error {
 	return _SocketsClose(
 		m.Cgroups,
 		m.Lost,
+		m.Maybe,
 		m.Ports,
 		m.Ring,
 		m.Targets,

@@ -81,6 +81,7 @@ const (
 	syscallsMapCalls      = "calls"
 	syscallsMapCgroups    = "cgroups"
 	syscallsMapLost       = "lost"
+	syscallsMapMaybe      = "maybe"
 	syscallsMapPorts      = "ports"
 	syscallsMapRing       = "ring"
 	syscallsMapScratches  = "scratches"
@@ -153,6 +154,7 @@ type syscallsMapSpecs struct {
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
+	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
 	Ports     *ebpf.MapSpec `ebpf:"ports"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
 	Scratches *ebpf.MapSpec `ebpf:"scratches"`
@@ -199,6 +201,7 @@ type syscallsMaps struct {
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
 	Lost      *ebpf.Map `ebpf:"lost"`
+	Maybe     *ebpf.Map `ebpf:"maybe"`
 	Ports     *ebpf.Map `ebpf:"ports"`
 	Ring      *ebpf.Map `ebpf:"ring"`
 	Scratches *ebpf.Map `ebpf:"scratches"`
@@ -213,6 +216,7 @@ func (m *syscallsMaps) Close() error {
 		m.Calls,
 		m.Cgroups,
 		m.Lost,
+		m.Maybe,
 		m.Ports,
 		m.Ring,
 		m.Scratches,

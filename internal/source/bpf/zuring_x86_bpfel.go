@@ -101,6 +101,7 @@ type uringRequest struct {
 const (
 	uringMapCgroups        = "cgroups"
 	uringMapLost           = "lost"
+	uringMapMaybe          = "maybe"
 	uringMapPorts          = "ports"
 	uringMapRequests       = "requests"
 	uringMapRing           = "ring"
@@ -173,6 +174,7 @@ type uringProgramSpecs struct {
 type uringMapSpecs struct {
 	Cgroups  *ebpf.MapSpec `ebpf:"cgroups"`
 	Lost     *ebpf.MapSpec `ebpf:"lost"`
+	Maybe    *ebpf.MapSpec `ebpf:"maybe"`
 	Ports    *ebpf.MapSpec `ebpf:"ports"`
 	Requests *ebpf.MapSpec `ebpf:"requests"`
 	Ring     *ebpf.MapSpec `ebpf:"ring"`
@@ -219,6 +221,7 @@ func (o *uringObjects) Close() error {
 type uringMaps struct {
 	Cgroups  *ebpf.Map `ebpf:"cgroups"`
 	Lost     *ebpf.Map `ebpf:"lost"`
+	Maybe    *ebpf.Map `ebpf:"maybe"`
 	Ports    *ebpf.Map `ebpf:"ports"`
 	Requests *ebpf.Map `ebpf:"requests"`
 	Ring     *ebpf.Map `ebpf:"ring"`
@@ -231,6 +234,7 @@ func (m *uringMaps) Close() error {
 	return _UringClose(
 		m.Cgroups,
 		m.Lost,
+		m.Maybe,
 		m.Ports,
 		m.Requests,
 		m.Ring,

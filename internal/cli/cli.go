@@ -14,6 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pidwire/pidwire/docs"
+	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -94,9 +96,10 @@ func (a *app) fail(cmd *cobra.Command, err error) int {
 	case damaged(err):
 		code = exitDamaged
 	}
-	fmt.Fprintf(a.stderr, "pidwire: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	// What was given to us may be hostile too: names of files came in archives.
+	fmt.Fprintf(a.stderr, "pidwire: %s\n", clean.Text(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	for _, h := range hint {
-		fmt.Fprintf(a.stderr, "  %s\n", h)
+		fmt.Fprintf(a.stderr, "  %s\n", clean.Text(h))
 	}
 	if code == exitUsage && cmd != nil {
 		fmt.Fprintf(a.stderr, "  see: %s --help\n", cmd.CommandPath())
@@ -126,7 +129,10 @@ TARGET is a pid, a name ('py*'), @user, name@user, :port, unit:NAME, cgroup:/PAT
 container:ID, or all. Targets add up; children are followed.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Version:       Version,
 	}
+	root.SetVersionTemplate("pidwire {{.Version}}\n")
+	root.SetHelpCommand(a.helpCommand(root))
 	root.AddCommand(a.liveCommands()...)
 	root.AddCommand(a.openCommand(), a.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
@@ -139,9 +145,35 @@ container:ID, or all. Targets add up; children are followed.`,
 	return root
 }
 
+// helpCommand is cobra's, but for a topic that is not there: that is an error.
+func (a *app) helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [VERB | schema]", Short: "help for a verb; schema: the JSON Schema of --json",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 && args[0] == "schema" {
+				_, err := a.stdout.Write(docs.Schema)
+				return err
+			}
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usageError("no help for %q", strings.Join(args, " "))
+			}
+			return cmd.Help()
+		},
+	}
+}
+
+// noArgs refuses words where there are none to be.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError("%s takes no argument, and got %q", cmd.CommandPath(), args[0])
+	}
+	return nil
+}
+
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "print the version", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintf(a.stdout, "pidwire %s (recording format %d)\n", Version, wire.WireVersion)
 			return err
@@ -149,28 +181,42 @@ func (a *app) versionCommand() *cobra.Command {
 	}
 }
 
-// verbFirst puts the default verb, trace, before arguments that begin with
-// none: pidwire 1234 is pidwire trace 1234.
+// verbFirst puts the verb before its flags, and the default verb, trace, before
+// arguments that have none: pidwire 1234 is pidwire trace 1234.
 func verbFirst(root *cobra.Command, args []string) []string {
-	for _, a := range args {
-		if a == "--" {
-			break
-		}
-		if strings.HasPrefix(a, "-") {
-			if a == "-h" || a == "--help" || a == "--version" {
-				return args
-			}
-			continue
-		}
-		if slices.Contains(verbs(root), a) {
-			return args
-		}
-		break
-	}
-	if len(args) == 0 {
+	trace, _, err := root.Find([]string{"trace"})
+	if err != nil || len(args) == 0 {
 		return args
 	}
+	for i := 0; i < len(args); i++ {
+		a := args[i]
+		switch {
+		case a == "-h", a == "--help", a == "--version":
+			return args
+		case a == "--":
+			return append([]string{"trace"}, args...)
+		case strings.HasPrefix(a, "-"):
+			if takesValue(trace, a) {
+				i++ // the next word is the flag's
+			}
+		case slices.Contains(verbs(root), a):
+			return slices.Concat([]string{a}, args[:i], args[i+1:])
+		default:
+			return append([]string{"trace"}, args...)
+		}
+	}
 	return append([]string{"trace"}, args...)
+}
+
+// takesValue reports whether a flag's value is the word behind it.
+func takesValue(cmd *cobra.Command, arg string) bool {
+	name, isLong := strings.CutPrefix(arg, "--")
+	f := cmd.Flags().Lookup(name)
+	if !isLong {
+		// Of short flags in one word the last may take a value.
+		f = cmd.Flags().ShorthandLookup(arg[len(arg)-1:])
+	}
+	return f != nil && f.NoOptDefVal == "" && !strings.Contains(arg, "=")
 }
 
 // verbs returns the names of all subcommands, those that cobra adds included.

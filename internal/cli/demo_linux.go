@@ -15,7 +15,7 @@ import (
 func (a *app) demoCommand() *cobra.Command {
 	var client string
 	cmd := &cobra.Command{
-		Use: "demo", Short: "watch a small client talk to a small server on this machine", Args: cobra.NoArgs,
+		Use: "demo", Short: "watch a small client talk to a small server on this machine", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if client != "" {
 				return demoClient(client)

@@ -24,7 +24,7 @@ type finding struct {
 func (a *app) doctorCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "say what works on this machine, what does not, and what to do about it", Args: cobra.NoArgs,
+		Use: "doctor", Short: "say what works on this machine, what does not, and what to do about it", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error { return a.doctor(asJSON) },
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "JSON lines, one a layer")

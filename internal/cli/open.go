@@ -13,6 +13,7 @@ import (
 
 	"github.com/pidwire/pidwire/internal/pipeline"
 	"github.com/pidwire/pidwire/internal/sink"
+	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/source/replay"
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -57,7 +58,7 @@ func (a *app) open(parent context.Context, v *viewFlags, name string) error {
 	res, err := pipeline.Run(ctx, pipeline.Config{
 		Source: src, Sinks: []sink.Sink{s}, Keep: v.keep(), Limit: v.count, Wait: true,
 	})
-	err = errors.Join(err, closeOut())
+	closeErr := closeOut()
 	if !v.quiet {
 		a.counts(res, time.Since(began))
 	}
@@ -65,15 +66,14 @@ func (a *app) open(parent context.Context, v *viewFlags, name string) error {
 	switch {
 	case errors.As(err, &cut), errors.Is(err, replay.ErrNotClosed):
 		// Everything that is there has been shown: worth a word, no failure.
-		fmt.Fprintf(a.stderr, "pidwire: %s: %v\n", name, err)
-		err = nil
+		fmt.Fprintf(a.stderr, "pidwire: %s: %v\n", clean.Text(name), err)
 	case err != nil:
 		return &exitError{code: codeOf(err), err: fmt.Errorf("%s: %w", name, err)}
 	}
 	if v.strict && lostAny(res) {
 		a.code = exitLost
 	}
-	return err
+	return closeErr
 }
 
 func codeOf(err error) int {

@@ -127,7 +127,7 @@ func (s *selection) trace(set string) error {
 		}
 		item, maybe := strings.CutPrefix(item, "?")
 		n, width := 0, both
-		match := func(*wire.CallInfo) bool { return false }
+		var match func(*wire.CallInfo) bool
 		class := strings.TrimPrefix(item, "%")
 		if class == "net" {
 			class = "network"

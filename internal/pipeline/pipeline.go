@@ -124,14 +124,23 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	return p.res, err
 }
 
-var errLimit = errors.New("limit reached")
+// limitError is the cause by which a run is ended that has shown enough. A live
+// source asks for EndReason, to put it into its last record.
+type limitError struct{}
+
+func (limitError) Error() string     { return "limit reached" }
+func (limitError) EndReason() uint32 { return wire.EndLimit }
+
+var errLimit limitError
 
 type run struct {
 	Config
 	records chan *batch
 	cur     *batch
+	fresh   bool      // something came since the sinks were last told to flush
 	free    sync.Pool // of *batch
-	res     Result    // Records by the source's goroutine, the rest by the decoder's
+	end     event.Entry
+	res     Result // Records by the source's goroutine, the rest by the decoder's
 }
 
 // emit is called by the source for each record.
@@ -142,11 +151,13 @@ func (p *run) emit(r wire.Record) error {
 				return fmt.Errorf("writing the recording: %w", err)
 			}
 		}
-		if len(p.cur.recs) > 0 {
+		if p.fresh {
 			p.send(true)
+			p.fresh = false
 		}
 		return nil
 	}
+	p.fresh = true
 	p.res.Records++
 	if p.Tap != nil {
 		if err := p.Tap.Write(r); err != nil {
@@ -155,7 +166,9 @@ func (p *run) emit(r wire.Record) error {
 	}
 	if len(p.Sinks) == 0 && r.Kind() == wire.KindSyscall {
 		// Only recording: nothing needs to be decoded, but the counts are wanted.
-		p.cur.recs = append(p.cur.recs, nil)
+		if len(r) >= wire.SizeSyscall && r[wire.OffSyscallFlags]&wire.CallWaiting == 0 {
+			p.cur.recs = append(p.cur.recs, nil)
+		}
 	} else {
 		p.add(r)
 	}
@@ -207,7 +220,7 @@ func (p *run) decode(queues []chan delivery, stop func()) {
 		dec.Use(&b.arena)
 		for _, r := range b.recs {
 			if r == nil {
-				p.res.Calls++
+				p.count(stop)
 				continue
 			}
 			// In place: an entry is large, and a copy that a filter sees
@@ -226,36 +239,59 @@ func (p *run) decode(queues []chan delivery, stop func()) {
 		}
 		p.done(b)
 	}
+	p.finish(queues, owed)
+}
+
+// finish gives every sink, however slow, its last batch: how it ended, and
+// what it did not get.
+func (p *run) finish(queues []chan delivery, owed []uint64) {
+	if p.limited() {
+		p.end.Body = &event.End{Reason: errLimit.Error()}
+	}
+	if end, ok := p.end.Body.(*event.End); ok {
+		p.res.Reason = end.Reason
+	}
 	for i, q := range queues {
-		if owed[i] > 0 {
-			b := p.newBatch()
-			b.users.Store(1)
-			q <- delivery{b, owed[i]}
+		b := p.newBatch()
+		b.users.Store(1)
+		if p.end.Body != nil {
+			b.list = append(b.list, p.end)
 		}
+		q <- delivery{b, owed[i], p.end.Time}
 	}
 }
 
-// wanted counts an entry, and says whether the sinks get it.
+func (p *run) limited() bool { return p.Limit != 0 && p.res.Calls >= p.Limit }
+
+// count counts a call, and reports whether it is within the limit.
+func (p *run) count(stop func()) bool {
+	if p.limited() {
+		return false
+	}
+	p.res.Calls++
+	if p.limited() {
+		stop()
+	}
+	return true
+}
+
+// wanted counts an entry, and says whether the sinks get it. The end is kept
+// for last.
 func (p *run) wanted(e *event.Entry, stop func()) bool {
-	_, call := e.Body.(*event.Call)
+	p.end.Time = e.Time
 	switch body := e.Body.(type) {
 	case *event.Lost:
 		p.res.Lost += body.Count
 	case *event.End:
-		p.res.Reason = body.Reason
-		return true
-	}
-	if p.Limit != 0 && p.res.Calls >= p.Limit {
+		p.end = *e
 		return false
 	}
-	if p.Keep != nil && !p.Keep(e) {
+	if p.limited() || p.Keep != nil && !p.Keep(e) {
 		return false
 	}
-	if call {
-		p.res.Calls++
-		if p.res.Calls == p.Limit {
-			stop()
-		}
+	// A call that is waiting comes again.
+	if c, ok := e.Body.(*event.Call); ok && c.State != event.Waiting {
+		return p.count(stop)
 	}
 	return true
 }
@@ -265,16 +301,17 @@ func (p *run) wanted(e *event.Entry, stop func()) bool {
 type delivery struct {
 	b    *batch
 	lost uint64
+	at   int64 // when, if b is empty
 }
 
 // offer gives a batch to a sink, or counts it as lost if its queue is full.
 func (p *run) offer(q chan delivery, b *batch, owed, dropped *uint64) {
 	if p.Wait {
-		q <- delivery{b, 0}
+		q <- delivery{b, 0, 0}
 		return
 	}
 	select {
-	case q <- delivery{b, *owed}:
+	case q <- delivery{b, *owed, p.end.Time}:
 		*owed = 0
 	default:
 		*owed += uint64(len(b.list))
@@ -288,6 +325,7 @@ func (p *run) drain(s sink.Sink, q chan delivery) error {
 	for d := range q {
 		if d.lost > 0 {
 			lost := event.Entry{Event: event.Event{Body: &event.Lost{Layer: wire.LayerSys, Reason: "output too slow", Count: d.lost}}}
+			lost.Time = d.at
 			if len(d.b.list) > 0 {
 				lost.Time = d.b.list[0].Time
 			}

@@ -204,7 +204,7 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 		last := true
 		switch {
 		case ctx.Err() != nil:
-			reason = wire.EndDetached
+			reason = reasonOf(ctx)
 		case !s.opts.Endless && len(s.pids) == 0:
 			reason = wire.EndTargets
 		default:
@@ -246,6 +246,18 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 			}
 		}
 	}
+}
+
+// reasonOf says why a context was done: its cause may know.
+func reasonOf(ctx context.Context) uint32 {
+	var cause interface{ EndReason() uint32 }
+	switch {
+	case errors.As(context.Cause(ctx), &cause):
+		return cause.EndReason()
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return wire.EndLimit
+	}
+	return wire.EndDetached
 }
 
 // drain passes on what is in the ring, up to as much as it can hold, and

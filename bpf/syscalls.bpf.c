@@ -54,16 +54,27 @@ static __always_inline bool is32(u8 abi)
 	return abi == PW_ABI_I386 || abi == PW_ABI_ARM || abi == PW_ABI_X32;
 }
 
-static __always_inline void read_args(struct pw_thread *t, struct pt_regs *ctx_regs, bool compat)
-{
-	struct pt_regs r;
-
-	/* From the first register that holds an argument to the last. */
+/*
+ * Of pt_regs, from the first register that holds an argument to the last. The
+ * whole would not fit on the stack of these programs on arm64.
+ */
 #if defined(__TARGET_ARCH_x86)
-	bpf_probe_read_kernel(&r.bp, offsetof(struct pt_regs, orig_ax) - offsetof(struct pt_regs, bp), &ctx_regs->bp);
-#else
-	bpf_probe_read_kernel(&r.regs, 6 * sizeof(u64), &ctx_regs->regs);
+struct arg_regs {
+	u64 bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di;
+};
+#define ARG_REGS(regs) (&(regs)->bp)
+#elif defined(__TARGET_ARCH_arm64)
+struct arg_regs {
+	u64 x[6];
+};
+#define ARG_REGS(regs) (&(regs)->regs)
 #endif
+
+static __always_inline void read_args(struct pw_thread *t, struct pt_regs *regs, bool compat)
+{
+	struct arg_regs r;
+
+	bpf_probe_read_kernel(&r, sizeof(r), ARG_REGS(regs));
 #if defined(__TARGET_ARCH_x86)
 	if (compat) {
 		t->args[0] = (u32)r.bx;
@@ -83,12 +94,12 @@ static __always_inline void read_args(struct pw_thread *t, struct pt_regs *ctx_r
 #elif defined(__TARGET_ARCH_arm64)
 	u64 mask = compat ? 0xffffffff : ~0ULL;
 
-	t->args[0] = r.regs[0] & mask;
-	t->args[1] = r.regs[1] & mask;
-	t->args[2] = r.regs[2] & mask;
-	t->args[3] = r.regs[3] & mask;
-	t->args[4] = r.regs[4] & mask;
-	t->args[5] = r.regs[5] & mask;
+	t->args[0] = r.x[0] & mask;
+	t->args[1] = r.x[1] & mask;
+	t->args[2] = r.x[2] & mask;
+	t->args[3] = r.x[3] & mask;
+	t->args[4] = r.x[4] & mask;
+	t->args[5] = r.x[5] & mask;
 #endif
 }
 
@@ -388,15 +399,15 @@ static __always_inline struct pw_thread *thread_of(u32 tid, u32 tgid, struct tas
 static __always_inline u32 match_port(struct pt_regs *regs, u32 tgid, bool compat)
 {
 	struct { u16 family; __be16 port; } a = {};
-	struct pt_regs r;
+	struct arg_regs r;
 	u16 port;
 	u64 addr;
 
-	bpf_probe_read_kernel(&r, sizeof(r), regs);
+	bpf_probe_read_kernel(&r, sizeof(r), ARG_REGS(regs));
 #if defined(__TARGET_ARCH_x86)
 	addr = compat ? (u32)r.cx : r.si;
 #else
-	addr = r.regs[1];
+	addr = r.x[1];
 #endif
 	if (bpf_probe_read_user(&a, sizeof(a), (void *)addr))
 		return 0;

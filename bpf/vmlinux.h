@@ -27,7 +27,6 @@ typedef __u32 __be32;
 typedef __u64 __be64;
 typedef __u32 __wsum;
 typedef _Bool bool;
-#define offsetof(t, m) __builtin_offsetof(t, m)
 #define true 1
 #define false 0
 typedef int pid_t;

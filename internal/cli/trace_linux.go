@@ -240,6 +240,12 @@ func (l *liveRun) run(parent context.Context) error {
 	if err != nil {
 		return err
 	}
+	if t.view.json || t.view.summary || len(cfg.Sinks) == 0 {
+		// Lines say it on the timeline; here there are none.
+		for _, m := range src.Missing() {
+			fmt.Fprintf(a.stderr, "pidwire: %s\n", clean.Text(m))
+		}
+	}
 	if child != nil {
 		src.Started = child.letGo
 	} else if !t.view.quiet {

@@ -153,6 +153,16 @@ func (s *Source) Watch(pid uint32) error {
 	return s.k.target(pid, wire.TargetWatch)
 }
 
+// Missing returns what does not work here, a sentence each. It is on the
+// timeline too, as notes.
+func (s *Source) Missing() []string {
+	var list []string
+	for _, n := range s.k.notes {
+		list = append(list, n.text)
+	}
+	return list
+}
+
 // Watched returns the processes that were targets when Run began. It is for
 // Started.
 func (s *Source) Watched() []*proc.Process { return s.found }
@@ -429,6 +439,15 @@ func (s *Source) waiting(emit func(wire.Record) error) error {
 			}
 			seen[t.Tid] = t.Enter
 			if s.said[t.Tid] == t.Enter {
+				continue
+			}
+			// The copy was made while the thread ran: one made again, with
+			// the same entry on both sides, is of one call.
+			var again [wire.SizeThread]byte
+			if s.k.maps["threads"].Lookup(t.Tid, &again) != nil {
+				continue
+			}
+			if enter := t.Enter; !t.Unmarshal(again[:]) || t.Enter != enter {
 				continue
 			}
 			if err := emit(s.waitRecord(&t, at)); err != nil {

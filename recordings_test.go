@@ -1,0 +1,70 @@
+package pidwire_test
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pidwire/pidwire/internal/cli"
+)
+
+var update = flag.Bool("update", false, "write the golden files again")
+
+// TestRecordings opens every recording of testdata/rec, as lines and as JSON,
+// without root, and holds the result against the files beside it. The
+// recordings were made by testdata/rec/make.
+func TestRecordings(t *testing.T) {
+	files, err := filepath.Glob("testdata/rec/*.pidwire")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d recordings: %v", len(files), err)
+	}
+	for _, file := range files {
+		base := strings.TrimSuffix(file, ".pidwire")
+		for _, form := range []struct {
+			ext  string
+			args []string
+		}{
+			{".txt", []string{"-tt", "--utc", "-yy"}},
+			{".json", []string{"--json"}},
+			{".summary", []string{"-c"}},
+		} {
+			t.Run(filepath.Base(base)+form.ext, func(t *testing.T) {
+				var out, stderr bytes.Buffer
+				args := append([]string{"pidwire", "open", "-q", file}, form.args...)
+				if code := cli.Main(args, nil, &out, &stderr); code != 0 || stderr.Len() > 0 {
+					t.Fatalf("exit code %d: %s", code, stderr.String())
+				}
+				golden := base + form.ext
+				if *update {
+					if err := os.WriteFile(golden, out.Bytes(), 0o644); err != nil {
+						t.Fatal(err)
+					}
+					return
+				}
+				want, err := os.ReadFile(golden)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(out.Bytes(), want) {
+					t.Errorf("%s reads otherwise than %s:\n%s", file, golden, firstDifference(want, out.Bytes()))
+				}
+			})
+		}
+	}
+}
+
+func firstDifference(want, got []byte) string {
+	w, g := strings.Split(string(want), "\n"), strings.Split(string(got), "\n")
+	for i := range w {
+		if i >= len(g) {
+			return "want " + w[i] + "\ngot nothing more"
+		}
+		if w[i] != g[i] {
+			return "want " + w[i] + "\ngot  " + g[i]
+		}
+	}
+	return "more lines than wanted"
+}

@@ -12,6 +12,7 @@ type Joiner struct {
 	byInode  index
 	found    map[uint64]*event.SockFound // by inode: open at attach, not used yet
 	users    map[uint32]string
+	ready    map[epollKey]event.SockID // what epoll_ctl registered
 
 	closed []*event.Conn // oldest first, to be forgotten
 }
@@ -66,6 +67,7 @@ func New() *Joiner {
 		byInode:  index{young: map[uint64]*event.Conn{}},
 		found:    map[uint64]*event.SockFound{},
 		users:    map[uint32]string{},
+		ready:    map[epollKey]event.SockID{},
 	}
 }
 
@@ -109,6 +111,7 @@ func (j *Joiner) call(e *event.Entry, c *event.Call) {
 		}
 		e.Others = append(e.Others, conn)
 	}
+	j.epoll(e, c)
 	if e.Conn != nil && c.Name == "connect" && c.Addr.IsValid() && !e.Conn.Peer.IsValid() {
 		tried := *e.Conn
 		tried.Peer = c.Addr // the kernel forgets whom it could not reach
@@ -223,4 +226,56 @@ func (j *Joiner) forget(c *event.Conn) {
 		j.byInode.forget(c.ID.Inode, c.N)
 	}
 	j.closed = append(j.closed[:0], j.closed[keepClosed:]...)
+}
+
+// epollKey is what a process registered with epoll_ctl: epoll_wait gives back
+// the data alone, a number or pointer of the process's own.
+type epollKey struct {
+	proc event.Proc
+	epfd uint64
+	data uint64
+}
+
+// maxEpoll bounds the registrations that are remembered.
+const maxEpoll = 1 << 16
+
+// epoll joins the ready descriptors of epoll_wait to their connections, by
+// what epoll_ctl was seen to register. A registration from before the first
+// record is not known, and joins nothing.
+func (j *Joiner) epoll(e *event.Entry, c *event.Call) {
+	switch c.Name {
+	case "epoll_ctl":
+		if e.Conn == nil || c.Ret != 0 || len(c.Args) < 4 {
+			return
+		}
+		for _, t := range c.Args[3].Val {
+			if t.Name == "u64" && len(j.ready) < maxEpoll {
+				j.ready[epollKey{e.Task.Proc, c.Args[0].Raw, t.Num}] = e.Conn.ID
+			}
+		}
+	case "epoll_wait", "epoll_pwait", "epoll_pwait2":
+		if c.Ret <= 0 || len(c.Args) < 2 {
+			return
+		}
+		for _, t := range c.Args[1].Val {
+			if t.Name != "u64" {
+				continue
+			}
+			id, ok := j.ready[epollKey{e.Task.Proc, c.Args[0].Raw, t.Num}]
+			if !ok {
+				continue
+			}
+			conn := j.byCookie.get(id.Cookie)
+			if id.Cookie == 0 || conn == nil {
+				conn = j.byInode.get(id.Inode)
+			}
+			switch {
+			case conn == nil:
+			case e.Conn == nil:
+				e.Conn, e.Match = conn, event.MatchTable
+			case conn.N != e.Conn.N:
+				e.Others = append(e.Others, conn)
+			}
+		}
+	}
 }

@@ -245,12 +245,17 @@ func compareUring(t *testing.T, want, shown []string) {
 		got = append(got, s)
 	}
 	if len(got) > 0 && !slices.ContainsFunc(got, func(l string) bool { return strings.Fields(l)[1] != "-1" }) {
-		// Before 6.0 a request does not say which descriptor it is for.
+		// Before 6.0 a request does not say which descriptor it is for, so that
+		// a close is not known to be of a socket; one that is refused (an
+		// unknown operation, a bad descriptor) does not reach the tracepoint.
 		t.Log("this kernel's requests have no descriptors: compared without")
-		for i, l := range want {
-			f := strings.Fields(l)
-			want[i] = strings.Join([]string{f[0], "-1", f[2]}, " ")
+		var fewer []string
+		for _, l := range want {
+			if f := strings.Fields(l); f[0] != "close" && f[2] != "-22" && f[2] != "-9" {
+				fewer = append(fewer, f[0]+" -1 "+f[2])
+			}
 		}
+		want = fewer
 	}
 	compare(t, want, got)
 }

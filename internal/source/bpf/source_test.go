@@ -150,7 +150,7 @@ func TestContract(t *testing.T) {
 	needRoot(t)
 	sourcetest.Run(t, sourcetest.Options{
 		New: func(t *testing.T) sourcetest.Source {
-			child, in := flooder(t, 200_000)
+			child, in := flooder(t, 20_000)
 			s, err := New(Options{
 				Config:  Config{Self: uint32(os.Getpid()), StrLen: 32, Follow: true},
 				Targets: []proc.Target{{PID: uint32(child.Process.Pid)}},

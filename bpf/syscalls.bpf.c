@@ -740,27 +740,34 @@ static __always_inline void fill_call(struct pw_syscall *c, struct pw_thread *t,
 
 /*
  * Payload bytes a buffer. Messages that set keys (IPsec by netlink or PF_KEY;
- * WireGuard, wireless and macsec by generic netlink) give their header only;
- * those that are decoded are wanted whole.
+ * WireGuard, wireless and macsec by generic netlink) give their header only,
+ * and the call says so; those that are decoded are wanted whole.
  */
-static __always_inline u32 payload_limit(struct pw_syscall *c, struct pw_sock *k)
+static __always_inline u32 payload_limit(struct pw_thread *t, struct pw_syscall *c, struct pw_sock *k)
 {
+	u32 header = 0;
+
 	if (!c->nsock)
 		return cfg_strlen;
 	if (k->family == AF_KEY)
-		return 16;
+		header = 16;
 	if (k->family == AF_NETLINK) {
 		switch (k->protocol) {
 		case NETLINK_XFRM:
-			return 16;
+			header = 16;
+			break;
 		case NETLINK_GENERIC:
-			return 20;
+			header = 20;
+			break;
 		case NETLINK_ROUTE:
 		case NETLINK_SOCK_DIAG:
 			return cfg_strlen > 2048 ? cfg_strlen : 2048;
 		}
 	}
-	return cfg_strlen;
+	if (!header)
+		return cfg_strlen;
+	t->flags |= PW_CALL_REDACTED;
+	return header;
 }
 
 #define ERESTARTSYS 512
@@ -808,9 +815,7 @@ int sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	s->cut = 0;
 	fill_call(c, t, ret);
 	exit_socks(s, t, d, ret);
-	s->limit = payload_limit(c, (void *)(s->data + sizeof(*c)));
-	if (s->limit < 32)
-		t->flags |= PW_CALL_REDACTED;
+	s->limit = payload_limit(t, c, (void *)(s->data + sizeof(*c)));
 	if (d->flags & PW_DESC_RETSOCK && !c->nsock) {
 		t->enter = 0;
 		return 0;

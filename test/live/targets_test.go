@@ -530,3 +530,28 @@ func TestCommandExit(t *testing.T) {
 		}
 	}
 }
+
+// TestKeysStay holds that key material does not leave its process: not as a
+// line, and not into a recording with long strings.
+func TestKeysStay(t *testing.T) {
+	needRoot(t)
+	prog := build(t, "beyond_keys", "64")
+	file := filepath.Join(t.TempDir(), "keys.pidwire")
+	if out, err := exec.Command(pidwire, "trace", "-q", "-s", "4096", "-w", file, "--", prog).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The lines that the program prints go to its stdout, which is no socket.
+	if bytes.Contains(b, []byte("SECRET")) {
+		t.Error("the recording holds a key")
+	}
+	lines, err := exec.Command(pidwire, "open", "-q", "-s", "4096", file).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustShow(t, string(lines), "TLS_CIPHER_AES_GCM_128", "TCP_MD5SIG", "ALG_SET_KEY", "key not shown")
+	mustHide(t, string(lines), "SECRET")
+}

@@ -110,6 +110,8 @@ func nlmsgTypes(kind uint64, proto uint16) *event.Table {
 		return auditTypes
 	case netlinkGeneric:
 		return genlTypes
+	case netlinkXfrm:
+		return xfrmTypes
 	}
 	return nlTypes
 }

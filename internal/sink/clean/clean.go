@@ -83,16 +83,18 @@ func appendU(dst []byte, r rune) []byte {
 // AppendJSON appends s as a JSON string with its quotes. Hidden runes are
 // escaped, so that the text is harmless on a terminal too; a byte that is not
 // UTF-8 becomes U+FFFD, as JSON has no bytes.
-func AppendJSON(dst []byte, s string) []byte {
+func AppendJSON[T string | []byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= 0x20 && c < 0x7f && c != '"' && c != '\\' {
-			dst = append(dst, c)
+		run := i
+		for i < len(s) && s[i] >= 0x20 && s[i] < 0x7f && s[i] != '"' && s[i] != '\\' {
 			i++
+		}
+		if i > run {
+			dst = append(dst, s[run:i]...)
 			continue
 		}
-		r, n := utf8.DecodeRuneInString(s[i:])
+		r, n := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
 		switch {
 		case r == '"' || r == '\\':
 			dst = append(dst, '\\', byte(r))

@@ -246,7 +246,7 @@ func (s *Sink) call(c *event.Call) {
 	}
 	s.text = notation.AppendCall(s.text[:0], c, &s.o.Notation)
 	s.raw(`,"text":`)
-	s.b = clean.AppendJSON(s.b, string(s.text))
+	s.b = clean.AppendJSON(s.b, s.text)
 	s.raw(`,"args":[`)
 	for i := range c.Args {
 		a := &c.Args[i]
@@ -257,7 +257,7 @@ func (s *Sink) call(c *event.Call) {
 		if len(a.Val) > 0 {
 			s.text = notation.AppendTape(s.text[:0], a.Val, &s.o.Notation)
 			s.raw(`,"text":`)
-			s.b = clean.AppendJSON(s.b, string(s.text))
+			s.b = clean.AppendJSON(s.b, s.text)
 		}
 		s.raw("}")
 	}

@@ -42,8 +42,10 @@ int main(void)
 	saw(r, "setsockopt(-1, SOL_ALG, ALG_SET_KEY, ... /* key not shown */, 12)");
 	/* IPsec's keys go by netlink: of such a message only the header is shown. */
 	int n = socket(AF_NETLINK, SOCK_RAW, 6 /* NETLINK_XFRM */);
-	r = syscall(SYS_sendto, n, &msg, sizeof(msg), 0, NULL, 0);
-	saw(r, "sendto(%d, [{nlmsg_len=64, nlmsg_type=XFRM_MSG_GETSA, nlmsg_flags=NLM_F_REQUEST, "
-	       "nlmsg_seq=0, nlmsg_pid=0}, ...], 64, 0, NULL, 0)", n);
+	if (n >= 0) { /* not every kernel has it */
+		r = syscall(SYS_sendto, n, &msg, sizeof(msg), 0, NULL, 0);
+		saw(r, "sendto(%d, [{nlmsg_len=64, nlmsg_type=XFRM_MSG_GETSA, nlmsg_flags=NLM_F_REQUEST, "
+		       "nlmsg_seq=0, nlmsg_pid=0}, ...], 64, 0, NULL, 0)", n);
+	}
 	return done();
 }

@@ -133,7 +133,7 @@ func (v *viewFlags) sink(a *app, out io.Writer, h wire.Header) (sink.Sink, func(
 	start := int64(h.Wall)
 	switch {
 	case v.summary:
-		return summary.New(out, start), closeOut, nil
+		return summary.New(out), closeOut, nil
 	case v.json:
 		return jsonl.New(out, jsonl.Options{Notation: opts, Start: start}), closeOut, nil
 	}

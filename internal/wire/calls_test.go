@@ -30,6 +30,9 @@ func header(t *testing.T, paths ...string) map[string]uint32 {
 		}
 	}
 	if text == nil {
+		if os.Getenv("PIDWIRE_MUST") != "" {
+			t.Fatalf("PIDWIRE_MUST is set, and none is installed: %s", strings.Join(paths, ", "))
+		}
 		t.Skipf("not installed: %s", strings.Join(paths, ", "))
 	}
 	nums, refs := map[string]uint32{}, map[string]string{}

@@ -54,7 +54,7 @@ type Sink struct {
 const maxConns = 50_000
 
 // New returns a sink that writes to w.
-func New(w io.Writer, _ int64) *Sink {
+func New(w io.Writer) *Sink {
 	return &Sink{w: w, calls: map[string]*counts{}, conns: map[uint32]*conn{}}
 }
 

@@ -21,6 +21,38 @@ const volatile u8 cfg_exec = 0;		 /* user space decides about each exec (names) 
 const volatile u8 cfg_follow = 1;	 /* children of targets are targets */
 const volatile u32 cfg_strlen = 32;	 /* payload bytes a buffer */
 
+const volatile u8 cfg_cast = 0;		 /* this kernel has bpf_rdonly_cast */
+
+/* Since 6.2 (kernel/bpf/helpers.c): gives an address a type. No code is made for it. */
+extern void *bpf_rdonly_cast(const void *obj, u32 btf_id) __ksym __weak;
+
+#define TYPED(p) ((typeof(p))bpf_rdonly_cast(p, bpf_core_type_id_kernel(typeof(*(p)))))
+
+/*
+ * A field of a kernel object, 0 if it is not there. Where the verifier can be
+ * told the type it is one load, else the call of a helper (28 ns, measured
+ * 2026-11).
+ */
+#define READ1(p, f)                                                   \
+	({                                                            \
+		typeof(p) p_ = (p);                                   \
+		typeof(p_->f) v_;                                     \
+		if (cfg_cast)                                         \
+			v_ = TYPED(p_)->f;                            \
+		else                                                  \
+			bpf_core_read(&v_, sizeof(v_), &p_->f);       \
+		v_;                                                   \
+	})
+#define READ2(p, a, b) READ1(READ1(p, a), b)
+#define READ3(p, a, b, c) READ1(READ2(p, a, b), c)
+#define READ4(p, a, b, c, d) READ1(READ3(p, a, b, c), d)
+#define READ_N(_1, _2, _3, _4, n, ...) n
+#define READ(p, ...) READ_N(__VA_ARGS__, READ4, READ3, READ2, READ1)(p, __VA_ARGS__)
+
+/* The word at an address, by way of a struct that every kernel has, and that begins with two. */
+#define WORD(p) READ((struct timespec64 *)(p), tv_sec)
+#define WORD2(p) READ((struct timespec64 *)(p), tv_nsec)
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 8 << 20);
@@ -123,8 +155,8 @@ static __always_inline void emit(void *rec, u64 len)
 /* The pid of a task in its own pid namespace. */
 static __always_inline u32 ns_pid(struct task_struct *t)
 {
-	struct pid *pid = BPF_CORE_READ(t, thread_pid);
-	u32 level = BPF_CORE_READ(pid, level);
+	struct pid *pid = READ(t, thread_pid);
+	u32 level = READ(pid, level);
 	u32 nr = 0;
 
 	if (level > 32)
@@ -137,21 +169,21 @@ static __always_inline u32 ns_pid(struct task_struct *t)
 
 static __always_inline void fill_proc(struct pw_proc *p, struct task_struct *t, u8 what)
 {
-	struct task_struct *leader = BPF_CORE_READ(t, group_leader);
+	struct task_struct *leader = READ(t, group_leader);
 
 	p->h.len = sizeof(*p);
 	p->h.kind = PW_KIND_PROC;
 	p->h.layer = PW_LAYER_SYS;
 	p->h.time = bpf_ktime_get_ns();
-	p->start = BPF_CORE_READ(leader, start_boottime);
-	p->parent_start = BPF_CORE_READ(leader, real_parent, group_leader, start_boottime);
-	p->pid = BPF_CORE_READ(t, tgid);
-	p->ppid = BPF_CORE_READ(leader, real_parent, tgid);
-	p->tid = BPF_CORE_READ(t, pid);
+	p->start = READ(leader, start_boottime);
+	p->parent_start = READ(leader, real_parent, group_leader, start_boottime);
+	p->pid = READ(t, tgid);
+	p->ppid = READ(leader, real_parent, tgid);
+	p->tid = READ(t, pid);
 	p->nspid = ns_pid(leader);
-	p->uid = BPF_CORE_READ(t, cred, euid.val);
+	p->uid = READ(t, cred, euid.val);
 	p->code = 0;
-	p->netns = BPF_CORE_READ(t, nsproxy, net_ns, ns.inum);
+	p->netns = READ(t, nsproxy, net_ns, ns.inum);
 	p->what = what;
 	p->flags = 0;
 	p->attrs = 0;

@@ -23,8 +23,8 @@ int process_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *parent = (void *)ctx->args[0];
 	struct task_struct *child = (void *)ctx->args[1];
-	u32 ptgid = BPF_CORE_READ(parent, tgid);
-	u32 tgid = BPF_CORE_READ(child, tgid);
+	u32 ptgid = READ(parent, tgid);
+	u32 tgid = READ(child, tgid);
 	u32 *mode;
 
 	if (tgid == ptgid || !cfg_follow)
@@ -43,7 +43,7 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *task = (void *)ctx->args[0];
 	u32 old = ctx->args[1];
 	struct linux_binprm *bprm = (void *)ctx->args[2];
-	u32 tgid = BPF_CORE_READ(task, tgid);
+	u32 tgid = READ(task, tgid);
 	unsigned long start, end;
 	struct exec_rec *r;
 	u32 mode = watched(tgid);
@@ -75,9 +75,9 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	r->exe_attr.len = EXE_MAX;
 	r->argv_attr.tag = PW_TAG_ARGV;
 	r->argv_attr.len = 0;
-	bpf_probe_read_kernel_str(r->exe, sizeof(r->exe), BPF_CORE_READ(bprm, filename));
-	start = BPF_CORE_READ(task, mm, arg_start);
-	end = BPF_CORE_READ(task, mm, arg_end);
+	bpf_probe_read_kernel_str(r->exe, sizeof(r->exe), READ(bprm, filename));
+	start = READ(task, mm, arg_start);
+	end = READ(task, mm, arg_end);
 	if (start && end > start) {
 		n = end - start;
 		keep_bound(n);
@@ -130,8 +130,8 @@ SEC("raw_tp/sched_process_exit")
 int process_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (void *)ctx->args[0];
-	u32 tgid = BPF_CORE_READ(task, tgid);
-	u32 tid = BPF_CORE_READ(task, pid);
+	u32 tgid = READ(task, tgid);
+	u32 tid = READ(task, pid);
 	struct pw_thread *t = bpf_map_lookup_elem(&threads, &tid);
 	u32 *mode, code;
 
@@ -141,12 +141,12 @@ int process_exit(struct bpf_raw_tracepoint_args *ctx)
 		bpf_map_delete_elem(&threads, &tid);
 	}
 	mode = bpf_map_lookup_elem(&targets, &tgid);
-	if (!mode || *mode == PW_TARGET_NEVER || BPF_CORE_READ(task, signal, live.counter) > 0)
+	if (!mode || *mode == PW_TARGET_NEVER || READ(task, signal, live.counter) > 0)
 		return 0;
-	code = BPF_CORE_READ(task, signal, group_exit_code);
+	code = READ(task, signal, group_exit_code);
 	if (!code)
-		code = BPF_CORE_READ(task, exit_code);
-	emit_proc(BPF_CORE_READ(task, group_leader), PW_PROC_EXIT, *mode == PW_TARGET_TENTATIVE ? PW_PROC_TENTATIVE : 0, code);
+		code = READ(task, exit_code);
+	emit_proc(READ(task, group_leader), PW_PROC_EXIT, *mode == PW_TARGET_TENTATIVE ? PW_PROC_TENTATIVE : 0, code);
 	bpf_map_delete_elem(&targets, &tgid);
 	return 0;
 }

@@ -70,16 +70,13 @@ static __always_inline void snap_enter(struct pw_thread *t, u64 addr, u64 want, 
 #define PAYLOAD 0 /* as most: what is kept of a buffer, in this call */
 
 /* After the call: min(want, most) bytes at addr. */
-__noinline int snap(u64 addr, u64 want, u32 most)
+static __always_inline u64 snap_here(struct scratch *s, u64 addr, u64 want, u32 most)
 {
-	struct scratch *s = scratch_of();
 	struct pw_chunk *c;
 	u64 off, len = want;
 
-	if (!s || !addr || !want)
+	if (!addr || !want)
 		return 0;
-	if (most == PAYLOAD)
-		most = s->limit;
 	if (len > most)
 		len = most;
 	/* As 64-bit numbers with a last test right here: what 5.10 and 6.1 can follow. */
@@ -105,6 +102,16 @@ __noinline int snap(u64 addr, u64 want, u32 most)
 		off += (len + 7) & ~7ULL;
 	s->off = off;
 	return len;
+}
+
+/* The same, for any place that is not hot. */
+__noinline int snap(u64 addr, u64 want, u32 most)
+{
+	struct scratch *s = scratch_of();
+
+	if (!s)
+		return 0;
+	return snap_here(s, addr, want, most == PAYLOAD ? s->limit : most);
 }
 
 static __always_inline void snap_payload(u64 addr, u64 len)

@@ -12,20 +12,13 @@
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 
-static __noinline __attribute__((unused)) struct file *file_of(struct task_struct *task, u32 fd)
+static __always_inline struct file *file_of(struct task_struct *task, u32 fd)
 {
-	/* max_fds and fd open the table since 2.6 (include/linux/fdtable.h): one read. */
-	struct {
-		u64 max_fds;
-		struct file **fd;
-	} table = {};
-	struct file *f = 0;
+	struct fdtable *table = READ(task, files, fdt);
 
-	bpf_probe_read_kernel(&table, sizeof(table), BPF_CORE_READ(task, files, fdt));
-	if (fd >= (u32)table.max_fds)
+	if (fd >= READ(table, max_fds))
 		return 0;
-	bpf_probe_read_kernel(&f, sizeof(f), table.fd + fd);
-	return f;
+	return (struct file *)WORD(READ(table, fd) + fd);
 }
 
 /*
@@ -38,18 +31,18 @@ static __always_inline struct sock *sock_of(struct file *f, struct inode **inode
 
 	if (!f)
 		return 0;
-	*inode = BPF_CORE_READ(f, f_inode);
-	if ((BPF_CORE_READ(*inode, i_mode) & S_IFMT) != S_IFSOCK)
+	*inode = READ(f, f_inode);
+	if ((READ(*inode, i_mode) & S_IFMT) != S_IFSOCK)
 		return 0;
-	s = BPF_CORE_READ(f, private_data);
+	s = READ(f, private_data);
 	if (!s)
 		return 0;
-	return BPF_CORE_READ(s, sk);
+	return READ(s, sk);
 }
 
 static __always_inline u64 inode_of(struct sock *sk)
 {
-	struct socket *s = BPF_CORE_READ(sk, sk_socket);
+	struct socket *s = READ(sk, sk_socket);
 	unsigned long ino = 0;
 
 	if (!s)
@@ -84,9 +77,20 @@ static __always_inline void fill_sock_state(struct pw_sock *p, struct sock *sk)
 {
 	struct sock_head h = {};
 
-	bpf_probe_read_kernel(&h, sizeof(h),
-			      (void *)sk + bpf_core_field_offset(struct sock, __sk_common) +
-				      bpf_core_field_offset(struct sock_common, skc_daddr));
+	if (cfg_cast) {
+		struct sock_common *c = &TYPED(sk)->__sk_common;
+
+		h.daddr = c->skc_daddr;
+		h.rcv_saddr = c->skc_rcv_saddr;
+		h.dport = c->skc_dport;
+		h.num = c->skc_num;
+		h.family = c->skc_family;
+		h.state = c->skc_state;
+	} else {
+		bpf_probe_read_kernel(&h, sizeof(h),
+				      (void *)sk + bpf_core_field_offset(struct sock, __sk_common) +
+					      bpf_core_field_offset(struct sock_common, skc_daddr));
+	}
 	p->family = h.family;
 	p->state = h.state;
 	p->lport = 0;
@@ -107,13 +111,13 @@ static __always_inline void fill_sock_state(struct pw_sock *p, struct sock *sk)
 	case AF_UNIX:
 		/* A connected one keeps its peer. */
 		if (!p->peer_ino) {
-			struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
+			struct sock *peer = READ((struct unix_sock *)sk, peer);
 
 			p->peer_ino = peer ? inode_of(peer) : 0;
 		}
 		return;
 	case AF_NETLINK: {
-		u32 id = BPF_CORE_READ((struct netlink_sock *)sk, portid);
+		u32 id = READ((struct netlink_sock *)sk, portid);
 
 		__builtin_memcpy(p->laddr, &id, 4);
 		break;
@@ -121,7 +125,7 @@ static __always_inline void fill_sock_state(struct pw_sock *p, struct sock *sk)
 	}
 	/* Cookies are made late: it may have got one since. */
 	if (!p->cookie)
-		p->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+		p->cookie = READ(sk, __sk_common.skc_cookie.counter);
 }
 
 static __always_inline void fill_sock(struct pw_sock *p, struct sock *sk, u64 ino, s32 fd, u8 flags)
@@ -130,9 +134,9 @@ static __always_inline void fill_sock(struct pw_sock *p, struct sock *sk, u64 in
 	p->ino = ino;
 	p->fd = fd;
 	p->flags = flags;
-	p->type = BPF_CORE_READ(sk, sk_type);
-	p->protocol = BPF_CORE_READ(sk, sk_protocol);
-	p->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	p->type = READ(sk, sk_type);
+	p->protocol = READ(sk, sk_protocol);
+	p->netns = READ(sk, __sk_common.skc_net.net, ns.inum);
 	fill_sock_state(p, sk);
 }
 

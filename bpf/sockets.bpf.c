@@ -63,7 +63,7 @@ int open_sockets(struct bpf_iter__task_file *ctx)
 		return 0;
 	o.pid = task->tgid;
 	o.start = task->start_boottime;
-	fill_sock(&o.sock, sk, BPF_CORE_READ(inode, i_ino), ctx->fd, 0);
+	fill_sock(&o.sock, sk, READ(inode, i_ino), ctx->fd, 0);
 	bpf_seq_write(ctx->meta->seq, &o, sizeof(o));
 	return 0;
 }

@@ -9,6 +9,9 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/* Raised by user space whenever it has changed the targets map: what a thread has kept of it is looked up again. */
+volatile u32 targets_epoch = 0;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, PW_SLOTS);
@@ -37,7 +40,7 @@ struct {
 #define ABI_COMPAT PW_ABI_I386
 static __always_inline bool is_compat(struct task_struct *t)
 {
-	return BPF_CORE_READ(t, thread_info.status) & TS_COMPAT;
+	return READ(t, thread_info.status) & TS_COMPAT;
 }
 #elif defined(__TARGET_ARCH_arm64)
 #define TIF_32BIT 22
@@ -45,7 +48,7 @@ static __always_inline bool is_compat(struct task_struct *t)
 #define ABI_COMPAT PW_ABI_ARM
 static __always_inline bool is_compat(struct task_struct *t)
 {
-	return BPF_CORE_READ(t, thread_info.flags) & (1UL << TIF_32BIT);
+	return READ(t, thread_info.flags) & (1UL << TIF_32BIT);
 }
 #endif
 
@@ -62,44 +65,51 @@ static __always_inline bool is32(u8 abi)
 struct arg_regs {
 	u64 bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di;
 };
-#define ARG_REGS(regs) (&(regs)->bp)
+#define FIRST_REG(r) (&(r)->bp)
 #elif defined(__TARGET_ARCH_arm64)
 struct arg_regs {
 	u64 x[6];
 };
-#define ARG_REGS(regs) (&(regs)->regs)
+#define FIRST_REG(r) (&(r)->regs)
 #endif
 
-static __always_inline void read_args(struct pw_thread *t, struct pt_regs *regs, bool compat)
+/* The arguments of a call, as its registers have them. */
+static __always_inline void read_args(u64 args[6], struct pt_regs *regs, bool compat)
 {
 	struct arg_regs r;
 
-	bpf_probe_read_kernel(&r, sizeof(r), ARG_REGS(regs));
+	if (cfg_cast) {
+		struct pt_regs *typed = TYPED(regs);
+
+		__builtin_memcpy(&r, FIRST_REG(typed), sizeof(r));
+	} else {
+		bpf_probe_read_kernel(&r, sizeof(r), FIRST_REG(regs));
+	}
 #if defined(__TARGET_ARCH_x86)
 	if (compat) {
-		t->args[0] = (u32)r.bx;
-		t->args[1] = (u32)r.cx;
-		t->args[2] = (u32)r.dx;
-		t->args[3] = (u32)r.si;
-		t->args[4] = (u32)r.di;
-		t->args[5] = (u32)r.bp;
+		args[0] = (u32)r.bx;
+		args[1] = (u32)r.cx;
+		args[2] = (u32)r.dx;
+		args[3] = (u32)r.si;
+		args[4] = (u32)r.di;
+		args[5] = (u32)r.bp;
 	} else {
-		t->args[0] = r.di;
-		t->args[1] = r.si;
-		t->args[2] = r.dx;
-		t->args[3] = r.r10;
-		t->args[4] = r.r8;
-		t->args[5] = r.r9;
+		args[0] = r.di;
+		args[1] = r.si;
+		args[2] = r.dx;
+		args[3] = r.r10;
+		args[4] = r.r8;
+		args[5] = r.r9;
 	}
 #elif defined(__TARGET_ARCH_arm64)
 	u64 mask = compat ? 0xffffffff : ~0ULL;
 
-	t->args[0] = r.x[0] & mask;
-	t->args[1] = r.x[1] & mask;
-	t->args[2] = r.x[2] & mask;
-	t->args[3] = r.x[3] & mask;
-	t->args[4] = r.x[4] & mask;
-	t->args[5] = r.x[5] & mask;
+	args[0] = r.x[0] & mask;
+	args[1] = r.x[1] & mask;
+	args[2] = r.x[2] & mask;
+	args[3] = r.x[3] & mask;
+	args[4] = r.x[4] & mask;
+	args[5] = r.x[5] & mask;
 #endif
 }
 
@@ -144,8 +154,8 @@ static __always_inline bool enter_sock(struct pw_thread *t, struct task_struct *
 	if (!f)
 		return false;
 	if (t->file[slot] == (u64)f) {
-		inode = BPF_CORE_READ(f, f_inode);
-		if (t->inode[slot] == (u64)inode && BPF_CORE_READ(inode, i_ino) == t->sock[slot].ino) {
+		inode = READ(f, f_inode);
+		if (t->inode[slot] == (u64)inode && READ(inode, i_ino) == t->sock[slot].ino) {
 			t->sock[slot].fd = fd;
 			t->sock[slot].flags = PW_SOCK_ENTER;
 			return true;
@@ -155,7 +165,7 @@ static __always_inline bool enter_sock(struct pw_thread *t, struct task_struct *
 	sk = sock_of(f, &inode);
 	if (!sk)
 		return false;
-	fill_sock(&t->sock[slot], sk, BPF_CORE_READ(inode, i_ino), fd, PW_SOCK_ENTER);
+	fill_sock(&t->sock[slot], sk, READ(inode, i_ino), fd, PW_SOCK_ENTER);
 	t->file[slot] = (u64)f;
 	t->inode[slot] = (u64)inode;
 	t->sk[slot] = (u64)sk;
@@ -243,7 +253,7 @@ __noinline int epoll_sock(u32 epfd)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct file *f = file_of(task, epfd);
-	struct eventpoll *ep = f ? BPF_CORE_READ(f, private_data) : 0;
+	struct eventpoll *ep = f ? READ(f, private_data) : 0;
 	struct rb_node *n;
 
 	if (!ep)
@@ -253,11 +263,11 @@ __noinline int epoll_sock(u32 epfd)
 		struct inode *inode = 0;
 		struct file *target = 0;
 
-		n = BPF_CORE_READ(ep, rbr.rb_root.rb_node);
+		n = READ(ep, rbr.rb_root.rb_node);
 		for (int row = EPOLL_ROWS - 1; row >= 0; row--) {
 			if (i >> row <= 1 || !n)
 				continue;
-			n = (i >> row) & 1 ? BPF_CORE_READ(n, rb_right) : BPF_CORE_READ(n, rb_left);
+			n = (i >> row) & 1 ? READ(n, rb_right) : READ(n, rb_left);
 		}
 		if (!n)
 			continue;
@@ -269,6 +279,18 @@ __noinline int epoll_sock(u32 epfd)
 			return 1;
 	}
 	return 0;
+}
+
+/* Whether enter_capture has something to do: most calls that move data do without. */
+static __always_inline bool captured_before(u32 capture, struct pw_thread *t)
+{
+	const u64 none = 1ULL << PW_CAP_NONE | 1ULL << PW_CAP_BUF_IN | 1ULL << PW_CAP_BUF_OUT | 1ULL << PW_CAP_SENDTO |
+			 1ULL << PW_CAP_IOV_IN | 1ULL << PW_CAP_IOV_OUT | 1ULL << PW_CAP_OPT_SET |
+			 1ULL << PW_CAP_FDPAIR | 1ULL << PW_CAP_FCNTL;
+
+	if (capture == PW_CAP_RECVFROM)
+		return t->args[5];
+	return !(none >> (capture & 63) & 1);
 }
 
 /* Copies what the call will overwrite; false if the call is not about sockets after all. */
@@ -285,9 +307,6 @@ static __noinline bool enter_capture(struct pw_thread *t, struct task_struct *ta
 		break;
 	case PW_CAP_ADDR_OUT:
 		snap_enter(t, t->args[2], 4, 16);
-		break;
-	case PW_CAP_SENDTO:
-		snap_enter(t, t->args[4], t->args[5], 128);
 		break;
 	case PW_CAP_RECVFROM:
 		snap_enter(t, t->args[5], 4, 16);
@@ -368,13 +387,19 @@ static __noinline bool enter_capture(struct pw_thread *t, struct task_struct *ta
 	return true;
 }
 
-static __always_inline struct pw_thread *thread_of(u32 tid, u32 tgid, struct task_struct *task)
+/* What a thread may change of itself. */
+static __always_inline void set_who(struct pw_thread *t, struct task_struct *task)
 {
-	struct pw_thread *t = bpf_map_lookup_elem(&threads, &tid);
+	t->uid = READ(task, cred, euid.val);
+	((u64 *)t->comm)[0] = WORD(&task->comm);
+	((u64 *)t->comm)[1] = WORD2(&task->comm);
+}
+
+static __always_inline struct pw_thread *new_thread(u32 tid, u32 tgid, struct task_struct *task)
+{
+	struct pw_thread *t;
 	u32 zero = 0;
 
-	if (t)
-		return t;
 	t = bpf_map_lookup_elem(&blank, &zero);
 	if (!t)
 		return 0;
@@ -387,11 +412,10 @@ static __always_inline struct pw_thread *thread_of(u32 tid, u32 tgid, struct tas
 	set_maybe(tid);
 	t->pid = tgid;
 	t->tid = tid;
-	t->uid = bpf_get_current_uid_gid();
-	bpf_get_current_comm(&t->comm, sizeof(t->comm));
-	t->start = BPF_CORE_READ(task, group_leader, start_boottime);
-	t->nspid = ns_pid(BPF_CORE_READ(task, group_leader));
+	t->start = READ(task, group_leader, start_boottime);
+	t->nspid = ns_pid(READ(task, group_leader));
 	t->nstid = ns_pid(task);
+	set_who(t, task);
 	return t;
 }
 
@@ -399,17 +423,11 @@ static __always_inline struct pw_thread *thread_of(u32 tid, u32 tgid, struct tas
 static __always_inline u32 match_port(struct pt_regs *regs, u32 tgid, bool compat)
 {
 	struct { u16 family; __be16 port; } a = {};
-	struct arg_regs r;
+	u64 args[6];
 	u16 port;
-	u64 addr;
 
-	bpf_probe_read_kernel(&r, sizeof(r), ARG_REGS(regs));
-#if defined(__TARGET_ARCH_x86)
-	addr = compat ? (u32)r.cx : r.si;
-#else
-	addr = r.x[1];
-#endif
-	if (bpf_probe_read_user(&a, sizeof(a), (void *)addr))
+	read_args(args, regs, compat);
+	if (bpf_probe_read_user(&a, sizeof(a), (void *)args[1]))
 		return 0;
 	port = bswap16(a.port);
 	if ((a.family != AF_INET && a.family != AF_INET6) || !bpf_map_lookup_elem(&ports, &port))
@@ -422,54 +440,53 @@ static __always_inline u32 match_port(struct pt_regs *regs, u32 tgid, bool compa
 SEC("raw_tp/sys_enter")
 int sys_enter(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct pt_regs *regs = (void *)ctx->args[0];
-	u32 nr = ctx->args[1];
-	u32 slot = nr & ~X32_BIT, cslot, tgid, tid, mode;
-	struct pw_calldesc *d, *cd;
+	u64 id = bpf_get_current_pid_tgid();
+	u32 tid = id, tgid = id >> 32, nr, slot, mode;
+	struct pw_thread *t = 0;
 	struct task_struct *task;
-	struct pw_thread *t;
+	struct pt_regs *regs;
+	struct pw_calldesc *d;
 	bool compat, any;
 
+	/* Everybody else leaves here. */
+	if (!may_be_ours(tid) && !may_be_ours(tgid) && !cfg_all && !cfg_uids && !cfg_cgroups && !cfg_ports)
+		return 0;
+	regs = (void *)ctx->args[0];
+	nr = ctx->args[1];
+	slot = nr & ~X32_BIT;
 	if (slot >= NR_MAX)
-		return 0;
-	cslot = slot + PW_SLOT_COMPAT;
-	d = bpf_map_lookup_elem(&calls, &slot);
-	cd = bpf_map_lookup_elem(&calls, &cslot);
-	if (!d || !cd || !((d->flags | cd->flags) & PW_DESC_ON))
-		return 0;
-	tid = bpf_get_current_pid_tgid();
-	tgid = bpf_get_current_pid_tgid() >> 32;
-	mode = watched(tgid);
-	if (!mode && !cfg_ports)
 		return 0;
 	task = (void *)bpf_get_current_task();
 	compat = is_compat(task);
-	if (compat) {
-		d = cd;
-		slot = cslot;
-	}
-	if (!(d->flags & PW_DESC_ON))
+	if (compat)
+		slot += PW_SLOT_COMPAT;
+	d = bpf_map_lookup_elem(&calls, &slot);
+	if (!d || !(d->flags & PW_DESC_ON))
 		return 0;
-	if (!mode) {
-		if (!(d->flags & PW_DESC_PORTS) || tgid == cfg_self)
-			return 0;
-		mode = match_port(regs, tgid, compat);
+	if (may_be_ours(tid))
+		t = bpf_map_lookup_elem(&threads, &tid);
+	if (!t || t->epoch != targets_epoch || !t->mode) {
+		mode = watched(tgid);
+		if (!mode && d->flags & PW_DESC_PORTS && cfg_ports && tgid != cfg_self)
+			mode = match_port(regs, tgid, compat);
 		if (!mode)
 			return 0;
+		if (!t)
+			t = new_thread(tid, tgid, task);
+		if (!t)
+			return 0;
+		t->mode = mode;
+		t->epoch = targets_epoch;
 	}
 
-	t = thread_of(tid, tgid, task);
-	if (!t)
-		return 0;
 	t->enter = 0;
-	t->mode = mode;
 	t->nr = nr;
 	t->sub = 0;
 	t->flags = 0;
 	t->snaplen = 0;
 	t->nsock = 0;
 	t->abi = compat ? ABI_COMPAT : nr & X32_BIT ? PW_ABI_X32 : ABI_NATIVE;
-	read_args(t, regs, compat);
+	read_args(t->args, regs, compat);
 	if (t->abi == PW_ABI_I386 && nr == NR_SOCKETCALL) {
 		slot = open_socketcall(t);
 		if (!slot)
@@ -497,7 +514,7 @@ int sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	/* close and its kin end what the return would read. */
 	if (any && d->capture == PW_CAP_NONE)
 		fill_sock_state(&t->sock[0], (struct sock *)t->sk[0]);
-	if (!enter_capture(t, task, d->capture, d->flags))
+	if (captured_before(d->capture, t) && !enter_capture(t, task, d->capture, d->flags))
 		return 0;
 	t->enter = bpf_ktime_get_ns();
 	return 0;
@@ -527,7 +544,7 @@ __noinline int exit_sock(s32 fd, u32 flags)
 			return 0; /* there already */
 	}
 	fill_sock((struct pw_sock *)(s->data + sizeof(*c) + n * sizeof(struct pw_sock)), sk,
-		  BPF_CORE_READ(inode, i_ino), fd, flags);
+		  READ(inode, i_ino), fd, flags);
 	c->nsock = n + 1;
 	return 1;
 }
@@ -624,18 +641,20 @@ static __always_inline void exit_capture(struct scratch *s, struct pw_thread *t,
 			snap_sized(t->args[1], t->args[2], 128);
 		break;
 	case PW_CAP_BUF_IN:
-		snap_payload(t->args[1], t->args[2]);
+		snap_here(s, t->args[1], t->args[2], s->limit);
 		break;
 	case PW_CAP_BUF_OUT:
-		snap_payload(t->args[1], n);
+		snap_here(s, t->args[1], n, s->limit);
 		break;
 	case PW_CAP_SENDTO:
-		snap_payload(t->args[1], t->args[2]);
+		if (t->args[4])
+			snap(t->args[4], t->args[5], 128);
+		snap_here(s, t->args[1], t->args[2], s->limit);
 		break;
 	case PW_CAP_RECVFROM:
 		/* MSG_TRUNC returns more than was written */
-		snap_payload(t->args[1], n > t->args[2] ? t->args[2] : n);
-		if (ret >= 0)
+		snap_here(s, t->args[1], n > t->args[2] ? t->args[2] : n, s->limit);
+		if (ret >= 0 && t->args[5])
 			snap_sized(t->args[4], t->args[5], 128);
 		break;
 	case PW_CAP_MSG_IN:
@@ -712,6 +731,7 @@ static __always_inline void exit_capture(struct scratch *s, struct pw_thread *t,
 
 static __always_inline void fill_call(struct pw_syscall *c, struct pw_thread *t, s64 ret)
 {
+	set_who(t, (void *)bpf_get_current_task());
 	c->h.kind = PW_KIND_SYSCALL;
 	c->h.layer = PW_LAYER_SYS;
 	c->h.time = bpf_ktime_get_ns();
@@ -723,13 +743,13 @@ static __always_inline void fill_call(struct pw_syscall *c, struct pw_thread *t,
 	c->tid = t->tid;
 	c->nspid = t->nspid;
 	c->nstid = t->nstid;
-	c->uid = bpf_get_current_uid_gid();
+	c->uid = t->uid;
 	c->nr = t->nr;
 	c->abi = t->abi;
 	c->sub = t->sub;
 	c->flags = 0;
 	c->nsock = 0;
-	bpf_get_current_comm(&c->comm, sizeof(c->comm));
+	__builtin_memcpy(c->comm, t->comm, sizeof(c->comm));
 }
 
 #define AF_KEY 15
@@ -785,7 +805,7 @@ static __always_inline u8 dying(s64 ret)
 	if (ret > -ERESTARTSYS || ret < -ERESTART_RESTARTBLOCK)
 		return 0;
 	task = (void *)bpf_get_current_task();
-	return BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT ? PW_CALL_UNFINISHED : 0;
+	return READ(task, signal, flags) & SIGNAL_GROUP_EXIT ? PW_CALL_UNFINISHED : 0;
 }
 
 SEC("raw_tp/sys_exit")

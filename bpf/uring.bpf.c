@@ -68,9 +68,9 @@ struct {
 static __always_inline struct task_struct *owner_of(struct io_kiocb *req)
 {
 	if (bpf_core_field_exists(req->tctx))
-		return BPF_CORE_READ(req, tctx, task);
+		return READ(req, tctx, task);
 	if (bpf_core_field_exists(((struct io_kiocb___task *)req)->task))
-		return BPF_CORE_READ((struct io_kiocb___task *)req, task);
+		return READ((struct io_kiocb___task *)req, task);
 	return (void *)bpf_get_current_task();
 }
 
@@ -84,7 +84,7 @@ static __always_inline void add_sock(struct request *r, struct task_struct *owne
 	sk = sock_of(file, &inode);
 	if (!sk)
 		return;
-	fill_sock(&r->sock, sk, BPF_CORE_READ(inode, i_ino), r->fd, 0);
+	fill_sock(&r->sock, sk, READ(inode, i_ino), r->fd, 0);
 	r->nsock = 1;
 }
 
@@ -113,7 +113,7 @@ int uring_submit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct io_kiocb *req = submitted(ctx);
 	struct task_struct *owner = cfg_submit == SUBMIT_CTX ? (void *)bpf_get_current_task() : owner_of(req);
-	u32 tgid = BPF_CORE_READ(owner, tgid);
+	u32 tgid = READ(owner, tgid);
 	u32 *mode = bpf_map_lookup_elem(&targets, &tgid);
 	struct request r = {};
 	u64 key;
@@ -139,24 +139,24 @@ int uring_submit(struct bpf_raw_tracepoint_args *ctx)
 		r.opcode = ARG(2);
 		r.user_data = ARG(3);
 		key = cfg_complete == COMPLETE_CTX ? r.ring ^ r.user_data : (u64)req;
-		add_sock(&r, owner, BPF_CORE_READ(req, file));
+		add_sock(&r, owner, READ(req, file));
 		break;
 	default:
-		r.ring = (u64)BPF_CORE_READ(req, ctx);
-		r.opcode = BPF_CORE_READ(req, opcode);
-		r.user_data = BPF_CORE_READ(req, cqe.user_data);
-		r.fd = BPF_CORE_READ(req, cqe.fd);
+		r.ring = (u64)READ(req, ctx);
+		r.opcode = READ(req, opcode);
+		r.user_data = READ(req, cqe.user_data);
+		r.fd = READ(req, cqe.fd);
 		/* These have no file to work on: what stands in cqe.fd is not theirs. */
 		if (r.opcode == OP_SOCKET)
 			r.fd = -1;
 		if (r.opcode == OP_CLOSE && bpf_core_field_exists(req->cmd) && bpf_core_type_exists(struct io_close))
 			bpf_core_read(&r.fd, sizeof(r.fd), &((struct io_close *)&req->cmd)->fd);
 		key = (u64)req;
-		if (BPF_CORE_READ(req, flags) & SQE_FIXED_FILE)
+		if (READ(req, flags) & SQE_FIXED_FILE)
 			r.flags |= PW_URING_FIXED_FILE;
 		/* req->file is set when the request is issued, which comes later */
 		add_sock(&r, owner, 0);
-		if (BPF_CORE_READ(req, ctx, flags) & SETUP_SQPOLL)
+		if (READ(req, ctx, flags) & SETUP_SQPOLL)
 			r.flags |= PW_URING_SQPOLL;
 	}
 	if (!r.nsock && (r.opcode > 63 || !((1ULL << r.opcode) & SOCKET_OPS)))
@@ -164,11 +164,11 @@ int uring_submit(struct bpf_raw_tracepoint_args *ctx)
 	r.enter = bpf_ktime_get_ns();
 	r.task = (u64)owner;
 	r.pid = tgid;
-	r.tid = BPF_CORE_READ(owner, pid);
-	r.start = BPF_CORE_READ(owner, group_leader, start_boottime);
-	r.nspid = ns_pid(BPF_CORE_READ(owner, group_leader));
+	r.tid = READ(owner, pid);
+	r.start = READ(owner, group_leader, start_boottime);
+	r.nspid = ns_pid(READ(owner, group_leader));
 	r.nstid = ns_pid(owner);
-	r.uid = BPF_CORE_READ(owner, cred, euid.val);
+	r.uid = READ(owner, cred, euid.val);
 	r.mode = *mode;
 	BPF_CORE_READ_INTO(&r.comm, owner, comm);
 	/*
@@ -209,8 +209,8 @@ int uring_complete(struct bpf_raw_tracepoint_args *ctx)
 		break;
 	default:
 		key = (u64)req;
-		res = BPF_CORE_READ((struct io_uring_cqe *)ARG(2), res);
-		cqe_flags = BPF_CORE_READ((struct io_uring_cqe *)ARG(2), flags);
+		res = READ((struct io_uring_cqe *)ARG(2), res);
+		cqe_flags = READ((struct io_uring_cqe *)ARG(2), flags);
 	}
 	r = bpf_map_lookup_elem(&requests, &key);
 	if (!r)
@@ -245,9 +245,9 @@ int uring_complete(struct bpf_raw_tracepoint_args *ctx)
 		rec->u.nsock = 1;
 	} else if (cfg_complete != COMPLETE_CTX) {
 		/* a fixed file, or one not known at submission: the request has it now */
-		sk = sock_of(BPF_CORE_READ(req, file), &inode);
+		sk = sock_of(READ(req, file), &inode);
 		if (sk) {
-			fill_sock(&rec->k[0], sk, BPF_CORE_READ(inode, i_ino), r->fd, 0);
+			fill_sock(&rec->k[0], sk, READ(inode, i_ino), r->fd, 0);
 			rec->u.nsock = 1;
 		}
 	}
@@ -255,7 +255,7 @@ int uring_complete(struct bpf_raw_tracepoint_args *ctx)
 	if ((r->opcode == OP_ACCEPT || r->opcode == OP_SOCKET) && res >= 0) {
 		sk = sock_of(file_of((void *)r->task, res), &inode);
 		if (sk) {
-			fill_sock(rec->u.nsock ? &rec->k[1] : &rec->k[0], sk, BPF_CORE_READ(inode, i_ino), res,
+			fill_sock(rec->u.nsock ? &rec->k[1] : &rec->k[0], sk, READ(inode, i_ino), res,
 				  PW_SOCK_NEW | PW_SOCK_RESULT);
 			rec->u.nsock++;
 		}

@@ -86,6 +86,11 @@ enum {
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct timespec64 {
+	s64 tv_sec;
+	s64 tv_nsec;
+};
+
 struct thread_info {
 	unsigned long flags;
 	u32 status; /* x86 */
@@ -153,7 +158,10 @@ struct file {
 	struct inode *f_inode;
 };
 
-struct fdtable;
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
 
 struct files_struct {
 	struct fdtable *fdt;
@@ -174,7 +182,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	u64 start_boottime;
-	const struct cred *cred;
+	struct cred *cred;
 	char comm[16];
 	struct files_struct *files;
 	struct nsproxy *nsproxy;

@@ -344,7 +344,9 @@ struct pw_thread {
 	__u8 sub;
 	__u8 flags; /* enum pw_syscall_flags */
 	__u8 nsock;
-	__u32 mode; /* enum pw_target */
+	__u32 mode;  /* enum pw_target, */
+	__u32 epoch; /* as the targets map had it at this count of its changes */
+	__u32 _pad;
 	char comm[16];
 	struct pw_sock sock[2];
 	__u64 file[2]; /* whose the entries of sock are, kept from call to call: */

@@ -952,12 +952,13 @@ const (
 	OffThreadFlags   = 98
 	OffThreadNsock   = 99
 	OffThreadMode    = 100
-	OffThreadComm    = 104
-	OffThreadSock    = 120
-	OffThreadFile    = 280
-	OffThreadInode   = 296
-	OffThreadSk      = 312
-	OffThreadSnap    = 328
+	OffThreadEpoch   = 104
+	OffThreadComm    = 112
+	OffThreadSock    = 128
+	OffThreadFile    = 288
+	OffThreadInode   = 304
+	OffThreadSk      = 320
+	OffThreadSnap    = 336
 )
 
 // Thread is struct pw_thread.
@@ -978,6 +979,7 @@ type Thread struct {
 	Flags   uint8
 	Nsock   uint8
 	Mode    uint32
+	Epoch   uint32
 	Comm    [16]byte
 	Sock    [2]Sock
 	File    [2]uint64
@@ -987,7 +989,7 @@ type Thread struct {
 }
 
 // SizeThread is the size of Thread on the wire, in bytes.
-const SizeThread = 984
+const SizeThread = 992
 
 // Unmarshal reads s from the start of b, and reports whether b was long enough.
 func (s *Thread) Unmarshal(b []byte) bool {
@@ -1015,16 +1017,17 @@ func (s *Thread) Unmarshal(b []byte) bool {
 	s.Flags = uint8(b[98])
 	s.Nsock = uint8(b[99])
 	s.Mode = binary.LittleEndian.Uint32(b[100:])
-	copy(s.Comm[:], b[104:])
-	s.Sock[0].Unmarshal(b[120:])
-	s.Sock[1].Unmarshal(b[200:])
-	s.File[0] = binary.LittleEndian.Uint64(b[280:])
-	s.File[1] = binary.LittleEndian.Uint64(b[288:])
-	s.Inode[0] = binary.LittleEndian.Uint64(b[296:])
-	s.Inode[1] = binary.LittleEndian.Uint64(b[304:])
-	s.Sk[0] = binary.LittleEndian.Uint64(b[312:])
-	s.Sk[1] = binary.LittleEndian.Uint64(b[320:])
-	copy(s.Snap[:], b[328:])
+	s.Epoch = binary.LittleEndian.Uint32(b[104:])
+	copy(s.Comm[:], b[112:])
+	s.Sock[0].Unmarshal(b[128:])
+	s.Sock[1].Unmarshal(b[208:])
+	s.File[0] = binary.LittleEndian.Uint64(b[288:])
+	s.File[1] = binary.LittleEndian.Uint64(b[296:])
+	s.Inode[0] = binary.LittleEndian.Uint64(b[304:])
+	s.Inode[1] = binary.LittleEndian.Uint64(b[312:])
+	s.Sk[0] = binary.LittleEndian.Uint64(b[320:])
+	s.Sk[1] = binary.LittleEndian.Uint64(b[328:])
+	copy(s.Snap[:], b[336:])
 	return true
 }
 
@@ -1057,16 +1060,17 @@ func (s *Thread) put(b []byte) {
 	b[98] = byte(s.Flags)
 	b[99] = byte(s.Nsock)
 	binary.LittleEndian.PutUint32(b[100:], s.Mode)
-	copy(b[104:], s.Comm[:])
-	s.Sock[0].put(b[120:])
-	s.Sock[1].put(b[200:])
-	binary.LittleEndian.PutUint64(b[280:], s.File[0])
-	binary.LittleEndian.PutUint64(b[288:], s.File[1])
-	binary.LittleEndian.PutUint64(b[296:], s.Inode[0])
-	binary.LittleEndian.PutUint64(b[304:], s.Inode[1])
-	binary.LittleEndian.PutUint64(b[312:], s.Sk[0])
-	binary.LittleEndian.PutUint64(b[320:], s.Sk[1])
-	copy(b[328:], s.Snap[:])
+	binary.LittleEndian.PutUint32(b[104:], s.Epoch)
+	copy(b[112:], s.Comm[:])
+	s.Sock[0].put(b[128:])
+	s.Sock[1].put(b[208:])
+	binary.LittleEndian.PutUint64(b[288:], s.File[0])
+	binary.LittleEndian.PutUint64(b[296:], s.File[1])
+	binary.LittleEndian.PutUint64(b[304:], s.Inode[0])
+	binary.LittleEndian.PutUint64(b[312:], s.Inode[1])
+	binary.LittleEndian.PutUint64(b[320:], s.Sk[0])
+	binary.LittleEndian.PutUint64(b[328:], s.Sk[1])
+	copy(b[336:], s.Snap[:])
 }
 
 // enum pw_target

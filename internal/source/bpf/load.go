@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -53,6 +54,10 @@ type kernel struct {
 	notes []note
 	parts map[string]bool // of what may be missing, what works: uring, cookies
 	types *btf.Cache      // the kernel's BTF, read once for all objects
+	cast  bool            // it has bpf_rdonly_cast: fields are read by plain loads
+
+	changes atomic.Uint32  // of the targets map, by us
+	epoch   *ebpf.Variable // the same, for the programs
 }
 
 // note is something that does not work here, and what that costs.
@@ -82,6 +87,16 @@ func (k *kernel) note(err error, text, fix string) {
 	k.notes = append(k.notes, note{text, fix, err})
 }
 
+// hasFunc reports whether the kernel has a function for programs to call.
+func (k *kernel) hasFunc(name string) bool {
+	spec, err := k.types.Kernel()
+	if err != nil {
+		return false
+	}
+	var f *btf.Func
+	return spec.TypeByName(name, &f) == nil
+}
+
 // sharedMaps are made once and given to every object.
 var sharedMaps = []string{"ring", "targets", "threads", "uids", "ports", "cgroups", "lost", "maybe"}
 
@@ -104,6 +119,7 @@ func load(c Config) (_ *kernel, err error) {
 		return nil, fmt.Errorf("%d cgroups: at most %d at once", len(c.Cgroups), maxCgroups)
 	}
 
+	k.cast = k.hasFunc("bpf_rdonly_cast")
 	sys, err := loadSyscalls()
 	if err != nil {
 		return nil, err
@@ -125,6 +141,7 @@ func load(c Config) (_ *kernel, err error) {
 	if err != nil {
 		return nil, err
 	}
+	k.epoch = coll.Variables["targets_epoch"]
 	want := func(name string) bool {
 		// A bind makes a process a target by port, shown or not.
 		return c.Calls == nil || c.Calls(name) || name == "bind" && len(c.Ports) > 0
@@ -212,6 +229,7 @@ func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (*
 		"cfg_exec":    c.AskExec,
 		"cfg_follow":  c.Follow,
 		"cfg_strlen":  c.StrLen,
+		"cfg_cast":    k.cast,
 	} {
 		v = byteBool(v)
 		if cv := spec.Variables[name]; cv != nil {
@@ -298,7 +316,26 @@ func (k *kernel) target(pid, mode uint32) error {
 	if err := k.maps["targets"].Put(pid, mode); err != nil {
 		return err
 	}
-	return k.maps["maybe"].Put(pid%maybeSlots, uint8(1))
+	if err := k.maps["maybe"].Put(pid%maybeSlots, uint8(1)); err != nil {
+		return err
+	}
+	return k.changed()
+}
+
+// forget makes a thread group nobody's target.
+func (k *kernel) forget(pid uint32) error {
+	if err := k.maps["targets"].Delete(pid); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return err
+	}
+	return k.changed()
+}
+
+// changed has the threads look again at what is kept of them as targets.
+func (k *kernel) changed() error {
+	if k.epoch == nil {
+		return nil // nothing is loaded that keeps it
+	}
+	return k.epoch.Set(k.changes.Add(1))
 }
 
 // fillCalls writes the table of calls: by number for each of the two ABIs of

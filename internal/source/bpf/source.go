@@ -333,8 +333,7 @@ func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
 			}
 			s.decided[p.Pid] = match
 			if !match {
-				s.k.maps["targets"].Delete(p.Pid)
-				return nil
+				return s.k.forget(p.Pid)
 			}
 			if err := s.Watch(p.Pid); err != nil {
 				return err

@@ -31,6 +31,8 @@ type processPwThread struct {
 	Flags   uint8
 	Nsock   uint8
 	Mode    uint32
+	Epoch   uint32
+	Pad     uint32
 	Comm    [16]int8
 	Sock    [2]struct {
 		_        structs.HostLayout
@@ -72,6 +74,7 @@ const (
 	processProgProcessExit = "process_exit"
 	processProgProcessFork = "process_fork"
 	processVarCfgAll       = "cfg_all"
+	processVarCfgCast      = "cfg_cast"
 	processVarCfgCgroups   = "cfg_cgroups"
 	processVarCfgExec      = "cfg_exec"
 	processVarCfgFollow    = "cfg_follow"
@@ -147,6 +150,7 @@ type processMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type processVariableSpecs struct {
 	CfgAll     *ebpf.VariableSpec `ebpf:"cfg_all"`
+	CfgCast    *ebpf.VariableSpec `ebpf:"cfg_cast"`
 	CfgCgroups *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
 	CfgExec    *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFollow  *ebpf.VariableSpec `ebpf:"cfg_follow"`
@@ -204,6 +208,7 @@ func (m *processMaps) Close() error {
 // It can be passed to loadProcessObjects or ebpf.CollectionSpec.LoadAndAssign.
 type processVariables struct {
 	CfgAll     *ebpf.Variable `ebpf:"cfg_all"`
+	CfgCast    *ebpf.Variable `ebpf:"cfg_cast"`
 	CfgCgroups *ebpf.Variable `ebpf:"cfg_cgroups"`
 	CfgExec    *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFollow  *ebpf.Variable `ebpf:"cfg_follow"`

@@ -31,6 +31,8 @@ type socketsPwThread struct {
 	Flags   uint8
 	Nsock   uint8
 	Mode    uint32
+	Epoch   uint32
+	Pad     uint32
 	Comm    [16]int8
 	Sock    [2]struct {
 		_        structs.HostLayout
@@ -73,6 +75,7 @@ const (
 	socketsProgCookieState   = "cookie_state"
 	socketsProgOpenSockets   = "open_sockets"
 	socketsVarCfgAll         = "cfg_all"
+	socketsVarCfgCast        = "cfg_cast"
 	socketsVarCfgCgroups     = "cfg_cgroups"
 	socketsVarCfgExec        = "cfg_exec"
 	socketsVarCfgFollow      = "cfg_follow"
@@ -150,6 +153,7 @@ type socketsMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type socketsVariableSpecs struct {
 	CfgAll     *ebpf.VariableSpec `ebpf:"cfg_all"`
+	CfgCast    *ebpf.VariableSpec `ebpf:"cfg_cast"`
 	CfgCgroups *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
 	CfgExec    *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFollow  *ebpf.VariableSpec `ebpf:"cfg_follow"`
@@ -208,6 +212,7 @@ func (m *socketsMaps) Close() error {
 // It can be passed to loadSocketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type socketsVariables struct {
 	CfgAll     *ebpf.Variable `ebpf:"cfg_all"`
+	CfgCast    *ebpf.Variable `ebpf:"cfg_cast"`
 	CfgCgroups *ebpf.Variable `ebpf:"cfg_cgroups"`
 	CfgExec    *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFollow  *ebpf.Variable `ebpf:"cfg_follow"`

@@ -39,6 +39,8 @@ type syscallsPwThread struct {
 	Flags   uint8
 	Nsock   uint8
 	Mode    uint32
+	Epoch   uint32
+	Pad     uint32
 	Comm    [16]int8
 	Sock    [2]struct {
 		_        structs.HostLayout
@@ -77,27 +79,29 @@ type syscallsScratch struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	syscallsMapBlank      = "blank"
-	syscallsMapCalls      = "calls"
-	syscallsMapCgroups    = "cgroups"
-	syscallsMapLost       = "lost"
-	syscallsMapMaybe      = "maybe"
-	syscallsMapPorts      = "ports"
-	syscallsMapRing       = "ring"
-	syscallsMapScratches  = "scratches"
-	syscallsMapTargets    = "targets"
-	syscallsMapThreads    = "threads"
-	syscallsMapUids       = "uids"
-	syscallsProgSysEnter  = "sys_enter"
-	syscallsProgSysExit   = "sys_exit"
-	syscallsVarCfgAll     = "cfg_all"
-	syscallsVarCfgCgroups = "cfg_cgroups"
-	syscallsVarCfgExec    = "cfg_exec"
-	syscallsVarCfgFollow  = "cfg_follow"
-	syscallsVarCfgPorts   = "cfg_ports"
-	syscallsVarCfgSelf    = "cfg_self"
-	syscallsVarCfgStrlen  = "cfg_strlen"
-	syscallsVarCfgUids    = "cfg_uids"
+	syscallsMapBlank        = "blank"
+	syscallsMapCalls        = "calls"
+	syscallsMapCgroups      = "cgroups"
+	syscallsMapLost         = "lost"
+	syscallsMapMaybe        = "maybe"
+	syscallsMapPorts        = "ports"
+	syscallsMapRing         = "ring"
+	syscallsMapScratches    = "scratches"
+	syscallsMapTargets      = "targets"
+	syscallsMapThreads      = "threads"
+	syscallsMapUids         = "uids"
+	syscallsProgSysEnter    = "sys_enter"
+	syscallsProgSysExit     = "sys_exit"
+	syscallsVarCfgAll       = "cfg_all"
+	syscallsVarCfgCast      = "cfg_cast"
+	syscallsVarCfgCgroups   = "cfg_cgroups"
+	syscallsVarCfgExec      = "cfg_exec"
+	syscallsVarCfgFollow    = "cfg_follow"
+	syscallsVarCfgPorts     = "cfg_ports"
+	syscallsVarCfgSelf      = "cfg_self"
+	syscallsVarCfgStrlen    = "cfg_strlen"
+	syscallsVarCfgUids      = "cfg_uids"
+	syscallsVarTargetsEpoch = "targets_epoch"
 )
 
 // loadSyscalls returns the embedded CollectionSpec for syscalls.
@@ -167,14 +171,16 @@ type syscallsMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type syscallsVariableSpecs struct {
-	CfgAll     *ebpf.VariableSpec `ebpf:"cfg_all"`
-	CfgCgroups *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
-	CfgExec    *ebpf.VariableSpec `ebpf:"cfg_exec"`
-	CfgFollow  *ebpf.VariableSpec `ebpf:"cfg_follow"`
-	CfgPorts   *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgSelf    *ebpf.VariableSpec `ebpf:"cfg_self"`
-	CfgStrlen  *ebpf.VariableSpec `ebpf:"cfg_strlen"`
-	CfgUids    *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgAll       *ebpf.VariableSpec `ebpf:"cfg_all"`
+	CfgCast      *ebpf.VariableSpec `ebpf:"cfg_cast"`
+	CfgCgroups   *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
+	CfgExec      *ebpf.VariableSpec `ebpf:"cfg_exec"`
+	CfgFollow    *ebpf.VariableSpec `ebpf:"cfg_follow"`
+	CfgPorts     *ebpf.VariableSpec `ebpf:"cfg_ports"`
+	CfgSelf      *ebpf.VariableSpec `ebpf:"cfg_self"`
+	CfgStrlen    *ebpf.VariableSpec `ebpf:"cfg_strlen"`
+	CfgUids      *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	TargetsEpoch *ebpf.VariableSpec `ebpf:"targets_epoch"`
 }
 
 // syscallsObjects contains all objects after they have been loaded into the kernel.
@@ -230,14 +236,16 @@ func (m *syscallsMaps) Close() error {
 //
 // It can be passed to loadSyscallsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type syscallsVariables struct {
-	CfgAll     *ebpf.Variable `ebpf:"cfg_all"`
-	CfgCgroups *ebpf.Variable `ebpf:"cfg_cgroups"`
-	CfgExec    *ebpf.Variable `ebpf:"cfg_exec"`
-	CfgFollow  *ebpf.Variable `ebpf:"cfg_follow"`
-	CfgPorts   *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgSelf    *ebpf.Variable `ebpf:"cfg_self"`
-	CfgStrlen  *ebpf.Variable `ebpf:"cfg_strlen"`
-	CfgUids    *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgAll       *ebpf.Variable `ebpf:"cfg_all"`
+	CfgCast      *ebpf.Variable `ebpf:"cfg_cast"`
+	CfgCgroups   *ebpf.Variable `ebpf:"cfg_cgroups"`
+	CfgExec      *ebpf.Variable `ebpf:"cfg_exec"`
+	CfgFollow    *ebpf.Variable `ebpf:"cfg_follow"`
+	CfgPorts     *ebpf.Variable `ebpf:"cfg_ports"`
+	CfgSelf      *ebpf.Variable `ebpf:"cfg_self"`
+	CfgStrlen    *ebpf.Variable `ebpf:"cfg_strlen"`
+	CfgUids      *ebpf.Variable `ebpf:"cfg_uids"`
+	TargetsEpoch *ebpf.Variable `ebpf:"targets_epoch"`
 }
 
 // syscallsPrograms contains all programs after they have been loaded into the kernel.

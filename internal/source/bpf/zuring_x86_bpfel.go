@@ -31,6 +31,8 @@ type uringPwThread struct {
 	Flags   uint8
 	Nsock   uint8
 	Mode    uint32
+	Epoch   uint32
+	Pad     uint32
 	Comm    [16]int8
 	Sock    [2]struct {
 		_        structs.HostLayout
@@ -111,6 +113,7 @@ const (
 	uringProgUringComplete = "uring_complete"
 	uringProgUringSubmit   = "uring_submit"
 	uringVarCfgAll         = "cfg_all"
+	uringVarCfgCast        = "cfg_cast"
 	uringVarCfgCgroups     = "cfg_cgroups"
 	uringVarCfgComplete    = "cfg_complete"
 	uringVarCfgExec        = "cfg_exec"
@@ -188,6 +191,7 @@ type uringMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type uringVariableSpecs struct {
 	CfgAll      *ebpf.VariableSpec `ebpf:"cfg_all"`
+	CfgCast     *ebpf.VariableSpec `ebpf:"cfg_cast"`
 	CfgCgroups  *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
 	CfgComplete *ebpf.VariableSpec `ebpf:"cfg_complete"`
 	CfgExec     *ebpf.VariableSpec `ebpf:"cfg_exec"`
@@ -249,6 +253,7 @@ func (m *uringMaps) Close() error {
 // It can be passed to loadUringObjects or ebpf.CollectionSpec.LoadAndAssign.
 type uringVariables struct {
 	CfgAll      *ebpf.Variable `ebpf:"cfg_all"`
+	CfgCast     *ebpf.Variable `ebpf:"cfg_cast"`
 	CfgCgroups  *ebpf.Variable `ebpf:"cfg_cgroups"`
 	CfgComplete *ebpf.Variable `ebpf:"cfg_complete"`
 	CfgExec     *ebpf.Variable `ebpf:"cfg_exec"`

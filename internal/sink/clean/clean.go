@@ -80,6 +80,14 @@ func appendU(dst []byte, r rune) []byte {
 	return append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 }
 
+// plain are the bytes that stand in a JSON string as they are.
+var plain = func() (t [256]bool) {
+	for c := 0x20; c < 0x7f; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
 // AppendJSON appends s as a JSON string with its quotes. Hidden runes are
 // escaped, so that the text is harmless on a terminal too; a byte that is not
 // UTF-8 becomes U+FFFD, as JSON has no bytes.
@@ -87,17 +95,20 @@ func AppendJSON[T string | []byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {
 		run := i
-		for i < len(s) && s[i] >= 0x20 && s[i] < 0x7f && s[i] != '"' && s[i] != '\\' {
+		for i < len(s) && plain[s[i]] {
 			i++
 		}
-		if i > run {
-			dst = append(dst, s[run:i]...)
+		dst = append(dst, s[run:i]...)
+		if i == len(s) {
+			break
+		}
+		if c := s[i]; c == '"' || c == '\\' {
+			dst = append(dst, '\\', c)
+			i++
 			continue
 		}
 		r, n := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
 		switch {
-		case r == '"' || r == '\\':
-			dst = append(dst, '\\', byte(r))
 		case r == '\n':
 			dst = append(dst, `\n`...)
 		case Hidden(r) && r > 0xffff:

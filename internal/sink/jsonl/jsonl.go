@@ -5,8 +5,10 @@ package jsonl
 
 import (
 	"io"
+	"math"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/pidwire/pidwire/internal/event"
@@ -29,6 +31,21 @@ type Sink struct {
 	lost   map[string]uint64
 	reason string
 	err    error
+
+	// What mostly stands in the line before too, as it was written there.
+	second int64 // of date; math.MinInt64: none
+	date   []byte
+	task   taskKey
+	proc   []byte
+	conn   *event.Conn // never changed once seen, so the pointer tells it
+	fd     int32
+	ends   []byte
+}
+
+// taskKey is what the process object of a call says.
+type taskKey struct {
+	task event.Task
+	user string
 }
 
 const flushAt = 32 << 10
@@ -36,7 +53,7 @@ const flushAt = 32 << 10
 // New returns a sink that writes to w.
 func New(w io.Writer, o Options) *Sink {
 	o.Notation.Style = nil
-	return &Sink{w: w, o: o, lost: map[string]uint64{"sys": 0}, reason: "cut"}
+	return &Sink{w: w, o: o, lost: map[string]uint64{"sys": 0}, reason: "cut", second: math.MinInt64}
 }
 
 // Write appends the line of an entry.
@@ -90,9 +107,27 @@ func (s *Sink) int(n int64) *Sink   { s.b = strconv.AppendInt(s.b, n, 10); retur
 
 func (s *Sink) begin(e *event.Entry, typ, layer string) {
 	s.raw(`{"v":1,"type":"`).raw(typ).raw(`","layer":"`).raw(layer).raw(`","time":"`)
-	s.b = time.Unix(0, e.Time).UTC().AppendFormat(s.b, "2006-01-02T15:04:05.000000000Z")
+	s.time(e.Time)
 	s.raw(`","t_ns":`).int(e.Time - s.o.Start)
 	s.raw(`,"seq":`).uint(e.Seq)
+}
+
+// time appends a time as RFC 3339 has it, with nanoseconds.
+func (s *Sink) time(ns int64) {
+	second := ns / 1e9
+	if ns %= 1e9; ns < 0 {
+		second, ns = second-1, ns+1e9
+	}
+	if second != s.second {
+		s.second = second
+		s.date = time.Unix(second, 0).UTC().AppendFormat(s.date[:0], "2006-01-02T15:04:05.")
+	}
+	s.b = append(s.b, s.date...)
+	at := len(s.b)
+	s.b = append(s.b, "000000000Z"...)
+	for i := at + 8; ns > 0; i, ns = i-1, ns/10 {
+		s.b[i] = byte('0' + ns%10)
+	}
 }
 
 func (s *Sink) end(e *event.Entry) {
@@ -126,16 +161,38 @@ func (s *Sink) identity(e *event.Entry) {
 		s.raw("]")
 	}
 	s.raw(`,"match":"`).raw(e.Match.String()).raw(`"`)
-	s.task(e)
-	s.raw("}")
-	if c := e.Conn; c != nil {
-		s.network(c)
-		s.socket(e, c)
+	if key := (taskKey{e.Task, e.User}); len(s.proc) > 0 && key == s.task {
+		s.b = append(s.b, s.proc...)
+	} else {
+		at := len(s.b)
+		s.openProcess(e)
+		s.raw("}")
+		s.proc = append(s.proc[:0], s.b[at:]...)
+		// The name may stand in memory that is used again.
+		key.task.Comm, key.user = strings.Clone(key.task.Comm), strings.Clone(key.user)
+		s.task = key
 	}
+	c := e.Conn
+	if c == nil {
+		return
+	}
+	fd := int32(-1)
+	if call, ok := e.Body.(*event.Call); ok && len(call.Socks) > 0 {
+		fd = call.Socks[0].FD
+	}
+	if c == s.conn && fd == s.fd {
+		s.b = append(s.b, s.ends...)
+		return
+	}
+	at := len(s.b)
+	s.network(c)
+	s.socket(c, fd)
+	s.ends = append(s.ends[:0], s.b[at:]...)
+	s.conn, s.fd = c, fd
 }
 
-// task opens the process object.
-func (s *Sink) task(e *event.Entry) {
+// openProcess opens the process object.
+func (s *Sink) openProcess(e *event.Entry) {
 	s.raw(`,"process":{"pid":`).uint(uint64(e.Task.PID)).raw(`,"tid":`).uint(uint64(e.Task.TID))
 	if e.Task.NSPID != 0 && e.Task.NSPID != e.Task.PID {
 		s.raw(`,"namespace":{"pid":`).uint(uint64(e.Task.NSPID))
@@ -217,14 +274,14 @@ func names(c *event.Conn) (transport, typ string) {
 	return "", typ
 }
 
-func (s *Sink) socket(e *event.Entry, c *event.Conn) {
+func (s *Sink) socket(c *event.Conn, fd int32) {
 	s.raw(`,"socket":{`)
 	if c.ID.Cookie != 0 {
 		s.raw(`"cookie":"`).uint(c.ID.Cookie).raw(`",`)
 	}
 	s.raw(`"inode":"`).uint(c.ID.Inode).raw(`","netns":"`).uint(uint64(c.NetNS)).raw(`"`)
-	if call, ok := e.Body.(*event.Call); ok && len(call.Socks) > 0 && call.Socks[0].FD >= 0 {
-		s.raw(`,"fd":`).int(int64(call.Socks[0].FD))
+	if fd >= 0 {
+		s.raw(`,"fd":`).int(int64(fd))
 	}
 	s.raw(`,"family":`).uint(uint64(c.Family)).raw(`,"type":`).uint(uint64(c.Type)).raw(`,"protocol":`).uint(uint64(c.Protocol))
 	if st := notation.TCPState(c.Family, c.Protocol, c.State); st != "" {
@@ -291,7 +348,7 @@ func (s *Sink) call(c *event.Call) {
 }
 
 func (s *Sink) process(e *event.Entry, p *event.Process) {
-	s.task(e)
+	s.openProcess(e)
 	if len(p.Argv) > 0 {
 		s.raw(`,"command_args":[`)
 		for i, a := range p.Argv {

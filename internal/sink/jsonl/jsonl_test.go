@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -117,6 +118,40 @@ func unique(t *testing.T, d *json.Decoder, line string) {
 }
 
 // conns are connections of many kinds.
+// TestLinesStandAlone holds that what a sink keeps from line to line shows in
+// none: in any order, and from a sink of its own, an entry makes the same line.
+func TestLinesStandAlone(t *testing.T) {
+	list := broad()
+	for i := range list {
+		e := &list[i]
+		e.Time += int64(i%3) * 999_999_999
+		if i%7 == 0 {
+			e.Time = -e.Time
+		}
+		e.Task.UID, e.User = uint32(i%2), []string{"", "root", "alice"}[i%3]
+	}
+	got := lines(t, append(slices.Clone(list), list...))
+	got = got[:len(got)-1]
+	if got[0] == got[1] || len(got)%2 != 0 {
+		t.Fatalf("%d lines", len(got))
+	}
+	at := 0
+	for i := range list {
+		alone := lines(t, list[i:i+1])
+		for _, want := range alone[:len(alone)-1] {
+			for _, n := range []int{at, len(got)/2 + at} {
+				if got[n] != want {
+					t.Fatalf("line %d:\n got %s\nwant %s", n, got[n], want)
+				}
+			}
+			at++
+		}
+	}
+	if at != len(got)/2 {
+		t.Errorf("%d lines of %d", at, len(got)/2)
+	}
+}
+
 func conns() []*event.Conn {
 	v4, v6 := netip.MustParseAddrPort("10.0.2.15:48448"), netip.MustParseAddrPort("[fe80::1%eth0]:80")
 	return []*event.Conn{

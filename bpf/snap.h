@@ -239,6 +239,8 @@ __noinline int snap_mmsg(u64 addr, u32 narrow, u64 n, u32 out)
 
 #define SOL_SOCKET 1
 #define SOL_TCP 6
+#define SOL_SCTP 132
+#define SOL_RXRPC 272
 #define SOL_ALG 279
 #define SOL_TLS 282
 #define SO_ATTACH_FILTER 26
@@ -249,7 +251,10 @@ __noinline int snap_mmsg(u64 addr, u32 narrow, u64 n, u32 out)
 #define TCP_AO_ADD_KEY 38
 #define TCP_AO_LAST 41
 #define ALG_SET_KEY 1
+#define ALG_SET_DRBG_ENTROPY 6
 #define ALG_SET_KEY_BY_KEY_SERIAL 7
+#define SCTP_AUTH_KEY 23
+#define RXRPC_SECURITY_KEY 1
 
 /*
  * An option's value. Key material stays in the process: of these options only
@@ -273,7 +278,9 @@ __noinline int snap_optval(u64 level, u64 name, u64 addr, u64 len, u32 narrow)
 	}
 	if (l == SOL_TCP && o == TCP_FASTOPEN_KEY)
 		return 1;
-	if (l == SOL_ALG && o >= ALG_SET_KEY && (o == ALG_SET_KEY || o == ALG_SET_KEY_BY_KEY_SERIAL))
+	if (l == SOL_ALG && (o == ALG_SET_KEY || o == ALG_SET_DRBG_ENTROPY || o == ALG_SET_KEY_BY_KEY_SERIAL))
+		return 1;
+	if ((l == SOL_SCTP && o == SCTP_AUTH_KEY) || (l == SOL_RXRPC && o == RXRPC_SECURITY_KEY))
 		return 1;
 	snap(addr, len, 256);
 	if (l == SOL_SOCKET && (o == SO_ATTACH_FILTER || o == SO_ATTACH_REUSEPORT_CBPF)) {

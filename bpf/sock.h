@@ -115,7 +115,7 @@ static __always_inline void fill_sock_state(struct pw_sock *p, struct sock *sk)
 
 			p->peer_ino = peer ? inode_of(peer) : 0;
 		}
-		return;
+		break;
 	case AF_NETLINK: {
 		u32 id = READ((struct netlink_sock *)sk, portid);
 

@@ -43,7 +43,7 @@ struct open_sock {
 	struct pw_sock sock;
 };
 
-const volatile u32 cfg_iter_pid = 0; /* only this process, 0: all */
+const volatile u8 cfg_number = 0; /* this kernel lets an iterator make cookies: 5.12 */
 
 SEC("iter/task_file")
 int open_sockets(struct bpf_iter__task_file *ctx)
@@ -56,11 +56,17 @@ int open_sockets(struct bpf_iter__task_file *ctx)
 
 	if (!task || !file)
 		return 0;
-	if (task->pid != task->tgid || (cfg_iter_pid && task->tgid != cfg_iter_pid))
+	if (task->pid != task->tgid)
 		return 0;
 	sk = sock_of(file, &inode);
 	if (!sk)
 		return 0;
+	if (cfg_number) {
+		struct socket *s = bpf_sock_from_file(file);
+
+		if (s)
+			bpf_get_socket_cookie(s->sk);
+	}
 	o.pid = task->tgid;
 	o.start = task->start_boottime;
 	fill_sock(&o.sock, sk, READ(inode, i_ino), ctx->fd, 0);

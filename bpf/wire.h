@@ -29,6 +29,7 @@ enum pw_kind {
 	PW_KIND_NAME = 7,    /* pw_name, attributes: user and interface names */
 	PW_KIND_NOTE = 8,    /* pw_note, attributes: what a source has to say about itself */
 	PW_KIND_END = 9,     /* pw_end: the recording was closed in order */
+	PW_KIND_READY = 10,  /* pw_ready: what an epoll instance waited for at attach */
 };
 
 enum pw_layer {
@@ -85,7 +86,6 @@ enum pw_syscall_flags {
 	PW_CALL_UNFINISHED = 2, /* the task ended inside the call */
 	PW_CALL_CUT = 4,        /* the capture space ran out: some memory is not here */
 	PW_CALL_REDACTED = 8,   /* key material was left in the process */
-	PW_CALL_NOENTER = 16,   /* memory before the call was not captured */
 	PW_CALL_TENTATIVE = 32, /* emitted before it was known whether the process is a target */
 };
 
@@ -165,7 +165,6 @@ enum pw_proc_what {
 	PW_PROC_FORK = 2,
 	PW_PROC_EXEC = 3,
 	PW_PROC_EXIT = 4, /* of the whole thread group */
-	PW_PROC_DROP = 5, /* tentative records of this process are not wanted */
 };
 
 struct pw_proc {
@@ -220,8 +219,9 @@ enum pw_lost_reason {
 	PW_LOST_INFLIGHT = 2, /* no room to remember a call at its entry */
 	PW_LOST_URING = 3,    /* no room to remember a request */
 	PW_LOST_TARGETS = 4,  /* no room to remember a process to watch */
-	PW_LOST_QUEUE = 5,    /* a sink was too slow */
-	PW_LOST_REASONS = 6,
+	/* 5 is not used */
+	PW_LOST_MISSED = 6,   /* the kernel did not run a program, for it was running on that CPU */
+	PW_LOST_REASONS = 7,
 };
 
 struct pw_lost {
@@ -229,6 +229,18 @@ struct pw_lost {
 	__u64 count; /* since the last such record */
 	__u32 reason; /* enum pw_lost_reason */
 	__u32 _pad;
+};
+
+/* A descriptor that an epoll instance waits for: a line of /proc/PID/fdinfo/FD. */
+struct pw_ready {
+	struct pw_hdr h;
+	__u64 start;
+	__u64 data; /* epoll_data */
+	__u64 ino;  /* of what fd was when it was registered */
+	__u32 pid;
+	__s32 epfd;
+	__s32 fd;
+	__u32 events; /* EPOLL* */
 };
 
 struct pw_clock {

@@ -47,6 +47,12 @@ func (d *Decoder) Record(r wire.Record, ev *event.Event) {
 		ok = d.process(r, ev)
 	case wire.KindSock:
 		ok = d.sockFound(r, ev)
+	case wire.KindReady:
+		var w wire.Ready
+		if ok = w.Unmarshal(r); ok {
+			ev.Task = event.Task{Proc: proc(w.Pid, w.Start), TID: w.Pid}
+			ev.Body = &event.Ready{EpFD: w.Epfd, FD: w.Fd, Events: w.Events, Data: w.Data, Inode: w.Ino}
+		}
 	case wire.KindLost:
 		var l wire.Lost
 		if ok = l.Unmarshal(r); ok {
@@ -193,8 +199,8 @@ func lostReason(n uint32) string {
 		return "too many io_uring requests"
 	case wire.LostTargets:
 		return "too many processes"
-	case wire.LostQueue:
-		return "output too slow"
+	case wire.LostMissed:
+		return "skipped by the kernel, perhaps of other processes"
 	}
 	return "unknown reason"
 }

@@ -152,6 +152,14 @@ type SockFound struct {
 	Path string // AF_UNIX; an abstract name begins with NUL
 }
 
+// Ready is what an epoll instance waited for before the first record.
+type Ready struct {
+	EpFD, FD int32
+	Events   uint32 // EPOLLIN...
+	Data     uint64 // epoll_data, which epoll_wait gives back
+	Inode    uint64 // of what FD was when it was registered
+}
+
 // Lost counts what is not on the timeline.
 type Lost struct {
 	Layer  uint16
@@ -199,6 +207,7 @@ type Unknown struct {
 func (*Call) body()      {}
 func (*Process) body()   {}
 func (*SockFound) body() {}
+func (*Ready) body()     {}
 func (*Lost) body()      {}
 func (*Name) body()      {}
 func (*Note) body()      {}

@@ -56,3 +56,36 @@ func TestEpoll(t *testing.T) {
 		t.Errorf("data used again: joined to %+v", e.Conn)
 	}
 }
+
+// TestEpollOld holds that what was registered before the first record joins
+// too, to a connection that may be seen here for the first time.
+func TestEpollOld(t *testing.T) {
+	l := newLife(t)
+	wait := func(who event.Task, keys ...uint64) event.Entry {
+		return l.add(who, &event.Call{Name: "epoll_pwait", Ret: int64(len(keys)), Args: []event.Arg{{Raw: 6}, {Val: data(keys...)}}})
+	}
+	want := func(e event.Entry, n uint32, first bool, others ...uint32) {
+		t.Helper()
+		if e.Match != event.MatchTable {
+			t.Fatalf("at %d: %+v by %v", e.Time, e.Conn, e.Match)
+		}
+		e.Match = event.MatchExact // as life.want has it
+		l.want(e, n, first, others...)
+	}
+	for inode := uint64(7); inode < 9; inode++ {
+		l.add(parent, &event.SockFound{Sock: tcp(0, inode, 4)})
+		l.add(parent, &event.Ready{EpFD: 6, FD: 4, Data: inode + 100, Inode: inode})
+	}
+	l.add(parent, &event.Ready{EpFD: 6, FD: 9, Data: 199, Inode: 99}) // no socket
+	want(wait(parent, 107), 1, true)
+	want(wait(parent, 199, 107, 108), 1, false, 2)
+	want(wait(parent, 108), 2, false)
+	l.want(wait(child, 107), 0, false)
+	l.want(wait(parent, 199), 0, false)
+	// A call on the socket is of the same connection, and brings its cookie.
+	e := l.call(parent, "read", 1, tcp(80, 8, 4))
+	l.want(e, 2, false)
+	if !e.Conn.Old || e.Conn.ID.Cookie != 80 {
+		t.Errorf("%+v", e.Conn)
+	}
+}

@@ -8,11 +8,11 @@ import "github.com/pidwire/pidwire/internal/event"
 // Joiner is the state of one timeline. It has no goroutine and no clock.
 type Joiner struct {
 	next     uint32
-	byCookie index
-	byInode  index
+	byCookie connIndex
+	byInode  connIndex
 	found    map[uint64]*event.SockFound // by inode: open at attach, not used yet
 	users    map[uint32]string
-	ready    map[epollKey]event.SockID // what epoll_ctl registered
+	ready    index[epollKey, event.SockID] // what epoll instances wait for
 
 	closed []*event.Conn // oldest first, to be forgotten
 }
@@ -26,48 +26,62 @@ const (
 	keepOpen = 131072
 )
 
-// index finds connections in bounded memory: when young is full it becomes
-// old, and what was old and has not been asked for since is forgotten.
-type index struct {
-	young, old map[uint64]*event.Conn
+// index finds things in bounded memory: when young is full it becomes old, and
+// what was old and has not been asked for since is forgotten.
+type index[K comparable, V any] struct {
+	young, old map[K]V
 }
 
-func (x *index) get(key uint64) *event.Conn {
-	c := x.young[key]
-	if c == nil && x.old != nil {
-		if c = x.old[key]; c != nil {
-			x.put(key, c)
+func (x *index[K, V]) get(key K) (V, bool) {
+	v, ok := x.young[key]
+	if !ok {
+		if v, ok = x.old[key]; ok {
+			x.put(key, v)
 		}
 	}
-	return c
+	return v, ok
 }
 
-func (x *index) put(key uint64, c *event.Conn) {
-	if len(x.young) >= keepOpen && x.young[key] == nil {
-		x.old, x.young = x.young, map[uint64]*event.Conn{}
+func (x *index[K, V]) put(key K, v V) {
+	if len(x.young) >= keepOpen {
+		if _, ok := x.young[key]; !ok {
+			x.old, x.young = x.young, nil
+		}
 	}
-	x.young[key] = c
+	if x.young == nil {
+		x.young = map[K]V{}
+	}
+	x.young[key] = v
+}
+
+func (x *index[K, V]) drop(key K) {
+	delete(x.young, key)
+	delete(x.old, key)
+}
+
+func (x *index[K, V]) size() int { return len(x.young) + len(x.old) }
+
+type connIndex = index[uint64, *event.Conn]
+
+// conn returns the connection of a key, nil if it has none.
+func find(x *connIndex, key uint64) *event.Conn {
+	c, _ := x.get(key)
+	return c
 }
 
 // forget drops a connection, unless the key is another's by now, or it has
 // been used on after its close.
-func (x *index) forget(key uint64, n uint32) {
-	if c := x.get(key); c != nil && c.N == n && c.Closed {
-		delete(x.young, key)
-		delete(x.old, key)
+func forget(x *connIndex, key uint64, n uint32) {
+	if c := find(x, key); c != nil && c.N == n && c.Closed {
+		x.drop(key)
 	}
 }
-
-func (x *index) size() int { return len(x.young) + len(x.old) }
 
 // New returns the joiner of a new timeline.
 func New() *Joiner {
 	return &Joiner{
-		byCookie: index{young: map[uint64]*event.Conn{}},
-		byInode:  index{young: map[uint64]*event.Conn{}},
-		found:    map[uint64]*event.SockFound{},
-		users:    map[uint32]string{},
-		ready:    map[epollKey]event.SockID{},
+		found: map[uint64]*event.SockFound{},
+		users: map[uint32]string{},
 	}
 }
 
@@ -80,6 +94,10 @@ func (j *Joiner) Add(e *event.Entry) {
 	case *event.SockFound:
 		if b.Sock.ID.Inode != 0 {
 			j.found[b.Sock.ID.Inode] = b
+		}
+	case *event.Ready:
+		if b.Inode != 0 {
+			j.ready.put(epollKey{e.Task.Proc, uint64(b.EpFD), b.Data}, event.SockID{Inode: b.Inode})
 		}
 	case *event.Name:
 		if b.What == event.NameUser {
@@ -132,10 +150,10 @@ func (j *Joiner) conn(s *event.Sock, ev *event.Event) (_ *event.Conn, first bool
 	}
 	var c *event.Conn
 	if s.ID.Cookie != 0 {
-		c = j.byCookie.get(s.ID.Cookie)
+		c = find(&j.byCookie, s.ID.Cookie)
 	}
 	if c == nil && s.ID.Inode != 0 {
-		c = j.byInode.get(s.ID.Inode)
+		c = find(&j.byInode, s.ID.Inode)
 		// An inode number comes round again; a cookie does not.
 		if c != nil && s.ID.Cookie != 0 && c.ID.Cookie != 0 && c.ID.Cookie != s.ID.Cookie {
 			c = nil
@@ -222,8 +240,8 @@ func (j *Joiner) forget(c *event.Conn) {
 		return
 	}
 	for _, c := range j.closed[:keepClosed] {
-		j.byCookie.forget(c.ID.Cookie, c.N)
-		j.byInode.forget(c.ID.Inode, c.N)
+		forget(&j.byCookie, c.ID.Cookie, c.N)
+		forget(&j.byInode, c.ID.Inode, c.N)
 	}
 	j.closed = append(j.closed[:0], j.closed[keepClosed:]...)
 }
@@ -236,12 +254,8 @@ type epollKey struct {
 	data uint64
 }
 
-// maxEpoll bounds the registrations that are remembered.
-const maxEpoll = 1 << 16
-
 // epoll joins the ready descriptors of epoll_wait to their connections, by
-// what epoll_ctl was seen to register. A registration from before the first
-// record is not known, and joins nothing.
+// what epoll_ctl was seen to register, and what was registered at attach.
 func (j *Joiner) epoll(e *event.Entry, c *event.Call) {
 	switch c.Name {
 	case "epoll_ctl":
@@ -249,8 +263,8 @@ func (j *Joiner) epoll(e *event.Entry, c *event.Call) {
 			return
 		}
 		for _, t := range c.Args[3].Val {
-			if t.Name == "u64" && len(j.ready) < maxEpoll {
-				j.ready[epollKey{e.Task.Proc, c.Args[0].Raw, t.Num}] = e.Conn.ID
+			if t.Name == "u64" {
+				j.ready.put(epollKey{e.Task.Proc, c.Args[0].Raw, t.Num}, e.Conn.ID)
 			}
 		}
 	case "epoll_wait", "epoll_pwait", "epoll_pwait2":
@@ -261,18 +275,22 @@ func (j *Joiner) epoll(e *event.Entry, c *event.Call) {
 			if t.Name != "u64" {
 				continue
 			}
-			id, ok := j.ready[epollKey{e.Task.Proc, c.Args[0].Raw, t.Num}]
+			id, ok := j.ready.get(epollKey{e.Task.Proc, c.Args[0].Raw, t.Num})
 			if !ok {
 				continue
 			}
-			conn := j.byCookie.get(id.Cookie)
+			conn := find(&j.byCookie, id.Cookie)
 			if id.Cookie == 0 || conn == nil {
-				conn = j.byInode.get(id.Inode)
+				conn = find(&j.byInode, id.Inode)
+			}
+			first := false
+			if f := j.found[id.Inode]; conn == nil && f != nil {
+				conn, first = j.begin(&f.Sock, &e.Event), true
 			}
 			switch {
 			case conn == nil:
 			case e.Conn == nil:
-				e.Conn, e.Match = conn, event.MatchTable
+				e.Conn, e.First, e.Match = conn, first, event.MatchTable
 			case conn.N != e.Conn.N:
 				e.Others = append(e.Others, conn)
 			}

@@ -20,6 +20,7 @@ const (
 	KindName    = 7
 	KindNote    = 8
 	KindEnd     = 9
+	KindReady   = 10
 )
 
 // enum pw_layer
@@ -183,7 +184,6 @@ const (
 	CallUnfinished = 2
 	CallCut        = 4
 	CallRedacted   = 8
-	CallNoenter    = 16
 	CallTentative  = 32
 )
 
@@ -461,7 +461,6 @@ const (
 	ProcFork  = 2
 	ProcExec  = 3
 	ProcExit  = 4
-	ProcDrop  = 5
 )
 
 // Offsets into struct pw_proc.
@@ -654,8 +653,8 @@ const (
 	LostInflight = 2
 	LostUring    = 3
 	LostTargets  = 4
-	LostQueue    = 5
-	LostReasons  = 6
+	LostMissed   = 6
+	LostReasons  = 7
 )
 
 // Offsets into struct pw_lost.
@@ -697,6 +696,67 @@ func (s *Lost) put(b []byte) {
 	s.H.put(b[0:])
 	binary.LittleEndian.PutUint64(b[16:], s.Count)
 	binary.LittleEndian.PutUint32(b[24:], s.Reason)
+}
+
+// Offsets into struct pw_ready.
+const (
+	OffReadyH      = 0
+	OffReadyStart  = 16
+	OffReadyData   = 24
+	OffReadyIno    = 32
+	OffReadyPid    = 40
+	OffReadyEpfd   = 44
+	OffReadyFd     = 48
+	OffReadyEvents = 52
+)
+
+// Ready is struct pw_ready.
+type Ready struct {
+	H      Hdr
+	Start  uint64
+	Data   uint64
+	Ino    uint64
+	Pid    uint32
+	Epfd   int32
+	Fd     int32
+	Events uint32
+}
+
+// SizeReady is the size of Ready on the wire, in bytes.
+const SizeReady = 56
+
+// Unmarshal reads s from the start of b, and reports whether b was long enough.
+func (s *Ready) Unmarshal(b []byte) bool {
+	if len(b) < SizeReady {
+		return false
+	}
+	s.H.Unmarshal(b[0:])
+	s.Start = binary.LittleEndian.Uint64(b[16:])
+	s.Data = binary.LittleEndian.Uint64(b[24:])
+	s.Ino = binary.LittleEndian.Uint64(b[32:])
+	s.Pid = binary.LittleEndian.Uint32(b[40:])
+	s.Epfd = int32(binary.LittleEndian.Uint32(b[44:]))
+	s.Fd = int32(binary.LittleEndian.Uint32(b[48:]))
+	s.Events = binary.LittleEndian.Uint32(b[52:])
+	return true
+}
+
+// Append appends the wire form of s to b.
+func (s *Ready) Append(b []byte) []byte {
+	var w [SizeReady]byte
+	s.put(w[:])
+	return append(b, w[:]...)
+}
+
+func (s *Ready) put(b []byte) {
+	s.H.put(b[0:])
+	binary.LittleEndian.PutUint64(b[16:], s.Start)
+	binary.LittleEndian.PutUint64(b[24:], s.Data)
+	binary.LittleEndian.PutUint64(b[32:], s.Ino)
+	binary.LittleEndian.PutUint32(b[40:], s.Pid)
+	binary.LittleEndian.PutUint32(b[44:], uint32(s.Epfd))
+	binary.LittleEndian.PutUint32(b[48:], uint32(s.Fd))
+	binary.LittleEndian.PutUint32(b[52:], s.Events)
 }
 
 // Offsets into struct pw_clock.

@@ -3,6 +3,7 @@ package live
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -45,6 +46,19 @@ func perform(act string) int {
 		}
 		acts = acts[1:]
 	}
+	var ep int
+	if len(acts) > 0 && acts[0] == "epoll" {
+		// One end of it is waited for.
+		var err error
+		if ep, err = syscall.EpollCreate1(0); err != nil {
+			return 1
+		}
+		ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(old[1])}
+		if err := syscall.EpollCtl(ep, syscall.EPOLL_CTL_ADD, old[1], &ev); err != nil {
+			return 1
+		}
+		acts = acts[1:]
+	}
 	var ln net.Listener
 	if len(acts) > 0 && strings.HasPrefix(acts[0], "listen=") {
 		var err error
@@ -71,6 +85,12 @@ func perform(act string) int {
 		case "usr":
 			syscall.Write(old[0], []byte(arg))
 			syscall.Read(old[1], make([]byte, 64))
+		case "ready": // the old end is waited for, and has something
+			syscall.Write(old[0], []byte(arg))
+			var ev [4]syscall.EpollEvent
+			if n, err := syscall.EpollWait(ep, ev[:], -1); n != 1 || err != nil {
+				return 1
+			}
 		case "bind":
 			l, err := net.Listen("tcp4", arg)
 			if err != nil {
@@ -252,6 +272,80 @@ func TestTargetPID(t *testing.T) {
 	}
 }
 
+// TestOldEpoll holds that epoll_wait names a connection that was registered
+// before anybody watched, and on which no call has been seen.
+func TestOldEpoll(t *testing.T) {
+	needRoot(t)
+	a := start(t, "pwepoll", "old epoll ready=word", nil)
+	s := attach(t, a.pid(), "-e", "write,epoll_wait,epoll_pwait")
+	a.act(t)
+	lines := s.wait(t)
+	if !regexp.MustCompile(`(?m) c1 sys  write\(.*"word".*\n.* c2      # open before: UNIX-STREAM\n.* c2 sys  epoll_p?wait\(`).MatchString(lines) {
+		t.Errorf("epoll_wait is not joined to what it reports:\n%s", lines)
+	}
+}
+
+// TestOldCookie holds that a socket that was open before has the kernel's own
+// number too, by which all layers know it.
+func TestOldCookie(t *testing.T) {
+	needRoot(t)
+	a := start(t, "pwcookie", "old usr=word", nil)
+	s := attach(t, a.pid(), "--json", "-e", "write")
+	a.act(t)
+	lines := s.wait(t)
+	if strings.HasPrefix(release(t), "5.10.") {
+		// Iterators may make cookies since 5.12.
+		mustShow(t, lines, `"socket":{"inode":`)
+		return
+	}
+	mustShow(t, lines, `"socket":{"cookie":"`)
+}
+
+func release(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestTargetEndsMeanwhile attaches to processes that end while it does: either
+// the end is seen, or there was nothing to attach to any more.
+func TestTargetEndsMeanwhile(t *testing.T) {
+	needRoot(t)
+	codes := map[int]int{}
+	for i := range 24 {
+		c := exec.Command("sleep", fmt.Sprintf("0.%03d", 5+i*6))
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() { c.Wait(); close(ended) }()
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		out, err := exec.CommandContext(ctx, pidwire, "trace", "-p", fmt.Sprint(c.Process.Pid)).CombinedOutput()
+		hung := ctx.Err() != nil
+		cancel()
+		<-ended
+		code := 0
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+			code = exit.ExitCode()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case hung:
+			t.Fatalf("it watches on, though its target has ended:\n%s", out)
+		case code == 0:
+		case code == 3 && strings.Contains(string(out), fmt.Sprint(c.Process.Pid)):
+		default:
+			t.Fatalf("exit %d:\n%s", code, out)
+		}
+		codes[code]++
+	}
+	t.Logf("by exit code: %v", codes)
+}
+
 func TestNoFollow(t *testing.T) {
 	needRoot(t)
 	a := start(t, "pwactor", "pair=mine child=kid", nil)
@@ -286,6 +380,21 @@ func TestTargetUser(t *testing.T) {
 	lines := s.stop(t)
 	mustShow(t, lines, `"theirs"`)
 	mustHide(t, lines, `"ours"`)
+}
+
+func TestTargetNameOfUser(t *testing.T) {
+	needRoot(t)
+	daemon := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1, Gid: 1}}
+	early := start(t, "pwboth1", "pair=early", daemon)
+	s := attach(t, "pwboth*@daemon")
+	early.act(t)
+	start(t, "pwboth2", "pair=later", daemon).act(t)
+	start(t, "pwboth3", "pair=otheruser", nil).act(t)
+	start(t, "pwother", "pair=othername", daemon).act(t)
+	time.Sleep(50 * time.Millisecond)
+	lines := s.stop(t)
+	mustShow(t, lines, `"early"`, `"later"`)
+	mustHide(t, lines, `"otheruser"`, `"othername"`)
 }
 
 func TestTargetPort(t *testing.T) {

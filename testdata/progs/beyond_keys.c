@@ -40,6 +40,12 @@ int main(void)
 	       "tcpm_ifindex=0, /* key not shown */}, %zu)", s, sizeof(md5));
 	r = setsockopt(-1, 279 /* SOL_ALG */, 1 /* ALG_SET_KEY */, "SECRETSECRET", 12);
 	saw(r, "setsockopt(-1, SOL_ALG, ALG_SET_KEY, ... /* key not shown */, 12)");
+	r = setsockopt(-1, 279 /* SOL_ALG */, 6 /* ALG_SET_DRBG_ENTROPY */, "SECRETSECRET", 12);
+	saw(r, "setsockopt(-1, SOL_ALG, ALG_SET_DRBG_ENTROPY, ... /* key not shown */, 12)");
+	r = setsockopt(-1, 132 /* SOL_SCTP */, 23 /* SCTP_AUTH_KEY */, "SECRETSECRET", 12);
+	saw(r, "setsockopt(-1, SOL_SCTP, SCTP_AUTH_KEY, ... /* key not shown */, 12)");
+	r = setsockopt(-1, 272 /* SOL_RXRPC */, 1 /* RXRPC_SECURITY_KEY */, "SECRETSECRET", 12);
+	saw(r, "setsockopt(-1, SOL_RXRPC, RXRPC_SECURITY_KEY, ... /* key not shown */, 12)");
 	/* IPsec's keys go by netlink: of such a message only the header is shown. */
 	int n = socket(AF_NETLINK, SOCK_RAW, 6 /* NETLINK_XFRM */);
 	if (n >= 0) { /* not every kernel has it */

@@ -60,6 +60,7 @@ const (
 	minTask     = 16
 	maxTask     = 28
 	timeRelWide = 13
+	mostOthers  = 8 // further connections that a line names
 )
 
 // New returns a sink that writes to w.
@@ -144,9 +145,8 @@ func (s *Sink) others(e *event.Entry) {
 		return
 	}
 	s.b = append(s.b, s.o.Colour.Note...)
-	const most = 8
 	for i, c := range e.Others {
-		if i == most {
+		if i == mostOthers {
 			s.b = append(s.b, " ..."...)
 			break
 		}
@@ -159,9 +159,25 @@ func (s *Sink) others(e *event.Entry) {
 // introduce says which connection it is when one appears that was not born in
 // sight: it was open before, or was handed over.
 func (s *Sink) introduce(e *event.Entry) {
-	if s.o.Plain || !e.First || e.Conn == nil || !e.Conn.Old {
+	if s.o.Plain {
 		return
 	}
+	if e.First && e.Conn != nil && e.Conn.Old {
+		s.openBefore(e)
+	}
+	for i, c := range e.Others {
+		if i == mostOthers {
+			break
+		}
+		if c.Old && c.First == e.Time {
+			at := *e
+			at.Conn = c
+			s.openBefore(&at)
+		}
+	}
+}
+
+func (s *Sink) openBefore(e *event.Entry) {
 	s.line(e, "   ")
 	s.b = append(s.b, s.o.Colour.Note...)
 	s.b = append(s.b, "# open before: "...)

@@ -41,7 +41,32 @@ func (s *Source) snapshot(emit func(wire.Record) error) error {
 			return err
 		}
 	}
-	return s.openSockets(holders, at, emit)
+	if err := s.openSockets(holders, at, emit); err != nil {
+		return err
+	}
+	return s.epolls(found, at, emit)
+}
+
+// epolls puts down what the processes' epoll instances wait for: epoll_wait
+// gives back only the number that was registered with each.
+func (s *Source) epolls(found []*proc.Process, at uint64, emit func(wire.Record) error) error {
+	for _, p := range found {
+		list, err := proc.Default.Ready(p.PID)
+		if err != nil {
+			continue // it ended, or is hidden from us
+		}
+		for _, w := range list {
+			r := wire.Ready{
+				H:     wire.Hdr{Kind: wire.KindReady, Layer: wire.LayerSys, Time: at},
+				Start: p.Start, Data: w.Data, Ino: w.Inode, Pid: p.PID, Epfd: w.EpFD, Fd: w.FD, Events: w.Events,
+			}
+			s.buf = r.Append(s.buf[:0])
+			if err := emit(wire.Seal(s.buf)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // findTargets marks the matching processes as watched, their children too, and

@@ -228,6 +228,11 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 			return 0, err
 		}
 		t := time.Now()
+		if last || t.After(nextScan) {
+			if err := s.lose(wire.LostMissed, s.k.missed(), emit); err != nil {
+				return 0, err
+			}
+		}
 		if t.After(nextScan) {
 			nextScan = t.Add(waitScan)
 			if err := s.waiting(emit); err != nil {
@@ -392,7 +397,7 @@ func (s *Source) note(text, fix string, emit func(wire.Record) error) error {
 // losses turns what the kernel side has counted since the last look into records.
 func (s *Source) losses(emit func(wire.Record) error) error {
 	var per []uint64
-	for reason := uint32(1); reason < wire.LostReasons; reason++ {
+	for _, reason := range []uint32{wire.LostRing, wire.LostInflight, wire.LostUring, wire.LostTargets} {
 		if err := s.k.maps["lost"].Lookup(reason, &per); err != nil {
 			return fmt.Errorf("reading the counts of losses: %w", err)
 		}
@@ -400,19 +405,24 @@ func (s *Source) losses(emit func(wire.Record) error) error {
 		for _, n := range per {
 			sum += n
 		}
-		if sum == s.lost[reason] {
-			continue
-		}
-		l := wire.Lost{
-			H:     wire.Hdr{Kind: wire.KindLost, Layer: wire.LayerSys, Time: now()},
-			Count: sum - s.lost[reason], Reason: reason,
-		}
-		s.lost[reason] = sum
-		if err := emit(wire.Seal(l.Append(s.buf[:0]))); err != nil {
+		if err := s.lose(reason, sum, emit); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// lose makes a record of what sum, a count since the start, has grown by.
+func (s *Source) lose(reason uint32, sum uint64, emit func(wire.Record) error) error {
+	if sum == s.lost[reason] {
+		return nil
+	}
+	l := wire.Lost{
+		H:     wire.Hdr{Kind: wire.KindLost, Layer: wire.LayerSys, Time: now()},
+		Count: sum - s.lost[reason], Reason: reason,
+	}
+	s.lost[reason] = sum
+	return emit(wire.Seal(l.Append(s.buf[:0])))
 }
 
 // waiting reports, once each, the calls that have been blocked for longer than

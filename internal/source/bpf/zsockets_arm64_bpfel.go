@@ -79,7 +79,7 @@ const (
 	socketsVarCfgCgroups     = "cfg_cgroups"
 	socketsVarCfgExec        = "cfg_exec"
 	socketsVarCfgFollow      = "cfg_follow"
-	socketsVarCfgIterPid     = "cfg_iter_pid"
+	socketsVarCfgNumber      = "cfg_number"
 	socketsVarCfgPorts       = "cfg_ports"
 	socketsVarCfgSelf        = "cfg_self"
 	socketsVarCfgStrlen      = "cfg_strlen"
@@ -157,7 +157,7 @@ type socketsVariableSpecs struct {
 	CfgCgroups *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
 	CfgExec    *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFollow  *ebpf.VariableSpec `ebpf:"cfg_follow"`
-	CfgIterPid *ebpf.VariableSpec `ebpf:"cfg_iter_pid"`
+	CfgNumber  *ebpf.VariableSpec `ebpf:"cfg_number"`
 	CfgPorts   *ebpf.VariableSpec `ebpf:"cfg_ports"`
 	CfgSelf    *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.VariableSpec `ebpf:"cfg_strlen"`
@@ -216,7 +216,7 @@ type socketsVariables struct {
 	CfgCgroups *ebpf.Variable `ebpf:"cfg_cgroups"`
 	CfgExec    *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFollow  *ebpf.Variable `ebpf:"cfg_follow"`
-	CfgIterPid *ebpf.Variable `ebpf:"cfg_iter_pid"`
+	CfgNumber  *ebpf.Variable `ebpf:"cfg_number"`
 	CfgPorts   *ebpf.Variable `ebpf:"cfg_ports"`
 	CfgSelf    *ebpf.Variable `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.Variable `ebpf:"cfg_strlen"`

@@ -4,9 +4,11 @@
 package proc
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -260,12 +262,7 @@ func (p *Process) Record(now uint64) wire.Record {
 // inodes. Descriptors that close while it looks are left out.
 func (f FS) Socks(pid uint32) (map[int32]uint64, error) {
 	dir := f.path(pid, "fd")
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil, notExist(err)
-	}
-	defer d.Close()
-	names, err := d.Readdirnames(-1)
+	names, err := readNames(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -282,4 +279,69 @@ func (f FS) Socks(pid uint32) (map[int32]uint64, error) {
 		socks[int32(fd)] = nsInode(link)
 	}
 	return socks, nil
+}
+
+// Ready is a descriptor that an epoll instance waits for.
+type Ready struct {
+	EpFD, FD int32
+	Events   uint32
+	Data     uint64
+	Inode    uint64 // of what FD was when it was registered
+}
+
+// maxReady bounds what is read of one process.
+const maxReady = 1 << 17
+
+// Ready returns what the epoll instances of a process wait for. What closes
+// while it looks is left out.
+func (f FS) Ready(pid uint32) ([]Ready, error) {
+	dir := f.path(pid, "fd")
+	names, err := readNames(dir)
+	if err != nil {
+		return nil, err
+	}
+	var list []Ready
+	for _, n := range names {
+		link, err := os.Readlink(filepath.Join(dir, n))
+		if err != nil || link != "anon_inode:[eventpoll]" {
+			continue
+		}
+		epfd, err := strconv.ParseInt(n, 10, 32)
+		if err != nil {
+			continue
+		}
+		info, err := os.Open(f.path(pid, "fdinfo/"+n))
+		if err != nil {
+			continue
+		}
+		list = append(list, parseReady(info, int32(epfd), maxReady-len(list))...)
+		info.Close()
+	}
+	return list, nil
+}
+
+// parseReady reads the lines of fs/eventpoll.c, ep_show_fdinfo:
+//
+//	tfd:        5 events:       19 data:         55d0c1f8e2a0  pos:0 ino:1d5 sdev:8
+//
+// Lines of another form are passed over.
+func parseReady(r io.Reader, epfd int32, most int) []Ready {
+	var list []Ready
+	for sc := bufio.NewScanner(r); sc.Scan() && len(list) < most; {
+		w := Ready{EpFD: epfd}
+		var pos int64
+		if _, err := fmt.Sscanf(sc.Text(), "tfd: %d events: %x data: %x pos:%d ino:%x", &w.FD, &w.Events, &w.Data, &pos, &w.Inode); err == nil {
+			list = append(list, w)
+		}
+	}
+	return list
+}
+
+func readNames(dir string) ([]string, error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, notExist(err)
+	}
+	defer d.Close()
+	return d.Readdirnames(-1)
 }

@@ -134,6 +134,25 @@ func TestSocks(t *testing.T) {
 	}
 }
 
+func TestReady(t *testing.T) {
+	f := machine(t)
+	got, err := f.Ready(1234)
+	want := []Ready{
+		{EpFD: 6, FD: 3, Events: 0x19, Data: 7, Inode: 0x1267},
+		{EpFD: 6, FD: 17, Events: 0x8000201d, Data: 1<<64 - 1, Inode: 0x1268},
+	}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+	if _, err := f.Ready(77); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no process: %v", err)
+	}
+	many := strings.Repeat("tfd: 1 events: 1 data: 1 pos:0 ino:1\n", 50)
+	if n := len(parseReady(strings.NewReader(many), 3, 20)); n != 20 {
+		t.Errorf("%d lines, where 20 are the most", n)
+	}
+}
+
 func TestRecord(t *testing.T) {
 	f := machine(t)
 	p, err := f.Read(5000)

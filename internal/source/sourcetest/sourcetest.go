@@ -137,6 +137,7 @@ var fixed = map[uint16]int{
 	wire.KindSyscall: wire.SizeSyscall, wire.KindUring: wire.SizeUring, wire.KindProc: wire.SizeProc,
 	wire.KindSock: wire.SizeSocksnap + wire.SizeSock, wire.KindLost: wire.SizeLost, wire.KindClock: wire.SizeClock,
 	wire.KindName: wire.SizeName, wire.KindNote: wire.SizeNote, wire.KindEnd: wire.SizeEnd,
+	wire.KindReady: wire.SizeReady,
 }
 
 // WellFormed fails the test where a record could not be written to a file of
@@ -228,6 +229,12 @@ func WellFormed(t *testing.T, h wire.Header, r wire.Record) {
 		var s wire.Socksnap
 		s.Unmarshal(r)
 		attrs(s.Attrs, size)
+	case wire.KindReady:
+		var w wire.Ready
+		w.Unmarshal(r)
+		if w.Pid == 0 || w.Epfd < 0 || w.Fd < 0 {
+			t.Errorf("process %d: epoll instance %d waits for %d", w.Pid, w.Epfd, w.Fd)
+		}
 	case wire.KindLost:
 		var l wire.Lost
 		l.Unmarshal(r)

@@ -282,7 +282,7 @@ __noinline int snap_optval(u64 level, u64 name, u64 addr, u64 len, u32 narrow)
 		return 1;
 	if ((l == SOL_SCTP && o == SCTP_AUTH_KEY) || (l == SOL_RXRPC && o == RXRPC_SECURITY_KEY))
 		return 1;
-	snap(addr, len, 256);
+	snap(addr, len, 512);
 	if (l == SOL_SOCKET && (o == SO_ATTACH_FILTER || o == SO_ATTACH_REUSEPORT_CBPF)) {
 		struct { u16 len; u16 pad[3]; u64 filter; } p = {};
 

@@ -384,13 +384,13 @@ func TestTargetUser(t *testing.T) {
 
 func TestTargetNameOfUser(t *testing.T) {
 	needRoot(t)
-	daemon := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1, Gid: 1}}
-	early := start(t, "pwboth1", "pair=early", daemon)
-	s := attach(t, "pwboth*@daemon")
+	stranger := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 61234, Gid: 61234}}
+	early := start(t, "pwboth1", "pair=early", nil)
+	s := attach(t, "pwboth*@root")
 	early.act(t)
-	start(t, "pwboth2", "pair=later", daemon).act(t)
-	start(t, "pwboth3", "pair=otheruser", nil).act(t)
-	start(t, "pwother", "pair=othername", daemon).act(t)
+	start(t, "pwboth2", "pair=later", nil).act(t)
+	start(t, "pwboth3", "pair=otheruser", stranger).act(t)
+	start(t, "pwother", "pair=othername", nil).act(t)
 	time.Sleep(50 * time.Millisecond)
 	lines := s.stop(t)
 	mustShow(t, lines, `"early"`, `"later"`)

@@ -79,5 +79,23 @@ int main(void)
 	r = setsockopt(u, SOL_IP, IP_ADD_SOURCE_MEMBERSHIP, &source, sizeof(source));
 	saw(r, "setsockopt(%d, SOL_IP, IP_ADD_SOURCE_MEMBERSHIP, {imr_multiaddr=inet_addr(\"224.0.0.251\"), "
 	       "imr_interface=inet_addr(\"127.0.0.1\"), imr_sourceaddr=inet_addr(\"10.1.2.3\")}, 12)", u);
+	struct {
+		struct group_filter f;
+		struct sockaddr_storage more;
+	} gf = {.f = {.gf_interface = LO, .gf_fmode = MCAST_INCLUDE, .gf_numsrc = 2}};
+	struct sockaddr_in *a = (void *)&gf.f.gf_group;
+	*a = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = mreq.imr_multiaddr};
+	for (int i = 0; i < 2; i++) {
+		a = (void *)&gf.f.gf_slist[i];
+		a->sin_family = AF_INET;
+		inet_pton(AF_INET, i ? "10.1.2.4" : "10.1.2.3", &a->sin_addr);
+	}
+	r = setsockopt(u, SOL_IP, MCAST_MSFILTER, &gf, GROUP_FILTER_SIZE(2));
+	saw(r, "setsockopt(%d, SOL_IP, MCAST_MSFILTER, {gf_interface=if_nametoindex(\"lo\"), "
+	       "gf_group={sa_family=AF_INET, sin_port=htons(0), sin_addr=inet_addr(\"224.0.0.251\")}, "
+	       "gf_fmode=MCAST_INCLUDE, gf_numsrc=2, gf_slist=["
+	       "{sa_family=AF_INET, sin_port=htons(0), sin_addr=inet_addr(\"10.1.2.3\")}, "
+	       "{sa_family=AF_INET, sin_port=htons(0), sin_addr=inet_addr(\"10.1.2.4\")}]}, %zu)",
+	    u, (size_t)GROUP_FILTER_SIZE(2));
 	return done();
 }

@@ -76,6 +76,8 @@ func (d *Decoder) nlmsg(f string, b []byte, n uint64, proto uint16) {
 		d.depth--
 	case kind >= nlmsgMin && proto == netlinkRoute:
 		d.rtnetlink(kind, body, full)
+	case kind >= nlmsgMin && proto == netlinkDiag:
+		d.sockDiag(kind, flags, body, full)
 	case kind >= nlmsgMin && proto == netlinkXfrm:
 		d.redact("") // the keys of IPsec travel here
 	default:
@@ -124,10 +126,9 @@ func nlmsgFlags(kind uint64, proto uint16) *event.Table {
 	if kind < nlmsgMin {
 		return nlFlags
 	}
-	const diagByFamily = 20
 	switch proto {
 	case netlinkDiag:
-		if kind == diagByFamily {
+		if kind == tcpDiagGetSock || kind == dccpDiagGetSock || kind == diagByFamily {
 			return nlGetFlags
 		}
 	case netlinkRoute:

@@ -586,6 +586,41 @@ func optGroupSource(d *Decoder, o *opt) bool {
 	return true
 }
 
+// optGroupFilter is struct group_filter, of which the last addresses may be
+// beyond what was captured.
+func optGroupFilter(d *Decoder, o *opt) bool {
+	at := d.groupPad()
+	mode := at + maxAddr
+	if len(o.b) < mode+8 {
+		return false
+	}
+	d.open(event.TStruct, "")
+	d.ifindex("gf_interface", u32(o.b, 0))
+	d.sockaddr("gf_group", o.b[at:mode])
+	d.sym("gf_fmode", u32(o.b, mode), mcastModes)
+	n := u32(o.b, mode+4)
+	d.uint("gf_numsrc", n)
+	d.open(event.TArray, "gf_slist").Flags |= event.FLimit
+	for j, at := uint64(0), mode+8; j < n; j, at = j+1, at+maxAddr {
+		const most = 28 // of struct sockaddr_in6: the rest is padding
+		if at+most > len(o.b) {
+			d.more()
+			break
+		}
+		d.sockaddr("", o.b[at:min(len(o.b), at+maxAddr)])
+	}
+	d.end()
+	d.end()
+	return true
+}
+
+// optCCInfo is union tcp_cc_info. Only BBR's can be told by its length: those
+// of Vegas and DCTCP are equally long.
+func optCCInfo(d *Decoder, o *opt) bool {
+	const bbr = 20
+	return o.n == bbr && bbrInfo(d, 0, o.b)
+}
+
 func optPortRange(d *Decoder, o *opt) bool {
 	if len(o.b) < 4 {
 		return false

@@ -55,6 +55,7 @@ var levels = []level{
 		{opt: 45, show: optGroup, strict: true}, // MCAST_LEAVE_GROUP
 		{opt: 46, show: optGroupSource},         // MCAST_JOIN_SOURCE_GROUP
 		{opt: 47, show: optGroupSource},         // MCAST_LEAVE_SOURCE_GROUP
+		{opt: 48, show: optGroupFilter},         // MCAST_MSFILTER
 		{opt: 51, show: optPortRange},           // IP_LOCAL_PORT_RANGE
 		{opt: 52, show: optSym(ipProtos)},       // IP_PROTOCOL
 		{opt: 80, show: optOriginalDst},         // SO_ORIGINAL_DST
@@ -71,6 +72,7 @@ var levels = []level{
 		{opt: 45, show: optGroup, strict: true}, // MCAST_LEAVE_GROUP
 		{opt: 46, show: optGroupSource},         // MCAST_JOIN_SOURCE_GROUP
 		{opt: 47, show: optGroupSource},         // MCAST_LEAVE_SOURCE_GROUP
+		{opt: 48, show: optGroupFilter},         // MCAST_MSFILTER
 		{opt: 50, show: optPktinfo},             // IPV6_PKTINFO
 		{opt: 67, show: optTOS},                 // IPV6_TCLASS
 		{opt: 72, show: optFlags(addrPrefs)},    // IPV6_ADDR_PREFERENCES
@@ -82,6 +84,7 @@ var levels = []level{
 		{opt: 14, show: optMD5Sig},            // TCP_MD5SIG
 		{opt: 20, show: optSym(repairQueues)}, // TCP_REPAIR_QUEUE
 		{opt: 19, show: optSym(repairModes)},  // TCP_REPAIR
+		{opt: 26, show: optCCInfo},            // TCP_CC_INFO
 		{opt: 28, show: optBytes},             // TCP_SAVED_SYN
 		{opt: 29, show: optRepairWindow},      // TCP_REPAIR_WINDOW
 		{opt: 31, show: optString},            // TCP_ULP

@@ -309,6 +309,7 @@ func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
 			}
 			r[wire.OffSyscallFlags] &^= wire.CallTentative
 		}
+		scrub(r)
 	case wire.KindUring:
 		var u wire.Uring
 		if u.Unmarshal(r) && u.Flags&wire.UringTentative != 0 && !s.decided[u.Pid] {

@@ -1,0 +1,74 @@
+//go:build linux
+
+package bpf
+
+import (
+	"encoding/binary"
+
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// Numbers of linux/socket.h, linux/netlink.h and linux/inet_diag.h.
+const (
+	afNetlink, netlinkSockDiag = 16, 4
+
+	nlHeader, nlRequest = 16, 1
+	diagGetSock         = 18 // to SOCK_DIAG_BY_FAMILY, 20
+	diagByFamily        = 20
+	diagMsg             = 72 // sizeof(struct inet_diag_msg)
+	diagMD5Sig          = 18
+	md5Sig, md5Key      = 100, 20 // sizeof(struct tcp_diag_md5sig), and where in it the key stands
+)
+
+// scrub overwrites the keys that sock_diag hands out to those who may see them
+// (INET_DIAG_MD5SIG): the kernel side copies its messages whole, and no key may
+// stand in a recording. Everything else about keys is left in the process.
+func scrub(r wire.Record) {
+	const sock = wire.SizeSyscall
+	if len(r) < sock+wire.SizeSock || r[wire.OffSyscallNsock] == 0 ||
+		binary.LittleEndian.Uint16(r[sock+wire.OffSockFamily:]) != afNetlink ||
+		binary.LittleEndian.Uint16(r[sock+wire.OffSockProtocol:]) != netlinkSockDiag {
+		return
+	}
+	var s wire.Syscall
+	_, chunks, ok := wire.SyscallParts(r, &s)
+	if !ok {
+		return
+	}
+	for _, data := range wire.Chunks(chunks) {
+		scrubDiag(data)
+	}
+}
+
+// scrubDiag walks the messages of one buffer.
+func scrubDiag(b []byte) {
+	for len(b) >= nlHeader {
+		size := int(binary.LittleEndian.Uint32(b))
+		kind := binary.LittleEndian.Uint16(b[4:])
+		request := binary.LittleEndian.Uint16(b[6:])&nlRequest != 0
+		if size < nlHeader {
+			return
+		}
+		msg := b[:min(size, len(b))]
+		if kind >= diagGetSock && kind <= diagByFamily && !request && len(msg) > nlHeader+diagMsg {
+			scrubAttrs(msg[nlHeader+diagMsg:])
+		}
+		b = b[min((size+3)&^3, len(b)):]
+	}
+}
+
+func scrubAttrs(b []byte) {
+	const head = 4
+	for len(b) >= head {
+		size := int(binary.LittleEndian.Uint16(b))
+		if size < head {
+			return
+		}
+		if v := b[head:max(head, min(size, len(b)))]; binary.LittleEndian.Uint16(b[2:])&0x3fff == diagMD5Sig {
+			for ; len(v) > md5Key; v = v[min(md5Sig, len(v)):] {
+				clear(v[md5Key:min(md5Sig, len(v))])
+			}
+		}
+		b = b[min((size+3)&^3, len(b)):]
+	}
+}

@@ -59,6 +59,13 @@ func perform(act string) int {
 		}
 		acts = acts[1:]
 	}
+	if len(acts) > 0 && acts[0] == "veth" {
+		// In a network namespace of its own, with an interface of its own.
+		if err := exec.Command("ip", "link", "add", "pwif0", "type", "veth", "peer", "name", "pwif1").Run(); err != nil {
+			return 1
+		}
+		acts = acts[1:]
+	}
 	var ln net.Listener
 	if len(acts) > 0 && strings.HasPrefix(acts[0], "listen=") {
 		var err error
@@ -91,6 +98,17 @@ func perform(act string) int {
 			if n, err := syscall.EpollWait(ep, ev[:], -1); n != 1 || err != nil {
 				return 1
 			}
+		case "member": // joins a multicast group on an interface
+			s, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
+			if err != nil {
+				return 1
+			}
+			i, err := net.InterfaceByName(arg)
+			if err != nil {
+				return 1
+			}
+			syscall.SetsockoptIPMreqn(s, syscall.IPPROTO_IP, syscall.IP_ADD_MEMBERSHIP,
+				&syscall.IPMreqn{Multiaddr: [4]byte{224, 0, 0, 251}, Ifindex: int32(i.Index)})
 		case "bind":
 			l, err := net.Listen("tcp4", arg)
 			if err != nil {
@@ -283,6 +301,18 @@ func TestOldEpoll(t *testing.T) {
 	if !regexp.MustCompile(`(?m) c1 sys  write\(.*"word".*\n.* c2      # open before: UNIX-STREAM\n.* c2 sys  epoll_p?wait\(`).MatchString(lines) {
 		t.Errorf("epoll_wait is not joined to what it reports:\n%s", lines)
 	}
+}
+
+// TestNamespaceInterfaces holds that interfaces of another network namespace
+// have the names that they have there.
+func TestNamespaceInterfaces(t *testing.T) {
+	needRoot(t)
+	own := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	a := start(t, "pwnetns", "veth member=pwif0 member=pwif1", own)
+	s := attach(t, a.pid(), "-e", "setsockopt")
+	a.act(t)
+	lines := s.wait(t)
+	mustShow(t, lines, `imr_ifindex=if_nametoindex("pwif0")`, `imr_ifindex=if_nametoindex("pwif1")`)
 }
 
 // TestOldCookie holds that a socket that was open before has the kernel's own

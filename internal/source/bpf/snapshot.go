@@ -9,9 +9,12 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"os"
+	"runtime"
 	"slices"
 
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/wire"
@@ -37,7 +40,7 @@ func (s *Source) snapshot(emit func(wire.Record) error) error {
 		if err := emit(p.Record(at)); err != nil {
 			return err
 		}
-		if err := s.ifaceNames(p, emit); err != nil {
+		if err := s.ifaceNames(p.PID, p.NetNS, emit); err != nil {
 			return err
 		}
 	}
@@ -261,28 +264,63 @@ func (s *Source) userName(uid uint32, emit func(wire.Record) error) error {
 	return s.name(wire.NameUser, 0, uid, name, emit)
 }
 
-// ifaceNames tells the names of the interfaces of our own network namespace,
-// once, if p is in it. Those of other namespaces are not looked up: it would
-// take a thread that enters them.
-func (s *Source) ifaceNames(p *proc.Process, emit func(wire.Record) error) error {
-	if s.ifaces[p.NetNS] || p.NetNS == 0 {
+// maxNamespaces bounds the network namespaces whose interfaces are told.
+const maxNamespaces = 1024
+
+// ifaceNames tells the names of the interfaces of a process's network
+// namespace, once a namespace. Where it cannot be entered, numbers stay numbers.
+func (s *Source) ifaceNames(pid uint32, netns uint64, emit func(wire.Record) error) error {
+	if s.ifaces[netns] || netns == 0 || len(s.ifaces) >= maxNamespaces {
 		return nil
 	}
-	s.ifaces[p.NetNS] = true
-	own, err := proc.Default.Read(s.opts.Self)
-	if err != nil || own.NetNS != p.NetNS {
-		return nil
-	}
-	list, err := net.Interfaces()
+	s.ifaces[netns] = true
+	list, err := interfacesOf(pid, netns)
 	if err != nil {
 		return nil
 	}
 	for _, i := range list {
-		if err := s.name(wire.NameIface, p.NetNS, uint32(i.Index), i.Name, emit); err != nil {
+		if err := s.name(wire.NameIface, netns, uint32(i.Index), i.Name, emit); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// interfacesOf lists the interfaces of a network namespace, by way of a process
+// that is in it.
+func interfacesOf(pid uint32, netns uint64) ([]net.Interface, error) {
+	if own, err := proc.Default.NetNS(uint32(os.Getpid())); err == nil && own == netns {
+		return net.Interfaces()
+	}
+	f, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pid))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return nil, err
+	}
+	if st.Ino != netns {
+		return nil, fmt.Errorf("process %d has left network namespace %d", pid, netns)
+	}
+	type result struct {
+		list []net.Interface
+		err  error
+	}
+	done := make(chan result)
+	go func() {
+		// Never unlocked: the thread ends with the goroutine, and nobody else
+		// finds itself in that namespace.
+		runtime.LockOSThread()
+		var r result
+		if r.err = unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); r.err == nil {
+			r.list, r.err = net.Interfaces()
+		}
+		done <- r
+	}()
+	r := <-done
+	return r.list, r.err
 }
 
 func (s *Source) name(what uint16, netns uint64, id uint32, name string, emit func(wire.Record) error) error {

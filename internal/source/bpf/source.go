@@ -359,6 +359,11 @@ func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
 	if err := s.userName(p.Uid, emit); err != nil {
 		return err
 	}
+	if p.What == wire.ProcExec || p.What == wire.ProcFound {
+		if err := s.ifaceNames(p.Pid, p.Netns, emit); err != nil {
+			return err
+		}
+	}
 	return emit(r)
 }
 

@@ -104,9 +104,7 @@ func (f FS) Read(pid uint32) (*Process, error) {
 	if b, err := os.ReadFile(f.path(pid, "cgroup")); err == nil {
 		p.Cgroup = parseCgroup(b)
 	}
-	if l, err := os.Readlink(f.path(pid, "ns/net")); err == nil {
-		p.NetNS = nsInode(l)
-	}
+	p.NetNS, _ = f.NetNS(pid)
 	p.Compat = f.compat(pid)
 	return p, nil
 }
@@ -344,4 +342,13 @@ func readNames(dir string) ([]string, error) {
 	}
 	defer d.Close()
 	return d.Readdirnames(-1)
+}
+
+// NetNS returns the inode of a process's network namespace.
+func (f FS) NetNS(pid uint32) (uint64, error) {
+	l, err := os.Readlink(f.path(pid, "ns/net"))
+	if err != nil {
+		return 0, notExist(err)
+	}
+	return nsInode(l), nil
 }

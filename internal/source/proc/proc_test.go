@@ -153,6 +153,16 @@ func TestReady(t *testing.T) {
 	}
 }
 
+func TestNetNS(t *testing.T) {
+	f := machine(t)
+	if n, err := f.NetNS(1234); n != 4026531840 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if _, err := f.NetNS(77); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no process: %v", err)
+	}
+}
+
 func TestRecord(t *testing.T) {
 	f := machine(t)
 	p, err := f.Read(5000)

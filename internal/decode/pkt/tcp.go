@@ -1,0 +1,136 @@
+package pkt
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/pidwire/pidwire/internal/event"
+)
+
+// tcp reads the header at the start of t, all 20 bytes of which are there.
+func (d *Decoder) tcp(p *event.Packet, t []byte, length uint32, l level) {
+	be := binary.BigEndian
+	h := &p.TCP
+	h.Valid = true
+	h.Seq, h.Ack = be.Uint32(t[4:]), be.Uint32(t[8:])
+	h.Header, h.Flags = t[12]>>4*4, t[13]
+	h.Win, h.Sum, h.Urg = be.Uint16(t[14:]), be.Uint16(t[16:]), be.Uint16(t[18:])
+	h.RelSeq, h.RelAck = h.Seq, h.Ack
+	h.Length = length - uint32(h.Header)
+	if h.Header < tcpMin {
+		return
+	}
+	h.Options = t[tcpMin:min(int(h.Header), len(t))]
+	if h.Flags&event.TCPAck != 0 {
+		d.relative(p, l)
+	}
+}
+
+// relative counts the numbers of a segment from the first ones seen of its
+// connection. A SYN begins a new one, also on old addresses.
+func (d *Decoder) relative(p *event.Packet, l level) {
+	h := &p.TCP
+	from, to := p.Src.Port(), p.Dst.Port()
+	var first base
+	var known, rev bool
+	if p.Version == 4 {
+		src, dst := p.Data[12:16], p.Data[16:20]
+		if rev = reversed(from, to, src, dst); rev {
+			src, dst, from, to = dst, src, to, from
+		}
+		be := binary.BigEndian
+		k := key4{be.Uint32(src), be.Uint32(dst), uint32(from)<<16 | uint32(to)}
+		if first, known = d.v4.find(k); !known || h.Flags&event.TCPSyn != 0 {
+			first, known = begin(h, rev), false
+			if !l.quoted {
+				d.v4.put(k, first)
+			}
+		}
+	} else {
+		src, dst := p.Data[8:24], p.Data[24:40]
+		if rev = reversed(from, to, src, dst); rev {
+			src, dst, from, to = dst, src, to, from
+		}
+		k := key6{[16]byte(src), [16]byte(dst), uint32(from)<<16 | uint32(to)}
+		if first, known = d.v6.find(k); !known || h.Flags&event.TCPSyn != 0 {
+			first, known = begin(h, rev), false
+			if !l.quoted {
+				d.v6.put(k, first)
+			}
+		}
+	}
+	mine, other := first.low, first.high
+	if rev {
+		mine, other = other, mine
+	}
+	h.SackBase = other
+	if known {
+		h.RelSeq -= mine
+		h.RelAck -= other
+	}
+}
+
+// reversed says that the sender is the second end of the key: the one of the
+// higher port, of the higher address if they are equal.
+func reversed(from, to uint16, src, dst []byte) bool {
+	return from > to || from == to && bytes.Compare(src, dst) > 0
+}
+
+// begin is the base of a connection whose first segment is h: the
+// acknowledged number is one ahead of what the other end began with.
+func begin(h *event.TCPHeader, rev bool) base {
+	if rev {
+		return base{low: h.Ack - 1, high: h.Seq}
+	}
+	return base{low: h.Seq, high: h.Ack - 1}
+}
+
+// key4 and key6 are a connection, the end with the lower port first.
+type key4 struct {
+	low, high uint32
+	ports     uint32
+}
+
+type key6 struct {
+	low, high [16]byte
+	ports     uint32
+}
+
+// base holds the first sequence number of each end.
+type base struct{ low, high uint32 }
+
+// flows remembers bases in two generations: when the young one is full it
+// becomes the old one, whose members come back when they are asked for. So
+// memory is bounded, and a connection in use is not forgotten.
+type flows[K comparable] struct {
+	young, old map[K]base
+	full       int // of a generation; 0: maxFlows
+}
+
+// maxFlows keeps both tables together below 8 MiB.
+const maxFlows = 1 << 15
+
+func (f *flows[K]) find(k K) (base, bool) {
+	if b, ok := f.young[k]; ok {
+		return b, true
+	}
+	b, ok := f.old[k]
+	if ok {
+		f.put(k, b)
+	}
+	return b, ok
+}
+
+func (f *flows[K]) put(k K, b base) {
+	if f.full == 0 {
+		f.full = maxFlows
+	}
+	if f.young == nil || len(f.young) >= f.full {
+		f.young, f.old = f.old, f.young
+		clear(f.young)
+		if f.young == nil {
+			f.young = map[K]base{}
+		}
+	}
+	f.young[k] = b
+}

@@ -1,0 +1,98 @@
+package tcpdump_test
+
+import (
+	"testing"
+
+	"github.com/pidwire/pidwire/internal/decode/pkt"
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/sink/tcpdump"
+)
+
+// FuzzPacket holds that whatever a packet's bytes are, there is a text of
+// bounded size without control bytes but newline and tab.
+func FuzzPacket(f *testing.F) {
+	for _, list := range cases() {
+		for _, c := range list {
+			f.Add(c.data, uint16(c.wire-len(c.data)))
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte, more uint16) {
+		if len(data) > 1<<16 {
+			return
+		}
+		d := pkt.New()
+		p := event.Packet{Dir: event.DirIn, Len: 7, Inner: &event.Packet{}} // what it held must not matter
+		for range 2 {                                                       // the second time the connection is known
+			d.Packet(data, uint32(len(data))+uint32(more), &p)
+			if p.Dir != event.DirIn {
+				t.Fatal("the direction is lost")
+			}
+			for _, s := range styles {
+				text := tcpdump.Append([]byte("before"), &p, &s.o)
+				// Each byte may become a few of -X; a compressed name stands for
+				// up to 255 bytes, and is two.
+				if most := 4096 + 600*len(data); len(text) > most {
+					t.Fatalf("%d bytes of text for %d of packet", len(text), len(data))
+				}
+				if string(text[:6]) != "before" {
+					t.Fatal("what stood before is gone")
+				}
+				for _, c := range text {
+					if c < ' ' && c != '\n' && c != '\t' || c >= 0x7f {
+						t.Fatalf("%q has a control byte", text)
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestPointerBudget holds that compression pointers cannot take quadratic time.
+func TestPointerBudget(t *testing.T) {
+	msg := cat(uint16(1), uint16(0x8180), uint16(0), uint16(3), uint16(0), uint16(0))
+	msg = cat(msg, uint8(0), uint16(1), uint16(1), uint32(0), uint16(0x3f00))
+	start := len(msg)
+	for len(msg) < start+0x3f00 {
+		to := len(msg) - 2
+		if len(msg) == start {
+			to = 12 // the empty name
+		}
+		msg = be.AppendUint16(msg, 0xc000|uint16(to))
+	}
+	for range 2 {
+		msg = cat(msg, uint8(0), uint16(5), uint16(1), uint32(0), uint16(2), 0xc000|uint16(start+0x3efe))
+	}
+	p := udp4(53, 40000, msg)
+	var e event.Packet
+	pkt.New().Packet(p, uint32(len(p)), &e)
+	const want = "IP 10.0.2.15.53 > 10.0.0.5.40000: 1 [0q] 3/0/0 A 192.12.192.23, CNAME , CNAME <TOO MANY PTRS> [|domain]"
+	if got := string(tcpdump.Append(nil, &e, nil)); got != want {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestTooDeep(t *testing.T) {
+	p := udp4(1, 2, []byte("at the bottom"))
+	for range 12 {
+		p = ip4{src: "192.0.2.1", dst: "192.0.2.2", proto: 4}.with(p)
+	}
+	var e event.Packet
+	pkt.New().Packet(p, uint32(len(p)), &e)
+	text := string(tcpdump.Append(nil, &e, nil))
+	const tail = ": IP 192.0.2.1 > 192.0.2.2: [more than 8 packets inside each other]"
+	if len(text) < len(tail) || text[len(text)-len(tail):] != tail {
+		t.Errorf("got %q", text)
+	}
+}
+
+func TestNothing(t *testing.T) {
+	var e event.Packet
+	pkt.New().Packet(nil, 0, &e)
+	if got, want := string(tcpdump.Append(nil, &e, nil)), "[Invalid header: caplen==0, len==0]"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	pkt.New().Packet(nil, 5, &e)
+	if got, want := string(tcpdump.Append(nil, &e, nil)), "[Invalid header: caplen==0]"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"unicode/utf8"
 
@@ -90,10 +91,16 @@ func nobody(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	defer in.Close()
 	program := filepath.Join(dir, "pidwire")
+	// A child that another script forks meanwhile would hold the file open for
+	// writing until its exec, and the file could not be run: ETXTBSY.
+	syscall.ForkLock.RLock()
 	out, err := os.OpenFile(program, os.O_CREATE|os.O_WRONLY, 0o755)
+	if err == nil {
+		_, err = io.Copy(out, in)
+		err = errors.Join(err, out.Close())
+	}
+	syscall.ForkLock.RUnlock()
 	ts.Check(err)
-	_, err = io.Copy(out, in)
-	ts.Check(errors.Join(err, out.Close()))
 	exits(ts, neg, append([]string{args[0], "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program}, args[1:]...))
 }
 

@@ -30,6 +30,7 @@ enum pw_kind {
 	PW_KIND_NOTE = 8,    /* pw_note, attributes: what a source has to say about itself */
 	PW_KIND_END = 9,     /* pw_end: the recording was closed in order */
 	PW_KIND_READY = 10,  /* pw_ready: what an epoll instance waited for at attach */
+	PW_KIND_PACKET = 11, /* pw_packet, the packet from its IP header on */
 };
 
 enum pw_layer {
@@ -158,6 +159,49 @@ enum pw_uring_flags {
 	PW_URING_SQPOLL = 2,     /* submitted by the ring's kernel thread */
 	PW_URING_WAITING = 4,
 	PW_URING_TENTATIVE = 8,
+};
+
+enum pw_owner_how {
+	PW_OWNER_CREATED = 1, /* made the socket */
+	PW_OWNER_FOUND = 2,   /* held it at attach */
+	PW_OWNER_SENT = 3,    /* sent on it last */
+	PW_OWNER_RECEIVED = 4, /* received from it last */
+};
+
+/*
+ * Whose a socket is, by the last evidence: kept with the socket in the kernel.
+ * An accepted socket begins with a copy of its listener's.
+ */
+struct pw_owner {
+	__u64 cookie; /* of the socket that the evidence is of: another one's is inherited */
+	__u64 start;  /* of the thread group leader, ns since boot */
+	__u64 time;   /* of the evidence, CLOCK_MONOTONIC ns */
+	__u32 pid;
+	__u32 tid;
+	__u32 nspid;
+	__u32 nstid;
+	__u32 uid;
+	__u32 how; /* enum pw_owner_how */
+	char comm[16];
+};
+
+enum pw_packet_dir {
+	PW_PACKET_IN = 1,
+	PW_PACKET_OUT = 2,
+};
+
+struct pw_packet {
+	struct pw_hdr h;
+	__u64 cookie; /* of the socket; of the listener in a handshake */
+	struct pw_owner owner;
+	__u32 len;    /* bytes of the packet, from its IP header on */
+	__u32 caplen; /* of them that follow */
+	__u32 ifindex;
+	__u32 mark;
+	__u8 dir;   /* enum pw_packet_dir, as the owner's end sees it */
+	__u8 flags;
+	__u16 _pad;
+	__u32 _pad2;
 };
 
 enum pw_proc_what {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/pipeline"
 )
 
@@ -13,11 +14,15 @@ func (a *app) counts(r pipeline.Result, d time.Duration) {
 	for _, n := range r.Dropped {
 		dropped += n
 	}
-	lost := fmt.Sprintf("lost sys %d", r.Lost)
+	lost, seen := fmt.Sprintf("lost sys %d", r.Lost[event.LayerSys]), fmt.Sprintf("%d calls", r.Calls)
+	if r.Packets > 0 || r.Lost[event.LayerPkt] > 0 {
+		seen += fmt.Sprintf(", %d packets", r.Packets)
+		lost += fmt.Sprintf(", pkt %d", r.Lost[event.LayerPkt])
+	}
 	if dropped > 0 {
 		lost += fmt.Sprintf(", output %d", dropped)
 	}
-	fmt.Fprintf(a.stderr, "--- %d calls in %s · %s\n", r.Calls, d.Round(time.Millisecond), lost)
+	fmt.Fprintf(a.stderr, "--- %s in %s · %s\n", seen, d.Round(time.Millisecond), lost)
 }
 
 func lostAny(r pipeline.Result) bool {
@@ -26,5 +31,5 @@ func lostAny(r pipeline.Result) bool {
 			return true
 		}
 	}
-	return r.Lost > 0
+	return r.Lost != [event.Layers]uint64{}
 }

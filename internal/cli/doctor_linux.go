@@ -32,9 +32,7 @@ func (a *app) doctorCommand() *cobra.Command {
 }
 
 func (a *app) doctor(asJSON bool) error {
-	list := []finding{examineCalls(), {
-		Layer: "pkt", State: "not built", What: "packets: not in this version",
-	}, {
+	list := []finding{examine("sys", "system calls", bpf.ProbeCalls()), examinePackets(), {
 		Layer: "krn", State: "not built", What: "kernel functions and events: not in this version",
 	}, {
 		Layer: "aud", State: "not built", What: "audit records: not in this version",
@@ -71,16 +69,27 @@ func (a *app) doctor(asJSON bool) error {
 	return err
 }
 
-func examineCalls() finding {
-	f := finding{Layer: "sys", State: "ok"}
-	p := bpf.Probe()
+// examinePackets says too what the layer does not do yet on any machine.
+func examinePackets() finding {
+	f := examine("pkt", "packets", bpf.ProbePackets())
+	if f.State != "off" {
+		f.State = "degraded"
+		f.Cause = append(f.Cause, "this version has no tap at the devices: the last packets of a connection that closes late, "+
+			"what comes to closed ports, ICMP errors and AF_PACKET are not shown")
+	}
+	return f
+}
+
+// examine puts what was found of a layer into words.
+func examine(layer, what string, p bpf.Ability) finding {
+	f := finding{Layer: layer, State: "ok"}
 	if p.Err != nil {
-		f.State, f.What = "off", "system calls cannot be watched"
+		f.State, f.What = "off", what+" cannot be watched"
 		err := explain(p.Err)
 		f.Cause = []string{err.Error()}
 		var ee *exitError
 		if errors.As(err, &ee) {
-			f.Cause = []string{strings.TrimPrefix(err.Error(), "cannot watch system calls: ")}
+			f.Cause = []string{strings.TrimPrefix(err.Error(), cannot(p.Err))}
 			for _, h := range ee.hint {
 				if h != doctorHint {
 					f.Fix = append(f.Fix, h)
@@ -89,7 +98,7 @@ func examineCalls() finding {
 		}
 		return f
 	}
-	f.What = "system calls: " + strings.Join(p.Parts, ", ")
+	f.What = what + ": " + strings.Join(p.Parts, ", ")
 	if len(p.Notes) > 0 {
 		f.State, f.Cause = "degraded", p.Notes
 		for _, x := range p.Fixes {

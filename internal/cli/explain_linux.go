@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/pidwire/pidwire/internal/source/bpf"
 	"github.com/pidwire/pidwire/internal/source/proc"
@@ -20,9 +19,17 @@ func explain(err error) error {
 	if cause, ok := bpf.Explain(err); ok {
 		return &exitError{
 			code: exitPrivilege,
-			err:  fmt.Errorf("cannot watch system calls: %s", cause.Text),
+			err:  errors.New(cannot(err) + cause.Text),
 			hint: append(cause.Fix, doctorHint),
 		}
 	}
 	return err
+}
+
+// cannot says what an error of the live source prevents.
+func cannot(err error) string {
+	if errors.Is(err, bpf.ErrPackets) {
+		return "cannot capture packets: "
+	}
+	return "cannot watch system calls: "
 }

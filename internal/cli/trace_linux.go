@@ -34,6 +34,7 @@ type traceFlags struct {
 	pids     []string
 	users    []string
 	layers   []string
+	snaplen  uint32
 	noFollow bool
 	follow   int
 	write    string
@@ -66,7 +67,8 @@ on standard output.`,
 	f.StringVarP(&t.asUser, "username", "u", "", "run COMMAND as `USER`")
 	f.CountVarP(&t.follow, "follow-forks", "f", "follow children (the default)")
 	f.BoolVar(&t.noFollow, "no-follow", false, "do not follow children")
-	f.StringSliceVarP(&t.layers, "layers", "l", nil, "which layers: sys")
+	f.StringSliceVarP(&t.layers, "layers", "l", []string{"sys"}, "which `LAYERS`: sys, pkt")
+	f.Uint32Var(&t.snaplen, "snaplen", 0, "bytes kept of each packet (default 256, into a recording 65535)")
 	f.StringVarP(&t.write, "write", "w", "", "record to `FILE.pidwire`; - is standard output")
 	f.BoolVar(&t.print, "print", false, "with -w: print the lines too")
 	f.DurationVar(&t.span, "for", 0, "end after so long: 10s, 5m")
@@ -109,17 +111,32 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 	return live.run(cmd.Context())
 }
 
+// snapLength is what is kept of a packet: what a line needs, or all for a file.
+func (t *traceFlags) snapLength() uint32 {
+	const line = 256
+	switch {
+	case t.snaplen != 0:
+		return min(t.snaplen, bpf.MaxSnaplen)
+	case t.write != "":
+		return bpf.MaxSnaplen
+	}
+	return line
+}
+
 // checkLayers knows the layers there will be, so that the others are told from
 // mistakes.
 func checkLayers(layers []string) error {
-	later := []string{"pkt", "krn", "aud"}
+	later := []string{"krn", "aud"}
 	for _, l := range layers {
 		if slices.Contains(later, l) {
 			return usageError("layer %s is not built yet (see: pidwire doctor)", l)
 		}
-		if l != "sys" {
-			return usageError("no layer %q (sys)", l)
+		if l != "sys" && l != "pkt" {
+			return usageError("no layer %q (sys, pkt)", l)
 		}
+	}
+	if len(layers) == 0 {
+		return usageError("-l names no layer (sys, pkt)")
 	}
 	return nil
 }
@@ -212,6 +229,7 @@ func (l *liveRun) run(parent context.Context) error {
 		Config: bpf.Config{
 			Self: uint32(os.Getpid()), Follow: !t.noFollow,
 			StrLen: uint32(t.view.strlen), Calls: t.view.sel.wants,
+			NoCalls: !slices.Contains(t.layers, "sys"), Packets: slices.Contains(t.layers, "pkt"), Snaplen: t.snapLength(),
 		},
 		Targets: l.targets, Command: l.argv, Tool: Version,
 		Endless: slices.ContainsFunc(l.targets, func(t proc.Target) bool { return t.Later() }),

@@ -16,6 +16,7 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/jsonl"
 	"github.com/pidwire/pidwire/internal/sink/notation"
 	"github.com/pidwire/pidwire/internal/sink/summary"
+	"github.com/pidwire/pidwire/internal/sink/tcpdump"
 	"github.com/pidwire/pidwire/internal/sink/text"
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -45,6 +46,7 @@ type viewFlags struct {
 	count   uint64
 	sel     selection
 	utc     bool
+	packets tcpdump.Options
 }
 
 var timeWords = []string{"rel", "abs", "micro", "epoch", "delta", "none"}
@@ -65,9 +67,12 @@ func (v *viewFlags) add(cmd *cobra.Command) {
 	f.BoolVarP(&v.summary, "summary", "c", false, "only a table at the end: calls, errors, bytes, time per call and per connection")
 	f.StringVar(&v.colour, "color", "auto", "auto, always or never")
 	f.BoolVarP(&v.numeric, "numeric", "n", false, "numbers instead of names")
-	f.CountVarP(&v.verbose, "verbose", "v", "nothing abbreviated")
+	f.CountVarP(&v.verbose, "verbose", "v", "nothing abbreviated; packets: more of each")
 	f.CountVarP(&v.fds, "decode-fds", "y", "-y: the socket beside each descriptor, -yy: with addresses")
 	f.CountVarP(&v.hex, "hex", "x", "-x: strings that are not text in hex, -xx: all strings")
+	f.BoolVarP(&v.packets.AbsoluteSeq, "absolute-seq", "S", false, "packets: sequence numbers as they stand there")
+	f.BoolVarP(&v.packets.ASCII, "ascii", "A", false, "packets: their bytes as text below each, up to --snaplen")
+	f.BoolVarP(&v.packets.HexASCII, "hex-ascii", "X", false, "packets: their bytes in hex and as text below each")
 	f.StringVar(&v.format, "format", "pidwire", "pidwire, or strace: as strace -f prints it, without columns")
 	f.BoolVarP(&v.quiet, "quiet", "q", false, "no words on standard error")
 	f.BoolVar(&v.strict, "strict", false, "exit with 11 if events were lost")
@@ -130,15 +135,17 @@ func (v *viewFlags) sink(a *app, out io.Writer, h wire.Header) (sink.Sink, func(
 	if v.strlen == 0 {
 		opts.StrLen = -1
 	}
+	packets := v.packets
+	packets.Verbose = v.verbose
 	start := int64(h.Wall)
 	switch {
 	case v.summary:
 		return summary.New(out), closeOut, nil
 	case v.json:
-		return jsonl.New(out, jsonl.Options{Notation: opts, Start: start}), closeOut, nil
+		return jsonl.New(out, jsonl.Options{Notation: opts, Packets: packets, Start: start}), closeOut, nil
 	}
 	o := text.Options{
-		Notation: opts, Time: timeStyles[v.time], Start: start, NoDur: v.noDur || !v.durFlag,
+		Notation: opts, Packets: packets, Time: timeStyles[v.time], Start: start, NoDur: v.noDur || !v.durFlag,
 		Plain: v.format == "strace", Zone: time.Local,
 	}
 	if v.utc {

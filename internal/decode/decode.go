@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/pidwire/pidwire/internal/decode/pkt"
 	"github.com/pidwire/pidwire/internal/decode/sock"
 	"github.com/pidwire/pidwire/internal/decode/sys"
 	"github.com/pidwire/pidwire/internal/event"
@@ -20,16 +21,21 @@ type Decoder struct {
 	seq   uint64
 	comms map[[16]byte]string
 	call  wire.Syscall // the one at hand
+	pkt   *pkt.Decoder
+	arena *event.Arena
 }
 
 // New returns a decoder for the records behind h.
 func New(h wire.Header) *Decoder {
-	return &Decoder{h: h, sys: sys.New(h), comms: map[[16]byte]string{}}
+	return &Decoder{h: h, sys: sys.New(h), comms: map[[16]byte]string{}, pkt: pkt.New(), arena: new(event.Arena)}
 }
 
-// Use makes the decoder cut the calls that follow from a; New gives it an
-// arena of its own, which only grows.
-func (d *Decoder) Use(a *event.Arena) { d.sys.Use(a) }
+// Use makes the decoder cut what follows from a; New gives it an arena of its
+// own, which only grows.
+func (d *Decoder) Use(a *event.Arena) {
+	d.arena = a
+	d.sys.Use(a)
+}
 
 // Record decodes r into ev, whatever that held. It never fails: what cannot be
 // read is said in Warn, or the body is an event.Unknown. Strings of the event
@@ -43,6 +49,8 @@ func (d *Decoder) Record(r wire.Record, ev *event.Event) {
 		ok = d.syscall(r, ev)
 	case wire.KindUring:
 		ok = d.uring(r, ev)
+	case wire.KindPacket:
+		ok = d.packet(r, ev)
 	case wire.KindProc:
 		ok = d.process(r, ev)
 	case wire.KindSock:
@@ -56,7 +64,7 @@ func (d *Decoder) Record(r wire.Record, ev *event.Event) {
 	case wire.KindLost:
 		var l wire.Lost
 		if ok = l.Unmarshal(r); ok {
-			ev.Body = &event.Lost{Layer: l.H.Layer, Reason: lostReason(l.Reason), Count: l.Count}
+			ev.Body = &event.Lost{Layer: layer(l.H.Layer), Reason: lostReason(l.Reason), Count: l.Count}
 		}
 	case wire.KindClock:
 		var c wire.Clock
@@ -144,6 +152,30 @@ func (d *Decoder) uring(r wire.Record, ev *event.Event) bool {
 	return true
 }
 
+func (d *Decoder) packet(r wire.Record, ev *event.Event) bool {
+	var p wire.Packet
+	if !p.Unmarshal(r) || uint64(p.Caplen) > uint64(len(r)-wire.SizePacket) {
+		return false
+	}
+	o := &p.Owner
+	ev.Task = event.Task{
+		Proc: proc(o.Pid, o.Start), TID: o.Tid, NSPID: o.Nspid, NSTID: o.Nstid, UID: o.Uid, Comm: d.comm(o.Comm),
+	}
+	c := d.arena.Capture()
+	d.pkt.Packet(r[wire.SizePacket:wire.SizePacket+int(p.Caplen)], p.Len, &c.Packet)
+	c.Dir = event.DirUnknown
+	switch p.Dir {
+	case wire.PacketIn:
+		c.Dir = event.DirIn
+	case wire.PacketOut:
+		c.Dir = event.DirOut
+	}
+	c.Cookie, c.Owner, c.Inherited = p.Cookie, event.Evidence(o.How), o.Cookie != p.Cookie
+	c.Seen, c.Iface, c.Mark = d.wall(o.Time), p.Ifindex, p.Mark
+	ev.Body = c
+	return true
+}
+
 func (d *Decoder) process(r wire.Record, ev *event.Event) bool {
 	var p wire.Proc
 	if !p.Unmarshal(r) {
@@ -187,6 +219,14 @@ func (d *Decoder) name(r wire.Record, ev *event.Event) bool {
 	d.sys.Learn(n.What, n.Netns, n.Id, name)
 	ev.Body = &event.Name{What: n.What, ID: n.Id, NetNS: n.Netns, Name: name}
 	return true
+}
+
+// layer is the system calls' where a record says none that there is.
+func layer(n uint16) event.Layer {
+	if n == 0 || n >= event.Layers {
+		return event.LayerSys
+	}
+	return event.Layer(n)
 }
 
 func lostReason(n uint32) string {

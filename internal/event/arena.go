@@ -9,6 +9,7 @@ type Arena struct {
 	args  slab[Arg]
 	socks slab[Sock]
 	toks  slab[Token]
+	caps  slab[Capture]
 }
 
 // Slabs stay below the 32 KiB from which on Go allocates pages of their own.
@@ -17,6 +18,7 @@ const (
 	argSlab  = 512
 	sockSlab = 256
 	tokSlab  = 512
+	capSlab  = 64
 )
 
 // Reset makes all that was cut from the arena invalid.
@@ -25,6 +27,7 @@ func (a *Arena) Reset() {
 	a.args.reset()
 	a.socks.reset()
 	a.toks.reset()
+	a.caps.reset()
 }
 
 // Call returns an empty call.
@@ -33,6 +36,9 @@ func (a *Arena) Call() *Call {
 	*c = Call{}
 	return c
 }
+
+// Capture returns a packet whose content is undefined.
+func (a *Arena) Capture() *Capture { return &a.caps.take(1, capSlab)[0] }
 
 // Args returns n empty arguments.
 func (a *Arena) Args(n int) []Arg {

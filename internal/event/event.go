@@ -160,9 +160,34 @@ type Ready struct {
 	Inode    uint64 // of what FD was when it was registered
 }
 
+// Layer is where something was seen.
+type Layer uint16
+
+// The layers have the numbers of enum pw_layer.
+const (
+	LayerNone Layer = 0
+	LayerSys  Layer = 1
+	LayerPkt  Layer = 2
+	LayerKrn  Layer = 3
+	LayerAud  Layer = 4
+	Layers          = 5
+)
+
+func (l Layer) String() string {
+	switch l {
+	case LayerPkt:
+		return "pkt"
+	case LayerKrn:
+		return "krn"
+	case LayerAud:
+		return "aud"
+	}
+	return "sys"
+}
+
 // Lost counts what is not on the timeline.
 type Lost struct {
-	Layer  uint16
+	Layer  Layer
 	Reason string // static
 	Count  uint64
 }
@@ -219,16 +244,19 @@ func (*Unknown) body()   {}
 type Match uint8
 
 const (
-	MatchNone  Match = iota
-	MatchGuess       // address, port, time, byte counts
-	MatchTable       // inode or descriptor found in a table
-	MatchExact       // the kernel's own identity of the socket
+	MatchNone      Match = iota
+	MatchGuess           // address, port, time, byte counts
+	MatchTable           // inode, descriptor or 4-tuple found in a table
+	MatchInherited       // the kernel's own identity; the owner is that of the socket it came from
+	MatchExact           // the kernel's own identity of the socket
 )
 
 func (m Match) String() string {
 	switch m {
 	case MatchExact:
 		return "exact"
+	case MatchInherited:
+		return "inherited"
 	case MatchTable:
 		return "table"
 	case MatchGuess:

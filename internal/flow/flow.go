@@ -11,8 +11,10 @@ type Joiner struct {
 	byCookie connIndex
 	byInode  connIndex
 	found    map[uint64]*event.SockFound // by inode: open at attach, not used yet
+	numbered map[uint64]*event.SockFound // the same by cookie, where they have one
 	users    map[uint32]string
 	ready    index[epollKey, event.SockID] // what epoll instances wait for
+	tuples   index[tuple, *event.Conn]     // connections that a handshake began
 
 	closed []*event.Conn // oldest first, to be forgotten
 }
@@ -80,8 +82,9 @@ func forget(x *connIndex, key uint64, n uint32) {
 // New returns the joiner of a new timeline.
 func New() *Joiner {
 	return &Joiner{
-		found: map[uint64]*event.SockFound{},
-		users: map[uint32]string{},
+		found:    map[uint64]*event.SockFound{},
+		numbered: map[uint64]*event.SockFound{},
+		users:    map[uint32]string{},
 	}
 }
 
@@ -91,9 +94,14 @@ func (j *Joiner) Add(e *event.Entry) {
 	switch b := e.Body.(type) {
 	case *event.Call:
 		j.call(e, b)
+	case *event.Capture:
+		j.packet(e, b)
 	case *event.SockFound:
 		if b.Sock.ID.Inode != 0 {
 			j.found[b.Sock.ID.Inode] = b
+		}
+		if b.Sock.ID.Cookie != 0 {
+			j.numbered[b.Sock.ID.Cookie] = b
 		}
 	case *event.Ready:
 		if b.Inode != 0 {
@@ -160,7 +168,9 @@ func (j *Joiner) conn(s *event.Sock, ev *event.Event) (_ *event.Conn, first bool
 		}
 	}
 	if c == nil {
-		return j.begin(s, ev), true
+		if c = j.adopt(s); c == nil {
+			return j.begin(s, ev), true
+		}
 	}
 	if !news(c, s) {
 		return c, false
@@ -182,6 +192,7 @@ func (j *Joiner) begin(s *event.Sock, ev *event.Event) *event.Conn {
 			c.Path = f.Path
 		}
 		delete(j.found, s.ID.Inode)
+		delete(j.numbered, f.Sock.ID.Cookie)
 	}
 	update(c, s)
 	j.index(c)

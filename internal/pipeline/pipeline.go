@@ -42,9 +42,10 @@ type Config struct {
 type Result struct {
 	Records uint64
 	Calls   uint64
-	Lost    uint64   // by the source
-	Dropped []uint64 // entries, by sink
-	Reason  string   // of the source's end; empty if it did not say
+	Packets uint64
+	Lost    [event.Layers]uint64 // by the source
+	Dropped []uint64             // entries, by sink
+	Reason  string               // of the source's end; empty if it did not say
 }
 
 const (
@@ -64,8 +65,9 @@ type batch struct {
 	list  []event.Entry
 	arena event.Arena
 	// idle says that nothing followed this batch for now: sinks flush.
-	idle  bool
-	users atomic.Int32
+	idle    bool
+	packets uint64 // of which only the count is wanted
+	users   atomic.Int32
 }
 
 // ErrSink wraps the error of a sink, which ends the run.
@@ -164,12 +166,15 @@ func (p *run) emit(r wire.Record) error {
 			return fmt.Errorf("writing the recording: %w", err)
 		}
 	}
-	if len(p.Sinks) == 0 && r.Kind() == wire.KindSyscall {
-		// Only recording: nothing needs to be decoded, but the counts are wanted.
+	switch kind := r.Kind(); {
+	// Only recording: nothing needs to be decoded, but the counts are wanted.
+	case len(p.Sinks) == 0 && kind == wire.KindPacket:
+		p.cur.packets++
+	case len(p.Sinks) == 0 && kind == wire.KindSyscall:
 		if len(r) >= wire.SizeSyscall && r[wire.OffSyscallFlags]&wire.CallWaiting == 0 {
 			p.cur.recs = append(p.cur.recs, nil)
 		}
-	} else {
+	default:
 		p.add(r)
 	}
 	if len(p.cur.recs) >= batchRecords || len(p.cur.slab) >= batchBytes {
@@ -183,7 +188,7 @@ func (p *run) newBatch() *batch {
 	if !ok {
 		return &batch{recs: make([]wire.Record, 0, batchRecords), slab: make([]byte, 0, batchBytes+batchBytes/4)}
 	}
-	b.recs, b.slab, b.list, b.idle = b.recs[:0], b.slab[:0], b.list[:0], false
+	b.recs, b.slab, b.list, b.idle, b.packets = b.recs[:0], b.slab[:0], b.list[:0], false, 0
 	b.arena.Reset()
 	return b
 }
@@ -218,6 +223,7 @@ func (p *run) decode(queues []chan delivery, stop func()) {
 	owed := make([]uint64, len(queues)) // entries dropped and not told yet
 	for b := range p.records {
 		dec.Use(&b.arena)
+		p.res.Packets += b.packets
 		for _, r := range b.recs {
 			if r == nil {
 				p.count(stop)
@@ -281,7 +287,7 @@ func (p *run) wanted(e *event.Entry, stop func()) bool {
 	p.end.Time = e.Time
 	switch body := e.Body.(type) {
 	case *event.Lost:
-		p.res.Lost += body.Count
+		p.res.Lost[body.Layer] += body.Count
 	case *event.End:
 		p.end = *e
 		return false
@@ -290,8 +296,13 @@ func (p *run) wanted(e *event.Entry, stop func()) bool {
 		return false
 	}
 	// A call that is waiting comes again.
-	if c, ok := e.Body.(*event.Call); ok && c.State != event.Waiting {
-		return p.count(stop)
+	switch body := e.Body.(type) {
+	case *event.Call:
+		if body.State != event.Waiting {
+			return p.count(stop)
+		}
+	case *event.Capture:
+		p.res.Packets++
 	}
 	return true
 }
@@ -324,7 +335,7 @@ func (p *run) offer(q chan delivery, b *batch, owed, dropped *uint64) {
 func (p *run) drain(s sink.Sink, q chan delivery) error {
 	for d := range q {
 		if d.lost > 0 {
-			lost := event.Entry{Event: event.Event{Body: &event.Lost{Layer: wire.LayerSys, Reason: "output too slow", Count: d.lost}}}
+			lost := event.Entry{Event: event.Event{Body: &event.Lost{Layer: event.LayerSys, Reason: "output too slow", Count: d.lost}}}
 			lost.Time = d.at
 			if len(d.b.list) > 0 {
 				lost.Time = d.b.list[0].Time

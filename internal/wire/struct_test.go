@@ -45,6 +45,8 @@ var forms = []struct {
 	{func() form { return &wire.Note{} }, wire.SizeNote, true},
 	{func() form { return &wire.End{} }, wire.SizeEnd, true},
 	{func() form { return &wire.Ready{} }, wire.SizeReady, true},
+	{func() form { return &wire.Owner{} }, wire.SizeOwner, true},
+	{func() form { return &wire.Packet{} }, wire.SizePacket, true},
 	{func() form { return &wire.Thread{} }, wire.SizeThread, false},
 	{func() form { return &wire.Calldesc{} }, wire.SizeCalldesc, false},
 }

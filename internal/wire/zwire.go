@@ -21,6 +21,7 @@ const (
 	KindNote    = 8
 	KindEnd     = 9
 	KindReady   = 10
+	KindPacket  = 11
 )
 
 // enum pw_layer
@@ -454,6 +455,154 @@ const (
 	UringWaiting   = 4
 	UringTentative = 8
 )
+
+// enum pw_owner_how
+const (
+	OwnerCreated  = 1
+	OwnerFound    = 2
+	OwnerSent     = 3
+	OwnerReceived = 4
+)
+
+// Offsets into struct pw_owner.
+const (
+	OffOwnerCookie = 0
+	OffOwnerStart  = 8
+	OffOwnerTime   = 16
+	OffOwnerPid    = 24
+	OffOwnerTid    = 28
+	OffOwnerNspid  = 32
+	OffOwnerNstid  = 36
+	OffOwnerUid    = 40
+	OffOwnerHow    = 44
+	OffOwnerComm   = 48
+)
+
+// Owner is struct pw_owner.
+type Owner struct {
+	Cookie uint64
+	Start  uint64
+	Time   uint64
+	Pid    uint32
+	Tid    uint32
+	Nspid  uint32
+	Nstid  uint32
+	Uid    uint32
+	How    uint32
+	Comm   [16]byte
+}
+
+// SizeOwner is the size of Owner on the wire, in bytes.
+const SizeOwner = 64
+
+// Unmarshal reads s from the start of b, and reports whether b was long enough.
+func (s *Owner) Unmarshal(b []byte) bool {
+	if len(b) < SizeOwner {
+		return false
+	}
+	s.Cookie = binary.LittleEndian.Uint64(b[0:])
+	s.Start = binary.LittleEndian.Uint64(b[8:])
+	s.Time = binary.LittleEndian.Uint64(b[16:])
+	s.Pid = binary.LittleEndian.Uint32(b[24:])
+	s.Tid = binary.LittleEndian.Uint32(b[28:])
+	s.Nspid = binary.LittleEndian.Uint32(b[32:])
+	s.Nstid = binary.LittleEndian.Uint32(b[36:])
+	s.Uid = binary.LittleEndian.Uint32(b[40:])
+	s.How = binary.LittleEndian.Uint32(b[44:])
+	copy(s.Comm[:], b[48:])
+	return true
+}
+
+// Append appends the wire form of s to b.
+func (s *Owner) Append(b []byte) []byte {
+	var w [SizeOwner]byte
+	s.put(w[:])
+	return append(b, w[:]...)
+}
+
+func (s *Owner) put(b []byte) {
+	binary.LittleEndian.PutUint64(b[0:], s.Cookie)
+	binary.LittleEndian.PutUint64(b[8:], s.Start)
+	binary.LittleEndian.PutUint64(b[16:], s.Time)
+	binary.LittleEndian.PutUint32(b[24:], s.Pid)
+	binary.LittleEndian.PutUint32(b[28:], s.Tid)
+	binary.LittleEndian.PutUint32(b[32:], s.Nspid)
+	binary.LittleEndian.PutUint32(b[36:], s.Nstid)
+	binary.LittleEndian.PutUint32(b[40:], s.Uid)
+	binary.LittleEndian.PutUint32(b[44:], s.How)
+	copy(b[48:], s.Comm[:])
+}
+
+// enum pw_packet_dir
+const (
+	PacketIn  = 1
+	PacketOut = 2
+)
+
+// Offsets into struct pw_packet.
+const (
+	OffPacketH       = 0
+	OffPacketCookie  = 16
+	OffPacketOwner   = 24
+	OffPacketLen     = 88
+	OffPacketCaplen  = 92
+	OffPacketIfindex = 96
+	OffPacketMark    = 100
+	OffPacketDir     = 104
+	OffPacketFlags   = 105
+)
+
+// Packet is struct pw_packet.
+type Packet struct {
+	H       Hdr
+	Cookie  uint64
+	Owner   Owner
+	Len     uint32
+	Caplen  uint32
+	Ifindex uint32
+	Mark    uint32
+	Dir     uint8
+	Flags   uint8
+}
+
+// SizePacket is the size of Packet on the wire, in bytes.
+const SizePacket = 112
+
+// Unmarshal reads s from the start of b, and reports whether b was long enough.
+func (s *Packet) Unmarshal(b []byte) bool {
+	if len(b) < SizePacket {
+		return false
+	}
+	s.H.Unmarshal(b[0:])
+	s.Cookie = binary.LittleEndian.Uint64(b[16:])
+	s.Owner.Unmarshal(b[24:])
+	s.Len = binary.LittleEndian.Uint32(b[88:])
+	s.Caplen = binary.LittleEndian.Uint32(b[92:])
+	s.Ifindex = binary.LittleEndian.Uint32(b[96:])
+	s.Mark = binary.LittleEndian.Uint32(b[100:])
+	s.Dir = uint8(b[104])
+	s.Flags = uint8(b[105])
+	return true
+}
+
+// Append appends the wire form of s to b.
+func (s *Packet) Append(b []byte) []byte {
+	var w [SizePacket]byte
+	s.put(w[:])
+	return append(b, w[:]...)
+}
+
+func (s *Packet) put(b []byte) {
+	s.H.put(b[0:])
+	binary.LittleEndian.PutUint64(b[16:], s.Cookie)
+	s.Owner.put(b[24:])
+	binary.LittleEndian.PutUint32(b[88:], s.Len)
+	binary.LittleEndian.PutUint32(b[92:], s.Caplen)
+	binary.LittleEndian.PutUint32(b[96:], s.Ifindex)
+	binary.LittleEndian.PutUint32(b[100:], s.Mark)
+	b[104] = byte(s.Dir)
+	b[105] = byte(s.Flags)
+}
 
 // enum pw_proc_what
 const (

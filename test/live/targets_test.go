@@ -70,7 +70,10 @@ func perform(act string) int {
 	var ln net.Listener
 	if len(acts) > 0 && strings.HasPrefix(acts[0], "listen=") {
 		var err error
-		if ln, err = net.Listen("tcp4", strings.TrimPrefix(acts[0], "listen=")); err != nil {
+		// Go's listeners are MPTCP's otherwise.
+		var plain net.ListenConfig
+		plain.SetMultipathTCP(false)
+		if ln, err = plain.Listen(context.Background(), "tcp4", strings.TrimPrefix(acts[0], "listen=")); err != nil {
 			return 1
 		}
 		defer ln.Close()
@@ -99,6 +102,29 @@ func perform(act string) int {
 			if n, err := syscall.EpollWait(ep, ev[:], -1); n != 1 || err != nil {
 				return 1
 			}
+		case "mptcp": // listens as Go does by default
+			l, err := net.Listen("tcp4", arg)
+			if err != nil {
+				return 1
+			}
+			ln = l
+			fmt.Println("listening")
+		case "serve": // answers one connection
+			c, err := ln.Accept()
+			if err != nil {
+				return 1
+			}
+			c.Read(make([]byte, 64))
+			c.Write([]byte(arg))
+			c.Close()
+		case "dial": // asks a server, and reads to the end
+			c, err := net.Dial("tcp4", arg)
+			if err != nil {
+				return 1
+			}
+			c.Write([]byte("ping"))
+			io.Copy(io.Discard, c)
+			c.Close()
 		case "member": // joins a multicast group on an interface
 			s, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
 			if err != nil {
@@ -141,6 +167,7 @@ func perform(act string) int {
 type actor struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
+	out *bufio.Reader
 }
 
 // start starts an actor under a name of its own.
@@ -174,10 +201,11 @@ func start(t *testing.T, name, act string, attr *syscall.SysProcAttr) *actor {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	if l, err := bufio.NewReader(out).ReadString('\n'); l != "ready\n" {
+	said := bufio.NewReader(out)
+	if l, err := said.ReadString('\n'); l != "ready\n" {
 		t.Fatalf("the actor said %q: %v", l, err)
 	}
-	return &actor{cmd, in}
+	return &actor{cmd, in, said}
 }
 
 func copyFile(t *testing.T, from, to string) {

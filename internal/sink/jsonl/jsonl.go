@@ -14,11 +14,13 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/sink/notation"
+	"github.com/pidwire/pidwire/internal/sink/tcpdump"
 )
 
 // Options say what the lines hold.
 type Options struct {
 	Notation notation.Options
+	Packets  tcpdump.Options
 	Start    int64 // ns since the epoch: the zero of t_ns
 }
 
@@ -28,7 +30,7 @@ type Sink struct {
 	o      Options
 	b      []byte
 	text   []byte
-	lost   map[string]uint64
+	lost   [event.Layers]uint64
 	reason string
 	err    error
 
@@ -53,7 +55,7 @@ const flushAt = 32 << 10
 // New returns a sink that writes to w.
 func New(w io.Writer, o Options) *Sink {
 	o.Notation.Style = nil
-	return &Sink{w: w, o: o, lost: map[string]uint64{"sys": 0}, reason: "cut", second: math.MinInt64}
+	return &Sink{w: w, o: o, reason: "cut", second: math.MinInt64}
 }
 
 // Write appends the line of an entry.
@@ -67,13 +69,18 @@ func (s *Sink) Write(e *event.Entry) error {
 		s.identity(e)
 		s.call(b)
 		s.end(e)
+	case *event.Capture:
+		s.begin(e, "packet", "pkt")
+		s.identity(e)
+		s.packet(b)
+		s.end(e)
 	case *event.Process:
 		s.begin(e, "process", "sys")
 		s.process(e, b)
 		s.end(e)
 	case *event.Lost:
-		s.lost["sys"] += b.Count
-		s.begin(e, "lost", "sys")
+		s.lost[max(b.Layer, event.LayerSys)] += b.Count
+		s.begin(e, "lost", b.Layer.String())
 		s.raw(`,"lost":{"count":`).uint(b.Count).raw(`,"reason":`).str(b.Reason).raw("}")
 		s.end(e)
 	case *event.End:
@@ -96,7 +103,13 @@ func (s *Sink) Flush() error {
 
 // Close writes the last line, which says how it ended and what was lost.
 func (s *Sink) Close() error {
-	s.raw(`{"v":1,"type":"end","reason":`).str(s.reason).raw(`,"lost":{"sys":`).uint(s.lost["sys"]).raw("}}\n")
+	s.raw(`{"v":1,"type":"end","reason":`).str(s.reason).raw(`,"lost":{"sys":`).uint(s.lost[event.LayerSys])
+	for l := event.LayerSys + 1; l < event.Layers; l++ {
+		if s.lost[l] > 0 {
+			s.raw(`,"`).raw(l.String()).raw(`":`).uint(s.lost[l])
+		}
+	}
+	s.raw("}}\n")
 	return s.Flush()
 }
 
@@ -279,11 +292,17 @@ func (s *Sink) socket(c *event.Conn, fd int32) {
 	if c.ID.Cookie != 0 {
 		s.raw(`"cookie":"`).uint(c.ID.Cookie).raw(`",`)
 	}
-	s.raw(`"inode":"`).uint(c.ID.Inode).raw(`","netns":"`).uint(uint64(c.NetNS)).raw(`"`)
-	if fd >= 0 {
-		s.raw(`,"fd":`).int(int64(fd))
+	// What only packets have shown of a socket is less.
+	if c.ID.Inode != 0 {
+		s.raw(`"inode":"`).uint(c.ID.Inode).raw(`",`)
 	}
-	s.raw(`,"family":`).uint(uint64(c.Family)).raw(`,"type":`).uint(uint64(c.Type)).raw(`,"protocol":`).uint(uint64(c.Protocol))
+	if c.NetNS != 0 {
+		s.raw(`"netns":"`).uint(uint64(c.NetNS)).raw(`",`)
+	}
+	if fd >= 0 {
+		s.raw(`"fd":`).int(int64(fd)).raw(",")
+	}
+	s.raw(`"family":`).uint(uint64(c.Family)).raw(`,"type":`).uint(uint64(c.Type)).raw(`,"protocol":`).uint(uint64(c.Protocol))
 	if st := notation.TCPState(c.Family, c.Protocol, c.State); st != "" {
 		s.raw(`,"state":"`).raw(st).raw(`"`)
 	}
@@ -346,6 +365,38 @@ func (s *Sink) call(c *event.Call) {
 		s.raw(`,"error":{"type":`).str(c.Errno).raw("}")
 	}
 }
+
+func (s *Sink) packet(p *event.Capture) {
+	s.raw(`,"packet":{"direction":"`).raw(p.Dir.String()).raw(`","length":`).uint(uint64(p.Len)).raw(`,"captured":`).uint(uint64(p.Captured))
+	s.text = tcpdump.Append(s.text[:0], &p.Packet, &s.o.Packets)
+	s.raw(`,"text":`)
+	s.b = clean.AppendJSON(s.b, s.text)
+	s.raw(`,"owner":{"evidence":"`).raw(p.Owner.String()).raw(`"`)
+	if p.Inherited {
+		s.raw(`,"inherited":true`)
+	}
+	s.raw("}")
+	if p.Proto == event.ProtoTCP && p.TCP.Valid {
+		s.raw(`,"tcp":{"flags":[`)
+		first := true
+		for i, name := range tcpFlags {
+			if p.TCP.Flags>>i&1 == 0 {
+				continue
+			}
+			if !first {
+				s.raw(",")
+			}
+			first = false
+			s.raw(`"`).raw(name).raw(`"`)
+		}
+		s.raw(`],"seq":`).uint(uint64(p.TCP.Seq)).raw(`,"ack":`).uint(uint64(p.TCP.Ack)).
+			raw(`,"window":`).uint(uint64(p.TCP.Win)).raw(`,"length":`).uint(uint64(p.TCP.Length)).raw("}")
+	}
+	s.raw("}")
+}
+
+// tcpFlags names the flags of a TCP header from the lowest bit (RFC 9293).
+var tcpFlags = [...]string{"fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"}
 
 func (s *Sink) process(e *event.Entry, p *event.Process) {
 	s.openProcess(e)

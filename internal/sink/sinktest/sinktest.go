@@ -63,6 +63,7 @@ func Timeline(s string) []event.Entry {
 	add(&event.Process{What: event.Fork, Parent: event.Proc{PID: 1}}, nil)
 	add(&event.Process{What: event.Exec, Exe: "-", Argv: []string{"-", "-", "-"}, Compat: true}, nil)
 	add(&event.SockFound{Sock: event.Sock{FD: 3, Family: 1}, Path: "-"}, nil)
+	add(&event.Capture{Packet: event.Packet{Dir: event.DirOut}, Cookie: 1<<64 - 1, Owner: event.OwnerSent, Inherited: true}, nil)
 	add(&event.Ready{EpFD: 4, FD: 3, Events: 1, Data: 1 << 63, Inode: 7}, nil)
 	add(&event.Name{What: event.NameUser, ID: 1000, Name: "-"}, nil)
 	add(&event.Name{What: event.NameIface, ID: 2, Name: "-"}, nil)

@@ -14,6 +14,7 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/sink/notation"
+	"github.com/pidwire/pidwire/internal/sink/tcpdump"
 )
 
 // TimeStyle is what stands in the first column.
@@ -31,6 +32,7 @@ const (
 // Options say how lines look.
 type Options struct {
 	Notation notation.Options
+	Packets  tcpdump.Options
 	Time     TimeStyle
 	Start    int64 // ns since the epoch: the zero of TimeRel
 	Zone     *time.Location
@@ -83,10 +85,15 @@ func (s *Sink) Write(e *event.Entry) error {
 	case *event.Call:
 		s.introduce(e)
 		s.call(e, b)
+	case *event.Capture:
+		if !s.o.Plain {
+			s.introduce(e)
+			s.packet(e, b)
+		}
 	case *event.Process:
 		s.process(e, b)
 	case *event.Lost:
-		s.beside(e, "sys")
+		s.beside(e, b.Layer.String())
 		s.warn("lost " + strconv.FormatUint(b.Count, 10) + " events: " + b.Reason)
 	case *event.Note:
 		if !s.o.Plain && b.Degraded {
@@ -138,8 +145,22 @@ func (s *Sink) call(e *event.Entry, c *event.Call) {
 	s.b = append(s.b, '\n')
 }
 
-// others names the further connections of a call: the child that accept made,
-// the other end of a socketpair, what else poll waits for.
+// packet writes a packet as tcpdump does, behind where it went.
+func (s *Sink) packet(e *event.Entry, p *event.Capture) {
+	s.line(e, "pkt")
+	switch p.Dir {
+	case event.DirOut:
+		s.b = append(s.b, "> "...)
+	case event.DirIn:
+		s.b = append(s.b, "< "...)
+	}
+	s.b = tcpdump.Append(s.b, &p.Packet, &s.o.Packets)
+	s.others(e)
+	s.b = append(s.b, '\n')
+}
+
+// others names the further connections: the child that accept made, the other
+// end of a socketpair, what else poll waits for, the listener of a handshake.
 func (s *Sink) others(e *event.Entry) {
 	if len(e.Others) == 0 {
 		return
@@ -301,6 +322,9 @@ func (s *Sink) line(e *event.Entry, layer string) {
 	s.b = append(s.b, c.Task...)
 	at := len(s.b)
 	if e.Task.PID != 0 {
+		if e.Match == event.MatchInherited {
+			s.b = append(s.b, '~') // the owner of the socket that this one came from
+		}
 		s.b = clean.AppendText(s.b, e.Task.Comm)
 		s.b = append(s.b, '[')
 		s.b = strconv.AppendUint(s.b, uint64(e.Task.PID), 10)

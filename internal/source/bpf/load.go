@@ -30,6 +30,9 @@ type Config struct {
 	Follow    bool
 	StrLen    uint32            // payload bytes a buffer, at most MaxStrLen
 	Calls     func(string) bool // which of wire.Calls; nil: all
+	NoCalls   bool              // without system calls and io_uring requests
+	Packets   bool              // with packets
+	Snaplen   uint32            // bytes of a packet, at most MaxSnaplen
 	RingBytes uint32            // a power of two; 0: DefaultRing
 	Threads   uint32            // watched threads at most; 0: DefaultThreads
 }
@@ -37,6 +40,8 @@ type Config struct {
 const (
 	// MaxStrLen bounds what is copied of one buffer (SCRATCH_SLACK in bpf/snap.h).
 	MaxStrLen = 64 << 10
+	// MaxSnaplen bounds what is copied of one packet (SNAPLEN_MAX in bpf/packets.bpf.c).
+	MaxSnaplen = 65535
 	// DefaultRing is the size of the ring buffer, in bytes.
 	DefaultRing = 8 << 20
 	// DefaultThreads is the number of threads that can be watched at once.
@@ -55,6 +60,8 @@ type kernel struct {
 	parts map[string]bool // of what may be missing, what works: uring, cookies
 	types *btf.Cache      // the kernel's BTF, read once for all objects
 	cast  bool            // it has bpf_rdonly_cast: fields are read by plain loads
+
+	adopt *ebpf.Program // iterator: makes open sockets the targets'
 
 	changes atomic.Uint32  // of the targets map, by us
 	epoch   *ebpf.Variable // the same, for the programs
@@ -119,8 +126,12 @@ var sharedMaps = []string{"ring", "targets", "threads", "uids", "ports", "cgroup
 func load(c Config) (_ *kernel, err error) {
 	k := &kernel{maps: map[string]*ebpf.Map{}, parts: map[string]bool{}, types: btf.NewCache()}
 	defer func() {
-		if err != nil {
-			k.Close()
+		if err == nil {
+			return
+		}
+		k.Close()
+		if c.NoCalls && !errors.Is(err, ErrPackets) {
+			err = fmt.Errorf("%w: %w", ErrPackets, err) // there is nothing else
 		}
 	}()
 	// Maps count against RLIMIT_MEMLOCK before 5.11. Where it cannot be raised,
@@ -171,23 +182,36 @@ func load(c Config) (_ *kernel, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// Births first: a child must be a target before its first call.
-	for _, p := range []struct {
+	type attachment struct {
 		tp   string
 		prog *ebpf.Program
-	}{
+	}
+	// Births first: a child must be a target before its first call.
+	points := []attachment{
 		{"sched_process_fork", pcoll.Programs["process_fork"]},
 		{"sched_process_exec", pcoll.Programs["process_exec"]},
 		{"sched_process_exit", pcoll.Programs["process_exit"]},
-		{"sys_exit", coll.Programs["sys_exit"]},
-		{"sys_enter", coll.Programs["sys_enter"]},
-	} {
+	}
+	if !c.NoCalls {
+		points = append(points, attachment{"sys_exit", coll.Programs["sys_exit"]}, attachment{"sys_enter", coll.Programs["sys_enter"]})
+	}
+	for _, p := range points {
 		if err := k.rawTracepoint(p.tp, p.prog); err != nil {
 			return nil, err
 		}
 	}
 	k.loadSockets(c)
-	k.loadUring(c)
+	if !c.NoCalls {
+		k.loadUring(c)
+	}
+	if c.Packets {
+		if err := k.loadPackets(c); err != nil {
+			if c.NoCalls {
+				return nil, err
+			}
+			k.note(err, "packets are not shown", "")
+		}
+	}
 	return k, nil
 }
 
@@ -244,6 +268,7 @@ func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (*
 		"cfg_follow":  c.Follow,
 		"cfg_strlen":  c.StrLen,
 		"cfg_cast":    k.cast,
+		"cfg_snaplen": c.Snaplen,
 	} {
 		v = byteBool(v)
 		if cv := spec.Variables[name]; cv != nil {

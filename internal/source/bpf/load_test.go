@@ -27,7 +27,7 @@ func needRoot(t *testing.T) {
 func TestLoad(t *testing.T) {
 	needRoot(t)
 	k, err := load(Config{Self: uint32(os.Getpid()), Follow: true, StrLen: 32, AskExec: true,
-		UIDs: []uint32{4242}, Ports: []uint16{1}, Calls: func(string) bool { return true }})
+		UIDs: []uint32{4242}, Ports: []uint16{1}, Calls: func(string) bool { return true }, Packets: true, Snaplen: 256})
 	if err != nil {
 		var ve *ebpf.VerifierError
 		if errors.As(err, &ve) {
@@ -39,7 +39,7 @@ func TestLoad(t *testing.T) {
 	for _, n := range k.notes {
 		t.Logf("degraded: %s\n%+v", n.text, n.err)
 	}
-	for _, part := range []string{"cookies", "uring"} {
+	for _, part := range []string{"cookies", "uring", "packets"} {
 		if !k.has(part) {
 			t.Errorf("%s: not working on %s", part, Release())
 		}
@@ -54,6 +54,7 @@ func TestLoadVariants(t *testing.T) {
 		"all":     {All: true, Follow: true, StrLen: 0},
 		"long":    {StrLen: MaxStrLen, RingBytes: 4 * DefaultRing},
 		"cgroups": {Cgroups: []string{"/"}, Follow: true, StrLen: 32},
+		"packets": {NoCalls: true, Packets: true, Snaplen: MaxSnaplen, Follow: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.Self = uint32(os.Getpid())

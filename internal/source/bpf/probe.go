@@ -4,7 +4,7 @@ package bpf
 
 import "os"
 
-// Ability is what the layer of system calls can do on this machine.
+// Ability is what a layer can do on this machine.
 type Ability struct {
 	Err   error    // why it is off; nil if it works
 	Notes []string // what is missing
@@ -12,18 +12,17 @@ type Ability struct {
 	Parts []string // what works
 }
 
-// Probe loads and attaches everything, and takes it away again.
-func Probe() Ability {
-	k, err := load(Config{Self: uint32(os.Getpid()), Follow: true, StrLen: 32, Threads: 64, RingBytes: 1 << 16})
+// probed is the least that can be loaded.
+var probed = Config{Self: uint32(os.Getpid()), Follow: true, StrLen: 32, Threads: 64, RingBytes: 1 << 16}
+
+// ProbeCalls loads and attaches what system calls need, and takes it away again.
+func ProbeCalls() Ability {
+	k, err := load(probed)
 	if err != nil {
 		return Ability{Err: err}
 	}
 	defer k.Close()
-	a := Ability{Parts: []string{"raw tracepoints, 64-bit and 32-bit calls"}}
-	for _, n := range k.notes {
-		a.Notes = append(a.Notes, n.text)
-		a.Fixes = append(a.Fixes, n.fix)
-	}
+	a := ability(k, "raw tracepoints, 64-bit and 32-bit calls")
 	if k.iter != nil {
 		a.Parts = append(a.Parts, "open sockets by iterator")
 	}
@@ -32,6 +31,27 @@ func Probe() Ability {
 	}
 	if k.has("cookies") {
 		a.Parts = append(a.Parts, "socket cookies from birth")
+	}
+	return a
+}
+
+// ProbePackets does the same for packets.
+func ProbePackets() Ability {
+	c := probed
+	c.NoCalls, c.Packets, c.Snaplen = true, true, 256
+	k, err := load(c)
+	if err != nil {
+		return Ability{Err: err}
+	}
+	defer k.Close()
+	return ability(k, "at the sockets of all network namespaces, owners by evidence")
+}
+
+func ability(k *kernel, parts ...string) Ability {
+	a := Ability{Parts: parts}
+	for _, n := range k.notes {
+		a.Notes = append(a.Notes, n.text)
+		a.Fixes = append(a.Fixes, n.fix)
 	}
 	return a
 }

@@ -29,6 +29,9 @@ func (s *Source) snapshot(emit func(wire.Record) error) error {
 		return err
 	}
 	s.found = found
+	if err := s.k.adoptSockets(); err != nil {
+		return err
+	}
 	at := now()
 	holders := map[uint32]*proc.Process{}
 	for _, p := range found {

@@ -35,13 +35,14 @@ type Source struct {
 	Started func() error
 
 	found   []*proc.Process
-	buf     []byte            // of records made here
-	said    map[uint32]uint64 // tid -> entry of the call last shown as waiting
-	lost    [wire.LostReasons]uint64
-	pids    map[uint32]bool // watched processes that are alive
-	decided map[uint32]bool // exec'ed processes that were asked about
-	users   map[uint32]bool // whose names have been told
-	ifaces  map[uint64]bool // network namespaces whose interfaces have been told
+	buf     []byte                   // of records made here
+	said    map[uint32]uint64        // tid -> entry of the call last shown as waiting
+	lost    [wire.LostReasons]uint64 // of calls
+	lostPkt [wire.LostReasons]uint64 // of packets
+	pids    map[uint32]bool          // watched processes that are alive
+	decided map[uint32]bool          // exec'ed processes that were asked about
+	users   map[uint32]bool          // whose names have been told
+	ifaces  map[uint64]bool          // network namespaces whose interfaces have been told
 }
 
 // Options say what to watch and how.
@@ -229,7 +230,7 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 		}
 		t := time.Now()
 		if last || t.After(nextScan) {
-			if err := s.lose(wire.LostMissed, s.k.missed(), emit); err != nil {
+			if err := s.lose(wire.LayerSys, wire.LostMissed, s.k.missed(), &s.lost[wire.LostMissed], emit); err != nil {
 				return 0, err
 			}
 		}
@@ -315,6 +316,12 @@ func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
 		if u.Unmarshal(r) && u.Flags&wire.UringTentative != 0 && !s.decided[u.Pid] {
 			return nil
 		}
+	case wire.KindPacket:
+		if len(r) < wire.SizePacket {
+			return nil
+		}
+		// The room of its class is larger than what it holds.
+		r = r[:min(uint32(len(r)), binary.LittleEndian.Uint32(r))]
 	case wire.KindProc:
 		return s.process(r, emit)
 	}
@@ -402,32 +409,43 @@ func (s *Source) note(text, fix string, emit func(wire.Record) error) error {
 
 // losses turns what the kernel side has counted since the last look into records.
 func (s *Source) losses(emit func(wire.Record) error) error {
-	var per []uint64
 	for _, reason := range []uint32{wire.LostRing, wire.LostInflight, wire.LostUring, wire.LostTargets} {
-		if err := s.k.maps["lost"].Lookup(reason, &per); err != nil {
-			return fmt.Errorf("reading the counts of losses: %w", err)
+		if err := s.counted(s.k.maps["lost"], wire.LayerSys, reason, &s.lost[reason], emit); err != nil {
+			return err
 		}
-		var sum uint64
-		for _, n := range per {
-			sum += n
+		m := s.k.maps["lost_packets"]
+		if m == nil {
+			continue
 		}
-		if err := s.lose(reason, sum, emit); err != nil {
+		if err := s.counted(m, wire.LayerPkt, reason, &s.lostPkt[reason], emit); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// lose makes a record of what sum, a count since the start, has grown by.
-func (s *Source) lose(reason uint32, sum uint64, emit func(wire.Record) error) error {
-	if sum == s.lost[reason] {
+// counted makes a record of what a count of the kernel side has grown by.
+func (s *Source) counted(m *ebpf.Map, layer uint16, reason uint32, before *uint64, emit func(wire.Record) error) error {
+	var per []uint64
+	if err := m.Lookup(reason, &per); err != nil {
+		return fmt.Errorf("reading the counts of losses: %w", err)
+	}
+	var sum uint64
+	for _, n := range per {
+		sum += n
+	}
+	return s.lose(layer, reason, sum, before, emit)
+}
+
+func (s *Source) lose(layer uint16, reason uint32, sum uint64, before *uint64, emit func(wire.Record) error) error {
+	if sum == *before {
 		return nil
 	}
 	l := wire.Lost{
-		H:     wire.Hdr{Kind: wire.KindLost, Layer: wire.LayerSys, Time: now()},
-		Count: sum - s.lost[reason], Reason: reason,
+		H:     wire.Hdr{Kind: wire.KindLost, Layer: layer, Time: now()},
+		Count: sum - *before, Reason: reason,
 	}
-	s.lost[reason] = sum
+	*before = sum
 	return emit(wire.Seal(l.Append(s.buf[:0])))
 }
 

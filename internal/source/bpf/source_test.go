@@ -7,8 +7,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -18,13 +20,26 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// With this variable set the test binary is the watched process: it writes and
-// reads so many bytes on a socketpair, one by one.
-const floodVar = "PIDWIRE_BPF_FLOOD"
+// With one of these variables set the test binary is the watched process: it
+// writes and reads so many bytes on a socketpair, one by one, or sends itself
+// so many datagrams of datagramSize bytes, on a socket that it makes before
+// anybody watches, or then.
+const (
+	floodVar       = "PIDWIRE_BPF_FLOOD"
+	datagramVar    = "PIDWIRE_BPF_DATAGRAMS"
+	newDatagramVar = "PIDWIRE_BPF_NEW_DATAGRAMS"
+	datagramSize   = 100
+)
 
 func TestMain(m *testing.M) {
 	if n := os.Getenv(floodVar); n != "" {
 		os.Exit(flood(n))
+	}
+	if n := os.Getenv(datagramVar); n != "" {
+		os.Exit(datagrams(n, false))
+	}
+	if n := os.Getenv(newDatagramVar); n != "" {
+		os.Exit(datagrams(n, true))
 	}
 	os.Exit(m.Run())
 }
@@ -54,15 +69,54 @@ func flood(count string) int {
 	return 0
 }
 
+func datagrams(count string, later bool) int {
+	var n int
+	if _, err := fmt.Sscan(count, &n); err != nil {
+		return 1
+	}
+	open := func() (*net.UDPConn, error) { return net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}) }
+	var c *net.UDPConn
+	var err error
+	if !later {
+		c, err = open()
+	}
+	fmt.Println("ready")
+	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+		return 1
+	}
+	if later {
+		c, err = open()
+	}
+	if err != nil {
+		return 1
+	}
+	b := make([]byte, datagramSize)
+	for range n {
+		if _, err := c.WriteTo(b, c.LocalAddr()); err != nil {
+			return 1
+		}
+		if _, _, err := c.ReadFrom(b); err != nil {
+			return 1
+		}
+	}
+	return 0
+}
+
 // flooder starts the watched process, stopped before its flood.
 func flooder(t *testing.T, n int) (*exec.Cmd, io.Writer) {
+	t.Helper()
+	return actor(t, floodVar, n)
+}
+
+// actor starts this binary with a variable set, and waits until it is ready.
+func actor(t *testing.T, variable string, n int) (*exec.Cmd, io.Writer) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", floodVar, n))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", variable, n))
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +130,7 @@ func flooder(t *testing.T, n int) (*exec.Cmd, io.Writer) {
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	if l, err := bufio.NewReader(out).ReadString('\n'); l != "ready\n" {
-		t.Fatalf("the flooder said %q: %v", l, err)
+		t.Fatalf("the actor said %q: %v", l, err)
 	}
 	return cmd, in
 }
@@ -141,6 +195,84 @@ func TestLossesAreCounted(t *testing.T) {
 				t.Errorf("lost %d", lost)
 			}
 			t.Logf("captured %d, lost %d", calls, lost)
+		})
+	}
+}
+
+// TestPackets holds that every packet is captured or counted as lost, both
+// ways, at the length that was asked for, and that its owner is named; also on
+// a socket that was open before.
+func TestPackets(t *testing.T) {
+	needRoot(t)
+	const size = 20 + 8 + datagramSize // with the headers of IPv4 and UDP
+	for _, test := range []struct {
+		name    string
+		actor   string
+		ring    uint32
+		sleep   time.Duration
+		snaplen uint32
+		lossy   bool
+	}{
+		{"slow reader", newDatagramVar, 64 << 10, 500 * time.Millisecond, 64, true},
+		{"fast reader", newDatagramVar, DefaultRing, 0, MaxSnaplen, false},
+		{"cut", newDatagramVar, DefaultRing, 0, 30, false},
+		{"open before", datagramVar, DefaultRing, 0, 128, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.actor == datagramVar && strings.HasPrefix(Release(), "5.10.") {
+				t.Skip("iterators cannot give sockets an owner before 5.12")
+			}
+			const n = 3000
+			child, in := actor(t, test.actor, n)
+			s, err := New(Options{
+				Config: Config{
+					Self: uint32(os.Getpid()), Follow: true, NoCalls: true, Packets: true, Snaplen: test.snaplen, RingBytes: test.ring,
+				},
+				Targets: []proc.Target{{PID: uint32(child.Process.Pid)}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			s.Started = func() error {
+				io.WriteString(in, "\n")
+				time.Sleep(test.sleep)
+				return nil
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			defer cancel()
+			by := map[uint8]uint64{}
+			var lost uint64
+			err = s.Run(ctx, func(r wire.Record) error {
+				switch r.Kind() {
+				case wire.KindSyscall:
+					t.Error("a call, where packets alone were asked for")
+				case wire.KindPacket:
+					var p wire.Packet
+					p.Unmarshal(r)
+					by[p.Dir]++
+					if p.Len != size || p.Caplen != min(size, test.snaplen) || p.Owner.Pid != uint32(child.Process.Pid) || p.Cookie == 0 {
+						t.Errorf("%+v", p)
+					}
+				case wire.KindLost:
+					var l wire.Lost
+					l.Unmarshal(r)
+					if l.H.Layer == wire.LayerPkt {
+						lost += l.Count
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := by[wire.PacketIn] + by[wire.PacketOut] + lost; got != 2*n {
+				t.Errorf("captured %v + lost %d, want %d", by, lost, 2*n)
+			}
+			if (lost > 0) != test.lossy {
+				t.Errorf("lost %d", lost)
+			}
+			t.Logf("captured %v, lost %d", by, lost)
 		})
 	}
 }

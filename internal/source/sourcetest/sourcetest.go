@@ -137,7 +137,7 @@ var fixed = map[uint16]int{
 	wire.KindSyscall: wire.SizeSyscall, wire.KindUring: wire.SizeUring, wire.KindProc: wire.SizeProc,
 	wire.KindSock: wire.SizeSocksnap + wire.SizeSock, wire.KindLost: wire.SizeLost, wire.KindClock: wire.SizeClock,
 	wire.KindName: wire.SizeName, wire.KindNote: wire.SizeNote, wire.KindEnd: wire.SizeEnd,
-	wire.KindReady: wire.SizeReady,
+	wire.KindReady: wire.SizeReady, wire.KindPacket: wire.SizePacket,
 }
 
 // WellFormed fails the test where a record could not be written to a file of
@@ -229,6 +229,12 @@ func WellFormed(t *testing.T, h wire.Header, r wire.Record) {
 		var s wire.Socksnap
 		s.Unmarshal(r)
 		attrs(s.Attrs, size)
+	case wire.KindPacket:
+		var p wire.Packet
+		p.Unmarshal(r)
+		if p.Caplen > p.Len || len(r)-size != int(p.Caplen+7)&^7 {
+			t.Errorf("a packet of %d bytes, %d of them captured, in %d", p.Len, p.Caplen, len(r)-size)
+		}
 	case wire.KindReady:
 		var w wire.Ready
 		w.Unmarshal(r)

@@ -1,0 +1,149 @@
+package flow
+
+import (
+	"net/netip"
+
+	"github.com/pidwire/pidwire/internal/event"
+)
+
+const tcpListen = 10
+
+// tuple names a TCP connection where the kernel's own number does not: the
+// packets of a handshake are seen at the listener.
+type tuple struct {
+	local, peer netip.AddrPort
+}
+
+func tupleOf(local, peer netip.AddrPort) tuple { return tuple{unmapped(local), unmapped(peer)} }
+
+// unmapped gives an address of IPv4 one form, whichever socket it is of.
+func unmapped(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
+// packet joins a packet to the connection of its socket.
+func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
+	local, peer := p.Src, p.Dst
+	if p.Dir == event.DirIn {
+		local, peer = peer, local
+	}
+	e.Match = event.MatchExact
+	if p.Inherited {
+		e.Match = event.MatchInherited
+	}
+	c := find(&j.byCookie, p.Cookie)
+	if f := j.numbered[p.Cookie]; c == nil && f != nil {
+		c, e.First = j.begin(&f.Sock, &e.Event), true
+	}
+	if p.Proto != event.ProtoTCP || !local.IsValid() || !peer.IsValid() {
+		if c == nil {
+			c, e.First = j.fromPacket(e, p, local, netip.AddrPort{}), true
+		}
+		e.Conn = c
+		return
+	}
+	if c != nil && c.State != tcpListen && unmapped(c.Peer) == unmapped(peer) {
+		e.Conn = c
+		return
+	}
+	key := tupleOf(local, peer)
+	syn := p.TCP.Valid && p.TCP.Flags&(event.TCPSyn|event.TCPAck) == event.TCPSyn
+	child, known := j.child(key)
+	if syn && known && child.ID.Cookie != 0 {
+		known = false // the addresses come round again
+	}
+	switch {
+	case known && (c == nil || c.State == tcpListen || c.N == child.N):
+		e.Conn, e.Match = child, min(e.Match, event.MatchTable)
+		if c == nil && child.ID.Cookie == 0 && !atListener(p) {
+			// Its first packet with a number of its own.
+			own := *child
+			own.ID.Cookie = p.Cookie
+			e.Conn = j.replace(&own)
+			j.tuples.put(key, e.Conn)
+		}
+	case c != nil && c.State != tcpListen:
+		// Connected since: the call that says so comes later.
+		to := *c
+		to.Local, to.Peer = local, peer
+		e.Conn = j.replace(&to)
+	case c != nil || syn && p.Dir == event.DirIn:
+		// A handshake at a listener begins the connection that accept will give.
+		child = j.fromPacket(e, p, local, peer)
+		child.ID.Cookie, child.Old = 0, false
+		if c != nil {
+			child.Listener, child.NetNS = c.N, c.NetNS
+			e.Others = append(e.Others, c)
+		}
+		e.Conn, e.First = child, true
+		e.Match = min(e.Match, event.MatchTable)
+		j.tuples.put(key, child)
+	default:
+		e.Conn, e.First = j.fromPacket(e, p, local, peer), true
+		e.Conn.Old = !syn
+		j.index(e.Conn)
+	}
+}
+
+// atListener reports that a packet was seen at the listener, whose number it
+// has: nobody sends or receives on that, and its owner is its own.
+func atListener(p *event.Capture) bool {
+	return !p.Inherited && p.Owner != event.OwnerSent && p.Owner != event.OwnerReceived
+}
+
+// fromPacket begins a connection of which a packet is the first that is seen.
+// One with a cookie is to be indexed by the caller.
+func (j *Joiner) fromPacket(e *event.Entry, p *event.Capture, local, peer netip.AddrPort) *event.Conn {
+	j.next++
+	c := &event.Conn{
+		N: j.next, ID: event.SockID{Cookie: p.Cookie}, Protocol: uint16(p.Proto), Local: local, Peer: peer,
+		Owner: e.Task.Proc, Old: true, First: e.Time,
+	}
+	switch p.Version {
+	case 4:
+		c.Family = 2
+	case 6:
+		c.Family = 10
+	}
+	switch p.Proto {
+	case event.ProtoTCP:
+		c.Type = 1
+	case event.ProtoUDP:
+		c.Type = 2
+	default:
+		c.Type = 3
+	}
+	if p.Proto != event.ProtoTCP {
+		j.index(c)
+	}
+	return c
+}
+
+// child returns the connection that a handshake began, as it is now.
+func (j *Joiner) child(key tuple) (*event.Conn, bool) {
+	c, ok := j.tuples.get(key)
+	if ok && c.ID.Cookie != 0 {
+		if now := find(&j.byCookie, c.ID.Cookie); now != nil && now.N == c.N {
+			c = now
+		}
+	}
+	return c, ok
+}
+
+// adopt gives a socket that is seen for the first time the connection that a
+// handshake began, if there is one.
+func (j *Joiner) adopt(s *event.Sock) *event.Conn {
+	if s.Protocol != event.ProtoTCP || !s.Peer.IsValid() || !s.Local.IsValid() {
+		return nil
+	}
+	key := tupleOf(s.Local, s.Peer)
+	c, ok := j.child(key)
+	if !ok || c.ID.Cookie != 0 && s.ID.Cookie != 0 && c.ID.Cookie != s.ID.Cookie {
+		return nil
+	}
+	own := *c
+	own.NetNS, own.Family = s.NetNS, s.Family
+	update(&own, s)
+	j.tuples.put(key, &own)
+	return j.replace(&own)
+}

@@ -1,0 +1,172 @@
+package flow
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/pidwire/pidwire/internal/event"
+)
+
+var (
+	here  = netip.MustParseAddrPort("10.0.0.5:80")
+	there = netip.MustParseAddrPort("10.0.2.15:48448")
+)
+
+// atServer is the number of a listening socket.
+const atServer = 50
+
+// seg is a TCP segment at the end that has the address local.
+func seg(cookie uint64, dir event.Direction, flags uint8, local, peer netip.AddrPort) *event.Capture {
+	c := &event.Capture{Cookie: cookie, Owner: event.OwnerReceived}
+	if cookie == atServer {
+		c.Owner = event.OwnerCreated
+	}
+	c.Dir, c.Version, c.Proto, c.Src, c.Dst = dir, 4, event.ProtoTCP, local, peer
+	if dir == event.DirIn {
+		c.Src, c.Dst = peer, local
+	}
+	c.TCP.Valid, c.TCP.Flags = true, flags
+	return c
+}
+
+const (
+	syn    = event.TCPSyn
+	synAck = event.TCPSyn | event.TCPAck
+	ack    = event.TCPAck
+)
+
+// packet adds a packet and holds which connection it is of, and why.
+func (l *life) packet(c *event.Capture, n uint32, first bool, m event.Match) *event.Conn {
+	l.t.Helper()
+	e := l.add(parent, c)
+	if e.Conn == nil {
+		l.t.Fatalf("at %d: joined to nothing", e.Time)
+	}
+	if e.Conn.N != n || e.First != first || e.Match != m {
+		l.t.Errorf("at %d: c%d, first %v, %v; want c%d, %v, %v", e.Time, e.Conn.N, e.First, e.Match, n, first, m)
+	}
+	return e.Conn
+}
+
+func TestPacketsOfAClient(t *testing.T) {
+	l := newLife(t)
+	l.call(parent, "socket", 3, made(tcp(70, 7, 3)))
+	c := l.packet(seg(70, event.DirOut, syn, there, here), 1, false, event.MatchExact)
+	if c.Local != there || c.Peer != here {
+		t.Errorf("after the SYN: %+v", c)
+	}
+	l.packet(seg(70, event.DirIn, synAck, there, here), 1, false, event.MatchExact)
+	s := tcp(70, 7, 3)
+	s.State, s.Local, s.Peer = 1, there, here
+	l.want(l.call(parent, "connect", 0, s), 1, false)
+	l.packet(seg(70, event.DirOut, ack, there, here), 1, false, event.MatchExact)
+}
+
+func TestPacketsOfAServer(t *testing.T) {
+	listener := tcp(atServer, 5, 3)
+	listener.State, listener.Local = tcpListen, here
+	child := tcp(51, 6, 4)
+	child.State, child.Local, child.Peer = 1, here, there
+	accept := func(l *life) {
+		l.t.Helper()
+		l.want(l.call(parent, "accept4", 4, listener, made(child)), 1, false, 2)
+	}
+	data := func(l *life, m event.Match) {
+		l.t.Helper()
+		c := l.packet(seg(51, event.DirIn, ack, here, there), 2, false, m)
+		if c.Listener != 1 || c.ID.Cookie != 51 || c.Old {
+			l.t.Errorf("%+v", c)
+		}
+	}
+	handshake := func(t *testing.T) *life {
+		l := newLife(t)
+		l.call(parent, "listen", 0, made(listener))
+		l.packet(seg(atServer, event.DirIn, syn, here, there), 2, true, event.MatchTable)
+		l.packet(seg(atServer, event.DirIn, syn, here, there), 2, false, event.MatchTable) // again
+		l.packet(seg(atServer, event.DirOut, synAck, here, there), 2, false, event.MatchTable)
+		l.packet(seg(atServer, event.DirIn, ack, here, there), 2, false, event.MatchTable)
+		return l
+	}
+	t.Run("data before accept", func(t *testing.T) {
+		l := handshake(t)
+		data(l, event.MatchTable)
+		data(l, event.MatchExact)
+		accept(l)
+		data(l, event.MatchExact)
+	})
+	t.Run("accept before data", func(t *testing.T) {
+		l := handshake(t)
+		accept(l)
+		data(l, event.MatchExact)
+		// What still comes with the listener's number is of the same connection.
+		l.packet(seg(atServer, event.DirIn, ack, here, there), 2, false, event.MatchTable)
+	})
+	t.Run("addresses used again", func(t *testing.T) {
+		l := handshake(t)
+		accept(l)
+		l.packet(seg(atServer, event.DirIn, syn, here, there), 3, true, event.MatchTable)
+		l.packet(seg(52, event.DirIn, ack, here, there), 3, false, event.MatchTable)
+		data(l, event.MatchExact)
+	})
+	t.Run("a socket of IPv6", func(t *testing.T) {
+		l := handshake(t)
+		six := child
+		mapped := func(a netip.AddrPort) netip.AddrPort {
+			b := a.Addr().As16()
+			return netip.AddrPortFrom(netip.AddrFrom16(b), a.Port())
+		}
+		six.Family, six.Local, six.Peer = 10, mapped(here), mapped(there)
+		l.want(l.call(parent, "accept4", 4, listener, made(six)), 1, false, 2)
+		l.packet(seg(51, event.DirIn, ack, here, there), 2, false, event.MatchExact)
+	})
+}
+
+// TestPacketsOfOldSockets holds that what was open at attach is known again.
+func TestPacketsOfOldSockets(t *testing.T) {
+	l := newLife(t)
+	listener, open := tcp(atServer, 5, 3), tcp(60, 6, 4)
+	listener.State, listener.Local = tcpListen, here
+	open.State, open.Local, open.Peer = 1, here, there
+	l.add(parent, &event.SockFound{Sock: listener})
+	l.add(parent, &event.SockFound{Sock: open})
+	c := l.packet(seg(60, event.DirIn, ack, here, there), 1, true, event.MatchExact)
+	if !c.Old || c.ID != open.ID {
+		t.Errorf("%+v", c)
+	}
+	other := netip.MustParseAddrPort("10.0.2.16:1")
+	e := l.add(parent, seg(atServer, event.DirIn, syn, here, other))
+	if e.Conn == nil || e.Conn.N != 3 || e.Conn.Listener != 2 || len(e.Others) != 1 || e.Others[0].N != 2 || !e.Others[0].Old || e.Others[0].State != tcpListen {
+		t.Errorf("%+v, others %+v", e.Conn, e.Others)
+	}
+	l.want(l.call(parent, "accept4", -11, listener), 2, false)
+}
+
+func TestPacketsAlone(t *testing.T) {
+	l := newLife(t)
+	// In the middle of one that was open before, and of one whose beginning is seen.
+	if c := l.packet(seg(60, event.DirOut, ack, there, here), 1, true, event.MatchExact); !c.Old {
+		t.Errorf("%+v", c)
+	}
+	l.packet(seg(60, event.DirIn, ack, there, here), 1, false, event.MatchExact)
+	if c := l.packet(seg(61, event.DirOut, syn, there, here), 2, true, event.MatchExact); c.Old {
+		t.Errorf("%+v", c)
+	}
+	// At a listener that nothing is known of.
+	l.packet(seg(atServer, event.DirIn, syn, here, there), 3, true, event.MatchTable)
+	l.packet(seg(atServer, event.DirOut, synAck, here, there), 3, false, event.MatchTable)
+	other := netip.MustParseAddrPort("10.0.2.16:1")
+	l.packet(seg(atServer, event.DirIn, syn, here, other), 4, true, event.MatchTable)
+	inherited := seg(51, event.DirIn, ack, here, there)
+	inherited.Inherited = true
+	l.packet(inherited, 3, false, event.MatchTable)
+	l.packet(inherited, 3, false, event.MatchInherited)
+
+	// One UDP socket is one connection, whoever it talks to.
+	for i, peer := range []netip.AddrPort{here, other} {
+		u := seg(80, event.DirOut, 0, there, peer)
+		u.Proto, u.TCP = event.ProtoUDP, event.TCPHeader{}
+		if c := l.packet(u, 5, i == 0, event.MatchExact); c.Peer.IsValid() || c.Type != 2 {
+			t.Errorf("%+v", c)
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package live
+
+import (
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// packet is one line of the packet layer.
+type packet struct {
+	owner, conn, dir, text string
+}
+
+var packetLine = regexp.MustCompile(`(?m)^ *[0-9.]+ (\S+) +(c[0-9]+) +pkt +([<>]) (.*)$`)
+
+func packetsOf(lines string) (list []packet) {
+	for _, m := range packetLine.FindAllStringSubmatch(lines, -1) {
+		list = append(list, packet{m[1], m[2], m[3], m[4]})
+	}
+	return list
+}
+
+// flagsOf is how a connection went: each packet's direction and TCP flags.
+func flagsOf(list []packet, conn string) string {
+	var b strings.Builder
+	flags := regexp.MustCompile(`Flags \[([^\]]*)\]`)
+	for _, p := range list {
+		if m := flags.FindStringSubmatch(p.text); m != nil && p.conn == conn {
+			b.WriteString(p.dir + m[1] + " ")
+		}
+	}
+	return b.String()
+}
+
+// TestPacketsOfClient holds that the packets of a client are shown from the
+// first SYN on, as its end sees them, and those of its server are not.
+func TestPacketsOfClient(t *testing.T) {
+	needRoot(t)
+	server := start(t, "pwserver", "listen=127.0.0.1:45881 serve=pong serve=pong", nil)
+	bystander := start(t, "pwother", "dial=127.0.0.1:45881", nil)
+	client := start(t, "pwclient", "dial=127.0.0.1:45881", nil)
+	s := attach(t, client.pid(), "-l", "sys,pkt", "-e", "connect,write")
+	server.in.Write([]byte("\n"))
+	bystander.act(t)
+	client.act(t)
+	lines := s.wait(t)
+	list := packetsOf(lines)
+	if len(list) < 8 {
+		t.Fatalf("%d packets:\n%s", len(list), lines)
+	}
+	for _, p := range list {
+		if !strings.HasPrefix(p.owner, "pwclient["+client.pid()) || p.conn != list[0].conn {
+			t.Errorf("%+v", p)
+		}
+	}
+	if got := flagsOf(list, list[0].conn); !regexp.MustCompile(`^>S <S\. >\. (>P\. <\. |<\. )`).MatchString(got) || !strings.Contains(got, "F") {
+		t.Errorf("the connection went %s\n%s", got, lines)
+	}
+	// Calls and packets are of one connection.
+	if !regexp.MustCompile(` ` + list[0].conn + ` sys +connect\(.*htons\(45881\)`).MatchString(lines) {
+		t.Errorf("connect is not of %s:\n%s", list[0].conn, lines)
+	}
+	mustShow(t, s.rest.String(), "lost sys 0, pkt 0")
+}
+
+// TestPacketsOfServer holds that a connection to a listener that was there
+// before is one from its SYN on, through accept, to its end.
+func TestPacketsOfServer(t *testing.T) {
+	needRoot(t)
+	server := start(t, "pwserver", "listen=127.0.0.1:45882 serve=pong serve=pong", nil)
+	s := attach(t, server.pid(), "-l", "sys,pkt", "-e", "accept4,write")
+	server.in.Write([]byte("\n"))
+	for range 2 {
+		start(t, "pwclient", "dial=127.0.0.1:45882", nil).act(t)
+	}
+	server.cmd.Wait()
+	time.Sleep(50 * time.Millisecond)
+	lines := s.wait(t)
+	list := packetsOf(lines)
+	conns := map[string]bool{}
+	for _, p := range list {
+		conns[p.conn] = true
+		if !strings.Contains(p.owner, "pwserver["+server.pid()) {
+			t.Errorf("%+v", p)
+		}
+	}
+	if len(conns) != 2 {
+		t.Errorf("packets of %d connections, want 2:\n%s", len(conns), lines)
+	}
+	for c := range conns {
+		if got := flagsOf(list, c); !strings.HasPrefix(got, "<S >S. <. <P. ") {
+			t.Errorf("%s went %s\n%s", c, got, lines)
+		}
+		if !regexp.MustCompile(` sys +accept4\(.*\+`+c+`\b`).MatchString(lines) || !regexp.MustCompile(` `+c+` sys +write\(.*"pong"`).MatchString(lines) {
+			t.Errorf("no accept or no write of %s:\n%s", c, lines)
+		}
+	}
+	mustShow(t, lines, "# open before: TCP 127.0.0.1:45882 LISTEN")
+}
+
+// TestPacketsOfMPTCP holds that a listener whose TCP socket the kernel made has
+// its owner from listen on.
+func TestPacketsOfMPTCP(t *testing.T) {
+	needRoot(t)
+	if strings.HasPrefix(release(t), "5.10.") {
+		t.Skip("tracing programs cannot use socket storage before 5.11")
+	}
+	server := start(t, "pwserver", "mptcp=127.0.0.1:45884 serve=pong", nil)
+	s := attach(t, server.pid(), "-l", "pkt")
+	server.in.Write([]byte("\n"))
+	if l, err := server.out.ReadString('\n'); l != "listening\n" {
+		t.Fatalf("the server said %q: %v", l, err)
+	}
+	start(t, "pwclient", "dial=127.0.0.1:45884", nil).act(t)
+	server.cmd.Wait()
+	lines := s.wait(t)
+	list := packetsOf(lines)
+	if len(list) < 8 || !strings.HasPrefix(flagsOf(list, list[0].conn), "<S >S. <. <P. ") {
+		t.Errorf("%d packets:\n%s", len(list), lines)
+	}
+}
+
+// TestPacketsRecorded holds that a recording gives the lines that were seen.
+func TestPacketsRecorded(t *testing.T) {
+	needRoot(t)
+	server := start(t, "pwserver", "listen=127.0.0.1:45883 serve=pong", nil)
+	client := start(t, "pwclient", "dial=127.0.0.1:45883", nil)
+	file := t.TempDir() + "/packets.pidwire"
+	s := attach(t, client.pid(), "-l", "pkt", "-w", file, "--print")
+	server.in.Write([]byte("\n"))
+	client.act(t)
+	live := s.wait(t)
+	again := run(t, "open", "-q", file)
+	if again != live {
+		t.Errorf("opened:\n%s\nlive:\n%s", again, live)
+	}
+	if n := len(packetsOf(live)); n < 8 || strings.Contains(live, " sys ") {
+		t.Errorf("%d packets:\n%s", n, live)
+	}
+	if js := run(t, "open", "-q", "--json", file); strings.Count(js, `"type":"packet"`) != len(packetsOf(live)) {
+		t.Errorf("as JSON:\n%s", js)
+	}
+}
+
+// run runs pidwire to its end, and returns its standard output.
+func run(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(pidwire, args...).Output()
+	if err != nil {
+		t.Fatalf("pidwire %v: %v", args, err)
+	}
+	return string(out)
+}

@@ -175,9 +175,7 @@ static __always_inline bool emit_packet(struct __sk_buff *skb, struct pw_owner *
 	r->p.ifindex = skb->ifindex;
 	r->p.mark = skb->mark;
 	r->p.dir = dir;
-	r->p.flags = 0;
-	r->p._pad = 0;
-	r->p._pad2 = 0;
+	__builtin_memset(r->p._pad, 0, sizeof(r->p._pad));
 	keep_bound(cap);
 	if (cap > room)
 		cap = room;

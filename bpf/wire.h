@@ -199,9 +199,7 @@ struct pw_packet {
 	__u32 ifindex;
 	__u32 mark;
 	__u8 dir;   /* enum pw_packet_dir, as the owner's end sees it */
-	__u8 flags;
-	__u16 _pad;
-	__u32 _pad2;
+	__u8 _pad[7];
 };
 
 enum pw_proc_what {

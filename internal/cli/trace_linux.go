@@ -92,7 +92,13 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 		return err
 	}
 	if ext := filepath.Ext(t.write); ext == ".pcapng" || ext == ".pcap" {
-		return usageError("-w %s: packets are not captured yet; a recording ends in .pidwire", t.write)
+		return usageError("-w %s: such files are not written yet; a recording ends in .pidwire", t.write)
+	}
+	if t.view.summary && !slices.Contains(t.layers, "sys") {
+		return usageError("-c is a table of calls: it needs layer sys")
+	}
+	if t.snaplen != 0 && !slices.Contains(t.layers, "pkt") {
+		return usageError("--snaplen is about packets: it needs layer pkt, as in -l sys,pkt")
 	}
 	if dash := cmd.ArgsLenAtDash(); dash >= 0 && len(argv) == 0 {
 		return usageError("no command behind --")

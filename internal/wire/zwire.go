@@ -549,7 +549,6 @@ const (
 	OffPacketIfindex = 96
 	OffPacketMark    = 100
 	OffPacketDir     = 104
-	OffPacketFlags   = 105
 )
 
 // Packet is struct pw_packet.
@@ -562,7 +561,6 @@ type Packet struct {
 	Ifindex uint32
 	Mark    uint32
 	Dir     uint8
-	Flags   uint8
 }
 
 // SizePacket is the size of Packet on the wire, in bytes.
@@ -581,7 +579,6 @@ func (s *Packet) Unmarshal(b []byte) bool {
 	s.Ifindex = binary.LittleEndian.Uint32(b[96:])
 	s.Mark = binary.LittleEndian.Uint32(b[100:])
 	s.Dir = uint8(b[104])
-	s.Flags = uint8(b[105])
 	return true
 }
 
@@ -601,7 +598,6 @@ func (s *Packet) put(b []byte) {
 	binary.LittleEndian.PutUint32(b[96:], s.Ifindex)
 	binary.LittleEndian.PutUint32(b[100:], s.Mark)
 	b[104] = byte(s.Dir)
-	b[105] = byte(s.Flags)
 }
 
 // enum pw_proc_what

@@ -5,7 +5,6 @@ package bpf
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -97,16 +96,6 @@ func (k *kernel) adoptSockets() error {
 	if k.adopt == nil {
 		return nil
 	}
-	it, err := link.AttachIter(link.IterOptions{Program: k.adopt})
-	if err != nil {
-		return fmt.Errorf("iterator over open files: %w", err)
-	}
-	defer it.Close()
-	r, err := it.Open()
-	if err != nil {
-		return fmt.Errorf("iterator over open files: %w", err)
-	}
-	defer r.Close()
-	_, err = io.Copy(io.Discard, r)
+	_, err := readIter(k.adopt)
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
@@ -175,19 +176,9 @@ type openSock struct {
 // eachOpenSocket runs the iterator over all open files of the host; it also
 // makes it plain which descriptor is which socket, in any network namespace.
 func (s *Source) eachOpenSocket(f func(openSock) error) error {
-	it, err := link.AttachIter(link.IterOptions{Program: s.k.iter})
+	b, err := readIter(s.k.iter)
 	if err != nil {
-		return fmt.Errorf("iterator over open files: %w", err)
-	}
-	defer it.Close()
-	r, err := it.Open()
-	if err != nil {
-		return fmt.Errorf("iterator over open files: %w", err)
-	}
-	defer r.Close()
-	b, err := io.ReadAll(r)
-	if err != nil {
-		return fmt.Errorf("iterator over open files: %w", err)
+		return err
 	}
 	const size = 16 + wire.SizeSock // struct open_sock in bpf/sockets.bpf.c
 	for ; len(b) >= size; b = b[size:] {
@@ -198,6 +189,25 @@ func (s *Source) eachOpenSocket(f func(openSock) error) error {
 		}
 	}
 	return nil
+}
+
+// readIter runs an iterator over open files, and returns what it wrote.
+func readIter(p *ebpf.Program) ([]byte, error) {
+	it, err := link.AttachIter(link.IterOptions{Program: p})
+	if err != nil {
+		return nil, fmt.Errorf("iterator over open files: %w", err)
+	}
+	defer it.Close()
+	r, err := it.Open()
+	if err != nil {
+		return nil, fmt.Errorf("iterator over open files: %w", err)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("iterator over open files: %w", err)
+	}
+	return b, nil
 }
 
 // openSockets puts down the sockets that the watched processes hold.

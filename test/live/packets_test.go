@@ -78,6 +78,11 @@ func TestPacketsOfServer(t *testing.T) {
 	server.cmd.Wait()
 	time.Sleep(50 * time.Millisecond)
 	lines := s.wait(t)
+	if strings.HasPrefix(release(t), "5.10.") {
+		// Iterators cannot use socket storage there; it must say so.
+		mustShow(t, lines, "packets of sockets that were open before are not shown")
+		return
+	}
 	list := packetsOf(lines)
 	conns := map[string]bool{}
 	for _, p := range list {

@@ -162,7 +162,6 @@ func (d *Decoder) packet(r wire.Record, ev *event.Event) bool {
 		Proc: proc(o.Pid, o.Start), TID: o.Tid, NSPID: o.Nspid, NSTID: o.Nstid, UID: o.Uid, Comm: d.comm(o.Comm),
 	}
 	c := d.arena.Capture()
-	d.pkt.Packet(r[wire.SizePacket:wire.SizePacket+int(p.Caplen)], p.Len, &c.Packet)
 	c.Dir = event.DirUnknown
 	switch p.Dir {
 	case wire.PacketIn:
@@ -170,6 +169,7 @@ func (d *Decoder) packet(r wire.Record, ev *event.Event) bool {
 	case wire.PacketOut:
 		c.Dir = event.DirOut
 	}
+	d.pkt.Packet(r[wire.SizePacket:wire.SizePacket+int(p.Caplen)], p.Len, &c.Packet)
 	c.Cookie, c.Owner, c.Inherited = p.Cookie, event.Evidence(o.How), o.Cookie != p.Cookie
 	c.Seen, c.Iface, c.Mark = d.wall(o.Time), p.Ifindex, p.Mark
 	ev.Body = c

@@ -65,7 +65,7 @@ func (x *index[K, V]) size() int { return len(x.young) + len(x.old) }
 
 type connIndex = index[uint64, *event.Conn]
 
-// conn returns the connection of a key, nil if it has none.
+// find returns the connection of a key, nil if it has none.
 func find(x *connIndex, key uint64) *event.Conn {
 	c, _ := x.get(key)
 	return c

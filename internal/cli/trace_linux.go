@@ -244,7 +244,7 @@ func (l *liveRun) run(parent context.Context) error {
 		opts.Targets = append(slices.Clone(l.targets), proc.Target{Text: strings.Join(l.argv, " "), PID: child.pid()})
 	}
 	if t.view.strlen > 4096 {
-		opts.RingBytes = 4 * bpf.DefaultRing // a record may be 64 KiB long
+		opts.RingBytes = 2 * bpf.DefaultRing // a record may be 64 KiB long
 	}
 	src, err := bpf.New(opts)
 	if err != nil {

@@ -62,6 +62,7 @@ const (
 type batch struct {
 	recs  []wire.Record // nil: a call of which only the count is wanted
 	slab  []byte
+	bytes int // of all records, also of those in a slab before this one
 	list  []event.Entry
 	arena event.Arena
 	// idle says that nothing followed this batch for now: sinks flush.
@@ -177,7 +178,7 @@ func (p *run) emit(r wire.Record) error {
 	default:
 		p.add(r)
 	}
-	if len(p.cur.recs) >= batchRecords || len(p.cur.slab) >= batchBytes {
+	if len(p.cur.recs) >= batchRecords || p.cur.bytes >= batchBytes {
 		p.send(false)
 	}
 	return nil
@@ -188,7 +189,7 @@ func (p *run) newBatch() *batch {
 	if !ok {
 		return &batch{recs: make([]wire.Record, 0, batchRecords), slab: make([]byte, 0, batchBytes+batchBytes/4)}
 	}
-	b.recs, b.slab, b.list, b.idle, b.packets = b.recs[:0], b.slab[:0], b.list[:0], false, 0
+	b.recs, b.slab, b.list, b.idle, b.packets, b.bytes = b.recs[:0], b.slab[:0], b.list[:0], false, 0, 0
 	b.arena.Reset()
 	return b
 }
@@ -206,6 +207,7 @@ func (p *run) add(r wire.Record) {
 		// The records that are there keep the old slab.
 		b.slab = make([]byte, 0, max(batchBytes, len(r)))
 	}
+	b.bytes += len(r)
 	at := len(b.slab)
 	b.slab = append(b.slab, r...)
 	b.recs = append(b.recs, b.slab[at:len(b.slab):len(b.slab)])

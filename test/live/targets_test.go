@@ -566,14 +566,14 @@ func TestNothingLeft(t *testing.T) {
 	needRoot(t)
 	before := settled(t)
 	a := start(t, "pwactor", "pair=x", nil)
-	s := attach(t, a.pid())
-	if n := programsLoaded(t) - before; n < 5 {
+	s := attach(t, a.pid(), "-l", "sys,pkt")
+	if n := programsLoaded(t) - before; n < 8 {
 		t.Fatalf("%d programs loaded while watching: this test sees nothing", n)
 	}
 	s.stop(t)
 	gone(t, before)
 
-	s = attach(t, a.pid())
+	s = attach(t, a.pid(), "-l", "sys,pkt")
 	s.cmd.Process.Kill()
 	s.cmd.Wait()
 	gone(t, before)

@@ -160,11 +160,57 @@ var addrAttrs = &attrSet{ifaNames, []attrKind{
 }}
 
 var routeAttrs = &attrSet{rtaNames, []attrKind{
-	1: attrIP, 2: attrIP, 3: attrIface, 4: attrIface, 5: attrIP, 6: attrU32, 7: attrIP, 8: attrNested(routeMetrics), 11: attrU32,
+	1: attrIP, 2: attrIP, 3: attrIface, 4: attrIface, 5: attrIP, 6: attrU32, 7: attrIP, 8: attrNested(routeMetrics), 9: nil, 11: attrU32,
 	12: attrWords(4, 8, "rta_clntref", "rta_lastuse", "rta_expires", "rta_error", "rta_used", "rta_id", "rta_ts", "rta_tsage"),
 	15: attrSym32(routeTables), 16: attrU32, 19: attrIP, 20: attrU8, 21: attrU16, 23: attrU32, 25: attrU32, 26: attrU8, 27: attrSym8(ipProtos),
 	28: attrPort, 29: attrPort, 30: attrU32,
 }}
+
+// A route's attributes hold next hops, which hold a route's attributes.
+func init() { routeAttrs.kinds[9] = attrMultipath }
+
+const rtnhSize = 8 // sizeof(struct rtnexthop)
+
+// attrMultipath is next hops: one as it is, more of them as an array.
+func attrMultipath(d *Decoder, family uint64, b []byte) bool {
+	if len(b) < rtnhSize {
+		return false
+	}
+	next := func() int { return int((u16(b, 0) + 3) &^ 3) }
+	goesOn := func() bool { return next() > 0 && len(b)-next() >= rtnhSize && !d.spent() }
+	if !goesOn() {
+		d.nexthop(b, family)
+		return true
+	}
+	d.open(event.TArray, "").Flags |= event.FLimit
+	for {
+		d.nexthop(b, family)
+		if !goesOn() {
+			break
+		}
+		b = b[next():]
+	}
+	d.end()
+	return true
+}
+
+// nexthop shows struct rtnexthop, and beside it its attributes.
+func (d *Decoder) nexthop(b []byte, family uint64) {
+	n := min(u16(b, 0), uint64(len(b)))
+	if n > rtnhSize {
+		d.open(event.TArray, "")
+	}
+	d.open(event.TStruct, "")
+	d.uint("rtnh_len", u16(b, 0))
+	d.flags("rtnh_flags", u8(b, 2), nexthopFlags)
+	d.uint("rtnh_hops", u8(b, 3))
+	d.ifindex("rtnh_ifindex", u32(b, 4))
+	d.end()
+	if n > rtnhSize {
+		d.attrs(b[rtnhSize:n], n-rtnhSize, family, routeAttrs)
+		d.end()
+	}
+}
 
 var routeMetrics = &attrSet{rtaxNames, []attrKind{
 	1: attrU32, 2: attrU32, 3: attrU32, 4: attrU32, 5: attrU32, 6: attrU32, 7: attrU32, 8: attrU32, 9: attrU32, 10: attrU32, 11: attrU32,

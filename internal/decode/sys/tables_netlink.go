@@ -495,6 +495,17 @@ var routeTypes = event.NewTable("RTN_???",
 	event.Sym{Num: 11, Name: "RTN_XRESOLVE"},
 )
 
+// nexthopFlags: linux/rtnetlink.h.
+var nexthopFlags = event.NewTable("RTNH_F_???",
+	event.Sym{Num: 0x1, Name: "RTNH_F_DEAD"},
+	event.Sym{Num: 0x2, Name: "RTNH_F_PERVASIVE"},
+	event.Sym{Num: 0x4, Name: "RTNH_F_ONLINK"},
+	event.Sym{Num: 0x8, Name: "RTNH_F_OFFLOAD"},
+	event.Sym{Num: 0x10, Name: "RTNH_F_LINKDOWN"},
+	event.Sym{Num: 0x20, Name: "RTNH_F_UNRESOLVED"},
+	event.Sym{Num: 0x40, Name: "RTNH_F_TRAP"},
+)
+
 // routeFlags: linux/rtnetlink.h.
 var routeFlags = event.NewTable("RTM_F_???",
 	event.Sym{Num: 0x1, Name: "RTNH_F_DEAD"},

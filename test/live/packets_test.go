@@ -4,6 +4,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -123,6 +124,28 @@ func TestPacketsOfMPTCP(t *testing.T) {
 	lines := s.wait(t)
 	list := packetsOf(lines)
 	if len(list) < 8 || !strings.HasPrefix(flagsOf(list, list[0].conn), "<S >S. <. <P. ") {
+		t.Errorf("%d packets:\n%s", len(list), lines)
+	}
+}
+
+// TestPacketsOfLaterTargets holds that without the layer of calls too a process
+// is found that binds a port, or whose user matches, only later.
+func TestPacketsOfLaterTargets(t *testing.T) {
+	needRoot(t)
+	if strings.HasPrefix(release(t), "5.10.") {
+		t.Skip("tracing programs cannot use socket storage before 5.11")
+	}
+	s := attach(t, ":45885", "uid:61235", "-l", "pkt")
+	server := start(t, "pwlater", "listen=127.0.0.1:45885 serve=pong serve=pong", nil)
+	server.in.Write([]byte("\n"))
+	start(t, "pwstranger", "dial=127.0.0.1:45885", nil).act(t)
+	start(t, "pwuser", "dial=127.0.0.1:45885", &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 61235, Gid: 61235}}).act(t)
+	server.cmd.Wait()
+	time.Sleep(1500 * time.Millisecond) // a call that is not left must not be shown as waiting
+	lines := s.stop(t)
+	mustShow(t, lines, "pwlater[", "pwuser[")
+	mustHide(t, lines, "pwstranger[", " sys ", "waiting")
+	if list := packetsOf(lines); len(list) < 24 {
 		t.Errorf("%d packets:\n%s", len(list), lines)
 	}
 }

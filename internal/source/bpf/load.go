@@ -168,8 +168,15 @@ func load(c Config) (_ *kernel, err error) {
 	}
 	k.epoch = coll.Variables["targets_epoch"]
 	want := func(name string) bool {
-		// A bind makes a process a target by port, shown or not.
-		return c.Calls == nil || c.Calls(name) || name == "bind" && len(c.Ports) > 0
+		switch {
+		case name == "bind" && len(c.Ports) > 0:
+			return true // it makes a process a target by port, shown or not
+		case c.NoCalls:
+			// So does the first call of a user's or a cgroup's process; packets
+			// begin with a socket.
+			return name == "socket" && c.matchedByCalls()
+		}
+		return c.Calls == nil || c.Calls(name)
 	}
 	if err := fillCalls(coll.Maps["calls"], want); err != nil {
 		return nil, err
@@ -193,7 +200,10 @@ func load(c Config) (_ *kernel, err error) {
 		{"sched_process_exit", pcoll.Programs["process_exit"]},
 	}
 	if !c.NoCalls {
-		points = append(points, attachment{"sys_exit", coll.Programs["sys_exit"]}, attachment{"sys_enter", coll.Programs["sys_enter"]})
+		points = append(points, attachment{"sys_exit", coll.Programs["sys_exit"]})
+	}
+	if !c.NoCalls || c.matchedByCalls() {
+		points = append(points, attachment{"sys_enter", coll.Programs["sys_enter"]})
 	}
 	for _, p := range points {
 		if err := k.rawTracepoint(p.tp, p.prog); err != nil {
@@ -213,6 +223,11 @@ func load(c Config) (_ *kernel, err error) {
 		}
 	}
 	return k, nil
+}
+
+// matchedByCalls reports that a process may become a target by a call it makes.
+func (c Config) matchedByCalls() bool {
+	return c.All || len(c.UIDs) > 0 || len(c.Cgroups) > 0 || len(c.Ports) > 0
 }
 
 // size sets the sizes of the maps, which must agree in all objects.

@@ -236,8 +236,10 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 		}
 		if t.After(nextScan) {
 			nextScan = t.Add(waitScan)
-			if err := s.waiting(emit); err != nil {
-				return 0, err
+			if !s.opts.NoCalls {
+				if err := s.waiting(emit); err != nil {
+					return 0, err
+				}
 			}
 			s.reap()
 		}
@@ -304,6 +306,9 @@ func (s *Source) ringBytes() int {
 func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
 	switch r.Kind() {
 	case wire.KindSyscall:
+		if s.opts.NoCalls {
+			return nil // a call that only made its process a target, and was not left
+		}
 		if len(r) >= wire.SizeSyscall && r[wire.OffSyscallFlags]&wire.CallTentative != 0 {
 			if !s.decided[binary.LittleEndian.Uint32(r[wire.OffSyscallPid:])] {
 				return nil

@@ -18,18 +18,20 @@ const module = "github.com/pidwire/pidwire/"
 // mayImport says which of our packages each layer may import; a package below
 // a layer's folder is of that layer, and may import the others of it.
 var mayImport = map[string][]string{
-	"event":    {},
-	"wire":     {},
-	"decode":   {"event", "wire"},
-	"flow":     {"event"},
-	"source":   {"wire"},
-	"sink":     {"event"},
-	"pipeline": {"wire", "decode", "flow", "source", "sink", "event"},
-	"cli":      {"event", "wire", "decode", "flow", "source", "sink", "pipeline"},
+	"event":      {},
+	"wire":       {},
+	"decode":     {"event", "wire"},
+	"flow":       {"event"},
+	"merge":      {"wire"},
+	"pcapfilter": {},
+	"source":     {"wire", "pcapfilter"},
+	"sink":       {"event"},
+	"pipeline":   {"wire", "decode", "flow", "merge", "source", "sink", "event"},
+	"cli":        {"event", "wire", "decode", "flow", "merge", "pcapfilter", "source", "sink", "pipeline"},
 }
 
 // pure layers see the machine only as data.
-var pure = []string{"event", "wire", "decode", "flow"}
+var pure = []string{"event", "wire", "decode", "flow", "merge", "pcapfilter"}
 
 // impure is what pure layers may not import.
 var impure = []string{"os", "net", "time", "log", "sync", "context", "syscall", "golang.org/x/sys/unix"}

@@ -5,98 +5,66 @@
  * packet is stands with its socket, written by those who made the socket, held
  * it, sent or received; never by whoever happens to run.
  */
-#include "pidwire.h"
+#include "owner.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-const volatile u32 cfg_snaplen = 256; /* bytes of a packet, at most SNAPLEN_MAX */
-
-#define SNAPLEN_MAX 65535
-
-/* A socket that is made from another one, as by accept, begins with a copy. */
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
-	__type(key, int);
-	__type(value, struct pw_owner);
-} owners SEC(".maps");
-
-/* Counts of packets, by enum pw_lost_reason. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PW_LOST_REASONS);
-	__type(key, u32);
-	__type(value, u64);
-} lost_packets SEC(".maps");
-
-static __always_inline void count_lost_packet(u32 reason)
-{
-	u64 *n = bpf_map_lookup_elem(&lost_packets, &reason);
-
-	if (n)
-		*n += 1;
-}
-
-static __always_inline bool ours(u32 tgid)
-{
-	u32 *mode;
-
-	if (!may_be_ours(tgid))
-		return false;
-	mode = bpf_map_lookup_elem(&targets, &tgid);
-	return mode && *mode != PW_TARGET_NEVER;
-}
-
-static __always_inline void fill_owner(struct pw_owner *o, struct task_struct *task, u64 cookie, u32 how)
-{
-	o->cookie = cookie;
-	o->how = how;
-	o->time = bpf_ktime_get_ns();
-	/* Most evidence is of the thread that was there before. */
-	if (o->tid == (u32)READ(task, pid) && o->start)
-		return;
-	o->start = READ(task, group_leader, start_boottime);
-	o->pid = READ(task, tgid);
-	o->tid = READ(task, pid);
-	o->nspid = ns_pid(READ(task, group_leader));
-	o->nstid = ns_pid(task);
-	o->uid = READ(task, cred, euid.val);
-	((u64 *)o->comm)[0] = WORD(&task->comm);
-	((u64 *)o->comm)[1] = WORD2(&task->comm);
-}
 
 /* The maker of a socket, in its own context. */
 SEC("cgroup/sock_create")
 int owner_create(struct bpf_sock *ctx)
 {
-	struct pw_owner *o;
 	u64 id = bpf_get_current_pid_tgid();
+	struct owned *w;
 
 	if (!ours(id >> 32))
 		return 1;
-	o = bpf_sk_storage_get(&owners, ctx, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (o)
-		fill_owner(o, (void *)bpf_get_current_task(), bpf_get_socket_cookie(ctx), PW_OWNER_CREATED);
+	w = bpf_sk_storage_get(&owners, ctx, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (w)
+		fill_owner(&w->o, (void *)bpf_get_current_task(), bpf_get_socket_cookie(ctx), PW_OWNER_CREATED);
 	else
 		count_lost_packet(PW_LOST_TARGETS);
 	return 1;
 }
 
+static __always_inline void emit_handover(struct pw_owner *o, u64 cookie, u64 listener)
+{
+	struct pw_handover *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+
+	if (!r) {
+		count_lost_packet(PW_LOST_RING);
+		return;
+	}
+	r->h.len = sizeof(*r);
+	r->h.kind = PW_KIND_HANDOVER;
+	r->h.layer = PW_LAYER_PKT;
+	r->h.time = bpf_ktime_get_ns();
+	r->cookie = cookie;
+	r->listener = listener;
+	r->owner = *o;
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+}
+
 /* Whoever uses a socket owns what it carries from then on. */
 static __always_inline void used(struct sock *sk, u32 how)
 {
-	u64 id = bpf_get_current_pid_tgid();
-	struct pw_owner *o;
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	u64 cookie, before;
+	struct owned *w;
+	u32 pid;
 
-	if (ours(id >> 32)) {
-		o = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-		if (o)
-			fill_owner(o, (void *)bpf_get_current_task(), bpf_get_socket_cookie(sk), how);
+	w = bpf_sk_storage_get(&owners, sk, 0, ours(tgid) ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	if (!w)
 		return;
-	}
-	o = bpf_sk_storage_get(&owners, sk, 0, 0);
-	if (o && o->pid != id >> 32)
-		fill_owner(o, (void *)bpf_get_current_task(), bpf_get_socket_cookie(sk), how);
+	pid = w->o.pid;
+	if (pid == tgid && !ours(tgid))
+		return; /* an owner that is watched no more */
+	cookie = bpf_get_socket_cookie(sk);
+	before = w->o.cookie;
+	if (!w->o.how)
+		w->o.how = PW_OWNER_OLD;
+	fill_owner(&w->o, (void *)bpf_get_current_task(), cookie, how);
+	if (pid != tgid || before != cookie)
+		emit_handover(&w->o, cookie, before != cookie ? before : 0);
 }
 
 SEC("tp_btf/sock_send_length")
@@ -113,25 +81,130 @@ int owner_received(u64 *ctx)
 	return 0;
 }
 
-#define TCP_SYN_SENT 2
-#define TCP_LISTEN 10
+static __always_inline void emit_state(struct sock *sk, struct pw_owner *o, u8 what, u8 from, u8 to)
+{
+	struct tcp_sock *t = (void *)sk;
+	struct {
+		struct pw_state s;
+		struct pw_sock k;
+	} *r;
+
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		count_lost_packet(PW_LOST_RING);
+		return;
+	}
+	__builtin_memset(r, 0, sizeof(*r));
+	r->s.h.len = sizeof(*r);
+	r->s.h.kind = PW_KIND_STATE;
+	r->s.h.layer = PW_LAYER_KRN;
+	r->s.h.time = bpf_ktime_get_ns();
+	r->s.owner = *o;
+	r->s.what = what;
+	r->s.from = from;
+	r->s.to = to;
+	r->s.err = READ(sk, sk_err);
+	if (to != TCP_LISTEN) {
+		if (bpf_core_field_exists(t->bytes_sent))
+			r->s.sent = READ(t, bytes_sent);
+		r->s.acked = READ(t, bytes_acked);
+		r->s.received = READ(t, bytes_received);
+		if (bpf_core_field_exists(t->bytes_retrans))
+			r->s.resent = READ(t, bytes_retrans);
+		r->s.segs_out = READ(t, segs_out);
+		r->s.segs_in = READ(t, segs_in);
+		r->s.data_segs_out = READ(t, data_segs_out);
+		r->s.data_segs_in = READ(t, data_segs_in);
+		r->s.retrans = READ(t, total_retrans);
+		r->s.srtt = READ(t, srtt_us) >> 3;
+		r->s.rttvar = READ(t, rttvar_us) >> 2;
+		r->s.cwnd = READ(t, snd_cwnd);
+		r->s.ssthresh = READ(t, snd_ssthresh);
+		r->s.unsent = READ(t, write_seq) - READ(t, snd_nxt);
+		r->s.unacked = READ(t, snd_nxt) - READ(t, snd_una);
+		r->s.unread = READ(t, rcv_nxt) - READ(t, copied_seq);
+		r->s.mss = READ(t, mss_cache);
+		r->s.snd_wnd = READ(t, snd_wnd);
+	}
+	fill_sock(&r->k, sk, inode_of(sk), -1, 0);
+	r->k.state = to;
+	if (!r->k.lport) /* a closed socket has given its port back */
+		r->k.lport = bswap16(READ((struct inet_sock *)sk, inet_sport));
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+}
+
+/* The flow of a TCP socket, as its packets have it. */
+static __always_inline void key_of_sock(struct flow_key *k, struct sock *sk)
+{
+	struct pw_sock s;
+
+	fill_sock(&s, sk, 0, -1, 0);
+	__builtin_memset(k, 0, sizeof(*k));
+	k->netns = s.netns;
+	k->proto = IPPROTO_TCP;
+	k->lport = s.lport ? s.lport : bswap16(READ((struct inet_sock *)sk, inet_sport));
+	k->rport = s.rport;
+	if (s.family == AF_INET6 && (((u64 *)s.laddr)[0] || ((u32 *)s.laddr)[2] != 0xffff0000)) {
+		k->v6 = 1;
+		__builtin_memcpy(k->laddr, s.laddr, 16);
+		__builtin_memcpy(k->raddr, s.raddr, 16);
+	} else {
+		u32 at = s.family == AF_INET6 ? 12 : 0;
+
+		__builtin_memcpy(k->laddr, s.laddr + at, 4);
+		__builtin_memcpy(k->raddr, s.raddr + at, 4);
+	}
+}
+
+static __always_inline void note_flow(struct flow_key *k, struct pw_owner *o, u64 cookie, u64 closed)
+{
+	struct flow f = {};
+
+	f.cookie = cookie;
+	f.closed = closed;
+	f.o = *o;
+	set_flow(k, &f);
+}
 
 /*
- * listen and connect, in their caller's context: the TCP sockets inside of
- * MPTCP ones (a Go server listens on such) are made by the kernel itself.
+ * The TCP sockets inside of MPTCP ones (a Go server listens on such) are made
+ * by the kernel itself: listen and connect name them, in their caller's context.
  */
 SEC("tp_btf/inet_sock_set_state")
 int owner_state(u64 *ctx)
 {
-	int to = ctx[2];
-	struct pw_owner *o;
+	struct sock *sk = (void *)ctx[0];
+	int from = ctx[1], to = ctx[2];
+	bool opens = (to == TCP_SYN_SENT || to == TCP_LISTEN) && ours(bpf_get_current_pid_tgid() >> 32);
+	struct flow_key k;
+	struct owned *w;
 
-	if ((to != TCP_SYN_SENT && to != TCP_LISTEN) || !ours(bpf_get_current_pid_tgid() >> 32))
+	w = bpf_sk_storage_get(&owners, sk, 0, opens ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	if (!w)
 		return 0;
-	o = bpf_sk_storage_get(&owners, (struct sock *)ctx[0], 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (o && !o->how)
-		fill_owner(o, (void *)bpf_get_current_task(), bpf_get_socket_cookie((void *)ctx[0]), PW_OWNER_CREATED);
+	if (opens && !w->o.how)
+		fill_owner(&w->o, (void *)bpf_get_current_task(), bpf_get_socket_cookie(sk), PW_OWNER_CREATED);
+	if (!ours(w->o.pid) || READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	bpf_get_socket_cookie(sk);
+	emit_state(sk, &w->o, PW_STATE_CHANGED, from, to);
+	if (to == TCP_ESTABLISHED || to == TCP_CLOSE) {
+		key_of_sock(&k, sk);
+		note_flow(&k, &w->o, bpf_get_socket_cookie(sk), to == TCP_CLOSE ? bpf_ktime_get_ns() : 0);
+	}
 	return 0;
+}
+
+static __always_inline struct sock *held(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct socket *s;
+
+	if (!task || !file || task->pid != task->tgid || !ours(task->tgid))
+		return 0;
+	s = bpf_sock_from_file(file);
+	return s ? s->sk : 0;
 }
 
 /* At attach: the sockets that the watched processes hold. */
@@ -139,19 +212,38 @@ SEC("iter/task_file")
 int owner_found(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
-	struct file *file = ctx->file;
-	struct socket *s;
-	struct pw_owner *o;
+	struct sock *sk = held(ctx);
+	struct flow_key k;
+	struct owned *w;
 
-	if (!task || !file || task->pid != task->tgid || !ours(task->tgid))
+	if (!task || !sk)
 		return 0;
-	s = bpf_sock_from_file(file);
-	if (!s || !s->sk)
-		return 0;
-	o = bpf_sk_storage_get(&owners, s->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	w = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	/* The last user is better evidence than a holder. */
-	if (o && !o->how)
-		fill_owner(o, task, bpf_get_socket_cookie(s->sk), PW_OWNER_FOUND);
+	if (!w || w->o.how)
+		return 0;
+	fill_owner(&w->o, task, bpf_get_socket_cookie(sk), PW_OWNER_FOUND | PW_OWNER_OLD);
+	if (READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	key_of_sock(&k, sk);
+	note_flow(&k, &w->o, bpf_get_socket_cookie(sk), 0);
+	return 0;
+}
+
+/* When asked: how the TCP sockets of the watched processes stand. */
+SEC("iter/task_file")
+int states(struct bpf_iter__task_file *ctx)
+{
+	struct sock *sk = held(ctx);
+	struct owned *w;
+	u8 state;
+
+	if (!sk || READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	w = bpf_sk_storage_get(&owners, sk, 0, 0);
+	state = state_of(sk);
+	if (w)
+		emit_state(sk, &w->o, PW_STATE_LOOK, state, state);
 	return 0;
 }
 
@@ -175,7 +267,11 @@ static __always_inline bool emit_packet(struct __sk_buff *skb, struct pw_owner *
 	r->p.ifindex = skb->ifindex;
 	r->p.mark = skb->mark;
 	r->p.dir = dir;
-	__builtin_memset(r->p._pad, 0, sizeof(r->p._pad));
+	r->p.made = PW_MADE_SOCKET;
+	r->p.flags = 0;
+	r->p._pad = 0;
+	r->p.link = 0;
+	r->p._pad2 = 0;
 	keep_bound(cap);
 	if (cap > room)
 		cap = room;
@@ -189,10 +285,82 @@ static __always_inline bool emit_packet(struct __sk_buff *skb, struct pw_owner *
 	return true;
 }
 
+/* The flow of a packet, by its addresses; of an ICMP echo by its identifier. */
+static __always_inline bool key_of_packet(struct flow_key *k, struct __sk_buff *skb, struct bpf_sock *sk, u8 dir)
+{
+	u8 h[40];
+	u16 ports[4]; /* ICMP: type and code, checksum, identifier, sequence number */
+	u32 at;
+
+	__builtin_memset(k, 0, sizeof(*k));
+	if (bpf_skb_load_bytes(skb, 0, h, 20))
+		return false;
+	if (h[0] >> 4 == 4) {
+		at = (h[0] & 15) * 4;
+		k->proto = h[9];
+		__builtin_memcpy(dir == PW_PACKET_OUT ? k->laddr : k->raddr, h + 12, 4);
+		__builtin_memcpy(dir == PW_PACKET_OUT ? k->raddr : k->laddr, h + 16, 4);
+	} else {
+		if (bpf_skb_load_bytes(skb, 0, h, 40))
+			return false;
+		at = 40;
+		k->v6 = 1;
+		k->proto = h[6];
+		__builtin_memcpy(dir == PW_PACKET_OUT ? k->laddr : k->raddr, h + 8, 16);
+		__builtin_memcpy(dir == PW_PACKET_OUT ? k->raddr : k->laddr, h + 24, 16);
+	}
+	if (bpf_skb_load_bytes(skb, at, ports, 8))
+		return false;
+	switch (k->proto) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+		k->lport = bswap16(ports[dir == PW_PACKET_IN]);
+		k->rport = bswap16(ports[dir == PW_PACKET_OUT]);
+		break;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		k->lport = bswap16(ports[2]);
+		break;
+	default:
+		return false;
+	}
+	k->netns = READ((struct sock *)sk, __sk_common.skc_net.net, ns.inum);
+	return true;
+}
+
+/* Remembers what a packet tells of its flow: the first of it, or one to another peer. */
+static __always_inline void learn_flow(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, u8 dir)
+{
+	struct flow_key k;
+	u64 peer;
+
+	if (sk->protocol == IPPROTO_TCP) {
+		if (dir == PW_PACKET_OUT && sk->state == TCP_SYN_SENT && key_of_packet(&k, skb, sk, dir))
+			note_flow(&k, &w->o, bpf_get_socket_cookie(skb), 0);
+		/* The addresses of a closed connection come round again. */
+		else if (dir == PW_PACKET_IN && sk->state == TCP_LISTEN && key_of_packet(&k, skb, sk, dir))
+			bpf_map_delete_elem(&flows, &k);
+		return;
+	}
+	if (dir != PW_PACKET_OUT || (w->peer && sk->protocol == IPPROTO_UDP && sk->state == TCP_ESTABLISHED))
+		return;
+	if (!key_of_packet(&k, skb, sk, dir))
+		return;
+	/* FNV-1a over what differs. */
+	peer = 0xcbf29ce484222325ULL;
+	for (int i = 0; i < 2; i++)
+		peer = (peer ^ ((u64 *)k.raddr)[i] ^ ((u64 *)k.laddr)[i]) * 0x100000001b3ULL;
+	peer = (peer ^ ((u32)k.lport << 16 | k.rport)) * 0x100000001b3ULL;
+	if (peer == w->peer)
+		return;
+	w->peer = peer;
+	note_flow(&k, &w->o, bpf_get_socket_cookie(skb), 0);
+}
+
 static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 {
 	struct bpf_sock *sk = skb->sk;
-	struct pw_owner *o;
+	struct owned *w;
 	u32 cap = skb->len;
 	bool done;
 
@@ -201,23 +369,24 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return 1;
-	o = bpf_sk_storage_get(&owners, sk, 0, 0);
-	if (!o || !ours(o->pid))
+	w = bpf_sk_storage_get(&owners, sk, 0, 0);
+	if (!w || !ours(w->o.pid))
 		return 1;
+	learn_flow(skb, sk, w, dir);
 	if (cap > cfg_snaplen)
 		cap = cfg_snaplen;
 	if (cap <= 64)
-		done = emit_packet(skb, o, dir, cap, 64);
+		done = emit_packet(skb, &w->o, dir, cap, 64);
 	else if (cap <= 128)
-		done = emit_packet(skb, o, dir, cap, 128);
+		done = emit_packet(skb, &w->o, dir, cap, 128);
 	else if (cap <= 256)
-		done = emit_packet(skb, o, dir, cap, 256);
+		done = emit_packet(skb, &w->o, dir, cap, 256);
 	else if (cap <= 1536)
-		done = emit_packet(skb, o, dir, cap, 1536);
+		done = emit_packet(skb, &w->o, dir, cap, 1536);
 	else if (cap <= 9216)
-		done = emit_packet(skb, o, dir, cap, 9216);
+		done = emit_packet(skb, &w->o, dir, cap, 9216);
 	else
-		done = emit_packet(skb, o, dir, cap, SNAPLEN_MAX + 1);
+		done = emit_packet(skb, &w->o, dir, cap, SNAPLEN_MAX + 1);
 	if (!done)
 		count_lost_packet(PW_LOST_RING);
 	return 1;

@@ -53,6 +53,14 @@ static __always_inline u64 inode_of(struct sock *sk)
 	return ino;
 }
 
+static __always_inline u8 state_of(struct sock *sk)
+{
+	u8 state = 0;
+
+	bpf_core_read(&state, 1, &sk->__sk_common.skc_state);
+	return state;
+}
+
 /*
  * What can change from call to call. skc_daddr up to skc_state stand together
  * in this order since Linux 3.0 (include/net/sock.h): one read for all.

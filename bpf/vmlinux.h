@@ -74,7 +74,7 @@ struct bpf_sock {
 	__u32 bound_dev_if;
 	__u32 family;
 	__u32 type;
-	__u32 protocol;
+	__u32 protocol, mark, priority, src_ip4, src_ip6[4], src_port, dst_port, dst_ip4, dst_ip6[4], state;
 };
 
 /* Context of cgroup_skb: uapi, fixed. */
@@ -236,6 +236,7 @@ struct sock_common {
 
 struct socket {
 	short type;
+	struct file *file;
 	struct sock *sk;
 };
 
@@ -249,6 +250,53 @@ struct sock {
 	struct socket *sk_socket;
 	u16 sk_type;
 	u16 sk_protocol;
+	int sk_err;
+};
+
+struct inet_sock {
+	__be16 inet_sport;
+};
+
+/* Fields of struct tcp_sock that lie deeper in some kernels are found by name. */
+struct tcp_sock {
+	u64 bytes_sent;
+	u64 bytes_acked;
+	u64 bytes_received;
+	u64 bytes_retrans;
+	u32 segs_out;
+	u32 segs_in;
+	u32 data_segs_out;
+	u32 data_segs_in;
+	u32 total_retrans;
+	u32 srtt_us;
+	u32 rttvar_us;
+	u32 snd_cwnd;
+	u32 snd_ssthresh;
+	u32 write_seq;
+	u32 snd_nxt;
+	u32 snd_una;
+	u32 rcv_nxt;
+	u32 copied_seq;
+	u32 mss_cache;
+	u32 snd_wnd;
+};
+
+struct net_device {
+	unsigned short type;
+	int ifindex;
+	possible_net_t nd_net;
+};
+
+struct sk_buff {
+	struct net_device *dev;
+	struct sock *sk;
+	unsigned int len;
+	unsigned int data_len;
+	u32 mark;
+	__be16 protocol;
+	u16 network_header;
+	unsigned char *head;
+	unsigned char *data;
 };
 
 struct unix_sock {

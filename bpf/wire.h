@@ -30,7 +30,9 @@ enum pw_kind {
 	PW_KIND_NOTE = 8,    /* pw_note, attributes: what a source has to say about itself */
 	PW_KIND_END = 9,     /* pw_end: the recording was closed in order */
 	PW_KIND_READY = 10,  /* pw_ready: what an epoll instance waited for at attach */
-	PW_KIND_PACKET = 11, /* pw_packet, the packet from its IP header on */
+	PW_KIND_PACKET = 11, /* pw_packet, the packet */
+	PW_KIND_HANDOVER = 12, /* pw_handover: a socket has come to another process */
+	PW_KIND_STATE = 13,  /* pw_state, pw_sock: a TCP socket changed its state, or was looked at */
 };
 
 enum pw_layer {
@@ -166,6 +168,8 @@ enum pw_owner_how {
 	PW_OWNER_FOUND = 2,   /* held it at attach */
 	PW_OWNER_SENT = 3,    /* sent on it last */
 	PW_OWNER_RECEIVED = 4, /* received from it last */
+	PW_OWNER_ACCEPTED = 5, /* accepted it; told by the call */
+	PW_OWNER_OLD = 256,   /* beside one of these: the socket was there at attach */
 };
 
 /*
@@ -181,7 +185,7 @@ struct pw_owner {
 	__u32 nspid;
 	__u32 nstid;
 	__u32 uid;
-	__u32 how; /* enum pw_owner_how */
+	__u32 how; /* one of enum pw_owner_how, perhaps with PW_OWNER_OLD */
 	char comm[16];
 };
 
@@ -190,16 +194,77 @@ enum pw_packet_dir {
 	PW_PACKET_OUT = 2,
 };
 
+/* Who made a packet, where that is not its socket. */
+enum pw_made {
+	PW_MADE_SOCKET = 0,
+	PW_MADE_RST = 1,      /* the kernel's answer to what belongs to no socket any more */
+	PW_MADE_TIMEWAIT = 2, /* of a connection whose socket is closed: what is left of it in the kernel */
+	PW_MADE_ICMP = 3,     /* an ICMP error about a packet of the socket */
+	PW_MADE_PEER = 4,     /* of the other end, for a socket that is closed */
+};
+
+enum pw_packet_flags {
+	PW_PACKET_WIRE = 1,   /* seen at the device: no socket had it */
+	PW_PACKET_HANDED = 2, /* the owner is the one that the socket was handed to just after */
+	PW_PACKET_CLAIMED = 4, /* a file says so: pid and name are what stands there */
+};
+
 struct pw_packet {
 	struct pw_hdr h;
 	__u64 cookie; /* of the socket; of the listener in a handshake */
 	struct pw_owner owner;
-	__u32 len;    /* bytes of the packet, from its IP header on */
+	__u32 len;    /* bytes of the packet, from its IP header on, or from that of link on */
 	__u32 caplen; /* of them that follow */
 	__u32 ifindex;
 	__u32 mark;
 	__u8 dir;   /* enum pw_packet_dir, as the owner's end sees it */
-	__u8 _pad[7];
+	__u8 made;  /* enum pw_made */
+	__u8 flags; /* enum pw_packet_flags */
+	__u8 _pad;
+	__u16 link; /* LINKTYPE_* of the header it begins with; 0: the IP header */
+	__u16 _pad2;
+};
+
+/* Another process than before, or one for the first time, uses a socket. */
+struct pw_handover {
+	struct pw_hdr h;
+	__u64 cookie;
+	__u64 listener; /* cookie of the socket that it came from by accept, else 0 */
+	struct pw_owner owner;
+};
+
+enum pw_state_what {
+	PW_STATE_CHANGED = 1,
+	PW_STATE_LOOK = 2, /* from and to are the same */
+};
+
+/* A TCP socket: what the kernel counts of it (struct tcp_sock). */
+struct pw_state {
+	struct pw_hdr h;
+	struct pw_owner owner;
+	__u64 sent;     /* bytes, those sent again counted again */
+	__u64 acked;    /* bytes that the peer has acknowledged, SYN and FIN count as one each */
+	__u64 received; /* bytes */
+	__u64 resent;   /* bytes */
+	__u32 segs_out;
+	__u32 segs_in;
+	__u32 data_segs_out;
+	__u32 data_segs_in;
+	__u32 retrans; /* segments sent again */
+	__u32 srtt;    /* us */
+	__u32 rttvar;  /* us */
+	__u32 cwnd;    /* segments */
+	__u32 ssthresh; /* segments */
+	__u32 unsent;  /* bytes written and not sent */
+	__u32 unacked; /* bytes sent and not acknowledged */
+	__u32 unread;  /* bytes received and not read */
+	__u32 mss;     /* bytes */
+	__u32 snd_wnd; /* bytes */
+	__u8 what; /* enum pw_state_what */
+	__u8 from; /* TCP_*, net/tcp_states.h */
+	__u8 to;
+	__u8 err; /* the socket's error, sk_err */
+	__u32 _pad;
 };
 
 enum pw_proc_what {

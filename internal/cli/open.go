@@ -56,7 +56,7 @@ func (a *app) open(parent context.Context, v *viewFlags, name string) error {
 	}
 	began := time.Now()
 	res, err := pipeline.Run(ctx, pipeline.Config{
-		Source: src, Sinks: []sink.Sink{s}, Keep: v.keep(), Limit: v.count, Wait: true,
+		Source: src, Sinks: []sink.Sink{s}, Keep: v.keep(src.Header()), Limit: v.count, Wait: true,
 	})
 	closeErr := closeOut()
 	if !v.quiet {

@@ -254,7 +254,10 @@ func (l *liveRun) run(parent context.Context) error {
 
 	// A recording must not wait for whoever reads the lines; without one the
 	// ring takes up what they cannot read yet, and the kernel counts the rest.
-	cfg := pipeline.Config{Source: src, Keep: t.view.keep(), Limit: t.view.count, Wait: t.write == ""}
+	cfg := pipeline.Config{Source: src, Keep: t.view.keep(src.Header()), Limit: t.view.count, Wait: t.write == ""}
+	if opts.Packets {
+		cfg.Clock = bpf.Clock
+	}
 	closers, err := l.outputs(&cfg, src.Header(), child != nil)
 	defer func() {
 		for _, c := range closers {

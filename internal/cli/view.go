@@ -182,14 +182,21 @@ func (v *viewFlags) coloured(out io.Writer) bool {
 	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
 
-// keep is the filter of the entries, nil if there is none.
-func (v *viewFlags) keep() func(*event.Entry) bool {
-	if v.sel.all() {
+// keep is the filter of the entries, nil if there is none. What comes in with
+// packets alone (states, processes) is no line where only packets are wanted.
+func (v *viewFlags) keep(h wire.Header) func(*event.Entry) bool {
+	all, packets := v.sel.all(), h.Layers == 1<<wire.LayerPkt
+	if all && !packets {
 		return nil
 	}
 	return func(e *event.Entry) bool {
-		c, ok := e.Body.(*event.Call)
-		return !ok || v.sel.shows(c)
+		switch b := e.Body.(type) {
+		case *event.Call:
+			return all || v.sel.shows(b)
+		case *event.State:
+			return !packets
+		}
+		return true
 	}
 }
 

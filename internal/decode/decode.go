@@ -42,7 +42,7 @@ func (d *Decoder) Use(a *event.Arena) {
 // alias r, which must not change as long as it is in use.
 func (d *Decoder) Record(r wire.Record, ev *event.Event) {
 	d.seq++
-	*ev = event.Event{Seq: d.seq, Time: d.wall(r.Time())}
+	*ev = event.Event{Seq: d.seq, Time: d.wall(r.Time()), Raw: r}
 	var ok bool
 	switch r.Kind() {
 	case wire.KindSyscall:
@@ -51,6 +51,10 @@ func (d *Decoder) Record(r wire.Record, ev *event.Event) {
 		ok = d.uring(r, ev)
 	case wire.KindPacket:
 		ok = d.packet(r, ev)
+	case wire.KindHandover:
+		ok = d.handover(r, ev)
+	case wire.KindState:
+		ok = d.state(r, ev)
 	case wire.KindProc:
 		ok = d.process(r, ev)
 	case wire.KindSock:
@@ -157,10 +161,7 @@ func (d *Decoder) packet(r wire.Record, ev *event.Event) bool {
 	if !p.Unmarshal(r) || uint64(p.Caplen) > uint64(len(r)-wire.SizePacket) {
 		return false
 	}
-	o := &p.Owner
-	ev.Task = event.Task{
-		Proc: proc(o.Pid, o.Start), TID: o.Tid, NSPID: o.Nspid, NSTID: o.Nstid, UID: o.Uid, Comm: d.comm(o.Comm),
-	}
+	ev.Task = d.owner(&p.Owner)
 	c := d.arena.Capture()
 	c.Dir = event.DirUnknown
 	switch p.Dir {
@@ -169,10 +170,81 @@ func (d *Decoder) packet(r wire.Record, ev *event.Event) bool {
 	case wire.PacketOut:
 		c.Dir = event.DirOut
 	}
-	d.pkt.Packet(r[wire.SizePacket:wire.SizePacket+int(p.Caplen)], p.Len, &c.Packet)
-	c.Cookie, c.Owner, c.Inherited = p.Cookie, event.Evidence(o.How), o.Cookie != p.Cookie
-	c.Seen, c.Iface, c.Mark = d.wall(o.Time), p.Ifindex, p.Mark
+	data, length := []byte(r[wire.SizePacket:wire.SizePacket+int(p.Caplen)]), p.Len
+	c.Link, c.Header, c.Ether, c.NoIP = p.Link, nil, 0, false
+	if p.Link != 0 {
+		inner, ether, isIP := pkt.Strip(uint32(p.Link), data)
+		c.Ether, c.NoIP = ether, !isIP
+		if isIP {
+			head := len(data) - len(inner)
+			c.Header, data, length = data[:head], inner, length-min(length, uint32(head))
+		}
+	}
+	if c.NoIP {
+		c.Packet = event.Packet{Dir: c.Dir, Len: length, Captured: uint32(len(data)), Data: data}
+	} else {
+		d.pkt.Packet(data, length, &c.Packet)
+	}
+	c.Cookie, c.Owner, c.Inherited = p.Cookie, evidence(p.Owner.How), p.Owner.Cookie != p.Cookie && p.Flags&wire.PacketHanded == 0
+	c.Made, c.Wire, c.Handed = event.Made(p.Made), p.Flags&wire.PacketWire != 0, p.Flags&wire.PacketHanded != 0
+	c.Old = p.Owner.How&wire.OwnerOld != 0
+	c.Claimed = p.Flags&wire.PacketClaimed != 0
+	c.Seen, c.Iface, c.Mark = d.wall(p.Owner.Time), p.Ifindex, p.Mark
 	ev.Body = c
+	return true
+}
+
+func evidence(how uint32) event.Evidence { return event.Evidence(how &^ wire.OwnerOld) }
+
+func (d *Decoder) owner(o *wire.Owner) event.Task {
+	return event.Task{
+		Proc: proc(o.Pid, o.Start), TID: o.Tid, NSPID: o.Nspid, NSTID: o.Nstid, UID: o.Uid, Comm: d.comm(o.Comm),
+	}
+}
+
+func (d *Decoder) handover(r wire.Record, ev *event.Event) bool {
+	var h wire.Handover
+	if !h.Unmarshal(r) {
+		return false
+	}
+	ev.Task = d.owner(&h.Owner)
+	ev.Body = &event.Handover{Cookie: h.Cookie, Listener: h.Listener, Owner: evidence(h.Owner.How)}
+	return true
+}
+
+// finSeen reports whether the peer's FIN came before a socket got into a state.
+func finSeen(state uint8) bool {
+	switch state {
+	case 6, 8, 9, 11: // TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLOSING
+		return true
+	}
+	return false
+}
+
+func (d *Decoder) state(r wire.Record, ev *event.Event) bool {
+	var s wire.State
+	var k wire.Sock
+	if !s.Unmarshal(r) || !k.Unmarshal(r[wire.SizeState:]) {
+		return false
+	}
+	ev.Task = d.owner(&s.Owner)
+	b := &event.State{
+		Sock: sock.Event(&k), Look: s.What == wire.StateLook, From: s.From, To: s.To, Err: s.Err,
+		Owner: evidence(s.Owner.How), Old: s.Owner.How&wire.OwnerOld != 0,
+		TCP: event.TCPCounts{
+			Sent: s.Sent, Acked: s.Acked, Received: s.Received, Resent: s.Resent, SegsOut: s.SegsOut, SegsIn: s.SegsIn,
+			DataOut: s.DataSegsOut, DataIn: s.DataSegsIn, Retrans: s.Retrans,
+			RTT: int64(s.Srtt) * 1000, RTTVar: int64(s.Rttvar) * 1000, Cwnd: s.Cwnd, SSThresh: s.Ssthresh,
+			Unsent: s.Unsent, Unacked: s.Unacked, Unread: s.Unread, MSS: s.Mss, SendWindow: s.SndWnd,
+		},
+	}
+	if b.TCP.Received > 0 && (finSeen(s.From) || finSeen(s.To)) {
+		b.TCP.Received-- // the kernel counts a FIN as a byte
+	}
+	if s.Owner.Cookie != k.Cookie {
+		b.Listener = s.Owner.Cookie
+	}
+	ev.Body = b
 	return true
 }
 

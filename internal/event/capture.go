@@ -9,6 +9,7 @@ const (
 	OwnerFound    Evidence = 2 // held it at attach
 	OwnerSent     Evidence = 3 // sent on it last
 	OwnerReceived Evidence = 4 // received from it last
+	OwnerAccepted Evidence = 5 // accepted it
 )
 
 func (e Evidence) String() string {
@@ -21,6 +22,8 @@ func (e Evidence) String() string {
 		return "sent"
 	case OwnerReceived:
 		return "received"
+	case OwnerAccepted:
+		return "accepted"
 	}
 	return "unknown"
 }
@@ -29,10 +32,87 @@ func (e Evidence) String() string {
 // event is the socket's owner by the last evidence, not whoever ran.
 type Capture struct {
 	Packet
-	Cookie    uint64 // of the socket: of the listener, in a handshake
+	Cookie    uint64 // of the socket: of the listener, in a handshake; 0 where none is known
 	Owner     Evidence
+	Made      Made
+	Old       bool  // the socket was there before the first record
 	Inherited bool  // the evidence is of the listener that the socket came from
+	Handed    bool  // the evidence came after the packet: the socket was handed over
+	Wire      bool  // seen at the device; no socket had it
+	Claimed   bool  // the owner is what a file says
 	Seen      int64 // when the evidence was, ns since the Unix epoch
 	Iface     uint32
 	Mark      uint32
+	Link      uint16 // LINKTYPE_* of the bytes before the IP header; 0: none
+	Header    []byte // these bytes
+	NoIP      bool   // Data is not an IP packet, but what the Ethernet type says
+	Ether     uint16 // of what lies behind Header; 0 where that does not say
 }
+
+// Made says who made a packet, where that is not its socket.
+type Made uint8
+
+// The values are those of enum pw_made.
+const (
+	MadeSocket   Made = 0
+	MadeRST      Made = 1 // the kernel, for what belongs to no socket any more
+	MadeTimeWait Made = 2 // what is left of a closed connection
+	MadeICMP     Made = 3 // an ICMP error about a packet of the socket
+	MadePeer     Made = 4 // the other end, for a socket that is closed
+)
+
+func (m Made) String() string {
+	switch m {
+	case MadeSocket:
+		return "socket"
+	case MadeRST:
+		return "rst"
+	case MadeTimeWait:
+		return "timewait"
+	case MadeICMP:
+		return "icmp"
+	case MadePeer:
+		return "closed"
+	}
+	return "unknown"
+}
+
+// Handover says that a socket is used by another process than before, or by
+// one for the first time. The task of its event is the new owner.
+type Handover struct {
+	Cookie   uint64
+	Listener uint64 // cookie of the socket it was accepted from; 0 where not
+	Owner    Evidence
+	From     Task   // as whose the last packet was shown; flow fills it in
+	Shown    uint64 // packets that were shown as another process's; flow counts them
+}
+
+// State is a TCP socket that changed its state, or was looked at, with what
+// the kernel counts of it (struct tcp_sock). The task of its event is the
+// socket's owner.
+type State struct {
+	Sock     Sock
+	Listener uint64 // cookie of the socket that the owner is inherited from; 0 where it is not
+	Old      bool   // the socket was there before the first record
+	Look     bool   // nothing changed: From is To
+	From, To uint8  // TCP_*, net/tcp_states.h
+	Err      uint8  // errno that the socket has for its next call, 0 none
+	Owner    Evidence
+	TCP      TCPCounts
+}
+
+// TCPCounts is what the kernel counts of a TCP connection.
+type TCPCounts struct {
+	Sent, Resent, Received  uint64 // bytes; Sent with those that were sent again
+	Acked                   uint64 // bytes; SYN and FIN count as one each
+	SegsOut, SegsIn         uint32
+	DataOut, DataIn         uint32 // segments with data
+	Retrans                 uint32 // segments
+	RTT, RTTVar             int64  // ns, smoothed; 0 before the first measurement
+	Cwnd, SSThresh          uint32 // segments
+	Unsent, Unacked, Unread uint32 // bytes
+	MSS, SendWindow         uint32 // bytes
+}
+
+func (*Handover) body() {}
+func (*State) body()    {}

@@ -12,6 +12,7 @@ type Event struct {
 	Seq   uint64 // number of the record it came from, from 1
 	Task  Task
 	Body  Body
+	Raw   []byte   // the wire record that it was decoded from; aliases it
 	Warn  []string // what could not be decoded, and why
 }
 
@@ -288,6 +289,9 @@ type Conn struct {
 // Entry is an event joined to its connection.
 type Entry struct {
 	Event
+	// Cause is the Seq of what brought this about: of the call that sent a
+	// packet, of the packet that a call waited for; 0 where none is known.
+	Cause  uint64
 	Conn   *Conn // nil where none
 	Match  Match
 	First  bool    // the first entry of Conn

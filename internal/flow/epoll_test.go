@@ -18,7 +18,7 @@ func data(nums ...uint64) event.Tape {
 // TestEpoll holds that epoll_wait is joined to the connections that epoll_ctl
 // registered, by the data alone, in the same process and instance only.
 func TestEpoll(t *testing.T) {
-	j := New()
+	j := New(true)
 	add := func(pid uint32, c *event.Call) *event.Entry {
 		e := &event.Entry{Event: event.Event{Task: event.Task{Proc: event.Proc{PID: pid, Start: 1}}, Body: c}}
 		j.Add(e)

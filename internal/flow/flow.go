@@ -16,6 +16,11 @@ type Joiner struct {
 	ready    index[epollKey, event.SockID] // what epoll instances wait for
 	tuples   index[tuple, *event.Conn]     // connections that a handshake began
 
+	shown    index[uint64, *shown]     // by cookie: as whose packets have been shown
+	accepted index[uint64, event.Task] // by cookie: who called accept for it
+	streams  index[uint32, *stream]    // by Conn.N, where there are calls and packets
+	joined   bool                      // there are calls and packets on this timeline
+
 	closed []*event.Conn // oldest first, to be forgotten
 }
 
@@ -79,9 +84,11 @@ func forget(x *connIndex, key uint64, n uint32) {
 	}
 }
 
-// New returns the joiner of a new timeline.
-func New() *Joiner {
+// New returns the joiner of a new timeline. Where both calls and packets are
+// on it, joined, it says which of them brought about which.
+func New(joined bool) *Joiner {
 	return &Joiner{
+		joined:   joined,
 		found:    map[uint64]*event.SockFound{},
 		numbered: map[uint64]*event.SockFound{},
 		users:    map[uint32]string{},
@@ -94,8 +101,18 @@ func (j *Joiner) Add(e *event.Entry) {
 	switch b := e.Body.(type) {
 	case *event.Call:
 		j.call(e, b)
+		if j.joined {
+			j.causeOfCall(e, b)
+		}
 	case *event.Capture:
 		j.packet(e, b)
+		if j.joined {
+			j.causeOfPacket(e, b)
+		}
+	case *event.State:
+		j.state(e, b)
+	case *event.Handover:
+		j.handover(e, b)
 	case *event.SockFound:
 		if b.Sock.ID.Inode != 0 {
 			j.found[b.Sock.ID.Inode] = b
@@ -130,7 +147,10 @@ func (j *Joiner) call(e *event.Entry, c *event.Call) {
 		if conn.N == e.Conn.N {
 			continue
 		}
-		if s.New && s.Result && conn.Listener == 0 && first {
+		if s.Result && s.ID.Cookie != 0 && (c.Name == "accept" || c.Name == "accept4") {
+			j.accepted.put(s.ID.Cookie, e.Task)
+		}
+		if s.New && s.Result && conn.Listener == 0 {
 			listener := *conn
 			listener.Listener = e.Conn.N
 			conn = j.replace(&listener)

@@ -20,7 +20,7 @@ type life struct {
 }
 
 func newLife(t *testing.T) *life {
-	l := &life{t: t, j: New()}
+	l := &life{t: t, j: New(true)}
 	t.Cleanup(func() {
 		for i, c := range l.given {
 			if *c != l.as[i] {

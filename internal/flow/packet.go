@@ -6,7 +6,10 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-const tcpListen = 10
+const (
+	tcpClose  = 7
+	tcpListen = 10
+)
 
 // tuple names a TCP connection where the kernel's own number does not: the
 // packets of a handshake are seen at the listener.
@@ -30,8 +33,17 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 	e.Match = event.MatchExact
 	if p.Inherited {
 		e.Match = event.MatchInherited
+		if t, ok := j.accepted.get(p.Cookie); ok {
+			e.Task, e.Match, p.Owner, p.Inherited = t, event.MatchExact, event.OwnerAccepted, false
+		}
 	}
+	j.show(e, p)
 	c := find(&j.byCookie, p.Cookie)
+	if p.Made != event.MadeSocket {
+		// Of a flow whose addresses were kept, not of a socket that had it.
+		e.Conn, e.Match = c, event.MatchTable
+		return
+	}
 	if f := j.numbered[p.Cookie]; c == nil && f != nil {
 		c, e.First = j.begin(&f.Sock, &e.Event), true
 	}
@@ -80,8 +92,60 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 		j.tuples.put(key, child)
 	default:
 		e.Conn, e.First = j.fromPacket(e, p, local, peer), true
-		e.Conn.Old = !syn
+		e.Conn.Old = p.Old && !syn
 		j.index(e.Conn)
+	}
+}
+
+// shown is as whose a socket's packets have been shown since it was last
+// handed over.
+type shown struct {
+	task event.Task
+	n    uint64
+}
+
+func (j *Joiner) show(e *event.Entry, p *event.Capture) {
+	s, ok := j.shown.get(p.Cookie)
+	if !ok {
+		s = &shown{}
+		j.shown.put(p.Cookie, s)
+	}
+	if s.task.Proc != e.Task.Proc {
+		s.task, s.n = e.Task, 0
+	}
+	s.n++
+}
+
+// handover joins the news of another owner, and counts the packets that were
+// shown as the one's before: between a handshake and its accept they were its.
+func (j *Joiner) handover(e *event.Entry, h *event.Handover) {
+	e.Conn, e.Match = find(&j.byCookie, h.Cookie), event.MatchExact
+	s, ok := j.shown.get(h.Cookie)
+	if !ok || s.task.Proc == e.Task.Proc {
+		return
+	}
+	h.From, h.Shown = s.task, s.n
+	s.task, s.n = e.Task, 0
+}
+
+// state joins a change of state. A child of a listener is born by one.
+func (j *Joiner) state(e *event.Entry, s *event.State) {
+	s.Sock.New = !s.Old || s.Listener != 0
+	e.Match = event.MatchExact
+	if s.Listener != 0 {
+		e.Match = event.MatchInherited
+	}
+	e.Conn, e.First = j.conn(&s.Sock, &e.Event)
+	if e.Conn == nil || s.Listener == 0 || e.Conn.Listener != 0 {
+		return
+	}
+	if l := find(&j.byCookie, s.Listener); l != nil && l.N != e.Conn.N {
+		child := *e.Conn
+		child.Listener = l.N
+		e.Conn = j.replace(&child)
+		if e.First {
+			e.Others = append(e.Others, l)
+		}
 	}
 }
 
@@ -97,7 +161,7 @@ func (j *Joiner) fromPacket(e *event.Entry, p *event.Capture, local, peer netip.
 	j.next++
 	c := &event.Conn{
 		N: j.next, ID: event.SockID{Cookie: p.Cookie}, Protocol: uint16(p.Proto), Local: local, Peer: peer,
-		Owner: e.Task.Proc, Old: true, First: e.Time,
+		Owner: e.Task.Proc, Old: p.Old, First: e.Time,
 	}
 	switch p.Version {
 	case 4:

@@ -144,7 +144,9 @@ func TestPacketsOfOldSockets(t *testing.T) {
 func TestPacketsAlone(t *testing.T) {
 	l := newLife(t)
 	// In the middle of one that was open before, and of one whose beginning is seen.
-	if c := l.packet(seg(60, event.DirOut, ack, there, here), 1, true, event.MatchExact); !c.Old {
+	old := seg(60, event.DirOut, ack, there, here)
+	old.Old = true
+	if c := l.packet(old, 1, true, event.MatchExact); !c.Old {
 		t.Errorf("%+v", c)
 	}
 	l.packet(seg(60, event.DirIn, ack, there, here), 1, false, event.MatchExact)

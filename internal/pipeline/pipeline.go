@@ -13,6 +13,7 @@ import (
 	"github.com/pidwire/pidwire/internal/decode"
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/flow"
+	"github.com/pidwire/pidwire/internal/merge"
 	"github.com/pidwire/pidwire/internal/sink"
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -27,8 +28,11 @@ type Source interface {
 // Config is one run.
 type Config struct {
 	Source Source
-	Tap    *wire.Writer // the recording; may be nil. It never drops a record
-	Sinks  []sink.Sink
+	// Clock gives CLOCK_MONOTONIC ns. With it the records of several layers are
+	// put into one order; nil: they have one.
+	Clock func() uint64
+	Tap   *wire.Writer // the recording; may be nil. It never drops a record
+	Sinks []sink.Sink
 	// Keep says which entries the sinks get; nil: all.
 	Keep func(*event.Entry) bool
 	// Limit ends the run after so many kept calls; 0: none.
@@ -108,7 +112,12 @@ func Run(ctx context.Context, c Config) (Result, error) {
 		}
 	})
 
-	err := c.Source.Run(ctx, p.emit)
+	var err error
+	if c.Clock == nil {
+		err = c.Source.Run(ctx, p.emit)
+	} else {
+		err = p.merged(ctx)
+	}
 	p.send(true)
 	close(p.records)
 	if c.Tap != nil {
@@ -125,6 +134,21 @@ func Run(ctx context.Context, c Config) (Result, error) {
 		err = nil
 	}
 	return p.res, err
+}
+
+// merged runs the source through a merger.
+func (p *run) merged(ctx context.Context) error {
+	m := merge.New(p.emit)
+	err := p.Source.Run(ctx, func(r wire.Record) error {
+		if r != nil {
+			return m.Add(r)
+		}
+		if err := m.Idle(p.Clock()); err != nil {
+			return err
+		}
+		return p.emit(nil)
+	})
+	return errors.Join(err, m.Flush())
 }
 
 // limitError is the cause by which a run is ended that has shown enough. A live
@@ -220,8 +244,10 @@ func (p *run) send(idle bool) {
 }
 
 func (p *run) decode(queues []chan delivery, stop func()) {
-	dec := decode.New(p.Source.Header())
-	join := flow.New()
+	h := p.Source.Header()
+	dec := decode.New(h)
+	const both = 1<<wire.LayerSys | 1<<wire.LayerPkt
+	join := flow.New(h.Layers&both == both)
 	owed := make([]uint64, len(queues)) // entries dropped and not told yet
 	for b := range p.records {
 		dec.Use(&b.arena)

@@ -19,6 +19,7 @@ type Header struct {
 	Mono     uint64   // CLOCK_MONOTONIC ns and
 	Wall     uint64   // CLOCK_REALTIME ns, at one moment: the zero of the timeline
 	PageSize uint32
+	Layers   uint32 // that were watched, a bit 1<<Layer each; 0: not said
 }
 
 const (
@@ -33,6 +34,7 @@ const (
 	tagMono
 	tagWall
 	tagPageSize
+	tagLayers
 )
 
 // maxHeader bounds what a reader accepts as a header, in bytes.
@@ -56,6 +58,7 @@ func (h *Header) marshal() []byte {
 	num(tagMono, h.Mono)
 	num(tagWall, h.Wall)
 	num(tagPageSize, uint64(h.PageSize))
+	num(tagLayers, uint64(h.Layers))
 	str(tagArch, h.Arch)
 	str(tagKernel, h.Kernel)
 	str(tagHost, h.Host)
@@ -74,7 +77,7 @@ func (h *Header) unmarshal(b []byte) error {
 	for tag, v := range Attrs(b) {
 		var n uint64
 		switch tag {
-		case tagVersion, tagStrLen, tagMono, tagWall, tagPageSize:
+		case tagVersion, tagStrLen, tagMono, tagWall, tagPageSize, tagLayers:
 			if len(v) != 8 {
 				return fmt.Errorf("header field %d has %d bytes, want 8", tag, len(v))
 			}
@@ -103,6 +106,8 @@ func (h *Header) unmarshal(b []byte) error {
 			h.Wall = n
 		case tagPageSize:
 			h.PageSize = uint32(n)
+		case tagLayers:
+			h.Layers = uint32(n)
 		}
 	}
 	return nil

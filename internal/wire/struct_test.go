@@ -47,6 +47,8 @@ var forms = []struct {
 	{func() form { return &wire.Ready{} }, wire.SizeReady, true},
 	{func() form { return &wire.Owner{} }, wire.SizeOwner, true},
 	{func() form { return &wire.Packet{} }, wire.SizePacket, true},
+	{func() form { return &wire.Handover{} }, wire.SizeHandover, true},
+	{func() form { return &wire.State{} }, wire.SizeState, true},
 	{func() form { return &wire.Thread{} }, wire.SizeThread, false},
 	{func() form { return &wire.Calldesc{} }, wire.SizeCalldesc, false},
 }

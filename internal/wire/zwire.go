@@ -11,17 +11,19 @@ const (
 
 // enum pw_kind
 const (
-	KindSyscall = 1
-	KindUring   = 2
-	KindProc    = 3
-	KindSock    = 4
-	KindLost    = 5
-	KindClock   = 6
-	KindName    = 7
-	KindNote    = 8
-	KindEnd     = 9
-	KindReady   = 10
-	KindPacket  = 11
+	KindSyscall  = 1
+	KindUring    = 2
+	KindProc     = 3
+	KindSock     = 4
+	KindLost     = 5
+	KindClock    = 6
+	KindName     = 7
+	KindNote     = 8
+	KindEnd      = 9
+	KindReady    = 10
+	KindPacket   = 11
+	KindHandover = 12
+	KindState    = 13
 )
 
 // enum pw_layer
@@ -462,6 +464,8 @@ const (
 	OwnerFound    = 2
 	OwnerSent     = 3
 	OwnerReceived = 4
+	OwnerAccepted = 5
+	OwnerOld      = 256
 )
 
 // Offsets into struct pw_owner.
@@ -539,6 +543,22 @@ const (
 	PacketOut = 2
 )
 
+// enum pw_made
+const (
+	MadeSocket   = 0
+	MadeRst      = 1
+	MadeTimewait = 2
+	MadeIcmp     = 3
+	MadePeer     = 4
+)
+
+// enum pw_packet_flags
+const (
+	PacketWire    = 1
+	PacketHanded  = 2
+	PacketClaimed = 4
+)
+
 // Offsets into struct pw_packet.
 const (
 	OffPacketH       = 0
@@ -549,6 +569,9 @@ const (
 	OffPacketIfindex = 96
 	OffPacketMark    = 100
 	OffPacketDir     = 104
+	OffPacketMade    = 105
+	OffPacketFlags   = 106
+	OffPacketLink    = 108
 )
 
 // Packet is struct pw_packet.
@@ -561,6 +584,9 @@ type Packet struct {
 	Ifindex uint32
 	Mark    uint32
 	Dir     uint8
+	Made    uint8
+	Flags   uint8
+	Link    uint16
 }
 
 // SizePacket is the size of Packet on the wire, in bytes.
@@ -579,6 +605,9 @@ func (s *Packet) Unmarshal(b []byte) bool {
 	s.Ifindex = binary.LittleEndian.Uint32(b[96:])
 	s.Mark = binary.LittleEndian.Uint32(b[100:])
 	s.Dir = uint8(b[104])
+	s.Made = uint8(b[105])
+	s.Flags = uint8(b[106])
+	s.Link = binary.LittleEndian.Uint16(b[108:])
 	return true
 }
 
@@ -598,6 +627,185 @@ func (s *Packet) put(b []byte) {
 	binary.LittleEndian.PutUint32(b[96:], s.Ifindex)
 	binary.LittleEndian.PutUint32(b[100:], s.Mark)
 	b[104] = byte(s.Dir)
+	b[105] = byte(s.Made)
+	b[106] = byte(s.Flags)
+	binary.LittleEndian.PutUint16(b[108:], s.Link)
+}
+
+// Offsets into struct pw_handover.
+const (
+	OffHandoverH        = 0
+	OffHandoverCookie   = 16
+	OffHandoverListener = 24
+	OffHandoverOwner    = 32
+)
+
+// Handover is struct pw_handover.
+type Handover struct {
+	H        Hdr
+	Cookie   uint64
+	Listener uint64
+	Owner    Owner
+}
+
+// SizeHandover is the size of Handover on the wire, in bytes.
+const SizeHandover = 96
+
+// Unmarshal reads s from the start of b, and reports whether b was long enough.
+func (s *Handover) Unmarshal(b []byte) bool {
+	if len(b) < SizeHandover {
+		return false
+	}
+	s.H.Unmarshal(b[0:])
+	s.Cookie = binary.LittleEndian.Uint64(b[16:])
+	s.Listener = binary.LittleEndian.Uint64(b[24:])
+	s.Owner.Unmarshal(b[32:])
+	return true
+}
+
+// Append appends the wire form of s to b.
+func (s *Handover) Append(b []byte) []byte {
+	var w [SizeHandover]byte
+	s.put(w[:])
+	return append(b, w[:]...)
+}
+
+func (s *Handover) put(b []byte) {
+	s.H.put(b[0:])
+	binary.LittleEndian.PutUint64(b[16:], s.Cookie)
+	binary.LittleEndian.PutUint64(b[24:], s.Listener)
+	s.Owner.put(b[32:])
+}
+
+// enum pw_state_what
+const (
+	StateChanged = 1
+	StateLook    = 2
+)
+
+// Offsets into struct pw_state.
+const (
+	OffStateH           = 0
+	OffStateOwner       = 16
+	OffStateSent        = 80
+	OffStateAcked       = 88
+	OffStateReceived    = 96
+	OffStateResent      = 104
+	OffStateSegsOut     = 112
+	OffStateSegsIn      = 116
+	OffStateDataSegsOut = 120
+	OffStateDataSegsIn  = 124
+	OffStateRetrans     = 128
+	OffStateSrtt        = 132
+	OffStateRttvar      = 136
+	OffStateCwnd        = 140
+	OffStateSsthresh    = 144
+	OffStateUnsent      = 148
+	OffStateUnacked     = 152
+	OffStateUnread      = 156
+	OffStateMss         = 160
+	OffStateSndWnd      = 164
+	OffStateWhat        = 168
+	OffStateFrom        = 169
+	OffStateTo          = 170
+	OffStateErr         = 171
+)
+
+// State is struct pw_state.
+type State struct {
+	H           Hdr
+	Owner       Owner
+	Sent        uint64
+	Acked       uint64
+	Received    uint64
+	Resent      uint64
+	SegsOut     uint32
+	SegsIn      uint32
+	DataSegsOut uint32
+	DataSegsIn  uint32
+	Retrans     uint32
+	Srtt        uint32
+	Rttvar      uint32
+	Cwnd        uint32
+	Ssthresh    uint32
+	Unsent      uint32
+	Unacked     uint32
+	Unread      uint32
+	Mss         uint32
+	SndWnd      uint32
+	What        uint8
+	From        uint8
+	To          uint8
+	Err         uint8
+}
+
+// SizeState is the size of State on the wire, in bytes.
+const SizeState = 176
+
+// Unmarshal reads s from the start of b, and reports whether b was long enough.
+func (s *State) Unmarshal(b []byte) bool {
+	if len(b) < SizeState {
+		return false
+	}
+	s.H.Unmarshal(b[0:])
+	s.Owner.Unmarshal(b[16:])
+	s.Sent = binary.LittleEndian.Uint64(b[80:])
+	s.Acked = binary.LittleEndian.Uint64(b[88:])
+	s.Received = binary.LittleEndian.Uint64(b[96:])
+	s.Resent = binary.LittleEndian.Uint64(b[104:])
+	s.SegsOut = binary.LittleEndian.Uint32(b[112:])
+	s.SegsIn = binary.LittleEndian.Uint32(b[116:])
+	s.DataSegsOut = binary.LittleEndian.Uint32(b[120:])
+	s.DataSegsIn = binary.LittleEndian.Uint32(b[124:])
+	s.Retrans = binary.LittleEndian.Uint32(b[128:])
+	s.Srtt = binary.LittleEndian.Uint32(b[132:])
+	s.Rttvar = binary.LittleEndian.Uint32(b[136:])
+	s.Cwnd = binary.LittleEndian.Uint32(b[140:])
+	s.Ssthresh = binary.LittleEndian.Uint32(b[144:])
+	s.Unsent = binary.LittleEndian.Uint32(b[148:])
+	s.Unacked = binary.LittleEndian.Uint32(b[152:])
+	s.Unread = binary.LittleEndian.Uint32(b[156:])
+	s.Mss = binary.LittleEndian.Uint32(b[160:])
+	s.SndWnd = binary.LittleEndian.Uint32(b[164:])
+	s.What = uint8(b[168])
+	s.From = uint8(b[169])
+	s.To = uint8(b[170])
+	s.Err = uint8(b[171])
+	return true
+}
+
+// Append appends the wire form of s to b.
+func (s *State) Append(b []byte) []byte {
+	var w [SizeState]byte
+	s.put(w[:])
+	return append(b, w[:]...)
+}
+
+func (s *State) put(b []byte) {
+	s.H.put(b[0:])
+	s.Owner.put(b[16:])
+	binary.LittleEndian.PutUint64(b[80:], s.Sent)
+	binary.LittleEndian.PutUint64(b[88:], s.Acked)
+	binary.LittleEndian.PutUint64(b[96:], s.Received)
+	binary.LittleEndian.PutUint64(b[104:], s.Resent)
+	binary.LittleEndian.PutUint32(b[112:], s.SegsOut)
+	binary.LittleEndian.PutUint32(b[116:], s.SegsIn)
+	binary.LittleEndian.PutUint32(b[120:], s.DataSegsOut)
+	binary.LittleEndian.PutUint32(b[124:], s.DataSegsIn)
+	binary.LittleEndian.PutUint32(b[128:], s.Retrans)
+	binary.LittleEndian.PutUint32(b[132:], s.Srtt)
+	binary.LittleEndian.PutUint32(b[136:], s.Rttvar)
+	binary.LittleEndian.PutUint32(b[140:], s.Cwnd)
+	binary.LittleEndian.PutUint32(b[144:], s.Ssthresh)
+	binary.LittleEndian.PutUint32(b[148:], s.Unsent)
+	binary.LittleEndian.PutUint32(b[152:], s.Unacked)
+	binary.LittleEndian.PutUint32(b[156:], s.Unread)
+	binary.LittleEndian.PutUint32(b[160:], s.Mss)
+	binary.LittleEndian.PutUint32(b[164:], s.SndWnd)
+	b[168] = byte(s.What)
+	b[169] = byte(s.From)
+	b[170] = byte(s.To)
+	b[171] = byte(s.Err)
 }
 
 // enum pw_proc_what

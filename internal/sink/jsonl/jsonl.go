@@ -74,6 +74,17 @@ func (s *Sink) Write(e *event.Entry) error {
 		s.identity(e)
 		s.packet(b)
 		s.end(e)
+	case *event.State:
+		s.begin(e, "state", "krn")
+		s.identity(e)
+		s.state(b)
+		s.end(e)
+	case *event.Handover:
+		s.begin(e, "handover", "pkt")
+		s.identity(e)
+		s.raw(`,"handover":{"evidence":"`).raw(b.Owner.String()).raw(`","accepted":`).bool(b.Listener != 0)
+		s.raw(`,"shown_before":`).uint(b.Shown).raw("}")
+		s.end(e)
 	case *event.Process:
 		s.begin(e, "process", "sys")
 		s.process(e, b)
@@ -116,6 +127,7 @@ func (s *Sink) Close() error {
 func (s *Sink) raw(t string) *Sink  { s.b = append(s.b, t...); return s }
 func (s *Sink) str(t string) *Sink  { s.b = clean.AppendJSON(s.b, t); return s }
 func (s *Sink) uint(n uint64) *Sink { s.b = strconv.AppendUint(s.b, n, 10); return s }
+func (s *Sink) bool(b bool) *Sink   { s.b = strconv.AppendBool(s.b, b); return s }
 func (s *Sink) int(n int64) *Sink   { s.b = strconv.AppendInt(s.b, n, 10); return s }
 
 func (s *Sink) begin(e *event.Entry, typ, layer string) {
@@ -160,6 +172,9 @@ func (s *Sink) end(e *event.Entry) {
 
 // identity writes conn, match, process, network and socket.
 func (s *Sink) identity(e *event.Entry) {
+	if e.Cause != 0 {
+		s.raw(`,"cause":`).uint(e.Cause)
+	}
 	if e.Conn != nil {
 		s.raw(`,"conn":"c`).uint(uint64(e.Conn.N)).raw(`"`)
 	}
@@ -368,14 +383,29 @@ func (s *Sink) call(c *event.Call) {
 
 func (s *Sink) packet(p *event.Capture) {
 	s.raw(`,"packet":{"direction":"`).raw(p.Dir.String()).raw(`","length":`).uint(uint64(p.Len)).raw(`,"captured":`).uint(uint64(p.Captured))
-	s.text = tcpdump.Append(s.text[:0], &p.Packet, &s.o.Packets)
-	s.raw(`,"text":`)
-	s.b = clean.AppendJSON(s.b, s.text)
-	s.raw(`,"owner":{"evidence":"`).raw(p.Owner.String()).raw(`"`)
-	if p.Inherited {
-		s.raw(`,"inherited":true`)
+	if p.NoIP {
+		s.raw(`,"ethertype":`).uint(uint64(p.Ether))
+	} else {
+		s.text = tcpdump.Append(s.text[:0], &p.Packet, &s.o.Packets)
+		s.raw(`,"text":`)
+		s.b = clean.AppendJSON(s.b, s.text)
 	}
-	s.raw("}")
+	if p.Made != event.MadeSocket {
+		s.raw(`,"made_by":"`).raw(p.Made.String()).raw(`"`)
+	}
+	if p.Wire {
+		s.raw(`,"seen_at":"device"`)
+	}
+	if p.Owner != 0 {
+		s.raw(`,"owner":{"evidence":"`).raw(p.Owner.String()).raw(`"`)
+		if p.Inherited {
+			s.raw(`,"inherited":true`)
+		}
+		if p.Handed {
+			s.raw(`,"handed_over":true`)
+		}
+		s.raw("}")
+	}
 	if p.Proto == event.ProtoTCP && p.TCP.Valid {
 		s.raw(`,"tcp":{"flags":[`)
 		first := true
@@ -392,6 +422,23 @@ func (s *Sink) packet(p *event.Capture) {
 		s.raw(`],"seq":`).uint(uint64(p.TCP.Seq)).raw(`,"ack":`).uint(uint64(p.TCP.Ack)).
 			raw(`,"window":`).uint(uint64(p.TCP.Win)).raw(`,"length":`).uint(uint64(p.TCP.Length)).raw("}")
 	}
+	s.raw("}")
+}
+
+// state writes a change of a TCP socket's state, or a look at it.
+func (s *Sink) state(b *event.State) {
+	c := &b.TCP
+	name := func(state uint8) string { return notation.TCPState(b.Sock.Family, b.Sock.Protocol, state) }
+	s.raw(`,"state":{"from":"`).raw(name(b.From)).raw(`","to":"`).raw(name(b.To)).raw(`","look":`).bool(b.Look)
+	if b.Err != 0 {
+		s.raw(`,"errno":`).uint(uint64(b.Err))
+	}
+	s.raw(`,"bytes_sent":`).uint(c.Sent).raw(`,"bytes_acked":`).uint(c.Acked).raw(`,"bytes_received":`).uint(c.Received).raw(`,"bytes_retransmitted":`).uint(c.Resent)
+	s.raw(`,"segments_out":`).uint(uint64(c.SegsOut)).raw(`,"segments_in":`).uint(uint64(c.SegsIn))
+	s.raw(`,"retransmits":`).uint(uint64(c.Retrans))
+	s.raw(`,"rtt_ns":`).int(c.RTT).raw(`,"rttvar_ns":`).int(c.RTTVar)
+	s.raw(`,"cwnd":`).uint(uint64(c.Cwnd)).raw(`,"ssthresh":`).uint(uint64(c.SSThresh)).raw(`,"mss":`).uint(uint64(c.MSS))
+	s.raw(`,"unsent":`).uint(uint64(c.Unsent)).raw(`,"unacked":`).uint(uint64(c.Unacked)).raw(`,"unread":`).uint(uint64(c.Unread))
 	s.raw("}")
 }
 

@@ -387,8 +387,11 @@ func TestBase(t *testing.T) {
 		}
 		at, err := time.Parse(time.RFC3339Nano, line.Time)
 		layer := "sys"
-		if line.Type == "packet" {
+		switch line.Type {
+		case "packet", "handover":
 			layer = "pkt"
+		case "state":
+			layer = "krn"
 		}
 		if err != nil || line.TNS == nil || at.UnixNano() != start+*line.TNS || line.Layer != layer {
 			t.Errorf("time %q (%v), t_ns %v, layer %q: %s", line.Time, err, line.TNS, line.Layer, l)

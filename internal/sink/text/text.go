@@ -90,6 +90,14 @@ func (s *Sink) Write(e *event.Entry) error {
 			s.introduce(e)
 			s.packet(e, b)
 		}
+	case *event.State:
+		if !s.o.Plain && !b.Look {
+			s.state(e, b)
+		}
+	case *event.Handover:
+		if !s.o.Plain && b.Shown > 0 {
+			s.handover(e, b)
+		}
 	case *event.Process:
 		s.process(e, b)
 	case *event.Lost:
@@ -154,8 +162,76 @@ func (s *Sink) packet(e *event.Entry, p *event.Capture) {
 	case event.DirIn:
 		s.b = append(s.b, "< "...)
 	}
-	s.b = tcpdump.Append(s.b, &p.Packet, &s.o.Packets)
+	if p.NoIP {
+		s.b = appendFrame(s.b, p)
+	} else {
+		s.b = tcpdump.Append(s.b, &p.Packet, &s.o.Packets)
+	}
+	if p.Made != event.MadeSocket {
+		s.aside(p.Made.String())
+	}
 	s.others(e)
+	s.b = append(s.b, '\n')
+}
+
+// appendFrame appends what is known of a frame that carries no IP.
+func appendFrame(b []byte, p *event.Capture) []byte {
+	b = append(b, "ethertype 0x"...)
+	if p.Ether < 0x1000 {
+		b = append(b, '0')
+	}
+	b = strconv.AppendUint(b, uint64(p.Ether), 16)
+	return strconv.AppendUint(append(b, ", length "...), uint64(p.Len), 10)
+}
+
+// aside appends what is said of a line, and not part of its notation.
+func (s *Sink) aside(text string) {
+	s.b = append(s.b, s.o.Colour.Note...)
+	s.b = append(append(s.b, "  # "...), text...)
+	s.b = append(s.b, s.reset(s.o.Colour.Note)...)
+}
+
+// state writes how a TCP connection's state changed.
+func (s *Sink) state(e *event.Entry, b *event.State) {
+	s.line(e, "krn")
+	s.b = append(s.b, "tcp "...)
+	s.b = append(s.b, notation.TCPState(b.Sock.Family, b.Sock.Protocol, b.From)...)
+	s.b = append(s.b, " -> "...)
+	s.b = append(s.b, notation.TCPState(b.Sock.Family, b.Sock.Protocol, b.To)...)
+	if b.To == tcpClose && b.TCP.SegsOut+b.TCP.SegsIn > 0 {
+		s.aside(string(appendCounts(nil, &b.TCP)))
+	}
+	s.others(e)
+	s.b = append(s.b, '\n')
+}
+
+const tcpClose = 7
+
+// appendCounts appends what a connection came to.
+func appendCounts(b []byte, c *event.TCPCounts) []byte {
+	b = strconv.AppendUint(append(b, "sent "...), c.Sent-min(c.Sent, c.Resent), 10)
+	b = strconv.AppendUint(append(b, ", received "...), c.Received, 10)
+	b = append(b, " bytes"...)
+	if c.RTT > 0 {
+		b = AppendDuration(append(b, ", rtt "...), c.RTT)
+	}
+	if c.Retrans > 0 {
+		b = strconv.AppendUint(append(b, ", sent again "...), uint64(c.Retrans), 10)
+	}
+	return b
+}
+
+// handover says that packets above belong to another process than they show.
+func (s *Sink) handover(e *event.Entry, b *event.Handover) {
+	s.line(e, "   ")
+	s.b = append(s.b, s.o.Colour.Note...)
+	s.b = append(s.b, "# has the socket now; "...)
+	s.b = strconv.AppendUint(s.b, b.Shown, 10)
+	s.b = append(s.b, " packets above are shown as of "...)
+	s.b = clean.AppendText(s.b, b.From.Comm)
+	s.b = strconv.AppendUint(append(s.b, '['), uint64(b.From.PID), 10)
+	s.b = append(s.b, ']')
+	s.b = append(s.b, s.reset(s.o.Colour.Note)...)
 	s.b = append(s.b, '\n')
 }
 

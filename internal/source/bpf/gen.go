@@ -7,3 +7,4 @@ package bpf
 //go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zsockets -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" sockets ../../../bpf/sockets.bpf.c
 //go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zuring -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" uring ../../../bpf/uring.bpf.c
 //go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zpackets -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" packets ../../../bpf/packets.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zdevice -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" device ../../../bpf/device.bpf.c

@@ -61,7 +61,8 @@ type kernel struct {
 	types *btf.Cache      // the kernel's BTF, read once for all objects
 	cast  bool            // it has bpf_rdonly_cast: fields are read by plain loads
 
-	adopt *ebpf.Program // iterator: makes open sockets the targets'
+	adopt  *ebpf.Program // iterator: makes open sockets the targets'
+	states *ebpf.Program // iterator: how the targets' TCP sockets stand
 
 	changes atomic.Uint32  // of the targets map, by us
 	epoch   *ebpf.Variable // the same, for the programs

@@ -27,7 +27,7 @@ func (k *kernel) loadPackets(c Config) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"owners", "lost_packets"} {
+	for _, name := range []string{"owners", "lost_packets", "flows", "flow_ports"} {
 		if k.maps[name], err = ebpf.NewMap(spec.Maps[name]); err != nil {
 			delete(k.maps, name)
 			return fmt.Errorf("%w: map %s: %w", ErrPackets, name, err)
@@ -38,16 +38,21 @@ func (k *kernel) loadPackets(c Config) error {
 		return fmt.Errorf("%w: %w", ErrPackets, err)
 	}
 	for _, p := range []struct{ name, without string }{
-		{"owner_state", "packets of MPTCP sockets, on which Go servers listen, are shown only once a socket is accepted and used"},
+		{"owner_state", "changes of TCP states are not shown, nor what comes after a socket's close; packets of MPTCP sockets, on which Go servers listen, are shown only once a socket is accepted and used"},
 		{"owner_sent", "a socket that is handed to another process, which sends on it, keeps its first owner"},
 		{"owner_received", "a socket that is handed to another process, which receives on it, keeps its first owner"},
 	} {
-		if err := k.tracing(c, p.name); err != nil {
+		if err := k.tracing(c, loadPackets, p.name); err != nil {
 			k.note(err, p.without, "")
 		}
 	}
-	if found, err := k.packetPrograms(c, "owner_found"); err == nil {
-		k.adopt = found.Programs["owner_found"]
+	for _, name := range []string{"device_in", "device_out"} {
+		if err := k.tracing(c, loadDevice, name); err != nil {
+			k.note(err, "packets that no socket gets (after its close, ICMP errors, AF_PACKET) are not shown", "")
+		}
+	}
+	if found, err := k.packetPrograms(c, "owner_found", "states"); err == nil {
+		k.adopt, k.states = found.Programs["owner_found"], found.Programs["states"]
 	} else {
 		k.note(err, "packets of sockets that were open before are not shown: an iterator can give them an owner since Linux 5.12", "")
 	}
@@ -69,9 +74,13 @@ func (k *kernel) loadPackets(c Config) error {
 	return nil
 }
 
-// tracing attaches a program of the packets' object to its tracepoint.
-func (k *kernel) tracing(c Config, name string) error {
-	coll, err := k.packetPrograms(c, name)
+// tracing attaches a program of an object to its tracepoint.
+func (k *kernel) tracing(c Config, object func() (*ebpf.CollectionSpec, error), name string) error {
+	spec, err := object()
+	if err != nil {
+		return err
+	}
+	coll, err := k.loadSpec(c, spec, []string{name})
 	if err != nil {
 		return err
 	}
@@ -89,6 +98,16 @@ func (k *kernel) packetPrograms(c Config, names ...string) (*ebpf.Collection, er
 		return nil, err
 	}
 	return k.loadSpec(c, spec, names)
+}
+
+// Look puts into the ring how the TCP sockets of the targets stand now. It may
+// be called from any goroutine while Run runs.
+func (s *Source) Look() error {
+	if s.k.states == nil {
+		return nil
+	}
+	_, err := readIter(s.k.states)
+	return err
 }
 
 // adoptSockets makes the sockets that the targets hold theirs.

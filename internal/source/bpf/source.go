@@ -92,7 +92,7 @@ func New(o Options) (*Source, error) {
 	}
 	s.header = wire.Header{
 		Version: wire.WireVersion, Arch: runtime.GOARCH, Tool: o.Tool, Command: o.Command,
-		StrLen: o.StrLen, PageSize: uint32(os.Getpagesize()),
+		StrLen: o.StrLen, PageSize: uint32(os.Getpagesize()), Layers: o.layers(),
 	}
 	for _, t := range o.Targets {
 		s.header.Targets = append(s.header.Targets, t.Text)
@@ -112,6 +112,20 @@ func New(o Options) (*Source, error) {
 	// A deadline in the past: reads return what is there, and never wait.
 	s.rd.SetDeadline(time.Unix(1, 0))
 	return s, nil
+}
+
+// layers are those that are watched, as a Header has them.
+func (c Config) layers() (bits uint32) {
+	if !c.NoCalls {
+		bits |= 1 << wire.LayerSys
+	}
+	if c.Packets {
+		bits |= 1 << wire.LayerPkt
+		if !c.NoCalls {
+			bits |= 1 << wire.LayerKrn
+		}
+	}
+	return bits
 }
 
 // Release returns the kernel's release, as uname -r.
@@ -138,6 +152,9 @@ func clocks() (mono, wall uint64) {
 	}
 	return mono, wall
 }
+
+// Clock returns CLOCK_MONOTONIC, in ns: the clock of the records.
+func Clock() uint64 { return now() }
 
 func now() uint64 {
 	var t unix.Timespec

@@ -13,18 +13,53 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-type packetsPwOwner struct {
+type packetsFlow struct {
 	_      structs.HostLayout
 	Cookie uint64
-	Start  uint64
-	Time   uint64
-	Pid    uint32
-	Tid    uint32
-	Nspid  uint32
-	Nstid  uint32
-	Uid    uint32
-	How    uint32
-	Comm   [16]int8
+	Closed uint64
+	O      struct {
+		_      structs.HostLayout
+		Cookie uint64
+		Start  uint64
+		Time   uint64
+		Pid    uint32
+		Tid    uint32
+		Nspid  uint32
+		Nstid  uint32
+		Uid    uint32
+		How    uint32
+		Comm   [16]int8
+	}
+}
+
+type packetsFlowKey struct {
+	_     structs.HostLayout
+	Laddr [16]uint8
+	Raddr [16]uint8
+	Netns uint32
+	Lport uint16
+	Rport uint16
+	Proto uint8
+	V6    uint8
+	Pad   uint16
+}
+
+type packetsOwned struct {
+	_ structs.HostLayout
+	O struct {
+		_      structs.HostLayout
+		Cookie uint64
+		Start  uint64
+		Time   uint64
+		Pid    uint32
+		Tid    uint32
+		Nspid  uint32
+		Nstid  uint32
+		Uid    uint32
+		How    uint32
+		Comm   [16]int8
+	}
+	Peer uint64
 }
 
 type packetsPwThread struct {
@@ -77,6 +112,8 @@ type packetsPwThread struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	packetsMapCgroups        = "cgroups"
+	packetsMapFlowPorts      = "flow_ports"
+	packetsMapFlows          = "flows"
 	packetsMapLost           = "lost"
 	packetsMapLostPackets    = "lost_packets"
 	packetsMapMaybe          = "maybe"
@@ -93,6 +130,7 @@ const (
 	packetsProgOwnerState    = "owner_state"
 	packetsProgPacketIn      = "packet_in"
 	packetsProgPacketOut     = "packet_out"
+	packetsProgStates        = "states"
 	packetsVarCfgAll         = "cfg_all"
 	packetsVarCfgCast        = "cfg_cast"
 	packetsVarCfgCgroups     = "cfg_cgroups"
@@ -154,6 +192,7 @@ type packetsProgramSpecs struct {
 	OwnerState    *ebpf.ProgramSpec `ebpf:"owner_state"`
 	PacketIn      *ebpf.ProgramSpec `ebpf:"packet_in"`
 	PacketOut     *ebpf.ProgramSpec `ebpf:"packet_out"`
+	States        *ebpf.ProgramSpec `ebpf:"states"`
 }
 
 // packetsMapSpecs contains maps before they are loaded into the kernel.
@@ -161,6 +200,8 @@ type packetsProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type packetsMapSpecs struct {
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
+	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
+	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	LostPackets *ebpf.MapSpec `ebpf:"lost_packets"`
 	Maybe       *ebpf.MapSpec `ebpf:"maybe"`
@@ -209,6 +250,8 @@ func (o *packetsObjects) Close() error {
 // It can be passed to loadPacketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type packetsMaps struct {
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
+	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
+	Flows       *ebpf.Map `ebpf:"flows"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	LostPackets *ebpf.Map `ebpf:"lost_packets"`
 	Maybe       *ebpf.Map `ebpf:"maybe"`
@@ -223,6 +266,8 @@ type packetsMaps struct {
 func (m *packetsMaps) Close() error {
 	return _PacketsClose(
 		m.Cgroups,
+		m.FlowPorts,
+		m.Flows,
 		m.Lost,
 		m.LostPackets,
 		m.Maybe,
@@ -262,6 +307,7 @@ type packetsPrograms struct {
 	OwnerState    *ebpf.Program `ebpf:"owner_state"`
 	PacketIn      *ebpf.Program `ebpf:"packet_in"`
 	PacketOut     *ebpf.Program `ebpf:"packet_out"`
+	States        *ebpf.Program `ebpf:"states"`
 }
 
 func (p *packetsPrograms) Close() error {
@@ -273,6 +319,7 @@ func (p *packetsPrograms) Close() error {
 		p.OwnerState,
 		p.PacketIn,
 		p.PacketOut,
+		p.States,
 	)
 }
 

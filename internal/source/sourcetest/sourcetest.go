@@ -138,6 +138,7 @@ var fixed = map[uint16]int{
 	wire.KindSock: wire.SizeSocksnap + wire.SizeSock, wire.KindLost: wire.SizeLost, wire.KindClock: wire.SizeClock,
 	wire.KindName: wire.SizeName, wire.KindNote: wire.SizeNote, wire.KindEnd: wire.SizeEnd,
 	wire.KindReady: wire.SizeReady, wire.KindPacket: wire.SizePacket,
+	wire.KindHandover: wire.SizeHandover, wire.KindState: wire.SizeState + wire.SizeSock,
 }
 
 // WellFormed fails the test where a record could not be written to a file of
@@ -234,6 +235,18 @@ func WellFormed(t *testing.T, h wire.Header, r wire.Record) {
 		p.Unmarshal(r)
 		if p.Caplen > p.Len || len(r)-size != int(p.Caplen+7)&^7 {
 			t.Errorf("a packet of %d bytes, %d of them captured, in %d", p.Len, p.Caplen, len(r)-size)
+		}
+	case wire.KindHandover:
+		var h wire.Handover
+		h.Unmarshal(r)
+		if h.Cookie == 0 || h.Owner.Pid == 0 || h.Listener == h.Cookie {
+			t.Errorf("socket %d of listener %d handed to process %d", h.Cookie, h.Listener, h.Owner.Pid)
+		}
+	case wire.KindState:
+		var s wire.State
+		s.Unmarshal(r)
+		if s.To == 0 || s.What != wire.StateLook && s.What != wire.StateChanged || s.What == wire.StateLook && s.From != s.To {
+			t.Errorf("state %d to %d, what %d", s.From, s.To, s.What)
 		}
 	case wire.KindReady:
 		var w wire.Ready

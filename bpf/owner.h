@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR BSD-2-Clause) */
+/* Whose a socket is, and whose a packet is that no socket has any more. */
+#ifndef PIDWIRE_OWNER_H
+#define PIDWIRE_OWNER_H
+
+#include "sock.h"
+
+#define IPPROTO_ICMP 1
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define IPPROTO_ICMPV6 58
+
+#define TCP_ESTABLISHED 1
+#define TCP_SYN_SENT 2
+#define TCP_CLOSE 7
+#define TCP_LISTEN 10
+
+/* bytes of a packet, at most SNAPLEN_MAX */
+const volatile u32 cfg_snaplen = 256;
+
+#define SNAPLEN_MAX 65535
+
+struct owned {
+	struct pw_owner o;
+	u64 peer; /* of UDP: a hash of the last one, which is in flows */
+};
+
+/* A socket that is made from another one, as by accept, begins with a copy. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct owned);
+} owners SEC(".maps");
+
+/* Counts of packets, by enum pw_lost_reason. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PW_LOST_REASONS);
+	__type(key, u32);
+	__type(value, u64);
+} lost_packets SEC(".maps");
+
+static __always_inline void count_lost_packet(u32 reason)
+{
+	u64 *n = bpf_map_lookup_elem(&lost_packets, &reason);
+
+	if (n)
+		*n += 1;
+}
+
+static __always_inline bool ours(u32 tgid)
+{
+	u32 *mode;
+
+	if (!may_be_ours(tgid))
+		return false;
+	mode = bpf_map_lookup_elem(&targets, &tgid);
+	return mode && *mode != PW_TARGET_NEVER;
+}
+
+static __always_inline void fill_owner(struct pw_owner *o, struct task_struct *task, u64 cookie, u32 how)
+{
+	o->cookie = cookie;
+	o->how = how | (o->how & PW_OWNER_OLD);
+	o->time = bpf_ktime_get_ns();
+	/* Most evidence is of the thread that was there before. */
+	if (o->tid == (u32)READ(task, pid) && o->start)
+		return;
+	o->start = READ(task, group_leader, start_boottime);
+	o->pid = READ(task, tgid);
+	o->tid = READ(task, pid);
+	o->nspid = ns_pid(READ(task, group_leader));
+	o->nstid = ns_pid(task);
+	o->uid = READ(task, cred, euid.val);
+	((u64 *)o->comm)[0] = WORD(&task->comm);
+	((u64 *)o->comm)[1] = WORD2(&task->comm);
+}
+
+/* A flow by its addresses, IPv4 ones in the first four bytes; ports in host order. */
+struct flow_key {
+	u8 laddr[16];
+	u8 raddr[16];
+	u32 netns;
+	u16 lport;
+	u16 rport;
+	u8 proto;
+	u8 v6;
+	u16 pad;
+};
+
+struct flow {
+	u64 cookie;
+	u64 closed; /* CLOCK_MONOTONIC ns, 0: its socket is there and has its packets */
+	struct pw_owner o;
+};
+
+/* Flows of the watched processes, to know what the device alone sees: replies of a TIME_WAIT, ICMP errors. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct flow_key);
+	__type(value, struct flow);
+} flows SEC(".maps");
+
+/* By local port (ICMP: by 0): not 0 if a flow may have it. Other processes' packets are let go here. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536);
+	__type(key, u32);
+	__type(value, u8);
+} flow_ports SEC(".maps");
+
+static __always_inline bool maybe_flow(u16 lport)
+{
+	u32 slot = lport;
+	u8 *m = bpf_map_lookup_elem(&flow_ports, &slot);
+
+	return m && *m;
+}
+
+static __always_inline void set_flow(struct flow_key *k, struct flow *f)
+{
+	u32 slot = k->lport;
+	u32 any = 0;
+	u8 one = 1;
+
+	bpf_map_update_elem(&flows, k, f, BPF_ANY);
+	bpf_map_update_elem(&flow_ports, &slot, &one, BPF_ANY);
+	bpf_map_update_elem(&flow_ports, &any, &one, BPF_ANY);
+}
+
+#endif

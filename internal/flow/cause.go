@@ -1,0 +1,199 @@
+package flow
+
+import "github.com/pidwire/pidwire/internal/event"
+
+// stream is what has gone over a connection lately, to say which call a packet
+// carries the bytes of, and which packet a call got its bytes from.
+type stream struct {
+	out, in half
+	sent    span   // the last call that sends, connects or closes
+	last    uint64 // Seq of the last packet that came in with bytes, or ended the stream
+	lastAt  int64
+	reset   uint64 // Seq of the RST
+	shook   uint64 // Seq of the packet that completed the handshake
+}
+
+// half is one direction. Of a connection that was open before, or had no
+// handshake, positions are not known: then time tells what nothing else does.
+type half struct {
+	isn   uint32
+	known bool   // isn is
+	at    uint32 // bytes that calls have moved, modulo 2^32
+	fin   uint64 // Seq of the FIN
+	list  [pieces]piece
+	n     int // of list; the oldest are written over
+}
+
+// pieces is how many calls or packets of a direction are remembered.
+const pieces = 64
+
+// piece is a part of a stream: of a call that sent it, or a packet that brought it.
+type piece struct {
+	seq      uint64
+	from, to uint32
+}
+
+type span struct {
+	seq        uint64
+	begin, end int64
+}
+
+func (h *half) put(p piece) {
+	h.list[h.n%pieces] = p
+	h.n++
+}
+
+// find returns the Seq of the piece that holds a position, the newest first.
+func (h *half) find(pos uint32) uint64 {
+	for i := h.n - 1; i >= 0 && i >= h.n-pieces; i-- {
+		if p := &h.list[i%pieces]; pos-p.from < p.to-p.from {
+			return p.seq
+		}
+	}
+	return 0
+}
+
+// stream returns the stream of a connection, made at its first call.
+func (j *Joiner) stream(c *event.Conn) *stream {
+	s, ok := j.streams.get(c.N)
+	if !ok {
+		s = &stream{}
+		j.streams.put(c.N, s)
+	}
+	return s
+}
+
+// causeOfPacket says which call a packet comes from, and remembers the packet.
+func (j *Joiner) causeOfPacket(e *event.Entry, p *event.Capture) {
+	if e.Conn == nil {
+		return
+	}
+	s := j.stream(e.Conn)
+	tcp := p.Proto == event.ProtoTCP && p.TCP.Valid
+	h := &s.out
+	if p.Dir == event.DirIn {
+		h = &s.in
+	}
+	length := p.Length
+	if tcp {
+		length = p.TCP.Length
+		switch {
+		case p.TCP.Flags&event.TCPSyn != 0:
+			h.isn, h.known = p.TCP.Seq, true
+		case p.TCP.Flags&event.TCPFin != 0:
+			h.fin = e.Seq
+		case p.TCP.Flags&event.TCPRst != 0 && p.Dir == event.DirIn:
+			s.reset = e.Seq
+		}
+	}
+	if p.Dir == event.DirIn {
+		if tcp && s.shook == 0 && p.TCP.Flags&(event.TCPSyn|event.TCPAck) == event.TCPAck {
+			s.shook = e.Seq
+		}
+		if length == 0 && !(tcp && p.TCP.Flags&(event.TCPFin|event.TCPRst) != 0) {
+			return
+		}
+		s.last, s.lastAt = e.Seq, e.Time
+		if tcp && h.known {
+			from := p.TCP.Seq - h.isn - 1
+			h.put(piece{e.Seq, from, from + length})
+		}
+		return
+	}
+	if p.Made != event.MadeSocket {
+		return
+	}
+	if tcp && h.known && length > 0 && !e.Conn.Old {
+		e.Cause = h.find(p.TCP.Seq - h.isn - 1)
+		return
+	}
+	if (length > 0 || tcp && p.TCP.Flags&(event.TCPSyn|event.TCPFin|event.TCPRst) != 0) && s.sent.begin <= e.Time && e.Time <= s.sent.end {
+		e.Cause = s.sent.seq
+	}
+}
+
+// causeOfCall says which packet a call that waits was given, and remembers a
+// call that sends.
+func (j *Joiner) causeOfCall(e *event.Entry, c *event.Call) {
+	if c.State != event.Returned {
+		return
+	}
+	end := e.Time + c.Dur
+	if e.Conn == nil {
+		return
+	}
+	s := j.stream(e.Conn)
+	switch c.Name {
+	case "accept", "accept4":
+		if len(e.Others) > 0 {
+			e.Cause = j.stream(e.Others[0]).shook
+		}
+		return
+	case "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2":
+		e.Cause = j.wokeBy(e, c, end)
+		return
+	case "connect", "close", "shutdown", "close_range":
+		s.sent = span{e.Seq, e.Time, end}
+		return
+	}
+	switch {
+	case c.Bytes > 0 && !c.In:
+		s.sent = span{e.Seq, e.Time, end}
+		s.out.put(piece{e.Seq, s.out.at, s.out.at + uint32(c.Bytes)})
+		s.out.at += uint32(c.Bytes)
+	case c.Bytes > 0:
+		if peeks(c) {
+			e.Cause = s.in.find(s.in.at + uint32(c.Bytes) - 1)
+			return
+		}
+		s.in.at += uint32(c.Bytes)
+		if s.in.known && !e.Conn.Old {
+			e.Cause = s.in.find(s.in.at - 1)
+		} else if s.lastAt <= end {
+			e.Cause = s.last
+		}
+	case c.Errno == "ECONNRESET" || c.Errno == "EPIPE":
+		e.Cause = s.reset
+	case c.Ret == 0 && ends(c.Name):
+		e.Cause = s.in.fin
+	}
+}
+
+// peeks reports whether a call leaves what it received where it is.
+func peeks(c *event.Call) bool {
+	const msgPeek = 2
+	for i := range c.Args {
+		if c.Args[i].Name == "flags" {
+			return c.Args[i].Raw&msgPeek != 0
+		}
+	}
+	return false
+}
+
+// ends reports whether a call that returns 0 has met the end of the stream.
+func ends(name string) bool {
+	switch name {
+	case "read", "readv", "recv", "recvfrom", "recvmsg":
+		return true
+	}
+	return false
+}
+
+// wokeBy returns the last packet for one of the connections that a call waited
+// for, of those that came while it did.
+func (j *Joiner) wokeBy(e *event.Entry, c *event.Call, end int64) uint64 {
+	if c.Ret <= 0 {
+		return 0
+	}
+	var seq uint64
+	look := func(conn *event.Conn) {
+		if s, ok := j.streams.get(conn.N); ok && s.lastAt >= e.Time && s.lastAt <= end {
+			seq = max(seq, s.last)
+		}
+	}
+	look(e.Conn)
+	for _, o := range e.Others {
+		look(o)
+	}
+	return seq
+}

@@ -1,0 +1,187 @@
+// Package merge puts the records of several layers into one order: what causes
+// something stands before it. Records are held back for a short time, in which
+// the calls that sent packets come in, and the processes that packets belong to
+// become known.
+package merge
+
+import (
+	"encoding/binary"
+
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+const (
+	// Window is how long a record is held, in ns: the usual call that sends has
+	// returned by then, and an accepted socket is in use.
+	Window = 50_000_000
+	// maxHeld bounds what is held, in bytes; beyond it the oldest go early.
+	maxHeld = 4 << 20
+	slabLen = 128 << 10
+)
+
+// Merger holds records back. It is for one goroutine, and has no clock: time
+// is that of the records, and what Idle is told.
+//
+// A record stands at the time at which it was made, which for a call is its
+// return: that is when it became known, and what woke it came before. Only
+// calls that send (or connect, or close) stand at their entry, before the
+// packets that they cause.
+type Merger struct {
+	emit func(wire.Record) error
+	held []item // from next on, by at
+	next int
+	size int // bytes held
+
+	cur   *slab
+	spare *slab
+
+	children children
+}
+
+type item struct {
+	at   uint64
+	rec  wire.Record
+	slab *slab
+}
+
+// slab is memory that records are copied to; it is used again when none of
+// them is held any more.
+type slab struct {
+	buf  []byte
+	used int
+}
+
+// New returns a merger that passes records on to emit. What emit gets is its
+// own during the call only.
+func New(emit func(wire.Record) error) *Merger {
+	return &Merger{emit: emit, children: children{young: map[uint64]tuple{}}}
+}
+
+// Add takes a record; its bytes are copied.
+func (m *Merger) Add(r wire.Record) error {
+	now := r.Time()
+	if now > Window {
+		if err := m.release(now - Window); err != nil {
+			return err
+		}
+	}
+	at := now
+	switch r.Kind() {
+	case wire.KindSyscall:
+		if len(r) >= wire.SizeSyscall {
+			if sends(r) {
+				at = binary.LittleEndian.Uint64(r[wire.OffSyscallEnter:])
+			}
+			m.accepted(r)
+		}
+	case wire.KindHandover:
+		m.handedOver(r)
+	case wire.KindState:
+		m.born(r)
+	case wire.KindPacket:
+		m.once(r)
+	}
+	m.insert(at, r)
+	for m.size > maxHeld {
+		if err := m.pass(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Idle passes on what was held long enough at the given time, CLOCK_MONOTONIC
+// ns: every record that was made before must have been added.
+func (m *Merger) Idle(now uint64) error {
+	if now < Window {
+		return nil
+	}
+	return m.release(now - Window)
+}
+
+// Flush passes on everything.
+func (m *Merger) Flush() error {
+	for m.next < len(m.held) {
+		if err := m.pass(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Merger) release(until uint64) error {
+	for m.next < len(m.held) && m.held[m.next].at <= until {
+		if err := m.pass(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pass hands on the first record.
+func (m *Merger) pass() error {
+	it := m.held[m.next]
+	m.held[m.next] = item{}
+	m.next++
+	if m.next == len(m.held) {
+		m.held, m.next = m.held[:0], 0
+	}
+	m.size -= len(it.rec)
+	err := error(nil)
+	if len(it.rec) > 0 {
+		err = m.emit(it.rec)
+	}
+	if it.slab.used--; it.slab.used == 0 && it.slab != m.cur && cap(it.slab.buf) == slabLen {
+		it.slab.buf = it.slab.buf[:0]
+		m.spare = it.slab
+	}
+	return err
+}
+
+// insert puts a copy of a record behind all that are not later than it.
+func (m *Merger) insert(at uint64, r wire.Record) {
+	if m.cur == nil || cap(m.cur.buf)-len(m.cur.buf) < len(r) {
+		switch {
+		case m.cur != nil && m.cur.used == 0 && cap(m.cur.buf) >= len(r):
+			m.cur.buf = m.cur.buf[:0]
+		case m.spare != nil && len(r) <= slabLen:
+			m.cur, m.spare = m.spare, nil
+		default:
+			m.cur = &slab{buf: make([]byte, 0, max(slabLen, len(r)))}
+		}
+	}
+	s := m.cur
+	from := len(s.buf)
+	s.buf = append(s.buf, r...)
+	s.used++
+	m.size += len(r)
+	if m.next > 4096 && m.next > len(m.held)/2 {
+		n := copy(m.held, m.held[m.next:])
+		clear(m.held[n:])
+		m.held, m.next = m.held[:n], 0
+	}
+	m.held = append(m.held, item{at, wire.Record(s.buf[from:len(s.buf):len(s.buf)]), s})
+	for i := len(m.held) - 1; i > m.next && m.held[i-1].at > at; i-- {
+		m.held[i-1], m.held[i] = m.held[i], m.held[i-1]
+	}
+}
+
+// sends reports whether a call is of those that cause packets.
+func sends(r wire.Record) bool {
+	if r[wire.OffSyscallFlags]&wire.CallWaiting != 0 {
+		return false
+	}
+	c := wire.FindCall(r[wire.OffSyscallAbi], binary.LittleEndian.Uint32(r[wire.OffSyscallNr:]), r[wire.OffSyscallSub])
+	if c == nil {
+		return false
+	}
+	switch c.Desc.Capture {
+	case wire.CapAddrIn, wire.CapBufIn, wire.CapSendto, wire.CapMsgIn, wire.CapMmsgIn, wire.CapIovIn, wire.CapSendfile, wire.CapSplice:
+		return true
+	}
+	switch c.Name {
+	case "listen", "close", "close_range", "shutdown", "dup2", "dup3":
+		return true
+	}
+	return false
+}

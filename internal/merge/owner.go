@@ -1,0 +1,185 @@
+package merge
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// Packets of a socket that was just accepted, forked or passed on carry the
+// owner of the listener. The new one is known at its first use, mostly within
+// the window: then they are labelled again, with PacketHanded.
+
+// tuple is the addresses of a TCP connection as its packets have them.
+type tuple struct {
+	local, peer  [16]byte
+	lport, rport uint16
+}
+
+// maxChildren bounds the connections of which the addresses are kept.
+const maxChildren = 16384
+
+// children are accepted sockets by cookie: packets of a handshake have the
+// cookie of the listener.
+type children struct{ young, old map[uint64]tuple }
+
+func (c *children) put(cookie uint64, t tuple) {
+	if len(c.young) >= maxChildren {
+		c.old, c.young = c.young, map[uint64]tuple{}
+	}
+	c.young[cookie] = t
+}
+
+func (c *children) get(cookie uint64) (tuple, bool) {
+	t, ok := c.young[cookie]
+	if !ok {
+		t, ok = c.old[cookie]
+	}
+	return t, ok
+}
+
+// born remembers the addresses of a socket that a listener begot.
+func (m *Merger) born(r wire.Record) {
+	if len(r) < wire.SizeState+wire.SizeSock {
+		return
+	}
+	var k wire.Sock
+	k.Unmarshal(r[wire.SizeState:])
+	if binary.LittleEndian.Uint64(r[wire.OffStateOwner:]) == k.Cookie {
+		return
+	}
+	m.children.put(k.Cookie, tuple{unmapped(k.Laddr), unmapped(k.Raddr), k.Lport, k.Rport})
+}
+
+// unmapped gives an IPv4 address one form, whichever socket it is of.
+func unmapped(a [16]byte) [16]byte {
+	if bytes.HasPrefix(a[:], make([]byte, 10)) && a[10] == 0xff && a[11] == 0xff {
+		return [16]byte(append(append([]byte(nil), a[12:]...), make([]byte, 12)...))
+	}
+	return a
+}
+
+// accepted takes accept for what it is: whoever called it has the socket.
+func (m *Merger) accepted(r wire.Record) {
+	if r[wire.OffSyscallNsock] == 0 {
+		return
+	}
+	var s wire.Syscall
+	socks, _, ok := wire.SyscallParts(r, &s)
+	if !ok || s.Ret < 0 {
+		return
+	}
+	var listener uint64
+	for i := range int(s.Nsock) {
+		var k wire.Sock
+		k.Unmarshal(socks[i*wire.SizeSock:])
+		if k.Flags&wire.SockResult == 0 || k.Cookie == 0 {
+			listener = k.Cookie
+			continue
+		}
+		c := wire.FindCall(s.Abi, s.Nr, s.Sub)
+		if c == nil || c.Desc.Capture != wire.CapAddrOut {
+			return // dup
+		}
+		o := wire.Owner{
+			Cookie: k.Cookie, Start: s.Start, Time: s.H.Time, Pid: s.Pid, Tid: s.Tid, Nspid: s.Nspid, Nstid: s.Nstid,
+			Uid: s.Uid, How: wire.OwnerAccepted, Comm: s.Comm,
+		}
+		var b [wire.SizeOwner]byte
+		m.relabel(k.Cookie, listener, o.Append(b[:0]))
+	}
+}
+
+func (m *Merger) handedOver(r wire.Record) {
+	if len(r) < wire.SizeHandover {
+		return
+	}
+	cookie := binary.LittleEndian.Uint64(r[wire.OffHandoverCookie:])
+	listener := binary.LittleEndian.Uint64(r[wire.OffHandoverListener:])
+	m.relabel(cookie, listener, r[wire.OffHandoverOwner:wire.OffHandoverOwner+wire.SizeOwner])
+}
+
+// relabel gives the packets of a socket that are held, and carry the owner of
+// the listener only, to its new owner; those of its handshake too.
+func (m *Merger) relabel(cookie, listener uint64, owner []byte) {
+	child, known := m.children.get(cookie)
+	for i := len(m.held) - 1; i >= m.next; i-- {
+		r := m.held[i].rec
+		if r.Kind() != wire.KindPacket || len(r) < wire.SizePacket || r[wire.OffPacketFlags]&wire.PacketHanded != 0 {
+			continue
+		}
+		switch of := binary.LittleEndian.Uint64(r[wire.OffPacketCookie:]); {
+		case of == cookie:
+			if binary.LittleEndian.Uint64(r[wire.OffPacketOwner+wire.OffOwnerCookie:]) == cookie {
+				continue
+			}
+		case known && of == listener && listener != 0:
+			if t, ok := tupleOf(r); !ok || t != child {
+				continue
+			}
+		default:
+			continue
+		}
+		copy(r[wire.OffPacketOwner:wire.OffPacketOwner+wire.SizeOwner], owner)
+		r[wire.OffPacketFlags] |= wire.PacketHanded
+	}
+}
+
+// tupleOf reads the addresses of a TCP packet.
+func tupleOf(r wire.Record) (t tuple, ok bool) {
+	b := r[wire.SizePacket:]
+	if len(b) < 20 {
+		return t, false
+	}
+	src, dst := &t.local, &t.peer
+	in := r[wire.OffPacketDir] == wire.PacketIn
+	if in {
+		src, dst = dst, src
+	}
+	var at int
+	switch b[0] >> 4 {
+	case 4:
+		at = int(b[0]&15) * 4
+		copy(src[:4], b[12:])
+		copy(dst[:4], b[16:])
+	case 6:
+		if at = 40; len(b) < at {
+			return t, false
+		}
+		copy(src[:], b[8:])
+		copy(dst[:], b[24:])
+	}
+	if at < 20 || len(b) < at+4 {
+		return t, false
+	}
+	t.lport, t.rport = binary.BigEndian.Uint16(b[at:]), binary.BigEndian.Uint16(b[at+2:])
+	if in {
+		t.lport, t.rport = t.rport, t.lport
+	}
+	return t, true
+}
+
+// once drops the copy that the device had of a packet which a socket of the
+// same owner got after all: raw sockets get ICMP errors.
+func (m *Merger) once(r wire.Record) {
+	const head = 28 // IPv4 header and the first bytes of ICMP
+	if len(r) < wire.SizePacket+head || r[wire.OffPacketFlags]&wire.PacketWire != 0 || !icmp(r[wire.SizePacket:]) {
+		return
+	}
+	for i := len(m.held) - 1; i >= m.next; i-- {
+		h := m.held[i].rec
+		if h.Kind() == wire.KindPacket && len(h) >= wire.SizePacket+head && h[wire.OffPacketFlags]&wire.PacketWire != 0 &&
+			h[wire.OffPacketDir] == r[wire.OffPacketDir] &&
+			bytes.Equal(h[wire.OffPacketCookie:wire.OffPacketCookie+8], r[wire.OffPacketCookie:wire.OffPacketCookie+8]) &&
+			bytes.Equal(h[wire.SizePacket:wire.SizePacket+head], r[wire.SizePacket:wire.SizePacket+head]) {
+			m.size -= len(h)
+			m.held[i].rec = nil
+			return
+		}
+	}
+}
+
+func icmp(b []byte) bool {
+	return b[0]>>4 == 4 && b[9] == 1 || b[0]>>4 == 6 && b[6] == 58
+}

@@ -22,7 +22,9 @@ const volatile u32 cfg_snaplen = 256;
 
 struct owned {
 	struct pw_owner o;
-	u64 peer; /* of UDP: a hash of the last one, which is in flows */
+	u64 peer;  /* of UDP: a hash of the last one, which is in flows */
+	u32 netns; /* of the socket: programs at its packets may not read it there */
+	u32 pad;
 };
 
 /* A socket that is made from another one, as by accept, begins with a copy. */
@@ -32,6 +34,19 @@ struct {
 	__type(key, int);
 	__type(value, struct owned);
 } owners SEC(".maps");
+
+/*
+ * Sockets that were there at attach, by address, where a program cannot reach
+ * them to give them an owner: listeners inside of MPTCP ones; before 5.12 all.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u64);
+	__type(value, struct owned);
+} old_socks SEC(".maps");
+
+const volatile u8 cfg_old = 0; /* not only listeners are there */
 
 /* Counts of packets, by enum pw_lost_reason. */
 struct {
@@ -75,6 +90,11 @@ static __always_inline void fill_owner(struct pw_owner *o, struct task_struct *t
 	o->uid = READ(task, cred, euid.val);
 	((u64 *)o->comm)[0] = WORD(&task->comm);
 	((u64 *)o->comm)[1] = WORD2(&task->comm);
+}
+
+static __always_inline u32 netns_of(struct sock *sk)
+{
+	return READ(sk, __sk_common.skc_net.net, ns.inum);
 }
 
 /* A flow by its addresses, IPv4 ones in the first four bytes; ports in host order. */

@@ -14,15 +14,19 @@ SEC("cgroup/sock_create")
 int owner_create(struct bpf_sock *ctx)
 {
 	u64 id = bpf_get_current_pid_tgid();
+	struct task_struct *task;
 	struct owned *w;
 
 	if (!ours(id >> 32))
 		return 1;
 	w = bpf_sk_storage_get(&owners, ctx, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (w)
-		fill_owner(&w->o, (void *)bpf_get_current_task(), bpf_get_socket_cookie(ctx), PW_OWNER_CREATED);
-	else
+	if (!w) {
 		count_lost_packet(PW_LOST_TARGETS);
+		return 1;
+	}
+	task = (void *)bpf_get_current_task();
+	fill_owner(&w->o, task, bpf_get_socket_cookie(ctx), PW_OWNER_CREATED);
+	w->netns = READ(task, nsproxy, net_ns, ns.inum);
 	return 1;
 }
 
@@ -44,6 +48,28 @@ static __always_inline void emit_handover(struct pw_owner *o, u64 cookie, u64 li
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 }
 
+static __always_inline void forget_old(u64 at)
+{
+	bpf_map_delete_elem(&old_socks, &at);
+}
+
+/* A socket's memory becomes another socket. */
+SEC("cgroup/sock_release")
+int owner_released(struct bpf_sock *ctx)
+{
+	forget_old((u64)ctx);
+	return 1;
+}
+
+/* The same for TCP sockets that are not a file's, on kernels where tracing programs have no socket storage. */
+SEC("tp_btf/inet_sock_set_state")
+int owner_closed(u64 *ctx)
+{
+	if (ctx[2] == TCP_CLOSE)
+		forget_old(ctx[0]);
+	return 0;
+}
+
 /* Whoever uses a socket owns what it carries from then on. */
 static __always_inline void used(struct sock *sk, u32 how)
 {
@@ -60,8 +86,10 @@ static __always_inline void used(struct sock *sk, u32 how)
 		return; /* an owner that is watched no more */
 	cookie = bpf_get_socket_cookie(sk);
 	before = w->o.cookie;
-	if (!w->o.how)
+	if (!w->o.how) {
 		w->o.how = PW_OWNER_OLD;
+		w->netns = netns_of(sk);
+	}
 	fill_owner(&w->o, (void *)bpf_get_current_task(), cookie, how);
 	if (pid != tgid || before != cookie)
 		emit_handover(&w->o, cookie, before != cookie ? before : 0);
@@ -179,11 +207,15 @@ int owner_state(u64 *ctx)
 	struct flow_key k;
 	struct owned *w;
 
+	if (to == TCP_CLOSE)
+		forget_old((u64)sk);
 	w = bpf_sk_storage_get(&owners, sk, 0, opens ? BPF_SK_STORAGE_GET_F_CREATE : 0);
 	if (!w)
 		return 0;
-	if (opens && !w->o.how)
+	if (opens && !w->o.how) {
+		w->netns = netns_of(sk);
 		fill_owner(&w->o, (void *)bpf_get_current_task(), bpf_get_socket_cookie(sk), PW_OWNER_CREATED);
+	}
 	if (!ours(w->o.pid) || READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	bpf_get_socket_cookie(sk);
@@ -223,6 +255,7 @@ int owner_found(struct bpf_iter__task_file *ctx)
 	if (!w || w->o.how)
 		return 0;
 	fill_owner(&w->o, task, bpf_get_socket_cookie(sk), PW_OWNER_FOUND | PW_OWNER_OLD);
+	w->netns = netns_of(sk);
 	if (READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	key_of_sock(&k, sk);
@@ -286,7 +319,7 @@ static __always_inline bool emit_packet(struct __sk_buff *skb, struct pw_owner *
 }
 
 /* The flow of a packet, by its addresses; of an ICMP echo by its identifier. */
-static __always_inline bool key_of_packet(struct flow_key *k, struct __sk_buff *skb, struct bpf_sock *sk, u8 dir)
+static __always_inline bool key_of_packet(struct flow_key *k, struct __sk_buff *skb, u32 netns, u8 dir)
 {
 	u8 h[40];
 	u16 ports[4]; /* ICMP: type and code, checksum, identifier, sequence number */
@@ -324,7 +357,7 @@ static __always_inline bool key_of_packet(struct flow_key *k, struct __sk_buff *
 	default:
 		return false;
 	}
-	k->netns = READ((struct sock *)sk, __sk_common.skc_net.net, ns.inum);
+	k->netns = netns;
 	return true;
 }
 
@@ -335,16 +368,16 @@ static __always_inline void learn_flow(struct __sk_buff *skb, struct bpf_sock *s
 	u64 peer;
 
 	if (sk->protocol == IPPROTO_TCP) {
-		if (dir == PW_PACKET_OUT && sk->state == TCP_SYN_SENT && key_of_packet(&k, skb, sk, dir))
+		if (dir == PW_PACKET_OUT && sk->state == TCP_SYN_SENT && key_of_packet(&k, skb, w->netns, dir))
 			note_flow(&k, &w->o, bpf_get_socket_cookie(skb), 0);
 		/* The addresses of a closed connection come round again. */
-		else if (dir == PW_PACKET_IN && sk->state == TCP_LISTEN && key_of_packet(&k, skb, sk, dir))
+		else if (dir == PW_PACKET_IN && sk->state == TCP_LISTEN && key_of_packet(&k, skb, w->netns, dir))
 			bpf_map_delete_elem(&flows, &k);
 		return;
 	}
 	if (dir != PW_PACKET_OUT || (w->peer && sk->protocol == IPPROTO_UDP && sk->state == TCP_ESTABLISHED))
 		return;
-	if (!key_of_packet(&k, skb, sk, dir))
+	if (!key_of_packet(&k, skb, w->netns, dir))
 		return;
 	/* FNV-1a over what differs. */
 	peer = 0xcbf29ce484222325ULL;
@@ -355,6 +388,24 @@ static __always_inline void learn_flow(struct __sk_buff *skb, struct bpf_sock *s
 		return;
 	w->peer = peer;
 	note_flow(&k, &w->o, bpf_get_socket_cookie(skb), 0);
+}
+
+/* The owner of a socket that could not be given one at attach, at its first packet. */
+static __always_inline struct owned *adopt(struct __sk_buff *skb, struct bpf_sock *sk)
+{
+	u64 at = (u64)sk;
+	struct owned *old = bpf_map_lookup_elem(&old_socks, &at);
+	struct owned *w;
+
+	if (!old)
+		return 0;
+	w = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (w) {
+		*w = *old;
+		w->o.cookie = bpf_get_socket_cookie(skb);
+	}
+	bpf_map_delete_elem(&old_socks, &at);
+	return w;
 }
 
 static __always_inline int packet(struct __sk_buff *skb, u8 dir)
@@ -370,6 +421,8 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 	if (!sk)
 		return 1;
 	w = bpf_sk_storage_get(&owners, sk, 0, 0);
+	if (!w && (cfg_old || sk->state == TCP_LISTEN))
+		w = adopt(skb, sk);
 	if (!w || !ours(w->o.pid))
 		return 1;
 	learn_flow(skb, sk, w, dir);

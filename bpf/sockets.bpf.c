@@ -35,11 +35,15 @@ int cookie_sockops(struct bpf_sock_ops *ctx)
 	return 1;
 }
 
+#define IPPROTO_MPTCP 262
+
 /* What user space reads from the iterator: one for each open socket of the host. */
 struct open_sock {
 	u64 start;
 	u32 pid;
 	u32 pad;
+	u64 sk;    /* its address */
+	u64 first; /* MPTCP: address of its first TCP socket */
 	struct pw_sock sock;
 };
 
@@ -69,6 +73,9 @@ int open_sockets(struct bpf_iter__task_file *ctx)
 	}
 	o.pid = task->tgid;
 	o.start = task->start_boottime;
+	o.sk = (u64)sk;
+	if (READ(sk, sk_protocol) == IPPROTO_MPTCP && bpf_core_type_exists(struct mptcp_sock))
+		o.first = (u64)READ((struct mptcp_sock *)sk, first);
 	fill_sock(&o.sock, sk, READ(inode, i_ino), ctx->fd, 0);
 	bpf_seq_write(ctx->meta->seq, &o, sizeof(o));
 	return 0;

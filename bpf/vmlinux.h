@@ -281,6 +281,10 @@ struct tcp_sock {
 	u32 snd_wnd;
 };
 
+struct mptcp_sock {
+	struct sock *first;
+};
+
 struct net_device {
 	unsigned short type;
 	int ifindex;

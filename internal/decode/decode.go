@@ -185,8 +185,10 @@ func (d *Decoder) packet(r wire.Record, ev *event.Event) bool {
 	} else {
 		d.pkt.Packet(data, length, &c.Packet)
 	}
-	c.Cookie, c.Owner, c.Inherited = p.Cookie, evidence(p.Owner.How), p.Owner.Cookie != p.Cookie && p.Flags&wire.PacketHanded == 0
+	c.Cookie, c.Owner, c.Inherited = p.Cookie, evidence(p.Owner.How), p.Owner.Cookie != p.Cookie
 	c.Made, c.Wire, c.Handed = event.Made(p.Made), p.Flags&wire.PacketWire != 0, p.Flags&wire.PacketHanded != 0
+	c.Handshake = c.Handed && c.Inherited
+	c.Inherited = c.Inherited && !c.Handed
 	c.Old = p.Owner.How&wire.OwnerOld != 0
 	c.Claimed = p.Flags&wire.PacketClaimed != 0
 	c.Seen, c.Iface, c.Mark = d.wall(p.Owner.Time), p.Ifindex, p.Mark

@@ -152,7 +152,7 @@ func (j *Joiner) state(e *event.Entry, s *event.State) {
 // atListener reports that a packet was seen at the listener, whose number it
 // has: nobody sends or receives on that, and its owner is its own.
 func atListener(p *event.Capture) bool {
-	return !p.Inherited && p.Owner != event.OwnerSent && p.Owner != event.OwnerReceived
+	return p.Handshake || !p.Inherited && p.Owner != event.OwnerSent && p.Owner != event.OwnerReceived
 }
 
 // fromPacket begins a connection of which a packet is the first that is seen.

@@ -285,6 +285,7 @@ func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (*
 		"cfg_strlen":  c.StrLen,
 		"cfg_cast":    k.cast,
 		"cfg_snaplen": c.Snaplen,
+		"cfg_old":     k.adopt == nil,
 	} {
 		v = byteBool(v)
 		if cv := spec.Variables[name]; cv != nil {

@@ -39,7 +39,7 @@ func TestLoad(t *testing.T) {
 	for _, n := range k.notes {
 		t.Logf("degraded: %s\n%+v", n.text, n.err)
 	}
-	for _, part := range []string{"cookies", "uring", "packets"} {
+	for _, part := range []string{"cookies", "uring", "packets", "device_in", "device_out"} {
 		if !k.has(part) {
 			t.Errorf("%s: not working on %s", part, Release())
 		}

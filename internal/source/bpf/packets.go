@@ -3,6 +3,7 @@
 package bpf
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/cilium/ebpf/link"
 
 	"github.com/pidwire/pidwire/internal/source/proc"
+	"github.com/pidwire/pidwire/internal/wire"
 )
 
 // ErrPackets says that packets cannot be captured here, and why.
@@ -27,13 +29,18 @@ func (k *kernel) loadPackets(c Config) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"owners", "lost_packets", "flows", "flow_ports"} {
+	for _, name := range []string{"owners", "lost_packets", "flows", "flow_ports", "old_socks"} {
 		if k.maps[name], err = ebpf.NewMap(spec.Maps[name]); err != nil {
 			delete(k.maps, name)
 			return fmt.Errorf("%w: map %s: %w", ErrPackets, name, err)
 		}
 	}
-	coll, err := k.packetPrograms(c, "owner_create", "packet_in", "packet_out")
+	if found, err := k.packetPrograms(c, "owner_found", "states"); err == nil {
+		k.adopt, k.states = found.Programs["owner_found"], found.Programs["states"]
+	} else if k.iter == nil {
+		k.note(err, "packets of sockets that were open before are not shown", "")
+	}
+	coll, err := k.packetPrograms(c, "owner_create", "owner_released", "packet_in", "packet_out")
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrPackets, err)
 	}
@@ -44,23 +51,25 @@ func (k *kernel) loadPackets(c Config) error {
 	} {
 		if err := k.tracing(c, loadPackets, p.name); err != nil {
 			k.note(err, p.without, "")
+			if p.name == "owner_state" {
+				err = k.tracing(c, loadPackets, "owner_closed")
+				k.parts["closed"] = err == nil
+			}
 		}
 	}
 	for _, name := range []string{"device_in", "device_out"} {
 		if err := k.tracing(c, loadDevice, name); err != nil {
 			k.note(err, "packets that no socket gets (after its close, ICMP errors, AF_PACKET) are not shown", "")
+		} else {
+			k.parts[name] = true
 		}
-	}
-	if found, err := k.packetPrograms(c, "owner_found", "states"); err == nil {
-		k.adopt, k.states = found.Programs["owner_found"], found.Programs["states"]
-	} else {
-		k.note(err, "packets of sockets that were open before are not shown: an iterator can give them an owner since Linux 5.12", "")
 	}
 	for _, h := range []struct {
 		prog   string
 		attach ebpf.AttachType
 	}{
 		{"owner_create", ebpf.AttachCGroupInetSockCreate},
+		{"owner_released", ebpf.AttachCgroupInetSockRelease},
 		{"packet_in", ebpf.AttachCGroupInetIngress},
 		{"packet_out", ebpf.AttachCGroupInetEgress},
 	} {
@@ -117,4 +126,33 @@ func (k *kernel) adoptSockets() error {
 	}
 	_, err := readIter(k.adopt)
 	return err
+}
+
+// oldSocket keeps whose a socket is that no program can reach, until its first
+// packet. Its address is its name for so long: its end is watched.
+func (k *kernel) oldSocket(p *proc.Process, o *openSock, at uint64) error {
+	var addrs []uint64
+	if k.maps["old_socks"] == nil {
+		return nil
+	}
+	if k.adopt == nil && k.parts["closed"] {
+		addrs = append(addrs, o.sk)
+	}
+	if o.first != 0 {
+		addrs = append(addrs, o.first)
+	}
+	for _, sk := range addrs {
+		w := wire.Owner{
+			Cookie: o.sock.Cookie, Start: p.Start, Time: at, Pid: p.PID, Tid: p.PID, Nspid: p.NSPID, Nstid: p.NSPID,
+			Uid: p.UID, How: wire.OwnerFound | wire.OwnerOld,
+		}
+		copy(w.Comm[:len(w.Comm)-1], p.Comm)
+		b := w.Append(nil)
+		b = binary.LittleEndian.AppendUint64(b, 0) // struct owned in bpf/owner.h
+		b = binary.LittleEndian.AppendUint64(b, uint64(o.sock.Netns))
+		if err := k.maps["old_socks"].Put(sk, b); err != nil {
+			return fmt.Errorf("remembering a socket of process %d: %w", p.PID, err)
+		}
+	}
+	return nil
 }

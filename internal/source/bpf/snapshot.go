@@ -170,6 +170,8 @@ func (s *Source) portHolders() (map[uint32]bool, error) {
 type openSock struct {
 	start uint64
 	pid   uint32
+	sk    uint64 // address of the struct sock
+	first uint64 // MPTCP: of its first TCP socket, else 0
 	sock  wire.Sock
 }
 
@@ -180,10 +182,11 @@ func (s *Source) eachOpenSocket(f func(openSock) error) error {
 	if err != nil {
 		return err
 	}
-	const size = 16 + wire.SizeSock // struct open_sock in bpf/sockets.bpf.c
+	const size = 32 + wire.SizeSock // struct open_sock in bpf/sockets.bpf.c
 	for ; len(b) >= size; b = b[size:] {
 		o := openSock{start: binary.LittleEndian.Uint64(b), pid: binary.LittleEndian.Uint32(b[8:])}
-		o.sock.Unmarshal(b[16:])
+		o.sk, o.first = binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
+		o.sock.Unmarshal(b[32:])
 		if err := f(o); err != nil {
 			return err
 		}
@@ -235,10 +238,14 @@ func (s *Source) openSockets(holders map[uint32]*proc.Process, at uint64, emit f
 	}
 	if s.k.iter != nil {
 		return s.eachOpenSocket(func(o openSock) error {
-			if p := holders[o.pid]; p != nil {
-				return put(p, &o.sock)
+			p := holders[o.pid]
+			if p == nil {
+				return nil
 			}
-			return nil
+			if err := s.k.oldSocket(p, &o, at); err != nil {
+				return err
+			}
+			return put(p, &o.sock)
 		})
 	}
 	for pid, p := range holders {

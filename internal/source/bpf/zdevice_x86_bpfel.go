@@ -65,7 +65,9 @@ type deviceOwned struct {
 		How    uint32
 		Comm   [16]int8
 	}
-	Peer uint64
+	Peer  uint64
+	Netns uint32
+	Pad   uint32
 }
 
 type devicePwThread struct {
@@ -123,6 +125,7 @@ const (
 	deviceMapLost        = "lost"
 	deviceMapLostPackets = "lost_packets"
 	deviceMapMaybe       = "maybe"
+	deviceMapOldSocks    = "old_socks"
 	deviceMapOwners      = "owners"
 	deviceMapPorts       = "ports"
 	deviceMapRing        = "ring"
@@ -137,6 +140,7 @@ const (
 	deviceVarCfgCgroups  = "cfg_cgroups"
 	deviceVarCfgExec     = "cfg_exec"
 	deviceVarCfgFollow   = "cfg_follow"
+	deviceVarCfgOld      = "cfg_old"
 	deviceVarCfgPorts    = "cfg_ports"
 	deviceVarCfgSelf     = "cfg_self"
 	deviceVarCfgSnaplen  = "cfg_snaplen"
@@ -200,6 +204,7 @@ type deviceMapSpecs struct {
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	LostPackets *ebpf.MapSpec `ebpf:"lost_packets"`
 	Maybe       *ebpf.MapSpec `ebpf:"maybe"`
+	OldSocks    *ebpf.MapSpec `ebpf:"old_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
@@ -218,6 +223,7 @@ type deviceVariableSpecs struct {
 	CfgCgroups *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
 	CfgExec    *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFollow  *ebpf.VariableSpec `ebpf:"cfg_follow"`
+	CfgOld     *ebpf.VariableSpec `ebpf:"cfg_old"`
 	CfgPorts   *ebpf.VariableSpec `ebpf:"cfg_ports"`
 	CfgSelf    *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgSnaplen *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
@@ -251,6 +257,7 @@ type deviceMaps struct {
 	Lost        *ebpf.Map `ebpf:"lost"`
 	LostPackets *ebpf.Map `ebpf:"lost_packets"`
 	Maybe       *ebpf.Map `ebpf:"maybe"`
+	OldSocks    *ebpf.Map `ebpf:"old_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Ring        *ebpf.Map `ebpf:"ring"`
@@ -268,6 +275,7 @@ func (m *deviceMaps) Close() error {
 		m.Lost,
 		m.LostPackets,
 		m.Maybe,
+		m.OldSocks,
 		m.Owners,
 		m.Ports,
 		m.Ring,
@@ -287,6 +295,7 @@ type deviceVariables struct {
 	CfgCgroups *ebpf.Variable `ebpf:"cfg_cgroups"`
 	CfgExec    *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFollow  *ebpf.Variable `ebpf:"cfg_follow"`
+	CfgOld     *ebpf.Variable `ebpf:"cfg_old"`
 	CfgPorts   *ebpf.Variable `ebpf:"cfg_ports"`
 	CfgSelf    *ebpf.Variable `ebpf:"cfg_self"`
 	CfgSnaplen *ebpf.Variable `ebpf:"cfg_snaplen"`

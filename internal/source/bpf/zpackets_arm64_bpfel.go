@@ -59,7 +59,9 @@ type packetsOwned struct {
 		How    uint32
 		Comm   [16]int8
 	}
-	Peer uint64
+	Peer  uint64
+	Netns uint32
+	Pad   uint32
 }
 
 type packetsPwThread struct {
@@ -117,15 +119,18 @@ const (
 	packetsMapLost           = "lost"
 	packetsMapLostPackets    = "lost_packets"
 	packetsMapMaybe          = "maybe"
+	packetsMapOldSocks       = "old_socks"
 	packetsMapOwners         = "owners"
 	packetsMapPorts          = "ports"
 	packetsMapRing           = "ring"
 	packetsMapTargets        = "targets"
 	packetsMapThreads        = "threads"
 	packetsMapUids           = "uids"
+	packetsProgOwnerClosed   = "owner_closed"
 	packetsProgOwnerCreate   = "owner_create"
 	packetsProgOwnerFound    = "owner_found"
 	packetsProgOwnerReceived = "owner_received"
+	packetsProgOwnerReleased = "owner_released"
 	packetsProgOwnerSent     = "owner_sent"
 	packetsProgOwnerState    = "owner_state"
 	packetsProgPacketIn      = "packet_in"
@@ -136,6 +141,7 @@ const (
 	packetsVarCfgCgroups     = "cfg_cgroups"
 	packetsVarCfgExec        = "cfg_exec"
 	packetsVarCfgFollow      = "cfg_follow"
+	packetsVarCfgOld         = "cfg_old"
 	packetsVarCfgPorts       = "cfg_ports"
 	packetsVarCfgSelf        = "cfg_self"
 	packetsVarCfgSnaplen     = "cfg_snaplen"
@@ -185,9 +191,11 @@ type packetsSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type packetsProgramSpecs struct {
+	OwnerClosed   *ebpf.ProgramSpec `ebpf:"owner_closed"`
 	OwnerCreate   *ebpf.ProgramSpec `ebpf:"owner_create"`
 	OwnerFound    *ebpf.ProgramSpec `ebpf:"owner_found"`
 	OwnerReceived *ebpf.ProgramSpec `ebpf:"owner_received"`
+	OwnerReleased *ebpf.ProgramSpec `ebpf:"owner_released"`
 	OwnerSent     *ebpf.ProgramSpec `ebpf:"owner_sent"`
 	OwnerState    *ebpf.ProgramSpec `ebpf:"owner_state"`
 	PacketIn      *ebpf.ProgramSpec `ebpf:"packet_in"`
@@ -205,6 +213,7 @@ type packetsMapSpecs struct {
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	LostPackets *ebpf.MapSpec `ebpf:"lost_packets"`
 	Maybe       *ebpf.MapSpec `ebpf:"maybe"`
+	OldSocks    *ebpf.MapSpec `ebpf:"old_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
@@ -222,6 +231,7 @@ type packetsVariableSpecs struct {
 	CfgCgroups *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
 	CfgExec    *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFollow  *ebpf.VariableSpec `ebpf:"cfg_follow"`
+	CfgOld     *ebpf.VariableSpec `ebpf:"cfg_old"`
 	CfgPorts   *ebpf.VariableSpec `ebpf:"cfg_ports"`
 	CfgSelf    *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgSnaplen *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
@@ -255,6 +265,7 @@ type packetsMaps struct {
 	Lost        *ebpf.Map `ebpf:"lost"`
 	LostPackets *ebpf.Map `ebpf:"lost_packets"`
 	Maybe       *ebpf.Map `ebpf:"maybe"`
+	OldSocks    *ebpf.Map `ebpf:"old_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Ring        *ebpf.Map `ebpf:"ring"`
@@ -271,6 +282,7 @@ func (m *packetsMaps) Close() error {
 		m.Lost,
 		m.LostPackets,
 		m.Maybe,
+		m.OldSocks,
 		m.Owners,
 		m.Ports,
 		m.Ring,
@@ -289,6 +301,7 @@ type packetsVariables struct {
 	CfgCgroups *ebpf.Variable `ebpf:"cfg_cgroups"`
 	CfgExec    *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFollow  *ebpf.Variable `ebpf:"cfg_follow"`
+	CfgOld     *ebpf.Variable `ebpf:"cfg_old"`
 	CfgPorts   *ebpf.Variable `ebpf:"cfg_ports"`
 	CfgSelf    *ebpf.Variable `ebpf:"cfg_self"`
 	CfgSnaplen *ebpf.Variable `ebpf:"cfg_snaplen"`
@@ -300,9 +313,11 @@ type packetsVariables struct {
 //
 // It can be passed to loadPacketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type packetsPrograms struct {
+	OwnerClosed   *ebpf.Program `ebpf:"owner_closed"`
 	OwnerCreate   *ebpf.Program `ebpf:"owner_create"`
 	OwnerFound    *ebpf.Program `ebpf:"owner_found"`
 	OwnerReceived *ebpf.Program `ebpf:"owner_received"`
+	OwnerReleased *ebpf.Program `ebpf:"owner_released"`
 	OwnerSent     *ebpf.Program `ebpf:"owner_sent"`
 	OwnerState    *ebpf.Program `ebpf:"owner_state"`
 	PacketIn      *ebpf.Program `ebpf:"packet_in"`
@@ -312,9 +327,11 @@ type packetsPrograms struct {
 
 func (p *packetsPrograms) Close() error {
 	return _PacketsClose(
+		p.OwnerClosed,
 		p.OwnerCreate,
 		p.OwnerFound,
 		p.OwnerReceived,
+		p.OwnerReleased,
 		p.OwnerSent,
 		p.OwnerState,
 		p.PacketIn,

@@ -185,7 +185,7 @@ static __always_inline void icmp(struct view *v, u32 at, bool v6)
 	}
 	k.netns = v->netns;
 	f = bpf_map_lookup_elem(&flows, &k);
-	if (f && ours(f->o.pid) && !seen_before(v->dir, hash(h, 5) ^ type))
+	if (f && owned_by_ours(&f->o) && !seen_before(v->dir, hash(h, 5) ^ type))
 		emit_view(v, &f->o, f->cookie, PW_MADE_ICMP, 0);
 }
 
@@ -225,7 +225,7 @@ static __always_inline void tcp(struct view *v, struct flow_key *k, u32 at)
 		if (f && !f->closed)
 			return;
 	}
-	if (!f || !ours(f->o.pid))
+	if (!f || !owned_by_ours(&f->o))
 		return;
 	if (f->closed ? bpf_ktime_get_ns() - f->closed > CLOSED_FOR : v->dir == PW_PACKET_IN)
 		return;

@@ -74,6 +74,20 @@ static __always_inline bool ours(u32 tgid)
 	return mode && *mode != PW_TARGET_NEVER;
 }
 
+/* A socket whose owner is a watched process, or was one until it ended. */
+static __always_inline bool owned_by_ours(struct pw_owner *o)
+{
+	u32 pid = o->pid;
+	u64 *start;
+
+	if (ours(pid))
+		return true;
+	if (!may_be_ours(pid))
+		return false;
+	start = bpf_map_lookup_elem(&gone, &pid);
+	return start && *start == o->start;
+}
+
 static __always_inline void fill_owner(struct pw_owner *o, struct task_struct *task, u64 cookie, u32 how)
 {
 	o->cookie = cookie;

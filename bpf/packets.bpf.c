@@ -216,7 +216,7 @@ int owner_state(u64 *ctx)
 		w->netns = netns_of(sk);
 		fill_owner(&w->o, (void *)bpf_get_current_task(), bpf_get_socket_cookie(sk), PW_OWNER_CREATED);
 	}
-	if (!ours(w->o.pid) || READ(sk, sk_protocol) != IPPROTO_TCP)
+	if (!owned_by_ours(&w->o) || READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	bpf_get_socket_cookie(sk);
 	emit_state(sk, &w->o, PW_STATE_CHANGED, from, to);
@@ -423,7 +423,7 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 	w = bpf_sk_storage_get(&owners, sk, 0, 0);
 	if (!w && (cfg_old || sk->state == TCP_LISTEN))
 		w = adopt(skb, sk);
-	if (!w || !ours(w->o.pid))
+	if (!w || !owned_by_ours(&w->o))
 		return 1;
 	learn_flow(skb, sk, w, dir);
 	if (cap > cfg_snaplen)

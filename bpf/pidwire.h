@@ -73,6 +73,14 @@ struct {
 	__type(value, struct pw_thread);
 } threads SEC(".maps");
 
+/* Watched thread groups that have ended, by pid, with their start: the kernel still closes their sockets. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u32);
+	__type(value, u64);
+} gone SEC(".maps");
+
 /*
  * By the low bits of a pid or tid: not 0 if a target may have it. A look into
  * an array is a few instructions, and lets everybody else go without a hash.

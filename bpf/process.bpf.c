@@ -147,6 +147,11 @@ int process_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (!code)
 		code = READ(task, exit_code);
 	emit_proc(READ(task, group_leader), PW_PROC_EXIT, *mode == PW_TARGET_TENTATIVE ? PW_PROC_TENTATIVE : 0, code);
+	if (*mode == PW_TARGET_WATCH) {
+		u64 start = READ(task, group_leader, start_boottime);
+
+		bpf_map_update_elem(&gone, &tgid, &start, BPF_ANY);
+	}
 	bpf_map_delete_elem(&targets, &tgid);
 	return 0;
 }

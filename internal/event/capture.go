@@ -84,8 +84,8 @@ type Handover struct {
 	Cookie   uint64
 	Listener uint64 // cookie of the socket it was accepted from; 0 where not
 	Owner    Evidence
-	From     Task   // as whose the last packet was shown; flow fills it in
-	Shown    uint64 // packets that were shown as another process's; flow counts them
+	From     Task   // whose packets were shown before; flow fills it in
+	Shown    uint64 // of them those that were From's by inheritance only, so are this one's; flow counts them
 }
 
 // State is a TCP socket that changed its state, or was looked at, with what

@@ -113,7 +113,9 @@ func (j *Joiner) show(e *event.Entry, p *event.Capture) {
 	if s.task.Proc != e.Task.Proc {
 		s.task, s.n = e.Task, 0
 	}
-	s.n++
+	if p.Inherited {
+		s.n++
+	}
 }
 
 // handover joins the news of another owner, and counts the packets that were

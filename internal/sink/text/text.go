@@ -95,7 +95,7 @@ func (s *Sink) Write(e *event.Entry) error {
 			s.state(e, b)
 		}
 	case *event.Handover:
-		if !s.o.Plain && b.Shown > 0 {
+		if !s.o.Plain && b.From.PID != 0 {
 			s.handover(e, b)
 		}
 	case *event.Process:
@@ -221,16 +221,18 @@ func appendCounts(b []byte, c *event.TCPCounts) []byte {
 	return b
 }
 
-// handover says that packets above belong to another process than they show.
+// handover says that a socket is another process's now, and how many packets
+// above were so already.
 func (s *Sink) handover(e *event.Entry, b *event.Handover) {
 	s.line(e, "   ")
 	s.b = append(s.b, s.o.Colour.Note...)
-	s.b = append(s.b, "# has the socket now; "...)
-	s.b = strconv.AppendUint(s.b, b.Shown, 10)
-	s.b = append(s.b, " packets above are shown as of "...)
+	s.b = append(s.b, "# has the socket now, after "...)
 	s.b = clean.AppendText(s.b, b.From.Comm)
 	s.b = strconv.AppendUint(append(s.b, '['), uint64(b.From.PID), 10)
 	s.b = append(s.b, ']')
+	if b.Shown > 0 {
+		s.b = strconv.AppendUint(append(s.b, "; packets above that were its already: "...), b.Shown, 10)
+	}
 	s.b = append(s.b, s.reset(s.o.Colour.Note)...)
 	s.b = append(s.b, '\n')
 }

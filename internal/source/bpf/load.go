@@ -120,7 +120,7 @@ func (k *kernel) hasFunc(name string) bool {
 }
 
 // sharedMaps are made once and given to every object.
-var sharedMaps = []string{"ring", "targets", "threads", "uids", "ports", "cgroups", "lost", "maybe"}
+var sharedMaps = []string{"ring", "targets", "threads", "uids", "ports", "cgroups", "lost", "maybe", "gone"}
 
 // load puts the programs into the kernel. What cannot be loaded and is not
 // needed for the system calls themselves becomes a note.

@@ -43,6 +43,8 @@ type Source struct {
 	decided map[uint32]bool          // exec'ed processes that were asked about
 	users   map[uint32]bool          // whose names have been told
 	ifaces  map[uint64]bool          // network namespaces whose interfaces have been told
+	closing map[uint64]bool          // cookies of TCP connections that are not at their end
+	ended   time.Time                // when no process was left
 }
 
 // Options say what to watch and how.
@@ -88,7 +90,7 @@ func New(o Options) (*Source, error) {
 	}
 	s := &Source{
 		opts: o, said: map[uint32]uint64{}, pids: map[uint32]bool{},
-		decided: map[uint32]bool{}, users: map[uint32]bool{}, ifaces: map[uint64]bool{},
+		decided: map[uint32]bool{}, users: map[uint32]bool{}, ifaces: map[uint64]bool{}, closing: map[uint64]bool{},
 	}
 	s.header = wire.Header{
 		Version: wire.WireVersion, Arch: runtime.GOARCH, Tool: o.Tool, Command: o.Command,
@@ -233,7 +235,7 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 		switch {
 		case ctx.Err() != nil:
 			reason = reasonOf(ctx)
-		case !s.opts.Endless && len(s.pids) == 0:
+		case !s.opts.Endless && len(s.pids) == 0 && s.closed():
 			reason = wire.EndTargets
 		default:
 			last = false
@@ -344,10 +346,42 @@ func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
 		}
 		// The room of its class is larger than what it holds.
 		r = r[:min(uint32(len(r)), binary.LittleEndian.Uint32(r))]
+	case wire.KindState:
+		if len(r) >= wire.SizeState+wire.SizeSock {
+			cookie := binary.LittleEndian.Uint64(r[wire.SizeState:])
+			switch r[wire.OffStateTo] {
+			case tcpClose, tcpListen:
+				delete(s.closing, cookie)
+			default:
+				s.closing[cookie] = true
+			}
+		}
 	case wire.KindProc:
 		return s.process(r, emit)
 	}
 	return emit(r)
+}
+
+const (
+	tcpClose  = 7
+	tcpListen = 10
+	// lingerMin is how long the kernel is given to close what a process that
+	// ended had open, and lingerMax how long their peers to answer.
+	lingerMin = 20 * time.Millisecond
+	lingerMax = 250 * time.Millisecond
+)
+
+// closed reports whether the connections of the processes that have ended are
+// at their end too: their last packets are shown.
+func (s *Source) closed() bool {
+	if !s.opts.Packets {
+		return true
+	}
+	if s.ended.IsZero() {
+		s.ended = time.Now()
+	}
+	past := time.Since(s.ended)
+	return past > lingerMax || past > lingerMin && len(s.closing) == 0
 }
 
 // process keeps the set of watched processes by their births and ends, and
@@ -375,8 +409,10 @@ func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
 			}
 		}
 		s.pids[p.Pid] = true
+		s.ended = time.Time{}
 	case wire.ProcFound:
 		s.pids[p.Pid] = true
+		s.ended = time.Time{}
 	case wire.ProcExit:
 		was := s.decided[p.Pid]
 		delete(s.decided, p.Pid)

@@ -122,6 +122,7 @@ const (
 	deviceMapCgroups     = "cgroups"
 	deviceMapFlowPorts   = "flow_ports"
 	deviceMapFlows       = "flows"
+	deviceMapGone        = "gone"
 	deviceMapLost        = "lost"
 	deviceMapLostPackets = "lost_packets"
 	deviceMapMaybe       = "maybe"
@@ -201,6 +202,7 @@ type deviceMapSpecs struct {
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
 	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
+	Gone        *ebpf.MapSpec `ebpf:"gone"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	LostPackets *ebpf.MapSpec `ebpf:"lost_packets"`
 	Maybe       *ebpf.MapSpec `ebpf:"maybe"`
@@ -254,6 +256,7 @@ type deviceMaps struct {
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
 	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
 	Flows       *ebpf.Map `ebpf:"flows"`
+	Gone        *ebpf.Map `ebpf:"gone"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	LostPackets *ebpf.Map `ebpf:"lost_packets"`
 	Maybe       *ebpf.Map `ebpf:"maybe"`
@@ -272,6 +275,7 @@ func (m *deviceMaps) Close() error {
 		m.Cgroups,
 		m.FlowPorts,
 		m.Flows,
+		m.Gone,
 		m.Lost,
 		m.LostPackets,
 		m.Maybe,

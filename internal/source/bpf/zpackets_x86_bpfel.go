@@ -116,6 +116,7 @@ const (
 	packetsMapCgroups        = "cgroups"
 	packetsMapFlowPorts      = "flow_ports"
 	packetsMapFlows          = "flows"
+	packetsMapGone           = "gone"
 	packetsMapLost           = "lost"
 	packetsMapLostPackets    = "lost_packets"
 	packetsMapMaybe          = "maybe"
@@ -210,6 +211,7 @@ type packetsMapSpecs struct {
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
 	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
+	Gone        *ebpf.MapSpec `ebpf:"gone"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	LostPackets *ebpf.MapSpec `ebpf:"lost_packets"`
 	Maybe       *ebpf.MapSpec `ebpf:"maybe"`
@@ -262,6 +264,7 @@ type packetsMaps struct {
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
 	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
 	Flows       *ebpf.Map `ebpf:"flows"`
+	Gone        *ebpf.Map `ebpf:"gone"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	LostPackets *ebpf.Map `ebpf:"lost_packets"`
 	Maybe       *ebpf.Map `ebpf:"maybe"`
@@ -279,6 +282,7 @@ func (m *packetsMaps) Close() error {
 		m.Cgroups,
 		m.FlowPorts,
 		m.Flows,
+		m.Gone,
 		m.Lost,
 		m.LostPackets,
 		m.Maybe,

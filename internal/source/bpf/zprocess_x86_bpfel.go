@@ -63,6 +63,7 @@ type processPwThread struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	processMapCgroups      = "cgroups"
+	processMapGone         = "gone"
 	processMapLost         = "lost"
 	processMapMaybe        = "maybe"
 	processMapPorts        = "ports"
@@ -136,6 +137,7 @@ type processProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type processMapSpecs struct {
 	Cgroups *ebpf.MapSpec `ebpf:"cgroups"`
+	Gone    *ebpf.MapSpec `ebpf:"gone"`
 	Lost    *ebpf.MapSpec `ebpf:"lost"`
 	Maybe   *ebpf.MapSpec `ebpf:"maybe"`
 	Ports   *ebpf.MapSpec `ebpf:"ports"`
@@ -181,6 +183,7 @@ func (o *processObjects) Close() error {
 // It can be passed to loadProcessObjects or ebpf.CollectionSpec.LoadAndAssign.
 type processMaps struct {
 	Cgroups *ebpf.Map `ebpf:"cgroups"`
+	Gone    *ebpf.Map `ebpf:"gone"`
 	Lost    *ebpf.Map `ebpf:"lost"`
 	Maybe   *ebpf.Map `ebpf:"maybe"`
 	Ports   *ebpf.Map `ebpf:"ports"`
@@ -193,6 +196,7 @@ type processMaps struct {
 func (m *processMaps) Close() error {
 	return _ProcessClose(
 		m.Cgroups,
+		m.Gone,
 		m.Lost,
 		m.Maybe,
 		m.Ports,

@@ -63,6 +63,7 @@ type socketsPwThread struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	socketsMapCgroups        = "cgroups"
+	socketsMapGone           = "gone"
 	socketsMapLost           = "lost"
 	socketsMapMaybe          = "maybe"
 	socketsMapPorts          = "ports"
@@ -139,6 +140,7 @@ type socketsProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type socketsMapSpecs struct {
 	Cgroups *ebpf.MapSpec `ebpf:"cgroups"`
+	Gone    *ebpf.MapSpec `ebpf:"gone"`
 	Lost    *ebpf.MapSpec `ebpf:"lost"`
 	Maybe   *ebpf.MapSpec `ebpf:"maybe"`
 	Ports   *ebpf.MapSpec `ebpf:"ports"`
@@ -185,6 +187,7 @@ func (o *socketsObjects) Close() error {
 // It can be passed to loadSocketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type socketsMaps struct {
 	Cgroups *ebpf.Map `ebpf:"cgroups"`
+	Gone    *ebpf.Map `ebpf:"gone"`
 	Lost    *ebpf.Map `ebpf:"lost"`
 	Maybe   *ebpf.Map `ebpf:"maybe"`
 	Ports   *ebpf.Map `ebpf:"ports"`
@@ -197,6 +200,7 @@ type socketsMaps struct {
 func (m *socketsMaps) Close() error {
 	return _SocketsClose(
 		m.Cgroups,
+		m.Gone,
 		m.Lost,
 		m.Maybe,
 		m.Ports,

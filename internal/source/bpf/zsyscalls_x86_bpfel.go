@@ -82,6 +82,7 @@ const (
 	syscallsMapBlank        = "blank"
 	syscallsMapCalls        = "calls"
 	syscallsMapCgroups      = "cgroups"
+	syscallsMapGone         = "gone"
 	syscallsMapLost         = "lost"
 	syscallsMapMaybe        = "maybe"
 	syscallsMapPorts        = "ports"
@@ -157,6 +158,7 @@ type syscallsMapSpecs struct {
 	Blank     *ebpf.MapSpec `ebpf:"blank"`
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
+	Gone      *ebpf.MapSpec `ebpf:"gone"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
 	Ports     *ebpf.MapSpec `ebpf:"ports"`
@@ -206,6 +208,7 @@ type syscallsMaps struct {
 	Blank     *ebpf.Map `ebpf:"blank"`
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
+	Gone      *ebpf.Map `ebpf:"gone"`
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
 	Ports     *ebpf.Map `ebpf:"ports"`
@@ -221,6 +224,7 @@ func (m *syscallsMaps) Close() error {
 		m.Blank,
 		m.Calls,
 		m.Cgroups,
+		m.Gone,
 		m.Lost,
 		m.Maybe,
 		m.Ports,

@@ -102,6 +102,7 @@ type uringRequest struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	uringMapCgroups        = "cgroups"
+	uringMapGone           = "gone"
 	uringMapLost           = "lost"
 	uringMapMaybe          = "maybe"
 	uringMapPorts          = "ports"
@@ -176,6 +177,7 @@ type uringProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type uringMapSpecs struct {
 	Cgroups  *ebpf.MapSpec `ebpf:"cgroups"`
+	Gone     *ebpf.MapSpec `ebpf:"gone"`
 	Lost     *ebpf.MapSpec `ebpf:"lost"`
 	Maybe    *ebpf.MapSpec `ebpf:"maybe"`
 	Ports    *ebpf.MapSpec `ebpf:"ports"`
@@ -224,6 +226,7 @@ func (o *uringObjects) Close() error {
 // It can be passed to loadUringObjects or ebpf.CollectionSpec.LoadAndAssign.
 type uringMaps struct {
 	Cgroups  *ebpf.Map `ebpf:"cgroups"`
+	Gone     *ebpf.Map `ebpf:"gone"`
 	Lost     *ebpf.Map `ebpf:"lost"`
 	Maybe    *ebpf.Map `ebpf:"maybe"`
 	Ports    *ebpf.Map `ebpf:"ports"`
@@ -237,6 +240,7 @@ type uringMaps struct {
 func (m *uringMaps) Close() error {
 	return _UringClose(
 		m.Cgroups,
+		m.Gone,
 		m.Lost,
 		m.Maybe,
 		m.Ports,

@@ -1,0 +1,692 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Traffic whose owners are known: scenarios NAME sets up, prints the processes
+ * to watch ("pid ROLE PID"), waits for a line on standard input, makes the
+ * traffic and prints whose each end was:
+ *
+ *	end PROTO LOCALPORT PEERPORT ROLE PID	(ICMP: identifier, 0; peer port 0: any)
+ *
+ * It runs in a network namespace of its own, where lo is up.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/icmp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int gate[2]; /* closed by the first process when all begin */
+
+static void say(const char *format, ...)
+{
+	char line[200];
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(line, sizeof(line), format, ap);
+	va_end(ap);
+	if (write(1, line, n) != n)
+		_exit(3);
+}
+
+static void die(const char *what)
+{
+	fprintf(stderr, "scenarios: %s: %s\n", what, strerror(errno));
+	_exit(1);
+}
+
+static void begin(void)
+{
+	char c;
+
+	if (read(gate[0], &c, 1) < 0)
+		die("gate");
+}
+
+static struct sockaddr_in at(int port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return a;
+}
+
+static int port_of(int fd, int peer)
+{
+	struct sockaddr_in a;
+	socklen_t n = sizeof(a);
+
+	if (peer ? getpeername(fd, (void *)&a, &n) : getsockname(fd, (void *)&a, &n))
+		return 0;
+	return ntohs(a.sin_port);
+}
+
+static int bystander; /* of nobody's interest */
+
+static void tell(int fd, const char *role)
+{
+	if (!bystander)
+		say("end tcp %d %d %s %d\n", port_of(fd, 0), port_of(fd, 1), role, getpid());
+}
+
+static int bound(int type, int port)
+{
+	struct sockaddr_in a = at(port);
+	int one = 1, fd = socket(AF_INET, type, 0);
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (fd < 0 || bind(fd, (void *)&a, sizeof(a)))
+		die("bind");
+	if (type == SOCK_STREAM && listen(fd, 64))
+		die("listen");
+	return fd;
+}
+
+/* One exchange on an accepted connection, to its end. */
+static void serve(int fd)
+{
+	char buf[256];
+	ssize_t n;
+
+	tell(fd, "server");
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		if (write(fd, buf, n) != n)
+			break;
+	close(fd);
+}
+
+static int connected(int port)
+{
+	struct sockaddr_in a = at(port);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (fd < 0 || connect(fd, (void *)&a, sizeof(a)))
+		die("connect");
+	tell(fd, "client");
+	return fd;
+}
+
+static void exchange(int fd, int times)
+{
+	char buf[64];
+
+	while (times--)
+		if (write(fd, "ping", 4) != 4 || read(fd, buf, sizeof(buf)) != 4)
+			die("exchange");
+}
+
+static void client(int port, int times)
+{
+	while (times--) {
+		int fd = connected(port);
+
+		exchange(fd, 1);
+		close(fd);
+	}
+}
+
+static pid_t role(const char *name, void (*run)(int), int arg)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(gate[1]);
+		gate[1] = -1;
+		run(arg);
+		_exit(0);
+	}
+	if (name)
+		say("pid %s %d\n", name, pid);
+	return pid;
+}
+
+static void accept_n(int l, int n, void (*each)(int))
+{
+	while (n--) {
+		int fd = accept(l, 0, 0);
+
+		if (fd < 0)
+			die("accept");
+		each(fd);
+	}
+}
+
+#define CLIENTS 5
+
+static void server_plain(int l)
+{
+	begin();
+	accept_n(l, CLIENTS, serve);
+}
+
+static void client_plain(int port)
+{
+	begin();
+	client(port, CLIENTS);
+}
+
+static void before(void)
+{
+	int l = bound(SOCK_STREAM, 5000);
+
+	role("server", server_plain, l);
+	close(l);
+	role("client", client_plain, 5000);
+}
+
+static void late_server(int port)
+{
+	begin();
+	accept_n(bound(SOCK_STREAM, port), CLIENTS, serve);
+}
+
+static void late_client(int port)
+{
+	begin();
+	poll(0, 0, 100);
+	client(port, CLIENTS);
+}
+
+static void after(void)
+{
+	role("server", late_server, 5000);
+	role("client", late_client, 5000);
+}
+
+static void client_each(int port)
+{
+	client(port, 1);
+}
+
+static void client_forks(int port)
+{
+	begin();
+	for (int i = 0; i < CLIENTS; i++)
+		waitpid(role(0, client_each, port), 0, 0);
+}
+
+static void clients(void)
+{
+	int l = bound(SOCK_STREAM, 5000);
+
+	role("server", server_plain, l);
+	close(l);
+	role("client", client_forks, 5000);
+}
+
+static int pair[2];
+
+static void established_server(int fd)
+{
+	close(pair[0]);
+	begin();
+	serve(fd);
+}
+
+static void established_client(int fd)
+{
+	close(pair[1]);
+	begin();
+	tell(fd, "client");
+	exchange(fd, 10);
+	close(fd);
+}
+
+static void established(void)
+{
+	int l = bound(SOCK_STREAM, 5000);
+	struct sockaddr_in a = at(5000);
+
+	pair[0] = socket(AF_INET, SOCK_STREAM, 0);
+	if (connect(pair[0], (void *)&a, sizeof(a)) || (pair[1] = accept(l, 0, 0)) < 0)
+		die("connect");
+	role("server", established_server, pair[1]);
+	role("client", established_client, pair[0]);
+	close(pair[0]);
+	close(pair[1]);
+	close(l);
+}
+
+static void udp_server(int fd)
+{
+	struct sockaddr_in from;
+	char buf[64];
+
+	begin();
+	say("end udp %d 0 server %d\n", port_of(fd, 0), getpid());
+	for (int i = 0; i < 15; i++) {
+		socklen_t n = sizeof(from);
+		ssize_t len = recvfrom(fd, buf, sizeof(buf), 0, (void *)&from, &n);
+
+		if (len < 0 || sendto(fd, buf, len, 0, (void *)&from, n) != len)
+			die("udp");
+	}
+}
+
+static void udp_client(int port)
+{
+	struct sockaddr_in a = at(port), none = at(0);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	char buf[64];
+
+	begin();
+	if (bind(fd, (void *)&none, sizeof(none)))
+		die("bind");
+	say("end udp %d 0 client %d\n", port_of(fd, 0), getpid());
+	for (int i = 0; i < 15; i++)
+		if (sendto(fd, "ask", 3, 0, (void *)&a, sizeof(a)) != 3 || recv(fd, buf, sizeof(buf), 0) != 3)
+			die("udp");
+}
+
+static void udp(void)
+{
+	int fd = bound(SOCK_DGRAM, 5000);
+
+	role("server", udp_server, fd);
+	close(fd);
+	role("client", udp_client, 5000);
+}
+
+static void sameport(void)
+{
+	before();
+	udp();
+}
+
+static void worker(int l)
+{
+	for (;;)
+		accept_n(l, 1, serve);
+}
+
+static void prefork_master(int l)
+{
+	pid_t a = role(0, worker, l), b = role(0, worker, l);
+
+	begin();
+	poll(0, 0, 700);
+	kill(a, SIGTERM);
+	kill(b, SIGTERM);
+}
+
+static void slow_client(int port)
+{
+	begin();
+	for (int i = 0; i < CLIENTS; i++) {
+		client(port, 1);
+		poll(0, 0, 10);
+	}
+}
+
+static void prefork(void)
+{
+	int l = bound(SOCK_STREAM, 5000);
+
+	role("server", prefork_master, l);
+	close(l);
+	role("client", slow_client, 5000);
+}
+
+static void fork_serve(int fd)
+{
+	waitpid(role(0, serve, fd), 0, 0);
+	close(fd);
+}
+
+static void forking_server(int l)
+{
+	begin();
+	accept_n(l, CLIENTS, fork_serve);
+}
+
+static void forkper(void)
+{
+	int l = bound(SOCK_STREAM, 5000);
+
+	role("server", forking_server, l);
+	close(l);
+	/* The child serves until its client closes: the clients are for themselves. */
+	role("client", client_forks, 5000);
+}
+
+static int pass[2];
+
+static void take(int sock)
+{
+	for (;;) {
+		char c, control[CMSG_SPACE(sizeof(int))];
+		struct iovec v = { &c, 1 };
+		struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+
+		if (recvmsg(sock, &m, 0) <= 0)
+			return;
+		serve(*(int *)CMSG_DATA(CMSG_FIRSTHDR(&m)));
+	}
+}
+
+static void give(int fd)
+{
+	char c = 0, control[CMSG_SPACE(sizeof(int))] = {};
+	struct iovec v = { &c, 1 };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(sizeof(int));
+	*(int *)CMSG_DATA(h) = fd;
+	if (sendmsg(pass[0], &m, 0) != 1)
+		die("sendmsg");
+	close(fd);
+}
+
+static void giving_server(int l)
+{
+	pid_t w;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pass))
+		die("socketpair");
+	w = role(0, take, pass[1]);
+	begin();
+	accept_n(l, CLIENTS, give);
+	poll(0, 0, 100);
+	kill(w, SIGTERM);
+}
+
+static void rights(void)
+{
+	int l = bound(SOCK_STREAM, 5000);
+
+	role("server", giving_server, l);
+	close(l);
+	role("client", slow_client, 5000);
+}
+
+static void http(int fd)
+{
+	char buf[2048];
+
+	tell(fd, "server");
+	if (read(fd, buf, sizeof(buf)) > 0)
+		dprintf(fd, "HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nok\n");
+	shutdown(fd, SHUT_WR);
+	while (read(fd, buf, sizeof(buf)) > 0)
+		;
+	close(fd);
+}
+
+static void http_server(int l)
+{
+	begin();
+	accept_n(l, 30, http);
+}
+
+static void curls(int port)
+{
+	begin();
+	for (int i = 0; i < 30; i++) {
+		char from[16], url[64];
+		pid_t pid = fork();
+
+		snprintf(from, sizeof(from), "%d", 6000 + i);
+		snprintf(url, sizeof(url), "http://127.0.0.1:%d/", port);
+		if (!pid) {
+			execlp("curl", "curl", "-s", "-o", "/dev/null", "--local-port", from, url, NULL);
+			die("curl");
+		}
+		say("end tcp %d %d client %d\n", 6000 + i, port, pid);
+		waitpid(pid, 0, 0);
+	}
+}
+
+static void curl(void)
+{
+	int l = bound(SOCK_STREAM, 5000);
+
+	role("server", http_server, l);
+	close(l);
+	role("client", curls, 5000);
+}
+
+static void refused(int port)
+{
+	begin();
+	for (int i = 0; i < CLIENTS; i++) {
+		struct sockaddr_in a = at(port), own = at(6000 + i);
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+		if (bind(fd, (void *)&own, sizeof(own)) || !connect(fd, (void *)&a, sizeof(a)))
+			die("closed port");
+		say("end tcp %d %d client %d\n", 6000 + i, port, getpid());
+		close(fd);
+	}
+}
+
+static void closed(void)
+{
+	role("client", refused, 5001);
+}
+
+static void busy_server(int l)
+{
+	begin();
+	accept_n(l, 40, serve);
+}
+
+static void busy_client(int port)
+{
+	begin();
+	client(port, 40);
+}
+
+static void bystanders(void)
+{
+	bystander = 1;
+	for (int port = 5100; port < 5102; port++) {
+		int l = bound(SOCK_STREAM, port);
+
+		role(0, busy_server, l);
+		close(l);
+		role(0, busy_client, port);
+	}
+	bystander = 0;
+	before();
+}
+
+static void run(const char *line)
+{
+	if (system(line))
+		die(line);
+}
+
+static int near_listener; /* not the client's */
+
+static void far_client(int ready)
+{
+	char line[128];
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(5000) };
+
+	close(near_listener);
+	if (unshare(CLONE_NEWNET))
+		die("unshare");
+	snprintf(line, sizeof(line), "ip link add far type veth peer name near netns %d", getppid());
+	run(line);
+	run("ip addr add 192.0.2.2/24 dev far && ip link set far up");
+	if (write(ready, "", 1) != 1)
+		die("ready");
+	close(ready);
+	begin();
+	inet_pton(AF_INET, "192.0.2.1", &a.sin_addr);
+	for (int i = 0; i < CLIENTS; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+		if (connect(fd, (void *)&a, sizeof(a)))
+			die("connect");
+		tell(fd, "client");
+		exchange(fd, 1);
+		close(fd);
+	}
+}
+
+static void netns(void)
+{
+	int ready[2], l = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(5000) };
+	char c;
+
+	if (pipe(ready) || bind(l, (void *)&a, sizeof(a)) || listen(l, 5))
+		die("listen");
+	near_listener = l;
+	role("client", far_client, ready[1]);
+	close(ready[1]);
+	if (read(ready[0], &c, 1) != 1)
+		die("client");
+	run("ip addr add 192.0.2.1/24 dev near && ip link set near up");
+	role("server", server_plain, l);
+	close(l);
+}
+
+static void late(int fd)
+{
+	char buf[16];
+
+	tell(fd, "server");
+	if (read(fd, buf, sizeof(buf)) != 4)
+		die("read");
+	poll(0, 0, 150);
+	close(fd);
+}
+
+static void late_closer(int l)
+{
+	begin();
+	accept_n(l, CLIENTS, late);
+}
+
+static void early_closer(int port)
+{
+	begin();
+	for (int i = 0; i < CLIENTS; i++) {
+		int fd = connected(port);
+
+		if (write(fd, "ping", 4) != 4)
+			die("write");
+		close(fd);
+	}
+	poll(0, 0, 1000);
+}
+
+static void lateclose(void)
+{
+	int l = bound(SOCK_STREAM, 5000);
+
+	role("server", late_closer, l);
+	close(l);
+	role("client", early_closer, 5000);
+}
+
+static void nobody_there(int port)
+{
+	begin();
+	for (int i = 0; i < CLIENTS; i++) {
+		struct sockaddr_in a = at(port), own = at(6000 + i);
+		int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+		if (bind(fd, (void *)&own, sizeof(own)))
+			die("bind");
+		say("end udp %d %d client %d\n", 6000 + i, port, getpid());
+		if (i % 2) /* connected: the next call gets the error */
+			connect(fd, (void *)&a, sizeof(a));
+		sendto(fd, "hello", 5, 0, (void *)&a, sizeof(a));
+		poll(0, 0, 10);
+		close(fd);
+	}
+}
+
+static void unreachable(void)
+{
+	role("client", nobody_there, 5001);
+}
+
+static unsigned short checksum(unsigned short *p, int words)
+{
+	unsigned sum = 0;
+
+	while (words--)
+		sum += *p++;
+	sum = (sum >> 16) + (sum & 0xffff);
+	return ~(sum + (sum >> 16));
+}
+
+/* As ping of iputils: a raw socket that takes echo replies only. */
+static void pinger(int id)
+{
+	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+	struct icmp_filter only = { ~(1u << ICMP_ECHOREPLY) };
+	struct sockaddr_in a = at(0);
+
+	setsockopt(fd, SOL_RAW, ICMP_FILTER, &only, sizeof(only));
+	begin();
+	say("end icmp %d 0 client %d\n", id, getpid());
+	for (int i = 1; i <= CLIENTS; i++) {
+		struct icmphdr h = { .type = ICMP_ECHO };
+		char buf[128];
+
+		h.un.echo.id = htons(id);
+		h.un.echo.sequence = htons(i);
+		h.checksum = checksum((void *)&h, sizeof(h) / 2);
+		if (sendto(fd, &h, sizeof(h), 0, (void *)&a, sizeof(a)) != sizeof(h) || recv(fd, buf, sizeof(buf), 0) < 28)
+			die("ping");
+	}
+}
+
+static void ping(void)
+{
+	role("client", pinger, 4242);
+}
+
+static struct {
+	const char *name;
+	void (*set_up)(void);
+} all[] = {
+	{ "before", before }, { "after", after }, { "clients", clients }, { "established", established },
+	{ "udp", udp }, { "sameport", sameport }, { "prefork", prefork }, { "forkper", forkper }, { "rights", rights },
+	{ "curl", curl }, { "closed", closed }, { "bystanders", bystanders }, { "netns", netns },
+	{ "lateclose", lateclose }, { "unreachable", unreachable }, { "ping", ping },
+};
+
+int main(int argc, char **argv)
+{
+	char c;
+
+	for (unsigned i = 0; argc == 2 && i < sizeof(all) / sizeof(*all); i++) {
+		if (strcmp(argv[1], all[i].name))
+			continue;
+		if (pipe(gate))
+			die("pipe");
+		all[i].set_up();
+		say("ready\n");
+		if (read(0, &c, 1) != 1)
+			return 1;
+		close(gate[1]);
+		while (wait(0) > 0 || errno == EINTR)
+			;
+		return 0;
+	}
+	fprintf(stderr, "usage: scenarios NAME\n");
+	return 2;
+}

@@ -17,24 +17,31 @@ var update = flag.Bool("update", false, "write the golden files again")
 // without root, and holds the result against the files beside it. The
 // recordings were made by testdata/rec/make.
 func TestRecordings(t *testing.T) {
+	t.Setenv("LC_ALL", "C.UTF-8")
 	files, err := filepath.Glob("testdata/rec/*.pidwire")
 	if err != nil || len(files) < 10 {
 		t.Fatalf("%d recordings: %v", len(files), err)
 	}
 	for _, file := range files {
 		base := strings.TrimSuffix(file, ".pidwire")
-		for _, form := range []struct {
+		type form struct {
 			ext  string
 			args []string
-		}{
-			{".txt", []string{"-tt", "--utc", "-yy"}},
-			{".json", []string{"--json"}},
-			{".summary", []string{"-c"}},
-		} {
+		}
+		forms := []form{
+			{".txt", []string{"open", "-q", file, "-tt", "--utc", "-yy"}},
+			{".json", []string{"open", "-q", file, "--json"}},
+			{".summary", []string{"open", "-q", file, "-c"}},
+		}
+		if strings.HasSuffix(base, "-packets") {
+			forms = append(forms,
+				form{".conns", []string{"conns", "-r", file}},
+				form{".c2.ladder", []string{"show", file, "c2"}})
+		}
+		for _, form := range forms {
 			t.Run(filepath.Base(base)+form.ext, func(t *testing.T) {
 				var out, stderr bytes.Buffer
-				args := append([]string{"pidwire", "open", "-q", file}, form.args...)
-				if code := cli.Main(args, nil, &out, &stderr); code != 0 || stderr.Len() > 0 {
+				if code := cli.Main(append([]string{"pidwire"}, form.args...), nil, &out, &stderr); code != 0 || stderr.Len() > 0 {
 					t.Fatalf("exit code %d: %s", code, stderr.String())
 				}
 				golden := base + form.ext

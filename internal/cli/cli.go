@@ -134,7 +134,7 @@ container:ID, or all. Targets add up; children are followed.`,
 	root.SetVersionTemplate("pidwire {{.Version}}\n")
 	root.SetHelpCommand(a.helpCommand(root))
 	root.AddCommand(a.liveCommands()...)
-	root.AddCommand(a.openCommand(), a.versionCommand())
+	root.AddCommand(a.connsCommand(), a.openCommand(), a.showCommand(), a.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagError(cmd, err) })
 	root.Args = cobra.ArbitraryArgs

@@ -39,41 +39,58 @@ func (a *app) open(parent context.Context, v *viewFlags, name string) error {
 	if err := v.parse(); err != nil {
 		return err
 	}
+	closeOut := func() error { return nil }
+	began := time.Now()
+	res, err := a.replay(parent, name, func(cfg *pipeline.Config, h wire.Header) error {
+		s, done, err := v.sink(a, a.stdout, h)
+		if err != nil {
+			return err
+		}
+		closeOut = done
+		cfg.Sinks, cfg.Keep, cfg.Limit = []sink.Sink{s}, v.keep(h), v.count
+		return nil
+	})
+	closeErr := closeOut()
+	if res != nil && !v.quiet {
+		a.counts(*res, time.Since(began))
+	}
+	if err != nil {
+		return err
+	}
+	if v.strict && lostAny(*res) {
+		a.code = exitLost
+	}
+	return closeErr
+}
+
+// replay runs a file through the sinks that set adds. A file that is cut is
+// said to be so, and no error: everything that is there has been shown. The
+// result is nil where nothing was read.
+func (a *app) replay(parent context.Context, name string, set func(*pipeline.Config, wire.Header) error) (*pipeline.Result, error) {
 	ctx, stop := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	f, err := a.openFile(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer f.Close()
 	src, err := replay.New(f)
 	if err != nil {
-		return &exitError{code: codeOf(err), err: fmt.Errorf("%s: %w", name, err)}
+		return nil, &exitError{code: codeOf(err), err: fmt.Errorf("%s: %w", name, err)}
 	}
-	s, closeOut, err := v.sink(a, a.stdout, src.Header())
-	if err != nil {
-		return err
+	cfg := pipeline.Config{Source: src, Wait: true}
+	if err := set(&cfg, src.Header()); err != nil {
+		return nil, err
 	}
-	began := time.Now()
-	res, err := pipeline.Run(ctx, pipeline.Config{
-		Source: src, Sinks: []sink.Sink{s}, Keep: v.keep(src.Header()), Limit: v.count, Wait: true,
-	})
-	closeErr := closeOut()
-	if !v.quiet {
-		a.counts(res, time.Since(began))
-	}
+	res, err := pipeline.Run(ctx, cfg)
 	var cut *wire.CutError
 	switch {
 	case errors.As(err, &cut), errors.Is(err, replay.ErrNotClosed):
-		// Everything that is there has been shown: worth a word, no failure.
 		fmt.Fprintf(a.stderr, "pidwire: %s: %v\n", clean.Text(name), err)
 	case err != nil:
-		return &exitError{code: codeOf(err), err: fmt.Errorf("%s: %w", name, err)}
+		return &res, &exitError{code: codeOf(err), err: fmt.Errorf("%s: %w", name, err)}
 	}
-	if v.strict && lostAny(res) {
-		a.code = exitLost
-	}
-	return closeErr
+	return &res, nil
 }
 
 func codeOf(err error) int {

@@ -103,7 +103,7 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 	if dash := cmd.ArgsLenAtDash(); dash >= 0 && len(argv) == 0 {
 		return usageError("no command behind --")
 	}
-	targets, err := a.targets(cmd, t, names)
+	targets, err := a.targets(cmd, t.pids, t.users, names)
 	if err != nil {
 		return err
 	}
@@ -147,14 +147,14 @@ func checkLayers(layers []string) error {
 	return nil
 }
 
-func (a *app) targets(cmd *cobra.Command, t *traceFlags, names []string) ([]proc.Target, error) {
+func (a *app) targets(cmd *cobra.Command, pids, users, names []string) ([]proc.Target, error) {
 	var targets []proc.Target
-	for _, p := range t.pids {
+	for _, p := range pids {
 		if p == "" || strings.Trim(p, "0123456789") != "" {
 			return nil, usageError("-p %s: not a process id", p)
 		}
 	}
-	for _, text := range slices.Concat(t.pids, names) {
+	for _, text := range slices.Concat(pids, names) {
 		target, err := proc.Default.ParseTarget(text)
 		if err != nil {
 			return nil, err
@@ -166,7 +166,7 @@ func (a *app) targets(cmd *cobra.Command, t *traceFlags, names []string) ([]proc
 		}
 		targets = append(targets, target)
 	}
-	for _, u := range t.users {
+	for _, u := range users {
 		target, err := proc.UserTarget(u)
 		if err != nil {
 			return nil, err

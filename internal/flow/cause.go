@@ -17,11 +17,11 @@ type stream struct {
 // handshake, positions are not known: then time tells what nothing else does.
 type half struct {
 	isn   uint32
-	known bool   // isn is
-	at    uint32 // bytes that calls have moved, modulo 2^32
-	fin   uint64 // Seq of the FIN
-	list  [pieces]piece
-	n     int // of list; the oldest are written over
+	known bool    // isn is
+	at    uint32  // bytes that calls have moved, modulo 2^32
+	fin   uint64  // Seq of the FIN
+	list  []piece // a ring, when it has grown to pieces
+	n     int     // that were put
 }
 
 // pieces is how many calls or packets of a direction are remembered.
@@ -39,7 +39,11 @@ type span struct {
 }
 
 func (h *half) put(p piece) {
-	h.list[h.n%pieces] = p
+	if len(h.list) < pieces {
+		h.list = append(h.list, p)
+	} else {
+		h.list[h.n%pieces] = p
+	}
 	h.n++
 }
 
@@ -137,7 +141,7 @@ func (j *Joiner) causeOfCall(e *event.Entry, c *event.Call) {
 		return
 	}
 	switch {
-	case c.Bytes > 0 && !c.In:
+	case c.Bytes > 0 && !c.In, c.Ret == 0 && sendsNothing(c.Name):
 		s.sent = span{e.Seq, e.Time, end}
 		s.out.put(piece{e.Seq, s.out.at, s.out.at + uint32(c.Bytes)})
 		s.out.at += uint32(c.Bytes)
@@ -166,6 +170,15 @@ func peeks(c *event.Call) bool {
 		if c.Args[i].Name == "flags" {
 			return c.Args[i].Raw&msgPeek != 0
 		}
+	}
+	return false
+}
+
+// sendsNothing reports whether a call that returns 0 has sent an empty datagram.
+func sendsNothing(name string) bool {
+	switch name {
+	case "send", "sendto", "sendmsg":
+		return true
 	}
 	return false
 }

@@ -3,7 +3,11 @@
 // number on the timeline, c1, c2, ..., in order of appearance.
 package flow
 
-import "github.com/pidwire/pidwire/internal/event"
+import (
+	"cmp"
+
+	"github.com/pidwire/pidwire/internal/event"
+)
 
 // Joiner is the state of one timeline. It has no goroutine and no clock.
 type Joiner struct {
@@ -31,12 +35,16 @@ const (
 	// keepOpen is how many others may be seen before one that is not seen
 	// itself is forgotten: a process that ends closes nothing.
 	keepOpen = 131072
+	// keepRecent is the same for what is needed of a connection for a short
+	// time, or only while much goes over it.
+	keepRecent = 8192
 )
 
 // index finds things in bounded memory: when young is full it becomes old, and
 // what was old and has not been asked for since is forgotten.
 type index[K comparable, V any] struct {
 	young, old map[K]V
+	most       int // entries of young; 0: keepOpen
 }
 
 func (x *index[K, V]) get(key K) (V, bool) {
@@ -50,7 +58,7 @@ func (x *index[K, V]) get(key K) (V, bool) {
 }
 
 func (x *index[K, V]) put(key K, v V) {
-	if len(x.young) >= keepOpen {
+	if len(x.young) >= cmp.Or(x.most, keepOpen) {
 		if _, ok := x.young[key]; !ok {
 			x.old, x.young = x.young, nil
 		}
@@ -89,6 +97,10 @@ func forget(x *connIndex, key uint64, n uint32) {
 func New(joined bool) *Joiner {
 	return &Joiner{
 		joined:   joined,
+		shown:    index[uint64, *shown]{most: keepRecent},
+		accepted: index[uint64, event.Task]{most: keepRecent},
+		tuples:   index[tuple, *event.Conn]{most: keepRecent},
+		streams:  index[uint32, *stream]{most: keepRecent},
 		found:    map[uint64]*event.SockFound{},
 		numbered: map[uint64]*event.SockFound{},
 		users:    map[uint32]string{},

@@ -35,7 +35,9 @@ type Merger struct {
 	cur   *slab
 	spare *slab
 
-	children children
+	children  children
+	listeners map[uint64]bool            // cookies of sockets that SYNs came to
+	labels    map[labelKey][]wire.Record // held packets that may get another owner
 }
 
 type item struct {
@@ -54,7 +56,7 @@ type slab struct {
 // New returns a merger that passes records on to emit. What emit gets is its
 // own during the call only.
 func New(emit func(wire.Record) error) *Merger {
-	return &Merger{emit: emit, children: children{young: map[uint64]tuple{}}}
+	return &Merger{emit: emit, children: children{young: map[uint64]tuple{}}, listeners: map[uint64]bool{}, labels: map[labelKey][]wire.Record{}}
 }
 
 // Add takes a record; its bytes are copied.
@@ -79,7 +81,10 @@ func (m *Merger) Add(r wire.Record) error {
 	case wire.KindState:
 		m.born(r)
 	case wire.KindPacket:
-		m.once(r)
+		if len(r) >= wire.SizePacket {
+			m.once(r)
+			m.listens(r)
+		}
 	}
 	m.insert(at, r)
 	for m.size > maxHeld {
@@ -127,6 +132,9 @@ func (m *Merger) pass() error {
 		m.held, m.next = m.held[:0], 0
 	}
 	m.size -= len(it.rec)
+	if it.rec.Kind() == wire.KindPacket {
+		m.unlabel(it.rec)
+	}
 	err := error(nil)
 	if len(it.rec) > 0 {
 		err = m.emit(it.rec)
@@ -160,7 +168,11 @@ func (m *Merger) insert(at uint64, r wire.Record) {
 		clear(m.held[n:])
 		m.held, m.next = m.held[:n], 0
 	}
-	m.held = append(m.held, item{at, wire.Record(s.buf[from:len(s.buf):len(s.buf)]), s})
+	held := wire.Record(s.buf[from:len(s.buf):len(s.buf)])
+	if held.Kind() == wire.KindPacket {
+		m.label(held)
+	}
+	m.held = append(m.held, item{at, held, s})
 	for i := len(m.held) - 1; i > m.next && m.held[i-1].at > at; i-- {
 		m.held[i-1], m.held[i] = m.held[i], m.held[i-1]
 	}

@@ -3,6 +3,7 @@ package merge
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -100,29 +101,99 @@ func (m *Merger) handedOver(r wire.Record) {
 	m.relabel(cookie, listener, r[wire.OffHandoverOwner:wire.OffHandoverOwner+wire.SizeOwner])
 }
 
+// labelKey finds held packets that may be labelled again: by the cookie of
+// their socket, or at a listener by the addresses of their connection too.
+type labelKey struct {
+	cookie uint64
+	tuple  tuple
+}
+
+// maxLabels bounds them, for each key: where nobody is ever seen to use a
+// socket its packets stay what they are.
+const maxLabels = 64
+
+// label puts down a held packet whose owner may be another's soon.
+func (m *Merger) label(r wire.Record) {
+	k, ok := m.keyOf(r)
+	if !ok {
+		return
+	}
+	if list := m.labels[k]; len(list) < maxLabels {
+		m.labels[k] = append(list, r)
+	}
+}
+
+// unlabel forgets a packet that leaves; of one key the first put down is the
+// first to leave.
+func (m *Merger) unlabel(r wire.Record) {
+	k, ok := m.keyOf(r)
+	if !ok {
+		return
+	}
+	list := m.labels[k]
+	switch {
+	case len(list) == 0 || &list[0][0] != &r[0]:
+	case len(list) == 1:
+		delete(m.labels, k)
+	default:
+		m.labels[k] = slices.Delete(list, 0, 1)
+	}
+}
+
+// keyOf returns the key of a packet that carries the owner of a listener only,
+// or is at a listener itself. It does not change while the packet is held.
+func (m *Merger) keyOf(r wire.Record) (k labelKey, ok bool) {
+	if len(r) < wire.SizePacket || r[wire.OffPacketMade] != wire.MadeSocket {
+		return k, false
+	}
+	k.cookie = binary.LittleEndian.Uint64(r[wire.OffPacketCookie:])
+	if m.listeners[k.cookie] {
+		k.tuple, ok = tupleOf(r)
+		return k, ok
+	}
+	handed := r[wire.OffPacketFlags]&wire.PacketHanded != 0
+	return k, handed || binary.LittleEndian.Uint64(r[wire.OffPacketOwner+wire.OffOwnerCookie:]) != k.cookie
+}
+
 // relabel gives the packets of a socket that are held, and carry the owner of
 // the listener only, to its new owner; those of its handshake too.
 func (m *Merger) relabel(cookie, listener uint64, owner []byte) {
-	child, known := m.children.get(cookie)
-	for i := len(m.held) - 1; i >= m.next; i-- {
-		r := m.held[i].rec
-		if r.Kind() != wire.KindPacket || len(r) < wire.SizePacket || r[wire.OffPacketFlags]&wire.PacketHanded != 0 {
-			continue
-		}
-		switch of := binary.LittleEndian.Uint64(r[wire.OffPacketCookie:]); {
-		case of == cookie:
-			if binary.LittleEndian.Uint64(r[wire.OffPacketOwner+wire.OffOwnerCookie:]) == cookie {
-				continue
+	give := func(k labelKey) {
+		for _, r := range m.labels[k] {
+			if r[wire.OffPacketFlags]&wire.PacketHanded == 0 {
+				copy(r[wire.OffPacketOwner:wire.OffPacketOwner+wire.SizeOwner], owner)
+				r[wire.OffPacketFlags] |= wire.PacketHanded
 			}
-		case known && of == listener && listener != 0:
-			if t, ok := tupleOf(r); !ok || t != child {
-				continue
-			}
-		default:
-			continue
 		}
-		copy(r[wire.OffPacketOwner:wire.OffPacketOwner+wire.SizeOwner], owner)
-		r[wire.OffPacketFlags] |= wire.PacketHanded
+	}
+	give(labelKey{cookie: cookie})
+	if t, ok := m.children.get(cookie); ok && listener != 0 {
+		give(labelKey{listener, t})
+	}
+}
+
+// listens remembers a socket that a SYN came to, before its packets are held.
+func (m *Merger) listens(r wire.Record) {
+	b := r[min(len(r), wire.SizePacket):]
+	if r[wire.OffPacketDir] != wire.PacketIn || r[wire.OffPacketMade] != wire.MadeSocket || len(b) < 40 {
+		return
+	}
+	at := 40
+	switch {
+	case b[0]>>4 == 4 && b[9] == 6:
+		at = int(b[0]&15) * 4
+	case b[0]>>4 == 6 && b[6] == 6:
+	default:
+		return
+	}
+	const syn, ack = 2, 16
+	if len(b) > at+13 && b[at+13]&(syn|ack) == syn {
+		cookie := binary.LittleEndian.Uint64(r[wire.OffPacketCookie:])
+		if len(m.listeners) >= maxChildren {
+			// What is held was put down by the old ones.
+			m.listeners, m.labels = map[uint64]bool{}, map[labelKey][]wire.Record{}
+		}
+		m.listeners[cookie] = true
 	}
 }
 

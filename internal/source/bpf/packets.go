@@ -45,7 +45,7 @@ func (k *kernel) loadPackets(c Config) error {
 		return fmt.Errorf("%w: %w", ErrPackets, err)
 	}
 	for _, p := range []struct{ name, without string }{
-		{"owner_state", "changes of TCP states are not shown, nor what comes after a socket's close; packets of MPTCP sockets, on which Go servers listen, are shown only once a socket is accepted and used"},
+		{"owner_state", "changes of TCP states are not shown, nor what comes after a socket's close; packets of MPTCP listeners (those of Go servers) that are made from now on are not shown"},
 		{"owner_sent", "a socket that is handed to another process, which sends on it, keeps its first owner"},
 		{"owner_received", "a socket that is handed to another process, which receives on it, keeps its first owner"},
 	} {
@@ -55,6 +55,8 @@ func (k *kernel) loadPackets(c Config) error {
 				err = k.tracing(c, loadPackets, "owner_closed")
 				k.parts["closed"] = err == nil
 			}
+		} else if p.name == "owner_state" {
+			k.parts["states"] = true
 		}
 	}
 	for _, name := range []string{"device_in", "device_out"} {

@@ -366,9 +366,11 @@ const (
 	tcpClose  = 7
 	tcpListen = 10
 	// lingerMin is how long the kernel is given to close what a process that
-	// ended had open, and lingerMax how long their peers to answer.
-	lingerMin = 20 * time.Millisecond
-	lingerMax = 250 * time.Millisecond
+	// ended had open, and lingerMax how long their peers to answer; lingerBlind
+	// is for both, where it does not tell of states.
+	lingerMin   = 20 * time.Millisecond
+	lingerMax   = 250 * time.Millisecond
+	lingerBlind = 100 * time.Millisecond
 )
 
 // closed reports whether the connections of the processes that have ended are
@@ -381,6 +383,9 @@ func (s *Source) closed() bool {
 		s.ended = time.Now()
 	}
 	past := time.Since(s.ended)
+	if !s.k.has("states") {
+		return past > lingerBlind
+	}
 	return past > lingerMax || past > lingerMin && len(s.closing) == 0
 }
 

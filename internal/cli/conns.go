@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/pidwire/pidwire/internal/pipeline"
+	"github.com/pidwire/pidwire/internal/sink"
+	"github.com/pidwire/pidwire/internal/sink/conns"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// connsFlags are those of conns.
+type connsFlags struct {
+	trace traceTargets
+	file  string
+	watch time.Duration
+	span  time.Duration
+	json  bool
+	all   bool
+	wide  bool
+}
+
+// traceTargets are the flags that name what is watched.
+type traceTargets struct {
+	pids     []string
+	users    []string
+	noFollow bool
+}
+
+func (a *app) connsCommand() *cobra.Command {
+	var c connsFlags
+	cmd := &cobra.Command{
+		Use:   "conns [TARGET... | -r FILE] [flags]",
+		Short: "a table of connections: who, with whom, state, bytes, packets, round-trip time",
+		Long: `conns shows the sockets of processes in a table, as ss does for the host.
+
+  pidwire conns 1234                 how they stand now
+  pidwire conns nginx --watch        again each second, counted since it began
+  pidwire conns -r nginx.pidwire     how they stood at the end of a recording
+
+Bytes and packets of TCP are the kernel's own counts; those of other sockets
+are counted by their packets, while watching.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if c.file != "" {
+				if len(args) > 0 || len(c.trace.pids) > 0 || len(c.trace.users) > 0 {
+					return usageError("conns shows a file or targets, not both")
+				}
+				return a.connsOf(cmd.Context(), &c)
+			}
+			return a.connsLive(cmd, &c, args)
+		},
+		ValidArgsFunction: completeTargets,
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringSliceVarP(&c.trace.pids, "pid", "p", nil, "attach to `PID` (repeat, or a list)")
+	f.StringArrayVar(&c.trace.users, "user", nil, "every process of `USER`, as @USER")
+	f.BoolVar(&c.trace.noFollow, "no-follow", false, "without children")
+	f.StringVarP(&c.file, "read", "r", "", "of a recording: `FILE`, or - for standard input")
+	f.DurationVar(&c.watch, "watch", 0, "again after so long, until Ctrl-C (1s where no time is given)")
+	f.Lookup("watch").NoOptDefVal = "1s"
+	f.DurationVar(&c.span, "for", 0, "with --watch: end after so long")
+	f.BoolVar(&c.json, "json", false, "JSON lines, one object for each connection")
+	f.BoolVarP(&c.all, "all", "a", false, "sockets that are not of IP too")
+	f.BoolVar(&c.wide, "wide", false, "do not cut addresses to the width of the terminal")
+	return cmd
+}
+
+// table makes the sink of conns.
+func (c *connsFlags) table(w io.Writer, h wire.Header) *conns.Sink {
+	o := conns.Options{Every: c.watch, Now: time.Now, JSON: c.json, All: c.all, Start: int64(h.Wall)}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		o.Clear = c.watch > 0
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && !c.wide {
+			o.Wide = width
+		}
+	}
+	return conns.New(w, o)
+}
+
+func (a *app) connsOf(ctx context.Context, c *connsFlags) error {
+	if c.watch > 0 {
+		return usageError("--watch is for processes; a recording has one end")
+	}
+	_, err := a.replay(ctx, c.file, func(cfg *pipeline.Config, h wire.Header) error {
+		cfg.Sinks = []sink.Sink{c.table(a.stdout, h)}
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/pidwire/pidwire/internal/pipeline"
+	"github.com/pidwire/pidwire/internal/sink"
+	"github.com/pidwire/pidwire/internal/sink/ladder"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+func (a *app) showCommand() *cobra.Command {
+	var width int
+	cmd := &cobra.Command{
+		Use:   "show FILE CONN [flags]",
+		Short: "one connection of a recording as a ladder: the process, its socket and the peer",
+		Long: `show draws one connection of a recording, as who did what to whom, and when.
+
+  pidwire trace -l sys,pkt -w curl.pidwire -- curl http://localhost/
+  pidwire conns -r curl.pidwire        which connections there are
+  pidwire show curl.pidwire c1`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return usageError("show takes a FILE and a connection, as in: pidwire show FILE c1")
+			}
+			number, ok := strings.CutPrefix(args[1], "c")
+			n, err := strconv.ParseUint(number, 10, 32)
+			if !ok || err != nil || n == 0 {
+				return usageError("%q is no connection: they are c1, c2, ... (pidwire conns -r %s lists them)", args[1], args[0])
+			}
+			if cmd.Flags().Changed("width") && width < 60 {
+				return usageError("--width %d: at least 60", width)
+			}
+			o := ladder.Options{Conn: uint32(n), Width: width, ASCII: !unicodeLocale()}
+			if f, isFile := a.stdout.(*os.File); isFile && width == 0 && term.IsTerminal(int(f.Fd())) {
+				if w, _, err := term.GetSize(int(f.Fd())); err == nil {
+					o.Width = max(60, min(w-1, 140))
+				}
+			}
+			var drawn *ladder.Sink
+			res, err := a.replay(cmd.Context(), args[0], func(cfg *pipeline.Config, h wire.Header) error {
+				o.Start = int64(h.Wall)
+				drawn = ladder.New(a.stdout, o)
+				cfg.Sinks = []sink.Sink{drawn}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			if res != nil && drawn.Seen() == 0 {
+				return &exitError{code: exitNoTarget, err: fmt.Errorf("%s has no connection %s", args[0], args[1]),
+					hint: []string{"which there are: pidwire conns -r " + args[0]}}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().IntVar(&width, "width", 0, "columns of a line (default: the terminal's, else 96)")
+	return cmd
+}
+
+// unicodeLocale reports whether the terminal is to be given more than ASCII
+// (locale(7): the first that is set decides).
+func unicodeLocale() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := os.Getenv(name); v != "" {
+			v = strings.ToLower(v)
+			return strings.Contains(v, "utf-8") || strings.Contains(v, "utf8")
+		}
+	}
+	return os.Getenv("TERM") != "linux" && os.Getenv("TERM") != "dumb"
+}

@@ -1,0 +1,287 @@
+package merge_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pidwire/pidwire/internal/merge"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+const ms = 1_000_000
+
+func packet(at, cookie uint64, o wire.Owner, dir uint8, data []byte, flags uint8) wire.Record {
+	p := wire.Packet{
+		H:      wire.Hdr{Kind: wire.KindPacket, Layer: wire.LayerPkt, Time: at},
+		Cookie: cookie, Owner: o, Len: uint32(len(data)), Caplen: uint32(len(data)), Dir: dir, Flags: flags,
+	}
+	return wire.Seal(append(p.Append(nil), data...))
+}
+
+// call makes a call that began and returned at the given times.
+func call(name string, enter, exit uint64, socks ...wire.Sock) wire.Record {
+	c := wire.CallByName(name)
+	nr, _ := c.Number(wire.AbiX8664)
+	s := wire.Syscall{
+		H:     wire.Hdr{Kind: wire.KindSyscall, Layer: wire.LayerSys, Time: exit},
+		Enter: enter, Pid: 200, Tid: 201, Nr: nr, Abi: wire.AbiX8664, Nsock: uint8(len(socks)), Ret: 5,
+	}
+	b := s.Append(nil)
+	for i := range socks {
+		b = socks[i].Append(b)
+	}
+	return wire.Seal(b)
+}
+
+func ip(src, dst byte, sport, dport uint16) []byte {
+	b := make([]byte, 40)
+	b[0], b[9], b[15], b[19] = 0x45, 6, src, dst
+	b[33] = 16
+	b[20], b[21], b[22], b[23] = byte(sport>>8), byte(sport), byte(dport>>8), byte(dport)
+	return b
+}
+
+func syn(b []byte) []byte {
+	b[33] = 2
+	return b
+}
+
+// merged returns what comes out, as KIND@TIME words.
+func merged(t *testing.T, records ...wire.Record) (words []string, out []wire.Record) {
+	t.Helper()
+	m := merge.New(func(r wire.Record) error {
+		words = append(words, fmt.Sprintf("%d@%d", r.Kind(), r.Time()/ms))
+		out = append(out, bytes.Clone(r))
+		return nil
+	})
+	for _, r := range records {
+		if err := m.Add(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return words, out
+}
+
+// TestOrder holds that a call that sends stands before its packets, one that
+// receives behind them, and that one that took longer than the window is late.
+func TestOrder(t *testing.T) {
+	for name, test := range map[string]struct {
+		in   []wire.Record
+		want string
+	}{
+		"send": {[]wire.Record{packet(1010*ms, 1, wire.Owner{}, wire.PacketOut, nil, 0), call("sendto", 1005*ms, 1020*ms)}, "1@1020 11@1010"},
+		"recv": {[]wire.Record{packet(1010*ms, 1, wire.Owner{}, wire.PacketIn, nil, 0), call("recvfrom", 1005*ms, 1020*ms)}, "11@1010 1@1020"},
+		"close": {[]wire.Record{packet(1010*ms, 1, wire.Owner{}, wire.PacketOut, nil, 0), packet(1011*ms, 1, wire.Owner{}, wire.PacketIn, nil, 0),
+			call("close", 1009*ms, 1020*ms)}, "1@1020 11@1010 11@1011"},
+		"same time": {[]wire.Record{packet(1010*ms, 1, wire.Owner{}, wire.PacketOut, nil, 0), call("sendto", 1010*ms, 1010*ms)}, "11@1010 1@1010"},
+		"late": {[]wire.Record{packet(1010*ms, 1, wire.Owner{}, wire.PacketOut, nil, 0), packet(1100*ms, 1, wire.Owner{}, wire.PacketIn, nil, 0),
+			call("connect", 1005*ms, 1100*ms)}, "11@1010 1@1100 11@1100"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if words, _ := merged(t, test.in...); strings.Join(words, " ") != test.want {
+				t.Errorf("%v, want %s", words, test.want)
+			}
+		})
+	}
+}
+
+// TestIdle holds what leaves when nothing comes.
+func TestIdle(t *testing.T) {
+	n := 0
+	m := merge.New(func(wire.Record) error { n++; return nil })
+	_ = m.Add(packet(1000*ms, 1, wire.Owner{}, wire.PacketOut, nil, 0))
+	_ = m.Add(packet(1010*ms, 1, wire.Owner{}, wire.PacketOut, nil, 0))
+	for _, step := range []struct {
+		now  uint64
+		want int
+	}{{1, 0}, {1049 * ms, 0}, {1050 * ms, 1}, {1059 * ms, 1}, {1060 * ms, 2}, {2000 * ms, 2}} {
+		if err := m.Idle(step.now); err != nil || n != step.want {
+			t.Errorf("at %d: %d records (%v), want %d", step.now/ms, n, err, step.want)
+		}
+	}
+}
+
+// TestBound holds that not everything is held of a flood, and nothing is lost.
+func TestBound(t *testing.T) {
+	var out, most uint64
+	in := uint64(0)
+	m := merge.New(func(r wire.Record) error {
+		if r.Time() != 1000*ms+out {
+			t.Fatalf("record %d is out of order", out)
+		}
+		out++
+		return nil
+	})
+	data := make([]byte, 60_000)
+	for ; in < 1000; in++ {
+		if err := m.Add(packet(1000*ms+in, 1, wire.Owner{}, wire.PacketOut, data, 0)); err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, in-out)
+	}
+	if most*60_000 > 5<<20 {
+		t.Errorf("%d records of 60 kB are held", most)
+	}
+	if err := m.Flush(); err != nil || out != in {
+		t.Errorf("%d of %d came out: %v", out, in, err)
+	}
+}
+
+// TestNothingLost holds that what goes in comes out, whatever its order.
+func TestNothingLost(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var in []wire.Record
+	now := uint64(1000 * ms)
+	for i := range uint64(20_000) {
+		now += r.Uint64N(2 * ms)
+		if i%3 == 0 {
+			in = append(in, call("write", now-r.Uint64N(80*ms), now))
+		} else {
+			in = append(in, packet(now, 1, wire.Owner{}, wire.PacketOut, make([]byte, r.IntN(3000)), 0))
+		}
+	}
+	_, out := merged(t, in...)
+	sorted := func(list []wire.Record) []string {
+		var words []string
+		for _, r := range list {
+			words = append(words, string(r))
+		}
+		slices.Sort(words)
+		return words
+	}
+	if !slices.Equal(sorted(in), sorted(out)) {
+		t.Errorf("%d records went in, %d came out, or others", len(in), len(out))
+	}
+}
+
+const (
+	listener = 50
+	child    = 51
+)
+
+var (
+	master = wire.Owner{Cookie: listener, Pid: 100, Tid: 100, How: wire.OwnerCreated}
+	worker = wire.Owner{Cookie: child, Pid: 200, Tid: 201, How: wire.OwnerReceived}
+)
+
+// handshake is the first packets of a connection at its listener, and a first
+// one of its own.
+func handshake() []wire.Record {
+	born := wire.State{H: wire.Hdr{Kind: wire.KindState, Layer: wire.LayerKrn, Time: 1003 * ms}, Owner: master, From: 10, To: 3}
+	k := wire.Sock{Cookie: child, Family: 2, Protocol: 6, Lport: 80, Rport: 4000}
+	k.Laddr[3], k.Raddr[3] = 5, 2
+	return []wire.Record{
+		packet(1000*ms, listener, master, wire.PacketIn, syn(ip(2, 5, 4000, 80)), 0),
+		packet(1001*ms, listener, master, wire.PacketOut, ip(5, 2, 80, 4000), 0),
+		packet(1002*ms, listener, master, wire.PacketIn, syn(ip(2, 5, 4001, 80)), 0), // another's
+		wire.Seal(k.Append(born.Append(nil))),
+		packet(1004*ms, child, master, wire.PacketIn, ip(2, 5, 4000, 80), 0),
+	}
+}
+
+func owners(t *testing.T, out []wire.Record) (pids []uint32) {
+	t.Helper()
+	for _, r := range out {
+		var p wire.Packet
+		if r.Kind() != wire.KindPacket {
+			continue
+		}
+		p.Unmarshal(r)
+		if (p.Flags&wire.PacketHanded != 0) != (p.Owner.Pid == 200) {
+			t.Errorf("owner %d, flags %d", p.Owner.Pid, p.Flags)
+		}
+		pids = append(pids, p.Owner.Pid)
+	}
+	return pids
+}
+
+// TestHandedOver holds that the packets of a connection that was begot by a
+// listener become those of who uses it first, its handshake too.
+func TestHandedOver(t *testing.T) {
+	h := wire.Handover{H: wire.Hdr{Kind: wire.KindHandover, Time: 1010 * ms}, Cookie: child, Listener: listener, Owner: worker}
+	_, out := merged(t, append(handshake(), wire.Seal(h.Append(nil)))...)
+	if got := owners(t, out); !slices.Equal(got, []uint32{200, 200, 100, 200}) {
+		t.Errorf("owners %v", got)
+	}
+	// Too late: what has left stays as it is.
+	h.H.Time = 1051500 * ms / 1000
+	_, out = merged(t, append(handshake(), wire.Seal(h.Append(nil)))...)
+	if got := owners(t, out); !slices.Equal(got, []uint32{100, 100, 100, 200}) {
+		t.Errorf("after the window: owners %v", got)
+	}
+}
+
+// TestAccepted holds that accept is as good a use as another.
+func TestAccepted(t *testing.T) {
+	a := call("accept4", 900*ms, 1008*ms, wire.Sock{Cookie: listener, Family: 2, Protocol: 6}, wire.Sock{Cookie: child, Family: 2, Protocol: 6, Flags: wire.SockNew | wire.SockResult})
+	_, out := merged(t, append(handshake(), a)...)
+	if got := owners(t, out); !slices.Equal(got, []uint32{200, 200, 100, 200}) {
+		t.Errorf("owners %v", got)
+	}
+	var p wire.Packet
+	p.Unmarshal(out[0])
+	if p.Owner.How != wire.OwnerAccepted || p.Owner.Tid != 201 {
+		t.Errorf("%+v", p.Owner)
+	}
+}
+
+// TestOnce holds that an ICMP error that a raw socket got is there once.
+func TestOnce(t *testing.T) {
+	icmp := ip(2, 5, 0x0301, 0)
+	icmp[9] = 1
+	other := bytes.Clone(icmp)
+	other[5] = 9
+	_, out := merged(t,
+		packet(1000*ms, 7, worker, wire.PacketIn, icmp, wire.PacketWire),
+		packet(1001*ms, 7, worker, wire.PacketIn, other, wire.PacketWire),
+		packet(1002*ms, 7, worker, wire.PacketIn, icmp, 0))
+	if len(out) != 2 || out[0].Time() != 1001*ms || out[1].Time() != 1002*ms {
+		t.Errorf("%d packets", len(out))
+	}
+}
+
+// TestDamaged holds that records that are cut are passed on as they are.
+func TestDamaged(t *testing.T) {
+	whole := append(handshake(), call("accept4", 1, 1008*ms, wire.Sock{Cookie: child, Flags: wire.SockResult}))
+	for _, r := range whole {
+		for n := wire.SizeHdr; n < len(r); n += 8 {
+			cut := bytes.Clone(r[:n])
+			cut[0], cut[1] = byte(n), byte(n>>8)
+			if words, _ := merged(t, wire.Record(cut)); len(words) != 1 {
+				t.Errorf("kind %d cut to %d: %v", r.Kind(), n, words)
+			}
+		}
+	}
+}
+
+func BenchmarkMerge(b *testing.B) {
+	for name, cookie := range map[string]uint64{"owned": child, "inherited": child + 1} {
+		b.Run(name, func(b *testing.B) {
+			m := merge.New(func(wire.Record) error { return nil })
+			p := packet(0, cookie, worker, wire.PacketOut, ip(1, 2, 3, 4), 0)
+			c := call("sendto", 0, 0)
+			now := uint64(1000 * ms)
+			b.ReportAllocs()
+			for b.Loop() {
+				now += 10_000
+				p.SetTime(now)
+				if err := m.Add(p); err != nil {
+					b.Fatal(err)
+				}
+				c.SetTime(now + 1000)
+				binary.LittleEndian.PutUint64(c[wire.OffSyscallEnter:], now-1000)
+				if err := m.Add(c); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,518 @@
+// Package conns keeps a table of connections, as ss shows them: who, with whom,
+// in which state, and what has gone over each.
+package conns
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/sink/clean"
+	"github.com/pidwire/pidwire/internal/sink/notation"
+	"github.com/pidwire/pidwire/internal/sink/summary"
+	"github.com/pidwire/pidwire/internal/sink/text"
+)
+
+// Options say when the table is written, and how.
+type Options struct {
+	// Every is the time between tables; 0: one at the end.
+	Every time.Duration
+	// Now is the clock for Every.
+	Now   func() time.Time
+	Clear bool  // each table takes the place of the one before, on a terminal
+	JSON  bool  // an object for each connection
+	All   bool  // sockets that are not of IP too
+	Wide  int   // columns that a line may have; 0: any
+	Start int64 // ns since the epoch: the zero of t_ns
+}
+
+// Sink keeps the table and writes it to w.
+type Sink struct {
+	w     io.Writer
+	o     Options
+	rows  map[uint32]*row
+	found map[uint64]*row   // by inode: open at attach, and of no connection yet
+	inode map[uint64]uint64 // by cookie, of those
+	comms map[event.Proc]string
+	gone  uint64 // closed connections that are not shown any more
+	more  uint64 // connections beyond maxRows
+	lost  uint64
+	now   int64 // time of the last entry
+	next  time.Time
+	err   error
+}
+
+const (
+	// maxRows bounds the memory of the table.
+	maxRows = 50_000
+	// closedShown is how long a closed connection stays in a table that is
+	// written again and again, in ns.
+	closedShown = 10_000_000_000
+)
+
+type row struct {
+	conn   *event.Conn
+	owner  event.Task
+	how    event.Match
+	path   string
+	first  int64
+	closed int64 // when it was; 0: it is not
+
+	tcp, base event.TCPCounts // as last seen, and as at attach
+	counted   bool            // tcp is the kernel's
+
+	calls, packets traffic
+}
+
+// traffic is what was seen of a connection: by calls, or as packets.
+type traffic struct {
+	seen      bool
+	sent, got uint64 // bytes of payload
+	out, in   uint64 // packets
+}
+
+// New returns a sink that writes to w.
+func New(w io.Writer, o Options) *Sink {
+	s := &Sink{w: w, o: o, rows: map[uint32]*row{}, found: map[uint64]*row{}, inode: map[uint64]uint64{}, comms: map[event.Proc]string{}}
+	if o.Every > 0 {
+		s.next = o.Now().Add(o.Every)
+	}
+	return s
+}
+
+// Write counts an entry.
+func (s *Sink) Write(e *event.Entry) error {
+	s.now = max(s.now, e.Time)
+	switch b := e.Body.(type) {
+	case *event.Lost:
+		s.lost += b.Count
+	case *event.Process:
+		if b.What == event.Exit {
+			delete(s.comms, e.Task.Proc)
+		} else if len(s.comms) < maxRows {
+			s.comms[e.Task.Proc] = e.Task.Comm
+		}
+	case *event.SockFound:
+		s.wasOpen(e, b)
+	case *event.State:
+		if r := s.row(e); r != nil {
+			r.state(e, b)
+		}
+	case *event.Handover:
+		s.row(e)
+	case *event.Capture:
+		if r := s.row(e); r != nil {
+			r.packet(b)
+		}
+	case *event.Call:
+		if b.State == event.Waiting {
+			return nil
+		}
+		for _, c := range e.Others {
+			at := *e
+			at.Conn = c
+			s.row(&at)
+		}
+		if r := s.row(e); r != nil {
+			r.calls.seen = true
+			if b.In {
+				r.calls.got += uint64(b.Bytes)
+			} else {
+				r.calls.sent += uint64(b.Bytes)
+			}
+		}
+	}
+	return nil
+}
+
+// wasOpen keeps a socket that was there at attach, until it is a connection.
+func (s *Sink) wasOpen(e *event.Entry, b *event.SockFound) {
+	k := &b.Sock
+	if len(s.found) >= maxRows {
+		s.more++
+		return
+	}
+	owner := e.Task
+	owner.Comm = s.comms[e.Task.Proc]
+	if k.ID.Cookie != 0 {
+		s.inode[k.ID.Cookie] = k.ID.Inode
+	}
+	s.found[k.ID.Inode] = &row{
+		owner: owner, how: event.MatchTable, path: b.Path, first: e.Time,
+		conn: &event.Conn{
+			ID: k.ID, NetNS: k.NetNS, Family: k.Family, Type: k.Type, Protocol: k.Protocol, State: k.State,
+			Local: k.Local, Peer: k.Peer, Path: b.Path, Old: true, First: e.Time,
+		},
+	}
+}
+
+// row returns the row of an entry's connection, with what the entry says of it.
+func (s *Sink) row(e *event.Entry) *row {
+	if e.Conn == nil {
+		return nil
+	}
+	r := s.rows[e.Conn.N]
+	if r == nil {
+		if len(s.rows) >= maxRows {
+			s.more++
+			return nil
+		}
+		r = &row{first: e.Time}
+		s.rows[e.Conn.N] = r
+		ino := e.Conn.ID.Inode
+		if ino == 0 {
+			ino = s.inode[e.Conn.ID.Cookie]
+		}
+		if f := s.found[ino]; f != nil {
+			r.path, r.first = f.path, f.first
+			delete(s.found, ino)
+			delete(s.inode, f.conn.ID.Cookie)
+		}
+	}
+	r.conn = e.Conn
+	if r.owner.PID == 0 || e.Match >= r.how {
+		r.owner, r.how = e.Task, e.Match
+	}
+	if e.Conn.Closed && r.closed == 0 {
+		r.closed = e.Time
+	}
+	return r
+}
+
+const tcpClose = 7
+
+func (r *row) state(e *event.Entry, b *event.State) {
+	if !r.counted && b.Look {
+		r.base = b.TCP
+	}
+	r.tcp, r.counted = b.TCP, true
+	if b.To == tcpClose && !b.Look {
+		r.closed = e.Time
+	}
+}
+
+func (r *row) packet(p *event.Capture) {
+	t := &r.packets
+	t.seen = true
+	n := uint64(p.Length)
+	switch {
+	case p.Made == event.MadeICMP:
+		n = 0
+	case p.Proto == event.ProtoTCP:
+		n = uint64(p.TCP.Length)
+	case p.Proto == event.ProtoUDP && n >= 8:
+		n -= 8
+	}
+	if p.Dir == event.DirIn {
+		t.in++
+		t.got += n
+	} else {
+		t.out++
+		t.sent += n
+	}
+}
+
+// total is what has gone over a connection by the best witness there is: the
+// kernel's own counts, then packets, then calls.
+func (r *row) total(since bool) (t traffic) {
+	switch {
+	case r.counted:
+		c, b := &r.tcp, event.TCPCounts{}
+		if since {
+			b = r.base
+		}
+		return traffic{true, c.Sent - c.Resent - (b.Sent - b.Resent), c.Received - b.Received, uint64(c.SegsOut - b.SegsOut), uint64(c.SegsIn - b.SegsIn)}
+	case r.packets.seen:
+		return r.packets
+	}
+	return r.calls
+}
+
+// Flush writes the table if it is time.
+func (s *Sink) Flush() error {
+	if s.o.Every == 0 || s.o.Now().Before(s.next) {
+		return s.err
+	}
+	for s.next = s.next.Add(s.o.Every); s.next.Before(s.o.Now()); s.next = s.next.Add(s.o.Every) {
+	}
+	for n, r := range s.rows {
+		if r.closed != 0 && s.now-r.closed > closedShown {
+			delete(s.rows, n)
+			s.gone++
+		}
+	}
+	return s.table()
+}
+
+// Close writes the last table.
+func (s *Sink) Close() error {
+	if s.err != nil {
+		return s.err
+	}
+	return s.table()
+}
+
+// sorted returns the rows to show: connections by their numbers, then what was
+// open and has not been used.
+func (s *Sink) sorted() (list []*row) {
+	for _, n := range slices.Sorted(maps.Keys(s.rows)) {
+		list = append(list, s.rows[n])
+	}
+	at := len(list)
+	for _, r := range s.found {
+		list = append(list, r)
+	}
+	slices.SortFunc(list[at:], func(a, b *row) int {
+		return cmp.Or(cmp.Compare(a.owner.PID, b.owner.PID), cmp.Compare(a.conn.ID.Inode, b.conn.ID.Inode))
+	})
+	return slices.DeleteFunc(list, func(r *row) bool { return !s.o.All && !isIP(r.conn.Family) })
+}
+
+func isIP(family uint16) bool { return family == 2 || family == 10 }
+
+func (s *Sink) table() error {
+	w := bufio.NewWriter(s.w)
+	if s.o.JSON {
+		s.objects(w)
+	} else {
+		s.lines(w)
+	}
+	s.err = w.Flush()
+	return s.err
+}
+
+var heads = []string{"CONN", "PROCESS", "PROTO", "STATE", "LOCAL", "PEER", "SENT", "RECEIVED", "PKT>", "<PKT", "RTX", "RTT", "AGE"}
+
+// number columns stand at the right.
+const (
+	firstNumber = 6
+	peerColumn  = 5
+)
+
+func (s *Sink) lines(w *bufio.Writer) {
+	if s.o.Clear {
+		fmt.Fprint(w, "\x1b[H\x1b[2J")
+	}
+	cells := [][]string{heads}
+	listed := s.sorted()
+	for _, r := range listed {
+		cells = append(cells, s.cells(r))
+	}
+	width := make([]int, len(heads))
+	for _, row := range cells {
+		for i, c := range row {
+			width[i] = max(width[i], utf8.RuneCountInString(c))
+		}
+	}
+	total := len(heads) - 1
+	for _, n := range width {
+		total += n
+	}
+	if s.o.Wide > 0 && total > s.o.Wide {
+		// Addresses are what can be cut.
+		over := total - s.o.Wide
+		for _, i := range []int{peerColumn, peerColumn - 1, 1} {
+			cut := min(over, max(0, width[i]-12))
+			width[i] -= cut
+			over -= cut
+		}
+	}
+	var b []byte
+	for _, row := range cells {
+		b = b[:0]
+		for i, c := range row {
+			if n := utf8.RuneCountInString(c); n > width[i] {
+				c = string([]rune(c)[:max(0, width[i]-1)]) + "…"
+			}
+			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(c))
+			if i > 0 {
+				b = append(b, ' ')
+			}
+			if i >= firstNumber {
+				b = append(append(b, pad...), c...)
+			} else {
+				b = append(append(b, c...), pad...)
+			}
+		}
+		fmt.Fprintf(w, "%s\n", strings.TrimRight(string(b), " "))
+	}
+	since := "since each connection began"
+	if s.o.Every > 0 {
+		since = "since the watch began"
+	}
+	fmt.Fprintf(w, "--- %d connections; bytes and packets %s", len(listed), since)
+	if s.gone > 0 {
+		fmt.Fprintf(w, "; closed before: %d", s.gone)
+	}
+	if s.more > 0 {
+		fmt.Fprintf(w, "; not kept: %d", s.more)
+	}
+	if s.lost > 0 {
+		fmt.Fprintf(w, "; lost: %d events", s.lost)
+	}
+	fmt.Fprintln(w)
+	if s.o.Every > 0 && !s.o.Clear {
+		fmt.Fprintln(w)
+	}
+}
+
+// Without Every there is no watch that numbers could be counted from.
+func (s *Sink) since() bool { return s.o.Every > 0 }
+
+func (s *Sink) cells(r *row) []string {
+	c := r.conn
+	t := r.total(s.since())
+	owner := clean.Text(r.owner.Comm)
+	if r.how == event.MatchInherited {
+		owner = "~" + owner
+	}
+	local, peer := address(c.Local), address(c.Peer)
+	if c.Family == 1 && r.path != "" {
+		local = clean.Text(strings.Replace(r.path, "\x00", "@", 1))
+	}
+	row := []string{
+		"-", fmt.Sprintf("%s[%d]", owner, r.owner.PID), strings.ToLower(notation.Transport(c.Family, c.Type, c.Protocol)),
+		stateOf(r), local, peer, summary.Bytes(t.sent), summary.Bytes(t.got), count(t.out), count(t.in), "", "", s.age(r),
+	}
+	if c.N != 0 {
+		row[0] = fmt.Sprintf("c%d", c.N)
+	}
+	if r.counted {
+		row[10] = count(uint64(r.tcp.Retrans - s.baseOf(r).Retrans))
+		if r.tcp.RTT > 0 {
+			row[11] = string(text.AppendDuration(nil, r.tcp.RTT))
+		}
+	}
+	return row
+}
+
+func (s *Sink) baseOf(r *row) event.TCPCounts {
+	if s.since() {
+		return r.base
+	}
+	return event.TCPCounts{}
+}
+
+// age is how long a connection has been there; of one that was there before,
+// how long it has been seen.
+func (s *Sink) age(r *row) string {
+	end := s.now
+	if r.closed != 0 {
+		end = r.closed
+	}
+	d := end - r.first
+	switch {
+	case r.conn.Old && d < 1_000_000_000:
+		return ""
+	case r.conn.Old:
+		return ">" + string(text.AppendDuration(nil, d/1_000_000_000*1_000_000_000))
+	}
+	return string(text.AppendDuration(nil, max(d, 0)))
+}
+
+func stateOf(r *row) string {
+	c := r.conn
+	state := notation.TCPState(c.Family, c.Protocol, c.State)
+	switch {
+	case r.closed != 0 && (state == "" || state == "CLOSE"):
+		return "closed"
+	case state != "":
+		return state
+	case c.Peer.IsValid():
+		return "connected"
+	}
+	return ""
+}
+
+func address(a netip.AddrPort) string {
+	switch {
+	case !a.IsValid():
+		return "-"
+	case a.Addr().IsUnspecified():
+		return fmt.Sprintf("*:%d", a.Port())
+	}
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()).String()
+}
+
+func count(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+type addrObject struct {
+	Address string `json:"address"`
+	Port    uint16 `json:"port"`
+}
+
+// object is a connection as JSON; docs/schema.json describes it.
+type object struct {
+	V       int    `json:"v"`
+	Type    string `json:"type"`
+	Time    string `json:"time"`
+	TNS     int64  `json:"t_ns"`
+	Conn    string `json:"conn,omitempty"`
+	Match   string `json:"match"`
+	Process struct {
+		PID        uint32 `json:"pid"`
+		TID        uint32 `json:"tid,omitempty"`
+		Executable struct {
+			Name string `json:"name"`
+		} `json:"executable"`
+	} `json:"process"`
+	Network struct {
+		Transport string      `json:"transport,omitempty"`
+		Local     *addrObject `json:"local,omitempty"`
+		Peer      *addrObject `json:"peer,omitempty"`
+	} `json:"network"`
+	State       string `json:"state,omitempty"`
+	OpenBefore  bool   `json:"open_before"`
+	Sent        uint64 `json:"bytes_sent"`
+	Received    uint64 `json:"bytes_received"`
+	PacketsOut  uint64 `json:"packets_out"`
+	PacketsIn   uint64 `json:"packets_in"`
+	Retransmits uint32 `json:"retransmits"`
+	RTT         int64  `json:"rtt_ns,omitempty"`
+	Seen        int64  `json:"seen_ns"`
+}
+
+func (s *Sink) objects(w io.Writer) {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	for _, r := range s.sorted() {
+		o := object{V: 1, Type: "conn", TNS: s.now - s.o.Start, Match: r.how.String(), State: stateOf(r), OpenBefore: r.conn.Old}
+		o.Time = time.Unix(0, s.now).UTC().Format("2006-01-02T15:04:05.000000000Z")
+		if r.conn.N != 0 {
+			o.Conn = fmt.Sprintf("c%d", r.conn.N)
+		}
+		o.Process.PID, o.Process.TID, o.Process.Executable.Name = r.owner.PID, r.owner.TID, clean.Text(r.owner.Comm)
+		o.Network.Transport = strings.ToLower(notation.Transport(r.conn.Family, r.conn.Type, r.conn.Protocol))
+		o.Network.Local, o.Network.Peer = addrOf(r.conn.Local), addrOf(r.conn.Peer)
+		t := r.total(s.since())
+		o.Sent, o.Received, o.PacketsOut, o.PacketsIn = t.sent, t.got, t.out, t.in
+		o.Retransmits, o.RTT = r.tcp.Retrans-s.baseOf(r).Retrans, r.tcp.RTT
+		end := s.now
+		if r.closed != 0 {
+			end = r.closed
+		}
+		o.Seen = max(0, end-r.first)
+		_ = enc.Encode(o) // to a buffer, whose error comes at its flush
+	}
+}
+
+func addrOf(a netip.AddrPort) *addrObject {
+	if !a.IsValid() {
+		return nil
+	}
+	return &addrObject{a.Addr().Unmap().String(), a.Port()}
+}

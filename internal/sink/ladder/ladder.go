@@ -1,0 +1,402 @@
+// Package ladder draws one connection as a sequence diagram: the process, the
+// kernel's socket and the peer as columns, time downwards.
+package ladder
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/sink/clean"
+	"github.com/pidwire/pidwire/internal/sink/notation"
+	"github.com/pidwire/pidwire/internal/sink/tcpdump"
+	"github.com/pidwire/pidwire/internal/sink/text"
+)
+
+// Options say what is drawn, and how.
+type Options struct {
+	Conn  uint32 // Conn.N
+	Width int    // columns of a line; 0: 96
+	ASCII bool   // for terminals that have no other characters
+	Start int64  // ns since the epoch: the zero of the first column
+	Gap   int64  // ns without an event that become a line of their own; 0: 10 ms
+}
+
+// Sink draws to w, as the entries come.
+type Sink struct {
+	w    *bufio.Writer
+	o    Options
+	g    glyphs
+	cur  *row  // the last one, which what follows may add to
+	prev int64 // time of the row before cur
+
+	seen    uint64
+	out     uint64 // packets
+	in      uint64
+	conn    *event.Conn
+	owner   string
+	tcp     *event.TCPCounts
+	sentTo  uint32 // sequence number behind the last byte that was sent, absolute
+	sends   bool   // sentTo is known
+	lastOut int64  // time of the last packet that went out and is not answered
+	times   [256]struct {
+		seq  uint64
+		time int64
+	}
+	buf []byte
+	err error
+}
+
+type glyphs struct{ line, left, right, gap string }
+
+// row is a line of the ladder.
+type row struct {
+	time             int64
+	seq              uint64 // of the call or packet that it begins with
+	app, kernel, net string
+	appIn, netIn     bool // from the kernel, from the peer
+	mark             byte
+	note             string
+}
+
+const (
+	timeWide   = 13
+	appWide    = 24
+	kernelWide = 12
+	noteWide   = 16
+)
+
+// New returns a sink that draws to w.
+func New(w io.Writer, o Options) *Sink {
+	if o.Width == 0 {
+		o.Width = 96
+	}
+	if o.Gap == 0 {
+		o.Gap = 10_000_000
+	}
+	s := &Sink{w: bufio.NewWriter(w), o: o, g: glyphs{"─", "◀", "▶", "┄"}}
+	if o.ASCII {
+		s.g = glyphs{"-", "<", ">", "."}
+	}
+	return s
+}
+
+// Seen returns how many entries of the connection there were.
+func (s *Sink) Seen() uint64 { return s.seen }
+
+// Write draws an entry, if it is of the connection.
+func (s *Sink) Write(e *event.Entry) error {
+	if !s.of(e) {
+		return s.err
+	}
+	if s.seen++; s.seen == 1 {
+		s.head(e)
+	}
+	switch b := e.Body.(type) {
+	case *event.Call:
+		s.call(e, b)
+	case *event.Capture:
+		s.packet(e, b)
+	case *event.State:
+		s.state(e, b)
+	case *event.Handover:
+		if b.From.PID != 0 {
+			s.add(&row{time: e.Time, app: "# " + name(&e.Task) + " has it now"})
+		}
+	}
+	return s.err
+}
+
+// of reports whether an entry is of the connection, and keeps what it says of it.
+func (s *Sink) of(e *event.Entry) bool {
+	if e.Conn != nil && e.Conn.N == s.o.Conn {
+		s.conn = e.Conn
+		return true
+	}
+	for _, c := range e.Others {
+		if c.N == s.o.Conn {
+			s.conn = c
+			return true
+		}
+	}
+	return false
+}
+
+func name(t *event.Task) string { return fmt.Sprintf("%s[%d]", clean.Text(t.Comm), t.PID) }
+
+func (s *Sink) head(e *event.Entry) {
+	s.owner = name(&e.Task)
+	fmt.Fprintf(s.w, "c%d %s %s\n\n", s.o.Conn, s.owner, text.AppendConn(nil, s.conn))
+	fmt.Fprintf(s.w, "%*s  %s%s  %s\n", timeWide, "time", pad(cut("process", appWide), appWide), pad("socket", kernelWide), "peer")
+}
+
+// add makes a row the last one.
+func (s *Sink) add(r *row) {
+	s.done()
+	s.cur = r
+}
+
+// done writes the last row, behind the time in which nothing happened.
+func (s *Sink) done() {
+	r := s.cur
+	if r == nil {
+		return
+	}
+	s.cur = nil
+	if s.prev != 0 && r.time-s.prev >= s.o.Gap {
+		s.gap(r, r.time-s.prev)
+	}
+	s.prev = max(s.prev, r.time)
+	s.draw(r)
+}
+
+func (s *Sink) gap(next *row, ns int64) {
+	what := "no call, no packet"
+	switch {
+	case next.net != "" && next.netIn:
+		what = "nothing from the peer"
+	case next.app != "" && !next.appIn:
+		what = "no call of the process"
+	case next.app != "" && next.appIn:
+		what = "the process waits"
+	}
+	label := fmt.Sprintf(" %s: %s ", text.AppendDuration(nil, ns), what)
+	side := max(2, (s.o.Width-timeWide-2-utf8.RuneCountInString(label))/2)
+	fmt.Fprintf(s.w, "%*s  %s%s%s\n", timeWide, "", strings.Repeat(s.g.gap, side), label, strings.Repeat(s.g.gap, side))
+}
+
+func (s *Sink) draw(r *row) {
+	b := append(s.buf[:0], ' ')
+	if r.mark != 0 {
+		b[0] = r.mark
+	}
+	b = fmt.Appendf(b, "%*s  ", timeWide-1, seconds(r.time-s.o.Start))
+	app := cut(r.app, appWide-2)
+	switch {
+	case app == "":
+		b = append(b, strings.Repeat(" ", appWide)...)
+	case strings.HasPrefix(app, "#"):
+		b = append(b, pad(r.app, appWide)...)
+	case r.appIn:
+		b = append(b, app+" "+s.g.left+strings.Repeat(s.g.line, max(0, appWide-utf8.RuneCountInString(app)-3))+" "...)
+	default:
+		b = append(b, app+" "+strings.Repeat(s.g.line, max(0, appWide-utf8.RuneCountInString(app)-3))+s.g.right+" "...)
+	}
+	b = append(b, pad(cut(r.kernel, kernelWide-1), kernelWide)...)
+	wide := max(16, s.o.Width-timeWide-2-appWide-kernelWide-noteWide)
+	switch net := cut(r.net, wide-8); {
+	case net == "":
+		b = append(b, strings.Repeat(" ", wide)...)
+	case r.netIn:
+		b = append(b, s.g.left+strings.Repeat(s.g.line, 3)+" "+net+" "+strings.Repeat(s.g.line, max(0, wide-utf8.RuneCountInString(net)-6))...)
+	default:
+		b = append(b, strings.Repeat(s.g.line, 4)+" "+net+" "+strings.Repeat(s.g.line, max(0, wide-utf8.RuneCountInString(net)-7))+s.g.right...)
+	}
+	if r.note != "" {
+		b = append(append(b, "  "...), r.note...)
+	}
+	b = append(bytes.TrimRight(b, " "), '\n')
+	s.buf = b
+	if _, err := s.w.Write(b); err != nil && s.err == nil {
+		s.err = err
+	}
+}
+
+// seconds writes ns as 5.030871.
+func seconds(ns int64) string {
+	sign := ""
+	if ns < 0 {
+		sign, ns = "-", -ns
+	}
+	return fmt.Sprintf("%s%d.%06d", sign, ns/1e9, ns%1e9/1000)
+}
+
+// cut shortens a cell, and says so.
+func cut(t string, most int) string {
+	if utf8.RuneCountInString(t) <= most {
+		return t
+	}
+	r := []rune(t)
+	return string(r[:max(0, most-1)]) + "…"
+}
+
+func pad(t string, wide int) string {
+	return t + strings.Repeat(" ", max(0, wide-utf8.RuneCountInString(t)))
+}
+
+// call draws a call: one that sends at its entry, with what it causes; another
+// at its return, with how long what it got had been there.
+func (s *Sink) call(e *event.Entry, c *event.Call) {
+	r := &row{time: e.Time, seq: e.Seq, app: callText(c)}
+	if c.Errno != "" && c.Errno != "EAGAIN" && c.Errno != "EINPROGRESS" {
+		r.mark = '!'
+	}
+	if c.State == event.Returned && waits(c) {
+		r.appIn, r.time = true, e.Time+c.Dur
+		if at := s.timeOf(e.Cause); at != 0 && r.time >= at {
+			r.note = fmt.Sprintf("%s in queue", text.AppendDuration(nil, r.time-at))
+		} else if c.Dur >= 1_000_000 {
+			r.note = fmt.Sprintf("waited %s", text.AppendDuration(nil, c.Dur))
+		}
+	}
+	s.add(r)
+}
+
+// waits reports whether a call gets something, instead of giving.
+func waits(c *event.Call) bool {
+	if c.In && c.Bytes > 0 {
+		return true
+	}
+	switch c.Name {
+	case "read", "readv", "recv", "recvfrom", "recvmsg", "recvmmsg", "accept", "accept4", "poll", "ppoll",
+		"select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2":
+		return true
+	}
+	return false
+}
+
+func callText(c *event.Call) string {
+	switch {
+	case c.State == event.Waiting:
+		return c.Name + "() ..."
+	case c.State == event.Unfinished:
+		return c.Name + "() unfinished"
+	case c.Errno != "":
+		return c.Name + "() " + c.Errno
+	case c.Bytes > 0:
+		return fmt.Sprintf("%s() %d", c.Name, c.Bytes)
+	case waits(c):
+		return fmt.Sprintf("%s() = %d", c.Name, c.Ret)
+	}
+	return c.Name + "()"
+}
+
+// state draws into the row of the call or packet that brought it about.
+func (s *Sink) state(e *event.Entry, b *event.State) {
+	s.tcp = &b.TCP
+	if b.Look {
+		return
+	}
+	to := notation.TCPState(b.Sock.Family, b.Sock.Protocol, b.To)
+	if s.cur != nil && s.cur.kernel == "" && (s.cur.net == "" && !s.cur.appIn || s.cur.netIn) && e.Time-s.cur.time < 1_000_000 {
+		s.cur.kernel = to
+		return
+	}
+	s.add(&row{time: e.Time, kernel: to})
+}
+
+func (s *Sink) packet(e *event.Entry, p *event.Capture) {
+	r := &row{time: e.Time, seq: e.Seq, net: s.packetText(p), netIn: p.Dir == event.DirIn}
+	s.times[e.Seq%uint64(len(s.times))].seq, s.times[e.Seq%uint64(len(s.times))].time = e.Seq, e.Time
+	if p.Made != event.MadeSocket {
+		r.note = "# " + p.Made.String()
+	}
+	if r.netIn {
+		s.in++
+		if s.lastOut != 0 && r.note == "" {
+			r.note = string(text.AppendDuration(nil, e.Time-s.lastOut))
+		}
+		s.lastOut = 0
+		if p.TCP.Valid && p.TCP.Flags&event.TCPRst != 0 || p.Made == event.MadeICMP {
+			r.mark = '!'
+		}
+		s.add(r)
+		return
+	}
+	s.out++
+	if p.TCP.Valid {
+		end := p.TCP.Seq + p.TCP.Length
+		if p.TCP.Flags&(event.TCPSyn|event.TCPFin) != 0 {
+			end++
+		}
+		if moved := end != p.TCP.Seq; moved {
+			if s.sends && int32(end-s.sentTo) <= 0 {
+				r.mark, r.note = '!', "sent again"
+			} else {
+				s.sentTo, s.sends = end, true
+			}
+			s.lastOut = e.Time
+		}
+	} else {
+		s.lastOut = e.Time
+	}
+	if e.Cause != 0 && s.cur != nil && s.cur.seq == e.Cause && s.cur.net == "" && r.mark == 0 {
+		s.cur.net, s.cur.note = r.net, r.note
+		return
+	}
+	s.add(r)
+}
+
+// packetText is what tcpdump says of a packet behind its addresses; of TCP the
+// flags, and how many bytes.
+func (s *Sink) packetText(p *event.Capture) string {
+	if p.TCP.Valid && p.Proto == event.ProtoTCP {
+		t := flags(p.TCP.Flags)
+		if p.TCP.Length > 0 {
+			t += fmt.Sprintf(" %d", p.TCP.Length)
+		}
+		if p.TCP.Win == 0 && p.TCP.Flags&event.TCPRst == 0 {
+			t += " win 0"
+		}
+		return t
+	}
+	line := string(tcpdump.Append(nil, &p.Packet, &tcpdump.Options{}))
+	if _, rest, ok := strings.Cut(line, ": "); ok {
+		line = rest
+	}
+	return clean.Text(line)
+}
+
+// flags writes them as tcpdump does.
+func flags(f uint8) string {
+	var b strings.Builder
+	for _, x := range []struct {
+		bit  uint8
+		name string
+	}{
+		{event.TCPFin, "F"}, {event.TCPSyn, "S"}, {event.TCPRst, "R"}, {event.TCPPsh, "P"}, {event.TCPAck, "."},
+		{event.TCPUrg, "U"}, {event.TCPEce, "E"}, {event.TCPCwr, "W"},
+	} {
+		if f&x.bit != 0 {
+			b.WriteString(x.name)
+		}
+	}
+	return b.String()
+}
+
+// timeOf returns when a packet was seen, 0 if it is forgotten.
+func (s *Sink) timeOf(seq uint64) int64 {
+	if t := &s.times[seq%uint64(len(s.times))]; seq != 0 && t.seq == seq {
+		return t.time
+	}
+	return 0
+}
+
+// Flush leaves the last row open: what follows may be of it.
+func (s *Sink) Flush() error { return s.err }
+
+// Close ends the drawing with what the connection came to.
+func (s *Sink) Close() error {
+	s.done()
+	if s.seen > 0 {
+		fmt.Fprintf(s.w, "\n%s; %d packets out, %d in", text.AppendConn(nil, s.conn), s.out, s.in)
+		if c := s.tcp; c != nil && c.SegsIn+c.SegsOut > 0 {
+			fmt.Fprintf(s.w, "; %d bytes sent, %d received", c.Sent-min(c.Sent, c.Resent), c.Received)
+			if c.Retrans > 0 {
+				fmt.Fprintf(s.w, ", %d segments sent again", c.Retrans)
+			}
+			if c.RTT > 0 {
+				fmt.Fprintf(s.w, ", rtt %s", text.AppendDuration(nil, c.RTT))
+			}
+		}
+		fmt.Fprintln(s.w)
+	}
+	if err := s.w.Flush(); err != nil && s.err == nil {
+		s.err = err
+	}
+	return s.err
+}

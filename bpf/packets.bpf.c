@@ -109,6 +109,8 @@ int owner_received(u64 *ctx)
 	return 0;
 }
 
+#define SOCK_DONE 1 /* enum sock_flags, net/sock.h */
+
 static __always_inline void emit_state(struct sock *sk, struct pw_owner *o, u8 what, u8 from, u8 to)
 {
 	struct tcp_sock *t = (void *)sk;
@@ -132,6 +134,7 @@ static __always_inline void emit_state(struct sock *sk, struct pw_owner *o, u8 w
 	r->s.from = from;
 	r->s.to = to;
 	r->s.err = READ(sk, sk_err);
+	r->s.fin = READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1; /* set by tcp_fin alone */
 	if (to != TCP_LISTEN) {
 		if (bpf_core_field_exists(t->bytes_sent))
 			r->s.sent = READ(t, bytes_sent);
@@ -408,6 +411,17 @@ static __always_inline struct owned *adopt(struct __sk_buff *skb, struct bpf_soc
 	return w;
 }
 
+const volatile u8 cfg_filter = 0; /* pcap_filter is the user's */
+
+/* Its instructions are replaced at load by those of the user's filter, if there is one: 0 is no match. */
+__noinline int pcap_filter(struct __sk_buff *skb)
+{
+	int match = 1;
+
+	asm volatile("" : "+r"(match) : "r"(skb));
+	return match;
+}
+
 static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 {
 	struct bpf_sock *sk = skb->sk;
@@ -426,6 +440,8 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 	if (!w || !owned_by_ours(&w->o))
 		return 1;
 	learn_flow(skb, sk, w, dir);
+	if (cfg_filter && !pcap_filter(skb))
+		return 1;
 	if (cap > cfg_snaplen)
 		cap = cfg_snaplen;
 	if (cap <= 64)

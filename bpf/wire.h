@@ -264,7 +264,8 @@ struct pw_state {
 	__u8 from; /* TCP_*, net/tcp_states.h */
 	__u8 to;
 	__u8 err; /* the socket's error, sk_err */
-	__u32 _pad;
+	__u8 fin; /* 1: the peer's FIN has come, and is counted in received as a byte */
+	__u8 _pad[3];
 };
 
 enum pw_proc_what {

@@ -100,6 +100,9 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 	if t.snaplen != 0 && !slices.Contains(t.layers, "pkt") {
 		return usageError("--snaplen is about packets: it needs layer pkt, as in -l sys,pkt")
 	}
+	if t.view.filter != "" && !slices.Contains(t.layers, "pkt") {
+		return usageError("--pcap-filter is about packets: it needs layer pkt, as in -l sys,pkt")
+	}
 	if dash := cmd.ArgsLenAtDash(); dash >= 0 && len(argv) == 0 {
 		return usageError("no command behind --")
 	}
@@ -236,6 +239,7 @@ func (l *liveRun) run(parent context.Context) error {
 			Self: uint32(os.Getpid()), Follow: !t.noFollow,
 			StrLen: uint32(t.view.strlen), Calls: t.view.sel.wants,
 			NoCalls: !slices.Contains(t.layers, "sys"), Packets: slices.Contains(t.layers, "pkt"), Snaplen: t.snapLength(),
+			Filter: t.view.match,
 		},
 		Targets: l.targets, Command: l.argv, Tool: Version,
 		Endless: slices.ContainsFunc(l.targets, func(t proc.Target) bool { return t.Later() }),

@@ -9,9 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/net/bpf"
 	"golang.org/x/term"
 
 	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/pcapfilter"
 	"github.com/pidwire/pidwire/internal/sink"
 	"github.com/pidwire/pidwire/internal/sink/jsonl"
 	"github.com/pidwire/pidwire/internal/sink/notation"
@@ -47,6 +49,8 @@ type viewFlags struct {
 	sel     selection
 	utc     bool
 	packets tcpdump.Options
+	filter  string            // --pcap-filter
+	match   []bpf.Instruction // of it
 }
 
 var timeWords = []string{"rel", "abs", "micro", "epoch", "delta", "none"}
@@ -73,6 +77,7 @@ func (v *viewFlags) add(cmd *cobra.Command) {
 	f.BoolVarP(&v.packets.AbsoluteSeq, "absolute-seq", "S", false, "packets: sequence numbers as they stand there")
 	f.BoolVarP(&v.packets.ASCII, "ascii", "A", false, "packets: their bytes as text below each, up to --snaplen")
 	f.BoolVarP(&v.packets.HexASCII, "hex-ascii", "X", false, "packets: their bytes in hex and as text below each")
+	f.StringVar(&v.filter, "pcap-filter", "", "only packets that match `EXPR`, as tcpdump takes it: 'tcp port 443 and not host 10.0.0.1'")
 	f.StringVar(&v.format, "format", "pidwire", "pidwire, or strace: as strace -f prints it, without columns")
 	f.BoolVarP(&v.quiet, "quiet", "q", false, "no words on standard error")
 	f.BoolVar(&v.strict, "strict", false, "exit with 11 if events were lost")
@@ -99,6 +104,9 @@ func (v *viewFlags) parse() error {
 		return usageError("--json and -c exclude each other")
 	}
 	var err error
+	if v.match, err = pcapfilter.Compile(v.filter); err != nil {
+		return usageError("--pcap-filter '%s': %v", v.filter, err)
+	}
 	v.sel, err = parseSelection(v.expr)
 	if err != nil {
 		return err
@@ -186,13 +194,15 @@ func (v *viewFlags) coloured(out io.Writer) bool {
 // packets alone (states, processes) is no line where only packets are wanted.
 func (v *viewFlags) keep(h wire.Header) func(*event.Entry) bool {
 	all, packets := v.sel.all(), h.Layers == 1<<wire.LayerPkt
-	if all && !packets {
+	if all && !packets && v.match == nil {
 		return nil
 	}
 	return func(e *event.Entry) bool {
 		switch b := e.Body.(type) {
 		case *event.Call:
 			return all || v.sel.shows(b)
+		case *event.Capture:
+			return v.match == nil || !b.NoIP && pcapfilter.Match(v.match, b.Data, b.Len)
 		case *event.State:
 			return !packets
 		}

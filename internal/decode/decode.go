@@ -214,15 +214,6 @@ func (d *Decoder) handover(r wire.Record, ev *event.Event) bool {
 	return true
 }
 
-// finSeen reports whether the peer's FIN came before a socket got into a state.
-func finSeen(state uint8) bool {
-	switch state {
-	case 6, 8, 9, 11: // TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLOSING
-		return true
-	}
-	return false
-}
-
 func (d *Decoder) state(r wire.Record, ev *event.Event) bool {
 	var s wire.State
 	var k wire.Sock
@@ -240,8 +231,8 @@ func (d *Decoder) state(r wire.Record, ev *event.Event) bool {
 			Unsent: s.Unsent, Unacked: s.Unacked, Unread: s.Unread, MSS: s.Mss, SendWindow: s.SndWnd,
 		},
 	}
-	if b.TCP.Received > 0 && (finSeen(s.From) || finSeen(s.To)) {
-		b.TCP.Received-- // the kernel counts a FIN as a byte
+	if s.Fin != 0 && b.TCP.Received > 0 {
+		b.TCP.Received--
 	}
 	if s.Owner.Cookie != k.Cookie {
 		b.Listener = s.Owner.Cookie

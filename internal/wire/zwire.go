@@ -709,6 +709,7 @@ const (
 	OffStateFrom        = 169
 	OffStateTo          = 170
 	OffStateErr         = 171
+	OffStateFin         = 172
 )
 
 // State is struct pw_state.
@@ -737,6 +738,7 @@ type State struct {
 	From        uint8
 	To          uint8
 	Err         uint8
+	Fin         uint8
 }
 
 // SizeState is the size of State on the wire, in bytes.
@@ -771,6 +773,7 @@ func (s *State) Unmarshal(b []byte) bool {
 	s.From = uint8(b[169])
 	s.To = uint8(b[170])
 	s.Err = uint8(b[171])
+	s.Fin = uint8(b[172])
 	return true
 }
 
@@ -806,6 +809,7 @@ func (s *State) put(b []byte) {
 	b[169] = byte(s.From)
 	b[170] = byte(s.To)
 	b[171] = byte(s.Err)
+	b[172] = byte(s.Fin)
 }
 
 // enum pw_proc_what

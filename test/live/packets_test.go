@@ -177,6 +177,67 @@ func TestPacketsRecorded(t *testing.T) {
 	}
 }
 
+// TestPacketsOfNoSocket holds that what no socket gets is shown, and once: the
+// end of a connection that was closed, a port that is closed, an ICMP error.
+func TestPacketsOfNoSocket(t *testing.T) {
+	needRoot(t)
+	if strings.HasPrefix(release(t), "5.10.") {
+		t.Skip("tracing programs cannot use socket storage before 5.11: closes are not told")
+	}
+	_, shown := watch(t, build(t, "lateclose", "64"), "-l", "sys,pkt")
+	lines := string(shown)
+	list := packetsOf(lines)
+	client := ""
+	for _, p := range list {
+		if strings.HasSuffix(p.text, "# timewait") {
+			client = p.conn
+		}
+	}
+	if got := flagsOf(list, client); got != ">S <S. >. >P. <. >F. <. <F. >. " {
+		t.Errorf("the client's connection went %q", got)
+	}
+	for _, want := range []string{`<.*Flags \[F\.\].*length 0  # closed$`, `>.*Flags \[\.\].*length 0  # timewait$`, `<.*ICMP 127\.0\.0\.1 udp port \d+ unreachable, length \d+  # icmp$`} {
+		if n := len(regexp.MustCompile(`(?m) pkt  `+want).FindAllString(lines, -1)); n != 1 {
+			t.Errorf("%d lines like %s", n, want)
+		}
+	}
+	// States stand where they happen: the connection is established before its last ACK leaves.
+	if !regexp.MustCompile(client+` krn  tcp CLOSE -> SYN_SENT\n.* > .*Flags \[S\]`).MatchString(lines) ||
+		!regexp.MustCompile(client+` krn  tcp FIN_WAIT2 -> CLOSE  # sent 3, received 0 bytes`).MatchString(lines) {
+		t.Errorf("states of %s", client)
+	}
+	if t.Failed() {
+		t.Log(lines)
+	}
+}
+
+// TestPacketsHandedOver holds that packets of a connection that a forked worker
+// serves are the worker's, those of its handshake too.
+func TestPacketsHandedOver(t *testing.T) {
+	needRoot(t)
+	if strings.HasPrefix(release(t), "5.10.") || strings.HasPrefix(release(t), "6.1.") {
+		t.Skip("who uses a socket is told since 6.3")
+	}
+	_, shown := watch(t, build(t, "lateclose", "64"), "-l", "sys,pkt")
+	lines := string(shown)
+	m := regexp.MustCompile(`(?m) lateclose\[(\d+)\] +c1 sys  accept\(.*\+(c\d+)$`).FindStringSubmatch(lines)
+	if m == nil {
+		t.Fatalf("no accept:\n%s", lines)
+	}
+	n := 0
+	for _, p := range packetsOf(lines) {
+		if p.conn == m[2] {
+			n++
+			if p.owner != "lateclose["+m[1]+"]" {
+				t.Errorf("%+v, want %s", p, m[1])
+			}
+		}
+	}
+	if n < 8 {
+		t.Errorf("%d packets of the accepted connection:\n%s", n, lines)
+	}
+}
+
 // run runs pidwire to its end, and returns its standard output.
 func run(t *testing.T, args ...string) string {
 	t.Helper()

@@ -14,6 +14,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/net/bpf"
 
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/wire"
@@ -33,6 +34,7 @@ type Config struct {
 	NoCalls   bool              // without system calls and io_uring requests
 	Packets   bool              // with packets
 	Snaplen   uint32            // bytes of a packet, at most MaxSnaplen
+	Filter    []bpf.Instruction // of pcapfilter.Compile: which packets; nil: all
 	RingBytes uint32            // a power of two; 0: DefaultRing
 	Threads   uint32            // watched threads at most; 0: DefaultThreads
 }
@@ -61,8 +63,9 @@ type kernel struct {
 	types *btf.Cache      // the kernel's BTF, read once for all objects
 	cast  bool            // it has bpf_rdonly_cast: fields are read by plain loads
 
-	adopt  *ebpf.Program // iterator: makes open sockets the targets'
-	states *ebpf.Program // iterator: how the targets' TCP sockets stand
+	adopt    *ebpf.Program // iterator: makes open sockets the targets'
+	filtered bool          // packets are filtered by the program at the sockets
+	states   *ebpf.Program // iterator: how the targets' TCP sockets stand
 
 	changes atomic.Uint32  // of the targets map, by us
 	epoch   *ebpf.Variable // the same, for the programs
@@ -286,12 +289,18 @@ func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (*
 		"cfg_cast":    k.cast,
 		"cfg_snaplen": c.Snaplen,
 		"cfg_old":     k.adopt == nil,
+		"cfg_filter":  k.filtered,
 	} {
 		v = byteBool(v)
 		if cv := spec.Variables[name]; cv != nil {
 			if err := cv.Set(v); err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
+		}
+	}
+	if k.filtered {
+		if err := setFilter(spec, c.Filter); err != nil {
+			return nil, err
 		}
 	}
 	replace := map[string]*ebpf.Map{}

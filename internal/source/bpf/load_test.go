@@ -5,6 +5,7 @@ package bpf
 import (
 	"errors"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -43,6 +44,9 @@ func TestLoad(t *testing.T) {
 		if !k.has(part) {
 			t.Errorf("%s: not working on %s", part, Release())
 		}
+	}
+	if !k.has("states") && !strings.HasPrefix(Release(), "5.10.") {
+		t.Errorf("states: not working on %s", Release())
 	}
 }
 

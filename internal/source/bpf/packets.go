@@ -6,10 +6,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/net/bpf"
 
+	"github.com/pidwire/pidwire/internal/pcapfilter"
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -40,7 +44,17 @@ func (k *kernel) loadPackets(c Config) error {
 	} else if k.iter == nil {
 		k.note(err, "packets of sockets that were open before are not shown", "")
 	}
-	coll, err := k.packetPrograms(c, "owner_create", "owner_released", "packet_in", "packet_out")
+	programs := []string{"owner_create", "owner_released", "packet_in", "packet_out"}
+	k.filtered = c.Filter != nil
+	coll, err := k.packetPrograms(c, programs...)
+	if err != nil && k.filtered {
+		// Rather too much is copied than nothing.
+		why := err
+		k.filtered = false
+		if coll, err = k.packetPrograms(c, programs...); err == nil {
+			k.note(why, "the filter does not load into the kernel: packets are copied first, and then filtered", "")
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrPackets, err)
 	}
@@ -119,6 +133,52 @@ func (s *Source) Look() error {
 	}
 	_, err := readIter(s.k.states)
 	return err
+}
+
+// setFilter puts a filter in the place of pcap_filter (bpf/packets.bpf.c), in
+// every program that has it.
+func setFilter(spec *ebpf.CollectionSpec, filter []bpf.Instruction) error {
+	const name = "pcap_filter"
+	for _, p := range spec.Programs {
+		from := slices.IndexFunc(p.Instructions, func(i asm.Instruction) bool { return i.Symbol() == name })
+		if from < 0 {
+			continue
+		}
+		to := from + 1
+		for to < len(p.Instructions) && p.Instructions[to].Symbol() == "" {
+			to++
+		}
+		body, err := pcapfilter.EBPF(filter)
+		if err != nil {
+			return err
+		}
+		body[0].Metadata = p.Instructions[from].Metadata
+		p.Instructions = slices.Concat(p.Instructions[:from], body, p.Instructions[to:])
+	}
+	return nil
+}
+
+// passes reports whether a packet is to be shown: one that the filter at the
+// sockets has not seen.
+func (s *Source) passes(r wire.Record) bool {
+	if s.opts.Filter == nil || s.k.filtered && r[wire.OffPacketFlags]&wire.PacketWire == 0 {
+		return true
+	}
+	var p wire.Packet
+	p.Unmarshal(r)
+	data, length := r[wire.SizePacket:], p.Len
+	data = data[:min(int(p.Caplen), len(data))]
+	if p.Link != 0 {
+		const ethernet = 14
+		if len(data) < ethernet {
+			return false
+		}
+		if kind := binary.BigEndian.Uint16(data[12:]); kind != 0x0800 && kind != 0x86dd {
+			return false
+		}
+		data, length = data[ethernet:], length-ethernet
+	}
+	return pcapfilter.Match(s.opts.Filter, data, length)
 }
 
 // adoptSockets makes the sockets that the targets hold theirs.

@@ -346,6 +346,9 @@ func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
 		}
 		// The room of its class is larger than what it holds.
 		r = r[:min(uint32(len(r)), binary.LittleEndian.Uint32(r))]
+		if !s.passes(r) {
+			return nil
+		}
 	case wire.KindState:
 		if len(r) >= wire.SizeState+wire.SizeSock {
 			cookie := binary.LittleEndian.Uint64(r[wire.SizeState:])

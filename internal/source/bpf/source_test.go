@@ -10,11 +10,15 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/net/bpf"
+
+	"github.com/pidwire/pidwire/internal/pcapfilter"
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/source/sourcetest"
 	"github.com/pidwire/pidwire/internal/wire"
@@ -162,6 +166,9 @@ func TestLossesAreCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
+			if fallback := slices.ContainsFunc(s.Missing(), func(m string) bool { return strings.HasPrefix(m, "the filter does not load") }); fallback != (test.name == "filter by us") {
+				t.Errorf("filtered by us: %v", s.Missing())
+			}
 			s.Started = func() error {
 				io.WriteString(in, "\n")
 				time.Sleep(test.sleep)
@@ -199,11 +206,21 @@ func TestLossesAreCounted(t *testing.T) {
 	}
 }
 
+func compile(t *testing.T, expr string) []bpf.Instruction {
+	t.Helper()
+	prog, err := pcapfilter.Compile(expr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return prog
+}
+
 // TestPackets holds that every packet is captured or counted as lost, both
 // ways, at the length that was asked for, and that its owner is named; also on
 // a socket that was open before.
 func TestPackets(t *testing.T) {
 	needRoot(t)
+	const n = 3000
 	const size = 20 + 8 + datagramSize // with the headers of IPv4 and UDP
 	for _, test := range []struct {
 		name    string
@@ -212,21 +229,27 @@ func TestPackets(t *testing.T) {
 		sleep   time.Duration
 		snaplen uint32
 		lossy   bool
+		filter  []bpf.Instruction
+		want    uint64
 	}{
-		{"slow reader", newDatagramVar, 64 << 10, 500 * time.Millisecond, 64, true},
-		{"fast reader", newDatagramVar, DefaultRing, 0, MaxSnaplen, false},
-		{"cut", newDatagramVar, DefaultRing, 0, 30, false},
-		{"open before", datagramVar, DefaultRing, 0, 128, false},
+		{"slow reader", newDatagramVar, 64 << 10, 500 * time.Millisecond, 64, true, nil, 2 * n},
+		{"fast reader", newDatagramVar, DefaultRing, 0, MaxSnaplen, false, nil, 2 * n},
+		{"cut", newDatagramVar, DefaultRing, 0, 30, false, nil, 2 * n},
+		{"open before", datagramVar, DefaultRing, 0, 128, false, nil, 2 * n},
+		{"filter", datagramVar, DefaultRing, 0, 128, false, compile(t, fmt.Sprintf("udp and ip[2:2] = %d", size)), 2 * n},
+		{"other filter", datagramVar, DefaultRing, 0, 128, false, compile(t, "tcp or ip6"), 0},
+		// What the kernel has no code for is filtered here, as well as it goes.
+		{"filter by us", datagramVar, DefaultRing, 0, 128, false, []bpf.Instruction{
+			bpf.LoadAbsolute{Off: 9, Size: 1}, bpf.JumpIf{Cond: bpf.JumpEqual, Val: 17, SkipTrue: 1},
+			bpf.LoadExtension{Num: bpf.ExtProto}, bpf.RetConstant{Val: 1},
+		}, 2 * n},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if test.actor == datagramVar && strings.HasPrefix(Release(), "5.10.") {
-				t.Skip("iterators cannot give sockets an owner before 5.12")
-			}
-			const n = 3000
 			child, in := actor(t, test.actor, n)
 			s, err := New(Options{
 				Config: Config{
 					Self: uint32(os.Getpid()), Follow: true, NoCalls: true, Packets: true, Snaplen: test.snaplen, RingBytes: test.ring,
+					Filter: test.filter,
 				},
 				Targets: []proc.Target{{PID: uint32(child.Process.Pid)}},
 			})
@@ -266,8 +289,8 @@ func TestPackets(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := by[wire.PacketIn] + by[wire.PacketOut] + lost; got != 2*n {
-				t.Errorf("captured %v + lost %d, want %d", by, lost, 2*n)
+			if got := by[wire.PacketIn] + by[wire.PacketOut] + lost; got != test.want {
+				t.Errorf("captured %v + lost %d, want %d", by, lost, test.want)
 			}
 			if (lost > 0) != test.lossy {
 				t.Errorf("lost %d", lost)

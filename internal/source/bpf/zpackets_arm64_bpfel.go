@@ -141,6 +141,7 @@ const (
 	packetsVarCfgCast        = "cfg_cast"
 	packetsVarCfgCgroups     = "cfg_cgroups"
 	packetsVarCfgExec        = "cfg_exec"
+	packetsVarCfgFilter      = "cfg_filter"
 	packetsVarCfgFollow      = "cfg_follow"
 	packetsVarCfgOld         = "cfg_old"
 	packetsVarCfgPorts       = "cfg_ports"
@@ -232,6 +233,7 @@ type packetsVariableSpecs struct {
 	CfgCast    *ebpf.VariableSpec `ebpf:"cfg_cast"`
 	CfgCgroups *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
 	CfgExec    *ebpf.VariableSpec `ebpf:"cfg_exec"`
+	CfgFilter  *ebpf.VariableSpec `ebpf:"cfg_filter"`
 	CfgFollow  *ebpf.VariableSpec `ebpf:"cfg_follow"`
 	CfgOld     *ebpf.VariableSpec `ebpf:"cfg_old"`
 	CfgPorts   *ebpf.VariableSpec `ebpf:"cfg_ports"`
@@ -304,6 +306,7 @@ type packetsVariables struct {
 	CfgCast    *ebpf.Variable `ebpf:"cfg_cast"`
 	CfgCgroups *ebpf.Variable `ebpf:"cfg_cgroups"`
 	CfgExec    *ebpf.Variable `ebpf:"cfg_exec"`
+	CfgFilter  *ebpf.Variable `ebpf:"cfg_filter"`
 	CfgFollow  *ebpf.Variable `ebpf:"cfg_follow"`
 	CfgOld     *ebpf.Variable `ebpf:"cfg_old"`
 	CfgPorts   *ebpf.Variable `ebpf:"cfg_ports"`

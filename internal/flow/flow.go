@@ -23,10 +23,17 @@ type Joiner struct {
 	shown    index[uint64, *shown]     // by cookie: as whose packets have been shown
 	accepted index[uint64, event.Task] // by cookie: who called accept for it
 	streams  index[uint32, *stream]    // by Conn.N, where there are calls and packets
-	joined   bool                      // there are calls and packets on this timeline
+	frame    struct {                  // the last call on an AF_PACKET socket
+		tid  uint32
+		end  int64
+		conn *event.Conn
+	}
+	joined bool // there are calls and packets on this timeline
 
 	closed []*event.Conn // oldest first, to be forgotten
 }
+
+const afPacket = 17
 
 const (
 	// keepClosed is how many closed connections are remembered: a socket may be
@@ -168,6 +175,9 @@ func (j *Joiner) call(e *event.Entry, c *event.Call) {
 			conn = j.replace(&listener)
 		}
 		e.Others = append(e.Others, conn)
+	}
+	if e.Conn != nil && e.Conn.Family == afPacket {
+		j.frame.tid, j.frame.end, j.frame.conn = e.Task.TID, e.Time+c.Dur, e.Conn
 	}
 	j.epoll(e, c)
 	if e.Conn != nil && c.Name == "connect" && c.Addr.IsValid() && !e.Conn.Peer.IsValid() {

@@ -39,6 +39,11 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 	}
 	j.show(e, p)
 	c := find(&j.byCookie, p.Cookie)
+	if p.Cookie == 0 && p.Wire && j.frame.tid == e.Task.TID && e.Time <= j.frame.end {
+		// Its socket has no number yet: it is what the call at hand sends.
+		e.Conn, e.Match = j.frame.conn, event.MatchTable
+		return
+	}
 	if p.Made != event.MadeSocket {
 		// Of a flow whose addresses were kept, not of a socket that had it.
 		e.Conn, e.Match = c, event.MatchTable

@@ -1,0 +1,189 @@
+package pcapng
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/pidwire/pidwire/internal/event"
+)
+
+// Preamble is what is known when a file begins: the processes, sockets and
+// names that were found, and the names of addresses. Files that follow each
+// other share one, so that each can be opened by itself. It is for one
+// goroutine, and holds 4 MiB of records and 4096 names at most.
+type Preamble struct {
+	most  int // bytes of records
+	bytes int
+	list  []item // in the order of their records; raw is nil where one is gone
+	gone  int
+	at    map[itemKey]int
+
+	procs   map[event.Proc]process
+	devices map[device]string
+	hosts   []host
+	host    map[netip.Addr]int
+}
+
+const (
+	maxPreamble = 4 << 20
+	maxProcs    = 65536
+	maxDevices  = 16384
+	maxHosts    = 4096
+)
+
+// NewPreamble returns that of a run that is about to begin.
+func NewPreamble() *Preamble { return newPreamble(maxPreamble) }
+
+func newPreamble(most int) *Preamble {
+	return &Preamble{
+		most: most, at: map[itemKey]int{}, procs: map[event.Proc]process{}, devices: map[device]string{}, host: map[netip.Addr]int{},
+	}
+}
+
+type item struct {
+	key itemKey
+	raw []byte
+}
+
+// itemKey says what a record is of: a later one takes its place.
+type itemKey struct {
+	kind byte
+	proc event.Proc
+	a, b uint64
+	text string
+}
+
+const (
+	ofProcess = iota
+	ofSocket
+	ofName
+	ofReady
+	ofClock
+	ofNote
+)
+
+type process struct {
+	comm, exe string
+	netns     uint64
+}
+
+// device is a network interface.
+type device struct {
+	netns uint64
+	index uint32
+}
+
+type host struct {
+	addr netip.Addr
+	name string
+}
+
+// add takes notice of an entry. What it keeps it copies: a sink has an entry
+// during Write only.
+func (k *Preamble) add(e *event.Entry) {
+	if e.Conn != nil && e.Conn.Closed {
+		k.drop(itemKey{kind: ofSocket, a: e.Conn.ID.Inode})
+		k.drop(itemKey{kind: ofSocket, b: e.Conn.ID.Cookie})
+	}
+	switch b := e.Body.(type) {
+	case *event.Process:
+		k.process(e, b)
+	case *event.SockFound:
+		if b.Sock.ID.Inode != 0 {
+			k.keep(itemKey{kind: ofSocket, a: b.Sock.ID.Inode}, e.Raw)
+		} else {
+			k.keep(itemKey{kind: ofSocket, b: b.Sock.ID.Cookie}, e.Raw)
+		}
+	case *event.Name:
+		if b.What == event.NameIface && len(k.devices) < maxDevices {
+			k.devices[device{b.NetNS, b.ID}] = strings.Clone(b.Name)
+		}
+		k.keep(itemKey{kind: ofName, a: uint64(b.What)<<32 | uint64(b.ID), b: b.NetNS}, e.Raw)
+	case *event.Ready:
+		k.keep(itemKey{kind: ofReady, proc: e.Task.Proc, a: uint64(b.EpFD), b: uint64(b.FD)}, e.Raw)
+	case *event.Clock:
+		k.keep(itemKey{kind: ofClock}, e.Raw)
+	case *event.Note:
+		if b.Degraded {
+			k.keep(itemKey{kind: ofNote, text: strings.Clone(b.Text)}, e.Raw)
+		}
+	}
+}
+
+// Where struct pw_proc says what happened, and that the process was there before:
+// its birth is told in another file.
+const (
+	offWhat = 64
+	found   = 1
+)
+
+func (k *Preamble) process(e *event.Entry, b *event.Process) {
+	key := itemKey{kind: ofProcess, proc: e.Task.Proc}
+	if b.What == event.Exit {
+		delete(k.procs, e.Task.Proc)
+		k.drop(key)
+		return
+	}
+	p := process{comm: strings.Clone(e.Task.Comm), exe: strings.Clone(b.Exe), netns: b.NetNS}
+	if p.exe == "" { // a child is what its parent is, until it says otherwise
+		p.exe = k.procs[b.Parent].exe
+	}
+	if _, known := k.procs[e.Task.Proc]; known || len(k.procs) < maxProcs {
+		k.procs[e.Task.Proc] = p
+	}
+	if k.keep(key, e.Raw) {
+		raw := k.list[len(k.list)-1].raw
+		if len(raw) > offWhat {
+			raw[offWhat] = found
+		}
+	}
+}
+
+// keep keeps a copy of a record, if there is room.
+func (k *Preamble) keep(key itemKey, raw []byte) bool {
+	if len(raw) == 0 || k.most == 0 {
+		return false
+	}
+	k.drop(key)
+	if k.bytes+len(raw) > k.most {
+		return false
+	}
+	k.at[key] = len(k.list)
+	k.list = append(k.list, item{key, append([]byte(nil), raw...)})
+	k.bytes += len(raw)
+	return true
+}
+
+func (k *Preamble) drop(key itemKey) {
+	i, ok := k.at[key]
+	if !ok {
+		return
+	}
+	delete(k.at, key)
+	k.bytes -= len(k.list[i].raw)
+	k.list[i].raw = nil
+	if k.gone++; k.gone*2 <= len(k.list) {
+		return
+	}
+	live := k.list[:0]
+	for _, it := range k.list {
+		if it.raw != nil {
+			k.at[it.key] = len(live)
+			live = append(live, it)
+		}
+	}
+	clear(k.list[len(live):])
+	k.list, k.gone = live, 0
+}
+
+// device says which interface a packet was seen at, as far as that is known: a
+// packet has its number, and the connection or the process the namespace.
+func (k *Preamble) device(e *event.Entry, p *event.Capture) device {
+	d := device{index: p.Iface}
+	if e.Conn != nil && e.Conn.NetNS != 0 {
+		d.netns = uint64(e.Conn.NetNS)
+	} else {
+		d.netns = k.procs[e.Task.Proc].netns
+	}
+	return d
+}

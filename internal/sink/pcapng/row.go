@@ -1,0 +1,304 @@
+package pcapng
+
+import (
+	"strconv"
+
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/sink/clean"
+	"github.com/pidwire/pidwire/internal/sink/notation"
+	"github.com/pidwire/pidwire/internal/sink/text"
+)
+
+const (
+	prioWarning = '4'
+	prioInfo    = '6'
+)
+
+// entry writes the row of what is no packet, if it makes one.
+func (s *Sink) entry(e *event.Entry) {
+	if l, ok := e.Body.(*event.Lost); ok && l.Layer == event.LayerPkt {
+		s.dropped += l.Count
+		s.lost += l.Count
+	}
+	if p, ok := e.Body.(*event.Process); ok && p.What == event.Exec {
+		// Its packets are another program's from here on.
+		delete(s.ifaces, ifaceKey{proc: e.Task.Proc})
+		s.same = false
+	}
+	if s.o.PacketsOnly {
+		return
+	}
+	s.owe(e.Raw)
+	switch b := e.Body.(type) {
+	case *event.Call:
+		s.call(e, b)
+	case *event.State:
+		if !b.Look {
+			s.state(e, b)
+		}
+	case *event.Process:
+		s.process(e, b)
+	case *event.Handover:
+		if b.From.PID != 0 {
+			s.handover(e, b)
+		}
+	case *event.Lost:
+		r := s.row(e.Time)
+		s.str("lost ")
+		s.uint(b.Count)
+		s.str(" events: ")
+		s.str(b.Reason)
+		s.about(r, e, "lost", b.Layer.String(), prioWarning)
+		s.endRow(r)
+	case *event.Note:
+		prio := byte(prioInfo)
+		if b.Degraded {
+			prio = prioWarning
+		}
+		r := s.row(e.Time)
+		s.b = clean.AppendText(s.b, b.Text)
+		s.about(r, e, "note", "", prio)
+		s.endRow(r)
+	case *event.Unknown:
+		r := s.row(e.Time)
+		s.str("a record of kind ")
+		s.uint(uint64(b.Kind))
+		s.str(" that this version cannot read")
+		s.about(r, e, "note", "", prioWarning)
+		s.endRow(r)
+	}
+}
+
+// row is where a row and its MESSAGE begin in the buffer.
+type row struct{ block, message int }
+
+// row begins a row, up to its MESSAGE.
+func (s *Sink) row(time int64) row {
+	at := s.begin(blockRow)
+	s.str("__REALTIME_TIMESTAMP=")
+	s.uint(uint64(max(time, 0)) / 1000)
+	s.str("\nMESSAGE=")
+	return row{at, len(s.b)}
+}
+
+// about ends the MESSAGE, and says whose it is; layer may be empty.
+func (s *Sink) about(r row, e *event.Entry, ident, layer string, priority byte) {
+	s.b = s.b[:r.message+cut(s.b[r.message:], maxMessage)]
+	s.str("\nPRIORITY=")
+	s.b = append(s.b, priority)
+	s.str("\nSYSLOG_IDENTIFIER=")
+	s.str(ident)
+	if layer != "" {
+		s.str("\nPIDWIRE_LAYER=")
+		s.str(layer)
+	}
+	if e != nil && e.Task.PID != 0 {
+		s.str("\n_PID=")
+		s.uint(uint64(e.Task.PID))
+		if e.Task.TID != e.Task.PID && e.Task.TID != 0 {
+			s.str("\n_TID=")
+			s.uint(uint64(e.Task.TID))
+		}
+		if e.Task.Comm != "" {
+			s.str("\n_COMM=")
+			s.b = clean.AppendText(s.b, e.Task.Comm)
+		}
+	}
+	if e != nil && e.Conn != nil {
+		s.str("\nPIDWIRE_CONN=c")
+		s.uint(uint64(e.Conn.N))
+	}
+	s.b = append(s.b, '\n')
+}
+
+// endRow ends a row, which takes the records that are owed with it.
+func (s *Sink) endRow(r row) {
+	if len(s.owed) > 0 {
+		s.str("PIDWIRE_RECORD=")
+		s.base64(s.owed)
+		s.b = append(s.b, '\n')
+		s.owed, s.owes = s.owed[:0], 0
+	}
+	s.end(r.block)
+}
+
+// owe keeps a record for the next row.
+func (s *Sink) owe(raw []byte) {
+	if len(raw) == 0 || !s.reads() {
+		return
+	}
+	if len(s.owed)+len(raw) > maxRow {
+		s.settle()
+	}
+	s.owed = append(s.owed, s.part(raw)...)
+	s.owes++
+}
+
+// part writes of what is too long for a row all but the last piece.
+func (s *Sink) part(v []byte) []byte {
+	for len(v) > maxRow {
+		r := s.row(s.now)
+		s.str("part of what the next row has")
+		s.about(r, nil, "pidwire", "", prioInfo)
+		s.str("PIDWIRE_PART=")
+		s.base64(v[:maxRow])
+		s.b = append(s.b, '\n')
+		s.end(r.block)
+		v = v[maxRow:]
+	}
+	return v
+}
+
+// settle writes a row for the records that are owed, if there are any.
+func (s *Sink) settle() {
+	if len(s.owed) == 0 {
+		return
+	}
+	r := s.row(s.now)
+	s.uint(uint64(s.owes))
+	if s.owes == 1 {
+		s.str(" record that makes no line")
+	} else {
+		s.str(" records that make no line")
+	}
+	s.about(r, nil, "pidwire", "", prioInfo)
+	s.endRow(r)
+}
+
+// first writes the row that says how to read the others.
+func (s *Sink) first() {
+	header := s.part(s.o.Header)
+	r := s.row(s.o.Start)
+	s.b = clean.AppendText(s.b, s.o.Comment)
+	s.about(r, nil, "pidwire", "", prioInfo)
+	s.str("PIDWIRE_HEADER=")
+	s.base64(header)
+	s.b = append(s.b, '\n')
+	s.end(r.block)
+}
+
+func (s *Sink) call(e *event.Entry, c *event.Call) {
+	r := s.row(e.Time)
+	if c.Via != "" {
+		s.str(c.Via)
+		s.str(": ")
+	}
+	s.b = notation.AppendCall(s.b, c, &s.o.Notation)
+	if c.State == event.Returned {
+		s.str(" <")
+		s.b = text.AppendDuration(s.b, c.Dur)
+		s.b = append(s.b, '>')
+	}
+	s.others(e)
+	prio := byte(prioInfo)
+	if c.Errno != "" {
+		prio = prioWarning
+	}
+	s.about(r, e, "syscall", "sys", prio)
+	if c.Errno != "" && c.Ret < 0 {
+		s.str("ERRNO=")
+		s.uint(uint64(-c.Ret))
+		s.b = append(s.b, '\n')
+	}
+	s.endRow(r)
+}
+
+// others names further connections of an entry.
+func (s *Sink) others(e *event.Entry) {
+	const most = 8
+	for i, c := range e.Others {
+		if i == most {
+			s.str(" ...")
+			return
+		}
+		s.str(" +c")
+		s.uint(uint64(c.N))
+	}
+}
+
+func (s *Sink) state(e *event.Entry, b *event.State) {
+	const tcpClose = 7
+	r := s.row(e.Time)
+	s.str("tcp ")
+	s.str(notation.TCPState(b.Sock.Family, b.Sock.Protocol, b.From))
+	s.str(" -> ")
+	s.str(notation.TCPState(b.Sock.Family, b.Sock.Protocol, b.To))
+	if c := &b.TCP; b.To == tcpClose && c.SegsOut+c.SegsIn > 0 {
+		s.str("  # sent ")
+		s.uint(c.Sent - min(c.Sent, c.Resent))
+		s.str(", received ")
+		s.uint(c.Received)
+		s.str(" bytes")
+		if c.RTT > 0 {
+			s.str(", rtt ")
+			s.b = text.AppendDuration(s.b, c.RTT)
+		}
+		if c.Retrans > 0 {
+			s.str(", sent again ")
+			s.uint(uint64(c.Retrans))
+		}
+	}
+	s.others(e)
+	s.about(r, e, "state", "krn", prioInfo)
+	s.endRow(r)
+}
+
+func (s *Sink) handover(e *event.Entry, b *event.Handover) {
+	r := s.row(e.Time)
+	s.str("# has the socket now, after ")
+	s.b = clean.AppendText(s.b, b.From.Comm)
+	s.b = append(s.b, '[')
+	s.uint(uint64(b.From.PID))
+	s.b = append(s.b, ']')
+	if b.Shown > 0 {
+		s.str("; packets above that were its already: ")
+		s.uint(b.Shown)
+	}
+	s.about(r, e, "handover", "pkt", prioInfo)
+	s.endRow(r)
+}
+
+func (s *Sink) process(e *event.Entry, p *event.Process) {
+	if p.What == event.Found {
+		return
+	}
+	r := s.row(e.Time)
+	s.str("+++ ")
+	switch p.What {
+	case event.Fork:
+		s.str("started by ")
+		s.uint(uint64(p.Parent.PID))
+	case event.Exec:
+		s.str("exec ")
+		s.b = clean.AppendText(s.b, p.Exe)
+		for i, a := range p.Argv {
+			if i > 0 {
+				s.b = append(s.b, ' ')
+				s.b = clean.AppendText(s.b, a)
+			}
+		}
+	case event.Exit:
+		s.b = text.AppendExit(s.b, p.Code)
+	default:
+		s.str("unknown event of the process")
+	}
+	s.str(" +++")
+	s.about(r, e, "process", "sys", prioInfo)
+	s.endRow(r)
+}
+
+// frame writes a row for a frame without IP.
+func (s *Sink) frame(e *event.Entry, p *event.Capture) {
+	s.owe(e.Raw)
+	r := s.row(e.Time)
+	s.str("ethertype 0x")
+	if p.Ether < 0x1000 {
+		s.b = append(s.b, '0')
+	}
+	s.b = strconv.AppendUint(s.b, uint64(p.Ether), 16)
+	s.str(", length ")
+	s.uint(uint64(p.Len))
+	s.str(" (frame without IP)")
+	s.about(r, e, "frame", "pkt", prioInfo)
+	s.endRow(r)
+}

@@ -1,0 +1,232 @@
+package capture
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// row is an entry of the journal, in the systemd journal export format.
+type row struct {
+	ns                   int64
+	message, ident       []byte
+	warning              bool   // PRIORITY
+	record, part, header []byte // base64; nil: none
+}
+
+// parseRow reads FIELD=value a line, or FIELD, its length in 8 bytes and its
+// bytes. What cannot be read ends it.
+func parseRow(b []byte) row {
+	var r row
+	for len(b) > 0 && b[0] != 0 {
+		line, rest, _ := bytes.Cut(b, []byte{'\n'})
+		key, v, text := bytes.Cut(line, []byte{'='})
+		if !text {
+			if len(rest) < 8 {
+				break
+			}
+			n := binary.LittleEndian.Uint64(rest)
+			if rest = rest[8:]; n > uint64(len(rest)) {
+				break
+			}
+			v, rest = rest[:n], bytes.TrimPrefix(rest[n:], []byte{'\n'})
+		}
+		b = rest
+		switch string(key) {
+		case "__REALTIME_TIMESTAMP":
+			r.ns = int64(number(v) * 1000)
+		case "MESSAGE":
+			r.message = v
+		case "SYSLOG_IDENTIFIER":
+			r.ident = v
+		case "PRIORITY":
+			r.warning = len(v) == 1 && v[0] <= '4'
+		case "PIDWIRE_RECORD":
+			r.record = v
+		case "PIDWIRE_PART":
+			r.part = v
+		case "PIDWIRE_HEADER":
+			r.header = v
+		}
+	}
+	return r
+}
+
+var errNotBase64 = errors.New("no base64")
+
+// addPart decodes what the next row's field begins with.
+func (s *Source) addPart(v []byte) error {
+	if base64.StdEncoding.DecodedLen(len(v))+len(s.part) > maxBlock {
+		s.part = s.part[:0]
+		return fmt.Errorf("more than %d bytes in parts", maxBlock)
+	}
+	var err error
+	if s.part, err = base64.StdEncoding.AppendDecode(s.part, v); err != nil {
+		s.part = s.part[:0]
+		return errNotBase64
+	}
+	return nil
+}
+
+// decoded returns the bytes of a field, with the parts that came before.
+func (s *Source) decoded(v []byte) ([]byte, error) {
+	s.dec = append(s.dec[:0], s.part...)
+	s.part = s.part[:0]
+	var err error
+	if s.dec, err = base64.StdEncoding.AppendDecode(s.dec, v); err != nil {
+		return nil, errNotBase64
+	}
+	return s.dec, nil
+}
+
+// firstHeader takes the header of a file of ours. One that cannot be read is
+// for Run to tell of.
+func (s *Source) firstHeader(r row, body []byte) error {
+	b, err := s.decoded(r.header)
+	var rd *wire.Reader
+	if err == nil {
+		rd, err = wire.NewReader(bytes.NewReader(b))
+	}
+	var newer *wire.NewerError
+	switch {
+	case errors.As(err, &newer):
+		return err
+	case err != nil:
+		s.begin(r.ns)
+		return nil
+	}
+	s.header, s.ours, s.prolog = rd.Header, true, bytes.Clone(b)
+	s.news = nil
+	s.passBlock(body)
+	return nil
+}
+
+// row emits the records of a row, or a note with its words.
+func (s *Source) row(body []byte) error {
+	r := parseRow(body)
+	at := s.mono(r.ns)
+	if r.part != nil {
+		if err := s.addPart(r.part); err != nil {
+			return s.bad(at, err)
+		}
+	}
+	if r.header != nil {
+		b, err := s.decoded(r.header)
+		if err == nil && s.ours && bytes.Equal(b, s.prolog) {
+			return nil // the next file of the same run
+		}
+		s.ours = false
+		return s.unreadable(at)
+	}
+	switch {
+	case r.record != nil && s.ours:
+		b, err := s.decoded(r.record)
+		if err != nil {
+			return s.bad(at, err)
+		}
+		return s.records(at, b)
+	case r.record != nil:
+		s.part = s.part[:0]
+		if err := s.unreadable(at); err != nil {
+			return err
+		}
+	case r.part != nil:
+		return nil
+	}
+	if string(r.ident) == "pidwire" {
+		return nil // it had no words of its own
+	}
+	// Of ours without a record is what was lost on the way to the file.
+	return s.note(at, s.ours && r.warning, string(r.message))
+}
+
+// unreadable says, once, that the records in rows are not read.
+func (s *Source) unreadable(at uint64) error {
+	if s.told {
+		return nil
+	}
+	s.told = true
+	return s.note(at, true, "the rows of system calls here cannot be read back, only their words: the row that says how "+
+		"(PIDWIRE_HEADER) was taken out of the file, or this is of more than one run")
+}
+
+// bad says that a row's records are left out.
+func (s *Source) bad(at uint64, err error) error {
+	return s.note(at, true, fmt.Sprintf("a row at offset %d of the file cannot be read back: %v", s.in.off, err))
+}
+
+// records emits records as they were. They are of a file that anybody may have
+// written: each must be as long as it says, and hold what it promises.
+func (s *Source) records(at uint64, b []byte) error {
+	for len(b) > 0 {
+		if len(b) < wire.SizeHdr {
+			return s.bad(at, fmt.Errorf("%d bytes where a record begins", len(b)))
+		}
+		n := binary.LittleEndian.Uint32(b)
+		if n < wire.SizeHdr || n%8 != 0 || uint64(n) > uint64(len(b)) {
+			return s.bad(at, fmt.Errorf("a record of %d bytes where %d are left", n, len(b)))
+		}
+		r := wire.Record(b[:n:n])
+		b = b[n:]
+		var err error
+		switch {
+		case !valid(r):
+			err = s.bad(at, fmt.Errorf("a record of kind %d with %d bytes", r.Kind(), n))
+		case r.Kind() == wire.KindEnd:
+			s.end = bytes.Clone(r)
+		default:
+			err = s.send(r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// valid says whether a record is of a kind that stands in files, and holds what
+// it promises.
+func valid(r wire.Record) bool {
+	attrs := func(size int, n uint16) bool { return len(r) >= size && int(n) <= len(r)-size }
+	switch r.Kind() {
+	case wire.KindSyscall:
+		var s wire.Syscall
+		_, _, ok := wire.SyscallParts(r, &s)
+		return ok
+	case wire.KindUring:
+		var u wire.Uring
+		return u.Unmarshal(r) && len(r)-wire.SizeUring >= int(u.Nsock)*wire.SizeSock
+	case wire.KindProc:
+		var p wire.Proc
+		return p.Unmarshal(r) && attrs(wire.SizeProc, p.Attrs)
+	case wire.KindSock:
+		var k wire.Socksnap
+		return k.Unmarshal(r) && attrs(wire.SizeSocksnap+wire.SizeSock, k.Attrs)
+	case wire.KindName:
+		var n wire.Name
+		return n.Unmarshal(r) && attrs(wire.SizeName, n.Attrs)
+	case wire.KindNote:
+		var n wire.Note
+		return n.Unmarshal(r) && attrs(wire.SizeNote, n.Attrs)
+	case wire.KindPacket:
+		var p wire.Packet
+		return p.Unmarshal(r) && uint64(p.Caplen) <= uint64(len(r)-wire.SizePacket)
+	case wire.KindLost:
+		return len(r) >= wire.SizeLost
+	case wire.KindClock:
+		return len(r) >= wire.SizeClock
+	case wire.KindReady:
+		return len(r) >= wire.SizeReady
+	case wire.KindHandover:
+		return len(r) >= wire.SizeHandover
+	case wire.KindState:
+		return len(r) >= wire.SizeState+wire.SizeSock
+	case wire.KindEnd:
+		return len(r) >= wire.SizeEnd
+	}
+	return false
+}

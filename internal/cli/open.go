@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,14 +14,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pidwire/pidwire/internal/pipeline"
-	"github.com/pidwire/pidwire/internal/sink"
 	"github.com/pidwire/pidwire/internal/sink/clean"
+	"github.com/pidwire/pidwire/internal/sink/rotate"
+	"github.com/pidwire/pidwire/internal/source/capture"
 	"github.com/pidwire/pidwire/internal/source/replay"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
 func (a *app) openCommand() *cobra.Command {
 	var v viewFlags
+	var w writeFlags
 	cmd := &cobra.Command{
 		Use:   "open FILE [flags]",
 		Short: "print a recording as it was seen live; needs no root, works on any system",
@@ -28,34 +32,49 @@ func (a *app) openCommand() *cobra.Command {
 			if len(args) != 1 {
 				return usageError("open takes one FILE, or - for standard input")
 			}
-			return a.open(cmd.Context(), &v, args[0])
+			return a.open(cmd.Context(), &v, &w, args[0])
 		},
 	}
+	w.add(cmd.Flags())
 	v.add(cmd)
 	return cmd
 }
 
-func (a *app) open(parent context.Context, v *viewFlags, name string) error {
+func (a *app) open(parent context.Context, v *viewFlags, w *writeFlags, name string) error {
 	if err := v.parse(); err != nil {
 		return err
 	}
+	if err := w.check(true); err != nil {
+		return err
+	}
 	closeOut := func() error { return nil }
+	out := &writer{}
 	began := time.Now()
 	res, err := a.replay(parent, name, func(cfg *pipeline.Config, h wire.Header) error {
+		cfg.Keep, cfg.Limit = v.keep(h), v.count
+		var err error
+		if out, err = w.open(a, cfg, h, 0, v.filter); err != nil {
+			return err
+		}
+		if w.file != "" && v.output == "" && !v.json && !v.summary {
+			return nil
+		}
 		s, done, err := v.sink(a, a.stdout, h)
 		if err != nil {
 			return err
 		}
-		closeOut = done
-		cfg.Sinks, cfg.Keep, cfg.Limit = []sink.Sink{s}, v.keep(h), v.count
+		closeOut, cfg.Sinks = done, append(cfg.Sinks, s)
 		return nil
 	})
-	closeErr := closeOut()
+	closeErr := errors.Join(closeOut(), out.close())
 	if res != nil && !v.quiet {
 		a.counts(*res, time.Since(began))
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, rotate.ErrDone) {
 		return err
+	}
+	if w.file != "" {
+		out.told(a)
 	}
 	if v.strict && lostAny(*res) {
 		a.code = exitLost
@@ -74,7 +93,7 @@ func (a *app) replay(parent context.Context, name string, set func(*pipeline.Con
 		return nil, err
 	}
 	defer f.Close()
-	src, err := replay.New(f)
+	src, err := source(f, name)
 	if err != nil {
 		return nil, &exitError{code: codeOf(err), err: fmt.Errorf("%s: %w", name, err)}
 	}
@@ -91,6 +110,16 @@ func (a *app) replay(parent context.Context, name string, set func(*pipeline.Con
 		return &res, &exitError{code: codeOf(err), err: fmt.Errorf("%s: %w", name, err)}
 	}
 	return &res, nil
+}
+
+// source reads a file by what it is, whatever its name.
+func source(r io.Reader, name string) (pipeline.Source, error) {
+	b := bufio.NewReader(r)
+	head, _ := b.Peek(12) // an error comes again with the first read
+	if capture.Sniff(head) {
+		return capture.New(b, name)
+	}
+	return replay.New(b)
 }
 
 func codeOf(err error) int {

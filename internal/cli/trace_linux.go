@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -16,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pidwire/pidwire/internal/pipeline"
-	"github.com/pidwire/pidwire/internal/sink"
 	"github.com/pidwire/pidwire/internal/sink/clean"
+	"github.com/pidwire/pidwire/internal/sink/rotate"
 	"github.com/pidwire/pidwire/internal/source/bpf"
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/wire"
@@ -37,7 +36,7 @@ type traceFlags struct {
 	snaplen  uint32
 	noFollow bool
 	follow   int
-	write    string
+	write    writeFlags
 	print    bool
 	asUser   string
 	span     time.Duration
@@ -69,7 +68,7 @@ on standard output.`,
 	f.BoolVar(&t.noFollow, "no-follow", false, "do not follow children")
 	f.StringSliceVarP(&t.layers, "layers", "l", []string{"sys"}, "which `LAYERS`: sys, pkt")
 	f.Uint32Var(&t.snaplen, "snaplen", 0, "bytes kept of each packet (default 256, into a recording 65535)")
-	f.StringVarP(&t.write, "write", "w", "", "record to `FILE.pidwire`; - is standard output")
+	t.write.add(f)
 	f.BoolVar(&t.print, "print", false, "with -w: print the lines too")
 	f.DurationVar(&t.span, "for", 0, "end after so long: 10s, 5m")
 	t.view.add(cmd)
@@ -91,8 +90,8 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 	if err := checkLayers(t.layers); err != nil {
 		return err
 	}
-	if ext := filepath.Ext(t.write); ext == ".pcapng" || ext == ".pcap" {
-		return usageError("-w %s: such files are not written yet; a recording ends in .pidwire", t.write)
+	if err := t.write.check(slices.Contains(t.layers, "pkt")); err != nil {
+		return err
 	}
 	if t.view.summary && !slices.Contains(t.layers, "sys") {
 		return usageError("-c is a table of calls: it needs layer sys")
@@ -126,7 +125,7 @@ func (t *traceFlags) snapLength() uint32 {
 	switch {
 	case t.snaplen != 0:
 		return min(t.snaplen, bpf.MaxSnaplen)
-	case t.write != "":
+	case t.write.file != "":
 		return bpf.MaxSnaplen
 	}
 	return line
@@ -258,16 +257,12 @@ func (l *liveRun) run(parent context.Context) error {
 
 	// A recording must not wait for whoever reads the lines; without one the
 	// ring takes up what they cannot read yet, and the kernel counts the rest.
-	cfg := pipeline.Config{Source: src, Keep: t.view.keep(src.Header()), Limit: t.view.count, Wait: t.write == ""}
+	cfg := pipeline.Config{Source: src, Keep: t.view.keep(src.Header()), Limit: t.view.count, Wait: t.write.file == ""}
 	if opts.Packets {
 		cfg.Clock = bpf.Clock
 	}
-	closers, err := l.outputs(&cfg, src.Header(), child != nil)
-	defer func() {
-		for _, c := range closers {
-			_ = c()
-		}
-	}()
+	out, err := l.outputs(&cfg, src.Header(), child != nil)
+	defer func() { _ = out.close() }()
 	if err != nil {
 		return err
 	}
@@ -287,13 +282,13 @@ func (l *liveRun) run(parent context.Context) error {
 	}
 	began := time.Now()
 	res, err := pipeline.Run(ctx, cfg)
-	for _, c := range closers {
-		err = errors.Join(err, c())
+	if errors.Is(err, rotate.ErrDone) {
+		err = nil // -W files are full
 	}
-	closers = nil
-	if err != nil {
+	if err = errors.Join(err, out.close()); err != nil {
 		return explain(err)
 	}
+	out.told(a)
 	if !t.view.quiet {
 		a.counts(res, time.Since(began))
 	}
@@ -314,37 +309,27 @@ func (l *liveRun) run(parent context.Context) error {
 // its last process has ended.
 const commandGrace = 200 * time.Millisecond
 
-// outputs adds the recording and the sinks that the flags ask for.
-func (l *liveRun) outputs(cfg *pipeline.Config, h wire.Header, hasCommand bool) (closers []func() error, err error) {
+// outputs adds the file and the sinks that the flags ask for.
+func (l *liveRun) outputs(cfg *pipeline.Config, h wire.Header, hasCommand bool) (*writer, error) {
 	a, t := l.app, l.t
-	if t.write != "" {
-		var w io.Writer = a.stdout
-		if t.write != "-" {
-			f, err := os.OpenFile(t.write, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-			if err != nil {
-				return nil, err
-			}
-			giveBack(f)
-			closers = append(closers, f.Close)
-			w = f
-		}
-		if cfg.Tap, err = wire.NewWriter(w, h); err != nil {
-			return closers, fmt.Errorf("writing the recording: %w", err)
-		}
-		if !t.print && t.view.output == "" && !t.view.json && !t.view.summary {
-			return closers, nil
-		}
-	}
-	out := a.stdout
-	if hasCommand {
-		out = a.stderr
-	}
-	s, closeOut, err := t.view.sink(a, out, h)
+	out, err := t.write.open(a, cfg, h, t.snapLength(), t.view.filter)
 	if err != nil {
-		return closers, err
+		return out, err
 	}
-	cfg.Sinks = []sink.Sink{s}
-	return append(closers, closeOut), nil
+	if t.write.file != "" && !t.print && t.view.output == "" && !t.view.json && !t.view.summary {
+		return out, nil
+	}
+	lines := a.stdout
+	if hasCommand {
+		lines = a.stderr
+	}
+	s, closeOut, err := t.view.sink(a, lines, h)
+	if err != nil {
+		return out, err
+	}
+	cfg.Sinks = append(cfg.Sinks, s)
+	out.closers = append(out.closers, closeOut)
+	return out, nil
 }
 
 // describe names what is watched: the first few, and how many more.

@@ -40,6 +40,9 @@ type Config struct {
 	// Wait makes a slow sink slow the source, instead of losing entries: for
 	// files, which can wait.
 	Wait bool
+	// Files is how many of the first sinks are files: they are waited for in
+	// any case, and get all entries, also those that Keep leaves out.
+	Files int
 }
 
 // Result is what a run saw.
@@ -68,6 +71,7 @@ type batch struct {
 	slab  []byte
 	bytes int // of all records, also of those in a slab before this one
 	list  []event.Entry
+	files []int // of list, what only files get
 	arena event.Arena
 	// idle says that nothing followed this batch for now: sinks flush.
 	idle    bool
@@ -96,7 +100,7 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	for i, s := range c.Sinks {
 		queues[i] = make(chan delivery, sinkQueue)
 		sinks.Go(func() {
-			errs[i] = p.drain(s, queues[i])
+			errs[i] = p.drain(s, queues[i], i < c.Files)
 			if errs[i] != nil {
 				cancel(&ErrSink{errs[i]})
 				for range queues[i] { // the queue is emptied so that nobody waits for it
@@ -213,6 +217,7 @@ func (p *run) newBatch() *batch {
 	if !ok {
 		return &batch{recs: make([]wire.Record, 0, batchRecords), slab: make([]byte, 0, batchBytes+batchBytes/4)}
 	}
+	b.files = b.files[:0]
 	b.recs, b.slab, b.list, b.idle, b.packets, b.bytes = b.recs[:0], b.slab[:0], b.list[:0], false, 0, 0
 	b.arena.Reset()
 	return b
@@ -263,13 +268,16 @@ func (p *run) decode(queues []chan delivery, stop func()) {
 			e := &b.list[len(b.list)-1]
 			dec.Record(r, &e.Event)
 			join.Add(e)
-			if !p.wanted(e, stop) {
+			switch p.wanted(e, stop) {
+			case forNone:
 				b.list = b.list[:len(b.list)-1]
+			case forFiles:
+				b.files = append(b.files, len(b.list)-1)
 			}
 		}
 		b.users.Store(int32(len(queues)) + 1)
 		for i, q := range queues {
-			p.offer(q, b, &owed[i], &p.res.Dropped[i])
+			p.offer(q, b, i < p.Files, &owed[i], &p.res.Dropped[i])
 		}
 		p.done(b)
 	}
@@ -309,30 +317,44 @@ func (p *run) count(stop func()) bool {
 	return true
 }
 
-// wanted counts an entry, and says whether the sinks get it. The end is kept
-// for last.
-func (p *run) wanted(e *event.Entry, stop func()) bool {
+// whose says which sinks get an entry.
+type whose int
+
+const (
+	forNone whose = iota
+	forFiles
+	forAll
+)
+
+// wanted counts an entry, and says who gets it. The end is kept for last.
+func (p *run) wanted(e *event.Entry, stop func()) whose {
 	p.end.Time = e.Time
 	switch body := e.Body.(type) {
 	case *event.Lost:
 		p.res.Lost[body.Layer] += body.Count
 	case *event.End:
 		p.end = *e
-		return false
+		return forNone
 	}
-	if p.limited() || p.Keep != nil && !p.Keep(e) {
-		return false
+	if p.limited() {
+		return forNone
+	}
+	if p.Keep != nil && !p.Keep(e) {
+		if p.Files > 0 {
+			return forFiles
+		}
+		return forNone
 	}
 	// A call that is waiting comes again.
 	switch body := e.Body.(type) {
 	case *event.Call:
-		if body.State != event.Waiting {
-			return p.count(stop)
+		if body.State != event.Waiting && !p.count(stop) {
+			return forNone
 		}
 	case *event.Capture:
 		p.res.Packets++
 	}
-	return true
+	return forAll
 }
 
 // delivery is a batch for one sink, and how many entries before it that sink
@@ -344,8 +366,8 @@ type delivery struct {
 }
 
 // offer gives a batch to a sink, or counts it as lost if its queue is full.
-func (p *run) offer(q chan delivery, b *batch, owed, dropped *uint64) {
-	if p.Wait {
+func (p *run) offer(q chan delivery, b *batch, file bool, owed, dropped *uint64) {
+	if p.Wait || file {
 		q <- delivery{b, 0, 0}
 		return
 	}
@@ -360,7 +382,7 @@ func (p *run) offer(q chan delivery, b *batch, owed, dropped *uint64) {
 }
 
 // drain writes what comes for one sink, and closes it at the end.
-func (p *run) drain(s sink.Sink, q chan delivery) error {
+func (p *run) drain(s sink.Sink, q chan delivery, file bool) error {
 	for d := range q {
 		if d.lost > 0 {
 			lost := event.Entry{Event: event.Event{Body: &event.Lost{Layer: event.LayerSys, Reason: "output too slow", Count: d.lost}}}
@@ -372,7 +394,13 @@ func (p *run) drain(s sink.Sink, q chan delivery) error {
 				return err
 			}
 		}
+		skip := d.b.files
 		for i := range d.b.list {
+			if len(skip) > 0 && skip[0] == i {
+				if skip = skip[1:]; !file {
+					continue
+				}
+			}
 			if err := s.Write(&d.b.list[i]); err != nil {
 				return err
 			}

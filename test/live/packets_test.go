@@ -247,3 +247,22 @@ func run(t *testing.T, args ...string) string {
 	}
 	return string(out)
 }
+
+// TestPacketsToWireshark holds that a pcapng file gives the lines that were
+// seen live, whatever was shown meanwhile.
+func TestPacketsToWireshark(t *testing.T) {
+	needRoot(t)
+	server := start(t, "pwserver", "listen=127.0.0.1:45886 serve=pong", nil)
+	client := start(t, "pwclient", "dial=127.0.0.1:45886", nil)
+	file := t.TempDir() + "/packets.pcapng"
+	s := attach(t, client.pid(), "-l", "sys,pkt", "-w", file, "--print")
+	server.in.Write([]byte("\n"))
+	client.act(t)
+	live := s.wait(t)
+	if again := run(t, "open", "-q", file); again != live {
+		t.Errorf("opened:\n%s\nlive:\n%s", again, live)
+	}
+	if n := len(packetsOf(live)); n < 8 || !strings.Contains(live, " sys ") {
+		t.Errorf("%d packets:\n%s", n, live)
+	}
+}

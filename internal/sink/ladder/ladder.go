@@ -42,7 +42,8 @@ type Sink struct {
 	tcp     *event.TCPCounts
 	sentTo  uint32 // sequence number behind the last byte that was sent, absolute
 	sends   bool   // sentTo is known
-	lastOut int64  // time of the last packet that went out and is not answered
+	unacked int64  // time of the last packet that went out and is not acknowledged
+	asked   int64  // and that of the last one with bytes, while nothing came back
 	times   [256]struct {
 		seq  uint64
 		time int64
@@ -297,10 +298,13 @@ func (s *Sink) packet(e *event.Entry, p *event.Capture) {
 	}
 	if r.netIn {
 		s.in++
-		if s.lastOut != 0 && r.note == "" {
-			r.note = string(text.AppendDuration(nil, e.Time-s.lastOut))
+		since := s.unacked
+		if s.unacked = 0; carries(p) {
+			since, s.asked = max(since, s.asked), 0
 		}
-		s.lastOut = 0
+		if since != 0 && r.note == "" {
+			r.note = string(text.AppendDuration(nil, e.Time-since))
+		}
 		if p.TCP.Valid && p.TCP.Flags&event.TCPRst != 0 || p.Made == event.MadeICMP {
 			r.mark = '!'
 		}
@@ -319,16 +323,24 @@ func (s *Sink) packet(e *event.Entry, p *event.Capture) {
 			} else {
 				s.sentTo, s.sends = end, true
 			}
-			s.lastOut = e.Time
+			s.unacked = e.Time
 		}
 	} else {
-		s.lastOut = e.Time
+		s.unacked = e.Time
+	}
+	if carries(p) {
+		s.asked = e.Time
 	}
 	if e.Cause != 0 && s.cur != nil && s.cur.seq == e.Cause && s.cur.net == "" && r.mark == 0 {
 		s.cur.net, s.cur.note = r.net, r.note
 		return
 	}
 	s.add(r)
+}
+
+// carries reports whether a packet has payload.
+func carries(p *event.Capture) bool {
+	return p.Proto != event.ProtoTCP || p.TCP.Length > 0
 }
 
 // packetText is what tcpdump says of a packet behind its addresses; of TCP the

@@ -344,8 +344,9 @@ func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
 		if len(r) < wire.SizePacket {
 			return nil
 		}
-		// The room of its class is larger than what it holds.
+		// The room of its class is larger than what it holds, and not cleared.
 		r = r[:min(uint32(len(r)), binary.LittleEndian.Uint32(r))]
+		clear(r[min(len(r), wire.SizePacket+int(binary.LittleEndian.Uint32(r[wire.OffPacketCaplen:]))):])
 		if !s.passes(r) {
 			return nil
 		}

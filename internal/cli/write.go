@@ -1,0 +1,210 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/pidwire/pidwire/internal/pipeline"
+	"github.com/pidwire/pidwire/internal/sink"
+	"github.com/pidwire/pidwire/internal/sink/notation"
+	"github.com/pidwire/pidwire/internal/sink/pcapng"
+	"github.com/pidwire/pidwire/internal/sink/rotate"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// writeFlags say what is written to a file, for trace and open.
+type writeFlags struct {
+	file        string // -w
+	size        uint64 // -C, units of 1,000,000 bytes
+	seconds     uint32 // -G
+	files       int    // -W
+	packetsOnly bool
+	byDevice    bool
+}
+
+func (w *writeFlags) add(f *pflag.FlagSet) {
+	f.StringVarP(&w.file, "write", "w", "", "write to `FILE`: .pidwire, .pcapng (Wireshark) or .pcap by its name; - is standard output")
+	f.BoolVar(&w.packetsOnly, "packets-only", false, "-w .pcapng: no calls and states between the packets")
+	f.BoolVar(&w.byDevice, "by-device", false, "-w .pcapng: an interface for each of the network's, not for each process")
+	f.Uint64VarP(&w.size, "file-size", "C", 0, "-w .pcapng, .pcap: the next file after `N` million bytes, as tcpdump's")
+	f.Uint32VarP(&w.seconds, "rotate-seconds", "G", 0, "-w .pcapng, .pcap: the next file after `N` seconds; FILE is a strftime template")
+	f.IntVarP(&w.files, "file-count", "W", 0, "with -C a ring of `N` files, with -G end after as many")
+}
+
+// fileKind is the form of a file.
+type fileKind int
+
+const (
+	noFile fileKind = iota
+	recordingFile
+	pcapngFile
+	pcapFile
+)
+
+// kind is what the name of the file asks for. A pipe is for Wireshark, if there
+// are packets to go through it.
+func (w *writeFlags) kind(packets bool) fileKind {
+	switch filepath.Ext(w.file) {
+	case ".pcapng", ".ntar":
+		return pcapngFile
+	case ".pcap", ".cap":
+		return pcapFile
+	}
+	switch {
+	case w.file == "":
+		return noFile
+	case w.file == "-" && packets:
+		return pcapngFile
+	}
+	return recordingFile
+}
+
+// check finds what does not go together.
+func (w *writeFlags) check(packets bool) error {
+	kind := w.kind(packets)
+	for _, f := range []struct {
+		name string
+		set  bool
+		kind fileKind
+	}{
+		{"--packets-only", w.packetsOnly, pcapngFile}, {"--by-device", w.byDevice, pcapngFile},
+		{"-C", w.size != 0, pcapFile}, {"-G", w.seconds != 0, pcapFile}, {"-W", w.files != 0, pcapFile},
+	} {
+		if f.set && kind != f.kind && kind != pcapngFile {
+			return usageError("%s is for -w FILE.pcapng", f.name)
+		}
+	}
+	rotates := w.size != 0 || w.seconds != 0
+	switch {
+	case kind == pcapFile && !packets:
+		return usageError("-w %s: a pcap holds packets: it needs layer pkt, as in -l pkt", w.file)
+	case w.files != 0 && !rotates:
+		return usageError("-W %d counts the files of -C or -G", w.files)
+	case w.files < 0:
+		return usageError("-W %d: not a number of files", w.files)
+	case rotates && w.file == "-":
+		return usageError("-C and -G make files, and standard output is one")
+	}
+	return nil
+}
+
+// writer is a file that is being written.
+type writer struct {
+	closers []func() error
+	leftOut func() uint64 // frames that have no place in it
+	name    string
+}
+
+func (w *writer) close() (err error) {
+	for _, c := range w.closers {
+		err = errors.Join(err, c())
+	}
+	w.closers = nil
+	return err
+}
+
+// outgoing tells what is being written to: a file, which may be one of many.
+func (a *app) outgoing(name string) (io.WriteCloser, error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	giveBack(f)
+	return f, nil
+}
+
+// open adds the file to a run: as its tap, or as its first sink.
+func (w *writeFlags) open(a *app, cfg *pipeline.Config, h wire.Header, snaplen uint32, filter string) (*writer, error) {
+	out := &writer{leftOut: func() uint64 { return 0 }, name: w.file}
+	kind := w.kind(h.Layers == 0 || h.Layers&(1<<wire.LayerPkt) != 0)
+	single := func() (io.Writer, error) {
+		if w.file == "-" {
+			return a.stdout, nil
+		}
+		f, err := a.outgoing(w.file)
+		if err == nil {
+			out.closers = append(out.closers, f.Close)
+		}
+		return f, err
+	}
+	switch kind {
+	case noFile:
+		return out, nil
+	case recordingFile:
+		f, err := single()
+		if err != nil {
+			return out, err
+		}
+		cfg.Tap, err = wire.NewWriter(f, h)
+		if err != nil {
+			err = fmt.Errorf("writing the recording: %w", err)
+		}
+		return out, err
+	case pcapFile:
+		fmt.Fprintf(a.stderr, "pidwire: %s: a pcap has no room for processes, calls, states and losses; a .pcapng has\n", w.file)
+	}
+	var prologue bytes.Buffer
+	if _, err := wire.NewWriter(&prologue, h); err != nil {
+		return out, err
+	}
+	watched := strings.Join(append(append([]string(nil), h.Targets...), h.Command...), " ")
+	preamble := pcapng.NewPreamble()
+	var left uint64
+	var last interface{ LeftOut() uint64 }
+	out.leftOut = func() uint64 {
+		if last == nil {
+			return left
+		}
+		return left + last.LeftOut()
+	}
+	create := func(f io.Writer) (sink.Sink, error) {
+		left, last = out.leftOut(), nil
+		if kind == pcapFile {
+			s, err := pcapng.NewPcap(f, snaplen)
+			last = s
+			return s, err
+		}
+		s, err := pcapng.New(f, pcapng.Options{
+			App: "pidwire " + Version, OS: "Linux " + h.Kernel, Hardware: h.Arch, Comment: fmt.Sprintf("pidwire %s: %s", Version, watched),
+			Snaplen: snaplen, Filter: filter, PacketsOnly: w.packetsOnly, ByDevice: w.byDevice,
+			Notation: notation.Options{StrLen: int(max(h.StrLen, 32))}, Header: prologue.Bytes(), Start: int64(h.Wall), Preamble: preamble,
+		})
+		last = s
+		return s, err
+	}
+	var (
+		s   sink.Sink
+		err error
+	)
+	if w.size != 0 || w.seconds != 0 {
+		s, err = rotate.New(rotate.Options{
+			Name: w.file, Size: int64(w.size) * 1_000_000, Every: time.Duration(w.seconds) * time.Second, Count: w.files,
+			Start: int64(h.Wall), Zone: time.Local, Open: a.outgoing, Make: create,
+		})
+	} else {
+		var f io.Writer
+		if f, err = single(); err == nil {
+			s, err = create(f)
+		}
+	}
+	if err != nil {
+		return out, fmt.Errorf("writing %s: %w", w.file, err)
+	}
+	cfg.Sinks, cfg.Files = append(cfg.Sinks, s), 1
+	return out, nil
+}
+
+// told says what the file does not hold.
+func (w *writer) told(a *app) {
+	if n := w.leftOut(); n > 0 {
+		fmt.Fprintf(a.stderr, "pidwire: %d frames that carry no IP are not in %s\n", n, w.name)
+	}
+}

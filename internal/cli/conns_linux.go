@@ -23,18 +23,18 @@ const connsSnaplen = 64
 
 // connsLive shows the connections of processes: once, or while they live.
 func (a *app) connsLive(cmd *cobra.Command, c *connsFlags, names []string) error {
+	if c.watch == 0 && c.span != 0 {
+		return usageError("--for is for --watch: without it the table is shown once")
+	}
+	if c.watch != 0 && c.watch < 100*time.Millisecond {
+		return usageError("--watch=%v: at least 100ms", c.watch)
+	}
 	targets, err := a.targets(cmd, c.trace.pids, c.trace.users, names)
 	if err != nil {
 		return err
 	}
 	if len(targets) == 0 {
 		return usageError("no target: name a process, a pid, @user, :port or all, or -r FILE")
-	}
-	if c.watch == 0 && c.span != 0 {
-		return usageError("--for is for --watch: without it the table is shown once")
-	}
-	if c.watch != 0 && c.watch < 100*time.Millisecond {
-		return usageError("--watch=%v: at least 100ms", c.watch)
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()

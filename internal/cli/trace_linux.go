@@ -105,15 +105,15 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 	if dash := cmd.ArgsLenAtDash(); dash >= 0 && len(argv) == 0 {
 		return usageError("no command behind --")
 	}
+	if t.asUser != "" && len(argv) == 0 {
+		return usageError("-u %s runs a COMMAND as that user; to watch a user's processes say @%s", t.asUser, t.asUser)
+	}
 	targets, err := a.targets(cmd, t.pids, t.users, names)
 	if err != nil {
 		return err
 	}
 	if len(targets) == 0 && len(argv) == 0 {
 		return usageError("no target: name a process, a pid, @user, :port or all, or -- COMMAND")
-	}
-	if t.asUser != "" && len(argv) == 0 {
-		return usageError("-u %s runs a COMMAND as that user; to watch a user's processes say @%s", t.asUser, t.asUser)
 	}
 	live := liveRun{app: a, t: t, targets: targets, argv: argv}
 	return live.run(cmd.Context())

@@ -73,10 +73,12 @@ func (v *viewFlags) add(cmd *cobra.Command) {
 	f.BoolVarP(&v.numeric, "numeric", "n", false, "numbers instead of names")
 	f.CountVarP(&v.verbose, "verbose", "v", "nothing abbreviated; packets: more of each")
 	f.CountVarP(&v.fds, "decode-fds", "y", "-y: the socket beside each descriptor, -yy: with addresses")
-	f.CountVarP(&v.hex, "hex", "x", "-x: strings that are not text in hex, -xx: all strings")
+	f.CountVarP(&v.hex, "hex", "x", "-x: strings that are not text in hex, and packets below each; -xx: all strings")
 	f.BoolVarP(&v.packets.AbsoluteSeq, "absolute-seq", "S", false, "packets: sequence numbers as they stand there")
 	f.BoolVarP(&v.packets.ASCII, "ascii", "A", false, "packets: their bytes as text below each, up to --snaplen")
 	f.BoolVarP(&v.packets.HexASCII, "hex-ascii", "X", false, "packets: their bytes in hex and as text below each")
+	f.BoolVar(&v.packets.Link, "link-header", false, "packets: with the header of the link, where there is one (tcpdump -e)")
+	f.BoolVar(&v.packets.Quick, "quick", false, "packets: short (tcpdump -q)")
 	f.StringVar(&v.filter, "pcap-filter", "", "only packets that match `EXPR`, as tcpdump takes it: 'tcp port 443 and not host 10.0.0.1'")
 	f.StringVar(&v.format, "format", "pidwire", "pidwire, or strace: as strace -f prints it, without columns")
 	f.BoolVarP(&v.quiet, "quiet", "q", false, "no words on standard error")
@@ -144,7 +146,7 @@ func (v *viewFlags) sink(a *app, out io.Writer, h wire.Header) (sink.Sink, func(
 		opts.StrLen = -1
 	}
 	packets := v.packets
-	packets.Verbose = v.verbose
+	packets.Verbose, packets.Hex = v.verbose, v.hex > 0
 	start := int64(h.Wall)
 	switch {
 	case v.summary:

@@ -1,7 +1,8 @@
 package live
 
 import (
-	"bytes"
+	"bufio"
+	"io"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -23,23 +24,33 @@ func TestConns(t *testing.T) {
 		t.Errorf("conns:\n%s", once)
 	}
 	began := time.Now()
-	var watched bytes.Buffer
 	w := exec.Command(pidwire, "conns", server.pid(), "--watch=200ms", "--for=20s")
-	w.Stdout = &watched
+	p, err := w.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.Process.Kill() })
-	time.Sleep(300 * time.Millisecond)
+	r := bufio.NewReader(p)
+	first, err := r.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
 		start(t, "pwclient", "dial=127.0.0.1:45891", nil).act(t)
 		time.Sleep(300 * time.Millisecond)
 	}
 	server.cmd.Wait()
+	rest, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := w.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	out := watched.String()
+	out := first + string(rest)
 	tables := strings.Count(out, "CONN PROCESS")
 	if most := int(time.Since(began)/(200*time.Millisecond)) + 2; tables < 2 || tables > most {
 		t.Errorf("%d tables, want 2 to %d:\n%s", tables, most, out)

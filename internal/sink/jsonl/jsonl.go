@@ -15,6 +15,7 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/sink/notation"
 	"github.com/pidwire/pidwire/internal/sink/tcpdump"
+	"github.com/pidwire/pidwire/internal/sink/text"
 )
 
 // Options say what the lines hold.
@@ -385,11 +386,10 @@ func (s *Sink) packet(p *event.Capture) {
 	s.raw(`,"packet":{"direction":"`).raw(p.Dir.String()).raw(`","length":`).uint(uint64(p.Len)).raw(`,"captured":`).uint(uint64(p.Captured))
 	if p.NoIP {
 		s.raw(`,"ethertype":`).uint(uint64(p.Ether))
-	} else {
-		s.text = tcpdump.Append(s.text[:0], &p.Packet, &s.o.Packets)
-		s.raw(`,"text":`)
-		s.b = clean.AppendJSON(s.b, s.text)
 	}
+	s.text = text.AppendPacket(s.text[:0], p, &s.o.Packets)
+	s.raw(`,"text":`)
+	s.b = clean.AppendJSON(s.b, s.text)
 	if p.Made != event.MadeSocket {
 		s.raw(`,"made_by":"`).raw(p.Made.String()).raw(`"`)
 	}

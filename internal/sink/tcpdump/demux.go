@@ -199,6 +199,15 @@ func (w *writer) gre(at int, length uint32) {
 	if !ok {
 		return
 	}
+	if w.o.Link {
+		w.str(", proto ")
+		if s := name(etherTypes, uint32(ether)); s != "" {
+			w.str(s)
+		} else {
+			w.str("unknown")
+		}
+		w.code(uint64(ether), 4)
+	}
 	w.say(", length ", length)
 	if version == 1 && flags&greSequence == 0 {
 		return

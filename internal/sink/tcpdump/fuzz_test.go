@@ -28,20 +28,7 @@ func FuzzPacket(f *testing.F) {
 				t.Fatal("the direction is lost")
 			}
 			for _, s := range styles {
-				text := tcpdump.Append([]byte("before"), &p, &s.o)
-				// Each byte may become a few of -X; a compressed name stands for
-				// up to 255 bytes, and is two.
-				if most := 4096 + 600*len(data); len(text) > most {
-					t.Fatalf("%d bytes of text for %d of packet", len(text), len(data))
-				}
-				if string(text[:6]) != "before" {
-					t.Fatal("what stood before is gone")
-				}
-				for _, c := range text {
-					if c < ' ' && c != '\n' && c != '\t' || c >= 0x7f {
-						t.Fatalf("%q has a control byte", text)
-					}
-				}
+				checkText(t, tcpdump.Append([]byte("before"), &p, &s.o), len(data))
 			}
 		}
 	})

@@ -37,7 +37,9 @@ func (w *writer) ip4() {
 		w.invalid()
 		return
 	}
-	w.str("IP ")
+	if !w.o.Link {
+		w.str("IP ")
+	}
 	h := &p.IP
 	switch {
 	case p.Damage == event.DamageCut && len(p.Data) < 20:

@@ -27,7 +27,9 @@ func (w *writer) ip6() {
 		w.say("truncated-ip6 ", p.Len)
 		return
 	}
-	w.str("IP6 ")
+	if !w.o.Link {
+		w.str("IP6 ")
+	}
 	if p.Version != 6 {
 		w.say("version error: ", uint32(p.Version))
 		w.str(" != 6")

@@ -138,12 +138,7 @@ func (w *writer) neighborOption(kind uint8, first, at, size int) (known, ok bool
 	units := size / 8
 	switch kind {
 	case 1, 2:
-		for i := 2; i < size; i++ {
-			if i > 2 {
-				w.byte(':')
-			}
-			w.hex(uint64(w.d[at+i]), 2)
-		}
+		w.colons(w.d[at+2 : at+size])
 	case 3:
 		if !w.need(at+4, 28) {
 			return true, true

@@ -1,6 +1,8 @@
 package tcpdump_test
 
 import (
+	"bytes"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"regexp"
@@ -11,77 +13,179 @@ import (
 
 	"github.com/pidwire/pidwire/internal/decode/pkt"
 	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/sink/tcpdump"
 )
+
+// oracle counts what was compared.
+type oracle struct {
+	t                 *testing.T
+	compared, purpose int
+}
+
+// run compares frames in all styles that use does not say no to.
+func (c *oracle) run(name string, link uint32, list []capture, use func(o *tcpdump.Options) bool) {
+	c.t.Helper()
+	for _, s := range styles {
+		if s.o.ASCII || !use(&s.o) { // lines of -A could look like the number of a packet
+			continue
+		}
+		want := theirTexts(c.t, link, list, &s.o, s.flags)
+		bad := 0
+		for i, got := range ourTexts(link, list, &s.o) {
+			switch {
+			case got == want[i]:
+				c.compared += 1 + strings.Count(got, "\n")
+			case onPurpose(got, want[i]), link != pkt.LinkRaw && frameOnPurpose(link, list[i].data, got, want[i], &s.o):
+				c.purpose++
+			default:
+				if bad++; bad <= 3 {
+					c.t.Errorf("%s %v, packet %d: %x of %d\n got %q\nwant %q", name, s.flags, i+1, list[i].data, list[i].wire, got, want[i])
+				}
+			}
+		}
+		if bad > 3 {
+			c.t.Errorf("%s %v: %d of %d packets differ", name, s.flags, bad, len(list))
+		}
+	}
+}
+
+func anyStyle(*tcpdump.Options) bool { return true }
+
+func (c *oracle) log() {
+	c.t.Logf("%d lines are equal; %d packets differ as the package says", c.compared, c.purpose)
+}
+
+// seed is of the packets that are damaged.
+func seed(t *testing.T) uint64 {
+	s := os.Getenv("PIDWIRE_SEED")
+	if s == "" {
+		return 1
+	}
+	n, err := strconv.ParseUint(s, 0, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
 
 // TestOracle has tcpdump read the golden packets cut at every length, and
 // damaged at random, and compares all of it.
 func TestOracle(t *testing.T) {
 	needTcpdump(t)
+	all := allPackets()
+	c := oracle{t: t}
+	c.run("cut", pkt.LinkRaw, cutAll(all), anyStyle)
+	const rounds = 4
+	seed := seed(t)
+	r := rand.New(rand.NewPCG(seed, 0))
+	for range rounds {
+		list := damaged(r, all, 5000, func(c capture) bool { return !quotesAck(c.data, c.wire) })
+		c.run("damaged, seed "+strconv.FormatUint(seed, 10), pkt.LinkRaw, list, anyStyle)
+	}
+	c.log()
+}
+
+// TestFrameOracle does the same with frames, and with packets behind a link
+// header: of those, what is below the text is the same as without.
+func TestFrameOracle(t *testing.T) {
+	needTcpdump(t)
+	c := oracle{t: t}
+	byLink := map[uint32][]capture{pkt.LinkEthernet: otherFrames()}
+	var linked []capture
+	for name, f := range frameCases() {
+		if name == "linked" {
+			linked = f.list
+			continue
+		}
+		for _, frame := range f.list {
+			if !carriesIP(f.link, frame) {
+				byLink[f.link] = append(byLink[f.link], frame)
+			}
+		}
+	}
+	for i, packet := range allPackets() {
+		if v := packet.data[0] >> 4; v == 4 || v == 6 {
+			frame := tagged(etherOf(packet.data), packet.data)
+			if i%7 == 0 {
+				frame = tagged(etherOf(packet.data), packet.data, 0x8100, uint16(i))
+			}
+			linked = append(linked, capture{frame, packet.wire + len(frame) - len(packet.data)})
+		}
+	}
+	seed := seed(t)
+	r := rand.New(rand.NewPCG(seed, 1))
+	name := "damaged, seed " + strconv.FormatUint(seed, 10)
+	for _, link := range slices.Sorted(maps.Keys(byLink)) {
+		list := sorted(byLink[link])
+		isNoIP := func(c capture) bool { return !carriesIP(link, c) }
+		c.run("frames", link, list, anyStyle)
+		c.run("cut", link, slices.DeleteFunc(cutAll(list), func(c capture) bool { return !isNoIP(c) }), anyStyle)
+		c.run(name, link, damaged(r, list, 10000, isNoIP), anyStyle)
+	}
+	link := func(o *tcpdump.Options) bool { return o.Link && !o.Hex }
+	asAnnounced := func(c capture) bool {
+		ip, ether, ok := pkt.Strip(pkt.LinkEthernet, c.data)
+		return ok && etherOf(ip) == ether && ip[0]>>4 == etherVersion(ether) && !quotesAck(ip, c.wire-len(c.data)+len(ip))
+	}
+	linked = sorted(linked)
+	c.run("linked", pkt.LinkEthernet, linked, link)
+	c.run(name, pkt.LinkEthernet, damaged(r, linked, 10000, asAnnounced), link)
+	c.log()
+}
+
+func etherVersion(ether uint16) uint8 {
+	if ether == event.EtherIPv6 {
+		return 6
+	}
+	return 4
+}
+
+func carriesIP(link uint32, c capture) bool {
+	_, _, ok := pkt.Strip(link, c.data)
+	return ok
+}
+
+// allPackets are those of the golden files, in an order that is always the same.
+func allPackets() []capture {
 	var all []capture
 	for _, list := range cases() {
 		all = append(all, list...)
 	}
-	slices.SortFunc(all, func(a, b capture) int { // the order of a map is random
-		return strings.Compare(string(a.data), string(b.data))
-	})
-	compared, purpose := 0, 0
-	run := func(name string, list []capture) {
-		file := pcap(list)
-		for _, s := range styles {
-			if s.o.ASCII || s.o.Hex {
-				continue // their lines could look like the number of a packet, and are plain
-			}
-			want := runTcpdump(t, file, len(list), s.flags)
-			bad := 0
-			for i, got := range ourTexts(list, &s.o) {
-				switch {
-				case got == want[i]:
-					compared += 1 + strings.Count(got, "\n")
-				case onPurpose(got, want[i]):
-					purpose++
-				default:
-					if bad++; bad <= 3 {
-						t.Errorf("%s %v, packet %d: %x of %d\n got %q\nwant %q", name, s.flags, i+1, list[i].data, list[i].wire, got, want[i])
-					}
-				}
-			}
-			if bad > 3 {
-				t.Errorf("%s %v: %d of %d packets differ", name, s.flags, bad, len(list))
-			}
-		}
-	}
+	return sorted(all)
+}
+
+func sorted(list []capture) []capture {
+	slices.SortStableFunc(list, func(a, b capture) int { return bytes.Compare(a.data, b.data) })
+	return list
+}
+
+// cutAll has each packet cut at every length.
+func cutAll(list []capture) []capture {
 	var cut []capture
-	for _, c := range all {
+	for _, c := range list {
 		for n := 1; n < len(c.data); n++ {
 			cut = append(cut, capture{c.data[:n], c.wire})
 		}
 	}
-	run("cut", cut)
-	seed, rounds := uint64(1), 4
-	if s := os.Getenv("PIDWIRE_SEED"); s != "" {
-		var err error
-		if seed, err = strconv.ParseUint(s, 0, 64); err != nil {
-			t.Fatal(err)
+	return cut
+}
+
+// damaged makes n packets out of those of a list, that keep does not refuse.
+func damaged(r *rand.Rand, list []capture, n int, keep func(capture) bool) []capture {
+	var out []capture
+	for len(out) < n {
+		if c := damage(r, list[r.IntN(len(list))]); keep(c) {
+			out = append(out, c)
 		}
 	}
-	r := rand.New(rand.NewPCG(seed, 0))
-	for range rounds {
-		var damaged []capture
-		for len(damaged) < 5000 {
-			if c := damage(r, all[r.IntN(len(all))]); !quotesAck(c) {
-				damaged = append(damaged, c)
-			}
-		}
-		run("damaged, seed "+strconv.FormatUint(seed, 10), damaged)
-	}
-	t.Logf("%d lines are equal; %d packets differ as the package says", compared, purpose)
+	return out
 }
 
 // quotesAck says whether an ICMP error in the packet quotes a segment with an
 // ACK: with -v tcpdump may count from its numbers afterwards.
-func quotesAck(c capture) bool {
+func quotesAck(packet []byte, wire int) bool {
 	var p event.Packet
-	pkt.New().Packet(c.data, uint32(c.wire), &p)
+	pkt.New().Packet(packet, uint32(wire), &p)
 	quoted := false
 	for in := &p; in != nil; in = in.Inner {
 		if quoted && in.TCP.Valid && in.TCP.Flags&event.TCPAck != 0 {
@@ -166,6 +270,50 @@ func onPurpose(got, want string) bool {
 		}
 	}
 	return false
+}
+
+// otherTypes are the Ethernet types that tcpdump has words for, and this
+// package has none.
+var otherTypes = set(0x88e5, 0x8847, 0x8848, 0x6003, 0x809b, 0x80f3, 0x8137, 0x880b, 0x8808, 0x8863, 0x8864, 0x3c12, 0x3c13,
+	0x8899, 0x886f, 0x894f, 0xfefe, 0x8902, 0xabcd, 0x88ca, 0x8947, 0x0707, 0x1111, 0x88a2, 0x88f7, arista)
+
+const arista = 0xd28b
+
+var (
+	// moreWords is up to where frames are equal that tcpdump says more of with -v.
+	moreWords = regexp.MustCompile(`(?:LLDP|LACPv1|MARKERv1|OAM|STP 802\.1.*), length \d+|EAP packet \(0\) v\d+, len \d+`)
+	// The same, of frames that this package has no words for: of LLC, SNAP and
+	// other links than Ethernet.
+	otherSAP  = regexp.MustCompile(`LLC, dsap (?:IP|IPX|NetBeui|OSI) [^:]* ctrl 0x\w+: |IPX 802\.3`)
+	otherSNAP = regexp.MustCompile(`(?:(?:ethertype|pid) .* \(0x\w{4}\)|802\.3), length \d+$`)
+	otherLoop = regexp.MustCompile(`^(?:AF )?(?:ISO|Appletalk|IPX)(?: \(\d+\))?, length \d+$`)
+	// What stands for them without -e.
+	otherLLC = regexp.MustCompile(`(?:^| )(?:IP|IPX|NetBeui|OSI) (?:Unnumbered, ui|Information), .*, length \d+$|IPX 802\.3, length \d+$`)
+)
+
+// frameOnPurpose says whether the first line of a frame differs by what the
+// package documents. What tcpdump says of the link itself must be equal.
+func frameOnPurpose(link uint32, data []byte, got, want string, o *tcpdump.Options) bool {
+	line, _, _ := strings.Cut(got, "\n")
+	equalUpTo := func(re *regexp.Regexp) bool {
+		m := re.FindStringIndex(line)
+		return m != nil && strings.HasPrefix(want, line[:m[1]])
+	}
+	_, ether, _ := pkt.Strip(link, data)
+	isOther := otherTypes[int(ether)] || link != pkt.LinkEthernet && ether == 1
+	switch {
+	case o.Verbose > 0 && equalUpTo(moreWords):
+		return true
+	case ether == arista && strings.Contains(want, "[|arista]"):
+		return true
+	case isOther && o.Link:
+		return strings.HasPrefix(want, line)
+	case isOther:
+		return o.Quick || otherSNAP.MatchString(line)
+	case o.Link:
+		return equalUpTo(otherSAP) || equalUpTo(otherSNAP) || equalUpTo(otherLoop)
+	}
+	return otherSNAP.MatchString(line) || otherLoop.MatchString(line) || otherLLC.MatchString(line)
 }
 
 func knownPort(text string, ports map[int]bool) bool {

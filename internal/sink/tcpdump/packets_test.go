@@ -3,9 +3,6 @@ package tcpdump_test
 import (
 	"encoding/binary"
 	"net/netip"
-	"testing"
-
-	"github.com/pidwire/pidwire/internal/decode/pkt"
 )
 
 var be = binary.BigEndian
@@ -204,13 +201,13 @@ func whole(list ...[]byte) []capture {
 	return c
 }
 
-// pcap writes a file of link type 101, raw IP.
-func pcap(list []capture) []byte {
+// pcap writes a file of a link type.
+func pcap(link uint32, list []capture) []byte {
 	le := binary.LittleEndian
 	b := le.AppendUint32(nil, 0xa1b2c3d4)
 	b = le.AppendUint16(b, 2)
 	b = le.AppendUint16(b, 4)
-	for _, v := range []uint32{0, 0, 262144, 101} {
+	for _, v := range []uint32{0, 0, 262144, link} {
 		b = le.AppendUint32(b, v)
 	}
 	for i, c := range list {
@@ -222,24 +219,15 @@ func pcap(list []capture) []byte {
 	return b
 }
 
-// parsePcap reads the packets of a little-endian file; its frames must be IP.
-func parsePcap(t testing.TB, b []byte) []capture {
-	t.Helper()
+// parsePcap reads a little-endian file: its link type, and its frames.
+func parsePcap(b []byte) (uint32, []capture) {
 	le := binary.LittleEndian
 	link := le.Uint32(b[20:])
 	var list []capture
 	for b = b[24:]; len(b) >= 16; {
 		n, wire := int(le.Uint32(b[8:])), int(le.Uint32(b[12:]))
-		frame := b[16 : 16+n]
-		ip := frame
-		if link != pkt.LinkRaw { // in which even what is no IP is kept
-			var ok bool
-			if ip, _, ok = pkt.Strip(link, frame); !ok {
-				t.Fatalf("a frame without IP: %x", frame)
-			}
-		}
-		list = append(list, capture{ip, wire - (len(frame) - len(ip))})
+		list = append(list, capture{b[16 : 16+n], wire})
 		b = b[16+n:]
 	}
-	return list
+	return link, list
 }

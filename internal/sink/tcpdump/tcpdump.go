@@ -14,6 +14,23 @@
 //   - ICMPv6 node information, router renumbering and RPL have no details.
 //   - A TCP segment that an ICMP error quotes never begins a connection, and so
 //     never sets what later sequence numbers count from.
+//   - Frames without IP that have words in tcpdump and none here read as those
+//     that nobody has words for, without their bytes: their addresses and, say,
+//     "ethertype PPPoE D (0x8863), length 60". These are AoE, AppleTalk and its
+//     ARP, Arista's, CALM FAST, CFM, DECnet, GeoNetworking, IPX, MACsec, MPCP,
+//     MPLS, Microsoft's load balancing, NSH, OSI, PPP, PPPoE, PTP, Realtek's, TIPC;
+//     behind LLC and SNAP also IP, IPX, NetBEUI, OSI, CDP, DTP, UDLD, VTP and
+//     bridged frames; and what is behind a radiotap header.
+//   - Of LLDP, STP, EAP, LACP, its markers and OAM -v says no more than without.
+//   - Link types but Ethernet, raw IP, LINKTYPE_LOOP and cooked ones read as
+//     those that tcpdump does not know: "UNSUPPORTED", and the bytes.
+//   - Of cooked frames tcpdump always writes the name of a tag's type, and of
+//     LINKTYPE_LINUX_SLL2 also the interface and the direction. Here the first does
+//     not stand before an IP packet without -e, the direction before nothing
+//     without -e, and of the interface only -e writes anything: its number.
+//   - -x, -X and -A of an IP packet begin at its IP header, also where tcpdump
+//     begins at the link header, because the text ended where the capture did.
+//   - Which IP a packet is says its first byte, whatever announced it.
 //   - After event.MaxInner packets inside each other it says so and stops;
 //     so it does after 10,000 compression pointers in one DNS message.
 package tcpdump
@@ -35,6 +52,7 @@ type Options struct {
 	ASCII       bool // -A: lines of the packet stand as lines
 	HexASCII    bool // -X; wins over -x, which wins over -A
 	Hex         bool // -x
+	Link        bool // -e; of an IP packet, AppendLink writes what is to stand before it
 }
 
 var defaults Options
@@ -48,11 +66,7 @@ func Append(dst []byte, p *event.Packet, o *Options) []byte {
 	}
 	w := writer{b: dst, o: o}
 	if p.Len == 0 || len(p.Data) == 0 {
-		w.b = append(w.b, "[Invalid header: caplen==0"...)
-		if p.Len == 0 {
-			w.b = append(w.b, ", len==0"...)
-		}
-		return append(w.b, ']')
+		return appendNothing(dst, p.Len)
 	}
 	w.enter(p)
 	switch p.Version {
@@ -64,15 +78,31 @@ func Append(dst []byte, p *event.Packet, o *Options) []byte {
 		w.str("unknown ip ")
 		w.num(uint32(p.Version))
 	}
-	switch {
-	case o.HexASCII:
-		w.b = appendHexASCII(w.b, "\n\t", p.Data)
-	case o.Hex:
-		w.b = appendHex(w.b, "\n\t", p.Data)
-	case o.ASCII:
-		w.b = appendASCII(w.b, p.Data)
+	return appendDump(w.b, p.Data, o)
+}
+
+// appendNothing appends what is said of a packet of which nothing was captured.
+func appendNothing(b []byte, length uint32) []byte {
+	b = append(b, "[Invalid header: caplen==0"...)
+	if length == 0 {
+		b = append(b, ", len==0"...)
 	}
-	return w.b
+	return append(b, ']')
+}
+
+// appendDump appends the bytes of a packet, as far as options ask for them.
+func appendDump(b, data []byte, o *Options) []byte {
+	switch {
+	case len(data) == 0:
+		return b
+	case o.HexASCII:
+		return appendHexASCII(b, "\n\t", data)
+	case o.Hex:
+		return appendHex(b, "\n\t", data)
+	case o.ASCII:
+		return appendASCII(b, data)
+	}
+	return b
 }
 
 // writer writes one packet. It looks at bytes in tcpdump's order, because a

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,25 +19,37 @@ import (
 
 var update = flag.Bool("update", false, "write the captures, and their texts by running tcpdump")
 
-// styles are the sets of flags that are compared, and ours for them; kept is
-// of which captures the golden text is kept, nil of all.
+// styles are the sets of flags that are compared, and ours for them. Of which
+// captures the golden text is kept: of kept, nil: of all, but not of those that
+// this package says less of.
 var styles = []struct {
 	name  string
 	flags []string
 	o     tcpdump.Options
 	kept  []string
+	less  []string
 }{
-	{"plain", nil, tcpdump.Options{}, nil},
-	{"v", []string{"-v"}, tcpdump.Options{Verbose: 1}, nil},
-	{"vv", []string{"-vv"}, tcpdump.Options{Verbose: 2}, nil},
-	{"q", []string{"-q"}, tcpdump.Options{Quick: true}, nil},
-	{"S", []string{"-S"}, tcpdump.Options{AbsoluteSeq: true}, []string{"tcp", "tunnels", "loopback"}},
-	{"A", []string{"-A"}, tcpdump.Options{ASCII: true}, []string{"lines", "udp"}},
-	{"X", []string{"-X"}, tcpdump.Options{HexASCII: true}, []string{"lines", "udp"}},
-	{"x", []string{"-x"}, tcpdump.Options{Hex: true}, []string{"lines", "udp"}},
-	{"vvX", []string{"-vv", "-X"}, tcpdump.Options{Verbose: 2, HexASCII: true}, []string{"sctp"}},
-	{"qvS", []string{"-q", "-v", "-S"}, tcpdump.Options{Quick: true, Verbose: 1, AbsoluteSeq: true}, []string{"tcp", "udp", "igmp"}},
+	{"plain", nil, tcpdump.Options{}, nil, nil},
+	{"v", []string{"-v"}, tcpdump.Options{Verbose: 1}, nil, lessWords},
+	{"vv", []string{"-vv"}, tcpdump.Options{Verbose: 2}, nil, lessWords},
+	{"q", []string{"-q"}, tcpdump.Options{Quick: true}, nil, nil},
+	{"x", []string{"-x"}, tcpdump.Options{Hex: true}, nil, nil},
+	{"S", []string{"-S"}, tcpdump.Options{AbsoluteSeq: true}, []string{"tcp", "tunnels", "loopback"}, nil},
+	{"A", []string{"-A"}, tcpdump.Options{ASCII: true}, []string{"lines", "udp", "linked", "ether"}, nil},
+	{"X", []string{"-X"}, tcpdump.Options{HexASCII: true}, []string{"lines", "udp", "linked", "ether", "cooked"}, nil},
+	{"xX", []string{"-x", "-X", "-A"}, tcpdump.Options{Hex: true, HexASCII: true, ASCII: true}, []string{"udp"}, nil},
+	{"xA", []string{"-x", "-A"}, tcpdump.Options{Hex: true, ASCII: true}, []string{"udp"}, nil},
+	{"vvX", []string{"-vv", "-X"}, tcpdump.Options{Verbose: 2, HexASCII: true}, []string{"sctp"}, nil},
+	{"qvS", []string{"-q", "-v", "-S"}, tcpdump.Options{Quick: true, Verbose: 1, AbsoluteSeq: true}, []string{"tcp", "udp", "igmp"}, nil},
+	{"e", []string{"-e"}, tcpdump.Options{Link: true}, withLink, nil},
+	{"ev", []string{"-e", "-v"}, tcpdump.Options{Link: true, Verbose: 1}, withLink, lessWords},
+	{"eqx", []string{"-e", "-q", "-x"}, tcpdump.Options{Link: true, Quick: true, Hex: true}, withLink, nil},
 }
+
+var (
+	withLink  = []string{"tcp", "udp", "icmp", "ip6", "tunnels", "loopback", "linked", "arp", "ether", "words", "cooked", "cooked2", "loop", "userlink"}
+	lessWords = []string{"words"}
+)
 
 // runTcpdump returns what tcpdump writes about a capture, by packet.
 func runTcpdump(t testing.TB, file []byte, n int, flags []string) []string {
@@ -68,13 +81,48 @@ func runTcpdump(t testing.TB, file []byte, n int, flags []string) []string {
 // number is what begins the text of packet i with -#.
 func number(i int) string { return fmt.Sprintf("\n%5d  ", i+1) }
 
-func ourTexts(list []capture, o *tcpdump.Options) []string {
+// theirTexts is what tcpdump writes of frames, but for what this package says
+// it leaves out of cooked ones.
+func theirTexts(t testing.TB, link uint32, list []capture, o *tcpdump.Options, flags []string) []string {
+	t.Helper()
+	texts := runTcpdump(t, pcap(link, list), len(list), flags)
+	for i, c := range list {
+		if link == pkt.LinkLinuxSLL2 && len(c.data) >= 20 {
+			iface, _, _ := strings.Cut(texts[i], " ")
+			texts[i] = texts[i][max(len(iface), 5)+1:]
+			if !o.Link {
+				texts[i] = texts[i][4:] // the direction
+			}
+		}
+		if _, _, ok := pkt.Strip(link, c.data); ok && !o.Link && (link == pkt.LinkLinuxSLL || link == pkt.LinkLinuxSLL2) {
+			texts[i] = cookedTags.ReplaceAllString(texts[i], "")
+		}
+	}
+	return texts
+}
+
+// cookedTags is what stands before a packet behind tags.
+var cookedTags = regexp.MustCompile(`^(?:ethertype [^,:]*, )+`)
+
+// ourTexts writes frames as a sink does; those of raw IP are all packets.
+func ourTexts(link uint32, list []capture, o *tcpdump.Options) []string {
 	d := pkt.New()
 	var p event.Packet
 	texts := make([]string, len(list))
 	for i, c := range list {
-		d.Packet(c.data, uint32(c.wire), &p)
-		texts[i] = string(tcpdump.Append(nil, &p, o))
+		wire := uint32(c.wire)
+		ip, ether, ok := c.data, uint16(0), true
+		if link != pkt.LinkRaw {
+			ip, ether, ok = pkt.Strip(link, c.data)
+		}
+		if !ok {
+			texts[i] = string(tcpdump.AppendFrame(nil, uint16(link), nil, ether, c.data, wire, o))
+			continue
+		}
+		header := c.data[:len(c.data)-len(ip)]
+		b := tcpdump.AppendLink(nil, uint16(link), header, ether, wire, o)
+		d.Packet(ip, wire-uint32(len(header)), &p)
+		texts[i] = string(tcpdump.Append(b, &p, o))
 	}
 	return texts
 }
@@ -95,18 +143,28 @@ func needTcpdump(t *testing.T) {
 }
 
 // TestGolden compares our text with tcpdump's, which is kept in testdata: one
-// file a capture and style.
+// file a capture and style. The captures of IP packets are the decoder's too.
 func TestGolden(t *testing.T) {
-	const captures = "../../decode/pkt/testdata"
+	const packets, others = "../../decode/pkt/testdata", "testdata"
 	if *update {
 		needTcpdump(t)
 		for name, list := range cases() {
-			write(t, filepath.Join(captures, name+".pcap"), pcap(list))
+			write(t, filepath.Join(packets, name+".pcap"), pcap(pkt.LinkRaw, list))
+		}
+		for name, f := range frameCases() {
+			write(t, filepath.Join(others, name+".pcap"), pcap(f.link, f.list))
 		}
 	}
-	files, err := filepath.Glob(filepath.Join(captures, "*.pcap"))
-	if err != nil || len(files) < len(cases()) {
-		t.Fatalf("%d captures: %v", len(files), err)
+	var files []string
+	for _, dir := range []string{packets, others} {
+		list, err := filepath.Glob(filepath.Join(dir, "*.pcap"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, list...)
+	}
+	if len(files) < len(cases())+len(frameCases()) {
+		t.Fatalf("only %d captures", len(files))
 	}
 	lines := 0
 	for _, file := range files {
@@ -114,21 +172,21 @@ func TestGolden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		list := parsePcap(t, b)
+		link, list := parsePcap(b)
 		name := strings.TrimSuffix(filepath.Base(file), ".pcap")
 		for _, s := range styles {
-			if s.kept != nil && !slices.Contains(s.kept, name) {
+			if s.kept != nil && !slices.Contains(s.kept, name) || slices.Contains(s.less, name) {
 				continue
 			}
 			golden := filepath.Join("testdata", name+"."+s.name+".txt")
 			if *update {
-				write(t, golden, []byte(strings.Join(runTcpdump(t, b, len(list), s.flags), "\n")+"\n"))
+				write(t, golden, []byte(strings.Join(theirTexts(t, link, list, &s.o, s.flags), "\n")+"\n"))
 			}
 			want, err := os.ReadFile(golden)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := strings.Join(ourTexts(list, &s.o), "\n") + "\n"
+			got := strings.Join(ourTexts(link, list, &s.o), "\n") + "\n"
 			lines += compareLines(t, golden, got, string(want))
 		}
 	}

@@ -162,11 +162,7 @@ func (s *Sink) packet(e *event.Entry, p *event.Capture) {
 	case event.DirIn:
 		s.b = append(s.b, "< "...)
 	}
-	if p.NoIP {
-		s.b = appendFrame(s.b, p)
-	} else {
-		s.b = tcpdump.Append(s.b, &p.Packet, &s.o.Packets)
-	}
+	s.b = AppendPacket(s.b, p, &s.o.Packets)
 	if p.Made != event.MadeSocket {
 		s.aside(p.Made.String())
 	}
@@ -174,14 +170,13 @@ func (s *Sink) packet(e *event.Entry, p *event.Capture) {
 	s.b = append(s.b, '\n')
 }
 
-// appendFrame appends what is known of a frame that carries no IP.
-func appendFrame(b []byte, p *event.Capture) []byte {
-	b = append(b, "ethertype 0x"...)
-	if p.Ether < 0x1000 {
-		b = append(b, '0')
+// AppendPacket appends a packet, or a frame that carries none, as tcpdump does.
+func AppendPacket(b []byte, p *event.Capture, o *tcpdump.Options) []byte {
+	if p.NoIP {
+		return tcpdump.AppendFrame(b, p.Link, p.Header, p.Ether, p.Data, p.Len, o)
 	}
-	b = strconv.AppendUint(b, uint64(p.Ether), 16)
-	return strconv.AppendUint(append(b, ", length "...), uint64(p.Len), 10)
+	b = tcpdump.AppendLink(b, p.Link, p.Header, p.Ether, p.Len+uint32(len(p.Header)), o)
+	return tcpdump.Append(b, &p.Packet, o)
 }
 
 // aside appends what is said of a line, and not part of its notation.

@@ -205,7 +205,7 @@ func (k *kernel) oldSocket(p *proc.Process, o *openSock, at uint64) error {
 	}
 	for _, sk := range addrs {
 		w := wire.Owner{
-			Cookie: o.sock.Cookie, Start: p.Start, Time: at, Pid: p.PID, Tid: p.PID, Nspid: p.NSPID, Nstid: p.NSPID,
+			Cookie: o.sock.Cookie, Start: o.start, Time: at, Pid: p.PID, Tid: p.PID, Nspid: p.NSPID, Nstid: p.NSPID,
 			Uid: p.UID, How: wire.OwnerFound | wire.OwnerOld,
 		}
 		copy(w.Comm[:len(w.Comm)-1], p.Comm)

@@ -36,6 +36,7 @@ func (a *app) connsLive(cmd *cobra.Command, c *connsFlags, names []string) error
 	if len(targets) == 0 {
 		return usageError("no target: name a process, a pid, @user, :port or all, or -r FILE")
 	}
+	limitMemory()
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends us at once

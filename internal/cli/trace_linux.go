@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -209,8 +210,20 @@ type liveRun struct {
 	stdin   io.Reader // of the command; nil: the app's
 }
 
+// memoryLimit is what Go's memory is kept to while watching: the collector works
+// harder before it is passed. With the ring, which is mapped beside it, a run
+// stays below 64 MiB. GOMEMLIMIT in the environment has the last word.
+const memoryLimit = 32 << 20
+
+func limitMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+}
+
 func (l *liveRun) run(parent context.Context) error {
 	a, t := l.app, l.t
+	limitMemory()
 	ctx, stop := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends us at once
@@ -246,8 +259,10 @@ func (l *liveRun) run(parent context.Context) error {
 	if child != nil {
 		opts.Targets = append(slices.Clone(l.targets), proc.Target{Text: strings.Join(l.argv, " "), PID: child.pid()})
 	}
-	if t.view.strlen > 4096 {
-		opts.RingBytes = 2 * bpf.DefaultRing // a record may be 64 KiB long
+	if t.view.strlen > 4096 && !opts.Packets {
+		// A record may be 64 KiB long. With packets, which may be as long, the
+		// memory is needed behind the ring.
+		opts.RingBytes = 2 * bpf.DefaultRing
 	}
 	src, err := bpf.New(opts)
 	if err != nil {

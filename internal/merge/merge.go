@@ -17,6 +17,8 @@ const (
 	// maxHeld bounds what is held, in bytes; beyond it the oldest go early.
 	maxHeld = 4 << 20
 	slabLen = 128 << 10
+	// maxSpare is how many slabs are kept that hold nothing.
+	maxSpare = maxHeld / slabLen
 )
 
 // Merger holds records back. It is for one goroutine, and has no clock: time
@@ -33,7 +35,7 @@ type Merger struct {
 	size int // bytes held
 
 	cur   *slab
-	spare *slab
+	spare []*slab
 
 	children  children
 	listeners map[uint64]bool            // cookies of sockets that SYNs came to
@@ -139,9 +141,9 @@ func (m *Merger) pass() error {
 	if len(it.rec) > 0 {
 		err = m.emit(it.rec)
 	}
-	if it.slab.used--; it.slab.used == 0 && it.slab != m.cur && cap(it.slab.buf) == slabLen {
+	if it.slab.used--; it.slab.used == 0 && it.slab != m.cur && cap(it.slab.buf) == slabLen && len(m.spare) < maxSpare {
 		it.slab.buf = it.slab.buf[:0]
-		m.spare = it.slab
+		m.spare = append(m.spare, it.slab)
 	}
 	return err
 }
@@ -152,8 +154,8 @@ func (m *Merger) insert(at uint64, r wire.Record) {
 		switch {
 		case m.cur != nil && m.cur.used == 0 && cap(m.cur.buf) >= len(r):
 			m.cur.buf = m.cur.buf[:0]
-		case m.spare != nil && len(r) <= slabLen:
-			m.cur, m.spare = m.spare, nil
+		case len(m.spare) > 0 && len(r) <= slabLen:
+			m.cur, m.spare = m.spare[len(m.spare)-1], m.spare[:len(m.spare)-1]
 		default:
 			m.cur = &slab{buf: make([]byte, 0, max(slabLen, len(r)))}
 		}

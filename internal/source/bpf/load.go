@@ -226,6 +226,7 @@ func load(c Config) (_ *kernel, err error) {
 			k.note(err, "packets are not shown", "")
 		}
 	}
+	k.types = nil // tens of megabytes, and of no use any more
 	return k, nil
 }
 

@@ -32,7 +32,7 @@ func (a *app) doctorCommand() *cobra.Command {
 }
 
 func (a *app) doctor(asJSON bool) error {
-	list := []finding{examine("sys", "system calls", bpf.ProbeCalls()), examinePackets(), {
+	list := []finding{examine("sys", "system calls", bpf.ProbeCalls()), examine("pkt", "packets", bpf.ProbePackets()), {
 		Layer: "krn", State: "not built", What: "kernel functions and events: not in this version",
 	}, {
 		Layer: "aud", State: "not built", What: "audit records: not in this version",
@@ -67,17 +67,6 @@ func (a *app) doctor(asJSON bool) error {
 	}
 	_, err := fmt.Fprintf(a.stdout, "pidwire %s on Linux %s, %s\n", Version, bpf.Release(), runtime.GOARCH)
 	return err
-}
-
-// examinePackets says too what the layer does not do yet on any machine.
-func examinePackets() finding {
-	f := examine("pkt", "packets", bpf.ProbePackets())
-	if f.State != "off" {
-		f.State = "degraded"
-		f.Cause = append(f.Cause, "this version has no tap at the devices: the last packets of a connection that closes late, "+
-			"what comes to closed ports, ICMP errors and AF_PACKET are not shown")
-	}
-	return f
 }
 
 // examine puts what was found of a layer into words.

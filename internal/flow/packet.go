@@ -37,6 +37,10 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 			e.Task, e.Match, p.Owner, p.Inherited = t, event.MatchExact, event.OwnerAccepted, false
 		}
 	}
+	if p.Cookie == 0 && !p.Wire {
+		j.foreign(e, p)
+		return
+	}
 	j.show(e, p)
 	c := find(&j.byCookie, p.Cookie)
 	if p.Cookie == 0 && p.Wire && j.frame.tid == e.Task.TID && e.Time <= j.frame.end {
@@ -184,7 +188,7 @@ func (j *Joiner) fromPacket(e *event.Entry, p *event.Capture, local, peer netip.
 	default:
 		c.Type = 3
 	}
-	if p.Proto != event.ProtoTCP {
+	if p.Proto != event.ProtoTCP && p.Cookie != 0 {
 		j.index(c)
 	}
 	return c

@@ -172,3 +172,28 @@ func TestPacketsAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestPacketsOfFiles holds that packets without a socket are joined by their
+// addresses, both ways, and that this is called a guess.
+func TestPacketsOfFiles(t *testing.T) {
+	l := newLife(t)
+	plain := func(dir event.Direction, flags uint8, seq uint32) *event.Capture {
+		c := seg(0, dir, flags, there, here)
+		c.Owner, c.TCP.Seq = 0, seq
+		c.Dir = event.DirUnknown
+		return c
+	}
+	c := l.packet(plain(event.DirOut, syn, 1), 1, true, event.MatchGuess)
+	if c.Local != there || c.Peer != here || c.Old {
+		t.Errorf("%+v", c)
+	}
+	l.packet(plain(event.DirIn, synAck, 7), 1, false, event.MatchGuess)
+	l.packet(plain(event.DirOut, syn, 1), 1, false, event.MatchGuess) // again
+	l.packet(plain(event.DirOut, ack, 2), 1, false, event.MatchGuess)
+	l.packet(plain(event.DirOut, syn, 99), 2, true, event.MatchGuess)
+	other := plain(event.DirIn, ack, 5)
+	other.Src = netip.MustParseAddrPort("10.0.0.6:80")
+	if c := l.packet(other, 3, true, event.MatchGuess); !c.Old {
+		t.Errorf("%+v", c)
+	}
+}

@@ -190,7 +190,9 @@ func (s *Sink) identity(e *event.Entry) {
 		s.raw("]")
 	}
 	s.raw(`,"match":"`).raw(e.Match.String()).raw(`"`)
-	if key := (taskKey{e.Task, e.User}); len(s.proc) > 0 && key == s.task {
+	if e.Task.PID == 0 {
+		// A file of another tool says of nobody.
+	} else if key := (taskKey{e.Task, e.User}); len(s.proc) > 0 && key == s.task {
 		s.b = append(s.b, s.proc...)
 	} else {
 		at := len(s.b)

@@ -44,7 +44,14 @@ func ProbePackets() Ability {
 		return Ability{Err: err}
 	}
 	defer k.Close()
-	return ability(k, "at the sockets of all network namespaces, owners by evidence")
+	parts := []string{"at the sockets of all network namespaces, owners by evidence"}
+	if k.has("device_in") && k.has("device_out") {
+		parts = append(parts, "what no socket gets")
+	}
+	if k.has("states") {
+		parts = append(parts, "TCP states")
+	}
+	return ability(k, parts...)
 }
 
 func ability(k *kernel, parts ...string) Ability {

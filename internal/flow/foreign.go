@@ -1,0 +1,57 @@
+package flow
+
+import (
+	"cmp"
+	"net/netip"
+
+	"github.com/pidwire/pidwire/internal/event"
+)
+
+// ends names a flow where there is nothing but its packets, in whichever
+// direction they go: files of other tools have no sockets.
+type ends struct {
+	proto uint8
+	a, b  netip.AddrPort
+}
+
+type foreign struct {
+	conn *event.Conn
+	isn  uint32 // of the SYN that began it, if syn
+	syn  bool
+}
+
+// foreign joins a packet by its addresses, which is a guess: they may be used
+// again, and the file may be of several places.
+func (j *Joiner) foreign(e *event.Entry, p *event.Capture) {
+	if p.NoIP || !p.Src.IsValid() || !p.Dst.IsValid() {
+		return
+	}
+	src, dst := unmapped(p.Src), unmapped(p.Dst)
+	k := ends{p.Proto, src, dst}
+	if cmp.Or(src.Addr().Compare(dst.Addr()), cmp.Compare(src.Port(), dst.Port())) > 0 {
+		k.a, k.b = k.b, k.a
+	}
+	f, known := j.others.get(k)
+	begins := p.TCP.Valid && p.TCP.Flags&(event.TCPSyn|event.TCPAck) == event.TCPSyn
+	if known && begins && f.syn && f.isn != p.TCP.Seq {
+		known = false // the addresses come round again
+	}
+	if !known {
+		// Whose file it is it does not say: who is seen first stands first.
+		local, peer := p.Src, p.Dst
+		if p.Dir == event.DirIn {
+			local, peer = peer, local
+		}
+		if p.Proto != event.ProtoTCP && p.Proto != event.ProtoUDP {
+			local, peer = netip.AddrPortFrom(local.Addr(), 0), netip.AddrPortFrom(peer.Addr(), 0)
+		}
+		f = &foreign{conn: j.fromPacket(e, p, local, peer)}
+		f.conn.Old = p.Proto == event.ProtoTCP && !begins
+		e.First = true
+	}
+	if begins && !f.syn {
+		f.isn, f.syn = p.TCP.Seq, true
+	}
+	j.others.put(k, f)
+	e.Conn, e.Match = f.conn, event.MatchGuess
+}

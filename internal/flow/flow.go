@@ -23,7 +23,7 @@ type Joiner struct {
 	shown    index[uint64, *shown]     // by cookie: as whose packets have been shown
 	accepted index[uint64, event.Task] // by cookie: who called accept for it
 	streams  index[uint32, *stream]    // by Conn.N, where there are calls and packets
-	others   index[ends, *foreign]     // flows of files without sockets
+	others   index[pair, *foreign]     // flows of files without sockets
 	frame    struct {                  // the last call on an AF_PACKET socket
 		tid  uint32
 		end  int64

@@ -7,9 +7,9 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// ends names a flow where there is nothing but its packets, in whichever
+// pair names a flow where there is nothing but its packets, in whichever
 // direction they go: files of other tools have no sockets.
-type ends struct {
+type pair struct {
 	proto uint8
 	a, b  netip.AddrPort
 }
@@ -27,7 +27,7 @@ func (j *Joiner) foreign(e *event.Entry, p *event.Capture) {
 		return
 	}
 	src, dst := unmapped(p.Src), unmapped(p.Dst)
-	k := ends{p.Proto, src, dst}
+	k := pair{p.Proto, src, dst}
 	if cmp.Or(src.Addr().Compare(dst.Addr()), cmp.Compare(src.Port(), dst.Port())) > 0 {
 		k.a, k.b = k.b, k.a
 	}

@@ -380,8 +380,11 @@ func (s *Sink) cells(r *row) []string {
 		local = clean.Text(strings.Replace(r.path, "\x00", "@", 1))
 	}
 	row := []string{
-		"-", fmt.Sprintf("%s[%d]", owner, r.owner.PID), strings.ToLower(notation.Transport(c.Family, c.Type, c.Protocol)),
+		"-", "-", strings.ToLower(notation.Transport(c.Family, c.Type, c.Protocol)),
 		stateOf(r), local, peer, summary.Bytes(t.sent), summary.Bytes(t.got), count(t.out), count(t.in), "", "", s.age(r),
+	}
+	if r.owner.PID != 0 {
+		row[1] = fmt.Sprintf("%s[%d]", owner, r.owner.PID)
 	}
 	if c.N != 0 {
 		row[0] = fmt.Sprintf("c%d", c.N)
@@ -437,6 +440,8 @@ func address(a netip.AddrPort) string {
 	switch {
 	case !a.IsValid():
 		return "-"
+	case a.Port() == 0 && !a.Addr().IsUnspecified():
+		return a.Addr().Unmap().String()
 	case a.Addr().IsUnspecified():
 		return fmt.Sprintf("*:%d", a.Port())
 	}

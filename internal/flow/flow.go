@@ -5,6 +5,7 @@ package flow
 
 import (
 	"cmp"
+	"net/netip"
 
 	"github.com/pidwire/pidwire/internal/event"
 )
@@ -248,9 +249,15 @@ func news(c *event.Conn, s *event.Sock) bool {
 	return c.State != s.State ||
 		c.ID.Cookie == 0 && s.ID.Cookie != 0 ||
 		c.ID.Inode == 0 && s.ID.Inode != 0 ||
-		s.Local.IsValid() && s.Local != c.Local ||
-		s.Peer.IsValid() && s.Peer != c.Peer ||
+		tells(s.Local, c.Local) ||
+		tells(s.Peer, c.Peer) ||
 		c.Closed && !s.Before
+}
+
+// tells reports whether an address says anything that the one before did not.
+// A closed socket has given its port back.
+func tells(now, before netip.AddrPort) bool {
+	return now.IsValid() && now != before && (now.Port() != 0 || before.Port() == 0)
 }
 
 // update takes over what a socket says anew.
@@ -261,10 +268,10 @@ func update(c *event.Conn, s *event.Sock) {
 	if c.ID.Inode == 0 {
 		c.ID.Inode = s.ID.Inode
 	}
-	if s.Local.IsValid() {
+	if tells(s.Local, c.Local) {
 		c.Local = s.Local
 	}
-	if s.Peer.IsValid() {
+	if tells(s.Peer, c.Peer) {
 		c.Peer = s.Peer
 	}
 	if c.Closed && !s.Before {

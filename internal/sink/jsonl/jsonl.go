@@ -190,8 +190,8 @@ func (s *Sink) identity(e *event.Entry) {
 		s.raw("]")
 	}
 	s.raw(`,"match":"`).raw(e.Match.String()).raw(`"`)
-	if e.Task.PID == 0 {
-		// A file of another tool says of nobody.
+	if _, packet := e.Body.(*event.Capture); packet && e.Task.PID == 0 {
+		// A file of another tool names nobody.
 	} else if key := (taskKey{e.Task, e.User}); len(s.proc) > 0 && key == s.task {
 		s.b = append(s.b, s.proc...)
 	} else {

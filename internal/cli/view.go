@@ -51,6 +51,8 @@ type viewFlags struct {
 	packets tcpdump.Options
 	filter  string            // --pcap-filter
 	match   []bpf.Instruction // of it
+	names   bool
+	resolve bool
 }
 
 var timeWords = []string{"rel", "abs", "micro", "epoch", "delta", "none"}
@@ -78,6 +80,8 @@ func (v *viewFlags) add(cmd *cobra.Command) {
 	f.BoolVarP(&v.packets.ASCII, "ascii", "A", false, "packets: their bytes as text below each, up to --snaplen")
 	f.BoolVarP(&v.packets.HexASCII, "hex-ascii", "X", false, "packets: their bytes in hex and as text below each")
 	f.BoolVar(&v.packets.Link, "link-header", false, "packets: with the header of the link, where there is one (tcpdump -e)")
+	f.BoolVar(&v.names, "names", false, "packets: names that the host itself looked up, as seen in its DNS answers, for addresses")
+	f.BoolVar(&v.resolve, "resolve", false, "packets: names for all addresses; pidwire asks DNS for those that it has not seen")
 	f.BoolVar(&v.packets.Quick, "quick", false, "packets: short (tcpdump -q)")
 	f.StringVar(&v.filter, "pcap-filter", "", "only packets that match `EXPR`, as tcpdump takes it: 'tcp port 443 and not host 10.0.0.1'")
 	f.StringVar(&v.format, "format", "pidwire", "pidwire, or strace: as strace -f prints it, without columns")
@@ -156,7 +160,10 @@ func (v *viewFlags) sink(a *app, out io.Writer, h wire.Header) (sink.Sink, func(
 	}
 	o := text.Options{
 		Notation: opts, Packets: packets, Time: timeStyles[v.time], Start: start, NoDur: v.noDur || !v.durFlag,
-		Plain: v.format == "strace", Zone: time.Local,
+		Plain: v.format == "strace", Zone: time.Local, Names: v.names && !v.numeric,
+	}
+	if v.resolve && !v.numeric {
+		o.Resolve = newResolver().name
 	}
 	if v.utc {
 		o.Zone = time.UTC

@@ -185,6 +185,7 @@ func (d *Decoder) packet(r wire.Record, ev *event.Event) bool {
 	} else {
 		d.pkt.Packet(data, length, &c.Packet)
 	}
+	c.Answers = pkt.Answers(&c.Packet)
 	c.Cookie, c.Owner, c.Inherited = p.Cookie, evidence(p.Owner.How), p.Owner.Cookie != p.Cookie
 	c.Made, c.Wire, c.Handed = event.Made(p.Made), p.Flags&wire.PacketWire != 0, p.Flags&wire.PacketHanded != 0
 	c.Handshake = c.Handed && c.Inherited

@@ -1,5 +1,7 @@
 package event
 
+import "net/netip"
+
 // Evidence says on what grounds a socket, and so its packets, is a thread's.
 type Evidence uint8
 
@@ -44,10 +46,17 @@ type Capture struct {
 	Seen      int64 // when the evidence was, ns since the Unix epoch
 	Iface     uint32
 	Mark      uint32
-	Link      uint16 // LINKTYPE_* of the bytes before the IP header; 0: none
-	Header    []byte // these bytes
-	NoIP      bool   // Data is not an IP packet, but what the Ethernet type says
-	Ether     uint16 // of what lies behind Header; 0 where that does not say
+	Link      uint16   // LINKTYPE_* of the bytes before the IP header; 0: none
+	Header    []byte   // these bytes
+	Answers   []Answer // names that it gives to addresses; may be empty
+	NoIP      bool     // Data is not an IP packet, but what the Ethernet type says
+	Ether     uint16   // of what lies behind Header; 0 where that does not say
+}
+
+// Answer is the name of an address, as DNS has it.
+type Answer struct {
+	Addr netip.Addr
+	Name string // printable ASCII without spaces, at most 255 bytes
 }
 
 // Made says who made a packet, where that is not its socket.

@@ -278,6 +278,7 @@ type Conn struct {
 	Protocol    uint16
 	State       uint8
 	Local, Peer netip.AddrPort
+	PeerName    string // that the host looked up, and got Peer for; empty where none was seen
 	Path        string // AF_UNIX; an abstract name begins with NUL
 	Owner       Proc   // that first used it
 	Listener    uint32 // N of the listening connection it was accepted from, 0 none

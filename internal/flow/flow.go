@@ -25,6 +25,7 @@ type Joiner struct {
 	accepted index[uint64, event.Task] // by cookie: who called accept for it
 	streams  index[uint32, *stream]    // by Conn.N, where there are calls and packets
 	others   index[pair, *foreign]     // flows of files without sockets
+	names    index[netip.Addr, string] // that DNS gave
 	frame    struct {                  // the last call on an AF_PACKET socket
 		tid  uint32
 		end  int64
@@ -109,6 +110,7 @@ func New(joined bool) *Joiner {
 		shown:    index[uint64, *shown]{most: keepRecent},
 		accepted: index[uint64, event.Task]{most: keepRecent},
 		tuples:   index[tuple, *event.Conn]{most: keepRecent},
+		names:    index[netip.Addr, string]{most: keepRecent},
 		streams:  index[uint32, *stream]{most: keepRecent},
 		found:    map[uint64]*event.SockFound{},
 		numbered: map[uint64]*event.SockFound{},
@@ -280,7 +282,11 @@ func update(c *event.Conn, s *event.Sock) {
 	c.State = s.State
 }
 
+// index makes a connection, which no sink has seen yet, the one of its socket.
 func (j *Joiner) index(c *event.Conn) {
+	if c.PeerName == "" && c.Peer.IsValid() {
+		c.PeerName, _ = j.names.get(c.Peer.Addr().Unmap())
+	}
 	if c.ID.Cookie != 0 {
 		j.byCookie.put(c.ID.Cookie, c)
 	}

@@ -46,6 +46,7 @@ func (j *Joiner) foreign(e *event.Entry, p *event.Capture) {
 			local, peer = netip.AddrPortFrom(local.Addr(), 0), netip.AddrPortFrom(peer.Addr(), 0)
 		}
 		f = &foreign{conn: j.fromPacket(e, p, local, peer)}
+		f.conn.PeerName, _ = j.names.get(peer.Addr().Unmap())
 		f.conn.Old = p.Proto == event.ProtoTCP && !begins
 		e.First = true
 	}

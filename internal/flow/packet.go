@@ -30,6 +30,9 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 	if p.Dir == event.DirIn {
 		local, peer = peer, local
 	}
+	for _, a := range p.Answers {
+		j.names.put(a.Addr, a.Name)
+	}
 	e.Match = event.MatchExact
 	if p.Inherited {
 		e.Match = event.MatchInherited

@@ -197,3 +197,26 @@ func TestPacketsOfFiles(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// TestNames holds that a connection has the name that its peer's address was
+// got for, if that was seen before it.
+func TestNames(t *testing.T) {
+	l := newLife(t)
+	dns := seg(90, event.DirIn, 0, there, netip.MustParseAddrPort("10.0.0.53:53"))
+	dns.Proto, dns.TCP.Valid = event.ProtoUDP, false
+	dns.Answers = []event.Answer{{Addr: here.Addr(), Name: "web.test"}}
+	l.add(parent, dns)
+	c := l.packet(seg(60, event.DirOut, syn, there, here), 2, true, event.MatchExact)
+	if c.PeerName != "web.test" {
+		t.Errorf("%+v", c)
+	}
+	// By a call too, in either form of the address.
+	s := made(tcp(61, 8, 5))
+	s.Family, s.Peer = 10, netip.AddrPortFrom(netip.AddrFrom16(here.Addr().As16()), 443)
+	if e := l.call(parent, "connect", 0, s); e.Conn.PeerName != "web.test" {
+		t.Errorf("%+v", e.Conn)
+	}
+	if c := l.packet(seg(62, event.DirOut, syn, there, netip.MustParseAddrPort("10.0.0.9:80")), 4, true, event.MatchExact); c.PeerName != "" {
+		t.Errorf("%+v", c)
+	}
+}

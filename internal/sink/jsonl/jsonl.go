@@ -265,21 +265,25 @@ func (s *Sink) network(c *event.Conn) {
 	if typ != "" {
 		field("type").str(typ)
 	}
-	s.addr(field, "local", c.Local)
-	s.addr(field, "peer", c.Peer)
+	s.addr(field, "local", c.Local, "")
+	s.addr(field, "peer", c.Peer, c.PeerName)
 	if c.Path != "" {
 		field("local").raw(`{"address":`).str(c.Path).raw("}")
 	}
 	s.raw("}")
 }
 
-func (s *Sink) addr(field func(string) *Sink, name string, a netip.AddrPort) {
+func (s *Sink) addr(field func(string) *Sink, name string, a netip.AddrPort, host string) {
 	if !a.IsValid() {
 		return
 	}
 	field(name).raw(`{"address":"`)
 	s.b = a.Addr().AppendTo(s.b)
-	s.raw(`","port":`).uint(uint64(a.Port())).raw("}")
+	s.raw(`","port":`).uint(uint64(a.Port()))
+	if host != "" {
+		s.raw(`,"name":`).str(host)
+	}
+	s.raw("}")
 }
 
 // names returns network.transport and network.type as OpenTelemetry has them.

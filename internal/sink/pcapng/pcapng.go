@@ -82,8 +82,6 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"github.com/gopacket/gopacket/layers"
-
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/sink/notation"
@@ -147,7 +145,6 @@ type Sink struct {
 	dropped uint64 // packets lost since the last one
 	lost    uint64 // packets, in all
 	frames  uint64 // without IP, left out
-	dns     layers.DNS
 }
 
 // New begins a file: it writes the section, the first row, and what is known

@@ -41,10 +41,11 @@ import (
 	"strconv"
 
 	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/sink/clean"
 )
 
 // Options says how packets are written, with the names of tcpdump's flags.
-// Addresses and ports are always numbers.
+// Ports are always numbers, and addresses where Name has no name.
 type Options struct {
 	Verbose     int  // 1: -v, 2: -vv
 	Quick       bool // -q
@@ -53,6 +54,9 @@ type Options struct {
 	HexASCII    bool // -X; wins over -x, which wins over -A
 	Hex         bool // -x
 	Link        bool // -e; of an IP packet, AppendLink writes what is to stand before it
+	// Name gives the name of an address in the IP header, empty if it has none;
+	// nil: numbers, as with -n.
+	Name func(netip.Addr) string
 }
 
 var defaults Options
@@ -231,7 +235,15 @@ func (w *writer) addr6(off int) {
 }
 
 // addr writes an address of the header at hand, which is known to be there.
-func (w *writer) addr(a netip.AddrPort) { w.b = appendAddr(w.b, a.Addr()) }
+func (w *writer) addr(a netip.AddrPort) {
+	if w.o.Name != nil {
+		if name := w.o.Name(a.Addr()); name != "" {
+			w.b = clean.AppendText(w.b, name)
+			return
+		}
+	}
+	w.b = appendAddr(w.b, a.Addr())
+}
 
 // ends writes "src > dst" followed by s.
 func (w *writer) ends(s string) {

@@ -38,7 +38,11 @@ type Options struct {
 	Zone     *time.Location
 	NoDur    bool // without <9us>
 	Plain    bool // as strace prints: [pid N] and the call, nothing else
-	Colour   *Colours
+	// Names puts names in the place of addresses of packets: those that the host
+	// looked up. Resolve gives names to others; may be nil.
+	Names   bool
+	Resolve func(netip.Addr) string
+	Colour  *Colours
 }
 
 // Colours are the SGR sequences of the columns; the notation has its own.
@@ -54,6 +58,7 @@ type Sink struct {
 	prev int64 // time of the line before
 	task int   // width of the task column: grows, never shrinks
 	conn int
+	peer *event.Conn // of the packet at hand
 	err  error
 }
 
@@ -73,7 +78,22 @@ func New(w io.Writer, o Options) *Sink {
 	if o.Colour == nil {
 		o.Colour = &Colours{}
 	}
-	return &Sink{w: w, o: o, task: minTask, conn: 2}
+	s := &Sink{w: w, o: o, task: minTask, conn: 2}
+	if o.Names || o.Resolve != nil {
+		s.o.Packets.Name = s.nameOf
+	}
+	return s
+}
+
+// nameOf returns the name of an address of the packet at hand.
+func (s *Sink) nameOf(a netip.Addr) string {
+	if c := s.peer; c != nil && c.PeerName != "" && c.Peer.Addr().Unmap() == a.Unmap() {
+		return c.PeerName
+	}
+	if s.o.Resolve != nil {
+		return s.o.Resolve(a.Unmap())
+	}
+	return ""
 }
 
 // Write appends the lines of an entry.
@@ -148,6 +168,9 @@ func (s *Sink) call(e *event.Entry, c *event.Call) {
 		s.b = append(s.b, '>')
 	}
 	if !s.o.Plain {
+		if c.Name == "connect" && e.Conn != nil && e.Conn.PeerName != "" {
+			s.aside(clean.Text(e.Conn.PeerName))
+		}
 		s.others(e)
 	}
 	s.b = append(s.b, '\n')
@@ -162,6 +185,7 @@ func (s *Sink) packet(e *event.Entry, p *event.Capture) {
 	case event.DirIn:
 		s.b = append(s.b, "< "...)
 	}
+	s.peer = e.Conn
 	s.b = AppendPacket(s.b, p, &s.o.Packets)
 	if p.Made != event.MadeSocket {
 		s.aside(p.Made.String())
@@ -305,6 +329,9 @@ func AppendConn(b []byte, c *event.Conn) []byte {
 		if c.Peer.IsValid() {
 			b = append(b, " -> "...)
 			addr(c.Peer)
+		}
+		if c.PeerName != "" {
+			b = append(clean.AppendText(append(b, " ("...), c.PeerName), ')')
 		}
 	}
 	if st := notation.TCPState(c.Family, c.Protocol, c.State); st != "" {

@@ -1,0 +1,95 @@
+package pkt
+
+import (
+	"bytes"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+
+	"github.com/pidwire/pidwire/internal/event"
+)
+
+// answer is a DNS message that says of each address that it is name's.
+func answer(t testing.TB, question, name string, addrs ...string) []byte {
+	t.Helper()
+	d := layers.DNS{QR: true}
+	if question != "" {
+		d.Questions = []layers.DNSQuestion{{Name: []byte(question), Type: layers.DNSTypeA, Class: layers.DNSClassIN}}
+	}
+	if question != name && question != "" {
+		d.Answers = append(d.Answers, layers.DNSResourceRecord{
+			Name: []byte(question), Type: layers.DNSTypeCNAME, Class: layers.DNSClassIN, CNAME: []byte(name),
+		})
+	}
+	for _, a := range addrs {
+		ip := netip.MustParseAddr(a)
+		r := layers.DNSResourceRecord{Name: []byte(name), Type: layers.DNSTypeA, Class: layers.DNSClassIN, IP: ip.AsSlice()}
+		if ip.Is6() {
+			r.Type = layers.DNSTypeAAAA
+		}
+		d.Answers = append(d.Answers, r)
+	}
+	b := gopacket.NewSerializeBuffer()
+	if err := d.SerializeTo(b, gopacket.SerializeOptions{FixLengths: true}); err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Clone(b.Bytes())
+}
+
+// datagram is a packet with that payload.
+func datagram(port uint16, payload []byte) *event.Packet {
+	data := append(make([]byte, 28), payload...)
+	return &event.Packet{
+		Data: data, Captured: uint32(len(data)), Len: uint32(len(data)), Version: 4, Proto: event.ProtoUDP, Off: 20, End: uint32(len(data)),
+		Src: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.53"), port),
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	long := strings.Repeat("a", 60)
+	for _, c := range []struct {
+		name string
+		msg  []byte
+		port uint16
+		want string
+	}{
+		{"an answer", answer(t, "example.com", "example.com", "192.0.2.1", "192.0.2.2"), 53, "192.0.2.1=example.com 192.0.2.2=example.com"},
+		{"behind an alias", answer(t, "www.example.com", "cdn.example.net", "192.0.2.1", "2001:db8::1"), 53, "192.0.2.1=www.example.com 2001:db8::1=www.example.com"},
+		{"mDNS", answer(t, "", "printer.local", "192.0.2.7"), 5353, "192.0.2.7=printer.local"},
+		{"another port", answer(t, "a.test", "a.test", "192.0.2.1"), 54, ""},
+		{"escape", answer(t, "a\x1b[31m.test", "a", "192.0.2.1"), 53, ""},
+		{"space", answer(t, "a b.test", "a", "192.0.2.1"), 53, ""},
+		{"no ASCII", answer(t, "\xff.test", "a", "192.0.2.1"), 53, ""},
+		{"long", answer(t, long+"."+long+"."+long, "a", "192.0.2.1"), 53, "192.0.2.1=" + long + "." + long + "." + long},
+		{"nothing", nil, 53, ""},
+		{"zeros", make([]byte, 12), 53, ""},
+		{"pointers", bytes.Repeat([]byte{0xc0}, 100), 53, ""},
+		{"too long", append(answer(t, "a.test", "a.test", "192.0.2.1"), make([]byte, maxAnswer)...), 53, ""},
+	} {
+		var got []string
+		for _, a := range Answers(datagram(c.port, c.msg)) {
+			got = append(got, a.Addr.String()+"="+a.Name)
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// FuzzAnswers holds that no payload of a packet ends the run, or makes names that
+// are none.
+func FuzzAnswers(f *testing.F) {
+	for _, s := range [][]byte{answer(f, "www.example.com", "cdn.example.net", "192.0.2.1", "2001:db8::1"), bytes.Repeat([]byte{0xc0, 12}, 40)} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		for _, a := range Answers(datagram(53, msg)) {
+			if !isHostName([]byte(a.Name)) || !a.Addr.IsValid() {
+				t.Errorf("%v is %q", a.Addr, a.Name)
+			}
+		}
+	})
+}

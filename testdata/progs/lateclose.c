@@ -1,4 +1,4 @@
-/* trace: none */
+/* trace: getpeername */
 /*
  * A client closes at once, its server 150 ms later: what the client's end sees
  * after that (the FIN, and its ACK of it) no socket has any more. Then a port

@@ -105,7 +105,7 @@ func TestTshark(t *testing.T) {
 		"9||lost 4 events: ring buffer full",
 		"10|curl[1234]|",
 		"11|curl[1234]|",
-		"12||ethertype 0x0806, length 42 (frame without IP)",
+		"12||ARP, Unknown Hardware (0) (len 0), Unknown Protocol (0x0000) (len 0), length 28 (frame without IP)",
 		"13|other|",
 		"14||+++ exited with 0 +++",
 		"15||1 record that makes no line",

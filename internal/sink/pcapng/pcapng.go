@@ -85,6 +85,8 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/sink/notation"
+	"github.com/pidwire/pidwire/internal/sink/tcpdump"
+	"github.com/pidwire/pidwire/internal/sink/text"
 )
 
 // Options say what a file holds.
@@ -128,6 +130,7 @@ var le = binary.LittleEndian
 type Sink struct {
 	w       io.Writer
 	o       Options
+	say     text.Words
 	b       []byte
 	written int64
 	err     error
@@ -154,7 +157,9 @@ func New(w io.Writer, o Options) (*Sink, error) {
 		o.Snaplen = allSnaplen - sllLen
 	}
 	o.Notation.Style = nil
-	s := &Sink{w: w, o: o, known: o.Preamble, ifaces: map[ifaceKey]uint32{}, now: o.Start}
+	// Quick keeps the words of a frame on one line.
+	say := text.Words{Notation: o.Notation, Packets: tcpdump.Options{Quick: true}}
+	s := &Sink{w: w, o: o, say: say, known: o.Preamble, ifaces: map[ifaceKey]uint32{}, now: o.Start}
 	s.section()
 	s.addIface(ifaceKey{}, iface{name: "other"})
 	if s.known == nil {

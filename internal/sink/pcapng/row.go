@@ -1,11 +1,8 @@
 package pcapng
 
 import (
-	"strconv"
-
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/sink/clean"
-	"github.com/pidwire/pidwire/internal/sink/notation"
 	"github.com/pidwire/pidwire/internal/sink/text"
 )
 
@@ -31,16 +28,18 @@ func (s *Sink) entry(e *event.Entry) {
 	s.owe(e.Raw)
 	switch b := e.Body.(type) {
 	case *event.Call:
-		s.call(e, b)
+		s.words(e, "syscall", "sys")
 	case *event.State:
 		if !b.Look {
-			s.state(e, b)
+			s.words(e, "state", "krn")
 		}
 	case *event.Process:
-		s.process(e, b)
+		if b.What != event.Found {
+			s.words(e, "process", "sys")
+		}
 	case *event.Handover:
 		if b.From.PID != 0 {
-			s.handover(e, b)
+			s.words(e, "handover", "pkt")
 		}
 	case *event.Lost:
 		r := s.row(e.Time)
@@ -177,113 +176,20 @@ func (s *Sink) first() {
 	s.end(r.block)
 }
 
-func (s *Sink) call(e *event.Entry, c *event.Call) {
+// words writes the row of what text has words for.
+func (s *Sink) words(e *event.Entry, ident, layer string) {
 	r := s.row(e.Time)
-	if c.Via != "" {
-		s.str(c.Via)
-		s.str(": ")
+	s.b = s.say.Append(s.b, e)
+	errno, prio := int64(0), byte(prioInfo)
+	if c, ok := e.Body.(*event.Call); ok && c.Errno != "" {
+		errno, prio = c.Ret, prioWarning
 	}
-	s.b = notation.AppendCall(s.b, c, &s.o.Notation)
-	if c.State == event.Returned {
-		s.str(" <")
-		s.b = text.AppendDuration(s.b, c.Dur)
-		s.b = append(s.b, '>')
-	}
-	s.others(e)
-	prio := byte(prioInfo)
-	if c.Errno != "" {
-		prio = prioWarning
-	}
-	s.about(r, e, "syscall", "sys", prio)
-	if c.Errno != "" && c.Ret < 0 {
+	s.about(r, e, ident, layer, prio)
+	if errno < 0 {
 		s.str("ERRNO=")
-		s.uint(uint64(-c.Ret))
+		s.uint(uint64(-errno))
 		s.b = append(s.b, '\n')
 	}
-	s.endRow(r)
-}
-
-// others names further connections of an entry.
-func (s *Sink) others(e *event.Entry) {
-	const most = 8
-	for i, c := range e.Others {
-		if i == most {
-			s.str(" ...")
-			return
-		}
-		s.str(" +c")
-		s.uint(uint64(c.N))
-	}
-}
-
-func (s *Sink) state(e *event.Entry, b *event.State) {
-	const tcpClose = 7
-	r := s.row(e.Time)
-	s.str("tcp ")
-	s.str(notation.TCPState(b.Sock.Family, b.Sock.Protocol, b.From))
-	s.str(" -> ")
-	s.str(notation.TCPState(b.Sock.Family, b.Sock.Protocol, b.To))
-	if c := &b.TCP; b.To == tcpClose && c.SegsOut+c.SegsIn > 0 {
-		s.str("  # sent ")
-		s.uint(c.Sent - min(c.Sent, c.Resent))
-		s.str(", received ")
-		s.uint(c.Received)
-		s.str(" bytes")
-		if c.RTT > 0 {
-			s.str(", rtt ")
-			s.b = text.AppendDuration(s.b, c.RTT)
-		}
-		if c.Retrans > 0 {
-			s.str(", sent again ")
-			s.uint(uint64(c.Retrans))
-		}
-	}
-	s.others(e)
-	s.about(r, e, "state", "krn", prioInfo)
-	s.endRow(r)
-}
-
-func (s *Sink) handover(e *event.Entry, b *event.Handover) {
-	r := s.row(e.Time)
-	s.str("# has the socket now, after ")
-	s.b = clean.AppendText(s.b, b.From.Comm)
-	s.b = append(s.b, '[')
-	s.uint(uint64(b.From.PID))
-	s.b = append(s.b, ']')
-	if b.Shown > 0 {
-		s.str("; packets above that were its already: ")
-		s.uint(b.Shown)
-	}
-	s.about(r, e, "handover", "pkt", prioInfo)
-	s.endRow(r)
-}
-
-func (s *Sink) process(e *event.Entry, p *event.Process) {
-	if p.What == event.Found {
-		return
-	}
-	r := s.row(e.Time)
-	s.str("+++ ")
-	switch p.What {
-	case event.Fork:
-		s.str("started by ")
-		s.uint(uint64(p.Parent.PID))
-	case event.Exec:
-		s.str("exec ")
-		s.b = clean.AppendText(s.b, p.Exe)
-		for i, a := range p.Argv {
-			if i > 0 {
-				s.b = append(s.b, ' ')
-				s.b = clean.AppendText(s.b, a)
-			}
-		}
-	case event.Exit:
-		s.b = text.AppendExit(s.b, p.Code)
-	default:
-		s.str("unknown event of the process")
-	}
-	s.str(" +++")
-	s.about(r, e, "process", "sys", prioInfo)
 	s.endRow(r)
 }
 
@@ -291,13 +197,7 @@ func (s *Sink) process(e *event.Entry, p *event.Process) {
 func (s *Sink) frame(e *event.Entry, p *event.Capture) {
 	s.owe(e.Raw)
 	r := s.row(e.Time)
-	s.str("ethertype 0x")
-	if p.Ether < 0x1000 {
-		s.b = append(s.b, '0')
-	}
-	s.b = strconv.AppendUint(s.b, uint64(p.Ether), 16)
-	s.str(", length ")
-	s.uint(uint64(p.Len))
+	s.b = text.AppendPacket(s.b, p, &s.say.Packets)
 	s.str(" (frame without IP)")
 	s.about(r, e, "frame", "pkt", prioInfo)
 	s.endRow(r)

@@ -52,14 +52,15 @@ type Colours struct {
 
 // Sink writes lines to w, a buffer at a time.
 type Sink struct {
-	w    io.Writer
-	o    Options
-	b    []byte
-	prev int64 // time of the line before
-	task int   // width of the task column: grows, never shrinks
-	conn int
-	peer *event.Conn // of the packet at hand
-	err  error
+	w     io.Writer
+	o     Options
+	b     []byte
+	prev  int64 // time of the line before
+	task  int   // width of the task column: grows, never shrinks
+	conn  int
+	peer  *event.Conn // of the packet at hand
+	words Words
+	err   error
 }
 
 const (
@@ -80,8 +81,9 @@ func New(w io.Writer, o Options) *Sink {
 	}
 	s := &Sink{w: w, o: o, task: minTask, conn: 2}
 	if o.Names || o.Resolve != nil {
-		s.o.Packets.Name = s.nameOf
+		o.Packets.Name = s.nameOf
 	}
+	s.words = Words{Notation: o.Notation, Packets: o.Packets, NoDur: o.NoDur, Plain: o.Plain, Note: o.Colour.Note, Reset: o.Colour.Reset}
 	return s
 }
 
@@ -104,22 +106,25 @@ func (s *Sink) Write(e *event.Entry) error {
 	switch b := e.Body.(type) {
 	case *event.Call:
 		s.introduce(e)
-		s.call(e, b)
+		s.message(e, "sys")
 	case *event.Capture:
 		if !s.o.Plain {
 			s.introduce(e)
-			s.packet(e, b)
+			s.peer = e.Conn
+			s.message(e, "pkt")
 		}
 	case *event.State:
 		if !s.o.Plain && !b.Look {
-			s.state(e, b)
+			s.message(e, "krn")
 		}
 	case *event.Handover:
 		if !s.o.Plain && b.From.PID != 0 {
-			s.handover(e, b)
+			s.message(e, "   ")
 		}
 	case *event.Process:
-		s.process(e, b)
+		if b.What != event.Found && (!s.o.Plain || b.What == event.Exit) {
+			s.message(e, "   ")
+		}
 	case *event.Lost:
 		s.beside(e, b.Layer.String())
 		s.warn("lost " + strconv.FormatUint(b.Count, 10) + " events: " + b.Reason)
@@ -150,128 +155,16 @@ func (s *Sink) Flush() error {
 // Close flushes.
 func (s *Sink) Close() error { return s.Flush() }
 
-func (s *Sink) call(e *event.Entry, c *event.Call) {
+// message writes the line of an entry.
+func (s *Sink) message(e *event.Entry, layer string) {
 	if s.o.Plain {
 		s.b = append(s.b, "[pid "...)
 		s.b = strconv.AppendUint(s.b, uint64(e.Task.TID), 10)
 		s.b = append(s.b, "] "...)
 	} else {
-		s.line(e, "sys")
+		s.line(e, layer)
 	}
-	if c.Via != "" {
-		s.b = append(append(s.b, c.Via...), ": "...)
-	}
-	s.b = notation.AppendCall(s.b, c, &s.o.Notation)
-	if !s.o.NoDur && c.State == event.Returned {
-		s.b = append(s.b, " <"...)
-		s.b = AppendDuration(s.b, c.Dur)
-		s.b = append(s.b, '>')
-	}
-	if !s.o.Plain {
-		if c.Name == "connect" && e.Conn != nil && e.Conn.PeerName != "" {
-			s.aside(clean.Text(e.Conn.PeerName))
-		}
-		s.others(e)
-	}
-	s.b = append(s.b, '\n')
-}
-
-// packet writes a packet as tcpdump does, behind where it went.
-func (s *Sink) packet(e *event.Entry, p *event.Capture) {
-	s.line(e, "pkt")
-	switch p.Dir {
-	case event.DirOut:
-		s.b = append(s.b, "> "...)
-	case event.DirIn:
-		s.b = append(s.b, "< "...)
-	}
-	s.peer = e.Conn
-	s.b = AppendPacket(s.b, p, &s.o.Packets)
-	if p.Made != event.MadeSocket {
-		s.aside(p.Made.String())
-	}
-	s.others(e)
-	s.b = append(s.b, '\n')
-}
-
-// AppendPacket appends a packet, or a frame that carries none, as tcpdump does.
-func AppendPacket(b []byte, p *event.Capture, o *tcpdump.Options) []byte {
-	if p.NoIP {
-		return tcpdump.AppendFrame(b, p.Link, p.Header, p.Ether, p.Data, p.Len, o)
-	}
-	b = tcpdump.AppendLink(b, p.Link, p.Header, p.Ether, p.Len+uint32(len(p.Header)), o)
-	return tcpdump.Append(b, &p.Packet, o)
-}
-
-// aside appends what is said of a line, and not part of its notation.
-func (s *Sink) aside(text string) {
-	s.b = append(s.b, s.o.Colour.Note...)
-	s.b = append(append(s.b, "  # "...), text...)
-	s.b = append(s.b, s.reset(s.o.Colour.Note)...)
-}
-
-// state writes how a TCP connection's state changed.
-func (s *Sink) state(e *event.Entry, b *event.State) {
-	s.line(e, "krn")
-	s.b = append(s.b, "tcp "...)
-	s.b = append(s.b, notation.TCPState(b.Sock.Family, b.Sock.Protocol, b.From)...)
-	s.b = append(s.b, " -> "...)
-	s.b = append(s.b, notation.TCPState(b.Sock.Family, b.Sock.Protocol, b.To)...)
-	if b.To == tcpClose && b.TCP.SegsOut+b.TCP.SegsIn > 0 {
-		s.aside(string(appendCounts(nil, &b.TCP)))
-	}
-	s.others(e)
-	s.b = append(s.b, '\n')
-}
-
-const tcpClose = 7
-
-// appendCounts appends what a connection came to.
-func appendCounts(b []byte, c *event.TCPCounts) []byte {
-	b = strconv.AppendUint(append(b, "sent "...), c.Sent-min(c.Sent, c.Resent), 10)
-	b = strconv.AppendUint(append(b, ", received "...), c.Received, 10)
-	b = append(b, " bytes"...)
-	if c.RTT > 0 {
-		b = AppendDuration(append(b, ", rtt "...), c.RTT)
-	}
-	if c.Retrans > 0 {
-		b = strconv.AppendUint(append(b, ", sent again "...), uint64(c.Retrans), 10)
-	}
-	return b
-}
-
-// handover says that a socket is another process's now, and how many packets
-// above were so already.
-func (s *Sink) handover(e *event.Entry, b *event.Handover) {
-	s.line(e, "   ")
-	s.b = append(s.b, s.o.Colour.Note...)
-	s.b = append(s.b, "# has the socket now, after "...)
-	s.b = clean.AppendText(s.b, b.From.Comm)
-	s.b = strconv.AppendUint(append(s.b, '['), uint64(b.From.PID), 10)
-	s.b = append(s.b, ']')
-	if b.Shown > 0 {
-		s.b = strconv.AppendUint(append(s.b, "; packets above that were its already: "...), b.Shown, 10)
-	}
-	s.b = append(s.b, s.reset(s.o.Colour.Note)...)
-	s.b = append(s.b, '\n')
-}
-
-// others names the further connections: the child that accept made, the other
-// end of a socketpair, what else poll waits for, the listener of a handshake.
-func (s *Sink) others(e *event.Entry) {
-	if len(e.Others) == 0 {
-		return
-	}
-	s.b = append(s.b, s.o.Colour.Note...)
-	for i, c := range e.Others {
-		if i == mostOthers {
-			s.b = append(s.b, " ..."...)
-			break
-		}
-		s.b = append(s.b, " +c"...)
-		s.b = strconv.AppendUint(s.b, uint64(c.N), 10)
-	}
-	s.b = append(s.b, s.reset(s.o.Colour.Note)...)
+	s.b = append(s.words.Append(s.b, e), '\n')
 }
 
 // introduce says which connection it is when one appears that was not born in
@@ -339,39 +232,6 @@ func AppendConn(b []byte, c *event.Conn) []byte {
 		b = append(b, st...)
 	}
 	return b
-}
-
-func (s *Sink) process(e *event.Entry, p *event.Process) {
-	if p.What == event.Found || (s.o.Plain && p.What != event.Exit) {
-		return
-	}
-	if s.o.Plain {
-		s.b = append(s.b, "[pid "...)
-		s.b = strconv.AppendUint(s.b, uint64(e.Task.TID), 10)
-		s.b = append(s.b, "] "...)
-	} else {
-		s.line(e, "   ")
-	}
-	s.b = append(s.b, "+++ "...)
-	switch p.What {
-	case event.Fork:
-		s.b = append(s.b, "started by "...)
-		s.b = strconv.AppendUint(s.b, uint64(p.Parent.PID), 10)
-	case event.Exec:
-		s.b = append(s.b, "exec "...)
-		s.b = clean.AppendText(s.b, p.Exe)
-		for i, a := range p.Argv {
-			if i > 0 {
-				s.b = append(s.b, ' ')
-				s.b = clean.AppendText(s.b, a)
-			}
-		}
-	case event.Exit:
-		s.b = AppendExit(s.b, p.Code)
-	default:
-		s.b = append(s.b, "unknown event of the process"...)
-	}
-	s.b = append(s.b, " +++\n"...)
 }
 
 // AppendExit appends how a process ended, from a wait status, as strace says it.

@@ -1,0 +1,165 @@
+package text
+
+import (
+	"strconv"
+
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/sink/clean"
+	"github.com/pidwire/pidwire/internal/sink/notation"
+	"github.com/pidwire/pidwire/internal/sink/tcpdump"
+)
+
+// Words are what a line says behind its columns.
+type Words struct {
+	Notation    notation.Options
+	Packets     tcpdump.Options
+	NoDur       bool   // without <9us>
+	Plain       bool   // as strace prints
+	Note, Reset string // SGR sequences around what is said beside the notation
+}
+
+// Append appends the words of a call, a packet, a state, a handover or a
+// process, without a newline (but for the lines of a packet's bytes); of other
+// bodies nothing.
+func (w *Words) Append(b []byte, e *event.Entry) []byte {
+	switch x := e.Body.(type) {
+	case *event.Call:
+		return w.call(b, e, x)
+	case *event.Capture:
+		return w.packet(b, e, x)
+	case *event.State:
+		return w.state(b, e, x)
+	case *event.Handover:
+		return w.handover(b, x)
+	case *event.Process:
+		return appendProcess(b, x)
+	}
+	return b
+}
+
+func (w *Words) call(b []byte, e *event.Entry, c *event.Call) []byte {
+	if c.Via != "" {
+		b = append(append(b, c.Via...), ": "...)
+	}
+	b = notation.AppendCall(b, c, &w.Notation)
+	if !w.NoDur && c.State == event.Returned {
+		b = append(AppendDuration(append(b, " <"...), c.Dur), '>')
+	}
+	if w.Plain {
+		return b
+	}
+	if c.Name == "connect" && e.Conn != nil && e.Conn.PeerName != "" {
+		b = w.aside(b, clean.Text(e.Conn.PeerName))
+	}
+	return w.others(b, e)
+}
+
+// packet writes a packet as tcpdump does, behind where it went.
+func (w *Words) packet(b []byte, e *event.Entry, p *event.Capture) []byte {
+	switch p.Dir {
+	case event.DirOut:
+		b = append(b, "> "...)
+	case event.DirIn:
+		b = append(b, "< "...)
+	}
+	b = AppendPacket(b, p, &w.Packets)
+	if p.Made != event.MadeSocket {
+		b = w.aside(b, p.Made.String())
+	}
+	return w.others(b, e)
+}
+
+// AppendPacket appends a packet, or a frame that carries none, as tcpdump does.
+func AppendPacket(b []byte, p *event.Capture, o *tcpdump.Options) []byte {
+	if p.NoIP {
+		return tcpdump.AppendFrame(b, p.Link, p.Header, p.Ether, p.Data, p.Len, o)
+	}
+	b = tcpdump.AppendLink(b, p.Link, p.Header, p.Ether, p.Len+uint32(len(p.Header)), o)
+	return tcpdump.Append(b, &p.Packet, o)
+}
+
+// aside appends what is said of a line, and not part of its notation.
+func (w *Words) aside(b []byte, text string) []byte {
+	return w.reset(append(append(append(b, w.Note...), "  # "...), text...))
+}
+
+func (w *Words) reset(b []byte) []byte {
+	if w.Note == "" {
+		return b
+	}
+	return append(b, w.Reset...)
+}
+
+const tcpClose = 7
+
+// state writes how a TCP connection's state changed, and at its end what it
+// came to.
+func (w *Words) state(b []byte, e *event.Entry, s *event.State) []byte {
+	b = append(b, "tcp "...)
+	b = append(b, notation.TCPState(s.Sock.Family, s.Sock.Protocol, s.From)...)
+	b = append(b, " -> "...)
+	b = append(b, notation.TCPState(s.Sock.Family, s.Sock.Protocol, s.To)...)
+	if c := &s.TCP; s.To == tcpClose && c.SegsOut+c.SegsIn > 0 {
+		b = append(append(b, w.Note...), "  # "...)
+		b = strconv.AppendUint(append(b, "sent "...), c.Sent-min(c.Sent, c.Resent), 10)
+		b = strconv.AppendUint(append(b, ", received "...), c.Received, 10)
+		b = append(b, " bytes"...)
+		if c.RTT > 0 {
+			b = AppendDuration(append(b, ", rtt "...), c.RTT)
+		}
+		if c.Retrans > 0 {
+			b = strconv.AppendUint(append(b, ", sent again "...), uint64(c.Retrans), 10)
+		}
+		b = w.reset(b)
+	}
+	return w.others(b, e)
+}
+
+// handover says that a socket is another process's now, and how many packets
+// above were so already.
+func (w *Words) handover(b []byte, h *event.Handover) []byte {
+	b = append(append(b, w.Note...), "# has the socket now, after "...)
+	b = clean.AppendText(b, h.From.Comm)
+	b = append(strconv.AppendUint(append(b, '['), uint64(h.From.PID), 10), ']')
+	if h.Shown > 0 {
+		b = strconv.AppendUint(append(b, "; packets above that were its already: "...), h.Shown, 10)
+	}
+	return w.reset(b)
+}
+
+// others names the further connections: the child that accept made, the other
+// end of a socketpair, what else poll waits for, the listener of a handshake.
+func (w *Words) others(b []byte, e *event.Entry) []byte {
+	if len(e.Others) == 0 {
+		return b
+	}
+	b = append(b, w.Note...)
+	for i, c := range e.Others {
+		if i == mostOthers {
+			b = append(b, " ..."...)
+			break
+		}
+		b = strconv.AppendUint(append(b, " +c"...), uint64(c.N), 10)
+	}
+	return w.reset(b)
+}
+
+func appendProcess(b []byte, p *event.Process) []byte {
+	b = append(b, "+++ "...)
+	switch p.What {
+	case event.Fork:
+		b = strconv.AppendUint(append(b, "started by "...), uint64(p.Parent.PID), 10)
+	case event.Exec:
+		b = clean.AppendText(append(b, "exec "...), p.Exe)
+		for i, a := range p.Argv {
+			if i > 0 {
+				b = clean.AppendText(append(b, ' '), a)
+			}
+		}
+	case event.Exit:
+		b = AppendExit(b, p.Code)
+	default:
+		b = append(b, "unknown event of the process"...)
+	}
+	return append(b, " +++"...)
+}

@@ -1,6 +1,8 @@
 package pcapng
 
 import (
+	"bytes"
+
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/sink/text"
@@ -197,7 +199,11 @@ func (s *Sink) words(e *event.Entry, ident, layer string) {
 func (s *Sink) frame(e *event.Entry, p *event.Capture) {
 	s.owe(e.Raw)
 	r := s.row(e.Time)
+	at := len(s.b)
 	s.b = text.AppendPacket(s.b, p, &s.say.Packets)
+	if i := bytes.IndexByte(s.b[at:], '\n'); i >= 0 {
+		s.b = s.b[:at+i] // the bytes of what has no words
+	}
 	s.str(" (frame without IP)")
 	s.about(r, e, "frame", "pkt", prioInfo)
 	s.endRow(r)

@@ -123,6 +123,7 @@ func (a *app) root() *cobra.Command {
   pidwire 1234                               attach to a process and its children
   pidwire trace nginx -Z                     every failed call of all nginx processes
   pidwire trace @alice -w alice.pidwire      record what a user's processes do
+  pidwire trace 1234 -l sys,pkt              its calls and its packets on one timeline
   pidwire open alice.pidwire                 read that anywhere, without root
 
 TARGET is a pid, a name ('py*'), @user, name@user, :port, unit:NAME, cgroup:/PATH,

@@ -47,17 +47,20 @@ func (a *app) traceCommand() *cobra.Command {
 	var t traceFlags
 	cmd := &cobra.Command{
 		Use:   "trace [TARGET...] [flags] [-- COMMAND [ARG...]]",
-		Short: "show the network system calls of processes as lines (the default verb)",
-		Long: `trace shows what processes do on sockets, as strace reads, without stopping them.
+		Short: "show the network system calls and packets of processes as lines (the default verb)",
+		Long: `trace shows what processes do on sockets, as strace reads, without stopping them,
+and with -l sys,pkt or -l pkt their packets, as tcpdump reads.
 
   pidwire trace -- curl http://localhost/    a command, from its first call
   pidwire trace -p 1234                      a process, its threads and children
   pidwire trace :8080 -e %net -Z             failed calls of whoever holds port 8080
   pidwire trace 'py*' -w py.pidwire          record; read with pidwire open py.pidwire
   pidwire trace unit:nginx.service -c        a table at the end
+  pidwire trace 1234 -l pkt --pcap-filter 'tcp port 443'
+  pidwire trace 1234 -l sys,pkt -w x.pcapng  for Wireshark: calls between the packets
 
 With -- COMMAND the lines go to standard error, as with strace; -o - puts them
-on standard output.`,
+on standard output. With -w - the command's own output goes to standard error.`,
 		Args: cobra.ArbitraryArgs,
 	}
 	f := cmd.Flags()
@@ -239,8 +242,12 @@ func (l *liveRun) run(parent context.Context) error {
 		if stdin == nil {
 			stdin = a.stdin
 		}
+		stdout := a.stdout
+		if t.write.file == "-" {
+			stdout = a.stderr // ours is the file's
+		}
 		var err error
-		if child, err = startCommand(l.argv, t.asUser, stdin, a.stdout, a.stderr); err != nil {
+		if child, err = startCommand(l.argv, t.asUser, stdin, stdout, a.stderr); err != nil {
 			return err
 		}
 		defer child.abandon()

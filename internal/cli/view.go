@@ -87,7 +87,7 @@ func (v *viewFlags) add(cmd *cobra.Command) {
 	f.StringVar(&v.format, "format", "pidwire", "pidwire, or strace: as strace -f prints it, without columns")
 	f.BoolVarP(&v.quiet, "quiet", "q", false, "no words on standard error")
 	f.BoolVar(&v.strict, "strict", false, "exit with 11 if events were lost")
-	f.Uint64Var(&v.count, "count", 0, "end after `N` calls")
+	f.Uint64Var(&v.count, "count", 0, "end after `N` calls and packets")
 }
 
 // parse checks the flags and turns them into a selection.

@@ -35,7 +35,7 @@ type Config struct {
 	Sinks []sink.Sink
 	// Keep says which entries the sinks get; nil: all.
 	Keep func(*event.Entry) bool
-	// Limit ends the run after so many kept calls; 0: none.
+	// Limit ends the run after so many kept calls and packets; 0: none.
 	Limit uint64
 	// Wait makes a slow sink slow the source, instead of losing entries: for
 	// files, which can wait.
@@ -259,7 +259,7 @@ func (p *run) decode(queues []chan delivery, stop func()) {
 		p.res.Packets += b.packets
 		for _, r := range b.recs {
 			if r == nil {
-				p.count(stop)
+				p.count(&p.res.Calls, stop)
 				continue
 			}
 			// In place: an entry is large, and a copy that a filter sees
@@ -303,14 +303,14 @@ func (p *run) finish(queues []chan delivery, owed []uint64) {
 	}
 }
 
-func (p *run) limited() bool { return p.Limit != 0 && p.res.Calls >= p.Limit }
+func (p *run) limited() bool { return p.Limit != 0 && p.res.Calls+p.res.Packets >= p.Limit }
 
-// count counts a call, and reports whether it is within the limit.
-func (p *run) count(stop func()) bool {
+// count counts a call or a packet, and reports whether it is within the limit.
+func (p *run) count(n *uint64, stop func()) bool {
 	if p.limited() {
 		return false
 	}
-	p.res.Calls++
+	*n++
 	if p.limited() {
 		stop()
 	}
@@ -348,11 +348,13 @@ func (p *run) wanted(e *event.Entry, stop func()) whose {
 	// A call that is waiting comes again.
 	switch body := e.Body.(type) {
 	case *event.Call:
-		if body.State != event.Waiting && !p.count(stop) {
+		if body.State != event.Waiting && !p.count(&p.res.Calls, stop) {
 			return forNone
 		}
 	case *event.Capture:
-		p.res.Packets++
+		if !p.count(&p.res.Packets, stop) {
+			return forNone
+		}
 	}
 	return forAll
 }

@@ -266,3 +266,14 @@ func TestPacketsToWireshark(t *testing.T) {
 		t.Errorf("%d packets:\n%s", n, live)
 	}
 }
+
+// TestPacketsOfFrames holds that what goes past IP is its process's too, and of
+// the connection of its call.
+func TestPacketsOfFrames(t *testing.T) {
+	needRoot(t)
+	_, shown := watch(t, build(t, "packet", "64"), "-l", "sys,pkt")
+	lines := string(shown)
+	if !regexp.MustCompile(`(?m) (c\d+) sys  sendto\(\d+, "frame".*\n.* c1 pkt  > 00:00:00:00:00:00 > 00:00:00:00:00:00, ethertype Unknown \(0x88b5\), length 19: $`).MatchString(lines) {
+		t.Errorf("no frame behind its call:\n%s", lines)
+	}
+}

@@ -44,35 +44,11 @@ func (k *kernel) loadPackets(c Config) error {
 	} else if k.iter == nil {
 		k.note(err, "packets of sockets that were open before are not shown", "")
 	}
-	programs := []string{"owner_create", "owner_released", "packet_in", "packet_out"}
-	k.filtered = c.Filter != nil
-	coll, err := k.packetPrograms(c, programs...)
-	if err != nil && k.filtered {
-		// Rather too much is copied than nothing.
-		why := err
-		k.filtered = false
-		if coll, err = k.packetPrograms(c, programs...); err == nil {
-			k.note(why, "the filter does not load into the kernel: packets are copied first, and then filtered", "")
-		}
-	}
+	coll, err := k.socketTap(c)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrPackets, err)
 	}
-	for _, p := range []struct{ name, without string }{
-		{"owner_state", "changes of TCP states are not shown, nor what comes after a socket's close; packets of MPTCP listeners (those of Go servers) that are made from now on are not shown"},
-		{"owner_sent", "a socket that is handed to another process, which sends on it, keeps its first owner"},
-		{"owner_received", "a socket that is handed to another process, which receives on it, keeps its first owner"},
-	} {
-		if err := k.tracing(c, loadPackets, p.name); err != nil {
-			k.note(err, p.without, "")
-			if p.name == "owner_state" {
-				err = k.tracing(c, loadPackets, "owner_closed")
-				k.parts["closed"] = err == nil
-			}
-		} else if p.name == "owner_state" {
-			k.parts["states"] = true
-		}
-	}
+	k.ownerPrograms(c)
 	for _, name := range []string{"device_in", "device_out"} {
 		if err := k.tracing(c, loadDevice, name); err != nil {
 			k.note(err, "packets that no socket gets (after its close, ICMP errors, AF_PACKET) are not shown", "")
@@ -97,6 +73,42 @@ func (k *kernel) loadPackets(c Config) error {
 	}
 	k.parts["packets"] = true
 	return nil
+}
+
+// socketTap loads the programs at the sockets, with the filter in them if that
+// goes: rather too much is copied than nothing.
+func (k *kernel) socketTap(c Config) (*ebpf.Collection, error) {
+	programs := []string{"owner_create", "owner_released", "packet_in", "packet_out"}
+	k.filtered = c.Filter != nil
+	coll, err := k.packetPrograms(c, programs...)
+	if err == nil || !k.filtered {
+		return coll, err
+	}
+	why := err
+	k.filtered = false
+	if coll, err = k.packetPrograms(c, programs...); err == nil {
+		k.note(why, "the filter does not load into the kernel: packets are copied first, and then filtered", "")
+	}
+	return coll, err
+}
+
+// ownerPrograms attaches what tells who uses a socket, and how it stands.
+func (k *kernel) ownerPrograms(c Config) {
+	for _, p := range []struct{ name, without string }{
+		{"owner_state", "changes of TCP states are not shown, nor what comes after a socket's close; packets of MPTCP listeners (those of Go servers) that are made from now on are not shown"},
+		{"owner_sent", "a socket that is handed to another process, which sends on it, keeps its first owner"},
+		{"owner_received", "a socket that is handed to another process, which receives on it, keeps its first owner"},
+	} {
+		if err := k.tracing(c, loadPackets, p.name); err != nil {
+			k.note(err, p.without, "")
+			if p.name == "owner_state" {
+				err = k.tracing(c, loadPackets, "owner_closed")
+				k.parts["closed"] = err == nil
+			}
+		} else if p.name == "owner_state" {
+			k.parts["states"] = true
+		}
+	}
 }
 
 // tracing attaches a program of an object to its tracepoint.

@@ -56,7 +56,7 @@ func TestConns(t *testing.T) {
 		t.Errorf("%d tables, want 2 to %d:\n%s", tables, most, out)
 	}
 	last := out[strings.LastIndex(out, "CONN PROCESS"):]
-	if n := len(regexp.MustCompile(`(?m)^c[23] +pwserver\[`+server.pid()+`\] tcp +closed +127\.0\.0\.1:45891 127\.0\.0\.1:\d+ +4 B +4 B +\d+ +\d+ +[0-9.]+[mu]s `).FindAllString(last, -1)); n != 2 {
+	if n := len(regexp.MustCompile(`(?m)^c[23] +~?pwserver\[`+server.pid()+`\] tcp +closed +127\.0\.0\.1:45891 127\.0\.0\.1:\d+ +4 B +4 B +\d+ +\d+ +[0-9.]+[mu]s `).FindAllString(last, -1)); n != 2 {
 		t.Errorf("%d connections with their counts, want 2:\n%s", n, last)
 	}
 }

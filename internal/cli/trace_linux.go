@@ -216,7 +216,7 @@ type liveRun struct {
 // memoryLimit is what Go's memory is kept to while watching: the collector works
 // harder before it is passed. With the ring, which is mapped beside it, a run
 // stays below 64 MiB. GOMEMLIMIT in the environment has the last word.
-const memoryLimit = 32 << 20
+const memoryLimit = 36 << 20
 
 func limitMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {

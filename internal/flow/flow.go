@@ -41,13 +41,13 @@ const afPacket = 17
 const (
 	// keepClosed is how many closed connections are remembered: a socket may be
 	// closed by one of its owners and used on by another.
-	keepClosed = 16384
+	keepClosed = 4096
 	// keepOpen is how many others may be seen before one that is not seen
 	// itself is forgotten: a process that ends closes nothing.
-	keepOpen = 131072
+	keepOpen = 32768
 	// keepRecent is the same for what is needed of a connection for a short
 	// time, or only while much goes over it.
-	keepRecent = 8192
+	keepRecent = 4096
 )
 
 // index finds things in bounded memory: when young is full it becomes old, and
@@ -97,9 +97,15 @@ func find(x *connIndex, key uint64) *event.Conn {
 // forget drops a connection, unless the key is another's by now, or it has
 // been used on after its close.
 func forget(x *connIndex, key uint64, n uint32) {
-	if c := find(x, key); c != nil && c.N == n && c.Closed {
+	if c := find(x, key); c != nil && c.N == n && (c.Closed || ended(c)) {
 		x.drop(key)
 	}
+}
+
+// ended reports whether a TCP connection has come to its end, whoever still
+// holds its socket.
+func ended(c *event.Conn) bool {
+	return c.Protocol == event.ProtoTCP && c.State == tcpClose && c.Peer.IsValid()
 }
 
 // New returns the joiner of a new timeline. Where both calls and packets are

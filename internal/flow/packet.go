@@ -150,6 +150,9 @@ func (j *Joiner) state(e *event.Entry, s *event.State) {
 		e.Match = event.MatchInherited
 	}
 	e.Conn, e.First = j.conn(&s.Sock, &e.Event)
+	if e.Conn != nil && !s.Look && ended(e.Conn) {
+		j.forget(e.Conn)
+	}
 	if e.Conn == nil || s.Listener == 0 || e.Conn.Listener != 0 {
 		return
 	}

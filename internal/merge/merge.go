@@ -15,10 +15,10 @@ const (
 	// returned by then, and an accepted socket is in use.
 	Window = 50_000_000
 	// maxHeld bounds what is held, in bytes; beyond it the oldest go early.
-	maxHeld = 4 << 20
+	maxHeld = 3 << 20
 	slabLen = 128 << 10
 	// maxSpare is how many slabs are kept that hold nothing.
-	maxSpare = maxHeld / slabLen
+	maxSpare = 8
 )
 
 // Merger holds records back. It is for one goroutine, and has no clock: time

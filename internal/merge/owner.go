@@ -19,7 +19,7 @@ type tuple struct {
 }
 
 // maxChildren bounds the connections of which the addresses are kept.
-const maxChildren = 16384
+const maxChildren = 2048
 
 // children are accepted sockets by cookie: packets of a handshake have the
 // cookie of the listener.

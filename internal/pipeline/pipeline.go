@@ -59,9 +59,9 @@ const (
 	batchRecords = 512
 	batchBytes   = 128 << 10
 	// Batches between the goroutines. With 512 calls each, some 2,500 bytes a
-	// call with its record, 8 of them bound what waits for a sink to 10 MiB.
-	recordQueue = 8
-	sinkQueue   = 8
+	// call with its record, 4 of them bound what waits for a sink to 5 MiB.
+	recordQueue = 4
+	sinkQueue   = 4
 )
 
 // batch is the records that came together, then the entries made of them, and

@@ -431,11 +431,14 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 
 	if (!sk)
 		return 1;
+	/* Nobody's but ours have one: all others leave here, after one call. */
+	w = bpf_sk_storage_get(&owners, sk, 0, 0);
+	if (!w && !cfg_old && sk->state != TCP_LISTEN)
+		return 1;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return 1;
-	w = bpf_sk_storage_get(&owners, sk, 0, 0);
-	if (!w && (cfg_old || sk->state == TCP_LISTEN))
+	if (!w)
 		w = adopt(skb, sk);
 	if (!w || !owned_by_ours(&w->o))
 		return 1;

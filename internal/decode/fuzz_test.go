@@ -1,0 +1,83 @@
+package decode_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/pidwire/pidwire/internal/decode"
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/flow"
+	"github.com/pidwire/pidwire/internal/sink"
+	"github.com/pidwire/pidwire/internal/sink/conns"
+	"github.com/pidwire/pidwire/internal/sink/jsonl"
+	"github.com/pidwire/pidwire/internal/sink/ladder"
+	"github.com/pidwire/pidwire/internal/sink/pcapng"
+	"github.com/pidwire/pidwire/internal/sink/text"
+	"github.com/pidwire/pidwire/internal/source/replay"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// FuzzRecord holds that no record, wherever it comes from, ends the run: it is
+// decoded, joined and written in every form. Files of other machines hold
+// records, and are hostile.
+func FuzzRecord(f *testing.F) {
+	files, err := filepath.Glob("../../testdata/rec/*-packets.pidwire")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("%d recordings: %v", len(files), err)
+	}
+	var h wire.Header
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		src, err := replay.New(bytes.NewReader(b))
+		if err != nil {
+			f.Fatal(err)
+		}
+		h = src.Header()
+		var last []byte
+		if err := src.Run(context.Background(), func(r wire.Record) error {
+			if r != nil {
+				f.Add([]byte(r), last)
+				last = bytes.Clone(r)
+			}
+			return nil
+		}); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Fuzz(func(t *testing.T, one, two []byte) {
+		file, err := pcapng.New(io.Discard, pcapng.Options{Header: []byte("h")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dec, join := decode.New(h), flow.New(true)
+		sinks := []sink.Sink{
+			text.New(io.Discard, text.Options{Names: true}), jsonl.New(io.Discard, jsonl.Options{}),
+			conns.New(io.Discard, conns.Options{All: true}), ladder.New(io.Discard, ladder.Options{Conn: 1}), file,
+		}
+		for _, r := range [][]byte{one, two, one} {
+			if len(r) < wire.SizeHdr {
+				continue // no source passes such
+			}
+			var e event.Entry
+			dec.Record(wire.Record(r), &e.Event)
+			join.Add(&e)
+			for _, s := range sinks {
+				if err := s.Write(&e); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, s := range sinks {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

@@ -40,6 +40,7 @@ type Merger struct {
 	children  children
 	listeners map[uint64]bool            // cookies of sockets that SYNs came to
 	labels    map[labelKey][]wire.Record // held packets that may get another owner
+	shared    map[uint64]bool            // cookies of sockets that several processes use
 }
 
 type item struct {
@@ -58,7 +59,7 @@ type slab struct {
 // New returns a merger that passes records on to emit. What emit gets is its
 // own during the call only.
 func New(emit func(wire.Record) error) *Merger {
-	return &Merger{emit: emit, children: children{young: map[uint64]tuple{}}, listeners: map[uint64]bool{}, labels: map[labelKey][]wire.Record{}}
+	return &Merger{emit: emit, children: children{young: map[uint64]tuple{}}, listeners: map[uint64]bool{}, labels: map[labelKey][]wire.Record{}, shared: map[uint64]bool{}}
 }
 
 // Add takes a record; its bytes are copied.

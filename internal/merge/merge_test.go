@@ -195,7 +195,7 @@ func owners(t *testing.T, out []wire.Record) (pids []uint32) {
 			continue
 		}
 		p.Unmarshal(r)
-		if (p.Flags&wire.PacketHanded != 0) != (p.Owner.Pid == 200) {
+		if p.Flags&wire.PacketHanded != 0 && p.Owner.Pid != 200 {
 			t.Errorf("owner %d, flags %d", p.Owner.Pid, p.Flags)
 		}
 		pids = append(pids, p.Owner.Pid)
@@ -230,6 +230,30 @@ func TestAccepted(t *testing.T) {
 	p.Unmarshal(out[0])
 	if p.Owner.How != wire.OwnerAccepted || p.Owner.Tid != 201 {
 		t.Errorf("%+v", p.Owner)
+	}
+}
+
+// TestShared holds that of a socket on which one process sends and another
+// receives, what comes in is the receiver's, and what goes out the sender's.
+func TestShared(t *testing.T) {
+	sender, receiver := wire.Owner{Cookie: child, Pid: 100, How: wire.OwnerSent}, worker
+	seg := func(at uint64, dir uint8, o wire.Owner, n int) wire.Record {
+		b := append(ip(2, 5, 4000, 80), make([]byte, n)...)
+		b[32] = 5 << 4
+		return packet(at*ms, child, o, dir, b, 0)
+	}
+	to := func(at uint64, o wire.Owner) wire.Record {
+		h := wire.Handover{H: wire.Hdr{Kind: wire.KindHandover, Time: at * ms}, Cookie: child, Owner: o}
+		return wire.Seal(h.Append(nil))
+	}
+	_, out := merged(t,
+		to(1000, receiver), to(1001, sender), // known to be shared
+		seg(1002, wire.PacketOut, sender, 4), seg(1003, wire.PacketIn, sender, 0), seg(1004, wire.PacketIn, sender, 4),
+		to(1005, receiver),
+		seg(1006, wire.PacketOut, receiver, 0), seg(1007, wire.PacketIn, receiver, 4),
+		to(1008, sender), seg(1009, wire.PacketIn, sender, 4), to(1010, receiver))
+	if got := owners(t, out); !slices.Equal(got, []uint32{100, 100, 200, 200, 200, 200}) {
+		t.Errorf("owners %v", got)
 	}
 }
 

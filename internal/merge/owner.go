@@ -98,7 +98,25 @@ func (m *Merger) handedOver(r wire.Record) {
 	}
 	cookie := binary.LittleEndian.Uint64(r[wire.OffHandoverCookie:])
 	listener := binary.LittleEndian.Uint64(r[wire.OffHandoverListener:])
-	m.relabel(cookie, listener, r[wire.OffHandoverOwner:wire.OffHandoverOwner+wire.SizeOwner])
+	owner := r[wire.OffHandoverOwner : wire.OffHandoverOwner+wire.SizeOwner]
+	m.relabel(cookie, listener, owner)
+	if listener != 0 {
+		return
+	}
+	// From one process to another that knew it already: one may send on it and
+	// the other receive. What comes in is whose that reads it.
+	if binary.LittleEndian.Uint32(owner[wire.OffOwnerHow:])&^wire.OwnerOld == wire.OwnerReceived {
+		for _, p := range m.labels[labelKey{cookie: cookie}] {
+			if p[wire.OffPacketDir] == wire.PacketIn && carries(p) {
+				setOwner(p, owner)
+			}
+		}
+	}
+	delete(m.labels, labelKey{cookie: cookie}) // what comes from now on may be read by another
+	if len(m.shared) >= maxChildren {
+		m.shared = map[uint64]bool{}
+	}
+	m.shared[cookie] = true
 }
 
 // labelKey finds held packets that may be labelled again: by the cookie of
@@ -152,24 +170,53 @@ func (m *Merger) keyOf(r wire.Record) (k labelKey, ok bool) {
 		return k, ok
 	}
 	handed := r[wire.OffPacketFlags]&wire.PacketHanded != 0
-	return k, handed || binary.LittleEndian.Uint64(r[wire.OffPacketOwner+wire.OffOwnerCookie:]) != k.cookie
+	return k, handed || inherited(r) || m.shared[k.cookie]
 }
 
 // relabel gives the packets of a socket that are held, and carry the owner of
 // the listener only, to its new owner; those of its handshake too.
 func (m *Merger) relabel(cookie, listener uint64, owner []byte) {
-	give := func(k labelKey) {
-		for _, r := range m.labels[k] {
-			if r[wire.OffPacketFlags]&wire.PacketHanded == 0 {
-				copy(r[wire.OffPacketOwner:wire.OffPacketOwner+wire.SizeOwner], owner)
-				r[wire.OffPacketFlags] |= wire.PacketHanded
-			}
+	for _, r := range m.labels[labelKey{cookie: cookie}] {
+		if inherited(r) && r[wire.OffPacketFlags]&wire.PacketHanded == 0 {
+			setOwner(r, owner)
 		}
 	}
-	give(labelKey{cookie: cookie})
-	if t, ok := m.children.get(cookie); ok && listener != 0 {
-		give(labelKey{listener, t})
+	t, ok := m.children.get(cookie)
+	if !ok || listener == 0 {
+		return
 	}
+	for _, r := range m.labels[labelKey{listener, t}] {
+		if r[wire.OffPacketFlags]&wire.PacketHanded == 0 {
+			setOwner(r, owner)
+		}
+	}
+}
+
+func setOwner(r wire.Record, owner []byte) {
+	copy(r[wire.OffPacketOwner:wire.OffPacketOwner+wire.SizeOwner], owner)
+	r[wire.OffPacketFlags] |= wire.PacketHanded
+}
+
+// inherited reports whether a packet's owner is that of another socket.
+func inherited(r wire.Record) bool {
+	return !bytes.Equal(r[wire.OffPacketOwner+wire.OffOwnerCookie:wire.OffPacketOwner+wire.OffOwnerCookie+8], r[wire.OffPacketCookie:wire.OffPacketCookie+8])
+}
+
+// carries reports whether a packet has something to be read: all but TCP's
+// bare acknowledgements.
+func carries(r wire.Record) bool {
+	b, length := r[wire.SizePacket:], int(binary.LittleEndian.Uint32(r[wire.OffPacketLen:]))
+	at := 40
+	switch {
+	case len(b) < 20:
+		return true
+	case b[0]>>4 == 4 && b[9] == 6:
+		at = int(b[0]&15) * 4
+	case b[0]>>4 == 6 && b[6] == 6:
+	default:
+		return true
+	}
+	return len(b) <= at+12 || length > at+int(b[at+12]>>4)*4
 }
 
 // listens remembers a socket that a SYN came to, before its packets are held.

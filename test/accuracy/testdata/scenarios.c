@@ -678,6 +678,7 @@ int main(int argc, char **argv)
 			continue;
 		if (pipe(gate))
 			die("pipe");
+		alarm(30); /* whatever went wrong */
 		all[i].set_up();
 		say("ready\n");
 		if (read(0, &c, 1) != 1)

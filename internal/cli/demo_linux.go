@@ -48,12 +48,12 @@ func (a *app) demo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t := traceFlags{}
+	t := traceFlags{layers: []string{"sys", "pkt"}}
 	t.view = viewFlags{strlen: 32, time: "rel", durFlag: true, colour: "auto", format: "pidwire", output: "-", quiet: true}
 	if err := t.view.parse(); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stderr, "pidwire: a client asks a server at %s; every line is a call of the client on a socket\n", ln.Addr())
+	fmt.Fprintf(a.stderr, "pidwire: a client asks a server at %s; every line is a call of the client on a socket, or a packet of it\n", ln.Addr())
 	live := liveRun{app: a, t: &t, argv: []string{self, "demo", "--client", ln.Addr().String()}}
 	if err := live.run(ctx); err != nil {
 		return err

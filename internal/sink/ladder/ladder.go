@@ -127,7 +127,12 @@ func (s *Sink) of(e *event.Entry) bool {
 	return false
 }
 
-func name(t *event.Task) string { return fmt.Sprintf("%s[%d]", clean.Text(t.Comm), t.PID) }
+func name(t *event.Task) string {
+	if t.PID == 0 {
+		return "of nobody that the file names:"
+	}
+	return fmt.Sprintf("%s[%d]", clean.Text(t.Comm), t.PID)
+}
 
 func (s *Sink) head(e *event.Entry) {
 	s.owner = name(&e.Task)

@@ -20,11 +20,23 @@ const volatile u32 cfg_snaplen = 256;
 
 #define SNAPLEN_MAX 65535
 
+/* The last evidence of each kind. */
+enum kind {
+	BY_MAKER, /* or who held it at attach */
+	BY_ACCEPTER,
+	BY_SENDER,
+	BY_RECEIVER,
+	KINDS,
+};
+
 struct owned {
-	struct pw_owner o;
+	struct pw_owner by[KINDS];
+	u64 sk;    /* address of the socket, as its last packet had it */
 	u64 peer;  /* of UDP: a hash of the last one, which is in flows */
 	u32 netns; /* of the socket: programs at its packets may not read it there */
-	u32 pad;
+	u8 last;   /* enum kind: the latest of all */
+	u8 shared; /* one sends and another receives, in turn */
+	u16 pad;
 };
 
 /* A socket that is made from another one, as by accept, begins with a copy. */
@@ -35,6 +47,12 @@ struct {
 	__type(value, struct owned);
 } owners SEC(".maps");
 
+struct old_sock {
+	struct pw_owner o;
+	u32 netns;
+	u32 pad;
+};
+
 /*
  * Sockets that were there at attach, by address, where a program cannot reach
  * them to give them an owner: listeners inside of MPTCP ones; before 5.12 all.
@@ -43,7 +61,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
 	__type(key, u64);
-	__type(value, struct owned);
+	__type(value, struct old_sock);
 } old_socks SEC(".maps");
 
 const volatile u8 cfg_old = 0; /* not only listeners are there */
@@ -91,7 +109,7 @@ static __always_inline bool owned_by_ours(struct pw_owner *o)
 static __always_inline void fill_owner(struct pw_owner *o, struct task_struct *task, u64 cookie, u32 how)
 {
 	o->cookie = cookie;
-	o->how = how | (o->how & PW_OWNER_OLD);
+	o->how = how;
 	o->time = bpf_ktime_get_ns();
 	/* Most evidence is of the thread that was there before. */
 	if (o->tid == (u32)READ(task, pid) && o->start)
@@ -104,6 +122,28 @@ static __always_inline void fill_owner(struct pw_owner *o, struct task_struct *t
 	o->uid = READ(task, cred, euid.val);
 	((u64 *)o->comm)[0] = WORD(&task->comm);
 	((u64 *)o->comm)[1] = WORD2(&task->comm);
+}
+
+static __always_inline struct pw_owner *last_of(struct owned *w)
+{
+	return &w->by[w->last & (KINDS - 1)];
+}
+
+static __always_inline void give(struct owned *w, enum kind kind, struct task_struct *task, u64 cookie, u32 how)
+{
+	fill_owner(&w->by[kind], task, cookie, how | (last_of(w)->how & PW_OWNER_OLD));
+	w->last = kind;
+}
+
+/*
+ * Whose a packet is. Whoever used the socket last has it all, until another
+ * one is seen to have kept his side of it.
+ */
+static __always_inline struct pw_owner *owner_of(struct owned *w, u64 cookie, enum kind side)
+{
+	struct pw_owner *o = &w->by[side];
+
+	return w->shared && o->how && o->cookie == cookie ? o : last_of(w);
 }
 
 static __always_inline u32 netns_of(struct sock *sk)

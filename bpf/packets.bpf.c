@@ -25,26 +25,42 @@ int owner_create(struct bpf_sock *ctx)
 		return 1;
 	}
 	task = (void *)bpf_get_current_task();
-	fill_owner(&w->o, task, bpf_get_socket_cookie(ctx), PW_OWNER_CREATED);
+	give(w, BY_MAKER, task, bpf_get_socket_cookie(ctx), PW_OWNER_CREATED);
 	w->netns = READ(task, nsproxy, net_ns, ns.inum);
 	return 1;
 }
 
-static __always_inline void emit_handover(struct pw_owner *o, u64 cookie, u64 listener)
-{
-	struct pw_handover *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+/* Attributes begin at a multiple of 4, and what is in these at one of 8: an empty one stands first. */
+#define ATTR8(r, tag_, what)                       \
+	do {                                       \
+		(r)->before = (struct pw_attr){};  \
+		(r)->attr.tag = tag_;              \
+		(r)->attr.len = sizeof((r)->what); \
+	} while (0)
 
+/* since: when somebody received from the socket before. */
+static __always_inline void emit_handover(struct pw_owner *o, u64 cookie, u64 listener, u64 since)
+{
+	struct {
+		struct pw_handover h;
+		struct pw_attr before, attr;
+		u64 since;
+	} *r;
+
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
 		count_lost_packet(PW_LOST_RING);
 		return;
 	}
-	r->h.len = sizeof(*r);
-	r->h.kind = PW_KIND_HANDOVER;
-	r->h.layer = PW_LAYER_PKT;
-	r->h.time = bpf_ktime_get_ns();
-	r->cookie = cookie;
-	r->listener = listener;
-	r->owner = *o;
+	r->h.h.len = sizeof(*r);
+	r->h.h.kind = PW_KIND_HANDOVER;
+	r->h.h.layer = PW_LAYER_PKT;
+	r->h.h.time = bpf_ktime_get_ns();
+	r->h.cookie = cookie;
+	r->h.listener = listener;
+	r->h.owner = *o;
+	ATTR8(r, PW_TAG_SINCE, since);
+	r->since = since;
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 }
 
@@ -70,53 +86,86 @@ int owner_closed(u64 *ctx)
 	return 0;
 }
 
+static __always_inline void used_by(struct owned *w, struct task_struct *task, u64 cookie, enum kind side, u32 how)
+{
+	struct pw_owner *before = owner_of(w, cookie, side);
+	u64 since = w->by[BY_RECEIVER].cookie == cookie ? w->by[BY_RECEIVER].time : 0;
+	u64 from = before->cookie;
+	u32 tgid = READ(task, tgid);
+	u32 pid = before->pid;
+
+	if (pid == tgid && !ours(tgid))
+		return; /* an owner that is watched no more */
+	if (last_of(w)->pid != tgid && w->by[side].pid == tgid && w->by[side].cookie == cookie)
+		w->shared = 1;
+	give(w, side, task, cookie, how);
+	if (pid != tgid || from != cookie)
+		emit_handover(&w->by[side], cookie, from != cookie ? from : 0, since);
+}
+
 /* Whoever uses a socket owns what it carries from then on. */
-static __always_inline void used(struct sock *sk, u32 how)
+static __always_inline void used(struct sock *sk, enum kind side, u32 how)
 {
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	u64 cookie, before;
 	struct owned *w;
-	u32 pid;
 
 	w = bpf_sk_storage_get(&owners, sk, 0, ours(tgid) ? BPF_SK_STORAGE_GET_F_CREATE : 0);
 	if (!w)
 		return;
-	pid = w->o.pid;
-	if (pid == tgid && !ours(tgid))
-		return; /* an owner that is watched no more */
-	cookie = bpf_get_socket_cookie(sk);
-	before = w->o.cookie;
-	if (!w->o.how) {
-		w->o.how = PW_OWNER_OLD;
+	if (!last_of(w)->how) {
+		last_of(w)->how = PW_OWNER_OLD;
 		w->netns = netns_of(sk);
 	}
-	fill_owner(&w->o, (void *)bpf_get_current_task(), cookie, how);
-	if (pid != tgid || before != cookie)
-		emit_handover(&w->o, cookie, before != cookie ? before : 0);
+	used_by(w, (void *)bpf_get_current_task(), bpf_get_socket_cookie(sk), side, how);
 }
 
 SEC("tp_btf/sock_send_length")
 int owner_sent(u64 *ctx)
 {
-	used((void *)ctx[0], PW_OWNER_SENT);
+	used((void *)ctx[0], BY_SENDER, PW_OWNER_SENT);
 	return 0;
 }
 
 SEC("tp_btf/sock_recv_length")
 int owner_received(u64 *ctx)
 {
-	used((void *)ctx[0], PW_OWNER_RECEIVED);
+	used((void *)ctx[0], BY_RECEIVER, PW_OWNER_RECEIVED);
 	return 0;
+}
+
+static __always_inline int accepted(struct socket *s)
+{
+	struct sock *sk = s->sk;
+
+	if (sk)
+		used(sk, BY_ACCEPTER, PW_OWNER_ACCEPTED);
+	return 0;
+}
+
+/* Where functions can be traced: who accepts is known before he uses it. */
+SEC("fexit/inet_accept")
+int owner_accepted(u64 *ctx)
+{
+	return accepted((void *)ctx[1]);
+}
+
+/* MPTCP listeners give TCP sockets to clients that speak no MPTCP. */
+SEC("fexit/mptcp_stream_accept")
+int owner_accepted_mptcp(u64 *ctx)
+{
+	return accepted((void *)ctx[1]);
 }
 
 #define SOCK_DONE 1 /* enum sock_flags, net/sock.h */
 
-static __always_inline void emit_state(struct sock *sk, struct pw_owner *o, u8 what, u8 from, u8 to)
+static __always_inline void emit_state(struct sock *sk, struct owned *w, u8 what, u8 from, u8 to)
 {
 	struct tcp_sock *t = (void *)sk;
 	struct {
 		struct pw_state s;
 		struct pw_sock k;
+		struct pw_attr before, attr;
+		struct pw_owner by[KINDS];
 	} *r;
 
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
@@ -129,7 +178,9 @@ static __always_inline void emit_state(struct sock *sk, struct pw_owner *o, u8 w
 	r->s.h.kind = PW_KIND_STATE;
 	r->s.h.layer = PW_LAYER_KRN;
 	r->s.h.time = bpf_ktime_get_ns();
-	r->s.owner = *o;
+	r->s.owner = *last_of(w);
+	ATTR8(r, PW_TAG_OWNERS, by);
+	__builtin_memcpy(r->by, w->by, sizeof(r->by));
 	r->s.what = what;
 	r->s.from = from;
 	r->s.to = to;
@@ -215,17 +266,17 @@ int owner_state(u64 *ctx)
 	w = bpf_sk_storage_get(&owners, sk, 0, opens ? BPF_SK_STORAGE_GET_F_CREATE : 0);
 	if (!w)
 		return 0;
-	if (opens && !w->o.how) {
+	if (opens && !last_of(w)->how) {
 		w->netns = netns_of(sk);
-		fill_owner(&w->o, (void *)bpf_get_current_task(), bpf_get_socket_cookie(sk), PW_OWNER_CREATED);
+		give(w, BY_MAKER, (void *)bpf_get_current_task(), bpf_get_socket_cookie(sk), PW_OWNER_CREATED);
 	}
-	if (!owned_by_ours(&w->o) || READ(sk, sk_protocol) != IPPROTO_TCP)
+	if (!owned_by_ours(last_of(w)) || READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	bpf_get_socket_cookie(sk);
-	emit_state(sk, &w->o, PW_STATE_CHANGED, from, to);
+	emit_state(sk, w, PW_STATE_CHANGED, from, to);
 	if (to == TCP_ESTABLISHED || to == TCP_CLOSE) {
 		key_of_sock(&k, sk);
-		note_flow(&k, &w->o, bpf_get_socket_cookie(sk), to == TCP_CLOSE ? bpf_ktime_get_ns() : 0);
+		note_flow(&k, last_of(w), bpf_get_socket_cookie(sk), to == TCP_CLOSE ? bpf_ktime_get_ns() : 0);
 	}
 	return 0;
 }
@@ -255,14 +306,14 @@ int owner_found(struct bpf_iter__task_file *ctx)
 		return 0;
 	w = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	/* The last user is better evidence than a holder. */
-	if (!w || w->o.how)
+	if (!w || last_of(w)->how)
 		return 0;
-	fill_owner(&w->o, task, bpf_get_socket_cookie(sk), PW_OWNER_FOUND | PW_OWNER_OLD);
+	give(w, BY_MAKER, task, bpf_get_socket_cookie(sk), PW_OWNER_FOUND | PW_OWNER_OLD);
 	w->netns = netns_of(sk);
 	if (READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	key_of_sock(&k, sk);
-	note_flow(&k, &w->o, bpf_get_socket_cookie(sk), 0);
+	note_flow(&k, last_of(w), bpf_get_socket_cookie(sk), 0);
 	return 0;
 }
 
@@ -279,7 +330,7 @@ int states(struct bpf_iter__task_file *ctx)
 	w = bpf_sk_storage_get(&owners, sk, 0, 0);
 	state = state_of(sk);
 	if (w)
-		emit_state(sk, &w->o, PW_STATE_LOOK, state, state);
+		emit_state(sk, w, PW_STATE_LOOK, state, state);
 	return 0;
 }
 
@@ -372,7 +423,7 @@ static __always_inline void learn_flow(struct __sk_buff *skb, struct bpf_sock *s
 
 	if (sk->protocol == IPPROTO_TCP) {
 		if (dir == PW_PACKET_OUT && sk->state == TCP_SYN_SENT && key_of_packet(&k, skb, w->netns, dir))
-			note_flow(&k, &w->o, bpf_get_socket_cookie(skb), 0);
+			note_flow(&k, last_of(w), bpf_get_socket_cookie(skb), 0);
 		/* The addresses of a closed connection come round again. */
 		else if (dir == PW_PACKET_IN && sk->state == TCP_LISTEN && key_of_packet(&k, skb, w->netns, dir))
 			bpf_map_delete_elem(&flows, &k);
@@ -390,22 +441,23 @@ static __always_inline void learn_flow(struct __sk_buff *skb, struct bpf_sock *s
 	if (peer == w->peer)
 		return;
 	w->peer = peer;
-	note_flow(&k, &w->o, bpf_get_socket_cookie(skb), 0);
+	note_flow(&k, last_of(w), bpf_get_socket_cookie(skb), 0);
 }
 
 /* The owner of a socket that could not be given one at attach, at its first packet. */
 static __always_inline struct owned *adopt(struct __sk_buff *skb, struct bpf_sock *sk)
 {
 	u64 at = (u64)sk;
-	struct owned *old = bpf_map_lookup_elem(&old_socks, &at);
+	struct old_sock *old = bpf_map_lookup_elem(&old_socks, &at);
 	struct owned *w;
 
 	if (!old)
 		return 0;
 	w = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (w) {
-		*w = *old;
-		w->o.cookie = bpf_get_socket_cookie(skb);
+		w->by[BY_MAKER] = old->o;
+		w->by[BY_MAKER].cookie = bpf_get_socket_cookie(skb);
+		w->netns = old->netns;
 	}
 	bpf_map_delete_elem(&old_socks, &at);
 	return w;
@@ -422,9 +474,103 @@ __noinline int pcap_filter(struct __sk_buff *skb)
 	return match;
 }
 
+#define IPPROTO_DCCP 33
+#define IPPROTO_SCTP 132
+#define PF_KTHREAD 0x00200000
+
+/*
+ * Whether the thread that runs is the one that sends. A datagram leaves in the
+ * call that sends it. A stream's packets leave at any time, but while its
+ * socket is locked by a thread, all that would send on it waits for that one or
+ * is done by it.
+ */
+static __always_inline bool sent_by_current(struct bpf_sock *sk, struct owned *w)
+{
+	switch (sk->protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_DCCP:
+	case IPPROTO_SCTP:
+		if (sk->state == TCP_LISTEN)
+			return false; /* answers without a lock */
+		/* By way of memory: what may be read of a socket here is not this. */
+		*(volatile u64 *)&w->sk = (u64)sk;
+		return READ((struct sock *)*(volatile u64 *)&w->sk, sk_lock.owned);
+	}
+	return true;
+}
+
+/* Whether a packet carries what someone wrote: all but TCP's bare acknowledgements. */
+static __always_inline bool carries(struct __sk_buff *skb)
+{
+	u8 ip, protocol, offset;
+	u32 at = 40;
+
+	if (bpf_skb_load_bytes(skb, 0, &ip, 1))
+		return true;
+	if (ip >> 4 == 4)
+		at = (ip & 15) * 4;
+	if (bpf_skb_load_bytes(skb, ip >> 4 == 4 ? 9 : 6, &protocol, 1) || protocol != IPPROTO_TCP)
+		return true;
+	if (bpf_skb_load_bytes(skb, at + 12, &offset, 1))
+		return true;
+	return skb->len > at + (offset >> 4) * 4;
+}
+
+static __always_inline bool is(struct pw_owner *o, u32 tgid, u64 cookie)
+{
+	return o->pid == tgid && o->cookie == cookie;
+}
+
+/* The owner of a packet that the thread that runs sends; 0 if that is not a process's. */
+static __always_inline struct pw_owner *current_owner(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w,
+						      u64 cookie, struct pw_owner *now)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct pw_owner *o = &w->by[BY_SENDER];
+	u32 tid = READ(task, pid), tgid;
+	bool bare;
+
+	if (o->tid != tid || o->cookie != cookie) {
+		if (READ(task, flags) & PF_KTHREAD)
+			return 0;
+		tgid = READ(task, tgid);
+		/* Who reads acknowledges, and who closes last sends the FIN: that does not make him a sender. */
+		bare = !carries(skb);
+		if (bare) {
+			if (is(last_of(w), tgid, cookie))
+				return last_of(w);
+			if (is(&w->by[BY_RECEIVER], tgid, cookie))
+				return &w->by[BY_RECEIVER];
+		}
+		if (bare && sk->state != TCP_SYN_SENT) {
+			fill_owner(now, task, cookie, PW_OWNER_USED | (last_of(w)->how & PW_OWNER_OLD));
+			return now;
+		}
+	}
+	used_by(w, task, cookie, BY_SENDER, PW_OWNER_SENT);
+	return o;
+}
+
+static __always_inline struct pw_owner *packet_owner(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, u8 dir,
+						     struct pw_owner *now)
+{
+	u64 cookie = bpf_get_socket_cookie(skb);
+	struct pw_owner *o;
+
+	if (dir == PW_PACKET_OUT && sent_by_current(sk, w)) {
+		o = current_owner(skb, sk, w, cookie, now);
+		if (o)
+			return o;
+	}
+	if (w->shared && !carries(skb))
+		return last_of(w);
+	return owner_of(w, cookie, dir == PW_PACKET_OUT ? BY_SENDER : BY_RECEIVER);
+}
+
 static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 {
 	struct bpf_sock *sk = skb->sk;
+	struct pw_owner now = {}, *o;
 	struct owned *w;
 	u32 cap = skb->len;
 	bool done;
@@ -440,7 +586,10 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 		return 1;
 	if (!w)
 		w = adopt(skb, sk);
-	if (!w || !owned_by_ours(&w->o))
+	if (!w)
+		return 1;
+	o = packet_owner(skb, sk, w, dir, &now);
+	if (!owned_by_ours(o))
 		return 1;
 	learn_flow(skb, sk, w, dir);
 	if (cfg_filter && !pcap_filter(skb))
@@ -448,17 +597,17 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 	if (cap > cfg_snaplen)
 		cap = cfg_snaplen;
 	if (cap <= 64)
-		done = emit_packet(skb, &w->o, dir, cap, 64);
+		done = emit_packet(skb, o, dir, cap, 64);
 	else if (cap <= 128)
-		done = emit_packet(skb, &w->o, dir, cap, 128);
+		done = emit_packet(skb, o, dir, cap, 128);
 	else if (cap <= 256)
-		done = emit_packet(skb, &w->o, dir, cap, 256);
+		done = emit_packet(skb, o, dir, cap, 256);
 	else if (cap <= 1536)
-		done = emit_packet(skb, &w->o, dir, cap, 1536);
+		done = emit_packet(skb, o, dir, cap, 1536);
 	else if (cap <= 9216)
-		done = emit_packet(skb, &w->o, dir, cap, 9216);
+		done = emit_packet(skb, o, dir, cap, 9216);
 	else
-		done = emit_packet(skb, &w->o, dir, cap, SNAPLEN_MAX + 1);
+		done = emit_packet(skb, o, dir, cap, SNAPLEN_MAX + 1);
 	if (!done)
 		count_lost_packet(PW_LOST_RING);
 	return 1;

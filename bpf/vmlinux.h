@@ -188,6 +188,7 @@ struct mm_struct {
 
 struct task_struct {
 	struct thread_info thread_info;
+	unsigned int flags;
 	struct mm_struct *mm;
 	int exit_code;
 	pid_t pid;
@@ -252,6 +253,9 @@ struct sock {
 	u16 sk_type;
 	u16 sk_protocol;
 	int sk_err;
+	struct {
+		int owned;
+	} sk_lock;
 };
 
 struct inet_sock {

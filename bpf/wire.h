@@ -169,6 +169,7 @@ enum pw_owner_how {
 	PW_OWNER_SENT = 3,    /* sent on it last */
 	PW_OWNER_RECEIVED = 4, /* received from it last */
 	PW_OWNER_ACCEPTED = 5, /* accepted it; told by the call */
+	PW_OWNER_USED = 6, /* was in a call on it, which neither sends data nor has received: reads, or closes it */
 	PW_OWNER_OLD = 256,   /* beside one of these: the socket was there at attach */
 };
 
@@ -225,7 +226,7 @@ struct pw_packet {
 	__u16 _pad2;
 };
 
-/* Another process than before, or one for the first time, uses a socket. */
+/* Another process than before, or one for the first time, uses a socket. Attributes follow. */
 struct pw_handover {
 	struct pw_hdr h;
 	__u64 cookie;
@@ -238,7 +239,7 @@ enum pw_state_what {
 	PW_STATE_LOOK = 2, /* from and to are the same */
 };
 
-/* A TCP socket: what the kernel counts of it (struct tcp_sock). */
+/* A TCP socket: what the kernel counts of it (struct tcp_sock). A pw_sock and attributes follow. */
 struct pw_state {
 	struct pw_hdr h;
 	struct pw_owner owner;
@@ -312,6 +313,8 @@ enum pw_tag {
 	PW_TAG_TEXT = 5,    /* UTF-8 */
 	PW_TAG_CONTAINER = 6, /* id */
 	PW_TAG_FIX = 7,     /* what to do about TEXT */
+	PW_TAG_OWNERS = 8,  /* pw_owner, each the last evidence of its kind; how 0: there is none */
+	PW_TAG_SINCE = 9,   /* __u64, CLOCK_MONOTONIC ns: when a socket was read before; 0: never */
 };
 
 struct pw_socksnap {

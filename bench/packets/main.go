@@ -46,7 +46,7 @@ var tools = []string{"plain", "pidwire", "pidwire-pcapng", "pidwire-both", "tcpd
 type run struct {
 	done, seconds, cpu float64 // of the load: packets or bytes, seconds, us
 	captured, lost     uint64
-	ours               time.Duration // processor time of the tool
+	ours               time.Duration // processor time of the tool, after its start
 	memory             int64         // KiB, at most
 	start              time.Duration // from its start to capturing
 }
@@ -88,20 +88,25 @@ func all(dir string, rounds int, seconds float64) (ok bool, err error) {
 	fmt.Printf("%-13s %-15s %10s %9s %6s %12s %12s %8s %7s\n", "load", "to a file by", "rate", "captured", "lost", "sender us", "tool us", "peak MB", "start")
 	for _, l := range loads {
 		var plain run
-		for _, tool := range tools {
-			if tool == "tcpdump" {
-				if _, err := exec.LookPath(tool); err != nil {
-					fmt.Printf("%-13s tcpdump is not installed\n", l.name)
+		runs := map[string][]run{}
+		// In turn: what else the machine does comes and goes.
+		for range rounds {
+			for _, tool := range tools {
+				if _, err := exec.LookPath(tool); tool == "tcpdump" && err != nil {
 					continue
 				}
-			}
-			var list []run
-			for range rounds {
 				r, err := measure(dir, tool, l, seconds)
 				if err != nil {
 					return false, fmt.Errorf("%s, %s: %w", l.name, tool, err)
 				}
-				list = append(list, r)
+				runs[tool] = append(runs[tool], r)
+			}
+		}
+		for _, tool := range tools {
+			list := runs[tool]
+			if len(list) == 0 {
+				fmt.Printf("%-13s %s is not installed\n", l.name, tool)
+				continue
 			}
 			// The median by what the load did.
 			slices.SortFunc(list, func(a, b run) int { return compare(a.perUnit(l), b.perUnit(l)) })
@@ -227,6 +232,9 @@ func measure(dir, tool string, l load, seconds float64) (r run, err error) {
 			return r, err
 		}
 		r.start = time.Since(began)
+		if r.ours, err = processorTime(t.Process.Pid); err != nil {
+			return r, err
+		}
 	}
 	if _, err := io.WriteString(in, "\n"); err != nil {
 		return r, err
@@ -247,7 +255,7 @@ func measure(dir, tool string, l load, seconds float64) (r run, err error) {
 		all.WriteString(line + "\n")
 	}
 	_ = t.Wait()
-	r.ours = t.ProcessState.UserTime() + t.ProcessState.SystemTime()
+	r.ours = t.ProcessState.UserTime() + t.ProcessState.SystemTime() - r.ours
 	if u, ok := t.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		r.memory = u.Maxrss
 	}
@@ -262,6 +270,26 @@ func measure(dir, tool string, l load, seconds float64) (r run, err error) {
 		err = fmt.Errorf("%s said nothing of packets: %q", filepath.Base(args[0]), all.String())
 	}
 	return r, err
+}
+
+// processorTime returns what a process has used so far.
+func processorTime(pid int) (sum time.Duration, err error) {
+	names, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil || len(names) == 0 {
+		return 0, fmt.Errorf("process %d has no schedstat: %w", pid, errors.Join(err, os.ErrNotExist))
+	}
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue // a thread that has ended
+		}
+		var ns int64
+		if _, scan := fmt.Sscan(string(b), &ns); err != nil || scan != nil {
+			return 0, fmt.Errorf("%s: %w", name, errors.Join(err, scan))
+		}
+		sum += time.Duration(ns)
+	}
+	return sum, nil
 }
 
 // start starts a tool, and waits for it to capture.

@@ -211,7 +211,7 @@ func (d *Decoder) handover(r wire.Record, ev *event.Event) bool {
 		return false
 	}
 	ev.Task = d.owner(&h.Owner)
-	ev.Body = &event.Handover{Cookie: h.Cookie, Listener: h.Listener, Owner: evidence(h.Owner.How)}
+	ev.Body = &event.Handover{Cookie: h.Cookie, Listener: h.Listener, Owner: evidence(h.Owner.How), Seen: d.wall(h.Owner.Time)}
 	return true
 }
 
@@ -237,6 +237,14 @@ func (d *Decoder) state(r wire.Record, ev *event.Event) bool {
 	}
 	if s.Owner.Cookie != k.Cookie {
 		b.Listener = s.Owner.Cookie
+	}
+	if by := wire.AttrOf(r[wire.SizeState+wire.SizeSock:], wire.TagOwners); len(by) > 0 {
+		b.Users = new(event.Users)
+		for ; len(by) >= wire.SizeOwner; by = by[wire.SizeOwner:] {
+			var o wire.Owner
+			o.Unmarshal(by)
+			b.Users.Add(event.Use{What: evidence(o.How), Task: d.owner(&o), Time: d.wall(o.Time), Inherited: o.Cookie != k.Cookie})
+		}
 	}
 	ev.Body = b
 	return true

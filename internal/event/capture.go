@@ -12,6 +12,7 @@ const (
 	OwnerSent     Evidence = 3 // sent on it last
 	OwnerReceived Evidence = 4 // received from it last
 	OwnerAccepted Evidence = 5 // accepted it
+	OwnerUsed     Evidence = 6 // was in a call on it: to read, or to close it
 )
 
 func (e Evidence) String() string {
@@ -26,8 +27,53 @@ func (e Evidence) String() string {
 		return "received"
 	case OwnerAccepted:
 		return "accepted"
+	case OwnerUsed:
+		return "used"
 	}
 	return "unknown"
+}
+
+// Use is what a thread did with a socket, and when.
+type Use struct {
+	What      Evidence // 0: nobody is known to have done it
+	Task      Task
+	Time      int64 // ns since the Unix epoch
+	Inherited bool  // with the listener that the socket came from
+}
+
+// Users are those whose a socket may be: who made it (or held it at attach),
+// accepted it, sent and received on it last.
+type Users [4]Use
+
+// Add takes in what a thread did, in place of what was known of that kind.
+func (u *Users) Add(n Use) {
+	at := 0
+	switch n.What {
+	case OwnerAccepted:
+		at = 1
+	case OwnerSent:
+		at = 2
+	case OwnerReceived:
+		at = 3
+	case OwnerCreated, OwnerFound:
+	default:
+		return
+	}
+	// One's own, if only an acceptance, is better evidence than a listener's.
+	if old := &u[at]; old.What == 0 || !n.Inherited && old.Inherited || n.Inherited == old.Inherited && n.Time >= old.Time {
+		*old = n
+	}
+}
+
+// Sender and Receiver are who sent and received last; nil where nobody has.
+func (u *Users) Sender() *Use   { return u.own(2) }
+func (u *Users) Receiver() *Use { return u.own(3) }
+
+func (u *Users) own(i int) *Use {
+	if u[i].What == 0 || u[i].Inherited {
+		return nil
+	}
+	return &u[i]
 }
 
 // Capture is a packet, and the socket that it was seen at. The task of its
@@ -93,6 +139,7 @@ type Handover struct {
 	Cookie   uint64
 	Listener uint64 // cookie of the socket it was accepted from; 0 where not
 	Owner    Evidence
+	Seen     int64  // when the evidence was, ns since the Unix epoch
 	From     Task   // whose packets were shown before; flow fills it in
 	Shown    uint64 // of them those that were From's by inheritance only, so are this one's; flow counts them
 }
@@ -108,6 +155,7 @@ type State struct {
 	From, To uint8  // TCP_*, net/tcp_states.h
 	Err      uint8  // errno that the socket has for its next call, 0 none
 	Owner    Evidence
+	Users    *Users // nil: not recorded
 	TCP      TCPCounts
 }
 

@@ -22,7 +22,7 @@ type Joiner struct {
 	tuples   index[tuple, *event.Conn]     // connections that a handshake began
 
 	shown    index[uint64, *shown]     // by cookie: as whose packets have been shown
-	accepted index[uint64, event.Task] // by cookie: who called accept for it
+	accepted index[uint64, event.Use]  // by cookie: who called accept for it
 	streams  index[uint32, *stream]    // by Conn.N, where there are calls and packets
 	others   index[pair, *foreign]     // flows of files without sockets
 	names    index[netip.Addr, string] // that DNS gave
@@ -114,7 +114,7 @@ func New(joined bool) *Joiner {
 	return &Joiner{
 		joined:   joined,
 		shown:    index[uint64, *shown]{most: keepRecent},
-		accepted: index[uint64, event.Task]{most: keepRecent},
+		accepted: index[uint64, event.Use]{most: keepRecent},
 		tuples:   index[tuple, *event.Conn]{most: keepRecent},
 		names:    index[netip.Addr, string]{most: keepRecent},
 		streams:  index[uint32, *stream]{most: keepRecent},
@@ -177,7 +177,7 @@ func (j *Joiner) call(e *event.Entry, c *event.Call) {
 			continue
 		}
 		if s.Result && s.ID.Cookie != 0 && (c.Name == "accept" || c.Name == "accept4") {
-			j.accepted.put(s.ID.Cookie, e.Task)
+			j.accepted.put(s.ID.Cookie, event.Use{What: event.OwnerAccepted, Task: e.Task, Time: e.Time + c.Dur})
 		}
 		if s.New && s.Result && conn.Listener == 0 {
 			listener := *conn

@@ -36,8 +36,8 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 	e.Match = event.MatchExact
 	if p.Inherited {
 		e.Match = event.MatchInherited
-		if t, ok := j.accepted.get(p.Cookie); ok {
-			e.Task, e.Match, p.Owner, p.Inherited = t, event.MatchExact, event.OwnerAccepted, false
+		if u, ok := j.accepted.get(p.Cookie); ok {
+			e.Task, e.Match, p.Owner, p.Inherited = u.Task, event.MatchExact, u.What, false
 		}
 	}
 	if p.Cookie == 0 && !p.Wire {
@@ -149,6 +149,9 @@ func (j *Joiner) state(e *event.Entry, s *event.State) {
 	if s.Listener != 0 {
 		e.Match = event.MatchInherited
 	}
+	if u, ok := j.accepted.get(s.Sock.ID.Cookie); ok && s.Users != nil {
+		s.Users.Add(u)
+	}
 	e.Conn, e.First = j.conn(&s.Sock, &e.Event)
 	if e.Conn != nil && !s.Look && ended(e.Conn) {
 		j.forget(e.Conn)
@@ -169,7 +172,7 @@ func (j *Joiner) state(e *event.Entry, s *event.State) {
 // atListener reports that a packet was seen at the listener, whose number it
 // has: nobody sends or receives on that, and its owner is its own.
 func atListener(p *event.Capture) bool {
-	return p.Handshake || !p.Inherited && p.Owner != event.OwnerSent && p.Owner != event.OwnerReceived
+	return p.Handshake || !p.Inherited && p.Owner != event.OwnerSent && p.Owner != event.OwnerReceived && p.Owner != event.OwnerUsed
 }
 
 // fromPacket begins a connection of which a packet is the first that is seen.

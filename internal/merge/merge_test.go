@@ -226,6 +226,15 @@ func TestAccepted(t *testing.T) {
 	if got := owners(t, out); !slices.Equal(got, []uint32{200, 200, 100, 200}) {
 		t.Errorf("owners %v", got)
 	}
+	// Where no state told of the birth, the call knows the addresses.
+	k := wire.Sock{Cookie: child, Family: 2, Protocol: 6, Lport: 80, Rport: 4000, Flags: wire.SockNew | wire.SockResult}
+	k.Laddr[3], k.Raddr[3] = 5, 2
+	a = call("accept4", 900*ms, 1008*ms, wire.Sock{Cookie: listener, Family: 2, Protocol: 6}, k)
+	h := handshake()
+	_, unborn := merged(t, append(slices.Delete(h, 3, 4), a)...)
+	if got := owners(t, unborn); !slices.Equal(got, []uint32{200, 200, 100, 200}) {
+		t.Errorf("without a state: owners %v", got)
+	}
 	var p wire.Packet
 	p.Unmarshal(out[0])
 	if p.Owner.How != wire.OwnerAccepted || p.Owner.Tid != 201 {
@@ -253,6 +262,27 @@ func TestShared(t *testing.T) {
 		seg(1006, wire.PacketOut, receiver, 0), seg(1007, wire.PacketIn, receiver, 4),
 		to(1008, sender), seg(1009, wire.PacketIn, sender, 4), to(1010, receiver))
 	if got := owners(t, out); !slices.Equal(got, []uint32{100, 100, 200, 200, 200, 200}) {
+		t.Errorf("owners %v", got)
+	}
+}
+
+// TestSharedAtFirst holds that a socket that begins to be shared gives what
+// has not been read to who reads it, and nothing else.
+func TestSharedAtFirst(t *testing.T) {
+	first := wire.Owner{Cookie: child, Pid: 100, How: wire.OwnerReceived}
+	in := func(at, cookie uint64) wire.Record {
+		b := append(ip(2, 5, 4000, 80), 1, 2, 3)
+		b[32] = 5 << 4
+		o := first
+		o.Cookie = cookie
+		return packet(at*ms, cookie, o, wire.PacketIn, b, 0)
+	}
+	h := wire.Handover{H: wire.Hdr{Kind: wire.KindHandover, Time: 1010 * ms}, Cookie: child, Owner: worker}
+	b := append(h.Append(nil), make([]byte, wire.SizeAttr)...)
+	b = (&wire.Attr{Tag: wire.TagSince, Len: 8}).Append(b)
+	b = binary.LittleEndian.AppendUint64(b, 1002*ms)
+	_, out := merged(t, in(1001, child), in(1003, child), in(1004, child+1), in(1005, child), wire.Seal(b))
+	if got := owners(t, out); !slices.Equal(got, []uint32{100, 200, 100, 200}) {
 		t.Errorf("owners %v", got)
 	}
 }

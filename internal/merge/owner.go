@@ -18,6 +18,8 @@ type tuple struct {
 	lport, rport uint16
 }
 
+const protoTCP = 6
+
 // maxChildren bounds the connections of which the addresses are kept.
 const maxChildren = 2048
 
@@ -50,6 +52,10 @@ func (m *Merger) born(r wire.Record) {
 	if binary.LittleEndian.Uint64(r[wire.OffStateOwner:]) == k.Cookie {
 		return
 	}
+	m.begot(&k)
+}
+
+func (m *Merger) begot(k *wire.Sock) {
 	m.children.put(k.Cookie, tuple{unmapped(k.Laddr), unmapped(k.Raddr), k.Lport, k.Rport})
 }
 
@@ -87,6 +93,9 @@ func (m *Merger) accepted(r wire.Record) {
 			Cookie: k.Cookie, Start: s.Start, Time: s.H.Time, Pid: s.Pid, Tid: s.Tid, Nspid: s.Nspid, Nstid: s.Nstid,
 			Uid: s.Uid, How: wire.OwnerAccepted, Comm: s.Comm,
 		}
+		if _, known := m.children.get(k.Cookie); !known && k.Protocol == protoTCP {
+			m.begot(&k) // before 5.12 no state says so
+		}
 		var b [wire.SizeOwner]byte
 		m.relabel(k.Cookie, listener, o.Append(b[:0]))
 	}
@@ -104,12 +113,15 @@ func (m *Merger) handedOver(r wire.Record) {
 		return
 	}
 	// From one process to another that knew it already: one may send on it and
-	// the other receive. What comes in is whose that reads it.
+	// the other receive. What came in since it was read before is whose that
+	// reads it.
 	if binary.LittleEndian.Uint32(owner[wire.OffOwnerHow:])&^wire.OwnerOld == wire.OwnerReceived {
-		for _, p := range m.labels[labelKey{cookie: cookie}] {
-			if p[wire.OffPacketDir] == wire.PacketIn && carries(p) {
-				setOwner(p, owner)
-			}
+		var since uint64
+		if b := wire.AttrOf(r[wire.SizeHandover:], wire.TagSince); len(b) == 8 {
+			since = binary.LittleEndian.Uint64(b)
+		}
+		for _, p := range m.unread(cookie, since) {
+			setOwner(p, owner)
 		}
 	}
 	delete(m.labels, labelKey{cookie: cookie}) // what comes from now on may be read by another
@@ -117,6 +129,30 @@ func (m *Merger) handedOver(r wire.Record) {
 		m.shared = map[uint64]bool{}
 	}
 	m.shared[cookie] = true
+}
+
+// unread returns the held packets that came in at a socket after a time.
+func (m *Merger) unread(cookie, since uint64) (list []wire.Record) {
+	add := func(p wire.Record) {
+		if p[wire.OffPacketDir] == wire.PacketIn && p.Time() > since && carries(p) {
+			list = append(list, p)
+		}
+	}
+	if m.shared[cookie] {
+		for _, p := range m.labels[labelKey{cookie: cookie}] {
+			add(p)
+		}
+		return list
+	}
+	// It was not known to be shared: its packets have not been put down.
+	for i := len(m.held) - 1; i >= m.next && m.held[i].at > since; i-- {
+		p := m.held[i].rec
+		if p.Kind() == wire.KindPacket && len(p) >= wire.SizePacket && p[wire.OffPacketMade] == wire.MadeSocket &&
+			binary.LittleEndian.Uint64(p[wire.OffPacketCookie:]) == cookie {
+			add(p)
+		}
+	}
+	return list
 }
 
 // labelKey finds held packets that may be labelled again: by the cookie of

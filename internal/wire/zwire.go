@@ -465,6 +465,7 @@ const (
 	OwnerSent     = 3
 	OwnerReceived = 4
 	OwnerAccepted = 5
+	OwnerUsed     = 6
 	OwnerOld      = 256
 )
 
@@ -957,6 +958,8 @@ const (
 	TagText      = 5
 	TagContainer = 6
 	TagFix       = 7
+	TagOwners    = 8
+	TagSince     = 9
 )
 
 // Offsets into struct pw_socksnap.

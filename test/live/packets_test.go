@@ -215,9 +215,6 @@ func TestPacketsOfNoSocket(t *testing.T) {
 // serves are the worker's, those of its handshake too.
 func TestPacketsHandedOver(t *testing.T) {
 	needRoot(t)
-	if strings.HasPrefix(release(t), "5.10.") || strings.HasPrefix(release(t), "6.1.") {
-		t.Skip("who uses a socket is told since 6.3")
-	}
 	_, shown := watch(t, build(t, "lateclose", "64"), "-l", "sys,pkt")
 	lines := string(shown)
 	m := regexp.MustCompile(`(?m) lateclose\[(\d+)\] +c1 sys  accept\(.*\+(c\d+)$`).FindStringSubmatch(lines)

@@ -63,6 +63,7 @@ type row struct {
 	conn   *event.Conn
 	owner  event.Task
 	how    event.Match
+	users  event.Users
 	path   string
 	first  int64
 	closed int64 // when it was; 0: it is not
@@ -108,10 +109,15 @@ func (s *Sink) Write(e *event.Entry) error {
 			r.state(e, b)
 		}
 	case *event.Handover:
-		s.row(e)
+		if r := s.row(e); r != nil {
+			r.users.Add(event.Use{What: b.Owner, Task: e.Task, Time: b.Seen})
+		}
 	case *event.Capture:
 		if r := s.row(e); r != nil {
 			r.packet(b)
+			if b.Made == event.MadeSocket && !b.Handshake {
+				r.users.Add(event.Use{What: b.Owner, Task: e.Task, Time: b.Seen, Inherited: b.Inherited})
+			}
 		}
 	case *event.Call:
 		if b.State == event.Waiting {
@@ -120,7 +126,9 @@ func (s *Sink) Write(e *event.Entry) error {
 		for _, c := range e.Others {
 			at := *e
 			at.Conn = c
-			s.row(&at)
+			if r := s.row(&at); r != nil && b.Ret >= 0 && (b.Name == "accept" || b.Name == "accept4") {
+				r.users.Add(event.Use{What: event.OwnerAccepted, Task: e.Task, Time: e.Time + b.Dur})
+			}
 		}
 		if r := s.row(e); r != nil {
 			r.calls.seen = true
@@ -195,6 +203,11 @@ func (r *row) state(e *event.Entry, b *event.State) {
 		r.base = b.TCP
 	}
 	r.tcp, r.counted = b.TCP, true
+	if b.Users != nil {
+		for _, u := range b.Users {
+			r.users.Add(u)
+		}
+	}
 	if b.To == tcpClose && !b.Look {
 		r.closed = e.Time
 	}
@@ -386,6 +399,9 @@ func (s *Sink) cells(r *row) []string {
 	if r.owner.PID != 0 {
 		row[1] = fmt.Sprintf("%s[%d]", owner, r.owner.PID)
 	}
+	if to, from := r.users.Sender(), r.users.Receiver(); to != nil && from != nil && to.Task.Proc != from.Task.Proc {
+		row[1] = fmt.Sprintf(">%s[%d] <%s[%d]", clean.Text(to.Task.Comm), to.Task.PID, clean.Text(from.Task.Comm), from.Task.PID)
+	}
 	if c.N != 0 {
 		row[0] = fmt.Sprintf("c%d", c.N)
 	}
@@ -489,6 +505,17 @@ type object struct {
 	Retransmits uint32 `json:"retransmits"`
 	RTT         int64  `json:"rtt_ns,omitempty"`
 	Seen        int64  `json:"seen_ns"`
+	Users       []user `json:"users,omitempty"`
+}
+
+// user is what somebody did with the socket.
+type user struct {
+	Evidence  string `json:"evidence"`
+	Inherited bool   `json:"inherited,omitempty"`
+	TNS       int64  `json:"t_ns"`
+	PID       uint32 `json:"pid"`
+	TID       uint32 `json:"tid"`
+	Name      string `json:"name"`
 }
 
 func (s *Sink) objects(w io.Writer) {
@@ -511,6 +538,11 @@ func (s *Sink) objects(w io.Writer) {
 			end = r.closed
 		}
 		o.Seen = max(0, end-r.first)
+		for _, u := range r.users {
+			if u.What != 0 {
+				o.Users = append(o.Users, user{u.What.String(), u.Inherited, u.Time - s.o.Start, u.Task.PID, u.Task.TID, clean.Text(u.Task.Comm)})
+			}
+		}
 		_ = enc.Encode(o) // to a buffer, whose error comes at its flush
 	}
 }

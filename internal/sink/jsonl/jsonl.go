@@ -445,7 +445,33 @@ func (s *Sink) state(b *event.State) {
 	s.raw(`,"rtt_ns":`).int(c.RTT).raw(`,"rttvar_ns":`).int(c.RTTVar)
 	s.raw(`,"cwnd":`).uint(uint64(c.Cwnd)).raw(`,"ssthresh":`).uint(uint64(c.SSThresh)).raw(`,"mss":`).uint(uint64(c.MSS))
 	s.raw(`,"unsent":`).uint(uint64(c.Unsent)).raw(`,"unacked":`).uint(uint64(c.Unacked)).raw(`,"unread":`).uint(uint64(c.Unread))
+	s.users(b.Users)
 	s.raw("}")
+}
+
+func (s *Sink) users(list *event.Users) {
+	if list == nil {
+		return
+	}
+	s.raw(`,"users":[`)
+	more := false
+	for i := range list {
+		u := &list[i]
+		if u.What == 0 {
+			continue
+		}
+		if more {
+			s.raw(",")
+		}
+		more = true
+		s.raw(`{"evidence":"`).raw(u.What.String()).raw(`"`)
+		if u.Inherited {
+			s.raw(`,"inherited":true`)
+		}
+		s.raw(`,"t_ns":`).int(u.Time - s.o.Start).raw(`,"pid":`).uint(uint64(u.Task.PID)).raw(`,"tid":`).uint(uint64(u.Task.TID))
+		s.raw(`,"name":`).str(u.Task.Comm).raw("}")
+	}
+	s.raw("]")
 }
 
 // tcpFlags names the flags of a TCP header from the lowest bit (RFC 9293).

@@ -68,7 +68,9 @@ func Timeline(s string) []event.Entry {
 	add(&event.Capture{Packet: event.Packet{Dir: event.DirOut, Len: 28}, Link: 1, NoIP: true, Ether: 0x0806, Owner: event.OwnerSent}, nil)
 	add(&event.Handover{Cookie: 9, Listener: 1 << 63, Owner: event.OwnerReceived, From: event.Task{Comm: s}, Shown: 3}, child)
 	add(&event.State{Sock: event.Sock{Family: 2, Type: 1, Protocol: 6}, From: 4, To: 7, Err: 104, TCP: event.TCPCounts{SegsIn: 1, Sent: 1 << 63, RTT: 1000, Retrans: 2}}, tcp)
-	add(&event.State{Sock: event.Sock{Family: 2, Type: 1, Protocol: 6}, Look: true, From: 1, To: 1}, tcp)
+	add(&event.State{Sock: event.Sock{Family: 2, Type: 1, Protocol: 6}, Look: true, From: 1, To: 1, Users: &event.Users{
+		{What: event.OwnerCreated, Task: event.Task{Comm: s}, Inherited: true}, {}, {What: event.OwnerSent, Time: 1 << 60, Task: event.Task{Comm: s}},
+	}}, tcp)
 	add(&event.Ready{EpFD: 4, FD: 3, Events: 1, Data: 1 << 63, Inode: 7}, nil)
 	add(&event.Name{What: event.NameUser, ID: 1000, Name: "-"}, nil)
 	add(&event.Name{What: event.NameIface, ID: 2, Name: "-"}, nil)

@@ -96,8 +96,7 @@ func (k *kernel) socketTap(c Config) (*ebpf.Collection, error) {
 func (k *kernel) ownerPrograms(c Config) {
 	for _, p := range []struct{ name, without string }{
 		{"owner_state", "changes of TCP states are not shown, nor what comes after a socket's close; packets of MPTCP listeners (those of Go servers) that are made from now on are not shown"},
-		{"owner_sent", "a socket that is handed to another process, which sends on it, keeps its first owner"},
-		{"owner_received", "a socket that is handed to another process, which receives on it, keeps its first owner"},
+		{"owner_received", "a socket that is handed to another process is shown as the new one's only when that sends on it"},
 	} {
 		if err := k.tracing(c, loadPackets, p.name); err != nil {
 			k.note(err, p.without, "")
@@ -108,6 +107,11 @@ func (k *kernel) ownerPrograms(c Config) {
 		} else if p.name == "owner_state" {
 			k.parts["states"] = true
 		}
+	}
+	// Without them, who accepted a socket is known by the call, or by its first
+	// use, and who sends by the first packet.
+	for _, name := range []string{"owner_accepted", "owner_accepted_mptcp", "owner_sent"} {
+		k.parts[name] = k.tracing(c, loadPackets, name) == nil
 	}
 }
 
@@ -222,7 +226,7 @@ func (k *kernel) oldSocket(p *proc.Process, o *openSock, at uint64) error {
 		}
 		copy(w.Comm[:len(w.Comm)-1], p.Comm)
 		b := w.Append(nil)
-		b = binary.LittleEndian.AppendUint64(b, 0) // struct owned in bpf/owner.h
+		// struct old_sock in bpf/owner.h
 		b = binary.LittleEndian.AppendUint64(b, uint64(o.sock.Netns))
 		if err := k.maps["old_socks"].Put(sk, b); err != nil {
 			return fmt.Errorf("remembering a socket of process %d: %w", p.PID, err)

@@ -50,7 +50,7 @@ type deviceLast struct {
 	Time uint64
 }
 
-type deviceOwned struct {
+type deviceOldSock struct {
 	_ structs.HostLayout
 	O struct {
 		_      structs.HostLayout
@@ -65,9 +65,31 @@ type deviceOwned struct {
 		How    uint32
 		Comm   [16]int8
 	}
-	Peer  uint64
 	Netns uint32
 	Pad   uint32
+}
+
+type deviceOwned struct {
+	_  structs.HostLayout
+	By [4]struct {
+		_      structs.HostLayout
+		Cookie uint64
+		Start  uint64
+		Time   uint64
+		Pid    uint32
+		Tid    uint32
+		Nspid  uint32
+		Nstid  uint32
+		Uid    uint32
+		How    uint32
+		Comm   [16]int8
+	}
+	Sk     uint64
+	Peer   uint64
+	Netns  uint32
+	Last   uint8
+	Shared uint8
+	Pad    uint16
 }
 
 type devicePwThread struct {

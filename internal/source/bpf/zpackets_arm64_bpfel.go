@@ -44,7 +44,7 @@ type packetsFlowKey struct {
 	Pad   uint16
 }
 
-type packetsOwned struct {
+type packetsOldSock struct {
 	_ structs.HostLayout
 	O struct {
 		_      structs.HostLayout
@@ -59,9 +59,31 @@ type packetsOwned struct {
 		How    uint32
 		Comm   [16]int8
 	}
-	Peer  uint64
 	Netns uint32
 	Pad   uint32
+}
+
+type packetsOwned struct {
+	_  structs.HostLayout
+	By [4]struct {
+		_      structs.HostLayout
+		Cookie uint64
+		Start  uint64
+		Time   uint64
+		Pid    uint32
+		Tid    uint32
+		Nspid  uint32
+		Nstid  uint32
+		Uid    uint32
+		How    uint32
+		Comm   [16]int8
+	}
+	Sk     uint64
+	Peer   uint64
+	Netns  uint32
+	Last   uint8
+	Shared uint8
+	Pad    uint16
 }
 
 type packetsPwThread struct {
@@ -113,42 +135,44 @@ type packetsPwThread struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	packetsMapCgroups        = "cgroups"
-	packetsMapFlowPorts      = "flow_ports"
-	packetsMapFlows          = "flows"
-	packetsMapGone           = "gone"
-	packetsMapLost           = "lost"
-	packetsMapLostPackets    = "lost_packets"
-	packetsMapMaybe          = "maybe"
-	packetsMapOldSocks       = "old_socks"
-	packetsMapOwners         = "owners"
-	packetsMapPorts          = "ports"
-	packetsMapRing           = "ring"
-	packetsMapTargets        = "targets"
-	packetsMapThreads        = "threads"
-	packetsMapUids           = "uids"
-	packetsProgOwnerClosed   = "owner_closed"
-	packetsProgOwnerCreate   = "owner_create"
-	packetsProgOwnerFound    = "owner_found"
-	packetsProgOwnerReceived = "owner_received"
-	packetsProgOwnerReleased = "owner_released"
-	packetsProgOwnerSent     = "owner_sent"
-	packetsProgOwnerState    = "owner_state"
-	packetsProgPacketIn      = "packet_in"
-	packetsProgPacketOut     = "packet_out"
-	packetsProgStates        = "states"
-	packetsVarCfgAll         = "cfg_all"
-	packetsVarCfgCast        = "cfg_cast"
-	packetsVarCfgCgroups     = "cfg_cgroups"
-	packetsVarCfgExec        = "cfg_exec"
-	packetsVarCfgFilter      = "cfg_filter"
-	packetsVarCfgFollow      = "cfg_follow"
-	packetsVarCfgOld         = "cfg_old"
-	packetsVarCfgPorts       = "cfg_ports"
-	packetsVarCfgSelf        = "cfg_self"
-	packetsVarCfgSnaplen     = "cfg_snaplen"
-	packetsVarCfgStrlen      = "cfg_strlen"
-	packetsVarCfgUids        = "cfg_uids"
+	packetsMapCgroups             = "cgroups"
+	packetsMapFlowPorts           = "flow_ports"
+	packetsMapFlows               = "flows"
+	packetsMapGone                = "gone"
+	packetsMapLost                = "lost"
+	packetsMapLostPackets         = "lost_packets"
+	packetsMapMaybe               = "maybe"
+	packetsMapOldSocks            = "old_socks"
+	packetsMapOwners              = "owners"
+	packetsMapPorts               = "ports"
+	packetsMapRing                = "ring"
+	packetsMapTargets             = "targets"
+	packetsMapThreads             = "threads"
+	packetsMapUids                = "uids"
+	packetsProgOwnerAccepted      = "owner_accepted"
+	packetsProgOwnerAcceptedMptcp = "owner_accepted_mptcp"
+	packetsProgOwnerClosed        = "owner_closed"
+	packetsProgOwnerCreate        = "owner_create"
+	packetsProgOwnerFound         = "owner_found"
+	packetsProgOwnerReceived      = "owner_received"
+	packetsProgOwnerReleased      = "owner_released"
+	packetsProgOwnerSent          = "owner_sent"
+	packetsProgOwnerState         = "owner_state"
+	packetsProgPacketIn           = "packet_in"
+	packetsProgPacketOut          = "packet_out"
+	packetsProgStates             = "states"
+	packetsVarCfgAll              = "cfg_all"
+	packetsVarCfgCast             = "cfg_cast"
+	packetsVarCfgCgroups          = "cfg_cgroups"
+	packetsVarCfgExec             = "cfg_exec"
+	packetsVarCfgFilter           = "cfg_filter"
+	packetsVarCfgFollow           = "cfg_follow"
+	packetsVarCfgOld              = "cfg_old"
+	packetsVarCfgPorts            = "cfg_ports"
+	packetsVarCfgSelf             = "cfg_self"
+	packetsVarCfgSnaplen          = "cfg_snaplen"
+	packetsVarCfgStrlen           = "cfg_strlen"
+	packetsVarCfgUids             = "cfg_uids"
 )
 
 // loadPackets returns the embedded CollectionSpec for packets.
@@ -193,16 +217,18 @@ type packetsSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type packetsProgramSpecs struct {
-	OwnerClosed   *ebpf.ProgramSpec `ebpf:"owner_closed"`
-	OwnerCreate   *ebpf.ProgramSpec `ebpf:"owner_create"`
-	OwnerFound    *ebpf.ProgramSpec `ebpf:"owner_found"`
-	OwnerReceived *ebpf.ProgramSpec `ebpf:"owner_received"`
-	OwnerReleased *ebpf.ProgramSpec `ebpf:"owner_released"`
-	OwnerSent     *ebpf.ProgramSpec `ebpf:"owner_sent"`
-	OwnerState    *ebpf.ProgramSpec `ebpf:"owner_state"`
-	PacketIn      *ebpf.ProgramSpec `ebpf:"packet_in"`
-	PacketOut     *ebpf.ProgramSpec `ebpf:"packet_out"`
-	States        *ebpf.ProgramSpec `ebpf:"states"`
+	OwnerAccepted      *ebpf.ProgramSpec `ebpf:"owner_accepted"`
+	OwnerAcceptedMptcp *ebpf.ProgramSpec `ebpf:"owner_accepted_mptcp"`
+	OwnerClosed        *ebpf.ProgramSpec `ebpf:"owner_closed"`
+	OwnerCreate        *ebpf.ProgramSpec `ebpf:"owner_create"`
+	OwnerFound         *ebpf.ProgramSpec `ebpf:"owner_found"`
+	OwnerReceived      *ebpf.ProgramSpec `ebpf:"owner_received"`
+	OwnerReleased      *ebpf.ProgramSpec `ebpf:"owner_released"`
+	OwnerSent          *ebpf.ProgramSpec `ebpf:"owner_sent"`
+	OwnerState         *ebpf.ProgramSpec `ebpf:"owner_state"`
+	PacketIn           *ebpf.ProgramSpec `ebpf:"packet_in"`
+	PacketOut          *ebpf.ProgramSpec `ebpf:"packet_out"`
+	States             *ebpf.ProgramSpec `ebpf:"states"`
 }
 
 // packetsMapSpecs contains maps before they are loaded into the kernel.
@@ -320,20 +346,24 @@ type packetsVariables struct {
 //
 // It can be passed to loadPacketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type packetsPrograms struct {
-	OwnerClosed   *ebpf.Program `ebpf:"owner_closed"`
-	OwnerCreate   *ebpf.Program `ebpf:"owner_create"`
-	OwnerFound    *ebpf.Program `ebpf:"owner_found"`
-	OwnerReceived *ebpf.Program `ebpf:"owner_received"`
-	OwnerReleased *ebpf.Program `ebpf:"owner_released"`
-	OwnerSent     *ebpf.Program `ebpf:"owner_sent"`
-	OwnerState    *ebpf.Program `ebpf:"owner_state"`
-	PacketIn      *ebpf.Program `ebpf:"packet_in"`
-	PacketOut     *ebpf.Program `ebpf:"packet_out"`
-	States        *ebpf.Program `ebpf:"states"`
+	OwnerAccepted      *ebpf.Program `ebpf:"owner_accepted"`
+	OwnerAcceptedMptcp *ebpf.Program `ebpf:"owner_accepted_mptcp"`
+	OwnerClosed        *ebpf.Program `ebpf:"owner_closed"`
+	OwnerCreate        *ebpf.Program `ebpf:"owner_create"`
+	OwnerFound         *ebpf.Program `ebpf:"owner_found"`
+	OwnerReceived      *ebpf.Program `ebpf:"owner_received"`
+	OwnerReleased      *ebpf.Program `ebpf:"owner_released"`
+	OwnerSent          *ebpf.Program `ebpf:"owner_sent"`
+	OwnerState         *ebpf.Program `ebpf:"owner_state"`
+	PacketIn           *ebpf.Program `ebpf:"packet_in"`
+	PacketOut          *ebpf.Program `ebpf:"packet_out"`
+	States             *ebpf.Program `ebpf:"states"`
 }
 
 func (p *packetsPrograms) Close() error {
 	return _PacketsClose(
+		p.OwnerAccepted,
+		p.OwnerAcceptedMptcp,
 		p.OwnerClosed,
 		p.OwnerCreate,
 		p.OwnerFound,

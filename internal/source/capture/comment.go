@@ -222,6 +222,8 @@ func evidence(v []byte, n uint64) uint32 {
 		how = wire.OwnerReceived
 	case "accepted":
 		how = wire.OwnerAccepted
+	case "used":
+		how = wire.OwnerUsed
 	default:
 		return uint32(n)
 	}

@@ -5,6 +5,7 @@
  * traffic and prints whose each end was:
  *
  *	end PROTO LOCALPORT PEERPORT ROLE PID	(ICMP: identifier, 0; peer port 0: any)
+ *	end PROTO LOCALPORT PEERPORT ROLE PID,PID,PID...	(who writes, reads, may be the last to close)
  *
  * It runs in a network namespace of its own, where lo is up.
  */
@@ -94,16 +95,21 @@ static int bound(int type, int port)
 }
 
 /* One exchange on an accepted connection, to its end. */
-static void serve(int fd)
+static void echo(int fd)
 {
 	char buf[256];
 	ssize_t n;
 
-	tell(fd, "server");
 	while ((n = read(fd, buf, sizeof(buf))) > 0)
 		if (write(fd, buf, n) != n)
 			break;
 	close(fd);
+}
+
+static void serve(int fd)
+{
+	tell(fd, "server");
+	echo(fd);
 }
 
 static int connected(int port)
@@ -261,6 +267,8 @@ static void established(void)
 	close(l);
 }
 
+static int udp_times = 15;
+
 static void udp_server(int fd)
 {
 	struct sockaddr_in from;
@@ -268,7 +276,7 @@ static void udp_server(int fd)
 
 	begin();
 	say("end udp %d 0 server %d\n", port_of(fd, 0), getpid());
-	for (int i = 0; i < 15; i++) {
+	for (int i = 0; i < udp_times; i++) {
 		socklen_t n = sizeof(from);
 		ssize_t len = recvfrom(fd, buf, sizeof(buf), 0, (void *)&from, &n);
 
@@ -343,7 +351,10 @@ static void prefork(void)
 
 static void fork_serve(int fd)
 {
-	waitpid(role(0, serve, fd), 0, 0);
+	pid_t pid = role(0, echo, fd);
+
+	say("end tcp %d %d server %d,%d,%d\n", port_of(fd, 0), port_of(fd, 1), pid, pid, getpid());
+	waitpid(pid, 0, 0);
 	close(fd);
 }
 
@@ -371,10 +382,13 @@ static void take(int sock)
 		char c, control[CMSG_SPACE(sizeof(int))];
 		struct iovec v = { &c, 1 };
 		struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+		int fd;
 
 		if (recvmsg(sock, &m, 0) <= 0)
 			return;
-		serve(*(int *)CMSG_DATA(CMSG_FIRSTHDR(&m)));
+		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(fd));
+		say("end tcp %d %d server %d,%d,%d,%d\n", port_of(fd, 0), port_of(fd, 1), getpid(), getpid(), getpid(), getppid());
+		echo(fd);
 	}
 }
 
@@ -622,6 +636,63 @@ static void unreachable(void)
 	role("client", nobody_there, 5001);
 }
 
+#define TURNS 10
+
+static void reader(int fd)
+{
+	char buf[64];
+
+	for (int i = 0; i < TURNS; i++)
+		if (read(fd, buf, sizeof(buf)) != 3)
+			die("read");
+	close(fd);
+}
+
+static void writer(int proto)
+{
+	struct sockaddr_in a = at(5000);
+	int fd = socket(AF_INET, proto == IPPROTO_TCP ? SOCK_STREAM : SOCK_DGRAM, 0);
+	pid_t pid;
+
+	begin();
+	if (connect(fd, (void *)&a, sizeof(a)))
+		die("connect");
+	pid = role(0, reader, fd);
+	say("end %s %d 5000 client %d,%d,%d\n", proto == IPPROTO_TCP ? "tcp" : "udp", port_of(fd, 0), getpid(), pid, getpid());
+	for (int i = 0; i < TURNS; i++) {
+		if (write(fd, "ask", 3) != 3)
+			die("write");
+		poll(0, 0, 10);
+	}
+	waitpid(pid, 0, 0);
+	close(fd);
+}
+
+static void one_server(int l)
+{
+	begin();
+	accept_n(l, 1, serve);
+}
+
+static void shared(void)
+{
+	int l = bound(SOCK_STREAM, 5000);
+
+	role("server", one_server, l);
+	close(l);
+	role("client", writer, IPPROTO_TCP);
+}
+
+static void udp_shared(void)
+{
+	int fd = bound(SOCK_DGRAM, 5000);
+
+	udp_times = TURNS;
+	role("server", udp_server, fd);
+	close(fd);
+	role("client", writer, IPPROTO_UDP);
+}
+
 static unsigned short checksum(unsigned short *p, int words)
 {
 	unsigned sum = 0;
@@ -667,6 +738,7 @@ static struct {
 	{ "udp", udp }, { "sameport", sameport }, { "prefork", prefork }, { "forkper", forkper }, { "rights", rights },
 	{ "curl", curl }, { "closed", closed }, { "bystanders", bystanders }, { "netns", netns },
 	{ "lateclose", lateclose }, { "unreachable", unreachable }, { "ping", ping },
+	{ "shared", shared }, { "udpshared", udp_shared },
 };
 
 int main(int argc, char **argv)

@@ -159,6 +159,12 @@ type State struct {
 	TCP      TCPCounts
 }
 
+// States of TCP (include/net/tcp_states.h) that mean something here.
+const (
+	TCPClose  = 7
+	TCPListen = 10
+)
+
 // TCPCounts is what the kernel counts of a TCP connection.
 type TCPCounts struct {
 	Sent, Resent, Received  uint64 // bytes; Sent with those that were sent again

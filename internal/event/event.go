@@ -282,7 +282,8 @@ type Conn struct {
 	Path        string // AF_UNIX; an abstract name begins with NUL
 	Owner       Proc   // that first used it
 	Listener    uint32 // N of the listening connection it was accepted from, 0 none
-	Old         bool   // was open before the first record
+	Old         bool   // its making was not seen
+	Found       bool   // it is known to have been open before the first record
 	Closed      bool
 	First       int64 // time of the first event
 }

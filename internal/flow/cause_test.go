@@ -105,7 +105,7 @@ func TestCauseOfWaiting(t *testing.T) {
 	l.causedBy(poll(1, l.now), 0) // it came before
 
 	listener := tcp(atServer, 5, 3)
-	listener.State, listener.Local = tcpListen, here
+	listener.State, listener.Local = event.TCPListen, here
 	l.add(parent, seg(atServer, event.DirIn, syn, here, there))
 	l.add(parent, seg(atServer, event.DirOut, synAck, here, there))
 	third := l.add(parent, seg(atServer, event.DirIn, ack, here, there))
@@ -138,12 +138,12 @@ func TestCauseOfDatagrams(t *testing.T) {
 func TestStates(t *testing.T) {
 	l := newLife(t)
 	listener := tcp(atServer, 5, -1)
-	listener.State, listener.Local = tcpListen, here
-	l.add(parent, &event.State{Sock: listener, From: tcpClose, To: tcpListen})
+	listener.State, listener.Local = event.TCPListen, here
+	l.add(parent, &event.State{Sock: listener, From: event.TCPClose, To: event.TCPListen})
 	l.packet(seg(atServer, event.DirIn, syn, here, there), 2, true, event.MatchTable)
 	born := tcp(51, 0, -1)
 	born.State, born.Local, born.Peer = 3, here, there
-	e := l.add(parent, &event.State{Sock: born, Listener: atServer, From: tcpListen, To: 3})
+	e := l.add(parent, &event.State{Sock: born, Listener: atServer, From: event.TCPListen, To: 3})
 	if e.Conn == nil || e.Conn.N != 2 || e.Conn.Listener != 1 || e.Match != event.MatchInherited || e.Conn.Old {
 		t.Errorf("%+v, %v", e.Conn, e.Match)
 	}

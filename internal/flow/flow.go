@@ -105,7 +105,7 @@ func forget(x *connIndex, key uint64, n uint32) {
 // ended reports whether a TCP connection has come to its end, whoever still
 // holds its socket.
 func ended(c *event.Conn) bool {
-	return c.Protocol == event.ProtoTCP && c.State == tcpClose && c.Peer.IsValid()
+	return c.Protocol == event.ProtoTCP && c.State == event.TCPClose && c.Peer.IsValid()
 }
 
 // New returns the joiner of a new timeline. Where both calls and packets are
@@ -241,7 +241,7 @@ func (j *Joiner) begin(s *event.Sock, ev *event.Event) *event.Conn {
 	if f := j.found[s.ID.Inode]; f != nil {
 		// The number may be another socket's by now.
 		if f.Sock.ID.Cookie == 0 || s.ID.Cookie == 0 || f.Sock.ID.Cookie == s.ID.Cookie {
-			c.Path = f.Path
+			c.Path, c.Found = f.Path, true
 		}
 		delete(j.found, s.ID.Inode)
 		delete(j.numbered, f.Sock.ID.Cookie)

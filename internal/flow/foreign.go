@@ -48,6 +48,7 @@ func (j *Joiner) foreign(e *event.Entry, p *event.Capture) {
 		f = &foreign{conn: j.fromPacket(e, p, local, peer)}
 		f.conn.PeerName, _ = j.names.get(peer.Addr().Unmap())
 		f.conn.Old = p.Proto == event.ProtoTCP && !begins
+		f.conn.Found = f.conn.Old
 		e.First = true
 	}
 	if begins && !f.syn {

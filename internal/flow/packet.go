@@ -6,11 +6,6 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-const (
-	tcpClose  = 7
-	tcpListen = 10
-)
-
 // tuple names a TCP connection where the kernel's own number does not: the
 // packets of a handshake are seen at the listener.
 type tuple struct {
@@ -66,7 +61,7 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 		e.Conn = c
 		return
 	}
-	if c != nil && c.State != tcpListen && unmapped(c.Peer) == unmapped(peer) {
+	if c != nil && c.State != event.TCPListen && unmapped(c.Peer) == unmapped(peer) {
 		e.Conn = c
 		return
 	}
@@ -77,7 +72,7 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 		known = false // the addresses come round again
 	}
 	switch {
-	case known && (c == nil || c.State == tcpListen || c.N == child.N):
+	case known && (c == nil || c.State == event.TCPListen || c.N == child.N):
 		e.Conn, e.Match = child, min(e.Match, event.MatchTable)
 		if c == nil && child.ID.Cookie == 0 && !atListener(p) {
 			// Its first packet with a number of its own.
@@ -86,7 +81,7 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 			e.Conn = j.replace(&own)
 			j.tuples.put(key, e.Conn)
 		}
-	case c != nil && c.State != tcpListen:
+	case c != nil && c.State != event.TCPListen:
 		// Connected since: the call that says so comes later.
 		to := *c
 		to.Local, to.Peer = local, peer
@@ -94,7 +89,7 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 	case c != nil || syn && p.Dir == event.DirIn:
 		// A handshake at a listener begins the connection that accept will give.
 		child = j.fromPacket(e, p, local, peer)
-		child.ID.Cookie, child.Old = 0, false
+		child.ID.Cookie, child.Old, child.Found = 0, false, false
 		if c != nil {
 			child.Listener, child.NetNS = c.N, c.NetNS
 			e.Others = append(e.Others, c)
@@ -105,6 +100,7 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 	default:
 		e.Conn, e.First = j.fromPacket(e, p, local, peer), true
 		e.Conn.Old = p.Old && !syn
+		e.Conn.Found = e.Conn.Old
 		j.index(e.Conn)
 	}
 }
@@ -153,6 +149,9 @@ func (j *Joiner) state(e *event.Entry, s *event.State) {
 		s.Users.Add(u)
 	}
 	e.Conn, e.First = j.conn(&s.Sock, &e.Event)
+	if e.First {
+		e.Conn.Found = e.Conn.Old
+	}
 	if e.Conn != nil && !s.Look && ended(e.Conn) {
 		j.forget(e.Conn)
 	}
@@ -181,7 +180,7 @@ func (j *Joiner) fromPacket(e *event.Entry, p *event.Capture, local, peer netip.
 	j.next++
 	c := &event.Conn{
 		N: j.next, ID: event.SockID{Cookie: p.Cookie}, Protocol: uint16(p.Proto), Local: local, Peer: peer,
-		Owner: e.Task.Proc, Old: p.Old, First: e.Time,
+		Owner: e.Task.Proc, Old: p.Old, Found: p.Old, First: e.Time,
 	}
 	switch p.Version {
 	case 4:

@@ -64,7 +64,7 @@ func TestPacketsOfAClient(t *testing.T) {
 
 func TestPacketsOfAServer(t *testing.T) {
 	listener := tcp(atServer, 5, 3)
-	listener.State, listener.Local = tcpListen, here
+	listener.State, listener.Local = event.TCPListen, here
 	child := tcp(51, 6, 4)
 	child.State, child.Local, child.Peer = 1, here, there
 	accept := func(l *life) {
@@ -125,7 +125,7 @@ func TestPacketsOfAServer(t *testing.T) {
 func TestPacketsOfOldSockets(t *testing.T) {
 	l := newLife(t)
 	listener, open := tcp(atServer, 5, 3), tcp(60, 6, 4)
-	listener.State, listener.Local = tcpListen, here
+	listener.State, listener.Local = event.TCPListen, here
 	open.State, open.Local, open.Peer = 1, here, there
 	l.add(parent, &event.SockFound{Sock: listener})
 	l.add(parent, &event.SockFound{Sock: open})
@@ -135,7 +135,7 @@ func TestPacketsOfOldSockets(t *testing.T) {
 	}
 	other := netip.MustParseAddrPort("10.0.2.16:1")
 	e := l.add(parent, seg(atServer, event.DirIn, syn, here, other))
-	if e.Conn == nil || e.Conn.N != 3 || e.Conn.Listener != 2 || len(e.Others) != 1 || e.Others[0].N != 2 || !e.Others[0].Old || e.Others[0].State != tcpListen {
+	if e.Conn == nil || e.Conn.N != 3 || e.Conn.Listener != 2 || len(e.Others) != 1 || e.Others[0].N != 2 || !e.Others[0].Old || e.Others[0].State != event.TCPListen {
 		t.Errorf("%+v, others %+v", e.Conn, e.Others)
 	}
 	l.want(l.call(parent, "accept4", -11, listener), 2, false)

@@ -18,18 +18,36 @@ const (
 )
 
 // Answers returns the names that a packet gives to addresses, if it is an answer
-// of DNS (RFC 1035) over UDP: of each the name that was asked for, which is the
-// one that the process knows, not the one behind the aliases. What the packet
-// holds of a cut one is read.
+// of DNS (RFC 1035): of each the name that was asked for, which is the one that
+// the process knows, not the one behind the aliases. What the packet holds of a
+// cut one is read. Over TCP it is one that a segment begins with.
 func Answers(p *event.Packet) []event.Answer {
-	if p.Proto != event.ProtoUDP || p.Fragment || p.Src.Port() != portDNS && p.Src.Port() != portMDNS {
+	var head int
+	switch {
+	case p.Fragment || p.Off == 0:
+		return nil
+	case p.Proto == event.ProtoUDP && (p.Src.Port() == portDNS || p.Src.Port() == portMDNS):
+		head = udpHead
+	case p.Proto == event.ProtoTCP && p.Src.Port() == portDNS && p.TCP.Valid && p.TCP.Length > 2:
+		head = int(p.TCP.Header)
+	default:
 		return nil
 	}
-	from, to := int(p.Off)+udpHead, int(p.End)
-	if p.Off == 0 || from >= to || to > len(p.Data) || to-from > maxAnswer {
+	from, to := int(p.Off)+head, int(p.End)
+	if from >= to || to > len(p.Data) || to-from > maxAnswer {
 		return nil
 	}
-	return answers(p.Data[from:to])
+	msg := p.Data[from:to]
+	if p.Proto == event.ProtoTCP {
+		// The length of the message stands before it, perhaps alone (RFC 7766).
+		if len(msg) < 2 {
+			return nil
+		}
+		n := int(msg[0])<<8 | int(msg[1])
+		msg = msg[2:]
+		msg = msg[:min(n, len(msg))]
+	}
+	return answers(msg)
 }
 
 func answers(msg []byte) (list []event.Answer) {

@@ -79,6 +79,37 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// segment is one of TCP with that payload.
+func segment(port uint16, payload []byte) *event.Packet {
+	p := datagram(port, append(make([]byte, 12), payload...))
+	p.Proto = event.ProtoTCP
+	p.TCP = event.TCPHeader{Valid: true, Header: 20, Length: uint32(len(payload))}
+	return p
+}
+
+func TestAnswersOverTCP(t *testing.T) {
+	msg := answer(t, "a.test", "a.test", "192.0.2.1")
+	framed := append([]byte{byte(len(msg) >> 8), byte(len(msg))}, msg...)
+	for _, c := range []struct {
+		name    string
+		payload []byte
+		port    uint16
+		want    int
+	}{
+		{"an answer", framed, 53, 1},
+		{"two", append(bytes.Clone(framed), framed...), 53, 1},
+		{"cut", framed[:len(framed)-1], 53, 0},
+		{"its length alone", framed[:2], 53, 0},
+		{"a byte", framed[:1], 53, 0},
+		{"nothing", nil, 53, 0},
+		{"another port", framed, 80, 0},
+	} {
+		if got := Answers(segment(c.port, c.payload)); len(got) != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
+
 // FuzzAnswers holds that no payload of a packet ends the run, or makes names that
 // are none.
 func FuzzAnswers(f *testing.F) {
@@ -86,7 +117,7 @@ func FuzzAnswers(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		for _, a := range Answers(datagram(53, msg)) {
+		for _, a := range append(Answers(datagram(53, msg)), Answers(segment(53, msg))...) {
 			if !isHostName([]byte(a.Name)) || !a.Addr.IsValid() {
 				t.Errorf("%v is %q", a.Addr, a.Name)
 			}

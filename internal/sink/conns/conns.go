@@ -158,7 +158,7 @@ func (s *Sink) wasOpen(e *event.Entry, b *event.SockFound) {
 		owner: owner, how: event.MatchTable, path: b.Path, first: e.Time,
 		conn: &event.Conn{
 			ID: k.ID, NetNS: k.NetNS, Family: k.Family, Type: k.Type, Protocol: k.Protocol, State: k.State,
-			Local: k.Local, Peer: k.Peer, Path: b.Path, Old: true, First: e.Time,
+			Local: k.Local, Peer: k.Peer, Path: b.Path, Old: true, Found: true, First: e.Time,
 		},
 	}
 }
@@ -196,8 +196,6 @@ func (s *Sink) row(e *event.Entry) *row {
 	return r
 }
 
-const tcpClose = 7
-
 func (r *row) state(e *event.Entry, b *event.State) {
 	if !r.counted && b.Look {
 		r.base = b.TCP
@@ -208,7 +206,7 @@ func (r *row) state(e *event.Entry, b *event.State) {
 			r.users.Add(u)
 		}
 	}
-	if b.To == tcpClose && !b.Look {
+	if b.To == event.TCPClose && !b.Look {
 		r.closed = e.Time
 	}
 }
@@ -522,7 +520,7 @@ func (s *Sink) objects(w io.Writer) {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	for _, r := range s.sorted() {
-		o := object{V: 1, Type: "conn", TNS: s.now - s.o.Start, Match: r.how.String(), State: stateOf(r), OpenBefore: r.conn.Old}
+		o := object{V: 1, Type: "conn", TNS: s.now - s.o.Start, Match: r.how.String(), State: stateOf(r), OpenBefore: r.conn.Found}
 		o.Time = time.Unix(0, s.now).UTC().Format("2006-01-02T15:04:05.000000000Z")
 		if r.conn.N != 0 {
 			o.Conn = fmt.Sprintf("c%d", r.conn.N)

@@ -328,7 +328,7 @@ func (s *Sink) socket(c *event.Conn, fd int32) {
 	if st := notation.TCPState(c.Family, c.Protocol, c.State); st != "" {
 		s.raw(`,"state":"`).raw(st).raw(`"`)
 	}
-	if c.Old {
+	if c.Found {
 		s.raw(`,"open_before":true`)
 	}
 	if c.Listener != 0 {

@@ -145,6 +145,7 @@ func (s *Sink) comment(e *event.Entry, p *event.Capture, head []byte, f *iface) 
 		s.str(" match=")
 		s.str(e.Match.String())
 	}
+	s.cause(e.Cause)
 	if head == nil {
 		return
 	}
@@ -169,6 +170,20 @@ func (s *Sink) comment(e *event.Entry, p *event.Capture, head []byte, f *iface) 
 			s.str(" l2=")
 			s.b = base64.RawStdEncoding.AppendEncode(s.b, p.Header)
 		}
+	}
+}
+
+// cause names the call that a packet was sent by, if it was not too long ago.
+func (s *Sink) cause(seq uint64) {
+	c := &s.known.calls[seq%keptCalls]
+	if seq == 0 || c.seq != seq {
+		return
+	}
+	s.str(" sys=")
+	s.str(c.name)
+	if c.fd >= 0 {
+		s.key("(", uint64(c.fd))
+		s.str(")")
 	}
 }
 

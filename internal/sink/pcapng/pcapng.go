@@ -55,7 +55,8 @@
 //	pid, tid      the owner; tid where it is not pid
 //	comm          of the thread; what is not printable ASCII, space, % and = as %XX
 //	conn, match   the connection, and on what evidence: for readers only
-//	how           created, found, accepted, sent or received; ",old": since before the start
+//	sys           the call that sent it, and its descriptor: for readers only
+//	how           created, found, accepted, sent, received or used; ",old": since before the start
 //	made          rst, timewait, icmp, closed: by whom, where not by the socket
 //	flags         wire, handed, claimed
 //	uid, start    effective user; ns since boot

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -691,4 +692,44 @@ func BenchmarkCall(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(s.Size()-before)/float64(b.N), "B/call")
+}
+
+// TestCommentNamesCall holds that a packet's comment has the call that sent it,
+// as long as that is remembered.
+func TestCommentNamesCall(t *testing.T) {
+	var b bytes.Buffer
+	s, err := pcapng.New(&b, pcapng.Options{PacketsOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := &event.Conn{N: 3, ID: event.SockID{Cookie: 5283}}
+	packet := func(cause uint64) *event.Entry {
+		return &event.Entry{
+			Event: event.Event{Task: event.Task{Proc: event.Proc{PID: 1234}, TID: 1234, Comm: "curl"}, Body: &event.Capture{
+				Packet: event.Packet{Dir: event.DirOut, Data: query, Len: uint32(len(query)), Captured: uint32(len(query))}, Cookie: 5283,
+			}},
+			Conn: conn, Cause: cause,
+		}
+	}
+	call := func(seq uint64, name string, socks ...event.Sock) *event.Entry {
+		return &event.Entry{Event: event.Event{Body: &event.Call{Name: name, Socks: socks}, Seq: seq}}
+	}
+	for _, e := range []*event.Entry{
+		call(7, "sendto", event.Sock{FD: 5}), packet(7), packet(8), packet(0),
+		call(9, "io_uring_enter"), packet(9), call(7+4096, "close", event.Sock{FD: 5}), packet(7),
+	} {
+		if err := s.Write(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range regexp.MustCompile(`pid=1234 comm=curl conn=c3 match=\w+( sys=[a-z_0-9()]+)?`).FindAllSubmatch(b.Bytes(), -1) {
+		got = append(got, strings.TrimSpace(string(m[1])))
+	}
+	if want := []string{"sys=sendto(5)", "", "", "sys=io_uring_enter", ""}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }

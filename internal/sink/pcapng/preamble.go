@@ -22,9 +22,19 @@ type Preamble struct {
 	devices map[device]string
 	hosts   []host
 	host    map[netip.Addr]int
+
+	calls [keptCalls]call // by number modulo keptCalls
+}
+
+// call is what a packet's comment says of the call that caused it.
+type call struct {
+	seq  uint64
+	name string
+	fd   int32 // -1: none
 }
 
 const (
+	keptCalls   = 4096
 	maxPreamble = 4 << 20
 	maxProcs    = 65536
 	maxDevices  = 16384
@@ -86,6 +96,12 @@ func (k *Preamble) add(e *event.Entry) {
 		k.drop(itemKey{kind: ofSocket, b: e.Conn.ID.Cookie})
 	}
 	switch b := e.Body.(type) {
+	case *event.Call:
+		c := call{e.Seq, b.Name, -1}
+		if len(b.Socks) > 0 {
+			c.fd = b.Socks[0].FD
+		}
+		k.calls[e.Seq%keptCalls] = c
 	case *event.Process:
 		k.process(e, b)
 	case *event.SockFound:

@@ -53,7 +53,7 @@ func Timeline(s string) []event.Entry {
 	}
 	tcp := &event.Conn{
 		N: 1, ID: event.SockID{Cookie: 1 << 63, Inode: 4711}, NetNS: 4026531840, Family: 2, Type: 1, Protocol: 6, State: 1,
-		Local: netip.MustParseAddrPort("10.0.2.15:48448"), Peer: netip.MustParseAddrPort("10.0.0.5:80"), Old: true, First: 5,
+		Local: netip.MustParseAddrPort("10.0.2.15:48448"), Peer: netip.MustParseAddrPort("10.0.0.5:80"), Old: true, Found: true, First: 5,
 	}
 	unix := &event.Conn{N: 2, ID: event.SockID{Inode: 4712}, Family: 1, Type: 1, Path: "-", Old: true}
 	child := &event.Conn{N: 3, ID: event.SockID{Cookie: 9}, Family: 10, Type: 1, Protocol: 6, Listener: 1, Closed: true}

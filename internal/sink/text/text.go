@@ -167,14 +167,14 @@ func (s *Sink) message(e *event.Entry, layer string) {
 	s.b = append(s.words.Append(s.b, e), '\n')
 }
 
-// introduce says which connection it is when one appears that was not born in
-// sight: it was open before, or was handed over.
+// introduce says which connection it is when one appears that was not made in
+// sight: it was open before, or was handed over, or the call was not asked for.
 func (s *Sink) introduce(e *event.Entry) {
 	if s.o.Plain {
 		return
 	}
 	if e.First && e.Conn != nil && e.Conn.Old {
-		s.openBefore(e)
+		s.newcomer(e)
 	}
 	for i, c := range e.Others {
 		if i == mostOthers {
@@ -183,15 +183,19 @@ func (s *Sink) introduce(e *event.Entry) {
 		if c.Old && c.First == e.Time {
 			at := *e
 			at.Conn = c
-			s.openBefore(&at)
+			s.newcomer(&at)
 		}
 	}
 }
 
-func (s *Sink) openBefore(e *event.Entry) {
+func (s *Sink) newcomer(e *event.Entry) {
 	s.line(e, "   ")
 	s.b = append(s.b, s.o.Colour.Note...)
-	s.b = append(s.b, "# open before: "...)
+	if e.Conn.Found {
+		s.b = append(s.b, "# open before: "...)
+	} else {
+		s.b = append(s.b, "# first seen: "...)
+	}
 	s.b = AppendConn(s.b, e.Conn)
 	s.b = append(s.b, s.reset(s.o.Colour.Note)...)
 	s.b = append(s.b, '\n')

@@ -62,7 +62,7 @@ func timeline() []event.Entry {
 
 	listener := &event.Conn{
 		N: 1, ID: event.SockID{Cookie: 70, Inode: 700}, Family: 2, Type: 1, Protocol: 6, State: 10,
-		Local: netip.MustParseAddrPort("0.0.0.0:8080"), Old: true,
+		Local: netip.MustParseAddrPort("0.0.0.0:8080"), Old: true, Found: true,
 	}
 	child := &event.Conn{
 		N: 2, ID: event.SockID{Cookie: 71, Inode: 701}, Family: 2, Type: 1, Protocol: 6, State: 1, Listener: 1,

@@ -90,8 +90,6 @@ func (w *Words) reset(b []byte) []byte {
 	return append(b, w.Reset...)
 }
 
-const tcpClose = 7
-
 // state writes how a TCP connection's state changed, and at its end what it
 // came to.
 func (w *Words) state(b []byte, e *event.Entry, s *event.State) []byte {
@@ -99,7 +97,7 @@ func (w *Words) state(b []byte, e *event.Entry, s *event.State) []byte {
 	b = append(b, notation.TCPState(s.Sock.Family, s.Sock.Protocol, s.From)...)
 	b = append(b, " -> "...)
 	b = append(b, notation.TCPState(s.Sock.Family, s.Sock.Protocol, s.To)...)
-	if c := &s.TCP; s.To == tcpClose && c.SegsOut+c.SegsIn > 0 {
+	if c := &s.TCP; s.To == event.TCPClose && c.SegsOut+c.SegsIn > 0 {
 		b = append(append(b, w.Note...), "  # "...)
 		b = strconv.AppendUint(append(b, "sent "...), c.Sent-min(c.Sent, c.Resent), 10)
 		b = strconv.AppendUint(append(b, ", received "...), c.Received, 10)

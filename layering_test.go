@@ -20,18 +20,19 @@ const module = "github.com/pidwire/pidwire/"
 var mayImport = map[string][]string{
 	"event":      {},
 	"wire":       {},
-	"decode":     {"event", "wire"},
+	"decode":     {"event", "wire", "foreign"},
 	"flow":       {"event"},
 	"merge":      {"wire"},
 	"pcapfilter": {},
-	"source":     {"wire", "pcapfilter"},
+	"foreign":    {},
+	"source":     {"wire", "pcapfilter", "foreign"},
 	"sink":       {"event"},
 	"pipeline":   {"wire", "decode", "flow", "merge", "source", "sink", "event"},
 	"cli":        {"event", "wire", "decode", "flow", "merge", "pcapfilter", "source", "sink", "pipeline"},
 }
 
 // pure layers see the machine only as data.
-var pure = []string{"event", "wire", "decode", "flow", "merge", "pcapfilter"}
+var pure = []string{"event", "wire", "decode", "flow", "merge", "pcapfilter", "foreign"}
 
 // impure is what pure layers may not import.
 var impure = []string{"os", "net", "time", "log", "sync", "context", "syscall", "golang.org/x/sys/unix"}

@@ -33,6 +33,7 @@ enum pw_kind {
 	PW_KIND_PACKET = 11, /* pw_packet, the packet */
 	PW_KIND_HANDOVER = 12, /* pw_handover: a socket has come to another process */
 	PW_KIND_STATE = 13,  /* pw_state, pw_sock: a TCP socket changed its state, or was looked at */
+	PW_KIND_AUDIT = 14,  /* pw_audit, text, perhaps a pw_syscall record */
 };
 
 enum pw_layer {
@@ -299,6 +300,32 @@ enum pw_proc_flags {
 	PW_PROC_COMPAT = 2,
 };
 
+enum pw_audit_flags {
+	PW_AUDIT_CALL = 1,   /* it has a SYSCALL record: pid, abi, nr, args and ret are that one's */
+	PW_AUDIT_COVERS = 2, /* no event: from here on there is one for each socket call of pid */
+	PW_AUDIT_UPTO = 4,   /* no event: all of what ended before this time have come */
+	PW_AUDIT_MISSING = 8, /* no event: there is none for the call that follows, and should be */
+};
+
+/*
+ * What Linux audit says of one event. Its records follow as lines of audit.log,
+ * padded to 8, then the pw_syscall record of the call that it is of, if that
+ * was seen.
+ */
+struct pw_audit {
+	struct pw_hdr h; /* time: wall, by CLOCK_MONOTONIC */
+	__u64 wall;      /* its own time, CLOCK_REALTIME ns: at the call's begin, in whole ms */
+	__u64 serial;
+	__u64 args[4];
+	__s64 ret;
+	__u32 pid;  /* thread group id */
+	__u32 nr;   /* as in the register: 102 for socketcall */
+	__u32 text; /* bytes of the lines, without padding */
+	__u8 abi;   /* enum pw_abi; 0: none that we know */
+	__u8 flags; /* enum pw_audit_flags */
+	__u16 _pad;
+};
+
 /* Attributes: pw_attr, len bytes, padded to 4. */
 struct pw_attr {
 	__u16 tag;
@@ -332,7 +359,9 @@ enum pw_lost_reason {
 	PW_LOST_TARGETS = 4,  /* no room to remember a process to watch */
 	/* 5 is not used */
 	PW_LOST_MISSED = 6,   /* the kernel did not run a program, for it was running on that CPU */
-	PW_LOST_REASONS = 7,
+	PW_LOST_BACKLOG = 7,  /* the kernel's queue of audit records was full */
+	PW_LOST_AUDIT = 8,    /* audit records came faster than they were read */
+	PW_LOST_REASONS = 9,
 };
 
 struct pw_lost {

@@ -22,11 +22,17 @@ type finding struct {
 }
 
 func (a *app) doctorCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, clean bool
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "say what works on this machine, what does not, and what to do about it", Args: noArgs,
-		RunE: func(*cobra.Command, []string) error { return a.doctor(asJSON) },
+		RunE: func(*cobra.Command, []string) error {
+			if clean {
+				return a.clean()
+			}
+			return a.doctor(asJSON)
+		},
 	}
+	cmd.Flags().BoolVar(&clean, "clean", false, "remove what runs that were killed have left behind: audit rules")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "JSON lines, one a layer")
 	return cmd
 }
@@ -34,9 +40,7 @@ func (a *app) doctorCommand() *cobra.Command {
 func (a *app) doctor(asJSON bool) error {
 	list := []finding{examine("sys", "system calls", bpf.ProbeCalls()), examine("pkt", "packets", bpf.ProbePackets()), {
 		Layer: "krn", State: "not built", What: "kernel functions and events: not in this version",
-	}, {
-		Layer: "aud", State: "not built", What: "audit records: not in this version",
-	}}
+	}, examineAudit()}
 	if list[0].State == "off" {
 		a.code = exitPrivilege
 	}

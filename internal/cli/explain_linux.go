@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
+	"os"
 
+	"github.com/pidwire/pidwire/internal/source/audit"
 	"github.com/pidwire/pidwire/internal/source/bpf"
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
@@ -15,6 +17,13 @@ func explain(err error) error {
 	var ee *exitError
 	if errors.As(err, &ee) || errors.Is(err, proc.ErrNoTarget) || errors.Is(err, context.Canceled) {
 		return err
+	}
+	if errors.Is(err, audit.ErrAudit) {
+		code := exitFailure
+		if errors.Is(err, os.ErrPermission) {
+			code = exitPrivilege
+		}
+		return &exitError{code: code, err: err, hint: []string{doctorHint}}
 	}
 	if cause, ok := bpf.Explain(err); ok {
 		return &exitError{

@@ -18,6 +18,7 @@ import (
 	"github.com/pidwire/pidwire/internal/pipeline"
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/sink/rotate"
+	"github.com/pidwire/pidwire/internal/source/audit"
 	"github.com/pidwire/pidwire/internal/source/bpf"
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/wire"
@@ -30,17 +31,19 @@ func (a *app) liveCommands() []*cobra.Command {
 
 // traceFlags are those of a live run.
 type traceFlags struct {
-	view     viewFlags
-	pids     []string
-	users    []string
-	layers   []string
-	snaplen  uint32
-	noFollow bool
-	follow   int
-	write    writeFlags
-	print    bool
-	asUser   string
-	span     time.Duration
+	view    viewFlags
+	pids    []string
+	users   []string
+	layers  []string
+	snaplen uint32
+
+	auditWait, auditUnicast bool
+	noFollow                bool
+	follow                  int
+	write                   writeFlags
+	print                   bool
+	asUser                  string
+	span                    time.Duration
 }
 
 func (a *app) traceCommand() *cobra.Command {
@@ -71,6 +74,8 @@ on standard output. With -w - the command's own output goes to standard error.`,
 	f.CountVarP(&t.follow, "follow-forks", "f", "follow children (the default)")
 	f.BoolVar(&t.noFollow, "no-follow", false, "do not follow children")
 	f.StringSliceVarP(&t.layers, "layers", "l", []string{"sys"}, "which `LAYERS`: sys, pkt")
+	f.BoolVar(&t.auditWait, "audit-wait", false, "layer aud: a full queue makes the target wait, so that no record is lost")
+	f.BoolVar(&t.auditUnicast, "audit-unicast", false, "layer aud: take the records as audit's daemon, if none runs")
 	f.Uint32Var(&t.snaplen, "snaplen", 0, "bytes kept of each packet (default 256, into a recording 65535)")
 	t.write.add(f)
 	f.BoolVar(&t.print, "print", false, "with -w: print the lines too")
@@ -99,6 +104,9 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 	}
 	if t.view.summary && !slices.Contains(t.layers, "sys") {
 		return usageError("-c is a table of calls: it needs layer sys")
+	}
+	if (t.auditWait || t.auditUnicast) && !slices.Contains(t.layers, "aud") {
+		return usageError("--audit-wait and --audit-unicast are about audit: they need layer aud, as in -l sys,aud")
 	}
 	if t.snaplen != 0 && !slices.Contains(t.layers, "pkt") {
 		return usageError("--snaplen is about packets: it needs layer pkt, as in -l sys,pkt")
@@ -138,17 +146,17 @@ func (t *traceFlags) snapLength() uint32 {
 // checkLayers knows the layers there will be, so that the others are told from
 // mistakes.
 func checkLayers(layers []string) error {
-	later := []string{"krn", "aud"}
+	later := []string{"krn"}
 	for _, l := range layers {
 		if slices.Contains(later, l) {
 			return usageError("layer %s is not built yet (see: pidwire doctor)", l)
 		}
-		if l != "sys" && l != "pkt" {
-			return usageError("no layer %q (sys, pkt)", l)
+		if l != "sys" && l != "pkt" && l != "aud" {
+			return usageError("no layer %q (sys, pkt, aud)", l)
 		}
 	}
 	if len(layers) == 0 {
-		return usageError("-l names no layer (sys, pkt)")
+		return usageError("-l names no layer (sys, pkt, aud)")
 	}
 	return nil
 }
@@ -236,6 +244,19 @@ func (l *liveRun) run(parent context.Context) error {
 		defer cancel()
 	}
 
+	var aud *audit.Source
+	if slices.Contains(t.layers, "aud") {
+		// Before the command is born: audit sees who is born while it is on.
+		var err error
+		if aud, err = audit.Open(audit.Options{Follow: !t.noFollow, Wait: t.auditWait, Unicast: t.auditUnicast}); err != nil {
+			return explain(err)
+		}
+		defer func() {
+			if err := aud.Close(); err != nil {
+				fmt.Fprintf(a.stderr, "pidwire: %v; pidwire doctor --clean tries again\n", err)
+			}
+		}()
+	}
 	var child *command
 	if len(l.argv) > 0 {
 		stdin := l.stdin
@@ -257,7 +278,7 @@ func (l *liveRun) run(parent context.Context) error {
 		Config: bpf.Config{
 			Self: uint32(os.Getpid()), Follow: !t.noFollow,
 			StrLen: uint32(t.view.strlen), Calls: t.view.sel.wants,
-			NoCalls: !slices.Contains(t.layers, "sys"), Packets: slices.Contains(t.layers, "pkt"), Snaplen: t.snapLength(),
+			NoCalls: !slices.Contains(t.layers, "sys"), Audit: aud != nil, Packets: slices.Contains(t.layers, "pkt"), Snaplen: t.snapLength(),
 			Filter: t.view.match,
 		},
 		Targets: l.targets, Command: l.argv, Tool: Version,
@@ -271,6 +292,9 @@ func (l *liveRun) run(parent context.Context) error {
 		// memory is needed behind the ring.
 		opts.RingBytes = 2 * bpf.DefaultRing
 	}
+	if aud != nil {
+		opts.Joined, opts.Left = aud.Watch, aud.Ended
+	}
 	src, err := bpf.New(opts)
 	if err != nil {
 		return explain(err)
@@ -280,8 +304,11 @@ func (l *liveRun) run(parent context.Context) error {
 	// A recording must not wait for whoever reads the lines; without one the
 	// ring takes up what they cannot read yet, and the kernel counts the rest.
 	cfg := pipeline.Config{Source: src, Keep: t.view.keep(src.Header()), Limit: t.view.count, Wait: t.write.file == ""}
-	if opts.Packets {
+	if opts.Packets || aud != nil {
 		cfg.Clock = bpf.Clock
+	}
+	if aud != nil {
+		cfg.Source = &audit.Both{Main: src, Audit: aud}
 	}
 	out, err := l.outputs(&cfg, src.Header(), child != nil)
 	defer func() { _ = out.close() }()
@@ -301,6 +328,9 @@ func (l *liveRun) run(parent context.Context) error {
 			fmt.Fprintf(a.stderr, "pidwire: watching %s; Ctrl-C ends it\n", describe(src.Watched()))
 			return nil
 		}
+	}
+	if aud != nil {
+		src.Started = l.auditStarted(src, aud, src.Started)
 	}
 	began := time.Now()
 	res, err := pipeline.Run(ctx, cfg)

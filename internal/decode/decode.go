@@ -55,6 +55,8 @@ func (d *Decoder) Record(r wire.Record, ev *event.Event) {
 		ok = d.handover(r, ev)
 	case wire.KindState:
 		ok = d.state(r, ev)
+	case wire.KindAudit:
+		ok = d.audit(r, ev)
 	case wire.KindProc:
 		ok = d.process(r, ev)
 	case wire.KindSock:
@@ -315,6 +317,10 @@ func lostReason(n uint32) string {
 		return "too many processes"
 	case wire.LostMissed:
 		return "skipped by the kernel, perhaps of other processes"
+	case wire.LostBacklog:
+		return "audit's queue full in the kernel, perhaps of other processes"
+	case wire.LostAudit:
+		return "audit records not read in time, perhaps of other processes"
 	}
 	return "unknown reason"
 }

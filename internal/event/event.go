@@ -118,9 +118,10 @@ type Call struct {
 
 // Arg is an argument: the register beside what it means.
 type Arg struct {
-	Name string // as in the man page, static
-	Raw  uint64
-	Val  Tape
+	Name    string // as in the man page, static
+	Raw     uint64
+	Val     Tape
+	Unknown bool // the source does not say: Raw is nothing
 }
 
 // ProcWhat says what happened to a process.

@@ -18,6 +18,8 @@ type Joiner struct {
 	found    map[uint64]*event.SockFound // by inode: open at attach, not used yet
 	numbered map[uint64]*event.SockFound // the same by cookie, where they have one
 	users    map[uint32]string
+	fds      index[fdKey, *event.Conn] // that audit follows
+	foundFD  map[fdKey]*event.SockFound
 	ready    index[epollKey, event.SockID] // what epoll instances wait for
 	tuples   index[tuple, *event.Conn]     // connections that a handshake began
 
@@ -121,6 +123,8 @@ func New(joined bool) *Joiner {
 		found:    map[uint64]*event.SockFound{},
 		numbered: map[uint64]*event.SockFound{},
 		users:    map[uint32]string{},
+		fds:      index[fdKey, *event.Conn]{most: keepOpen},
+		foundFD:  map[fdKey]*event.SockFound{},
 	}
 }
 
@@ -142,7 +146,10 @@ func (j *Joiner) Add(e *event.Entry) {
 		j.state(e, b)
 	case *event.Handover:
 		j.handover(e, b)
+	case *event.Audit:
+		j.audit(e, b)
 	case *event.SockFound:
+		j.foundFD[fdKey{e.Task.PID, b.Sock.FD}] = b
 		if b.Sock.ID.Inode != 0 {
 			j.found[b.Sock.ID.Inode] = b
 		}

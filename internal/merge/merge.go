@@ -41,6 +41,7 @@ type Merger struct {
 	listeners map[uint64]bool            // cookies of sockets that SYNs came to
 	labels    map[labelKey][]wire.Record // held packets that may get another owner
 	shared    map[uint64]bool            // cookies of sockets that several processes use
+	audits    audits
 }
 
 type item struct {
@@ -79,6 +80,16 @@ func (m *Merger) Add(r wire.Record) error {
 			}
 			m.accepted(r)
 		}
+	case wire.KindAudit:
+		if taken, err := m.told(r); taken {
+			return err
+		}
+		if m.audits.on {
+			if whole, place, ok := m.addAudit(r); ok {
+				m.insert(place, whole)
+				return m.bound()
+			}
+		}
 	case wire.KindHandover:
 		m.handedOver(r)
 	case wire.KindState:
@@ -89,7 +100,28 @@ func (m *Merger) Add(r wire.Record) error {
 			m.listens(r)
 		}
 	}
-	m.insert(at, r)
+	if !m.audits.on {
+		m.insert(at, r)
+		return m.bound()
+	}
+	var joined wire.Record
+	if r.Kind() == wire.KindSyscall {
+		joined = m.addCall(r)
+	}
+	held := m.insert(at, r)
+	switch {
+	case joined != nil:
+		m.insert(at, joined)
+	case r.Kind() == wire.KindSyscall:
+		m.holdCall(held, at)
+	case r.Kind() == wire.KindAudit:
+		m.holdAudit(held)
+	}
+	return m.bound()
+}
+
+// bound passes on what there is no room for.
+func (m *Merger) bound() error {
 	for m.size > maxHeld {
 		if err := m.pass(); err != nil {
 			return err
@@ -135,8 +167,15 @@ func (m *Merger) pass() error {
 		m.held, m.next = m.held[:0], 0
 	}
 	m.size -= len(it.rec)
-	if it.rec.Kind() == wire.KindPacket {
-		m.unlabel(it.rec)
+	if len(it.rec) > 0 {
+		switch it.rec.Kind() {
+		case wire.KindPacket:
+			m.unlabel(it.rec)
+		case wire.KindSyscall, wire.KindAudit:
+			if m.audits.on {
+				m.leaves(it.rec)
+			}
+		}
 	}
 	err := error(nil)
 	if len(it.rec) > 0 {
@@ -149,8 +188,9 @@ func (m *Merger) pass() error {
 	return err
 }
 
-// insert puts a copy of a record behind all that are not later than it.
-func (m *Merger) insert(at uint64, r wire.Record) {
+// insert puts a copy of a record behind all that are not later than it, and
+// returns the copy.
+func (m *Merger) insert(at uint64, r wire.Record) wire.Record {
 	if m.cur == nil || cap(m.cur.buf)-len(m.cur.buf) < len(r) {
 		switch {
 		case m.cur != nil && m.cur.used == 0 && cap(m.cur.buf) >= len(r):
@@ -179,6 +219,7 @@ func (m *Merger) insert(at uint64, r wire.Record) {
 	for i := len(m.held) - 1; i > m.next && m.held[i-1].at > at; i-- {
 		m.held[i-1], m.held[i] = m.held[i], m.held[i-1]
 	}
+	return held
 }
 
 // sends reports whether a call is of those that cause packets.

@@ -50,6 +50,7 @@ type Result struct {
 	Records uint64
 	Calls   uint64
 	Packets uint64
+	Audits  uint64               // events of audit
 	Lost    [event.Layers]uint64 // by the source
 	Dropped []uint64             // entries, by sink
 	Reason  string               // of the source's end; empty if it did not say
@@ -143,6 +144,9 @@ func Run(ctx context.Context, c Config) (Result, error) {
 // merged runs the source through a merger.
 func (p *run) merged(ctx context.Context) error {
 	m := merge.New(p.emit)
+	if h := p.Source.Header(); h.Layers&(1<<wire.LayerSys) != 0 && h.Layers&(1<<wire.LayerAud) != 0 {
+		m.JoinAudit()
+	}
 	err := p.Source.Run(ctx, func(r wire.Record) error {
 		if r != nil {
 			return m.Add(r)
@@ -354,6 +358,10 @@ func (p *run) wanted(e *event.Entry, stop func()) whose {
 	case *event.Capture:
 		if !p.count(&p.res.Packets, stop) {
 			return forNone
+		}
+	case *event.Audit:
+		if !body.Missing {
+			p.res.Audits++
 		}
 	}
 	return forAll

@@ -15,6 +15,16 @@ type CallInfo struct {
 	Desc                    Calldesc
 }
 
+// Audited reports whether pidwire has audit record the call: those on sockets
+// alone, for read, write and close would record every file of a process too.
+func (c *CallInfo) Audited() bool {
+	switch c.Name {
+	case "sendfile", "sendfile64", "getpmsg", "putpmsg":
+		return false
+	}
+	return c.Network
+}
+
 const no = -1
 
 const (

@@ -24,6 +24,7 @@ const (
 	KindPacket   = 11
 	KindHandover = 12
 	KindState    = 13
+	KindAudit    = 14
 )
 
 // enum pw_layer
@@ -912,6 +913,89 @@ const (
 	ProcCompat    = 2
 )
 
+// enum pw_audit_flags
+const (
+	AuditCall    = 1
+	AuditCovers  = 2
+	AuditUpto    = 4
+	AuditMissing = 8
+)
+
+// Offsets into struct pw_audit.
+const (
+	OffAuditH      = 0
+	OffAuditWall   = 16
+	OffAuditSerial = 24
+	OffAuditArgs   = 32
+	OffAuditRet    = 64
+	OffAuditPid    = 72
+	OffAuditNr     = 76
+	OffAuditText   = 80
+	OffAuditAbi    = 84
+	OffAuditFlags  = 85
+)
+
+// Audit is struct pw_audit.
+type Audit struct {
+	H      Hdr
+	Wall   uint64
+	Serial uint64
+	Args   [4]uint64
+	Ret    int64
+	Pid    uint32
+	Nr     uint32
+	Text   uint32
+	Abi    uint8
+	Flags  uint8
+}
+
+// SizeAudit is the size of Audit on the wire, in bytes.
+const SizeAudit = 88
+
+// Unmarshal reads s from the start of b, and reports whether b was long enough.
+func (s *Audit) Unmarshal(b []byte) bool {
+	if len(b) < SizeAudit {
+		return false
+	}
+	s.H.Unmarshal(b[0:])
+	s.Wall = binary.LittleEndian.Uint64(b[16:])
+	s.Serial = binary.LittleEndian.Uint64(b[24:])
+	s.Args[0] = binary.LittleEndian.Uint64(b[32:])
+	s.Args[1] = binary.LittleEndian.Uint64(b[40:])
+	s.Args[2] = binary.LittleEndian.Uint64(b[48:])
+	s.Args[3] = binary.LittleEndian.Uint64(b[56:])
+	s.Ret = int64(binary.LittleEndian.Uint64(b[64:]))
+	s.Pid = binary.LittleEndian.Uint32(b[72:])
+	s.Nr = binary.LittleEndian.Uint32(b[76:])
+	s.Text = binary.LittleEndian.Uint32(b[80:])
+	s.Abi = uint8(b[84])
+	s.Flags = uint8(b[85])
+	return true
+}
+
+// Append appends the wire form of s to b.
+func (s *Audit) Append(b []byte) []byte {
+	var w [SizeAudit]byte
+	s.put(w[:])
+	return append(b, w[:]...)
+}
+
+func (s *Audit) put(b []byte) {
+	s.H.put(b[0:])
+	binary.LittleEndian.PutUint64(b[16:], s.Wall)
+	binary.LittleEndian.PutUint64(b[24:], s.Serial)
+	binary.LittleEndian.PutUint64(b[32:], s.Args[0])
+	binary.LittleEndian.PutUint64(b[40:], s.Args[1])
+	binary.LittleEndian.PutUint64(b[48:], s.Args[2])
+	binary.LittleEndian.PutUint64(b[56:], s.Args[3])
+	binary.LittleEndian.PutUint64(b[64:], uint64(s.Ret))
+	binary.LittleEndian.PutUint32(b[72:], s.Pid)
+	binary.LittleEndian.PutUint32(b[76:], s.Nr)
+	binary.LittleEndian.PutUint32(b[80:], s.Text)
+	b[84] = byte(s.Abi)
+	b[85] = byte(s.Flags)
+}
+
 // Offsets into struct pw_attr.
 const (
 	OffAttrTag = 0
@@ -1014,7 +1098,9 @@ const (
 	LostUring    = 3
 	LostTargets  = 4
 	LostMissed   = 6
-	LostReasons  = 7
+	LostBacklog  = 7
+	LostAudit    = 8
+	LostReasons  = 9
 )
 
 // Offsets into struct pw_lost.

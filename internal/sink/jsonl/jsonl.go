@@ -68,7 +68,15 @@ func (s *Sink) Write(e *event.Entry) error {
 	case *event.Call:
 		s.begin(e, "syscall", "sys")
 		s.identity(e)
-		s.call(b)
+		s.call(b, true)
+		s.end(e)
+	case *event.Audit:
+		s.begin(e, "audit", "aud")
+		s.identity(e)
+		if b.Call != nil {
+			s.call(b.Call, b.Joined)
+		}
+		s.audit(b)
 		s.end(e)
 	case *event.Capture:
 		s.begin(e, "packet", "pkt")
@@ -337,7 +345,7 @@ func (s *Sink) socket(c *event.Conn, fd int32) {
 	s.raw("}")
 }
 
-func (s *Sink) call(c *event.Call) {
+func (s *Sink) call(c *event.Call, timed bool) {
 	s.raw(`,"syscall":{"name":`).str(c.Name).raw(`,"abi":"`).raw(c.ABI.String()).raw(`","number":`).uint(uint64(c.NR))
 	if c.Via != "" {
 		s.raw(`,"via":`).str(c.Via)
@@ -351,7 +359,10 @@ func (s *Sink) call(c *event.Call) {
 		if i > 0 {
 			s.raw(",")
 		}
-		s.raw(`{"name":`).str(a.Name).raw(`,"raw":"`).uint(a.Raw).raw(`"`)
+		s.raw(`{"name":`).str(a.Name)
+		if !a.Unknown {
+			s.raw(`,"raw":"`).uint(a.Raw).raw(`"`)
+		}
 		if len(a.Val) > 0 {
 			s.text = notation.AppendTape(s.text[:0], a.Val, &s.o.Notation)
 			s.raw(`,"text":`)
@@ -368,7 +379,9 @@ func (s *Sink) call(c *event.Call) {
 	default:
 		s.raw(`,"state":"returned","result":`).int(c.Ret)
 	}
-	s.raw(`,"duration_ns":`).int(c.Dur)
+	if timed {
+		s.raw(`,"duration_ns":`).int(c.Dur)
+	}
 	if c.Bytes != 0 {
 		if c.In {
 			s.raw(`,"bytes_in":`).int(c.Bytes)
@@ -386,6 +399,51 @@ func (s *Sink) call(c *event.Call) {
 	if c.Errno != "" {
 		s.raw(`,"error":{"type":`).str(c.Errno).raw("}")
 	}
+}
+
+func (s *Sink) audit(a *event.Audit) {
+	s.raw(`,"audit":{"serial":"`).uint(a.Serial).raw(`","time":"`)
+	s.time(a.Stamp)
+	s.raw(`","types":[`)
+	for i, t := range a.Types {
+		if i > 0 {
+			s.raw(",")
+		}
+		s.str(t)
+	}
+	s.raw(`],"call_seen":`).bool(a.Joined)
+	if a.Missing {
+		s.raw(`,"missing":true`)
+	}
+	if a.Denial {
+		s.raw(`,"denial":true`)
+	}
+	number := func(name string, n, none uint32) {
+		if n != none {
+			s.raw(`,"`).raw(name).raw(`":`).uint(uint64(n))
+		}
+	}
+	text := func(name, v string) {
+		if v != "" {
+			s.raw(`,"`).raw(name).raw(`":`).str(v)
+		}
+	}
+	number("auid", a.AUID, event.Unset)
+	text("auid_name", a.AUIDName)
+	number("uid", a.UID, event.Unset)
+	number("session", a.Session, event.Unset)
+	number("ppid", a.PPID, 0)
+	text("tty", a.TTY)
+	text("exe", a.Exe)
+	text("key", a.Key)
+	text("subj", a.Subject)
+	text("text", a.What)
+	if len(a.Addr) > 0 {
+		s.text = notation.AppendTape(s.text[:0], a.Addr, &s.o.Notation)
+		s.raw(`,"`).raw(a.AddrRole).raw(`":`)
+		s.b = clean.AppendJSON(s.b, s.text)
+	}
+	s.raw("}")
 }
 
 func (s *Sink) packet(p *event.Capture) {

@@ -35,6 +35,8 @@ func (s *Sink) entry(e *event.Entry) {
 		if !b.Look {
 			s.words(e, "state", "krn")
 		}
+	case *event.Audit:
+		s.words(e, "audit", "aud")
 	case *event.Process:
 		if b.What != event.Found {
 			s.words(e, "process", "sys")

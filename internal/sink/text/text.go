@@ -117,6 +117,11 @@ func (s *Sink) Write(e *event.Entry) error {
 		if !s.o.Plain && !b.Look {
 			s.message(e, "krn")
 		}
+	case *event.Audit:
+		if !s.o.Plain {
+			s.introduce(e)
+			s.message(e, "aud")
+		}
 	case *event.Handover:
 		if !s.o.Plain && b.From.PID != 0 {
 			s.message(e, "   ")
@@ -189,6 +194,9 @@ func (s *Sink) introduce(e *event.Entry) {
 }
 
 func (s *Sink) newcomer(e *event.Entry) {
+	if e.Conn.Family == 0 && !e.Conn.Peer.IsValid() {
+		return // a descriptor, of which nothing is known
+	}
 	s.line(e, "   ")
 	s.b = append(s.b, s.o.Colour.Note...)
 	if e.Conn.Found {

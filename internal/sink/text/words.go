@@ -2,6 +2,7 @@ package text
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/sink/clean"
@@ -29,6 +30,8 @@ func (w *Words) Append(b []byte, e *event.Entry) []byte {
 		return w.packet(b, e, x)
 	case *event.State:
 		return w.state(b, e, x)
+	case *event.Audit:
+		return w.audit(b, e, x)
 	case *event.Handover:
 		return w.handover(b, x)
 	case *event.Process:
@@ -124,6 +127,63 @@ func (w *Words) handover(b []byte, h *event.Handover) []byte {
 	}
 	return w.reset(b)
 }
+
+// audit writes what audit recorded: the call as strace would print it, then who
+// did it.
+func (w *Words) audit(b []byte, e *event.Entry, a *event.Audit) []byte {
+	if a.Missing {
+		b = append(append(append(b, w.Note...), "# no record of "...), a.Call.Name...)
+		return w.reset(append(b, ", which was seen"...))
+	}
+	if a.Call != nil {
+		if a.Call.Via != "" {
+			b = append(append(b, a.Call.Via...), ": "...)
+		}
+		b = notation.AppendCall(b, a.Call, &w.Notation)
+	}
+	if a.What != "" {
+		if a.Call != nil {
+			b = append(b, "  "...)
+		}
+		b = clean.AppendText(b, a.What)
+	}
+	field := func(name, value string) {
+		if value != "" {
+			b = clean.AppendText(append(append(append(b, ' '), name...), '='), value)
+		}
+	}
+	if len(a.Addr) > 0 {
+		b = notation.AppendTape(append(append(append(b, ' '), a.AddrRole...), '='), a.Addr, &w.Notation)
+	}
+	if a.Call == nil {
+		return w.others(b, e) // its own words say who
+	}
+	field("exe", a.Exe)
+	switch {
+	case a.AUIDName != "":
+		field("auid", a.AUIDName)
+	case a.AUID != event.Unset:
+		field("auid", strconv.FormatUint(uint64(a.AUID), 10))
+	default:
+		field("auid", "unset")
+	}
+	if a.UID != event.Unset {
+		field("uid", strconv.FormatUint(uint64(a.UID), 10))
+	}
+	field("tty", a.TTY)
+	if a.Session != event.Unset {
+		field("ses", strconv.FormatUint(uint64(a.Session), 10))
+	}
+	field("subj", a.Subject)
+	if !OurKey(a.Key) {
+		field("key", a.Key)
+	}
+	return w.others(b, e)
+}
+
+// OurKey reports whether a rule's key is one of pidwire's own, which says
+// nothing to who reads a line.
+func OurKey(key string) bool { return strings.HasPrefix(key, "pidwire-") }
 
 // others names the further connections: the child that accept made, the other
 // end of a socketpair, what else poll waits for, the listener of a handshake.

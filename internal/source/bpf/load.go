@@ -33,6 +33,7 @@ type Config struct {
 	Calls     func(string) bool // which of wire.Calls; nil: all
 	NoCalls   bool              // without system calls and io_uring requests
 	Packets   bool              // with packets
+	Audit     bool              // beside a source of audit's records
 	Snaplen   uint32            // bytes of a packet, at most MaxSnaplen
 	Filter    []bpf.Instruction // of pcapfilter.Compile: which packets; nil: all
 	RingBytes uint32            // a power of two; 0: DefaultRing

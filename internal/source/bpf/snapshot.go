@@ -37,7 +37,7 @@ func (s *Source) snapshot(emit func(wire.Record) error) error {
 	holders := map[uint32]*proc.Process{}
 	for _, p := range found {
 		holders[p.PID] = p
-		s.pids[p.PID] = true
+		s.watched(p.PID)
 		if err := s.userName(p.UID, emit); err != nil {
 			return err
 		}

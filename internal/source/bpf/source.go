@@ -54,6 +54,9 @@ type Options struct {
 	Command []string // for the header
 	Tool    string   // version, for the header
 	Endless bool     // go on when no process is left: more may come
+	// Joined and Left are told of each process that is watched from then on, and
+	// that has ended; may be nil. They are called by Run.
+	Joined, Left func(pid uint32)
 }
 
 const (
@@ -120,6 +123,9 @@ func New(o Options) (*Source, error) {
 func (c Config) layers() (bits uint32) {
 	if !c.NoCalls {
 		bits |= 1 << wire.LayerSys
+	}
+	if c.Audit {
+		bits |= 1 << wire.LayerAud
 	}
 	if c.Packets {
 		bits |= 1 << wire.LayerPkt
@@ -417,12 +423,15 @@ func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
 				return err
 			}
 		}
-		s.pids[p.Pid] = true
+		s.watched(p.Pid)
 		s.ended = time.Time{}
 	case wire.ProcFound:
-		s.pids[p.Pid] = true
+		s.watched(p.Pid)
 		s.ended = time.Time{}
 	case wire.ProcExit:
+		if s.opts.Left != nil {
+			s.opts.Left(p.Pid)
+		}
 		was := s.decided[p.Pid]
 		delete(s.decided, p.Pid)
 		delete(s.pids, p.Pid)
@@ -439,6 +448,14 @@ func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
 		}
 	}
 	return emit(r)
+}
+
+// watched takes a process into the set, and tells who wants to know.
+func (s *Source) watched(pid uint32) {
+	if !s.pids[pid] && s.opts.Joined != nil {
+		s.opts.Joined(pid)
+	}
+	s.pids[pid] = true
 }
 
 // matchExec says whether a process that was just exec'ed is a target by name.

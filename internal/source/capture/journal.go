@@ -223,6 +223,9 @@ func valid(r wire.Record) bool {
 		return len(r) >= wire.SizeReady
 	case wire.KindHandover:
 		return len(r) >= wire.SizeHandover
+	case wire.KindAudit:
+		var a wire.Audit
+		return a.Unmarshal(r) && uint64(a.Text) <= uint64(len(r)-wire.SizeAudit)
 	case wire.KindState:
 		return len(r) >= wire.SizeState+wire.SizeSock
 	case wire.KindEnd:

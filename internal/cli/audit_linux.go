@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pidwire/pidwire/internal/sink/clean"
+	"github.com/pidwire/pidwire/internal/source/audit"
+	"github.com/pidwire/pidwire/internal/source/bpf"
+	"github.com/pidwire/pidwire/internal/source/proc"
+)
+
+// auditStarted says how audit is used, and which targets it cannot see.
+func (l *liveRun) auditStarted(src *bpf.Source, aud *audit.Source, then func() error) func() error {
+	return func() error {
+		w := l.app.stderr
+		if err := aud.Sync(); err != nil {
+			fmt.Fprintf(w, "pidwire: %v: some calls have no audit record\n", err)
+		}
+		if !l.t.view.quiet {
+			fmt.Fprintf(w, "pidwire: %s\n", aud.Mode())
+		}
+		blind, err := src.Unaudited()
+		if err != nil {
+			fmt.Fprintf(w, "pidwire: whether audit can see the targets is not known: %v\n", err)
+		}
+		for _, pid := range sorted(blind) {
+			name := "?"
+			if p, err := proc.Default.Read(pid); err == nil {
+				name = p.Comm
+			}
+			fmt.Fprintf(w, "pidwire: audit cannot see %s[%d]: it started before audit was on for the first time since boot; restart it, or boot with audit=1\n", clean.Text(name), pid)
+		}
+		if then != nil {
+			return then()
+		}
+		return nil
+	}
+}
+
+func sorted(threads map[uint32][]uint32) (pids []uint32) {
+	for pid := range threads {
+		pids = append(pids, pid)
+	}
+	slices.Sort(pids)
+	return pids
+}
+
+// examineAudit says how audit stands.
+func examineAudit() finding {
+	f := finding{Layer: "aud", State: "ok", What: "audit records: rules by netlink, records by multicast"}
+	now, left, err := audit.Probe()
+	switch {
+	case err != nil:
+		f.State, f.What = "off", "audit records cannot be had"
+		f.Cause = []string{strings.TrimPrefix(err.Error(), audit.ErrAudit.Error()+": ")}
+		return f
+	case now.Enabled == 2:
+		f.State = "degraded"
+		f.Cause = append(f.Cause, "audit's rules are locked until the next boot (auditctl -e 2)")
+	case now.Enabled == 0:
+		f.What += "; audit is off, and is turned on for the run: processes that are there already may not be seen by it"
+	}
+	if now.PID != 0 {
+		f.What += fmt.Sprintf("; its daemon is process %d", now.PID)
+	}
+	if left > 0 {
+		f.State = "degraded"
+		f.Cause = append(f.Cause, fmt.Sprintf("%d rules of a run that was killed stand", left))
+		f.Fix = append(f.Fix, "pidwire doctor --clean (the next run with -l aud does it too)")
+	}
+	return f
+}
+
+// clean removes what was left behind.
+func (a *app) clean() error {
+	done, err := audit.Clean()
+	if err != nil {
+		return explain(fmt.Errorf("%w: %w", audit.ErrAudit, err))
+	}
+	restored := ""
+	if done.Restored {
+		restored = "; audit is as it was"
+	}
+	_, err = fmt.Fprintf(a.stdout, "removed %d audit rules%s\n", done.Rules, restored)
+	return err
+}

@@ -1,0 +1,178 @@
+package decode
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/foreign/auditlog"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// audit decodes an event of Linux audit: its records, and the call that it is of
+// if that was seen.
+func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
+	var a wire.Audit
+	if !a.Unmarshal(r) || uint64(a.Text) > uint64(len(r)-wire.SizeAudit) {
+		return false
+	}
+	text := r[wire.SizeAudit : wire.SizeAudit+int(a.Text)]
+	b := &event.Audit{Serial: a.Serial, Stamp: int64(a.Wall), AUID: event.Unset, Session: event.Unset, UID: event.Unset}
+	ev.Body = b
+	ev.Task = event.Task{Proc: event.Proc{PID: a.Pid}}
+	b.Missing = a.Flags&wire.AuditMissing != 0
+	// Its own clock is coarse, and counts from another zero than the timeline.
+	ev.Time, ev.Slack = b.Stamp, 4_000_000
+	var saddr []byte
+	known := 0
+	s := wire.Syscall{Pid: a.Pid, Abi: a.Abi, Nr: a.Nr, Ret: a.Ret}
+	if a.Flags&wire.AuditCall != 0 {
+		s.Args, known = [6]uint64{a.Args[0], a.Args[1], a.Args[2], a.Args[3]}, 4
+		if a.Abi == wire.AbiI386 && a.Nr == wire.Socketcall {
+			s.Sub, s.Args, known = uint8(min(a.Args[0], 255)), [6]uint64{}, 0
+		}
+	}
+	for rest := []byte(text); len(rest) > 0; {
+		var line []byte
+		line, rest, _ = bytes.Cut(rest, []byte("\n"))
+		rec, ok := auditlog.Parse(line)
+		if !ok {
+			ev.Warn = append(ev.Warn, "a line that is no audit record")
+			continue
+		}
+		b.Types = append(b.Types, string(rec.Name))
+		switch {
+		case rec.Type == auditlog.Syscall || rec.Type == auditlog.Seccomp || rec.Type >= auditlog.AnomPromiscuous && rec.Type <= auditlog.AnomLast:
+			d.whoOf(rec.Fields, b, &ev.Task)
+			if rec.Type != auditlog.Syscall {
+				b.Denial = true
+				say(b, &rec)
+			}
+		case rec.Type == auditlog.SockAddr:
+			if v, ok := auditlog.Bytes(auditlog.Value(rec.Fields, "saddr")); ok {
+				saddr = v
+			}
+		case rec.Type == auditlog.SocketCall:
+			known = vector(rec.Fields, &s.Args)
+		case rec.Type == auditlog.AVC, rec.Type == auditlog.SELinuxErr, rec.Type == auditlog.NetfilterCfg, rec.Type == auditlog.NetfilterPkt,
+			rec.Type >= auditlog.AppArmorFirst && rec.Type <= auditlog.AppArmorLast:
+			d.whoOf(rec.Fields, b, &ev.Task)
+			b.Denial = true
+			say(b, &rec)
+		case rec.Type == auditlog.ProcTitle, rec.Type == auditlog.FDPair, rec.Type == auditlog.EOE:
+		case a.Flags&wire.AuditCall == 0:
+			d.whoOf(rec.Fields, b, &ev.Task)
+			say(b, &rec)
+		}
+	}
+	call := r[wire.SizeAudit+(int(a.Text)+7)&^7:]
+	switch {
+	case a.Flags&wire.AuditCall == 0:
+	case len(call) >= wire.SizeSyscall:
+		whole := event.Event{}
+		if d.syscall(call, &whole) {
+			b.Call, b.Joined = whole.Body.(*event.Call), true
+			ev.Task, ev.Time, ev.Slack = whole.Task, whole.Time, 0
+			ev.Warn = append(ev.Warn, whole.Warn...)
+			saddr = nil // it is among what was seen
+		}
+	default:
+		var placed bool
+		var warn []string
+		b.Call, placed, warn = d.sys.Audited(&s, known, saddr)
+		ev.Warn = append(ev.Warn, warn...)
+		if placed {
+			saddr = nil
+		}
+	}
+	if len(saddr) > 0 {
+		b.Addr = d.sys.Address(saddr)
+		b.AddrRole = roleOf(b.Call)
+	}
+	return true
+}
+
+// roleOf says whose address a call's is.
+func roleOf(c *event.Call) string {
+	if c == nil {
+		return "address"
+	}
+	switch c.Name {
+	case "bind", "getsockname":
+		return "local"
+	case "connect", "accept", "accept4", "getpeername", "sendto", "sendmsg", "sendmmsg", "recvfrom", "recvmsg", "recvmmsg", "send", "recv":
+		return "peer"
+	}
+	return "address"
+}
+
+// say keeps what a record says as text. It is from the kernel, with what
+// processes gave it: hostile.
+func say(b *event.Audit, r *auditlog.Record) {
+	if b.What != "" {
+		b.What += "; "
+	}
+	fields, _, _ := bytes.Cut(r.Fields, []byte{0x1d})
+	b.What += string(r.Name) + " " + strings.TrimRight(string(fields), " ")
+}
+
+// vector reads the arguments of a SOCKETCALL record, and returns how many there are.
+func vector(fields []byte, args *[6]uint64) (n int) {
+	for i, key := range []string{"a0", "a1", "a2", "a3", "a4", "a5"} {
+		v, ok := auditlog.Hex(auditlog.Value(fields, key))
+		if !ok {
+			return i
+		}
+		args[i] = v
+	}
+	return len(args)
+}
+
+// whoOf takes from a record who did it.
+func (d *Decoder) whoOf(fields []byte, b *event.Audit, t *event.Task) {
+	for len(fields) > 0 {
+		var k, v []byte
+		k, v, fields = auditlog.Next(fields)
+		switch string(k) {
+		case "pid":
+			if n, ok := auditlog.Decimal(v); ok && n > 0 && n < 1<<32 {
+				t.PID = uint32(n)
+			}
+		case "ppid":
+			b.PPID = id(v, 0)
+		case "auid":
+			b.AUID = id(v, event.Unset)
+		case "uid":
+			b.UID = id(v, event.Unset)
+		case "euid":
+			t.UID = id(v, event.Unset)
+		case "ses":
+			b.Session = id(v, event.Unset)
+		case "tty":
+			if string(v) != "(none)" {
+				b.TTY = string(auditlog.Text(v))
+			}
+		case "comm":
+			var c [16]byte
+			copy(c[:15], auditlog.Text(v))
+			t.Comm = d.comm(c)
+		case "exe":
+			b.Exe = string(auditlog.Text(v))
+		case "key":
+			b.Key = string(auditlog.Text(v))
+		case "subj", "label":
+			b.Subject = string(v)
+		case "AUID":
+			if name := string(auditlog.Text(v)); name != "unset" {
+				b.AUIDName = name
+			}
+		}
+	}
+}
+
+func id(v []byte, none uint32) uint32 {
+	if n, ok := auditlog.Decimal(v); ok && n >= -1 && n < 1<<32 {
+		return uint32(n)
+	}
+	return none
+}

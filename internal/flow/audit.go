@@ -1,0 +1,110 @@
+package flow
+
+import "github.com/pidwire/pidwire/internal/event"
+
+// fdKey is a descriptor of a process: all that audit knows of a socket.
+type fdKey struct {
+	pid uint32
+	fd  int32
+}
+
+// audit joins what audit recorded. Of a call that was seen the kernel's own
+// identity of its sockets is known; else descriptors are followed from socket
+// and accept on, which a close that audit does not record may make wrong only
+// until the number is given out again.
+func (j *Joiner) audit(e *event.Entry, a *event.Audit) {
+	if a.AUIDName == "" && a.AUID != event.Unset {
+		a.AUIDName = j.users[a.AUID]
+	}
+	c := a.Call
+	if c == nil {
+		return
+	}
+	if a.Joined {
+		for i := range c.Socks {
+			conn, _ := j.conn(&c.Socks[i], &e.Event)
+			switch {
+			case conn == nil:
+			case e.Conn == nil:
+				e.Conn, e.Match = conn, event.MatchExact
+			case conn.N != e.Conn.N:
+				e.Others = append(e.Others, conn)
+			}
+		}
+		return
+	}
+	pid := e.Task.PID
+	switch {
+	case c.Name == "socket" && c.Ret >= 0 && len(c.Args) == 3:
+		e.Conn, e.First, e.Match = j.opened(e, fdKey{pid, int32(c.Ret)}), true, event.MatchTable
+		e.Conn.Family, e.Conn.Type, e.Conn.Protocol = uint16(c.Args[0].Raw), uint16(c.Args[1].Raw&0xf), transport(c.Args[0].Raw, c.Args[1].Raw&0xf, c.Args[2].Raw)
+		return
+	case len(c.Args) == 0 || c.Args[0].Name != "sockfd" || c.Args[0].Unknown:
+		return
+	}
+	key := fdKey{pid, int32(c.Args[0].Raw)}
+	e.Conn, e.Match = j.byFD(e, key), event.MatchTable
+	if e.Conn == nil {
+		return
+	}
+	switch {
+	case (c.Name == "accept" || c.Name == "accept4") && c.Ret >= 0:
+		child := j.opened(e, fdKey{pid, int32(c.Ret)})
+		child.Family, child.Type, child.Protocol = e.Conn.Family, e.Conn.Type, e.Conn.Protocol
+		child.Listener, child.Local, child.Peer = e.Conn.N, e.Conn.Local, c.Addr
+		e.Others = append(e.Others, child)
+	case c.Addr.IsValid() && c.Name == "connect":
+		to := *e.Conn
+		to.Peer = c.Addr
+		e.Conn = j.keepFD(key, &to)
+	case c.Addr.IsValid() && (c.Name == "bind" || c.Name == "getsockname") && c.Ret >= 0:
+		at := *e.Conn
+		at.Local = c.Addr
+		e.Conn = j.keepFD(key, &at)
+	}
+}
+
+// opened begins the connection of a descriptor that was just given out.
+func (j *Joiner) opened(e *event.Entry, key fdKey) *event.Conn {
+	j.next++
+	return j.keepFD(key, &event.Conn{N: j.next, Owner: e.Task.Proc, First: e.Time})
+}
+
+func (j *Joiner) keepFD(key fdKey, c *event.Conn) *event.Conn {
+	if c.ID != (event.SockID{}) {
+		j.index(c)
+	}
+	j.fds.put(key, c)
+	return c
+}
+
+// byFD returns the connection of a descriptor: one that was opened in sight, or
+// found at attach; else one begins here.
+func (j *Joiner) byFD(e *event.Entry, key fdKey) *event.Conn {
+	if c, ok := j.fds.get(key); ok {
+		return c
+	}
+	if s := j.foundFD[key]; s != nil {
+		c, first := j.conn(&s.Sock, &e.Event)
+		e.First = first
+		return j.keepFD(key, c)
+	}
+	c := j.opened(e, key)
+	c.Old, e.First = true, true
+	return c
+}
+
+// transport is the protocol of a socket that was made with protocol 0.
+func transport(family, kind, protocol uint64) uint16 {
+	const inet, inet6, stream, dgram = 2, 10, 1, 2
+	if protocol != 0 || family != inet && family != inet6 {
+		return uint16(protocol)
+	}
+	switch kind {
+	case stream:
+		return event.ProtoTCP
+	case dgram:
+		return event.ProtoUDP
+	}
+	return 0
+}

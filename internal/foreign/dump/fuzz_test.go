@@ -1,0 +1,106 @@
+package dump_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pidwire/pidwire/internal/decode/pkt"
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/foreign/dump"
+	"github.com/pidwire/pidwire/internal/sink/tcpdump"
+)
+
+// FuzzLine reads lines. What comes of one is bounded and decodes to the
+// packet that it says it is; what that is written as becomes the same packet
+// again.
+func FuzzLine(f *testing.F) {
+	for _, c := range notations {
+		f.Add([]byte(c.line))
+	}
+	for _, c := range benchLines {
+		f.Add([]byte(c.line))
+	}
+	sample, err := os.ReadFile("testdata/emulator.tcpdump")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(sample)
+	for _, pattern := range []string{"*.plain.txt", "*.v.txt", "*.e.txt", "lines.A.txt"} {
+		files, err := filepath.Glob(filepath.Join("../../sink/tcpdump/testdata", pattern))
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, file := range files {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(b[:min(len(b), 4096)])
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var r, r2 dump.Reader
+		d, d2 := pkt.New(), pkt.New()
+		for _, line := range bytes.Split(b, []byte("\n")) {
+			before := string(line)
+			var l dump.Line
+			r.Read(line, &l)
+			if string(line) != before {
+				t.Fatalf("%q was changed", before)
+			}
+			if l.Kind != dump.Packet {
+				if len(l.Data) != 0 || l.Len != 0 || l.Unknown != 0 {
+					t.Fatalf("%q is %v with data", line, l.Kind)
+				}
+				continue
+			}
+			if len(l.Data) == 0 || len(l.Data) > 512 || uint64(len(l.Data)) > uint64(l.Len) || l.Len > 65535+40 {
+				t.Fatalf("%q: %d bytes of %d", line, len(l.Data), l.Len)
+			}
+			var p event.Packet
+			d.Packet(l.Data, l.Len, &p)
+			if p.Version != 4 && p.Version != 6 {
+				t.Fatalf("%q: version %d", line, p.Version)
+			}
+			if len(l.Data) >= 40 && (!p.Src.IsValid() || !p.Dst.IsValid()) {
+				t.Fatalf("%q: no addresses", line)
+			}
+			if p.Version == 4 && len(l.Data) >= 20 && checksum(l.Data[:20]) != 0 {
+				t.Fatalf("%q: the header's checksum is wrong", line)
+			}
+			o := tcpdump.Options{Name: r.Name}
+			text := string(tcpdump.Append(nil, &p, &o))
+			r2.Read([]byte(text), &l)
+			once := upToLength.FindString(text)
+			if once == "" || strings.Contains(once, "[bad") || strings.Contains(once, "[len ") || l.Unknown&dump.Options != 0 {
+				if l.Kind == dump.Packet {
+					d2.Packet(l.Data, l.Len, &p)
+				}
+				continue
+			}
+			if l.Kind != dump.Packet {
+				t.Fatalf("%q became %q, which is %v %s", line, text, l.Kind, l.Why)
+			}
+			d2.Packet(l.Data, l.Len, &p)
+			o.Name = r2.Name
+			if twice := upToLength.FindString(string(tcpdump.Append(nil, &p, &o))); twice != once {
+				t.Fatalf("%q became %q, and that %q", line, once, twice)
+			}
+		}
+	})
+}
+
+// checksum is 0 where a header's checksum is right (RFC 1071).
+func checksum(b []byte) uint16 {
+	s := uint32(0)
+	for i := 0; i < len(b); i += 2 {
+		s += uint32(b[i])<<8 | uint32(b[i+1])
+	}
+	for s > 0xffff {
+		s = s>>16 + s&0xffff
+	}
+	return ^uint16(s)
+}

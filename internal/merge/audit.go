@@ -1,0 +1,289 @@
+package merge
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// What audit recorded of a call is joined to the call's own record by process,
+// number, arguments and result, in the order of both: its clock is too coarse to
+// say more, and it knows no threads. The call's record goes into audit's then, and
+// audit's stands behind it.
+
+// callKey is what both know of a call.
+type callKey struct {
+	pid, nr uint32
+	abi     uint8
+	ret     int64
+	args    [4]uint64
+}
+
+// audits joins calls and what audit recorded.
+type audits struct {
+	on      bool
+	calls   map[callKey][]heldCall    // held, and not joined
+	records map[callKey][]wire.Record // audit's, held, and not joined
+	late    []*lateCall               // calls that have left, and are not joined
+	byKey   map[callKey][]*lateCall
+	covers  map[uint32]uint64 // by process: from when on audit records all its socket calls
+}
+
+type heldCall struct {
+	rec wire.Record
+	at  uint64
+}
+
+type lateCall struct {
+	key     callKey
+	rec     wire.Record // its own memory
+	covered bool
+	joined  bool
+}
+
+// maxLate bounds the calls that are remembered after they have left, and
+// maxCovered the processes.
+const (
+	maxLate    = 4096
+	maxCovered = 65536
+)
+
+// JoinAudit makes the merger join audit's records to calls.
+func (m *Merger) JoinAudit() {
+	m.audits = audits{
+		on: true, calls: map[callKey][]heldCall{}, records: map[callKey][]wire.Record{}, byKey: map[callKey][]*lateCall{}, covers: map[uint32]uint64{},
+	}
+}
+
+func narrow(abi uint8) bool { return abi == wire.AbiI386 || abi == wire.AbiArm }
+
+// result is that of a call as audit has it: one that will be begun again was
+// interrupted (audit_syscall_exit, kernel/auditsc.c).
+func result(n int64) int64 {
+	const restartSys, restartBlock, eintr = -512, -516, -4
+	if n <= restartSys && n >= restartBlock {
+		return eintr
+	}
+	return n
+}
+
+// keyOfCall returns the key of a call that has returned, and that audit may know.
+func (m *Merger) keyOfCall(r wire.Record) (k callKey, ok bool) {
+	var s wire.Syscall
+	if !s.Unmarshal(r) || s.Flags&(wire.CallWaiting|wire.CallUnfinished) != 0 {
+		return k, false
+	}
+	c := wire.FindCall(s.Abi, s.Nr, s.Sub)
+	if c == nil || !c.Audited() {
+		return k, false
+	}
+	k = callKey{pid: s.Pid, nr: s.Nr, abi: s.Abi, ret: result(s.Ret)}
+	if k.abi == wire.AbiX32 {
+		k.abi = wire.AbiX8664 // audit tells them apart by the number alone
+	}
+	if s.Sub != 0 {
+		k.args[0] = uint64(s.Sub)
+		return k, true
+	}
+	copy(k.args[:], s.Args[:4])
+	k.trim()
+	return k, true
+}
+
+func (k *callKey) trim() {
+	if narrow(k.abi) {
+		for i := range k.args {
+			k.args[i] = uint64(uint32(k.args[i]))
+		}
+	}
+}
+
+func keyOfAudit(r wire.Record) (k callKey, ok bool) {
+	var a wire.Audit
+	if !a.Unmarshal(r) || a.Flags&wire.AuditCall == 0 {
+		return k, false
+	}
+	k = callKey{pid: a.Pid, nr: a.Nr, abi: a.Abi, ret: result(a.Ret), args: a.Args}
+	if a.Abi == wire.AbiI386 && a.Nr == wire.Socketcall {
+		k.args = [4]uint64{a.Args[0]}
+	}
+	k.trim()
+	return k, true
+}
+
+// addCall takes a call, before it is held. It returns
+// audit's record of it, made whole, if that was here before.
+func (m *Merger) addCall(r wire.Record) (joined wire.Record) {
+	k, ok := m.keyOfCall(r)
+	if !ok {
+		return nil
+	}
+	list := m.audits.records[k]
+	if len(list) == 0 {
+		return nil
+	}
+	rec := list[0]
+	m.dropRecord(k)
+	joined = withCall(rec, r)
+	m.blank(rec)
+	return joined
+}
+
+// holdCall remembers a call that is held now, and not joined.
+func (m *Merger) holdCall(held wire.Record, at uint64) {
+	if k, ok := m.keyOfCall(held); ok {
+		m.audits.calls[k] = append(m.audits.calls[k], heldCall{held, at})
+	}
+}
+
+// told takes what audit's source says that is no event, and reports whether it
+// was that.
+func (m *Merger) told(r wire.Record) (taken bool, err error) {
+	var a wire.Audit
+	if !a.Unmarshal(r) {
+		return false, nil
+	}
+	switch {
+	case a.Flags&wire.AuditCovers != 0:
+		if m.audits.on && len(m.audits.covers) < maxCovered {
+			m.audits.covers[a.Pid] = a.H.Time
+		}
+		return true, nil
+	case a.Flags&wire.AuditUpto != 0:
+		return true, m.missing(a.H.Time)
+	}
+	return false, nil
+}
+
+// addAudit takes a record of audit. It returns it with its call, and where that
+// stands, if the call is here.
+func (m *Merger) addAudit(r wire.Record) (joined wire.Record, at uint64, ok bool) {
+	k, isCall := keyOfAudit(r)
+	if !isCall {
+		return nil, 0, false
+	}
+	if list := m.audits.byKey[k]; len(list) > 0 {
+		c := list[0]
+		c.joined = true
+		m.audits.dropLate(c)
+		return withCall(r, c.rec), r.Time(), true
+	}
+	if list := m.audits.calls[k]; len(list) > 0 {
+		c := list[0]
+		if rest := slices.Delete(list, 0, 1); len(rest) > 0 {
+			m.audits.calls[k] = rest
+		} else {
+			delete(m.audits.calls, k)
+		}
+		return withCall(r, c.rec), c.at, true
+	}
+	return nil, 0, false
+}
+
+func (a *audits) dropLate(c *lateCall) {
+	list := a.byKey[c.key]
+	i := slices.Index(list, c)
+	if i < 0 {
+		return
+	}
+	if rest := slices.Delete(list, i, i+1); len(rest) > 0 {
+		a.byKey[c.key] = rest
+	} else {
+		delete(a.byKey, c.key)
+	}
+}
+
+// missing says of which calls audit has no record, now that all of what ended
+// before a time have come.
+func (m *Merger) missing(upto uint64) error {
+	if !m.audits.on {
+		return nil
+	}
+	var gone []*lateCall
+	m.audits.late = slices.DeleteFunc(m.audits.late, func(c *lateCall) bool {
+		if c.rec.Time() < upto && !c.joined {
+			gone = append(gone, c)
+		}
+		return c.joined || c.rec.Time() < upto
+	})
+	for _, c := range gone {
+		m.audits.dropLate(c)
+		if !c.covered {
+			continue
+		}
+		a := wire.Audit{H: wire.Hdr{Kind: wire.KindAudit, Layer: wire.LayerAud, Time: c.rec.Time()}, Pid: c.key.pid, Flags: wire.AuditMissing | wire.AuditCall}
+		if err := m.emit(withCall(wire.Seal(a.Append(nil)), c.rec)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holdAudit remembers a record of audit that is held now, and not joined.
+func (m *Merger) holdAudit(held wire.Record) {
+	if k, ok := keyOfAudit(held); ok {
+		m.audits.records[k] = append(m.audits.records[k], held)
+	}
+}
+
+func (m *Merger) dropRecord(k callKey) {
+	list := m.audits.records[k]
+	if rest := slices.Delete(list, 0, 1); len(rest) > 0 {
+		m.audits.records[k] = rest
+	} else {
+		delete(m.audits.records, k)
+	}
+}
+
+// withCall returns a record of audit with that of its call behind it.
+func withCall(audit, call wire.Record) wire.Record {
+	return wire.Seal(slices.Concat(audit, call))
+}
+
+// blank takes a record out of what is held.
+func (m *Merger) blank(rec wire.Record) {
+	for i := m.next; i < len(m.held); i++ {
+		if h := m.held[i].rec; len(h) > 0 && &h[0] == &rec[0] {
+			m.size -= len(h)
+			m.held[i].rec = nil
+			return
+		}
+	}
+}
+
+// leaves forgets a record that is passed on. A call without a record of audit is
+// remembered a while longer: audit may be slow.
+func (m *Merger) leaves(r wire.Record) {
+	switch r.Kind() {
+	case wire.KindAudit:
+		if k, ok := keyOfAudit(r); ok {
+			if list := m.audits.records[k]; len(list) > 0 && &list[0][0] == &r[0] {
+				m.dropRecord(k)
+			}
+		}
+	case wire.KindSyscall:
+		k, ok := m.keyOfCall(r)
+		if !ok {
+			return
+		}
+		list := m.audits.calls[k]
+		i := slices.IndexFunc(list, func(c heldCall) bool { return &c.rec[0] == &r[0] })
+		if i < 0 {
+			return
+		}
+		if rest := slices.Delete(list, i, i+1); len(rest) > 0 {
+			m.audits.calls[k] = rest
+		} else {
+			delete(m.audits.calls, k)
+		}
+		if len(m.audits.late) >= maxLate {
+			return
+		}
+		from, covered := m.audits.covers[k.pid]
+		enter := binary.LittleEndian.Uint64(r[wire.OffSyscallEnter:])
+		c := &lateCall{key: k, rec: slices.Clone(r), covered: covered && enter > from}
+		m.audits.late = append(m.audits.late, c)
+		m.audits.byKey[k] = append(m.audits.byKey[k], c)
+	}
+}

@@ -1,0 +1,153 @@
+//go:build linux
+
+package audit
+
+import (
+	"bytes"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// rule is struct audit_rule_data: what is recorded.
+type rule struct {
+	flags, action uint32
+	mask          [unix.AUDIT_BITMASK_SIZE]uint32
+	fields        []field
+	buf           []byte // of the fields that are text, one after the other
+}
+
+type field struct{ what, value, op uint32 }
+
+// Fields and operators (include/uapi/linux/audit.h).
+const (
+	fieldPID   = 0
+	fieldArch  = 11
+	fieldPPID  = 18
+	fieldKey   = 210
+	equal      = 0x40000000
+	listExit   = 4
+	actNever   = 0
+	actAlways  = 2
+	maxFields  = 64
+	ruleHead   = 12
+	ruleLen    = ruleHead + 4*unix.AUDIT_BITMASK_SIZE + 3*4*maxFields + 4
+	callsByNum = 32 // bits of a word of the mask
+)
+
+func (r *rule) bytes() []byte {
+	b := make([]byte, ruleLen, ruleLen+len(r.buf))
+	ne.PutUint32(b, r.flags)
+	ne.PutUint32(b[4:], r.action)
+	ne.PutUint32(b[8:], uint32(len(r.fields)))
+	at := ruleHead
+	for _, w := range r.mask {
+		ne.PutUint32(b[at:], w)
+		at += 4
+	}
+	for i, f := range r.fields {
+		ne.PutUint32(b[at+4*i:], f.what)
+		ne.PutUint32(b[at+4*(maxFields+i):], f.value)
+		ne.PutUint32(b[at+4*(2*maxFields+i):], f.op)
+	}
+	ne.PutUint32(b[ruleLen-4:], uint32(len(r.buf)))
+	return append(b, r.buf...)
+}
+
+func parseRule(b []byte) (r rule, ok bool) {
+	if len(b) < ruleLen {
+		return r, false
+	}
+	r.flags, r.action = ne.Uint32(b), ne.Uint32(b[4:])
+	n := ne.Uint32(b[8:])
+	if n > maxFields {
+		return r, false
+	}
+	at := ruleHead
+	for i := range r.mask {
+		r.mask[i] = ne.Uint32(b[at:])
+		at += 4
+	}
+	for i := range int(n) {
+		r.fields = append(r.fields, field{ne.Uint32(b[at+4*i:]), ne.Uint32(b[at+4*(maxFields+i):]), ne.Uint32(b[at+4*(2*maxFields+i):])})
+	}
+	length := int(ne.Uint32(b[ruleLen-4:]))
+	if length > len(b)-ruleLen {
+		return r, false
+	}
+	r.buf = bytes.Clone(b[ruleLen : ruleLen+length])
+	return r, true
+}
+
+// textField says that a field's value is the length of its text in buf.
+func textField(what uint32) bool {
+	switch what {
+	case 13, 14, 15, 16, 17, 19, 20, 21, 22, 23, 105, 107, 112, fieldKey: // AUDIT_SUBJ_*, OBJ_*, WATCH, DIR, EXE, FILTERKEY
+		return true
+	}
+	return false
+}
+
+// key returns the rule's key, which auditctl writes as -k.
+func (r *rule) key() string {
+	at := 0
+	for _, f := range r.fields {
+		if !textField(f.what) {
+			continue
+		}
+		end := min(at+int(f.value), len(r.buf))
+		if f.what == fieldKey {
+			return string(r.buf[at:end])
+		}
+		at = end
+	}
+	return ""
+}
+
+func (r *rule) always() bool { return r.action == actAlways }
+
+// newRule makes a rule that records the socket calls of an architecture for a
+// process, or for its children.
+func newRule(arch uint32, calls []uint32, who, pid uint32, key string) rule {
+	r := rule{flags: listExit, action: actAlways, buf: []byte(key)}
+	for _, nr := range calls {
+		if i := nr / callsByNum; int(i) < len(r.mask) {
+			r.mask[i] |= 1 << (nr % callsByNum)
+		}
+	}
+	r.fields = []field{{fieldArch, arch, equal}, {who, pid, equal}, {fieldKey, uint32(len(key)), equal}}
+	return r
+}
+
+// arches are the tables of system calls of this machine, as audit names them,
+// with the numbers of the socket calls in each.
+func arches(goarch string) (list []archCalls) {
+	abis := []uint8{wire.AbiX8664, wire.AbiI386}
+	if goarch == "arm64" {
+		abis = []uint8{wire.AbiARM64, wire.AbiARM}
+	}
+	for _, abi := range abis {
+		a := archCalls{arch: map[uint8]uint32{
+			wire.AbiX8664: unix.AUDIT_ARCH_X86_64, wire.AbiI386: unix.AUDIT_ARCH_I386, wire.AbiARM64: unix.AUDIT_ARCH_AARCH64, wire.AbiARM: unix.AUDIT_ARCH_ARM,
+		}[abi]}
+		for i := range wire.Calls {
+			c := &wire.Calls[i]
+			if nr, ok := c.Number(abi); ok && c.Audited() {
+				a.calls = append(a.calls, nr)
+			}
+		}
+		if abi == wire.AbiI386 {
+			a.calls = append(a.calls, wire.Socketcall)
+		}
+		slices.Sort(a.calls)
+		list = append(list, a)
+	}
+	return list
+}
+
+type archCalls struct {
+	arch  uint32
+	calls []uint32
+}

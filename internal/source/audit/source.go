@@ -1,0 +1,597 @@
+//go:build linux
+
+// Package audit is the live source of layer aud: it makes rules for the socket
+// calls of the watched processes, and reads what the kernel's audit records.
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/pidwire/pidwire/internal/foreign/auditlog"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// Options say how audit is used.
+type Options struct {
+	Follow bool // children are watched too
+	// Wait makes the watched processes wait for room in the kernel's queue, so
+	// that nothing is lost; else records are dropped, and counted.
+	Wait bool
+	// Unicast takes the records as the one daemon, if there is none: the kernel
+	// does not print them to its log then.
+	Unicast bool
+}
+
+const (
+	receiveBuffer = 32 << 20
+	backlog       = 8192
+	// defaultWait is the kernel's own where a jiffy is 4 ms: 60 s.
+	defaultWait = 15000
+	pollEvery   = 20 * time.Millisecond
+	countEvery  = 500 * time.Millisecond
+	// keepGone is how long records of a process that ended are still taken.
+	keepGone = 2 * time.Second
+	groupLog = 1 // AUDIT_NLGRP_READLOG
+)
+
+// Source has the kernel's audit record the watched processes. Its methods may be
+// called from any goroutine.
+type Source struct {
+	o       Options
+	c       control
+	in      *netlink.Conn
+	state   state
+	unicast bool
+	daemon  uint32 // who reads audit as its daemon
+	never   bool   // rules stand that forbid records
+
+	rules  map[uint32][]rule // by process; the worker's until it has ended
+	worked chan struct{}     // closed when it has
+
+	mu      sync.Mutex
+	wake    *sync.Cond
+	todo    []todo
+	busy    bool
+	watched map[uint32]bool
+	gone    map[uint32]time.Time // processes that ended
+	covers  []uint32             // processes whose rules are new
+	closed  bool
+	failed  error // of a rule
+}
+
+// ErrAudit says that audit cannot be used here, and why.
+var ErrAudit = errors.New("audit cannot be used")
+
+// Probe says how audit stands, and how many rules a run that was killed has left
+// behind. It changes nothing.
+func Probe() (now Status, left int, err error) {
+	c, err := dial()
+	if err != nil {
+		return now, 0, fmt.Errorf("%w: %w", ErrAudit, err)
+	}
+	defer c.Close()
+	if now, err = c.status(); err != nil {
+		return now, 0, fmt.Errorf("%w: %w", ErrAudit, err)
+	}
+	list, err := c.rules()
+	if err != nil {
+		return now, 0, fmt.Errorf("%w: %w", ErrAudit, err)
+	}
+	alive := map[string]bool{}
+	for _, s := range states() {
+		alive[s.Key] = alive[s.Key] || s.alive()
+	}
+	for i := range list {
+		if key := list[i].key(); strings.HasPrefix(key, keyPrefix) && !alive[key] {
+			left++
+		}
+	}
+	return now, left, nil
+}
+
+// Open turns audit on. Processes that are born from now on can be recorded.
+// Close puts everything back.
+func Open(o Options) (_ *Source, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%w: %w", ErrAudit, err)
+		}
+	}()
+	c, err := dial()
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{o: o, c: c, rules: map[uint32][]rule{}, worked: make(chan struct{}), watched: map[uint32]bool{}, gone: map[uint32]time.Time{}}
+	s.wake = sync.NewCond(&s.mu)
+	go s.work()
+	defer func() {
+		if err != nil {
+			_ = s.Close()
+		}
+	}()
+	if _, err = c.clean(); err != nil {
+		return nil, err
+	}
+	if err = s.turnOn(); err != nil {
+		return nil, err
+	}
+	var groups uint32
+	if !s.unicast {
+		groups = groupLog
+	}
+	if s.in, err = netlink.Dial(unix.NETLINK_AUDIT, &netlink.Config{Groups: groups}); err != nil {
+		return nil, fmt.Errorf("reading the kernel's audit: %w", why(err))
+	}
+	// The limit of the machine is passed where we may (SO_RCVBUFFORCE).
+	if err = s.in.SetReadBuffer(receiveBuffer); err != nil {
+		return nil, fmt.Errorf("reading the kernel's audit: %w", err)
+	}
+	if s.unicast {
+		in := control{s.in}
+		if err = in.set(setPID, Status{PID: uint32(os.Getpid())}); err != nil {
+			return nil, fmt.Errorf("becoming audit's reader: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// turnOn enables audit, having put down how it was.
+func (s *Source) turnOn() error {
+	unlock, err := lockState()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	before, err := s.c.status()
+	if err != nil {
+		return err
+	}
+	s.daemon = before.PID
+	s.unicast = s.o.Unicast && before.PID == 0
+	s.state = state{Key: newKey(), PID: os.Getpid(), Start: startOf(os.Getpid()), Before: before}
+	for _, other := range states() {
+		if other.alive() {
+			s.state.Before = other.Before // what we see is its work
+		}
+	}
+	if err := s.state.write(); err != nil {
+		return err
+	}
+	list, err := s.c.rules()
+	if err != nil {
+		return err
+	}
+	s.never = slices.ContainsFunc(list, func(r rule) bool { return r.flags&0xf == listExit && r.action == actNever })
+	if before.Enabled == 2 {
+		return errors.New("audit's rules are locked until the next boot (auditctl -e 2): no rule can be added")
+	}
+	now := Status{Enabled: 1, Backlog: max(backlog, before.Backlog)}
+	if s.o.Wait {
+		if now.BacklogWait = before.BacklogWait; now.BacklogWait == 0 {
+			now.BacklogWait = defaultWait
+		}
+	}
+	if err := s.c.set(setEnabled|setBacklog|setBacklogWait, now); err != nil {
+		return fmt.Errorf("turning audit on: %w", err)
+	}
+	return nil
+}
+
+// Mode says in words how audit is used.
+func (s *Source) Mode() string {
+	var b strings.Builder
+	switch {
+	case s.unicast:
+		b.WriteString("audit's records come to us alone")
+	case s.daemon != 0:
+		fmt.Fprintf(&b, "audit's records come beside its daemon (process %d)", s.daemon)
+	default:
+		b.WriteString("no audit daemon runs: the kernel prints each record to its log too (--audit-unicast takes them alone)")
+	}
+	if s.o.Wait {
+		b.WriteString("; a full queue makes the watched processes wait")
+	} else {
+		b.WriteString("; a full queue drops records, and nobody waits (--audit-wait: the other way round)")
+	}
+	if s.o.Follow {
+		b.WriteString("; each process has a rule for itself and one for its children")
+	}
+	if s.never {
+		b.WriteString("; rules stand that forbid records (auditctl -l: never), some calls may have none")
+	}
+	return b.String()
+}
+
+// Watch has rules made for a process, soon: making one may take the kernel some
+// time. Sync waits for it.
+func (s *Source) Watch(pid uint32) { s.later(pid, true) }
+
+// Ended has the rules of a process removed that is gone.
+func (s *Source) Ended(pid uint32) { s.later(pid, false) }
+
+func (s *Source) later(pid uint32, watch bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	if watch {
+		delete(s.gone, pid)
+		s.watched[pid] = true
+	} else if s.watched[pid] {
+		delete(s.watched, pid)
+		s.gone[pid] = time.Now()
+	}
+	s.todo = append(s.todo, todo{pid, watch})
+	s.wake.Broadcast()
+}
+
+// todo is a process whose rules are to be made or removed.
+type todo struct {
+	pid   uint32
+	watch bool
+}
+
+// work makes and removes rules until the source is closed.
+func (s *Source) work() {
+	defer close(s.worked)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		for len(s.todo) == 0 && !s.closed {
+			s.wake.Wait()
+		}
+		if s.closed {
+			return
+		}
+		t := s.todo[0]
+		s.todo = s.todo[1:]
+		s.busy = true
+		s.mu.Unlock()
+		var err error
+		if t.watch {
+			err = s.make(t.pid)
+		} else {
+			s.drop(t.pid)
+		}
+		s.mu.Lock()
+		s.busy = false
+		switch {
+		case err != nil && s.failed == nil:
+			s.failed = err
+		case err == nil && t.watch:
+			s.covers = append(s.covers, t.pid)
+		}
+		s.wake.Broadcast()
+	}
+}
+
+// Sync waits until the rules of all processes are made, and returns the first
+// error there was since the last time.
+func (s *Source) Sync() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for (len(s.todo) > 0 || s.busy) && !s.closed {
+		s.wake.Wait()
+	}
+	err := s.failed
+	s.failed = nil
+	return err
+}
+
+// make makes the rules of a process. rules is the worker's.
+func (s *Source) make(pid uint32) error {
+	if s.rules[pid] != nil {
+		return nil
+	}
+	who := []uint32{fieldPID}
+	if s.o.Follow {
+		who = append(who, fieldPPID)
+	}
+	for _, a := range arches(runtime.GOARCH) {
+		for _, w := range who {
+			r := newRule(a.arch, a.calls, w, pid, s.state.Key)
+			if err := s.c.addRule(&r); err != nil {
+				s.drop(pid)
+				return fmt.Errorf("an audit rule for process %d: %w", pid, err)
+			}
+			s.rules[pid] = append(s.rules[pid], r)
+		}
+	}
+	return nil
+}
+
+func (s *Source) drop(pid uint32) {
+	for i := range s.rules[pid] {
+		// What was removed by another (auditctl -D) is gone too.
+		_ = s.c.deleteRule(&s.rules[pid][i])
+	}
+	delete(s.rules, pid)
+}
+
+// Close removes the rules, and puts audit back as it was.
+func (s *Source) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.wake.Broadcast()
+	s.mu.Unlock()
+	<-s.worked
+	if s.in != nil {
+		s.in.Close() // the kernel forgets a reader that is gone
+	}
+	var err error
+	for pid := range s.rules {
+		s.drop(pid)
+	}
+	if s.state.Key != "" {
+		if unlock, lockErr := lockState(); lockErr == nil {
+			others := slices.ContainsFunc(states(), func(o state) bool { return o.Key != s.state.Key && o.alive() })
+			if !others {
+				err = s.c.restore(s.state.Before)
+			}
+			s.state.remove()
+			unlock()
+		}
+	}
+	return errors.Join(err, s.c.Close())
+}
+
+// ours reports whether an event is about a watched process.
+func (s *Source) ours(pid uint32, key []byte) bool {
+	if string(key) == s.state.Key {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watched[pid] {
+		return true
+	}
+	_, ok := s.gone[pid]
+	return ok
+}
+
+// Run reads until ctx is done, and what is on its way then. emit must be good
+// for calls beside those of another source.
+func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
+	raw, err := s.in.SyscallConn()
+	if err != nil {
+		return err
+	}
+	r := reader{s: s, emit: emit}
+	r.lost, err = s.losses()
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, 64<<10)
+	nextCount := time.Now().Add(countEvery)
+	var last time.Time // how long what is on its way is waited for; zero: not yet
+	for {
+		if err := s.newlyCovered(emit); err != nil {
+			return err
+		}
+		got := 0
+		var recvErr error
+		err := raw.Control(func(fd uintptr) {
+			for got < 4096 {
+				n, _, err := unix.Recvfrom(int(fd), buf, unix.MSG_DONTWAIT)
+				switch {
+				case errors.Is(err, unix.EAGAIN):
+					return
+				case errors.Is(err, unix.EINTR):
+					continue
+				case errors.Is(err, unix.ENOBUFS):
+					r.overrun = true
+					continue
+				case err != nil:
+					recvErr = err
+					return
+				}
+				got++
+				if recvErr = r.message(buf[:n]); recvErr != nil {
+					return
+				}
+			}
+		})
+		if err = errors.Join(err, recvErr); err != nil {
+			return fmt.Errorf("reading the kernel's audit: %w", err)
+		}
+		if got == 0 {
+			// Nothing follows: what has begun has all its records.
+			if err := r.asm.Flush(r.event); err != nil {
+				return err
+			}
+			if err := r.progress(); err != nil {
+				return err
+			}
+		} else {
+			r.quiet = 0
+		}
+		now := time.Now()
+		if now.After(nextCount) || !last.IsZero() {
+			nextCount = now.Add(countEvery)
+			if err := r.count(); err != nil {
+				return err
+			}
+			s.forgetGone(now)
+		}
+		switch {
+		case ctx.Err() != nil && last.IsZero():
+			last = now.Add(3 * pollEvery)
+		case !last.IsZero() && now.After(last):
+			return nil
+		}
+		if got == 0 {
+			time.Sleep(pollEvery)
+		}
+	}
+}
+
+func (s *Source) losses() (uint32, error) {
+	st, err := s.c.status()
+	return st.Lost, err
+}
+
+// progress says up to when all records have come: the kernel has none that
+// waits, twice in a row, for one may be on its way between its queue and us.
+func (r *reader) progress() error {
+	now := header()
+	st, err := r.s.c.status()
+	if err != nil {
+		return err
+	}
+	if st.Waiting > 0 {
+		r.quiet = 0
+		return nil
+	}
+	upto := r.quiet
+	r.quiet = now.Time
+	if upto == 0 {
+		return nil
+	}
+	now.Time = upto
+	a := wire.Audit{H: now, Flags: wire.AuditUpto}
+	return r.emit(wire.Seal(a.Append(nil)))
+}
+
+func (s *Source) forgetGone(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for pid, at := range s.gone {
+		if now.Sub(at) > keepGone {
+			delete(s.gone, pid)
+		}
+	}
+}
+
+// newlyCovered says of which processes all calls have records from now on.
+func (s *Source) newlyCovered(emit func(wire.Record) error) error {
+	s.mu.Lock()
+	list := s.covers
+	s.covers = nil
+	s.mu.Unlock()
+	for _, pid := range list {
+		a := wire.Audit{H: header(), Pid: pid, Flags: wire.AuditCovers}
+		if err := emit(wire.Seal(a.Append(nil))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func header() wire.Hdr {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return wire.Hdr{Kind: wire.KindAudit, Layer: wire.LayerAud, Time: uint64(ts.Nano())}
+}
+
+// reader puts records together.
+type reader struct {
+	s       *Source
+	emit    func(wire.Record) error
+	asm     auditlog.Assembler
+	line    []byte
+	rec     []byte
+	serial  uint64 // the highest so far
+	overrun bool   // the socket was full: serials are missing from here on
+	lost    uint32
+	quiet   uint64 // when nothing waited in the kernel, and nothing came; 0: not so the last time
+	between int64  // ns from CLOCK_MONOTONIC to CLOCK_REALTIME
+}
+
+// message takes one message of the kernel: a header of netlink, whose length is
+// that of the text alone where the kernel thinks of old daemons, and the text.
+func (r *reader) message(b []byte) error {
+	if len(b) < unix.NLMSG_HDRLEN {
+		return nil
+	}
+	kind, text := ne.Uint16(b[4:]), b[unix.NLMSG_HDRLEN:]
+	if kind < 1100 {
+		return nil // answers
+	}
+	for len(text) > 0 && (text[len(text)-1] == 0 || text[len(text)-1] == '\n') {
+		text = text[:len(text)-1]
+	}
+	rec, ok := auditlog.ParseMessage(kind, text)
+	if !ok {
+		return nil
+	}
+	if rec.Serial > r.serial {
+		if r.overrun && r.serial != 0 {
+			if n := rec.Serial - r.serial - 1; n > 0 {
+				if err := r.lose(wire.LostAudit, n); err != nil {
+					return err
+				}
+			}
+			r.overrun = false
+		}
+		r.serial = rec.Serial
+	}
+	r.line = append(append(append(append(r.line[:0], "type="...), auditlog.Name(kind)...), " msg="...), text...)
+	return r.asm.Add(&rec, r.line, r.event)
+}
+
+// event passes on what is about a watched process.
+func (r *reader) event(e *auditlog.Event) error {
+	a, key, ok := Header(e)
+	if !ok || !r.s.ours(a.Pid, key) {
+		return nil
+	}
+	a.H = header()
+	a.H.Time = r.mono(e.Wall, a.H.Time)
+	r.rec = Append(r.rec[:0], &a, e.Text)
+	return r.emit(wire.Seal(r.rec))
+}
+
+// mono is a time of audit on CLOCK_MONOTONIC. What lies between the clocks is
+// measured once, so that what has one time in audit has one here.
+func (r *reader) mono(wall int64, now uint64) uint64 {
+	const step = 1_000_000 // someone has set the clock
+	between := time.Now().UnixNano() - int64(now)
+	if d := between - r.between; d > step || d < -step {
+		r.between = between
+	}
+	if at := wall - r.between; at > 0 {
+		return uint64(at)
+	}
+	return now
+}
+
+func (r *reader) lose(reason uint32, n uint64) error {
+	h := header()
+	h.Kind = wire.KindLost
+	l := wire.Lost{H: h, Count: n, Reason: reason}
+	return r.emit(wire.Seal(l.Append(nil)))
+}
+
+// count says what the kernel dropped since the last time.
+func (r *reader) count() error {
+	now, err := r.s.losses()
+	if err != nil {
+		return err
+	}
+	n := now - r.lost
+	r.lost = now
+	if n == 0 || n > 1<<31 { // somebody has set it back
+		return nil
+	}
+	return r.lose(wire.LostBacklog, uint64(n))
+}
+
+// StateDir is where runs remember what they have changed.
+func StateDir() string { return filepath.Clean(stateDir) }

@@ -65,7 +65,7 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 			say(b, &rec)
 		}
 	}
-	call := r[wire.SizeAudit+(int(a.Text)+7)&^7:]
+	call := r[min(len(r), wire.SizeAudit+(int(a.Text)+7)&^7):]
 	switch {
 	case a.Flags&wire.AuditCall == 0:
 	case len(call) >= wire.SizeSyscall:

@@ -36,6 +36,9 @@ func (d *Decoder) Audited(s *wire.Syscall, known int, saddr []byte) (c *event.Ca
 		}
 	}
 	c, warn = d.Syscall(s, nil, chunks)
+	if placed && !d.failed {
+		c.Addr = addrPort(saddr) // of accept too, which did not give it
+	}
 	for i := range c.Args {
 		if i >= known && !(placed && (i == at || i == at+1)) {
 			d.begin()

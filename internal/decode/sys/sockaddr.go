@@ -48,12 +48,18 @@ func (d *Decoder) addrIn(i int) {
 	if n < 2 || d.a[i] == 0 {
 		return
 	}
-	switch b := d.inAll(d.a[i], uint64(min(n, maxAddr))); {
+	d.c.Addr = addrPort(d.inAll(d.a[i], uint64(min(n, maxAddr))))
+}
+
+// addrPort reads a sockaddr of IP; invalid if it is none.
+func addrPort(b []byte) netip.AddrPort {
+	switch {
 	case len(b) >= int(minAddr[afInet]) && u16(b, 0) == afInet:
-		d.c.Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[4:8])), be16(b, 2))
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[4:8])), be16(b, 2))
 	case len(b) >= int(minAddr[afInet6]) && u16(b, 0) == afInet6:
-		d.c.Addr = netip.AddrPortFrom(netip.AddrFrom16([16]byte(b[8:24])), be16(b, 2))
+		return netip.AddrPortFrom(netip.AddrFrom16([16]byte(b[8:24])), be16(b, 2))
 	}
+	return netip.AddrPort{}
 }
 
 // addrAt shows the socket address of n bytes at addr.

@@ -183,3 +183,21 @@ func lockState() (unlock func(), err error) {
 	}
 	return func() { f.Close() }, nil
 }
+
+// Keys returns the keys of all rules that stand, empty for those without.
+func Keys() ([]string, error) {
+	c, err := dial()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrAudit, err)
+	}
+	defer c.Close()
+	list, err := c.rules()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrAudit, err)
+	}
+	keys := make([]string, len(list))
+	for i := range list {
+		keys[i] = list[i].key()
+	}
+	return keys, nil
+}

@@ -1,0 +1,440 @@
+package strace
+
+import (
+	"bytes"
+	"math"
+)
+
+// Classes of bytes.
+const (
+	isName    = 1 << iota // in the name of a syscall
+	isContext             // in a security context
+	isNumber              // in the number of a syscall or an address
+	isErrno               // in the name of an error
+	special               // begins or ends something inside arguments
+	inAngle               // ends or nests something inside <>
+)
+
+var class = classes()
+
+func classes() (t [256]uint8) {
+	set := func(bits uint8, chars string) {
+		for i := range len(chars) {
+			t[chars[i]] |= bits
+		}
+	}
+	const (
+		lower  = "abcdefghijklmnopqrstuvwxyz"
+		upper  = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		digits = "0123456789"
+	)
+	set(isName, lower+upper+digits+"_?#.")
+	set(isContext, lower+upper+digits+"_:.,-!")
+	set(isNumber, digits+"abcdef?")
+	set(isErrno, upper+digits+"_")
+	set(special, "\"()[]{}<,/")
+	set(inAngle, "<>[]\"")
+	return t
+}
+
+func isDigit(c byte) bool { return c-'0' <= 9 }
+
+func isWord(b []byte) bool {
+	for _, c := range b {
+		if class[c]&isName == 0 {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+// number reads decimal digits and nothing else, up to most.
+func number(b []byte, most uint64) (n uint64, ok bool) {
+	if len(b) == 0 || len(b) > 20 {
+		return 0, false
+	}
+	for _, c := range b {
+		d := uint64(c - '0')
+		if !isDigit(c) || n > (math.MaxUint64-d)/10 {
+			return 0, false
+		}
+		n = n*10 + d
+	}
+	return n, n <= most
+}
+
+// hexNumber reads up to 16 hexadecimal digits and nothing else.
+func hexNumber(b []byte) (n uint64, ok bool) {
+	if len(b) == 0 || len(b) > 16 {
+		return 0, false
+	}
+	for _, c := range b {
+		d := unhex(c)
+		if d < 0 {
+			return 0, false
+		}
+		n = n<<4 | uint64(d)
+	}
+	return n, true
+}
+
+func unhex(c byte) int {
+	switch {
+	case isDigit(c):
+		return int(c - '0')
+	case c-'a' < 6:
+		return int(c-'a') + 10
+	case c-'A' < 6:
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+// leadingInt reads the number that b begins with, in C's notation.
+func leadingInt(b []byte) (int64, bool) {
+	neg := len(b) > 0 && b[0] == '-'
+	if neg {
+		b = b[1:]
+	}
+	n, ok := uint64(0), false
+	if len(b) > 2 && b[0] == '0' && b[1] == 'x' {
+		i := 2
+		for i < len(b) && unhex(b[i]) >= 0 {
+			i++
+		}
+		n, ok = hexNumber(b[2:i])
+	} else {
+		i := 0
+		for i < len(b) && isDigit(b[i]) {
+			i++
+		}
+		if i > 1 && b[0] == '0' {
+			n, ok = octalNumber(b[1:i])
+		} else {
+			n, ok = number(b[:i], math.MaxUint64)
+		}
+	}
+	if neg {
+		if n > 1<<63 {
+			return 0, false
+		}
+		return -int64(n), ok
+	}
+	return int64(n), ok
+}
+
+func octalNumber(b []byte) (n uint64, ok bool) {
+	for _, c := range b {
+		if c-'0' > 7 || n>>61 != 0 {
+			return 0, false
+		}
+		n = n<<3 | uint64(c-'0')
+	}
+	return n, true
+}
+
+func hasResult(b []byte, i int) bool {
+	return i+1 < len(b) && b[i] == '=' && b[i+1] == ' '
+}
+
+// quoteEnd says where the string ends whose first quote is b[i]; -1: it does
+// not.
+func quoteEnd(b []byte, i int) int {
+	start := i + 1
+	for i = start; ; i++ {
+		n := bytes.IndexByte(b[i:], '"')
+		if n < 0 {
+			return -1
+		}
+		i += n
+		slash := i
+		for slash > start && b[slash-1] == '\\' {
+			slash--
+		}
+		if (i-slash)&1 == 0 {
+			return i + 1
+		}
+	}
+}
+
+// scanner steps over what nests. It remembers what it has looked for in vain to
+// the end of a line, to read no line more often than a few times.
+type scanner struct {
+	noAngle, noComment bool
+}
+
+// comment steps over the comment that may begin at b[i], else over its slash.
+func (s *scanner) comment(b []byte, i int) int {
+	if s.noComment || i+1 >= len(b) || b[i+1] != '*' {
+		return i + 1
+	}
+	for n := i + 2; n < len(b); {
+		switch {
+		case b[n] == '"':
+			if n = quoteEnd(b, n); n < 0 {
+				s.noComment = true
+				return i + 1
+			}
+		case b[n] == '*' && n+1 < len(b) && b[n+1] == '/':
+			return n + 2
+		default:
+			n++
+		}
+	}
+	s.noComment = true
+	return i + 1
+}
+
+// angle steps over what is annotated in <> from b[i] on, else over the `<`.
+//
+// Paths and names of processes have their own brackets escaped, so the first
+// one ends them, apart from `</dev/tty<char 5:0>>`. Sockets do not: they have
+// an arrow, in square brackets, and may have a path in quotes. In a `<<`
+// nothing is annotated.
+func (s *scanner) angle(b []byte, i int) int {
+	if i+1 < len(b) && b[i+1] == '<' {
+		return i + 2
+	}
+	if s.noAngle {
+		return i + 1
+	}
+	depth, square := 1, 0
+	path := i+1 < len(b) && b[i+1] == '/'
+	for n := i + 1; n < len(b); n++ {
+		c := b[n]
+		if class[c]&inAngle == 0 {
+			continue
+		}
+		switch c {
+		case '<':
+			depth++
+		case '>':
+			if square > 0 && b[n-1] == '-' {
+				continue
+			}
+			if depth--; depth == 0 {
+				return n + 1
+			}
+		case '[':
+			if !path && (square > 0 || b[n-1] == ':') {
+				square++
+			}
+		case ']':
+			square = max(square-1, 0)
+		case '"':
+			if square > 0 {
+				if n = quoteEnd(b, n); n < 0 {
+					s.noAngle = true
+					return i + 1
+				}
+				n--
+			}
+		}
+	}
+	s.noAngle = true
+	return i + 1
+}
+
+// group steps over the parentheses, brackets or braces that open at b[i]; -1:
+// they do not close.
+func (s *scanner) group(b []byte, i int) int {
+	for depth := 0; i < len(b); {
+		c := b[i]
+		if class[c]&special == 0 {
+			i++
+			continue
+		}
+		switch c {
+		case '"':
+			if i = quoteEnd(b, i); i < 0 {
+				return -1
+			}
+		case '(', '[', '{':
+			depth++
+			i++
+		case ')', ']', '}':
+			i++
+			if depth--; depth == 0 {
+				return i
+			}
+		case '<':
+			i = s.angle(b, i)
+		case '/':
+			i = s.comment(b, i)
+		default:
+			i++
+		}
+	}
+	return -1
+}
+
+// state is how arguments end.
+type state uint8
+
+const (
+	wrong  state = iota // not as arguments do
+	closed              // with a parenthesis, before a result
+	marked              // with a mark, at the end of the line
+	open                // not at all
+)
+
+// readArgs splits arguments from b[i] on and says where they end: at the
+// closing parenthesis, if there is one. In the second part of a call more may
+// be closed than was opened there.
+func (l *Line) readArgs(b []byte, i int, second bool) (int, state) {
+	var s scanner
+	start, from, depth := i, i, 0
+	for {
+		for i < len(b) && class[b[i]]&special == 0 {
+			i++
+		}
+		if i == len(b) {
+			l.lastArg(b, start, i)
+			return i, open
+		}
+		switch c := b[i]; c {
+		case '"':
+			n := quoteEnd(b, i)
+			if n < 0 {
+				return i, wrong
+			}
+			i = n
+		case '(', '[', '{':
+			depth++
+			i++
+		case ')', ']', '}':
+			if depth > 0 {
+				depth--
+				i++
+				continue
+			}
+			if c == ')' {
+				n := i + 1
+				for n < len(b) && b[n] == ' ' {
+					n++
+				}
+				if hasResult(b, n) {
+					l.lastArg(b, start, i)
+					return i, closed
+				}
+			}
+			if !second {
+				return i, wrong
+			}
+			// What came before was inside a bracket of the first part.
+			l.nargs, start = 0, from
+			i++
+		case ',':
+			if depth == 0 && i+1 < len(b) && b[i+1] == ' ' && l.nargs < MaxArgs-1 {
+				l.args[l.nargs] = b[start:i]
+				l.nargs++
+				i++
+				start = i + 1
+			}
+			i++
+		case '<':
+			n := isMark(b[i:])
+			if n == 0 {
+				i = s.angle(b, i)
+				continue
+			}
+			end := i
+			if end > start && b[end-1] == ' ' {
+				end--
+			}
+			if i+n == len(b) {
+				l.lastArg(b, start, end)
+				l.markPad, l.Mark = b[end:i], b[i:]
+				return i, marked
+			}
+			if m := i + n + 1; b[i+n] == ')' && depth == 0 {
+				for m < len(b) && b[m] == ' ' {
+					m++
+				}
+				if hasResult(b, m) {
+					l.lastArg(b, start, end)
+					l.markPad, l.Mark = b[end:i], b[i:i+n]
+					return i + n, closed
+				}
+			}
+			i = s.angle(b, i)
+		case '/':
+			i = s.comment(b, i)
+		}
+	}
+}
+
+// lastArg adds what may be an argument, which no comma ends: nothing is none.
+func (l *Line) lastArg(b []byte, start, end int) {
+	if l.nargs > 0 || end > start {
+		l.args[l.nargs] = b[start:end]
+		l.nargs++
+	}
+}
+
+var (
+	markUnfinished = []byte("<unfinished ...")
+	markDetached   = []byte("<detached ...>")
+	markPID        = []byte("<pid changed to ")
+	markRestart    = []byte("<Cannot restart pid ")
+	markNone       = []byte("<unavailable>")
+)
+
+// isMark says how long the mark is that b begins with, which has a `<`; 0: it
+// is none.
+func isMark(b []byte) int {
+	if len(b) < len(markNone) || b[1] != 'u' && b[1] != 'd' && b[1] != 'p' && b[1] != 'C' {
+		return 0
+	}
+	switch {
+	case bytes.HasPrefix(b, markDetached):
+		return len(markDetached)
+	case bytes.HasPrefix(b, markNone):
+		return len(markNone)
+	case bytes.HasPrefix(b, markRestart):
+		if b[len(b)-1] == '>' {
+			return len(b)
+		}
+	case bytes.HasPrefix(b, markUnfinished), bytes.HasPrefix(b, markPID):
+		// Also `<unfinished ... exit status 3>`.
+		const maxMark = 64
+		return bytes.IndexByte(b[:min(len(b), maxMark)], '>') + 1
+	}
+	return 0
+}
+
+// noteStart finds where a message of strace's begins in arguments from b[i] on,
+// and -1 where none does.
+func noteStart(b []byte, i int) int {
+	for from := i; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			n := quoteEnd(b, i)
+			if n < 0 {
+				return -1
+			}
+			i = n - 1
+		case 's':
+			if !bytes.HasPrefix(b[i:], noteProgram) {
+				continue
+			}
+			if i == from || b[i-1] != '/' {
+				return i
+			}
+			path := i
+			for n := i - 1; n >= from && i-n < maxProgram; n-- {
+				if b[n] == '/' {
+					path = n
+				} else if class[b[n]]&isContext == 0 {
+					break
+				}
+			}
+			return path
+		case 'P':
+			if rest, ok := bytes.CutPrefix(b[i:], noteProcess); ok && len(rest) > 0 && isDigit(rest[0]) {
+				return i
+			}
+		}
+	}
+	return -1
+}

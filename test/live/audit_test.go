@@ -1,0 +1,290 @@
+package live
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pidwire/pidwire/internal/source/audit"
+	"github.com/pidwire/pidwire/internal/source/replay"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// needAudit skips where the kernel has no audit, which all that we support have.
+func needAudit(t *testing.T) {
+	t.Helper()
+	needRoot(t)
+	if _, _, err := audit.Probe(); err != nil {
+		t.Fatalf("audit: %v", err)
+	}
+}
+
+var lineOf = regexp.MustCompile(`(?m)^ *[0-9.]+ +(\S+) +(\S+) +(sys|aud) +(.*)$`)
+
+// TestAudit holds that each call on a socket has its audit record, which reads
+// as the call does, names its thread and stands behind it.
+func TestAudit(t *testing.T) {
+	needAudit(t)
+	for _, p := range []struct{ name, bits, mode string }{
+		{"udp", "64", ""}, {"unix", "64", "--audit-unicast"}, {"families", "64", "--audit-unicast"}, {"msg", "64", "--audit-unicast"},
+		{"threads", "64", "--audit-unicast"}, {"options", "64", "--audit-wait"}, {"socketcall32", "32", "--audit-unicast"}, {"direct32", "32", "--audit-unicast"},
+	} {
+		t.Run(p.name+p.bits, func(t *testing.T) {
+			flags := []string{"-l", "sys,aud"}
+			if p.mode != "" {
+				flags = append(flags, p.mode)
+			}
+			_, shown := watch(t, build(t, p.name, p.bits), flags...)
+			type call struct{ task, conn, text string }
+			var sys []call
+			records := 0
+			for _, m := range lineOf.FindAllStringSubmatch(string(shown), -1) {
+				text := strings.TrimPrefix(m[4], "socketcall: ")
+				name, _, _ := strings.Cut(text, "(")
+				switch info := wire.CallByName(name); {
+				case strings.Contains(text, "<waiting"):
+				case m[3] == "sys" && info != nil && info.Audited():
+					sys = append(sys, call{m[1], m[2], text})
+				case m[3] == "sys":
+				case strings.HasPrefix(text, "# no record"):
+					t.Errorf("%s", m[0])
+				default:
+					records++
+					got := call{m[1], m[2], text}
+					found := false
+					for i, c := range sys {
+						// Duration and further connections come behind the call's own words.
+						own := regexp.MustCompile(` <[0-9.]+[a-z]+>( \+c.*)?$`).ReplaceAllString(c.text, "")
+						if c.task == got.task && c.conn == got.conn && strings.HasPrefix(got.text, own+" exe=") {
+							sys, found = append(sys[:i], sys[i+1:]...), true
+							break
+						}
+					}
+					if !found {
+						t.Errorf("a record of no call before it: %s", m[0])
+					}
+				}
+			}
+			for _, c := range sys {
+				t.Errorf("no record: %s %s", c.task, c.text)
+			}
+			if records == 0 {
+				t.Errorf("no record at all:\n%s", shown)
+			}
+		})
+	}
+}
+
+// TestAuditMissing holds that a call that audit was told to forget is told of.
+func TestAuditMissing(t *testing.T) {
+	needAudit(t)
+	auditctl, err := exec.LookPath("auditctl")
+	if err != nil {
+		if os.Getenv("PIDWIRE_MUST") != "" && built == "" {
+			t.Fatal("auditctl is not installed")
+		}
+		t.Skip("auditctl is not installed")
+	}
+	rule := []string{"never,exit", "-F", "arch=b64", "-S", "connect", "-k", "live-test"}
+	if out, err := exec.Command(auditctl, append([]string{"-a"}, rule...)...).CombinedOutput(); err != nil {
+		t.Fatalf("auditctl: %v\n%s", err, out)
+	}
+	defer exec.Command(auditctl, append([]string{"-d"}, rule...)...).Run()
+	_, shown := watch(t, build(t, "unix", "64"), "-l", "sys,aud", "--audit-unicast")
+	calls := len(regexp.MustCompile(`(?m) sys  connect\(`).FindAll(shown, -1))
+	missing := len(regexp.MustCompile(`(?m) aud  # no record of connect, which was seen$`).FindAll(shown, -1))
+	if calls == 0 || missing != calls {
+		t.Errorf("%d connects, %d told to have no record:\n%s", calls, missing, shown)
+	}
+}
+
+// TestAuditOracle holds what audit alone shows of each event against ausearch -i.
+func TestAuditOracle(t *testing.T) {
+	needAudit(t)
+	ausearch, err := exec.LookPath("ausearch")
+	if err != nil {
+		if os.Getenv("PIDWIRE_MUST") != "" && built == "" {
+			t.Fatal("ausearch is not installed")
+		}
+		t.Skip("ausearch is not installed")
+	}
+	dir := t.TempDir()
+	rec, raw := filepath.Join(dir, "x.pidwire"), filepath.Join(dir, "audit.log")
+	run(t, "trace", "-q", "-l", "aud", "--audit-unicast", "-w", rec, "--", build(t, "families", "64"))
+	f, err := os.Open(rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	src, err := replay.New(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	if err := src.Run(context.Background(), func(r wire.Record) error {
+		var a wire.Audit
+		if r != nil && r.Kind() == wire.KindAudit && a.Unmarshal(r) {
+			log.Write(r[wire.SizeAudit : wire.SizeAudit+int(a.Text)])
+			log.WriteByte('\n')
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(raw, log.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(ausearch, "-i", "-if", raw).Output()
+	if err != nil {
+		t.Fatalf("ausearch: %v", err)
+	}
+	type fields struct{ call, exit string }
+	want := map[string]fields{}
+	for _, m := range regexp.MustCompile(`(?m)^type=SYSCALL msg=audit\([^)]*:(\d+)\) .* syscall=(\S+) success=\S+ exit=([^( ]+)`).FindAllSubmatch(out, -1) {
+		want[string(m[1])] = fields{string(m[2]), string(m[3])}
+	}
+	addresses := len(regexp.MustCompile(`(?m)^type=SOCKADDR`).FindAll(out, -1))
+	n := 0
+	for _, line := range bytes.Split([]byte(run(t, "open", "-q", "--json", rec)), []byte("\n")) {
+		var o struct {
+			Type  string
+			Audit struct {
+				Serial               string
+				Types                []string
+				Peer, Local, Address string
+			}
+			Syscall struct {
+				Name, Text string
+				Result     int64
+			}
+			Error struct{ Type string }
+		}
+		if json.Unmarshal(line, &o) != nil || o.Type != "audit" || o.Syscall.Name == "" {
+			continue
+		}
+		n++
+		w, ok := want[o.Audit.Serial]
+		if !ok {
+			t.Errorf("ausearch has no event %s: %s", o.Audit.Serial, o.Syscall.Text)
+			continue
+		}
+		delete(want, o.Audit.Serial)
+		exit := o.Error.Type
+		if exit == "" {
+			exit = strconv.FormatInt(o.Syscall.Result, 10)
+		}
+		if w.call != o.Syscall.Name || w.exit != exit {
+			t.Errorf("event %s: %s = %s, ausearch says %s = %s", o.Audit.Serial, o.Syscall.Name, exit, w.call, w.exit)
+		}
+		if slices.Contains(o.Audit.Types, "SOCKADDR") {
+			addresses--
+			// An address of one byte is none, and shown as the pointer to it.
+			if !strings.Contains(o.Syscall.Text, "{sa_family=") && o.Audit.Peer+o.Audit.Local+o.Audit.Address == "" && !strings.Contains(o.Syscall.Text, ", 1) = ") {
+				t.Errorf("no address in %s", o.Syscall.Text)
+			}
+		}
+	}
+	for serial, w := range want {
+		t.Errorf("event %s (%s) is not shown", serial, w.call)
+	}
+	if n < 5 || addresses != 0 {
+		t.Errorf("%d events; %d addresses more in ausearch's words", n, addresses)
+	}
+}
+
+// auditState is how audit stands, and our rules.
+func auditState(t *testing.T) (audit.Status, int) {
+	t.Helper()
+	s, _, err := audit.Probe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := audit.Keys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, k := range keys {
+		if strings.HasPrefix(k, "pidwire-") {
+			n++
+		}
+	}
+	s.Lost, s.Waiting = 0, 0
+	return s, n
+}
+
+// TestAuditLeavesNothing holds that rules and settings are as they were after an
+// end, a signal, and after a kill -9 once the next one has started.
+func TestAuditLeavesNothing(t *testing.T) {
+	needAudit(t)
+	before, n := auditState(t)
+	if n != 0 {
+		t.Fatalf("%d rules of ours stand before the test", n)
+	}
+	a := start(t, "pwactor", "pair=x", nil)
+	back := func(when string) {
+		t.Helper()
+		if now, n := auditState(t); now != before || n != 0 {
+			t.Errorf("%s: %d rules, %+v; before: %+v", when, n, now, before)
+		}
+	}
+	s := attach(t, a.pid(), "-l", "aud")
+	if now, n := auditState(t); n != 4 || now.Enabled != 1 || now.Backlog < 8192 || now.BacklogWait != 0 {
+		t.Errorf("while watching: %d rules, %+v", n, now)
+	}
+	s.stop(t)
+	back("after Ctrl-C")
+	s = attach(t, a.pid(), "-l", "aud")
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	s.cmd.Wait()
+	back("after SIGTERM")
+
+	s = attach(t, a.pid(), "-l", "aud")
+	s.cmd.Process.Kill()
+	s.cmd.Wait()
+	if _, n := auditState(t); n != 4 {
+		t.Errorf("after kill -9: %d rules, want those 4", n)
+	}
+	if out := run(t, "doctor"); !strings.Contains(out, "4 rules of a run that was killed stand") {
+		t.Errorf("doctor:\n%s", out)
+	}
+	// A second that starts now must not take ours for its own.
+	s = attach(t, a.pid(), "-l", "aud")
+	if _, n := auditState(t); n != 4 {
+		t.Errorf("the next run: %d rules, want its own 4", n)
+	}
+	other := attach(t, a.pid(), "-l", "aud")
+	if _, n := auditState(t); n != 8 {
+		t.Errorf("two runs: %d rules, want 8", n)
+	}
+	s.stop(t)
+	if now, n := auditState(t); n != 4 || now.Enabled != 1 {
+		t.Errorf("one of two ended: %d rules, %+v", n, now)
+	}
+	other.cmd.Process.Kill()
+	other.cmd.Wait()
+	if out := run(t, "doctor", "--clean"); !strings.Contains(out, "removed 4 audit rules; audit is as it was") {
+		t.Errorf("doctor --clean: %s", out)
+	}
+	back("after --clean")
+}
+
+// TestAuditDenial holds that what seccomp does to a target is a line.
+func TestAuditDenial(t *testing.T) {
+	needAudit(t)
+	_, shown := watch(t, build(t, "seccomp", "64"), "-l", "aud", "--audit-unicast")
+	if !regexp.MustCompile(`(?m) seccomp\[\d+\] +\S+ +aud  SECCOMP .* syscall=\d+ .*code=0x`).Match(shown) {
+		t.Errorf("no line:\n%s", shown)
+	}
+	time.Sleep(10 * time.Millisecond)
+}

@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"source":     {"wire", "pcapfilter", "foreign"},
 	"sink":       {"event"},
 	"pipeline":   {"wire", "decode", "flow", "merge", "source", "sink", "event"},
-	"cli":        {"event", "wire", "decode", "flow", "merge", "pcapfilter", "source", "sink", "pipeline"},
+	"cli":        {"event", "wire", "decode", "flow", "merge", "pcapfilter", "foreign", "source", "sink", "pipeline"},
 }
 
 // pure layers see the machine only as data.

@@ -31,7 +31,7 @@ func shim([]string, io.Writer) int { return exitFailure }
 // liveCommands are there in name, so that what they cannot do here is said.
 func (a *app) liveCommands() []*cobra.Command {
 	var list []*cobra.Command
-	for _, verb := range []string{"trace", "doctor", "demo"} {
+	for _, verb := range []string{"trace", "doctor", "demo", "audit-rule"} {
 		list = append(list, &cobra.Command{
 			Use: verb, Short: "needs Linux", DisableFlagParsing: true,
 			RunE: func(*cobra.Command, []string) error { return needsLinux() },

@@ -26,7 +26,7 @@ import (
 
 // liveCommands are the verbs that need this machine's kernel.
 func (a *app) liveCommands() []*cobra.Command {
-	return []*cobra.Command{a.traceCommand(), a.doctorCommand(), a.demoCommand()}
+	return []*cobra.Command{a.traceCommand(), a.doctorCommand(), a.demoCommand(), a.auditRuleCommand()}
 }
 
 // traceFlags are those of a live run.
@@ -84,7 +84,9 @@ on standard output. With -w - the command's own output goes to standard error.`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var argv []string
 		if n := cmd.ArgsLenAtDash(); n >= 0 {
-			args, argv = args[:n], args[n:]
+			if args, argv = args[:n], args[n:]; len(argv) == 0 {
+				return usageError("no command behind --")
+			}
 		}
 		return a.trace(cmd, &t, args, argv)
 	}
@@ -113,9 +115,6 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 	}
 	if t.view.filter != "" && !slices.Contains(t.layers, "pkt") {
 		return usageError("--pcap-filter is about packets: it needs layer pkt, as in -l sys,pkt")
-	}
-	if dash := cmd.ArgsLenAtDash(); dash >= 0 && len(argv) == 0 {
-		return usageError("no command behind --")
 	}
 	if t.asUser != "" && len(argv) == 0 {
 		return usageError("-u %s runs a COMMAND as that user; to watch a user's processes say @%s", t.asUser, t.asUser)

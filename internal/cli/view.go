@@ -210,6 +210,8 @@ func (v *viewFlags) keep(h wire.Header) func(*event.Entry) bool {
 		switch b := e.Body.(type) {
 		case *event.Call:
 			return all || v.sel.shows(b)
+		case *event.Audit:
+			return all || b.Call == nil || v.sel.shows(b.Call)
 		case *event.Capture:
 			return v.match == nil || !b.NoIP && pcapfilter.Match(v.match, b.Data, b.Len)
 		case *event.State:

@@ -4,6 +4,10 @@
 //
 //	node=web1 type=SYSCALL msg=audit(1238054490.962:157574): arch=40000003 syscall=102 ... key="k"\x1dARCH=i386 SYSCALL=socketcall
 //
+// Read also knows the other shapes that the same records have in files: what
+// ausearch prints with and without -i, and what the kernel prints to its own log
+// where no daemon takes the records. AppendRaw makes a line of audit.log of each.
+//
 // Everything in it is from outside; nothing is trusted to be well-formed.
 package auditlog
 
@@ -33,19 +37,37 @@ const (
 	AnomLast        = 1799
 )
 
-// maxLine is the longest record that is read: what is behind it is cut. The
-// kernel's own are below 9 KiB (MAX_AUDIT_MESSAGE_LENGTH).
-const maxLine = 16 << 10
+const (
+	// maxLine is the longest record that is read: what is behind it is cut. The
+	// kernel's own are below 9 KiB (MAX_AUDIT_MESSAGE_LENGTH).
+	maxLine = 16 << 10
+	// maxNode is more than a host name has; maxName more than any type's.
+	maxNode = 256
+	maxName = 64
+	// maxNest is how far the end of an unquoted value in brackets may be.
+	maxNest = 512
+)
 
 // Record is one line. Its slices alias the line.
 type Record struct {
 	Type   uint16 // 0: a name that is none of ours
-	Name   []byte // SYSCALL, or UNKNOWN[1399]
+	Name   []byte // SYSCALL, or UNKNOWN[1399]; nil where only the number is known
 	Node   []byte // of whom, where several write one log; may be empty
 	Sec    int64  // since the Unix epoch
 	Milli  int64
 	Serial uint64
 	Fields []byte // the rest: key=value, parted by spaces
+
+	// Interpreted says that it is from ausearch -i: its values are words, and
+	// Sec counts as if the wall clock that printed it had been on UTC. The text
+	// does not say its zone: the caller takes the zone's offset from Sec.
+	Interpreted bool
+	// DayFirst is Sec if the date's first part is the day, 0 where this cannot
+	// be or makes no difference. ausearch prints the date in the form of its
+	// user's locale, and 03/04/26 is two days: Sec takes the first part for the
+	// month (C, en_US) if it can be one and slashes part them. Where DayFirst is
+	// Sec, the day certainly came first, and so it did in the whole file.
+	DayFirst int64
 }
 
 // Wall is the record's time, ns since the Unix epoch: the kernel's coarse clock
@@ -60,18 +82,19 @@ func Name(kind uint16) string {
 	return "UNKNOWN[" + strconv.Itoa(int(kind)) + "]"
 }
 
-// Type returns the number of a record type, 0 if it is none.
+// Type returns the number of a record type, 0 if it is none. The number itself is
+// a name too.
 func Type(name []byte) uint16 {
 	if n, ok := numbers[string(name)]; ok {
 		return n
 	}
 	if in, ok := bytes.CutPrefix(name, []byte("UNKNOWN[")); ok {
 		if in, ok = bytes.CutSuffix(in, []byte("]")); ok {
-			n, _ := number(in)
-			if n <= 1<<16-1 {
-				return uint16(n)
-			}
+			name = in
 		}
+	}
+	if n, ok := number(name); ok && n <= 1<<16-1 {
+		return uint16(n)
 	}
 	return 0
 }
@@ -84,29 +107,30 @@ var numbers = func() map[string]uint16 {
 	return m
 }()
 
-// Parse reads a line without its newline, and reports whether it is a record.
+// Parse reads a line without its newline, and reports whether it is a raw record.
 func Parse(line []byte) (r Record, ok bool) {
-	line = line[:min(len(line), maxLine)]
+	line, ok = r.head(line[:min(len(line), maxLine)])
+	return r, ok && r.stamp(line)
+}
+
+// head reads what comes before the stamp, and returns what comes from there on.
+func (r *Record) head(line []byte) (rest []byte, ok bool) {
 	if rest, has := bytes.CutPrefix(line, []byte("node=")); has {
 		r.Node, line, ok = bytes.Cut(rest, []byte(" "))
-		if !ok {
-			return r, false
+		if !ok || len(r.Node) > maxNode {
+			return nil, false
 		}
 	}
 	line, ok = bytes.CutPrefix(line, []byte("type="))
 	if !ok {
-		return r, false
+		return nil, false
 	}
 	r.Name, line, ok = bytes.Cut(line, []byte(" "))
-	if !ok || len(r.Name) == 0 {
-		return r, false
-	}
-	line, ok = bytes.CutPrefix(line, []byte("msg="))
-	if !ok {
-		return r, false
+	if !ok || len(r.Name) == 0 || len(r.Name) > maxName {
+		return nil, false
 	}
 	r.Type = Type(r.Name)
-	return r, r.stamp(line)
+	return bytes.CutPrefix(line, []byte("msg="))
 }
 
 // ParseMessage reads a record as the kernel sends it: its type apart, and the
@@ -145,37 +169,134 @@ func (r *Record) stamp(b []byte) (ok bool) {
 
 func number(b []byte) (n uint64, ok bool) {
 	for _, c := range b {
-		if c < '0' || c > '9' || n > (1<<64-1)/10-1 {
+		d := uint64(c - '0')
+		if c < '0' || c > '9' || n > (1<<64-1-d)/10 {
 			return 0, false
 		}
-		n = n*10 + uint64(c-'0')
+		n = n*10 + d
 	}
 	return n, len(b) > 0
 }
 
 // Next returns the first field and what is behind it. A value in quotes comes
 // with them, and may hold spaces; the same for msg='...', whose inside is fields
-// again. The part that auditd adds in enriched format begins with \x1d.
+// again. The part that auditd adds in enriched format begins with \x1d. A word
+// that is no field comes as a key with a nil value.
+//
+// Values that are not in quotes may hold spaces too, in brackets
+// (exit=EACCES(Permission denied), saddr={ saddr_fam=inet ... }), behind
+// proctitle=, which is the last field, and before the mode of an AppArmor label:
+// subj=cupsd (enforce). Of subj==unconfined, as some kernels have it, the second
+// = is no part of the value; a comma at the value's end neither.
 func Next(b []byte) (key, value, rest []byte) {
-	b = bytes.TrimLeft(b, " \x1d,")
-	i := bytes.IndexAny(b, "= \x1d")
+	for len(b) > 0 && (b[0] == ' ' || b[0] == 0x1d || b[0] == ',') {
+		b = b[1:]
+	}
+	i := 0
+	for i < len(b) && b[i] != '=' && b[i] != ' ' && b[i] != 0x1d {
+		i++
+	}
 	switch {
-	case i < 0:
+	case i == len(b):
 		return b, nil, nil
 	case b[i] != '=':
 		return b[:i], nil, b[i:]
 	}
 	key, b = b[:i], b[i+1:]
-	end := bytes.IndexAny(b, " \x1d")
-	if len(b) > 0 && (b[0] == '"' || b[0] == '\'') {
-		if q := bytes.IndexByte(b[1:], b[0]); q >= 0 {
-			end = q + 2
+	for len(key) > 0 && key[0] == '(' { // user space of 2.6: (hostname=?, addr=?)
+		key = key[1:]
+	}
+	if isLabel(key) && len(b) > 0 && b[0] == '=' {
+		b = b[1:]
+	}
+	end := valueEnd(key, b)
+	return key, b[:end], b[end:]
+}
+
+// valueEnd returns the length of the value that b begins with.
+func valueEnd(key, b []byte) int {
+	if len(b) == 0 {
+		return 0
+	}
+	switch b[0] {
+	case '"':
+		if q := bytes.IndexByte(b[1:], '"'); q >= 0 {
+			return q + 2
+		}
+	case '\'':
+		// A name inside may have an apostrophe; msg is the last field.
+		q := bytes.IndexByte(b[1:], '\'')
+		if string(key) == "msg" {
+			q = bytes.LastIndexByte(ownPart(b)[1:], '\'')
+		}
+		if q >= 0 {
+			return q + 2
+		}
+	case '{':
+		// saddr is its record's only field, and a path in it may have brackets.
+		if string(key) == "saddr" || string(key) == "SADDR" {
+			if q := bytes.LastIndexByte(ownPart(b), '}'); q >= 0 {
+				return q + 1
+			}
+		} else if q := closing(b, '{', '}'); q >= 0 {
+			return q + 1
 		}
 	}
-	if end < 0 || end > len(b) {
-		end = len(b)
+	if string(key) == "proctitle" {
+		return len(bytes.TrimRight(ownPart(b), " "))
 	}
-	return key, b[:end], b[end:]
+	i, open := 0, true // until a bracket has no end
+	for i < len(b) && b[i] != ' ' && b[i] != 0x1d {
+		if b[i] == '(' && open {
+			q := closing(b[i:], '(', ')')
+			if open = q >= 0; open {
+				i += q
+			}
+		} else if b[i] == ')' && (i+1 == len(b) || b[i+1] == ' ') && bytes.IndexByte(b[:i], '(') < 0 {
+			return i // of a bracket that began before the key
+		}
+		i++
+	}
+	switch {
+	case i > 0 && i < len(b) && b[i-1] == ',':
+		return i - 1
+	case isLabel(key) && i+2 < len(b) && b[i] == ' ' && b[i+1] == '(':
+		if q := closing(b[i+1:], '(', ')'); q >= 0 && bytes.IndexAny(b[i+1:i+1+q], " =") < 0 {
+			return i + q + 2
+		}
+	}
+	return i
+}
+
+func isLabel(key []byte) bool {
+	return len(key) == 4 && string(key) == "subj" || len(key) == 3 && string(key) == "obj"
+}
+
+// ownPart returns what is before the part that auditd adds.
+func ownPart(b []byte) []byte {
+	if i := bytes.IndexByte(b, 0x1d); i >= 0 {
+		return b[:i]
+	}
+	return b
+}
+
+// closing returns where the bracket ends that b begins with, -1 if it does not
+// within maxNest bytes.
+func closing(b []byte, open, end byte) int {
+	depth := 0
+	for i, c := range b[:min(len(b), maxNest)] {
+		switch c {
+		case open:
+			depth++
+		case end:
+			if depth--; depth == 0 {
+				return i
+			}
+		case 0x1d:
+			return -1
+		}
+	}
+	return -1
 }
 
 // Value returns the value of the first field with that key, nil if there is none.
@@ -190,8 +311,9 @@ func Value(fields []byte, key string) []byte {
 }
 
 // Text returns what a value of untrusted bytes stands for: "quoted" or in
-// hexadecimal (audit_log_untrustedstring); (null) and (none) are nothing. What
-// it returns may alias v.
+// hexadecimal (audit_log_untrustedstring); (null), (none) and ? are nothing. What
+// it returns may alias v. A rule may have several keys: \x01 parts them in one
+// value (AUDIT_KEY_SEPARATOR in libaudit.h).
 func Text(v []byte) []byte {
 	switch {
 	case len(v) >= 2 && v[0] == '"' && v[len(v)-1] == '"':
@@ -210,13 +332,14 @@ func Bytes(v []byte) ([]byte, bool) {
 	if len(v) == 0 || len(v)%2 != 0 {
 		return nil, false
 	}
-	out := make([]byte, len(v)/2)
-	for i := range out {
-		hi, lo := digit(v[2*i]), digit(v[2*i+1])
-		if hi > 15 || lo > 15 {
+	for _, c := range v {
+		if digit(c) > 15 {
 			return nil, false
 		}
-		out[i] = hi<<4 | lo
+	}
+	out := make([]byte, len(v)/2)
+	for i := range out {
+		out[i] = digit(v[2*i])<<4 | digit(v[2*i+1])
 	}
 	return out, true
 }
@@ -248,19 +371,19 @@ func Hex(v []byte) (n uint64, ok bool) {
 	return n, true
 }
 
-// Decimal reads a number, perhaps negative; 4294967295 is -1 where the kernel
-// has an unset id.
+// Decimal reads a number, perhaps negative. The kernel has an unset id as -1 or,
+// since 2.6.2x, as 4294967295; each is returned as it is.
 func Decimal(v []byte) (n int64, ok bool) {
 	neg := len(v) > 0 && v[0] == '-'
 	if neg {
 		v = v[1:]
 	}
 	u, ok := number(v)
-	if !ok || u > 1<<63-1 {
+	switch {
+	case !ok || u > 1<<63 || u == 1<<63 && !neg:
 		return 0, false
-	}
-	if neg {
-		return -int64(u), true
+	case neg:
+		return -int64(u), true // of 1<<63 too: it wraps to itself
 	}
 	return int64(u), true
 }

@@ -20,10 +20,15 @@ const (
 	// patience is how much later other records may be before an event is taken
 	// for whole: old kernels do not say where one ends. In ns.
 	patience = 2_000_000_000
+	login    = 1006
 )
 
 // Assembler puts records together that belong to one event. Records of several
-// events may come in turn. What it gives out is good until the next call.
+// events may come in turn. Events are given out in the order in which they became
+// whole. What done is given is good until it returns.
+//
+// ausearch puts a line of dashes before each event: at Separator, Flush may be
+// called, so that nothing waits.
 type Assembler struct {
 	open []*Event // oldest first
 	free []*Event
@@ -52,14 +57,14 @@ func (a *Assembler) Add(r *Record, line []byte, done func(*Event) error) error {
 		e = a.begin(r)
 	}
 	if r.Type != EOE {
-		switch {
-		case len(e.Text)+len(line) > maxText:
+		line = bytes.TrimRight(line, "\r\n")
+		if len(e.Text)+1+len(line) > maxText {
 			a.Cut++
-		default:
+		} else {
 			if e.N > 0 {
 				e.Text = append(e.Text, '\n')
 			}
-			e.Text = append(e.Text, bytes.TrimRight(line, "\r\n")...)
+			e.Text = append(e.Text, line...)
 			e.N++
 			e.Types = append(e.Types, r.Type)
 		}
@@ -67,12 +72,26 @@ func (a *Assembler) Add(r *Record, line []byte, done func(*Event) error) error {
 	if r.Type == EOE || !several(r.Type) {
 		for i, o := range a.open {
 			if o == e {
-				return a.give(i, done)
+				if err := a.give(i, done); err != nil {
+					return err
+				}
+				break
 			}
 		}
 	}
-	for len(a.open) > 0 && r.Wall()-a.open[0].Wall > patience {
-		if err := a.give(0, done); err != nil {
+	return a.old(r, done)
+}
+
+// old gives out the events that were long before r. Each node has its own clock.
+func (a *Assembler) old(r *Record, done func(*Event) error) error {
+	wall := r.Wall()
+	for i := 0; i < len(a.open); {
+		o := a.open[i]
+		if wall-o.Wall <= patience || o.Node != string(r.Node) {
+			i++
+			continue
+		}
+		if err := a.give(i, done); err != nil {
 			return err
 		}
 	}
@@ -97,8 +116,8 @@ func (a *Assembler) begin(r *Record) *Event {
 	if n := len(a.free); n > 0 {
 		e, a.free = a.free[n-1], a.free[:n-1]
 	}
-	*e = Event{Wall: r.Wall(), Serial: r.Serial, Text: e.Text[:0], Types: e.Types[:0]}
-	if len(r.Node) > 0 {
+	*e = Event{Wall: r.Wall(), Serial: r.Serial, Node: e.Node, Text: e.Text[:0], Types: e.Types[:0]}
+	if e.Node != string(r.Node) {
 		e.Node = string(r.Node)
 	}
 	a.open = append(a.open, e)
@@ -118,7 +137,7 @@ func (a *Assembler) give(i int, done func(*Event) error) error {
 
 // several reports whether a record is of an event that may have others: those
 // of the kernel that a system call brings about. Messages of user space stand
-// alone.
+// alone. LOGIN has a number of theirs, and is the kernel's.
 func several(kind uint16) bool {
-	return kind == 0 || kind >= 1300 && kind < 2000
+	return kind == 0 || kind == login || kind >= 1300 && kind < 2000
 }

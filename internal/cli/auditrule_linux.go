@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pidwire/pidwire/internal/foreign/auditrule"
+	"github.com/pidwire/pidwire/internal/sink/clean"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+func (a *app) auditRuleCommand() *cobra.Command {
+	t := traceFlags{layers: []string{"sys", "aud"}}
+	explain := false
+	cmd := &cobra.Command{
+		Use:   "audit-rule 'RULE'",
+		Short: "say what an auditctl rule means today, and watch what it is about",
+		Long: `Says what each part of a rule for auditctl means today, what to write instead,
+and watches the process or user that it is about: each call with its record.
+
+  pidwire audit-rule 'auditctl -a entry,always -F arch=b32 -S socketcall -F pid=9744 -k emulator'`,
+		Args: cobra.ArbitraryArgs,
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.BoolVar(&explain, "explain", false, "only say what it means")
+	f.BoolVar(&t.auditWait, "audit-wait", false, "a full queue makes the target wait, so that no record is lost")
+	f.BoolVar(&t.auditUnicast, "audit-unicast", false, "take the records as audit's daemon, if none runs")
+	f.DurationVar(&t.span, "for", 0, "end after so long: 10s, 5m")
+	t.view.add(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usageError("audit-rule takes a rule: audit-rule 'auditctl -a always,exit -F arch=b64 -S connect -F pid=1234'")
+		}
+		r, err := auditrule.Parse(strings.Join(args, " "))
+		if err != nil {
+			return usageError("%v", err)
+		}
+		a.explainRule(r)
+		if explain {
+			return nil
+		}
+		names, err := ruleTargets(r)
+		if err != nil {
+			return err
+		}
+		t.noFollow = r.PPID == 0 // a rule's pid is that process alone
+		if set := ruleCalls(r); set != "" && !cmd.Flags().Changed("expr") {
+			t.view.expr = []string{"trace=" + set}
+		}
+		return a.trace(cmd, &t, names, nil)
+	}
+	return cmd
+}
+
+// explainRule writes what the parts of a rule mean.
+func (a *app) explainRule(r *auditrule.Rule) {
+	wide := 0
+	for _, p := range r.Says {
+		wide = max(wide, len(p.Text))
+	}
+	for _, p := range r.Says {
+		fmt.Fprintf(a.stderr, "  %-*s  %s\n", wide, clean.Text(p.Text), clean.Text(p.Means))
+	}
+	var calls []string
+	for i := range wire.Calls {
+		if c := &wire.Calls[i]; c.Audited() && c.I386 >= 0 {
+			calls = append(calls, c.Name)
+		}
+	}
+	fmt.Fprintf(a.stderr, "today: %s\n", clean.Text(r.Today(calls)))
+}
+
+// ruleCalls says which of our calls a rule is about, as -e takes them; empty: all.
+func ruleCalls(r *auditrule.Rule) string {
+	var names []string
+	for _, name := range r.Calls {
+		switch {
+		case name == "socketcall", name == "all":
+			return ""
+		case wire.CallByName(name) != nil:
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ",")
+}
+
+// ruleTargets says whom a rule is about, as targets.
+func ruleTargets(r *auditrule.Rule) (names []string, err error) {
+	switch {
+	case r.Never:
+		return nil, usageError("the rule forbids records: there is nothing to watch")
+	case r.PID != 0:
+		names = append(names, fmt.Sprint(r.PID))
+	case r.PPID != 0:
+		names = append(names, fmt.Sprint(r.PPID))
+	case r.Exe != "":
+		name := r.Exe[strings.LastIndexByte(r.Exe, '/')+1:]
+		if r.User != "" {
+			name += "@" + r.User
+		}
+		names = append(names, name)
+	case r.User != "":
+		names = append(names, "@"+r.User)
+	default:
+		return nil, &exitError{
+			code: exitUsage, err: errors.New("the rule is about every process of the machine"),
+			hint: []string{"name one: -F pid=1234 in the rule, or pidwire trace TARGET -l sys,aud"},
+		}
+	}
+	return names, nil
+}

@@ -1,0 +1,271 @@
+// Package auditrule reads a line of auditctl(8) that adds a rule for system
+// calls, in today's form and in those of old, and says what it means today.
+package auditrule
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Rule is what a line asks for.
+type Rule struct {
+	Arch  string   // "b64", "b32", another name, or empty: the machine's own
+	Calls []string // names or numbers; empty: all
+	PID   uint32   // 0: not by pid
+	PPID  uint32
+	User  string // of uid, euid or auid; empty: any
+	Exe   string
+	Key   string
+	Never bool // it forbids records
+	// Fields are -F of what else, Compares -C: they narrow the rule further.
+	Fields, Compares []string
+	// Says is what each part of the line means today, in its order.
+	Says []Part
+}
+
+// Part is a part of the line, and what it means.
+type Part struct{ Text, Means string }
+
+// maxWords bounds a line.
+const maxWords = 256
+
+// Parse reads a line: with or without auditctl in front, words parted by blanks,
+// perhaps quoted. The error says what is wrong, and with which word.
+func Parse(line string) (*Rule, error) {
+	words, err := split(line)
+	if err != nil {
+		return nil, err
+	}
+	if len(words) > 0 && (words[0] == "auditctl" || strings.HasSuffix(words[0], "/auditctl")) {
+		words = words[1:]
+	}
+	r := &Rule{}
+	added := false
+	for len(words) > 0 {
+		flag := words[0]
+		words = words[1:]
+		// -Fpid=1 is -F pid=1.
+		if len(flag) > 2 && flag[0] == '-' && flag[1] != '-' {
+			words = append([]string{flag[2:]}, words...)
+			flag = flag[:2]
+		}
+		if len(words) == 0 {
+			return nil, fmt.Errorf("%s has no value", flag)
+		}
+		value := words[0]
+		words = words[1:]
+		switch flag {
+		case "-a", "-A":
+			if err := r.list(flag, value); err != nil {
+				return nil, err
+			}
+			added = true
+		case "-F":
+			if err := r.field(value); err != nil {
+				return nil, err
+			}
+		case "-S":
+			r.calls(value)
+		case "-k":
+			r.Key = value
+			r.say("-k "+value, "the key that each record carries; ausearch -k "+value+" finds them")
+		case "-C":
+			r.Compares = append(r.Compares, value)
+			r.say("-C "+value, "compares two fields: it narrows the rule, and is not used here")
+		default:
+			return nil, fmt.Errorf("%s is not part of a rule for system calls (-a, -A, -S, -F, -C, -k)", flag)
+		}
+	}
+	if !added {
+		return nil, fmt.Errorf("no rule in it: -a always,exit begins one")
+	}
+	return r, nil
+}
+
+func (r *Rule) say(text, means string) { r.Says = append(r.Says, Part{text, means}) }
+
+// list reads the action and the list, in whatever order.
+func (r *Rule) list(flag, value string) error {
+	first, second, ok := strings.Cut(value, ",")
+	if !ok {
+		return fmt.Errorf("%s %s: it takes an action and a list, as in always,exit", flag, value)
+	}
+	action, list := first, second
+	if action != "always" && action != "never" && action != "possible" {
+		action, list = second, first
+	}
+	switch action {
+	case "always":
+	case "never":
+		r.Never = true
+	case "possible":
+		r.say(flag+" "+value, "possible is gone since long: it made room for a record and wrote none")
+		return nil
+	default:
+		return fmt.Errorf("%s %s: no action in it (always, never)", flag, value)
+	}
+	means := ""
+	switch list {
+	case "exit":
+		means = "records each call that matches, when it returns"
+	case "entry":
+		means = "the kernel has no entry list any more, and auditctl refuses the word: always,exit is what it was for"
+	case "task", "user", "exclude", "filesystem", "io_uring":
+		return fmt.Errorf("%s %s: a rule of the list %s is not about system calls", flag, value, list)
+	default:
+		return fmt.Errorf("%s %s: no list %q (exit)", flag, value, list)
+	}
+	if r.Never {
+		means = "forbids records of calls that match"
+	}
+	r.say(flag+" "+value, means)
+	return nil
+}
+
+func (r *Rule) field(value string) error {
+	i := strings.IndexAny(value, "=!<>&")
+	if i <= 0 {
+		return fmt.Errorf("-F %s: it takes a field, an operator and a value, as in pid=1234", value)
+	}
+	name, op := value[:i], value[i:]
+	op = op[:len(op)-len(strings.TrimLeft(op, "=!<>&"))]
+	v := value[i+len(op):]
+	text := "-F " + value
+	if op != "=" && name != "arch" {
+		r.Fields = append(r.Fields, value)
+		r.say(text, "narrows the rule, and is not used here")
+		return nil
+	}
+	switch name {
+	case "arch":
+		r.Arch = v
+		switch v {
+		case "b64":
+			r.say(text, "64-bit calls only: a 32-bit program on this machine is not seen by it")
+		case "b32":
+			r.say(text, "32-bit calls only: a 64-bit program is not seen by it")
+		default:
+			r.say(text, "calls of that architecture only")
+		}
+	case "pid", "ppid":
+		n, err := strconv.ParseUint(v, 10, 32)
+		if err != nil || n == 0 {
+			return fmt.Errorf("%s: %q is no process id", text, v)
+		}
+		if name == "pid" {
+			r.PID = uint32(n)
+			r.say(text, "that process with all its threads, and not its children")
+		} else {
+			r.PPID = uint32(n)
+			r.say(text, "the children of that process, and not theirs")
+		}
+	case "uid", "euid", "auid":
+		r.User = v
+		r.say(text, map[string]string{"uid": "processes of that user", "euid": "processes that run as that user", "auid": "processes of who logged in as that user"}[name])
+	case "exe":
+		r.Exe = v
+		r.say(text, "processes that run that program")
+	case "key":
+		r.Key = v
+		r.say(text, "the key that each record carries")
+	default:
+		r.Fields = append(r.Fields, value)
+		r.say(text, "narrows the rule, and is not used here")
+	}
+	return nil
+}
+
+func (r *Rule) calls(value string) {
+	names := strings.Split(value, ",")
+	r.Calls = append(r.Calls, names...)
+	switch {
+	case slices.Contains(names, "all"):
+		r.say("-S "+value, "all calls")
+	case slices.Contains(names, "socketcall"):
+		r.say("-S "+value, "the one call that 32-bit x86 programs make for all that is about sockets; since Linux 4.3 some call socket, connect and the others by themselves, which it does not see; 64-bit programs have no such call")
+	default:
+		r.say("-S "+value, "those calls")
+	}
+}
+
+// Today is the line as auditctl takes it today, with the socket calls that an old
+// one means; calls are names of what -S socketcall stands for.
+func (r *Rule) Today(calls []string) string {
+	action := "always"
+	if r.Never {
+		action = "never"
+	}
+	b := "auditctl -a " + action + ",exit"
+	if r.Arch != "" {
+		b += " -F arch=" + r.Arch
+	}
+	names := slices.Clone(r.Calls)
+	if i := slices.Index(names, "socketcall"); i >= 0 {
+		names = slices.Concat(names[:i+1], calls, names[i+1:])
+	}
+	if len(names) > 0 {
+		b += " -S " + strings.Join(names, ",")
+	}
+	for _, f := range []struct {
+		name string
+		v    uint32
+	}{{"pid", r.PID}, {"ppid", r.PPID}} {
+		if f.v != 0 {
+			b += fmt.Sprintf(" -F %s=%d", f.name, f.v)
+		}
+	}
+	if r.User != "" {
+		b += " -F uid=" + r.User
+	}
+	if r.Exe != "" {
+		b += " -F exe=" + r.Exe
+	}
+	for _, f := range r.Fields {
+		b += " -F " + f
+	}
+	for _, c := range r.Compares {
+		b += " -C " + c
+	}
+	if r.Key != "" {
+		b += " -k " + r.Key
+	}
+	return b
+}
+
+// split parts a line into words, as a shell does: quotes hold words together.
+func split(line string) (words []string, err error) {
+	var word strings.Builder
+	in := false
+	quote := rune(0)
+	for _, c := range line {
+		switch {
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote != 0:
+			word.WriteRune(c)
+		case c == '\'' || c == '"':
+			quote, in = c, true
+		case c == ' ' || c == '\t' || c == '\n':
+			if in {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			in = false
+		default:
+			word.WriteRune(c)
+			in = true
+		}
+		if len(words) > maxWords {
+			return nil, fmt.Errorf("more than %d words", maxWords)
+		}
+	}
+	if quote != 0 {
+		return nil, fmt.Errorf("a quote that does not end: %c", quote)
+	}
+	if in {
+		words = append(words, word.String())
+	}
+	return words, nil
+}

@@ -269,7 +269,7 @@ func valueEnd(key, b []byte) int {
 }
 
 func isLabel(key []byte) bool {
-	return len(key) == 4 && string(key) == "subj" || len(key) == 3 && string(key) == "obj"
+	return string(key) == "subj" || string(key) == "obj"
 }
 
 // ownPart returns what is before the part that auditd adds.

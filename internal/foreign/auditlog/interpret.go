@@ -1,0 +1,325 @@
+package auditlog
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// Names says which number a name of an interpreted record stands for. The key is
+// syscall, a0, a1, a2, a3 or exit: for exit the name is an errno's, and the
+// number what the call returned (-115). abi is what Arch returns. name aliases
+// the record.
+type Names func(abi uint8, key string, name []byte) (n int64, ok bool)
+
+// AppendRaw appends a record as a line of audit.log that Parse reads, without a
+// newline. Of an interpreted record the values that decoding needs are turned
+// into raw form: arch, syscall, exit, a0 to a3, ids that are unset or unknown,
+// saddr, and what processes chose (comm, exe, key, proctitle, cwd), in quotes or
+// in hexadecimal; the others stay as they are. So does a name for which names has
+// no number: syscall=connect, exit=EINPROGRESS, a0=inet, uid=root. names may be
+// nil.
+//
+// What processes chose is not quoted in interpreted form, and may look like
+// fields. It is taken to end where the field follows that the kernel has next, so
+// that nothing in comm or exe can pass for a field before them.
+func (r *Record) AppendRaw(dst []byte, names Names) []byte {
+	if len(r.Node) > 0 {
+		dst = append(append(append(dst, "node="...), r.Node...), ' ')
+	}
+	dst = append(dst, "type="...)
+	if len(r.Name) > 0 {
+		dst = append(dst, r.Name...)
+	} else {
+		dst = append(dst, Name(r.Type)...)
+	}
+	dst = strconv.AppendInt(append(dst, " msg=audit("...), max(r.Sec, 0), 10)
+	dst = append(dst, '.', byte('0'+r.Milli/100%10), byte('0'+r.Milli/10%10), byte('0'+r.Milli%10), ':')
+	dst = append(strconv.AppendUint(dst, r.Serial, 10), "): "...)
+	if !r.Interpreted {
+		return append(dst, r.Fields...)
+	}
+	return r.rawFields(dst, names)
+}
+
+// rawFields appends the fields of an interpreted record.
+func (r *Record) rawFields(dst []byte, names Names) []byte {
+	var abi uint8
+	socketcall, first, keyAt := false, true, 0
+	for fields := r.Fields; len(fields) > 0; {
+		key, v, rest := Next(fields)
+		if len(key) == 0 && len(v) == 0 {
+			fields = rest
+			continue
+		}
+		if !first {
+			dst = append(dst, ' ')
+		}
+		first = false
+		if v == nil {
+			dst, fields = append(dst, key...), rest
+			continue
+		}
+		if chosen(key) {
+			all := fields[bytes.IndexByte(fields, '=')+1:]
+			v = all[:chosenEnd(key, all)]
+			fields = all[len(v):]
+			if string(key) == "key" && keyAt > 0 {
+				dst = appendKey(dst[:len(dst)-1], keyAt, v)
+				continue
+			}
+			dst = append(append(dst, key...), '=')
+			if string(key) == "key" {
+				keyAt = len(dst)
+			}
+			dst = appendUntrusted(dst, v)
+			continue
+		}
+		fields = rest
+		if r.Type == SockAddr && string(key) == "saddr" && !bytes.HasPrefix(v, []byte("{")) {
+			v, fields = r.Fields[bytes.IndexByte(r.Fields, '=')+1:], nil // inet host:1.2.3.4 serv:80
+		}
+		dst = append(append(dst, key...), '=')
+		switch {
+		case string(key) == "arch":
+			n, ok := archOf(v)
+			if !ok {
+				dst = append(dst, v...)
+				break
+			}
+			abi = Arch(n)
+			dst = strconv.AppendUint(dst, n, 16)
+		case string(key) == "syscall":
+			name, _, _ := bytes.Cut(v, []byte("("))
+			socketcall = string(name) == "socketcall"
+			dst = appendSyscall(dst, abi, v, names)
+		case string(key) == "exit":
+			dst = appendExit(dst, abi, v, names)
+		case len(key) == 2 && key[0] == 'a' && key[1] >= '0' && key[1] <= '5' && (r.Type == Syscall || r.Type == SocketCall):
+			dst = appendArg(dst, abi, key, v, socketcall, names)
+		case r.Type == SockAddr && string(key) == "saddr":
+			dst = appendAddress(dst, v)
+		case isID(key):
+			dst = appendID(dst, v)
+		default:
+			dst = append(dst, v...)
+		}
+	}
+	return dst
+}
+
+// arches are the names that ausearch has (machinetab.h in libaudit). It calls arm
+// of either byte order armeb; big-endian is hardly to be met.
+var arches = map[string]uint64{
+	"i386": 0x40000003, "i486": 0x40000003, "i586": 0x40000003, "i686": 0x40000003,
+	"x86_64": 0xc000003e, "aarch64": 0xc00000b7, "armv8l": 0xc00000b7,
+	"arm": 0x40000028, "armeb": 0x40000028, "armv5tejl": 0x40000028, "armv5tel": 0x40000028, "armv6l": 0x40000028, "armv7l": 0x40000028,
+	"ia64": 0xc0000032, "ppc": 0x14, "ppc64": 0x80000015, "ppc64le": 0xc0000015, "s390": 0x16, "s390x": 0x80000016,
+	"riscv32": 0x400000f3, "riscv64": 0xc00000f3, "loongarch64": 0xc0000102,
+}
+
+func archOf(v []byte) (n uint64, ok bool) {
+	if n, ok = arches[string(v)]; ok {
+		return n, true
+	}
+	if in, has := inside(v, "unknown-elf-type"); has {
+		v = in
+	}
+	return Hex(v)
+}
+
+// inside returns what is in brackets behind a name: unknown-syscall(548).
+func inside(v []byte, name string) ([]byte, bool) {
+	if len(v) < len(name)+2 || string(v[:len(name)]) != name || v[len(name)] != '(' || v[len(v)-1] != ')' {
+		return nil, false
+	}
+	return v[len(name)+1 : len(v)-1], true
+}
+
+// appendSyscall appends the number of connect, socketcall(connect) or
+// unknown-syscall(548), else the name.
+func appendSyscall(dst []byte, abi uint8, v []byte, names Names) []byte {
+	if in, ok := inside(v, "unknown-syscall"); ok {
+		return append(dst, in...)
+	}
+	v, _, _ = bytes.Cut(v, []byte("("))
+	if names != nil {
+		if n, ok := names(abi, "syscall", v); ok {
+			return strconv.AppendInt(dst, n, 10)
+		}
+	}
+	return append(dst, v...)
+}
+
+// appendExit appends the number of 42 or EINPROGRESS(Operation now in progress),
+// else the errno's name. Of one that has no name, as the kernel's own have none,
+// ausearch prints (null)(Unknown error 512).
+func appendExit(dst []byte, abi uint8, v []byte, names Names) []byte {
+	if in, ok := inside(v, "(null)"); ok {
+		if n, ok := number(in[bytes.LastIndexByte(in, ' ')+1:]); ok {
+			return strconv.AppendUint(append(dst, '-'), n, 10)
+		}
+	}
+	if name, _, ok := bytes.Cut(v, []byte("(")); ok && len(name) > 0 {
+		v = name
+	}
+	if _, isNumber := Decimal(v); !isNumber && names != nil {
+		if n, ok := names(abi, "exit", v); ok {
+			return strconv.AppendInt(dst, n, 10)
+		}
+	}
+	return append(dst, v...)
+}
+
+// socketcalls are the calls that socketcall(2) has, from 1 on (linux/net.h; the
+// names are those of socktab.h in libauparse).
+var socketcalls = [...]string{
+	"socket", "bind", "connect", "listen", "accept", "getsockname", "getpeername", "socketpair", "send", "recv",
+	"sendto", "recvfrom", "shutdown", "setsockopt", "getsockopt", "sendmsg", "recvmsg", "accept4", "recvmmsg", "sendmmsg",
+}
+
+// appendArg appends a register in hexadecimal, else the words it has.
+func appendArg(dst []byte, abi uint8, key, v []byte, socketcall bool, names Names) []byte {
+	if digits, ok := bytes.CutPrefix(v, []byte("0x")); ok && isHex(digits) {
+		return append(dst, digits...)
+	}
+	if n, ok := Decimal(v); ok {
+		return strconv.AppendUint(dst, uint64(n), 16)
+	}
+	if i := bytes.IndexByte(v, '('); i > 0 && bytes.HasPrefix(v, []byte("unknown-")) && v[len(v)-1] == ')' {
+		if digits := v[i+1 : len(v)-1]; isHex(digits) {
+			return append(dst, digits...)
+		}
+	}
+	if socketcall && string(key) == "a0" {
+		for i, name := range socketcalls {
+			if string(v) == name {
+				return strconv.AppendInt(dst, int64(i)+1, 16)
+			}
+		}
+	}
+	if names != nil {
+		if n, ok := names(abi, string(key), v); ok {
+			return strconv.AppendUint(dst, uint64(n), 16)
+		}
+	}
+	return append(dst, v...)
+}
+
+func isHex(v []byte) bool {
+	_, ok := Hex(v)
+	return ok
+}
+
+func isID(key []byte) bool {
+	switch string(key) {
+	case "auid", "uid", "gid", "euid", "suid", "fsuid", "egid", "sgid", "fsgid", "ses", "old-auid", "old-ses", "oauid", "ouid", "ogid":
+		return true
+	}
+	return false
+}
+
+func appendID(dst, v []byte) []byte {
+	if string(v) == "unset" {
+		return append(dst, "4294967295"...)
+	}
+	if in, ok := inside(v, "unknown"); ok {
+		v = in
+	}
+	return append(dst, v...)
+}
+
+// chosen reports whether a process chose a field's value.
+func chosen(key []byte) bool {
+	switch string(key) {
+	case "comm", "exe", "key", "proctitle", "cwd":
+		return true
+	}
+	return false
+}
+
+// behindExe are the fields that the kernel has behind exe, in one record or another.
+var behindExe = [...]string{" subj=", " key=", " sig=", " res=", " reason=", " nl-mcgrp=", " hostname=", " addr=", " terminal=", " op="}
+
+// chosenEnd returns the length of the value that b begins with.
+func chosenEnd(key, b []byte) int {
+	const maxComm = 15 * len(`\001`)
+	end := len(b)
+	switch string(key) {
+	case "comm":
+		if i := bytes.LastIndex(b[:min(len(b), maxComm+len(" exe="))], []byte(" exe=")); i >= 0 {
+			return i
+		}
+		// Another field's key may follow, behind one word or several.
+		for i := 0; i < len(b); i++ {
+			if b[i] != ' ' {
+				continue
+			}
+			word, _, _ := bytes.Cut(b[i+1:], []byte(" "))
+			if bytes.IndexByte(word, '=') > 0 {
+				return i
+			}
+		}
+	case "exe":
+		for _, next := range behindExe {
+			if i := bytes.Index(b[:end], []byte(next)); i >= 0 {
+				end = i
+			}
+		}
+	case "key":
+		if i := bytes.Index(b, []byte(" key=")); i >= 0 {
+			end = i
+		}
+	}
+	return end
+}
+
+// appendKey adds another key to the value that begins at keyAt.
+func appendKey(dst []byte, keyAt int, v []byte) []byte {
+	before := append([]byte(nil), Text(dst[keyAt:])...)
+	return appendUntrusted(dst[:keyAt], append(append(before, 1), v...))
+}
+
+// appendUntrusted appends what a process chose as the kernel does
+// (audit_log_n_untrustedstring): in quotes, or in hexadecimal if it has a quote,
+// a space or anything that is not ASCII. Control characters have been written as
+// \001 by ausearch.
+func appendUntrusted(dst, v []byte) []byte {
+	if string(v) == "(null)" || string(v) == "(none)" || string(v) == "?" {
+		return append(dst, v...)
+	}
+	if n := len(v); n >= 2 && v[0] == '"' && bytes.IndexByte(v[1:], '"') == n-2 {
+		return append(dst, v...) // not interpreted after all
+	}
+	plain := true
+	for i := 0; i < len(v) && plain; i++ {
+		plain = v[i] > ' ' && v[i] < 0x7f && v[i] != '"' && v[i] != '\\'
+	}
+	if plain {
+		return append(append(append(dst, '"'), v...), '"')
+	}
+	from := len(dst)
+	dst = unescape(dst, v)
+	v, dst = append([]byte(nil), dst[from:]...), dst[:from]
+	return appendHex(dst, v)
+}
+
+func appendHex(dst, v []byte) []byte {
+	const digits = "0123456789ABCDEF"
+	for _, c := range v {
+		dst = append(dst, digits[c>>4], digits[c&15])
+	}
+	return dst
+}
+
+// unescape undoes what ausearch does to control characters: \001.
+func unescape(dst, v []byte) []byte {
+	for i := 0; i < len(v); i++ {
+		if v[i] == '\\' && i+3 < len(v) && v[i+1] == '0' && v[i+2] >= '0' && v[i+2] <= '3' && v[i+3] >= '0' && v[i+3] <= '7' {
+			dst = append(dst, (v[i+2]-'0')<<3|(v[i+3]-'0'))
+			i += 3
+			continue
+		}
+		dst = append(dst, v[i])
+	}
+	return dst
+}

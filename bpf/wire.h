@@ -34,6 +34,7 @@ enum pw_kind {
 	PW_KIND_HANDOVER = 12, /* pw_handover: a socket has come to another process */
 	PW_KIND_STATE = 13,  /* pw_state, pw_sock: a TCP socket changed its state, or was looked at */
 	PW_KIND_AUDIT = 14,  /* pw_audit, text, perhaps a pw_syscall record */
+	PW_KIND_TEXT = 15,   /* pw_text, text: a line of another tool */
 };
 
 enum pw_layer {
@@ -324,6 +325,26 @@ struct pw_audit {
 	__u8 abi;   /* enum pw_abi; 0: none that we know */
 	__u8 flags; /* enum pw_audit_flags */
 	__u16 _pad;
+};
+
+enum pw_text_format {
+	PW_TEXT_STRACE = 1,
+};
+
+/*
+ * What another tool printed, without its leader: a line, or the two of a call
+ * that it cut. The text follows, padded to 8. Times are those of the tool, on
+ * the timeline's clock.
+ */
+struct pw_text {
+	struct pw_hdr h;
+	__u64 slack; /* how far the time may be off, ns */
+	__u32 pid;   /* as printed, process or thread; 0: not said */
+	__u32 line;  /* of the file, from 1 */
+	__u32 text;  /* bytes, without padding */
+	__u8 format; /* enum pw_text_format */
+	__u8 _pad[3];
+	char comm[16];
 };
 
 /* Attributes: pw_attr, len bytes, padded to 4. */

@@ -17,6 +17,7 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/sink/rotate"
 	"github.com/pidwire/pidwire/internal/source/capture"
+	"github.com/pidwire/pidwire/internal/source/importer"
 	"github.com/pidwire/pidwire/internal/source/replay"
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -26,7 +27,7 @@ func (a *app) openCommand() *cobra.Command {
 	var w writeFlags
 	cmd := &cobra.Command{
 		Use:   "open FILE [flags]",
-		Short: "print a recording as it was seen live; needs no root, works on any system",
+		Short: "print a recording, a capture, an audit log or what strace printed; needs no root, works on any system",
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -114,10 +115,15 @@ func (a *app) replay(parent context.Context, name string, set func(*pipeline.Con
 
 // source reads a file by what it is, whatever its name.
 func source(r io.Reader, name string) (pipeline.Source, error) {
-	b := bufio.NewReader(r)
+	b := bufio.NewReaderSize(r, 4*importer.SniffBytes)
 	head, _ := b.Peek(12) // an error comes again with the first read
 	if capture.Sniff(head) {
 		return capture.New(b, name)
+	}
+	// What has come so far: standard input may be slow.
+	head, _ = b.Peek(min(b.Buffered(), importer.SniffBytes))
+	if kind := importer.Sniff(head); kind != importer.Unknown {
+		return importer.New(b, name, kind)
 	}
 	return replay.New(b)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/pidwire/pidwire/internal/decode/sock"
 	"github.com/pidwire/pidwire/internal/decode/sys"
 	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/foreign/strace"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -22,6 +23,11 @@ type Decoder struct {
 	comms map[[16]byte]string
 	call  wire.Syscall // the one at hand
 	pkt   *pkt.Decoder
+	line  strace.Line // the one at hand, and what is in it
+	fd    strace.Desc
+	addr  strace.Addr
+	path  []byte
+	toks  []event.Token // the arena's, with room for more
 	arena *event.Arena
 }
 
@@ -33,7 +39,7 @@ func New(h wire.Header) *Decoder {
 // Use makes the decoder cut what follows from a; New gives it an arena of its
 // own, which only grows.
 func (d *Decoder) Use(a *event.Arena) {
-	d.arena = a
+	d.arena, d.toks = a, nil
 	d.sys.Use(a)
 }
 
@@ -57,6 +63,8 @@ func (d *Decoder) Record(r wire.Record, ev *event.Event) {
 		ok = d.state(r, ev)
 	case wire.KindAudit:
 		ok = d.audit(r, ev)
+	case wire.KindText:
+		ok = d.text(r, ev)
 	case wire.KindProc:
 		ok = d.process(r, ev)
 	case wire.KindSock:

@@ -114,6 +114,7 @@ type Call struct {
 	In       bool           // Bytes came in
 	Redacted bool           // key material was left where it was
 	Cut      bool           // some memory was not captured: limits of the capture
+	Foreign  bool           // printed by another tool: arguments are text, sockets are not known
 }
 
 // Arg is an argument: the register beside what it means.

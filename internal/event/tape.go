@@ -38,6 +38,7 @@ const (
 	TMore   // ... : there is more that is not shown
 	TNote   // /* Str */
 	TTime   // int64(Num): seconds since the Unix epoch, in a note as UTC
+	TAsIs   // Str: as another tool printed it
 )
 
 // Bits of Token.Flags.

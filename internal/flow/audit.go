@@ -33,21 +33,43 @@ func (j *Joiner) audit(e *event.Entry, a *event.Audit) {
 		}
 		return
 	}
+	j.descriptors(e, c)
+}
+
+// descriptors joins a call of which only the numbers of its descriptors are known.
+func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 	pid := e.Task.PID
 	switch {
 	case c.Name == "socket" && c.Ret >= 0 && len(c.Args) == 3:
 		e.Conn, e.First, e.Match = j.opened(e, fdKey{pid, int32(c.Ret)}), true, event.MatchTable
 		e.Conn.Family, e.Conn.Type, e.Conn.Protocol = uint16(c.Args[0].Raw), uint16(c.Args[1].Raw&0xf), transport(c.Args[0].Raw, c.Args[1].Raw&0xf, c.Args[2].Raw)
 		return
-	case len(c.Args) == 0 || c.Args[0].Name != "sockfd" || c.Args[0].Unknown:
+	case len(c.Args) == 0 || c.Args[0].Unknown:
 		return
 	}
 	key := fdKey{pid, int32(c.Args[0].Raw)}
+	switch c.Args[0].Name {
+	case "sockfd":
+	case "fd", "oldfd":
+		// A file, if it is no socket that is known.
+		if _, ok := j.fds.get(key); !ok {
+			return
+		}
+	default:
+		return
+	}
 	e.Conn, e.Match = j.byFD(e, key), event.MatchTable
 	if e.Conn == nil {
 		return
 	}
 	switch {
+	case c.Name == "close" && c.Ret == 0:
+		closed := *e.Conn
+		closed.Closed = true
+		e.Conn = j.replace(&closed)
+		j.fds.drop(key)
+	case (c.Name == "dup" || c.Name == "dup2" || c.Name == "dup3") && c.Ret >= 0:
+		j.keepFD(fdKey{pid, int32(c.Ret)}, e.Conn)
 	case (c.Name == "accept" || c.Name == "accept4") && c.Ret >= 0:
 		child := j.opened(e, fdKey{pid, int32(c.Ret)})
 		child.Family, child.Type, child.Protocol = e.Conn.Family, e.Conn.Type, e.Conn.Protocol

@@ -169,6 +169,10 @@ func (j *Joiner) Add(e *event.Entry) {
 }
 
 func (j *Joiner) call(e *event.Entry, c *event.Call) {
+	if c.Foreign {
+		j.descriptors(e, c)
+		return
+	}
 	for i := range c.Socks {
 		s := &c.Socks[i]
 		conn, first := j.conn(s, &e.Event)

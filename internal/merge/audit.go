@@ -28,6 +28,7 @@ type audits struct {
 	late    []*lateCall               // calls that have left, and are not joined
 	byKey   map[callKey][]*lateCall
 	covers  map[uint32]uint64 // by process: from when on audit records all its socket calls
+	upto    uint64            // all records of what ended before have come
 }
 
 type heldCall struct {
@@ -200,6 +201,7 @@ func (m *Merger) missing(upto uint64) error {
 	if !m.audits.on {
 		return nil
 	}
+	m.audits.upto = max(m.audits.upto, upto)
 	var gone []*lateCall
 	m.audits.late = slices.DeleteFunc(m.audits.late, func(c *lateCall) bool {
 		if c.rec.Time() < upto && !c.joined {
@@ -209,15 +211,20 @@ func (m *Merger) missing(upto uint64) error {
 	})
 	for _, c := range gone {
 		m.audits.dropLate(c)
-		if !c.covered {
-			continue
-		}
-		a := wire.Audit{H: wire.Hdr{Kind: wire.KindAudit, Layer: wire.LayerAud, Time: c.rec.Time()}, Pid: c.key.pid, Flags: wire.AuditMissing | wire.AuditCall}
-		if err := m.emit(withCall(wire.Seal(a.Append(nil)), c.rec)); err != nil {
+		if err := m.tell(c); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tell says that audit has no record of a call, if it should.
+func (m *Merger) tell(c *lateCall) error {
+	if !c.covered {
+		return nil
+	}
+	a := wire.Audit{H: wire.Hdr{Kind: wire.KindAudit, Layer: wire.LayerAud, Time: c.rec.Time()}, Pid: c.key.pid, Flags: wire.AuditMissing | wire.AuditCall}
+	return m.emit(withCall(wire.Seal(a.Append(nil)), c.rec))
 }
 
 // holdAudit remembers a record of audit that is held now, and not joined.
@@ -253,8 +260,9 @@ func (m *Merger) blank(rec wire.Record) {
 }
 
 // leaves forgets a record that is passed on. A call without a record of audit is
-// remembered a while longer: audit may be slow.
-func (m *Merger) leaves(r wire.Record) {
+// remembered a while longer, for audit may be slow; one whose record would have
+// come is returned.
+func (m *Merger) leaves(r wire.Record) (missing *lateCall) {
 	switch r.Kind() {
 	case wire.KindAudit:
 		if k, ok := keyOfAudit(r); ok {
@@ -265,25 +273,28 @@ func (m *Merger) leaves(r wire.Record) {
 	case wire.KindSyscall:
 		k, ok := m.keyOfCall(r)
 		if !ok {
-			return
+			return nil
 		}
 		list := m.audits.calls[k]
 		i := slices.IndexFunc(list, func(c heldCall) bool { return &c.rec[0] == &r[0] })
 		if i < 0 {
-			return
+			return nil
 		}
 		if rest := slices.Delete(list, i, i+1); len(rest) > 0 {
 			m.audits.calls[k] = rest
 		} else {
 			delete(m.audits.calls, k)
 		}
-		if len(m.audits.late) >= maxLate {
-			return
-		}
 		from, covered := m.audits.covers[k.pid]
 		enter := binary.LittleEndian.Uint64(r[wire.OffSyscallEnter:])
 		c := &lateCall{key: k, rec: slices.Clone(r), covered: covered && enter > from}
-		m.audits.late = append(m.audits.late, c)
-		m.audits.byKey[k] = append(m.audits.byKey[k], c)
+		if r.Time() < m.audits.upto {
+			return c
+		}
+		if len(m.audits.late) < maxLate {
+			m.audits.late = append(m.audits.late, c)
+			m.audits.byKey[k] = append(m.audits.byKey[k], c)
+		}
 	}
+	return nil
 }

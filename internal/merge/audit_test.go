@@ -114,6 +114,7 @@ func TestJoinAudit(t *testing.T) {
 		"socketcall":          {[]any{old, recorded(old, 7, 1000*ms)}, []string{"call@1001", "audit7+1001"}},
 		"interrupted":         {[]any{interrupted, ofInterrupted}, []string{"call@1001", "audit9+1001"}},
 		"missing":             {[]any{covers(200, 999*ms), one, uint64(1200 * ms), upto(1001 * ms), upto(1002 * ms)}, []string{"call@1001", "missing+1001"}},
+		"missing while held":  {[]any{covers(200, 999*ms), one, upto(1002 * ms), two, uint64(1200 * ms)}, []string{"call@1001", "missing+1001", "call@1003"}},
 		"late, not missing":   {[]any{covers(200, 999*ms), one, uint64(1200 * ms), recorded(one, 7, 1000*ms), upto(1300 * ms)}, []string{"call@1001", "audit7+1001"}},
 		"not covered":         {[]any{covers(300, 999*ms), one, uint64(1200 * ms), upto(1300 * ms)}, []string{"call@1001"}},
 		"covered later":       {[]any{one, covers(200, 1001*ms), uint64(1200 * ms), upto(1300 * ms)}, []string{"call@1001"}},

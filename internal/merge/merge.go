@@ -167,19 +167,23 @@ func (m *Merger) pass() error {
 		m.held, m.next = m.held[:0], 0
 	}
 	m.size -= len(it.rec)
+	var missing *lateCall
 	if len(it.rec) > 0 {
 		switch it.rec.Kind() {
 		case wire.KindPacket:
 			m.unlabel(it.rec)
 		case wire.KindSyscall, wire.KindAudit:
 			if m.audits.on {
-				m.leaves(it.rec)
+				missing = m.leaves(it.rec)
 			}
 		}
 	}
 	err := error(nil)
 	if len(it.rec) > 0 {
 		err = m.emit(it.rec)
+	}
+	if err == nil && missing != nil {
+		err = m.tell(missing)
 	}
 	if it.slab.used--; it.slab.used == 0 && it.slab != m.cur && cap(it.slab.buf) == slabLen && len(m.spare) < maxSpare {
 		it.slab.buf = it.slab.buf[:0]

@@ -50,6 +50,7 @@ var forms = []struct {
 	{func() form { return &wire.Handover{} }, wire.SizeHandover, true},
 	{func() form { return &wire.State{} }, wire.SizeState, true},
 	{func() form { return &wire.Audit{} }, wire.SizeAudit, true},
+	{func() form { return &wire.Text{} }, wire.SizeText, true},
 	{func() form { return &wire.Thread{} }, wire.SizeThread, false},
 	{func() form { return &wire.Calldesc{} }, wire.SizeCalldesc, false},
 }

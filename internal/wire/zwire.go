@@ -25,6 +25,7 @@ const (
 	KindHandover = 12
 	KindState    = 13
 	KindAudit    = 14
+	KindText     = 15
 )
 
 // enum pw_layer
@@ -994,6 +995,68 @@ func (s *Audit) put(b []byte) {
 	binary.LittleEndian.PutUint32(b[80:], s.Text)
 	b[84] = byte(s.Abi)
 	b[85] = byte(s.Flags)
+}
+
+// enum pw_text_format
+const (
+	TextStrace = 1
+)
+
+// Offsets into struct pw_text.
+const (
+	OffTextH      = 0
+	OffTextSlack  = 16
+	OffTextPid    = 24
+	OffTextLine   = 28
+	OffTextText   = 32
+	OffTextFormat = 36
+	OffTextComm   = 40
+)
+
+// Text is struct pw_text.
+type Text struct {
+	H      Hdr
+	Slack  uint64
+	Pid    uint32
+	Line   uint32
+	Text   uint32
+	Format uint8
+	Comm   [16]byte
+}
+
+// SizeText is the size of Text on the wire, in bytes.
+const SizeText = 56
+
+// Unmarshal reads s from the start of b, and reports whether b was long enough.
+func (s *Text) Unmarshal(b []byte) bool {
+	if len(b) < SizeText {
+		return false
+	}
+	s.H.Unmarshal(b[0:])
+	s.Slack = binary.LittleEndian.Uint64(b[16:])
+	s.Pid = binary.LittleEndian.Uint32(b[24:])
+	s.Line = binary.LittleEndian.Uint32(b[28:])
+	s.Text = binary.LittleEndian.Uint32(b[32:])
+	s.Format = uint8(b[36])
+	copy(s.Comm[:], b[40:])
+	return true
+}
+
+// Append appends the wire form of s to b.
+func (s *Text) Append(b []byte) []byte {
+	var w [SizeText]byte
+	s.put(w[:])
+	return append(b, w[:]...)
+}
+
+func (s *Text) put(b []byte) {
+	s.H.put(b[0:])
+	binary.LittleEndian.PutUint64(b[16:], s.Slack)
+	binary.LittleEndian.PutUint32(b[24:], s.Pid)
+	binary.LittleEndian.PutUint32(b[28:], s.Line)
+	binary.LittleEndian.PutUint32(b[32:], s.Text)
+	b[36] = byte(s.Format)
+	copy(b[40:], s.Comm[:])
 }
 
 // Offsets into struct pw_attr.

@@ -163,3 +163,31 @@ func lookup(s *wire.Syscall) *call {
 	}
 	return &calls[i-1]
 }
+
+// ArgName returns the name of a call's argument, as in the man page; empty where
+// the call or the argument is none of ours.
+func ArgName(call string, i int) string {
+	for j := range calls {
+		if calls[j].name == call {
+			if i < len(calls[j].args) {
+				return calls[j].args[i].name
+			}
+			return ""
+		}
+	}
+	return ""
+}
+
+// Constant returns the number of a family, type or protocol of socket(2) by its
+// name, those of strace 4 (PF_INET) too.
+func Constant(name string) (n uint64, ok bool) {
+	n, ok = constants[name]
+	return n, ok
+}
+
+var constants = map[string]uint64{
+	"AF_UNIX": 1, "AF_LOCAL": 1, "AF_INET": 2, "AF_INET6": 10, "AF_NETLINK": 16, "AF_PACKET": 17, "AF_VSOCK": 40, "AF_ALG": 38,
+	"PF_UNIX": 1, "PF_LOCAL": 1, "PF_FILE": 1, "PF_INET": 2, "PF_INET6": 10, "PF_NETLINK": 16, "PF_PACKET": 17,
+	"SOCK_STREAM": 1, "SOCK_DGRAM": 2, "SOCK_RAW": 3, "SOCK_RDM": 4, "SOCK_SEQPACKET": 5, "SOCK_DCCP": 6, "SOCK_PACKET": 10,
+	"IPPROTO_IP": 0, "IPPROTO_ICMP": 1, "IPPROTO_TCP": 6, "IPPROTO_UDP": 17, "IPPROTO_ICMPV6": 58, "IPPROTO_SCTP": 132, "IPPROTO_MPTCP": 262, "0": 0,
+}

@@ -197,3 +197,19 @@ var errnos = [...]struct{ name, text string }{
 	530: {"ERECALLCONFLICT", "Unknown error 530"},
 	531: {"ENOGRACE", "Unknown error 531"},
 }
+
+// ErrorNumber returns the number of an error by its name.
+func ErrorNumber(name string) (n int64, ok bool) {
+	n, ok = errnoByName[name]
+	return n, ok
+}
+
+var errnoByName = func() map[string]int64 {
+	m := make(map[string]int64, len(errnos))
+	for n := range errnos {
+		if errnos[n].name != "" {
+			m[errnos[n].name] = int64(n)
+		}
+	}
+	return m
+}()

@@ -112,9 +112,11 @@ func (a *Assembler) Flush(done func(*Event) error) error {
 func (a *Assembler) Open() int { return len(a.open) }
 
 func (a *Assembler) begin(r *Record) *Event {
-	e := &Event{}
+	var e *Event
 	if n := len(a.free); n > 0 {
 		e, a.free = a.free[n-1], a.free[:n-1]
+	} else {
+		e = new(Event)
 	}
 	*e = Event{Wall: r.Wall(), Serial: r.Serial, Node: e.Node, Text: e.Text[:0], Types: e.Types[:0]}
 	if e.Node != string(r.Node) {

@@ -68,7 +68,7 @@ func (s *Sink) Write(e *event.Entry) error {
 	case *event.Call:
 		s.begin(e, "syscall", "sys")
 		s.identity(e)
-		s.call(b, true)
+		s.call(b, !b.Foreign || b.Dur != 0)
 		s.end(e)
 	case *event.Audit:
 		s.begin(e, "audit", "aud")
@@ -346,7 +346,10 @@ func (s *Sink) socket(c *event.Conn, fd int32) {
 }
 
 func (s *Sink) call(c *event.Call, timed bool) {
-	s.raw(`,"syscall":{"name":`).str(c.Name).raw(`,"abi":"`).raw(c.ABI.String()).raw(`","number":`).uint(uint64(c.NR))
+	s.raw(`,"syscall":{"name":`).str(c.Name)
+	if !c.Foreign {
+		s.raw(`,"abi":"`).raw(c.ABI.String()).raw(`","number":`).uint(uint64(c.NR))
+	}
 	if c.Via != "" {
 		s.raw(`,"via":`).str(c.Via)
 	}

@@ -117,10 +117,10 @@ func call(state event.CallState) *event.Call {
 	one := func(k event.Token) {
 		c.Args = append(c.Args, event.Arg{Name: "arg", Raw: 1<<64 - 1, Val: event.Tape{k}})
 	}
-	for kind := event.TInt; kind <= event.TTime; kind++ {
+	for kind := event.TInt; kind <= event.TAsIs; kind++ {
 		k := event.Token{Kind: kind, Num: 3, Tab: tab}
 		switch kind {
-		case event.TStr, event.THexStr, event.TIface:
+		case event.TStr, event.THexStr, event.TIface, event.TAsIs:
 			k.Str = "-"
 		case event.TText, event.TNote:
 			k.Str = "words"

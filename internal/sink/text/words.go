@@ -45,7 +45,7 @@ func (w *Words) call(b []byte, e *event.Entry, c *event.Call) []byte {
 		b = append(append(b, c.Via...), ": "...)
 	}
 	b = notation.AppendCall(b, c, &w.Notation)
-	if !w.NoDur && c.State == event.Returned {
+	if !w.NoDur && c.State == event.Returned && (!c.Foreign || c.Dur != 0) {
 		b = append(AppendDuration(append(b, " <"...), c.Dur), '>')
 	}
 	if w.Plain {

@@ -226,6 +226,9 @@ func valid(r wire.Record) bool {
 	case wire.KindAudit:
 		var a wire.Audit
 		return a.Unmarshal(r) && uint64(a.Text) <= uint64(len(r)-wire.SizeAudit)
+	case wire.KindText:
+		var x wire.Text
+		return x.Unmarshal(r) && uint64(x.Text) <= uint64(len(r)-wire.SizeText)
 	case wire.KindState:
 		return len(r) >= wire.SizeState+wire.SizeSock
 	case wire.KindEnd:

@@ -139,7 +139,7 @@ var fixed = map[uint16]int{
 	wire.KindName: wire.SizeName, wire.KindNote: wire.SizeNote, wire.KindEnd: wire.SizeEnd,
 	wire.KindReady: wire.SizeReady, wire.KindPacket: wire.SizePacket,
 	wire.KindHandover: wire.SizeHandover, wire.KindState: wire.SizeState + wire.SizeSock,
-	wire.KindAudit: wire.SizeAudit,
+	wire.KindAudit: wire.SizeAudit, wire.KindText: wire.SizeText,
 }
 
 // WellFormed fails the test where a record could not be written to a file of

@@ -1,0 +1,129 @@
+package decode
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"github.com/pidwire/pidwire/internal/decode/sys"
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/foreign/strace"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// text decodes a line of another tool.
+func (d *Decoder) text(r wire.Record, ev *event.Event) bool {
+	var x wire.Text
+	if !x.Unmarshal(r) || uint64(x.Text) > uint64(len(r)-wire.SizeText) {
+		return false
+	}
+	ev.Slack = int64(min(x.Slack, 1<<62))
+	ev.Task = event.Task{Proc: event.Proc{PID: x.Pid}, TID: x.Pid, Comm: d.comm(x.Comm)}
+	line := r[wire.SizeText : wire.SizeText+int(x.Text)]
+	if x.Format != wire.TextStrace {
+		ev.Body = &event.Unknown{Kind: r.Kind(), Len: len(r)}
+		return true
+	}
+	l := &d.line
+	if err := strace.Parse(line, l); err != nil {
+		ev.Warn = append(ev.Warn, "not a line of strace")
+	}
+	switch l.Kind {
+	case strace.Call, strace.Unfinished:
+		ev.Body = d.straceCall(l)
+	case strace.Exit:
+		ev.Body = &event.Process{What: event.Exit, Code: l.Code << 8}
+	default:
+		ev.Body = &event.Note{Text: string(line)}
+	}
+	return true
+}
+
+// alias is b as a string that is good as long as b is.
+func alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+func (d *Decoder) straceCall(l *strace.Line) *event.Call {
+	c := d.arena.Call()
+	c.Foreign = true
+	info := wire.CallByName(alias(l.Name))
+	if info != nil {
+		c.Name = info.Name
+	} else {
+		c.Name = strings.Clone(alias(l.Name))
+	}
+	if l.Kind == strace.Unfinished {
+		c.State = event.Unfinished
+	}
+	args := l.Args()
+	if need := len(args) + 3; cap(d.toks)-len(d.toks) < need {
+		d.toks = d.arena.Tokens(need)
+	}
+	c.Args = d.arena.Args(len(args))
+	for i, a := range args {
+		c.Args[i] = event.Arg{Name: sys.ArgName(c.Name, i), Val: d.asIs(a), Unknown: true}
+		switch {
+		case i == 0 && strace.FD(a, &d.fd):
+			c.Args[i].Raw, c.Args[i].Unknown = uint64(d.fd.Num), false
+		case c.Name == "socket" || c.Name == "socketpair":
+			if n, ok := sys.Constant(alias(first(a))); ok && i < 3 {
+				c.Args[i].Raw, c.Args[i].Unknown = n, false
+			}
+		case bytes.HasPrefix(a, []byte("{sa_family=")):
+			if out, ok := strace.Sockaddr(d.path[:0], a, &d.addr); ok {
+				c.Addr, d.path = d.addr.AddrPort, out
+			}
+		}
+	}
+	c.Dur = l.Dur.NS
+	switch {
+	case !l.HasResult:
+	case !l.HasValue:
+		c.Out = d.asIs(l.RetText)
+	default:
+		c.Ret = l.Ret
+		if !plain(l.RetText, l.Ret) {
+			c.Out = d.asIs(l.RetText)
+		}
+	}
+	if len(l.Errno) > 0 {
+		c.Errno = strings.Clone(alias(l.Errno))
+		if n, ok := sys.ErrorNumber(c.Errno); ok {
+			c.Ret = -n
+		}
+		if len(l.ErrText) > 0 {
+			c.Aux = d.asIs(l.ErrText)
+		}
+	} else if notes := l.Notes(); len(notes) > 0 && len(notes[0]) > 2 {
+		c.Aux = d.asIs(notes[0][1 : len(notes[0])-1])
+	}
+	if c.Ret > 0 && info != nil {
+		switch {
+		case strings.HasSuffix(c.Name, "mmsg"):
+		case strings.HasPrefix(c.Name, "recv"), strings.HasPrefix(c.Name, "read"):
+			c.Bytes, c.In = c.Ret, true
+		case strings.HasPrefix(c.Name, "send"), strings.HasPrefix(c.Name, "write"):
+			c.Bytes = c.Ret
+		}
+	}
+	return c
+}
+
+// asIs is a value as it was printed; there is room for it.
+func (d *Decoder) asIs(b []byte) event.Tape {
+	d.toks = append(d.toks, event.Token{Kind: event.TAsIs, Str: alias(b)})
+	n := len(d.toks)
+	return event.Tape(d.toks[n-1 : n : n])
+}
+
+// first is the first of several names: SOCK_STREAM of SOCK_STREAM|SOCK_CLOEXEC.
+func first(a []byte) []byte {
+	a, _, _ = bytes.Cut(a, []byte("|"))
+	return a
+}
+
+// plain reports whether a result was printed as a decimal number alone.
+func plain(text []byte, n int64) bool {
+	var b [24]byte
+	return bytes.Equal(text, strconv.AppendInt(b[:0], n, 10))
+}

@@ -1,0 +1,318 @@
+package importer_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/pidwire/pidwire/internal/decode"
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/flow"
+	"github.com/pidwire/pidwire/internal/sink/notation"
+	"github.com/pidwire/pidwire/internal/sink/text"
+	"github.com/pidwire/pidwire/internal/source/importer"
+	"github.com/pidwire/pidwire/internal/source/sourcetest"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+var update = flag.Bool("update", false, "write the golden files again")
+
+// entries reads a file to its end.
+func entries(t testing.TB, b []byte) (list []event.Entry, h wire.Header) {
+	t.Helper()
+	in := bufio.NewReaderSize(bytes.NewReader(b), 64<<10)
+	head, _ := in.Peek(min(len(b), importer.SniffBytes))
+	kind := importer.Sniff(head)
+	if kind == importer.Unknown {
+		t.Fatal("not recognised")
+	}
+	src, err := importer.New(in, "file", kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h = src.Header()
+	d, j := decode.New(h), flow.New(false)
+	if err := src.Run(context.Background(), func(r wire.Record) error {
+		if r == nil {
+			return nil
+		}
+		if tt, ok := t.(*testing.T); ok {
+			sourcetest.WellFormed(tt, h, r)
+		}
+		list = append(list, event.Entry{})
+		e := &list[len(list)-1]
+		d.Record(bytes.Clone(r), &e.Event)
+		j.Add(e)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return list, h
+}
+
+// TestSamples holds the lines of real files.
+func TestSamples(t *testing.T) {
+	for _, name := range []string{"emulator.strace", "emulator.audit.log"} {
+		b, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, h := entries(t, b)
+		var out bytes.Buffer
+		s := text.New(&out, text.Options{Start: int64(h.Wall)})
+		for i := range list {
+			if err := s.Write(&list[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		golden := filepath.Join("testdata", name+".lines")
+		if *update {
+			if err := os.WriteFile(golden, out.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(out.Bytes(), want) {
+			t.Errorf("%s:\n%s", name, out.Bytes())
+		}
+	}
+}
+
+// TestEmulator holds what is to be found in the transcript of strace alone.
+func TestEmulator(t *testing.T) {
+	b, err := os.ReadFile("testdata/emulator.strace")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, _ := entries(t, b)
+	conns := map[string]uint32{}
+	calls := 0
+	for _, e := range list {
+		c, ok := e.Body.(*event.Call)
+		if !ok {
+			continue
+		}
+		calls++
+		if e.Task.PID != 9744 || e.Conn == nil || e.Match != event.MatchTable {
+			t.Fatalf("%s: of process %d, connection %v, match %v", c.Name, e.Task.PID, e.Conn, e.Match)
+		}
+		if e.Slack != 1e9 {
+			t.Errorf("%s: slack %d", c.Name, e.Slack)
+		}
+		if c.Name == "connect" {
+			if c.Ret != -115 || c.Errno != "EINPROGRESS" || e.Conn.Peer.String() != "124.65.150.30:5222" || e.Conn.Protocol != event.ProtoTCP {
+				t.Errorf("connect = %d %s to %s", c.Ret, c.Errno, e.Conn.Peer)
+			}
+		}
+		fd := fmt.Sprint(c.Args[0].Raw)
+		if c.Name == "socket" {
+			fd = fmt.Sprint(c.Ret)
+		}
+		if n, seen := conns[fd]; seen && n != e.Conn.N {
+			t.Errorf("descriptor %s is c%d and c%d", fd, n, e.Conn.N)
+		}
+		conns[fd] = e.Conn.N
+	}
+	if calls != 20 || len(conns) != 2 || conns["11"] == conns["12"] {
+		t.Errorf("%d calls, connections %v", calls, conns)
+	}
+}
+
+// printed is what strace printed of a call, and pidwire after reading it.
+func printed(list []event.Entry) (out []string) {
+	for i := range list {
+		if c, ok := list[i].Body.(*event.Call); ok {
+			out = append(out, string(notation.AppendCall(nil, c, &notation.Options{})))
+		}
+	}
+	return out
+}
+
+var (
+	leader = regexp.MustCompile(`^(\[pid +\d+\] |\d+ +)?([0-9:.]+ )?`)
+	behind = regexp.MustCompile(` <[0-9.]+>$`)
+	equals = regexp.MustCompile(`\) += `)
+)
+
+// TestAgain holds that calls that strace printed read the same when printed again.
+func TestAgain(t *testing.T) {
+	if _, err := exec.LookPath("strace"); err != nil {
+		if os.Getenv("PIDWIRE_MUST") != "" {
+			t.Fatal("strace is not installed")
+		}
+		t.Skip("strace is not installed")
+	}
+	for _, flags := range []string{"-o", "-t -o", "-tt -T -o", "-f -ttt -o", "-yy -x -o", "-s 5 -v -o"} {
+		name := filepath.Join(t.TempDir(), "out")
+		args := append(strings.Fields(flags), name, "-e", "trace=network,read,write,close", "curl", "-s", "-m", "2", "http://127.0.0.1:1/")
+		_ = exec.Command("strace", args...).Run() // curl's exit code is strace's
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, _ := entries(t, b)
+		got := printed(list)
+		var want []string
+		for _, l := range strings.Split(string(b), "\n") {
+			l = leader.ReplaceAllString(l, "")
+			if l == "" || l[0] == '+' || l[0] == '-' || strings.Contains(l, "<unfinished") || strings.Contains(l, "resumed>") {
+				continue
+			}
+			l = behind.ReplaceAllString(l, "")
+			if i := strings.LastIndex(l, " = "); i > 0 {
+				l = strings.TrimRight(l[:i], " ") + l[i:] // strace aligns results
+			}
+			want = append(want, l)
+		}
+		if len(want) < 10 {
+			t.Fatalf("%s: %d lines", flags, len(want))
+		}
+		have := map[string]int{}
+		for _, l := range got {
+			have[l]++
+		}
+		for _, l := range want {
+			if have[l]--; have[l] < 0 {
+				t.Errorf("%s: not printed again: %s", flags, l)
+			}
+		}
+	}
+}
+
+// TestNotRead holds that what cannot be read is told with its line, and no more
+// often than is of use.
+func TestNotRead(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("08:00:00 close(3) = 0\n")
+	for range 30 {
+		b.WriteString("\x1b[31mgarbage\n")
+	}
+	b.WriteString("08:00:01 close(4) = 0\n")
+	list, _ := entries(t, []byte(b.String()))
+	var notes []string
+	calls := 0
+	for _, e := range list {
+		switch x := e.Body.(type) {
+		case *event.Note:
+			notes = append(notes, x.Text)
+		case *event.Call:
+			calls++
+		}
+	}
+	if calls != 2 || len(notes) != 11 || notes[0] != "file:2: not a line of strace" || notes[10] != "file: 30 lines in all were not read" {
+		t.Errorf("%d calls, notes %q", calls, notes)
+	}
+}
+
+// TestMidnight holds that a time of day that begins again is of the next day.
+func TestMidnight(t *testing.T) {
+	list, _ := entries(t, []byte("23:59:59 close(3) = 0\n00:00:01 close(4) = 0\n00:00:00 close(5) = 0\n"))
+	if d := list[1].Time - list[0].Time; d != 2e9 {
+		t.Errorf("%d ns", d)
+	}
+	if d := list[2].Time - list[1].Time; d != -1e9 {
+		t.Errorf("a step back of a second: %d ns", d)
+	}
+}
+
+func TestSniff(t *testing.T) {
+	for text, want := range map[string]importer.Kind{
+		"":                               importer.Unknown,
+		"hello\nworld\n":                 importer.Unknown,
+		"PIDWIRE\x00\x00":                importer.Unknown,
+		"close(3) = 0\n":                 importer.Strace,
+		"[pid 7] close(3)   = 0":         importer.Strace,
+		"type=EOE msg=audit(1.000:2):\n": importer.AuditLog,
+		"----\ntime->Thu\ntype=EOE msg=audit(1.000:2):\n": importer.AuditLog,
+	} {
+		if got := importer.Sniff([]byte(text)); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
+
+// FuzzImport holds that no file ends the run, or makes records that cannot be
+// written.
+func FuzzImport(f *testing.F) {
+	for _, name := range []string{"emulator.strace", "emulator.audit.log"} {
+		b, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b, true)
+		f.Add(b, false)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, log bool) {
+		kind := importer.Strace
+		if log {
+			kind = importer.AuditLog
+		}
+		src, err := importer.New(bufio.NewReader(bytes.NewReader(b)), "f", kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, j := decode.New(src.Header()), flow.New(false)
+		if err := src.Run(context.Background(), func(r wire.Record) error {
+			if r == nil {
+				return nil
+			}
+			var e event.Entry
+			d.Record(bytes.Clone(r), &e.Event)
+			j.Add(&e)
+			w := text.Words{}
+			_ = w.Append(nil, &e)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// BenchmarkStrace measures reading, decoding and joining.
+func BenchmarkStrace(b *testing.B) {
+	one, err := os.ReadFile("testdata/emulator.strace")
+	if err != nil {
+		b.Fatal(err)
+	}
+	whole := bytes.Repeat(one, 1000)
+	b.SetBytes(int64(len(whole)))
+	for b.Loop() {
+		src, err := importer.New(bufio.NewReaderSize(bytes.NewReader(whole), 64<<10), "f", importer.Strace)
+		if err != nil {
+			b.Fatal(err)
+		}
+		d, j := decode.New(src.Header()), flow.New(false)
+		arena := new(event.Arena)
+		d.Use(arena)
+		n := 0
+		if err := src.Run(context.Background(), func(r wire.Record) error {
+			if r == nil {
+				return nil
+			}
+			if n++; n%512 == 0 {
+				arena.Reset()
+				d.Use(arena)
+			}
+			var e event.Entry
+			d.Record(r, &e.Event)
+			j.Add(&e)
+			return nil
+		}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -56,6 +56,7 @@ type Source struct {
 	unicast bool
 	daemon  uint32 // who reads audit as its daemon
 	never   bool   // rules stand that forbid records
+	lost    uint32 // records, when it began
 
 	rules  map[uint32][]rule // by process; the worker's until it has ended
 	worked chan struct{}     // closed when it has
@@ -186,6 +187,7 @@ func (s *Source) turnOn() error {
 	if err := s.c.set(setEnabled|setBacklog|setBacklogWait, now); err != nil {
 		return fmt.Errorf("turning audit on: %w", err)
 	}
+	s.lost = before.Lost
 	return nil
 }
 
@@ -373,11 +375,7 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 	if err != nil {
 		return err
 	}
-	r := reader{s: s, emit: emit}
-	r.lost, err = s.losses()
-	if err != nil {
-		return err
-	}
+	r := reader{s: s, emit: emit, lost: s.lost}
 	buf := make([]byte, 64<<10)
 	nextCount := time.Now().Add(countEvery)
 	var last time.Time // how long what is on its way is waited for; zero: not yet
@@ -414,6 +412,9 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 		if got == 0 {
 			// Nothing follows: what has begun has all its records.
 			if err := r.asm.Flush(r.event); err != nil {
+				return err
+			}
+			if err := r.gauge(); err != nil {
 				return err
 			}
 			if err := r.progress(); err != nil {
@@ -508,7 +509,8 @@ type reader struct {
 	line    []byte
 	rec     []byte
 	serial  uint64 // the highest so far
-	overrun bool   // the socket was full: serials are missing from here on
+	overrun bool   // the socket was full: serials are missing, behind what was in it then
+	gauged  bool   // the next record is behind all that are missing
 	lost    uint32
 	quiet   uint64 // when nothing waited in the kernel, and nothing came; 0: not so the last time
 	between int64  // ns from CLOCK_MONOTONIC to CLOCK_REALTIME
@@ -538,7 +540,9 @@ func (r *reader) message(b []byte) error {
 					return err
 				}
 			}
-			r.overrun = false
+			if r.gauged {
+				r.overrun, r.gauged = false, false
+			}
 		}
 		r.serial = rec.Serial
 	}
@@ -577,6 +581,20 @@ func (r *reader) lose(reason uint32, n uint64) error {
 	h.Kind = wire.KindLost
 	l := wire.Lost{H: h, Count: n, Reason: reason}
 	return r.emit(wire.Seal(l.Append(nil)))
+}
+
+// gauge has the kernel make a record once what was in a full socket has been read:
+// its serial says how many there were in between.
+func (r *reader) gauge() error {
+	if !r.overrun || r.gauged || r.serial == 0 {
+		return nil
+	}
+	st, err := r.s.c.status()
+	if err != nil {
+		return err
+	}
+	r.gauged = true
+	return r.s.c.set(setBacklog, st)
 }
 
 // count says what the kernel dropped since the last time.

@@ -1,0 +1,244 @@
+//go:build linux
+
+package audit
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidwire/pidwire/internal/source/sourcetest"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// flood in the environment makes the test binary a process that asks for a
+// socket's option so many times, when it is told to.
+const flood = "PIDWIRE_AUDIT_FLOOD"
+
+func TestMain(m *testing.M) {
+	if n, err := strconv.Atoi(os.Getenv(flood)); err == nil {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+		if err != nil {
+			os.Exit(1)
+		}
+		var b [1]byte
+		_, _ = os.Stdin.Read(b[:])
+		for range n {
+			if _, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
+				os.Exit(1)
+			}
+		}
+		fmt.Println("done")
+		_, _ = os.Stdin.Read(b[:])
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv("PIDWIRE_MUST") != "" {
+		t.Fatal("PIDWIRE_MUST is set, and this is not root")
+	}
+	t.Skip("needs root")
+}
+
+// TestLosses holds that what came and what was lost are together what was done,
+// whichever of the two queues was full, and that nothing is lost if the process
+// is to wait.
+func TestLosses(t *testing.T) {
+	needRoot(t)
+	for _, test := range []struct {
+		name   string
+		o      Options
+		calls  int
+		asleep bool
+		lost   uint32 // the reason; 0: nothing is lost
+	}{
+		{"read in time", Options{Unicast: true}, 2000, false, 0},
+		{"the socket was full", Options{}, 120_000, true, wire.LostAudit},
+		{"the kernel's queue was full", Options{Unicast: true}, 120_000, true, wire.LostBacklog},
+		{"the process waits", Options{Unicast: true, Wait: true}, 20_000, false, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, err := Open(test.o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if test.lost == wire.LostAudit && s.daemon == 0 {
+				// Each record would be printed to the kernel's log, at the speed of a console.
+				if old, err := os.ReadFile("/proc/sys/kernel/printk"); err == nil {
+					_ = os.WriteFile("/proc/sys/kernel/printk", []byte("1"), 0)
+					defer os.WriteFile("/proc/sys/kernel/printk", old, 0)
+				}
+			}
+			child := exec.Command(os.Args[0])
+			child.Env = append(os.Environ(), fmt.Sprintf("%s=%d", flood, test.calls))
+			in, err := child.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := child.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := child.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				in.Close()
+				_ = child.Process.Kill()
+				_ = child.Wait()
+			}()
+			s.Watch(uint32(child.Process.Pid))
+			if err := s.Sync(); err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				_, _ = io.ReadFull(out, make([]byte, len("done\n")))
+			}()
+			_, _ = in.Write([]byte("\n"))
+			wait := func() {
+				select {
+				case <-done:
+				case <-time.After(60 * time.Second):
+					t.Error("the calls do not end")
+				}
+			}
+			if test.asleep {
+				wait()
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			go func() {
+				wait()
+				time.Sleep(300 * time.Millisecond)
+				cancel()
+			}()
+			events, lost, covered := 0, map[uint32]uint64{}, 0
+			h := wire.Header{Mono: header().Time}
+			err = s.Run(ctx, func(r wire.Record) error {
+				sourcetest.WellFormed(t, h, r)
+				switch r.Kind() {
+				case wire.KindAudit:
+					var a wire.Audit
+					a.Unmarshal(r)
+					switch {
+					case a.Flags&wire.AuditCovers != 0:
+						covered++
+					case a.Flags&wire.AuditCall != 0 && a.Nr == unix.SYS_GETSOCKOPT && int(a.Pid) == child.Process.Pid:
+						events++
+					}
+				case wire.KindLost:
+					var l wire.Lost
+					l.Unmarshal(r)
+					lost[l.Reason] += l.Count
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d calls: %d events, lost %v", test.calls, events, lost)
+			if covered != 1 {
+				t.Errorf("%d processes said to be covered", covered)
+			}
+			switch test.lost {
+			case 0:
+				if events != test.calls || len(lost) != 0 {
+					t.Errorf("%d events of %d calls, lost %v", events, test.calls, lost)
+				}
+			case wire.LostAudit:
+				// Serials that are missing: each is an event, perhaps another's. What
+				// the kernel's queue had no room for has none, and is counted by records.
+				n := uint64(events) + lost[test.lost]
+				if lost[test.lost] == 0 || n+lost[wire.LostBacklog] < uint64(test.calls) || n > uint64(test.calls)+100 {
+					t.Errorf("%d events and %v lost of %d calls", events, lost, test.calls)
+				}
+			case wire.LostBacklog:
+				// Records: three of an event.
+				if lost[test.lost] < uint64(test.calls-events) {
+					t.Errorf("%d events and %v records lost of %d calls", events, lost, test.calls)
+				}
+			}
+		})
+	}
+}
+
+func TestRule(t *testing.T) {
+	for _, goarch := range []string{"amd64", "arm64"} {
+		list := arches(goarch)
+		if len(list) != 2 || len(list[0].calls) < 15 || len(list[1].calls) < 15 {
+			t.Fatalf("%s: %+v", goarch, list)
+		}
+		r := newRule(list[0].arch, list[0].calls, fieldPID, 1234, "pidwire-00c0ffee")
+		back, ok := parseRule(r.bytes())
+		if !ok || back.key() != "pidwire-00c0ffee" || back.mask != r.mask || !slices.Equal(back.fields, r.fields) {
+			t.Errorf("%s: %+v", goarch, back)
+		}
+	}
+	if i386 := arches("amd64")[1].calls; !slices.Contains(i386, wire.Socketcall) {
+		t.Errorf("no socketcall among %v", i386)
+	}
+}
+
+// FuzzRule holds that no answer of a kernel ends the run.
+func FuzzRule(f *testing.F) {
+	r := newRule(1, []uint32{41, 42}, fieldPID, 7, "pidwire-x")
+	f.Add(r.bytes())
+	f.Add(r.bytes()[:ruleLen])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if r, ok := parseRule(b); ok {
+			_ = r.key()
+			if again, ok := parseRule(r.bytes()); !ok || again.key() != r.key() {
+				t.Error("a rule that does not read again")
+			}
+		}
+	})
+}
+
+func TestState(t *testing.T) {
+	old := stateDir
+	stateDir = t.TempDir()
+	defer func() { stateDir = old }()
+	s := state{Key: newKey(), PID: os.Getpid(), Start: startOf(os.Getpid()), Before: Status{Enabled: 1, Backlog: 64, BacklogWait: 15000}}
+	if err := s.write(); err != nil {
+		t.Fatal(err)
+	}
+	dead := state{Key: newKey(), PID: os.Getpid(), Start: "1"}
+	if err := dead.write(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(stateDir+"/audit-pidwire-1.json", []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	list := states()
+	if len(list) != 2 {
+		t.Fatalf("%d states", len(list))
+	}
+	for _, got := range list {
+		if got.alive() != (got.Key == s.Key) {
+			t.Errorf("%+v: alive %v", got, got.alive())
+		}
+		if got.Key == s.Key && got != s {
+			t.Errorf("%+v, want %+v", got, s)
+		}
+	}
+	s.remove()
+	if len(states()) != 1 {
+		t.Error("not removed")
+	}
+}

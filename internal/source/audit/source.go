@@ -443,11 +443,6 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 	}
 }
 
-func (s *Source) losses() (uint32, error) {
-	st, err := s.c.status()
-	return st.Lost, err
-}
-
 // progress says up to when all records have come: the kernel has none that
 // waits, twice in a row, for one may be on its way between its queue and us.
 func (r *reader) progress() error {
@@ -510,6 +505,7 @@ type reader struct {
 	rec     []byte
 	serial  uint64 // the highest so far
 	overrun bool   // the socket was full: serials are missing, behind what was in it then
+	off     bool   // audit was turned off by another
 	gauged  bool   // the next record is behind all that are missing
 	lost    uint32
 	quiet   uint64 // when nothing waited in the kernel, and nothing came; 0: not so the last time
@@ -583,6 +579,18 @@ func (r *reader) lose(reason uint32, n uint64) error {
 	return r.emit(wire.Seal(l.Append(nil)))
 }
 
+func (r *reader) note(text string) error {
+	attrs := wire.AppendAttr(nil, wire.TagText, text)
+	h := header()
+	h.Kind = wire.KindNote
+	n := wire.Note{H: h, Level: wire.NoteDegraded, Attrs: uint16(len(attrs))}
+	b := append(n.Append(nil), attrs...)
+	for len(b)%8 != 0 {
+		b = append(b, 0)
+	}
+	return r.emit(wire.Seal(b))
+}
+
 // gauge has the kernel make a record once what was in a full socket has been read:
 // its serial says how many there were in between.
 func (r *reader) gauge() error {
@@ -599,12 +607,22 @@ func (r *reader) gauge() error {
 
 // count says what the kernel dropped since the last time.
 func (r *reader) count() error {
-	now, err := r.s.losses()
+	st, err := r.s.c.status()
 	if err != nil {
 		return err
 	}
-	n := now - r.lost
-	r.lost = now
+	if off := st.Enabled == 0; off != r.off {
+		r.off = off
+		text := "audit was turned off by another (auditctl -e 0): there are no records from here on"
+		if !off {
+			text = "audit is on again"
+		}
+		if err := r.note(text); err != nil {
+			return err
+		}
+	}
+	n := st.Lost - r.lost
+	r.lost = st.Lost
 	if n == 0 || n > 1<<31 { // somebody has set it back
 		return nil
 	}

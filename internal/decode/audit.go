@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/pidwire/pidwire/internal/decode/sys"
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/foreign/auditlog"
 	"github.com/pidwire/pidwire/internal/wire"
@@ -44,6 +45,9 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 		switch {
 		case rec.Type == auditlog.Syscall || rec.Type == auditlog.Seccomp || rec.Type >= auditlog.AnomPromiscuous && rec.Type <= auditlog.AnomLast:
 			d.whoOf(rec.Fields, b, &ev.Task)
+			if n, ok := sys.ErrorNumber(string(auditlog.Value(rec.Fields, "exit"))); ok && rec.Type == auditlog.Syscall {
+				s.Ret = -n // ausearch -i has put it in words
+			}
 			if rec.Type != auditlog.Syscall {
 				b.Denial = true
 				say(b, &rec)
@@ -54,7 +58,7 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 			}
 		case rec.Type == auditlog.SocketCall:
 			known = vector(rec.Fields, &s.Args)
-		case rec.Type == auditlog.AVC, rec.Type == auditlog.SELinuxErr, rec.Type == auditlog.NetfilterCfg, rec.Type == auditlog.NetfilterPkt,
+		case rec.Type == auditlog.AVC, rec.Type == auditlog.Landlock, rec.Type == auditlog.SELinuxErr, rec.Type == auditlog.NetfilterCfg, rec.Type == auditlog.NetfilterPkt,
 			rec.Type >= auditlog.AppArmorFirst && rec.Type <= auditlog.AppArmorLast:
 			d.whoOf(rec.Fields, b, &ev.Task)
 			b.Denial = true

@@ -288,3 +288,19 @@ func TestAuditDenial(t *testing.T) {
 	}
 	time.Sleep(10 * time.Millisecond)
 }
+
+// TestAuditBlind holds that a target that audit cannot see is told of, and only
+// such a one: it was born before audit was on for the first time since boot.
+func TestAuditBlind(t *testing.T) {
+	needAudit(t)
+	a := start(t, "pwactor", "pair=x", nil)
+	s := attach(t, a.pid(), "-l", "sys,aud", "--audit-unicast")
+	a.act(t)
+	lines := s.wait(t)
+	told := strings.Contains(s.rest.String(), "audit cannot see pwactor["+a.pid()+"]: it started before audit was on")
+	records := strings.Count(lines, " aud  socketpair(")
+	if told == (records > 0) {
+		t.Errorf("told to be out of sight: %v, records: %d\n%s%s", told, records, s.rest.String(), lines)
+	}
+	t.Logf("told: %v, records: %d", told, records)
+}

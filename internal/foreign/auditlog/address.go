@@ -125,17 +125,16 @@ func appendPath(dst, b []byte) []byte {
 	if len(b) == 0 || !isPath && (string(b) == "unnamed socket" || string(b) == "sockaddr len too short") {
 		return dst
 	}
-	abstract := b[0] != '/' && b[0] != '.'
 	from := len(dst)
-	if abstract {
-		dst = append(dst, 0)
+	dst = unescape(append(dst, 0), b)
+	if n := len(dst) - from - 1; b[0] != '/' && b[0] != '.' && n < maxPath {
+		return dst
 	}
-	dst = unescape(dst, b)
-	dst = dst[:min(len(dst), from+maxPath)]
-	if !abstract && len(dst) < from+maxPath {
-		dst = append(dst, 0)
+	dst = append(dst[:from], dst[from+1:]...)
+	if len(dst) < from+maxPath {
+		return append(dst, 0)
 	}
-	return dst
+	return dst[:from+maxPath]
 }
 
 // appendAddress appends a value of saddr in hexadecimal, or as it is if it is none.

@@ -31,6 +31,7 @@ const (
 	ProcTitle       = 1327
 	AVC             = 1400
 	SELinuxErr      = 1401
+	Landlock        = 1423 // LANDLOCK_ACCESS
 	AppArmorFirst   = 1500
 	AppArmorLast    = 1599
 	AnomPromiscuous = 1700

@@ -14,14 +14,16 @@ type Names func(abi uint8, key string, name []byte) (n int64, ok bool)
 // AppendRaw appends a record as a line of audit.log that Parse reads, without a
 // newline. Of an interpreted record the values that decoding needs are turned
 // into raw form: arch, syscall, exit, a0 to a3, ids that are unset or unknown,
-// saddr, and what processes chose (comm, exe, key, proctitle, cwd), in quotes or
-// in hexadecimal; the others stay as they are. So does a name for which names has
+// saddr, and what processes chose (comm, exe, key, proctitle, cwd, name, path), in
+// quotes or in hexadecimal; the others stay as they are. So does a name for which names has
 // no number: syscall=connect, exit=EINPROGRESS, a0=inet, uid=root. names may be
 // nil.
 //
 // What processes chose is not quoted in interpreted form, and may look like
-// fields. It is taken to end where the field follows that the kernel has next, so
-// that nothing in comm or exe can pass for a field before them.
+// fields. It is taken to end where the field follows that the kernel has next, and
+// behind comm no field counts that says who did it and was there before. This is
+// sure for SYSCALL, SECCOMP and ANOM_ABEND; in records where such a field follows
+// the name of a file, as in AppArmor's, a file can be named so that it is misread.
 func (r *Record) AppendRaw(dst []byte, names Names) []byte {
 	if len(r.Node) > 0 {
 		dst = append(append(append(dst, "node="...), r.Node...), ' ')
@@ -44,10 +46,19 @@ func (r *Record) AppendRaw(dst []byte, names Names) []byte {
 // rawFields appends the fields of an interpreted record.
 func (r *Record) rawFields(dst []byte, names Names) []byte {
 	var abi uint8
-	socketcall, first, keyAt := false, true, 0
+	var seen uint8 // of who
+	comm := false
+	socketcall, first := false, true
 	for fields := r.Fields; len(fields) > 0; {
 		key, v, rest := Next(fields)
-		if len(key) == 0 && len(v) == 0 {
+		twice := false
+		for i := range who {
+			if string(key) == who[i] && v != nil {
+				twice = comm && seen&(1<<i) != 0
+				seen |= 1 << i
+			}
+		}
+		if len(key) == 0 && len(v) == 0 || twice {
 			fields = rest
 			continue
 		}
@@ -60,18 +71,14 @@ func (r *Record) rawFields(dst []byte, names Names) []byte {
 			continue
 		}
 		if chosen(key) {
+			comm = comm || string(key) == "comm"
 			all := fields[bytes.IndexByte(fields, '=')+1:]
 			v = all[:chosenEnd(key, all)]
 			fields = all[len(v):]
-			if string(key) == "key" && keyAt > 0 {
-				dst = appendKey(dst[:len(dst)-1], keyAt, v)
-				continue
+			if string(key) == "key" && bytes.Contains(v, []byte(" key=")) {
+				v = bytes.ReplaceAll(v, []byte(" key="), []byte{1})
 			}
-			dst = append(append(dst, key...), '=')
-			if string(key) == "key" {
-				keyAt = len(dst)
-			}
-			dst = appendUntrusted(dst, v)
+			dst = appendUntrusted(append(append(dst, key...), '='), v)
 			continue
 		}
 		fields = rest
@@ -210,6 +217,9 @@ func isHex(v []byte) bool {
 	return ok
 }
 
+// who are the fields that say who did it.
+var who = [...]string{"pid", "ppid", "auid", "uid", "euid", "ses"}
+
 func isID(key []byte) bool {
 	switch string(key) {
 	case "auid", "uid", "gid", "euid", "suid", "fsuid", "egid", "sgid", "fsgid", "ses", "old-auid", "old-ses", "oauid", "ouid", "ogid":
@@ -231,7 +241,7 @@ func appendID(dst, v []byte) []byte {
 // chosen reports whether a process chose a field's value.
 func chosen(key []byte) bool {
 	switch string(key) {
-	case "comm", "exe", "key", "proctitle", "cwd":
+	case "comm", "exe", "key", "proctitle", "cwd", "name", "path":
 		return true
 	}
 	return false
@@ -242,23 +252,24 @@ var behindExe = [...]string{" subj=", " key=", " sig=", " res=", " reason=", " n
 
 // chosenEnd returns the length of the value that b begins with.
 func chosenEnd(key, b []byte) int {
-	const maxComm = 15 * len(`\001`)
+	const (
+		maxComm = 15 * len(`\001`)
+		pathMax = 4096 // PATH_MAX
+	)
 	end := len(b)
 	switch string(key) {
 	case "comm":
 		if i := bytes.LastIndex(b[:min(len(b), maxComm+len(" exe="))], []byte(" exe=")); i >= 0 {
 			return i
 		}
-		// Another field's key may follow, behind one word or several.
-		for i := 0; i < len(b); i++ {
-			if b[i] != ' ' {
-				continue
-			}
-			word, _, _ := bytes.Cut(b[i+1:], []byte(" "))
-			if bytes.IndexByte(word, '=') > 0 {
+		return wordsEnd(b)
+	case "name", "path":
+		for _, next := range behindName {
+			if i := bytes.LastIndex(b[:min(len(b), pathMax+len(next))], []byte(next)); i >= 0 {
 				return i
 			}
 		}
+		return wordsEnd(b)
 	case "exe":
 		for _, next := range behindExe {
 			if i := bytes.Index(b[:end], []byte(next)); i >= 0 {
@@ -266,17 +277,31 @@ func chosenEnd(key, b []byte) int {
 			}
 		}
 	case "key":
-		if i := bytes.Index(b, []byte(" key=")); i >= 0 {
+		// It may be several, each with key= before it. Only where rules are
+		// changed a field follows.
+		if i := bytes.LastIndex(b, []byte(" list=")); i >= 0 {
 			end = i
 		}
 	}
 	return end
 }
 
-// appendKey adds another key to the value that begins at keyAt.
-func appendKey(dst []byte, keyAt int, v []byte) []byte {
-	before := append([]byte(nil), Text(dst[keyAt:])...)
-	return appendUntrusted(dst[:keyAt], append(append(before, 1), v...))
+// behindName are the fields that the kernel has behind the name of a file, in PATH
+// and AVC; the earlier ones may be missing.
+var behindName = [...]string{" inode=", " nametype=", " dev=", " ino="}
+
+// wordsEnd returns how long the words are that come before the next that has a =.
+func wordsEnd(b []byte) int {
+	space := -1
+	for i, c := range b {
+		switch {
+		case c == ' ':
+			space = i
+		case c == '=' && space >= 0 && space < i-1:
+			return space
+		}
+	}
+	return len(b)
 }
 
 // appendUntrusted appends what a process chose as the kernel does

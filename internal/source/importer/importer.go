@@ -64,7 +64,8 @@ func Sniff(head []byte) Kind {
 		if !whole && n > 0 {
 			break // it may be cut
 		}
-		if _, ok := auditlog.Parse(line); ok {
+		var r auditlog.Record
+		if k := auditlog.Read(line, &r); k == auditlog.Raw || k == auditlog.Interpreted || k == auditlog.Printed {
 			votes[AuditLog]++
 			continue
 		}
@@ -99,7 +100,8 @@ type Source struct {
 	long   []byte // a line that is longer than the reader's buffer
 	bad    uint64
 	// Of an audit log.
-	asm auditlog.Assembler
+	asm    auditlog.Assembler
+	record auditlog.Record
 	// Of strace.
 	parsed  strace.Line
 	join    strace.Joiner
@@ -191,6 +193,11 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 	if err := s.flush(); err != nil {
 		return err
 	}
+	if s.asm.Cut > 0 {
+		if err := s.note(fmt.Sprintf("%s: %d records were left out of events that have too many", s.name, s.asm.Cut)); err != nil {
+			return err
+		}
+	}
 	if s.bad > maxTold {
 		if err := s.note(fmt.Sprintf("%s: %d lines in all were not read", s.name, s.bad)); err != nil {
 			return err
@@ -262,14 +269,48 @@ func (s *Source) note(text string) error {
 }
 
 func (s *Source) audit(line []byte) error {
-	if len(line) == 0 || string(line) == "----" || bytes.HasPrefix(line, []byte("time->")) {
-		return nil // ausearch parts events so
+	r := &s.record
+	switch auditlog.Read(line, r) {
+	case auditlog.Empty, auditlog.TimeLine:
+		return nil
+	case auditlog.Separator:
+		return s.asm.Flush(s.auditEvent) // ausearch parts events so
+	case auditlog.Raw:
+		return s.asm.Add(r, line, s.auditEvent)
+	case auditlog.Interpreted, auditlog.Printed:
+		s.long = r.AppendRaw(s.long[:0], numberOf)
+		return s.asm.Add(r, s.long, s.auditEvent)
 	}
-	r, ok := auditlog.Parse(line)
-	if !ok {
-		return s.unread("not a record of audit")
+	return s.unread("not a record of audit")
+}
+
+// numberOf resolves what ausearch -i put in words, where that is known here: the
+// names of errors are left to who decodes.
+func numberOf(abi uint8, key string, name []byte) (int64, bool) {
+	c := wire.CallByName(string(name))
+	switch key {
+	case "syscall":
+		if string(name) == "socketcall" && abi == wire.AbiI386 {
+			return wire.Socketcall, true
+		}
+		if c != nil {
+			n, ok := c.Number(abi)
+			return int64(n), ok
+		}
+	case "a0":
+		if c != nil && c.Socketcall != 0 {
+			return int64(c.Socketcall), true
+		}
 	}
-	return s.asm.Add(&r, line, s.auditEvent)
+	n, ok := socketWords[string(name)]
+	return n, ok
+}
+
+// socketWords are what ausearch -i makes of the arguments of socket(2).
+var socketWords = map[string]int64{
+	"local": 1, "inet": 2, "inet6": 10, "netlink": 16, "packet": 17, "vsock": 40,
+	"SOCK_STREAM": 1, "SOCK_DGRAM": 2, "SOCK_RAW": 3, "SOCK_SEQPACKET": 5,
+	"ip": 0, "icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "sctp": 132,
 }
 
 func (s *Source) auditEvent(e *auditlog.Event) error {

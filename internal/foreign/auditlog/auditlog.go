@@ -262,7 +262,7 @@ func valueEnd(key, b []byte) int {
 	case i > 0 && i < len(b) && b[i-1] == ',':
 		return i - 1
 	case isLabel(key) && i+2 < len(b) && b[i] == ' ' && b[i+1] == '(':
-		if q := closing(b[i+1:], '(', ')'); q >= 0 && bytes.IndexAny(b[i+1:i+1+q], " =") < 0 {
+		if q := closing(b[i+1:], '(', ')'); q >= 0 && !bytes.ContainsAny(b[i+1:i+1+q], " =") {
 			return i + q + 2
 		}
 	}

@@ -106,8 +106,6 @@ func (r *rule) key() string {
 	return ""
 }
 
-func (r *rule) always() bool { return r.action == actAlways }
-
 // newRule makes a rule that records the socket calls of an architecture for a
 // process, or for its children.
 func newRule(arch uint32, calls []uint32, who, pid uint32, key string) rule {

@@ -145,7 +145,6 @@ func printed(list []event.Entry) (out []string) {
 var (
 	leader = regexp.MustCompile(`^(\[pid +\d+\] |\d+ +)?([0-9:.]+ )?`)
 	behind = regexp.MustCompile(` <[0-9.]+>$`)
-	equals = regexp.MustCompile(`\) += `)
 )
 
 // TestAgain holds that calls that strace printed read the same when printed again.

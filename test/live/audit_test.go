@@ -17,13 +17,15 @@ import (
 
 	"github.com/pidwire/pidwire/internal/source/audit"
 	"github.com/pidwire/pidwire/internal/source/replay"
+	"github.com/pidwire/pidwire/internal/source/sourcetest"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// needAudit skips where the kernel has no audit, which all that we support have.
+// needAudit fails where the kernel has no audit, which all that we support have.
 func needAudit(t *testing.T) {
 	t.Helper()
 	needRoot(t)
+	sourcetest.Alone(t, "audit")
 	if _, _, err := audit.Probe(); err != nil {
 		t.Fatalf("audit: %v", err)
 	}

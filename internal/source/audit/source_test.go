@@ -65,6 +65,7 @@ func needRoot(t *testing.T) {
 // is to wait.
 func TestLosses(t *testing.T) {
 	needRoot(t)
+	sourcetest.Alone(t, "audit")
 	for _, test := range []struct {
 		name   string
 		o      Options

@@ -1,0 +1,22 @@
+package sourcetest
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// Alone waits until no other test, of whatever package, uses something that the
+// machine has once, as its audit, and keeps it until the test ends.
+func Alone(t *testing.T, what string) {
+	t.Helper()
+	f, err := os.OpenFile(filepath.Join(os.TempDir(), "pidwire-test-"+what+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+}

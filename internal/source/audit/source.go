@@ -379,6 +379,7 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 	buf := make([]byte, 64<<10)
 	nextCount := time.Now().Add(countEvery)
 	var last time.Time // how long what is on its way is waited for; zero: not yet
+	var end uint64     // when that began
 	for {
 		if err := s.newlyCovered(emit); err != nil {
 			return err
@@ -433,9 +434,11 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 		}
 		switch {
 		case ctx.Err() != nil && last.IsZero():
-			last = now.Add(3 * pollEvery)
-		case !last.IsZero() && now.After(last):
+			last, end = now.Add(3*pollEvery), header().Time
+		case !last.IsZero() && now.After(last) && got == 0 && !r.overrun && r.upto >= end:
 			return nil
+		case !last.IsZero() && now.After(last.Add(patience)):
+			return r.note("audit has more records than could be read to the end")
 		}
 		if got == 0 {
 			time.Sleep(pollEvery)
@@ -460,7 +463,7 @@ func (r *reader) progress() error {
 	if upto == 0 {
 		return nil
 	}
-	now.Time = upto
+	now.Time, r.upto = upto, upto
 	a := wire.Audit{H: now, Flags: wire.AuditUpto}
 	return r.emit(wire.Seal(a.Append(nil)))
 }
@@ -508,6 +511,7 @@ type reader struct {
 	off     bool   // audit was turned off by another
 	gauged  bool   // the next record is behind all that are missing
 	lost    uint32
+	upto    uint64 // all records of what was before have come
 	quiet   uint64 // when nothing waited in the kernel, and nothing came; 0: not so the last time
 	between int64  // ns from CLOCK_MONOTONIC to CLOCK_REALTIME
 }
@@ -623,6 +627,10 @@ func (r *reader) count() error {
 	}
 	n := st.Lost - r.lost
 	r.lost = st.Lost
+	if n != 0 {
+		// What the kernel has put aside comes with the next record (kauditd_thread).
+		r.overrun = r.overrun || r.s.unicast
+	}
 	if n == 0 || n > 1<<31 { // somebody has set it back
 		return nil
 	}

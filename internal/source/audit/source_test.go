@@ -179,8 +179,9 @@ func TestLosses(t *testing.T) {
 					t.Errorf("%d events and %v lost of %d calls", events, lost, test.calls)
 				}
 			case wire.LostBacklog:
-				// Records: three of an event.
-				if lost[test.lost] < uint64(test.calls-events) {
+				// Records, one or more of an event; what the kernel gave to its log
+				// instead (before 6.12) is missing by serials.
+				if lost[test.lost] == 0 || uint64(events)+lost[test.lost]+lost[wire.LostAudit] < uint64(test.calls) {
 					t.Errorf("%d events and %v records lost of %d calls", events, lost, test.calls)
 				}
 			}

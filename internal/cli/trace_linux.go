@@ -61,6 +61,7 @@ and with -l sys,pkt or -l pkt their packets, as tcpdump reads.
   pidwire trace unit:nginx.service -c        a table at the end
   pidwire trace 1234 -l pkt --pcap-filter 'tcp port 443'
   pidwire trace 1234 -l sys,pkt -w x.pcapng  for Wireshark: calls between the packets
+  pidwire trace 1234 -l sys,aud              calls, and what Linux audit says of each
 
 With -- COMMAND the lines go to standard error, as with strace; -o - puts them
 on standard output. With -w - the command's own output goes to standard error.`,
@@ -73,7 +74,7 @@ on standard output. With -w - the command's own output goes to standard error.`,
 	f.StringVarP(&t.asUser, "username", "u", "", "run COMMAND as `USER`")
 	f.CountVarP(&t.follow, "follow-forks", "f", "follow children (the default)")
 	f.BoolVar(&t.noFollow, "no-follow", false, "do not follow children")
-	f.StringSliceVarP(&t.layers, "layers", "l", []string{"sys"}, "which `LAYERS`: sys, pkt")
+	f.StringSliceVarP(&t.layers, "layers", "l", []string{"sys"}, "which `LAYERS`: sys, pkt, aud")
 	f.BoolVar(&t.auditWait, "audit-wait", false, "layer aud: a full queue makes the target wait, so that no record is lost")
 	f.BoolVar(&t.auditUnicast, "audit-unicast", false, "layer aud: take the records as audit's daemon, if none runs")
 	f.Uint32Var(&t.snaplen, "snaplen", 0, "bytes kept of each packet (default 256, into a recording 65535)")

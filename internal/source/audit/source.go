@@ -284,13 +284,11 @@ func (s *Source) work() {
 // error there was since the last time.
 func (s *Source) Sync() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for (len(s.todo) > 0 || s.busy) && !s.closed {
 		s.wake.Wait()
 	}
-	err := s.failed
-	s.failed = nil
-	return err
+	s.mu.Unlock()
+	return s.ruleError()
 }
 
 // make makes the rules of a process. rules is the worker's.
@@ -383,6 +381,11 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 	for {
 		if err := s.newlyCovered(emit); err != nil {
 			return err
+		}
+		if err := s.ruleError(); err != nil {
+			if err := r.note(err.Error() + ": some calls have no record"); err != nil {
+				return err
+			}
 		}
 		got := 0
 		var recvErr error
@@ -491,6 +494,15 @@ func (s *Source) newlyCovered(emit func(wire.Record) error) error {
 		}
 	}
 	return nil
+}
+
+// ruleError returns the first error of a rule since the last time.
+func (s *Source) ruleError() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.failed
+	s.failed = nil
+	return err
 }
 
 func header() wire.Hdr {

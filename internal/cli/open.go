@@ -2,6 +2,9 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -107,6 +110,9 @@ func (a *app) replay(parent context.Context, name string, set func(*pipeline.Con
 	switch {
 	case errors.As(err, &cut), errors.Is(err, replay.ErrNotClosed):
 		fmt.Fprintf(a.stderr, "pidwire: %s: %v\n", clean.Text(name), err)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, gzip.ErrChecksum), errors.As(err, new(flate.CorruptInputError)):
+		// A file of ours that ends early says so itself.
+		return &res, &exitError{code: exitDamaged, err: fmt.Errorf("%s: what was compressed is cut or damaged (%w); all before that was read", name, err)}
 	case err != nil:
 		return &res, &exitError{code: codeOf(err), err: fmt.Errorf("%s: %w", name, err)}
 	}
@@ -116,7 +122,15 @@ func (a *app) replay(parent context.Context, name string, set func(*pipeline.Con
 // source reads a file by what it is, whatever its name.
 func source(r io.Reader, name string) (pipeline.Source, error) {
 	b := bufio.NewReaderSize(r, 4*importer.SniffBytes)
-	head, _ := b.Peek(12) // an error comes again with the first read
+	head, _ := b.Peek(12)                          // an error comes again with the first read
+	if bytes.HasPrefix(head, []byte{0x1f, 0x8b}) { // RFC 1952
+		z, err := gzip.NewReader(b)
+		if err != nil {
+			return nil, err
+		}
+		b = bufio.NewReaderSize(z, 4*importer.SniffBytes)
+		head, _ = b.Peek(12)
+	}
 	if capture.Sniff(head) {
 		return capture.New(b, name)
 	}

@@ -41,7 +41,11 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 			ev.Warn = append(ev.Warn, "a line that is no audit record")
 			continue
 		}
-		b.Types = append(b.Types, string(rec.Name))
+		if rec.Type != 0 {
+			b.Types = append(b.Types, auditlog.Name(rec.Type))
+		} else {
+			b.Types = append(b.Types, string(rec.Name))
+		}
 		switch {
 		case rec.Type == auditlog.Syscall || rec.Type == auditlog.Seccomp || rec.Type >= auditlog.AnomPromiscuous && rec.Type <= auditlog.AnomLast:
 			d.whoOf(rec.Fields, b, &ev.Task)

@@ -315,3 +315,47 @@ func BenchmarkStrace(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkAudit does the same with an audit log of events with two records.
+func BenchmarkAudit(b *testing.B) {
+	const n = 10_000
+	var log bytes.Buffer
+	for i := range n {
+		at := fmt.Sprintf("audit(%d.%03d:%d):", 1238054490+i/1000, i%1000, i)
+		fmt.Fprintf(&log, `type=SYSCALL msg=%s arch=c000003e syscall=42 success=no exit=-115 a0=3 a1=7ffc1afff480 a2=10 a3=0 items=0 ppid=9743 pid=9744 auid=1000 uid=1003 gid=1002 euid=1003 suid=1003 fsuid=1003 egid=1002 sgid=1002 fsgid=1002 tty=pts61 ses=3 comm="emulator" exe="/usr/bin/emulator" key="emulator"`+"\n", at)
+		fmt.Fprintf(&log, "type=SOCKADDR msg=%s saddr=020014667C41961E0000000000000000\n", at)
+	}
+	b.SetBytes(int64(log.Len()))
+	b.ReportAllocs()
+	for b.Loop() {
+		src, err := importer.New(bufio.NewReaderSize(bytes.NewReader(log.Bytes()), 64<<10), "f", importer.AuditLog)
+		if err != nil {
+			b.Fatal(err)
+		}
+		d, j := decode.New(src.Header()), flow.New(false)
+		arena := new(event.Arena)
+		d.Use(arena)
+		w, line := text.Words{}, []byte(nil)
+		events := 0
+		if err := src.Run(context.Background(), func(r wire.Record) error {
+			if r == nil {
+				return nil
+			}
+			if events++; events%512 == 0 {
+				arena.Reset()
+				d.Use(arena)
+			}
+			var e event.Entry
+			d.Record(r, &e.Event)
+			j.Add(&e)
+			line = w.Append(line[:0], &e)
+			return nil
+		}); err != nil {
+			b.Fatal(err)
+		}
+		if events != n+1 {
+			b.Fatalf("%d events", events)
+		}
+	}
+	b.ReportMetric(float64(2*n*b.N)/b.Elapsed().Seconds(), "records/s")
+}

@@ -32,7 +32,7 @@ var Hostile = []string{
 // static are the string fields that are never of the process's making: tables
 // of our own. Every other string field of an entry is hostile.
 var static = map[string]bool{
-	"Call.Name": true, "Call.Via": true, "Call.Errno": true, "Arg.Name": true, "Token.Name": true, "Lost.Reason": true,
+	"Audit.AddrRole": true, "Call.Name": true, "Call.Via": true, "Call.Errno": true, "Arg.Name": true, "Token.Name": true, "Lost.Reason": true,
 }
 
 // Timeline returns entries with every kind of body, in which each string that
@@ -71,6 +71,17 @@ func Timeline(s string) []event.Entry {
 	add(&event.State{Sock: event.Sock{Family: 2, Type: 1, Protocol: 6}, Look: true, From: 1, To: 1, Users: &event.Users{
 		{What: event.OwnerCreated, Task: event.Task{Comm: s}, Inherited: true}, {}, {What: event.OwnerSent, Time: 1 << 60, Task: event.Task{Comm: s}},
 	}}, tcp)
+	recorded := call(event.Returned)
+	recorded.Args[0] = event.Arg{Name: "arg", Unknown: true, Val: event.Tape{{Kind: event.TText, Str: "?"}}}
+	add(&event.Audit{
+		Serial: 1 << 63, Stamp: 1 << 60, Types: []string{"-"}, Call: recorded, AUID: 1000, Session: 3, UID: 0, PPID: 1, AUIDName: "-", TTY: "-", Exe: "-", Key: "-", Subject: "-",
+		What: "-", Denial: true, Addr: event.Tape{{Kind: event.TStr, Str: "-"}}, AddrRole: "peer",
+	}, tcp)
+	add(&event.Audit{Missing: true, Joined: true, Call: call(event.Returned), AUID: event.Unset, Session: event.Unset, UID: event.Unset}, tcp)
+	add(&event.Audit{Types: []string{"AVC"}, What: "-", AUID: event.Unset, Session: event.Unset, UID: event.Unset}, nil)
+	foreign := call(event.Returned)
+	foreign.Foreign, foreign.Dur = true, 0
+	add(foreign, tcp)
 	add(&event.Ready{EpFD: 4, FD: 3, Events: 1, Data: 1 << 63, Inode: 7}, nil)
 	add(&event.Name{What: event.NameUser, ID: 1000, Name: "-"}, nil)
 	add(&event.Name{What: event.NameIface, ID: 2, Name: "-"}, nil)

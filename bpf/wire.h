@@ -170,7 +170,7 @@ enum pw_owner_how {
 	PW_OWNER_FOUND = 2,   /* held it at attach */
 	PW_OWNER_SENT = 3,    /* sent on it last */
 	PW_OWNER_RECEIVED = 4, /* received from it last */
-	PW_OWNER_ACCEPTED = 5, /* accepted it; told by the call */
+	PW_OWNER_ACCEPTED = 5, /* accepted it; told by the call, or by the function behind it */
 	PW_OWNER_USED = 6, /* was in a call on it, which neither sends data nor has received: reads, or closes it */
 	PW_OWNER_OLD = 256,   /* beside one of these: the socket was there at attach */
 };

@@ -19,11 +19,10 @@ func explain(err error) error {
 		return err
 	}
 	if errors.Is(err, audit.ErrAudit) {
-		code := exitFailure
 		if errors.Is(err, os.ErrPermission) {
-			code = exitPrivilege
+			return &exitError{code: exitPrivilege, err: err, hint: []string{"run it as root, as with sudo", doctorHint}}
 		}
-		return &exitError{code: code, err: err, hint: []string{doctorHint}}
+		return &exitError{code: exitFailure, err: err, hint: []string{doctorHint}}
 	}
 	if cause, ok := bpf.Explain(err); ok {
 		return &exitError{

@@ -99,7 +99,11 @@ func (a *app) replay(parent context.Context, name string, set func(*pipeline.Con
 	defer f.Close()
 	src, err := source(f, name)
 	if err != nil {
-		return nil, &exitError{code: codeOf(err), err: fmt.Errorf("%s: %w", name, err)}
+		e := &exitError{code: codeOf(err), err: fmt.Errorf("%s: %w", name, err)}
+		if errors.Is(err, wire.ErrNotRecording) {
+			e.hint = []string{"what can be read: recordings of pidwire, pcapng, pcap, logs of audit, the output of strace; and these compressed by gzip"}
+		}
+		return nil, e
 	}
 	cfg := pipeline.Config{Source: src, Wait: true}
 	if err := set(&cfg, src.Header()); err != nil {

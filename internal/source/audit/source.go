@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -648,6 +647,3 @@ func (r *reader) count() error {
 	}
 	return r.lose(wire.LostBacklog, uint64(n))
 }
-
-// StateDir is where runs remember what they have changed.
-func StateDir() string { return filepath.Clean(stateDir) }

@@ -113,6 +113,10 @@ func Clean() (Cleaned, error) {
 }
 
 func (c control) clean() (done Cleaned, err error) {
+	// The kernel says best who may not do this.
+	if _, err := c.status(); err != nil {
+		return done, err
+	}
 	lock, err := lockState()
 	if err != nil {
 		return done, err

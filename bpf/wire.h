@@ -210,6 +210,7 @@ enum pw_packet_flags {
 	PW_PACKET_WIRE = 1,   /* seen at the device: no socket had it */
 	PW_PACKET_HANDED = 2, /* the owner is the one that the socket was handed to just after */
 	PW_PACKET_CLAIMED = 4, /* a file says so: pid and name are what stands there */
+	PW_PACKET_MATCHED = 8, /* the owner made the calls of another file that go with it: a guess */
 };
 
 struct pw_packet {
@@ -310,8 +311,8 @@ enum pw_audit_flags {
 
 /*
  * What Linux audit says of one event. Its records follow as lines of audit.log,
- * padded to 8, then the pw_syscall record of the call that it is of, if that
- * was seen.
+ * padded to 8, then the record of the call that it is of, if that was seen: a
+ * pw_syscall, or a pw_text.
  */
 struct pw_audit {
 	struct pw_hdr h; /* time: wall, by CLOCK_MONOTONIC */
@@ -329,11 +330,14 @@ struct pw_audit {
 
 enum pw_text_format {
 	PW_TEXT_STRACE = 1,
+	PW_TEXT_TRUSS = 2,
+	PW_TEXT_KTRACE = 3, /* of SystemTap, ftrace, DTrace: as foreign/ktrace writes it */
 };
 
 /*
  * What another tool printed, without its leader: a line, or the two of a call
- * that it cut. The text follows, padded to 8. Times are those of the tool, on
+ * that it cut. The text follows, padded to 8, then nsock pw_sock: the addresses
+ * of its socket, where another file tells them. Times are those of the tool, on
  * the timeline's clock.
  */
 struct pw_text {
@@ -343,7 +347,8 @@ struct pw_text {
 	__u32 line;  /* of the file, from 1 */
 	__u32 text;  /* bytes, without padding */
 	__u8 format; /* enum pw_text_format */
-	__u8 _pad[3];
+	__u8 nsock;
+	__u8 _pad[2];
 	char comm[16];
 };
 
@@ -363,6 +368,7 @@ enum pw_tag {
 	PW_TAG_FIX = 7,     /* what to do about TEXT */
 	PW_TAG_OWNERS = 8,  /* pw_owner, each the last evidence of its kind; how 0: there is none */
 	PW_TAG_SINCE = 9,   /* __u64, CLOCK_MONOTONIC ns: when a socket was read before; 0: never */
+	PW_TAG_ADDR = 10,   /* of NAME_HOST: 4 or 16 bytes */
 };
 
 struct pw_socksnap {
@@ -382,7 +388,8 @@ enum pw_lost_reason {
 	PW_LOST_MISSED = 6,   /* the kernel did not run a program, for it was running on that CPU */
 	PW_LOST_BACKLOG = 7,  /* the kernel's queue of audit records was full */
 	PW_LOST_AUDIT = 8,    /* audit records came faster than they were read */
-	PW_LOST_REASONS = 9,
+	PW_LOST_TOOL = 9,     /* another tool said so of its own file */
+	PW_LOST_REASONS = 10,
 };
 
 struct pw_lost {
@@ -413,6 +420,7 @@ struct pw_clock {
 enum pw_name_what {
 	PW_NAME_USER = 1,
 	PW_NAME_IFACE = 2,
+	PW_NAME_HOST = 3, /* what stood for an address in a file: the one of TAG_ADDR was made up for it */
 };
 
 struct pw_name {

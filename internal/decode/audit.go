@@ -76,6 +76,18 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 	call := r[min(len(r), wire.SizeAudit+(int(a.Text)+7)&^7):]
 	switch {
 	case a.Flags&wire.AuditCall == 0:
+	case call.Kind() == wire.KindText:
+		whole := event.Event{}
+		if d.text(call, &whole) {
+			if c, ok := whole.Body.(*event.Call); ok {
+				b.Call, b.Joined = c, true
+				c.ABI, c.NR = event.ABI(a.Abi), a.Nr
+				ev.Task.TID = whole.Task.TID
+				ev.Time, ev.Slack = d.wall(call.Time()), whole.Slack
+				ev.Warn = append(ev.Warn, whole.Warn...)
+				saddr = nil
+			}
+		}
 	case len(call) >= wire.SizeSyscall:
 		whole := event.Event{}
 		if d.syscall(call, &whole) {

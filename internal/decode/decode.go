@@ -5,6 +5,7 @@ package decode
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/pidwire/pidwire/internal/decode/pkt"
@@ -301,7 +302,11 @@ func (d *Decoder) name(r wire.Record, ev *event.Event) bool {
 	}
 	name := string(wire.AttrOf(r[wire.SizeName:], wire.TagName))
 	d.sys.Learn(n.What, n.Netns, n.Id, name)
-	ev.Body = &event.Name{What: n.What, ID: n.Id, NetNS: n.Netns, Name: name}
+	b := &event.Name{What: n.What, ID: n.Id, NetNS: n.Netns, Name: name}
+	if n.What == wire.NameHost {
+		b.Addr, _ = netip.AddrFromSlice(wire.AttrOf(r[wire.SizeName:], wire.TagAddr))
+	}
+	ev.Body = b
 	return true
 }
 
@@ -327,6 +332,8 @@ func lostReason(n uint32) string {
 		return "skipped by the kernel, perhaps of other processes"
 	case wire.LostBacklog:
 		return "audit's queue full in the kernel, perhaps of other processes"
+	case wire.LostTool:
+		return "dropped by the tool that made the file, as it says"
 	case wire.LostAudit:
 		return "audit records not read in time, perhaps of other processes"
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unsafe"
 
+	"github.com/pidwire/pidwire/internal/decode/sock"
 	"github.com/pidwire/pidwire/internal/decode/sys"
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/foreign/strace"
@@ -31,13 +32,30 @@ func (d *Decoder) text(r wire.Record, ev *event.Event) bool {
 	}
 	switch l.Kind {
 	case strace.Call, strace.Unfinished:
-		ev.Body = d.straceCall(l)
+		c := d.straceCall(l)
+		d.foreignSocks(c, r, &x)
+		ev.Body = c
 	case strace.Exit:
 		ev.Body = &event.Process{What: event.Exit, Code: l.Code << 8}
 	default:
 		ev.Body = &event.Note{Text: string(line)}
 	}
 	return true
+}
+
+// foreignSocks gives a call what another file tells of its sockets.
+func (d *Decoder) foreignSocks(c *event.Call, r wire.Record, x *wire.Text) {
+	rest := r[wire.SizeText+min(len(r)-wire.SizeText, (int(x.Text)+7)&^7):]
+	n := min(int(x.Nsock), len(rest)/wire.SizeSock)
+	if n == 0 {
+		return
+	}
+	c.Socks = d.arena.Socks(n)
+	for i := range c.Socks {
+		var k wire.Sock
+		k.Unmarshal(rest[i*wire.SizeSock:])
+		sock.Fill(&c.Socks[i], &k)
+	}
 }
 
 // alias is b as a string that is good as long as b is.

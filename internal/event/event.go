@@ -199,14 +199,17 @@ type Lost struct {
 const (
 	NameUser  = 1
 	NameIface = 2
+	NameHost  = 3
 )
 
-// Name is a name that the source looked up: of a user or an interface.
+// Name is a name that the source looked up, of a user or an interface, or one
+// that stood for an address in a file, and Addr what was made up for it.
 type Name struct {
-	What  uint16 // NameUser or NameIface
+	What  uint16 // NameUser, NameIface or NameHost
 	ID    uint32
 	NetNS uint64
 	Name  string
+	Addr  netip.Addr // of NameHost
 }
 
 // Note is what a source says about itself.
@@ -281,6 +284,9 @@ type Conn struct {
 	State       uint8
 	Local, Peer netip.AddrPort
 	PeerName    string // that the host looked up, and got Peer for; empty where none was seen
+	LocalName   string // only where LocalMade
+	LocalMade   bool   // the file has LocalName: the address of Local was made up for it, and is to be shown by nobody
+	PeerMade    bool   // the same of Peer
 	Path        string // AF_UNIX; an abstract name begins with NUL
 	Owner       Proc   // that first used it
 	Listener    uint32 // N of the listening connection it was accepted from, 0 none
@@ -288,6 +294,19 @@ type Conn struct {
 	Found       bool   // it is known to have been open before the first record
 	Closed      bool
 	First       int64 // time of the first event
+}
+
+// MadeName is what stands in the file for an address that was made up for it;
+// empty for any other.
+func (c *Conn) MadeName(a netip.Addr) string {
+	switch {
+	case c == nil:
+	case c.PeerMade && c.Peer.Addr() == a:
+		return c.PeerName
+	case c.LocalMade && c.Local.Addr() == a:
+		return c.LocalName
+	}
+	return ""
 }
 
 // Entry is an event joined to its connection.

@@ -20,6 +20,13 @@ func (j *Joiner) audit(e *event.Entry, a *event.Audit) {
 	if c == nil {
 		return
 	}
+	if a.Joined && c.Foreign {
+		// The call itself stands just before.
+		if l := &j.lastForeign; l.pid == e.Task.PID && l.name == c.Name && l.ret == c.Ret {
+			e.Conn, e.Match = l.conn, l.match
+		}
+		return
+	}
 	if a.Joined {
 		for i := range c.Socks {
 			conn, _ := j.conn(&c.Socks[i], &e.Event)
@@ -36,10 +43,27 @@ func (j *Joiner) audit(e *event.Entry, a *event.Audit) {
 	j.descriptors(e, c)
 }
 
+// lastCall is the last call that another tool printed, and its connection.
+type lastCall struct {
+	pid   uint32
+	name  string
+	ret   int64
+	conn  *event.Conn
+	match event.Match
+}
+
 // descriptors joins a call of which only the numbers of its descriptors are known.
 func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 	pid := e.Task.PID
+	defer func() { j.lastForeign = lastCall{pid, c.Name, c.Ret, e.Conn, e.Match} }()
 	switch {
+	case c.Name == "connect" && c.Addr.IsValid() && len(c.Args) > 0 && c.Args[0].Unknown && len(c.Socks) > 0:
+		// The descriptor is not known, its packets are.
+		s := &c.Socks[0]
+		j.next++
+		e.Conn, e.First, e.Match = &event.Conn{N: j.next, Owner: e.Task.Proc, First: e.Time, Family: s.Family, Type: s.Type, Protocol: s.Protocol, Local: s.Local, Peer: c.Addr}, true, event.MatchGuess
+		j.indexFD(e.Conn)
+		return
 	case c.Name == "socket" && c.Ret >= 0 && len(c.Args) == 3:
 		e.Conn, e.First, e.Match = j.opened(e, fdKey{pid, int32(c.Ret)}), true, event.MatchTable
 		e.Conn.Family, e.Conn.Type, e.Conn.Protocol = uint16(c.Args[0].Raw), uint16(c.Args[1].Raw&0xf), transport(c.Args[0].Raw, c.Args[1].Raw&0xf, c.Args[2].Raw)
@@ -62,6 +86,9 @@ func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 	if e.Conn == nil {
 		return
 	}
+	if len(c.Socks) > 0 {
+		e.Conn = j.toldBy(e.Conn, &c.Socks[0], key)
+	}
 	switch {
 	case c.Name == "close" && c.Ret == 0:
 		closed := *e.Conn
@@ -74,6 +101,7 @@ func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 		child := j.opened(e, fdKey{pid, int32(c.Ret)})
 		child.Family, child.Type, child.Protocol = e.Conn.Family, e.Conn.Type, e.Conn.Protocol
 		child.Listener, child.Local, child.Peer = e.Conn.N, e.Conn.Local, c.Addr
+		j.indexFD(child)
 		e.Others = append(e.Others, child)
 	case c.Addr.IsValid() && c.Name == "connect":
 		to := *e.Conn
@@ -95,9 +123,39 @@ func (j *Joiner) opened(e *event.Entry, key fdKey) *event.Conn {
 func (j *Joiner) keepFD(key fdKey, c *event.Conn) *event.Conn {
 	if c.ID != (event.SockID{}) {
 		j.index(c)
+	} else {
+		j.indexFD(c)
 	}
 	j.fds.put(key, c)
 	return c
+}
+
+// indexFD makes a connection that is known by its descriptor that of its
+// packets in another file.
+func (j *Joiner) indexFD(c *event.Conn) {
+	j.nameEnds(c)
+	if c.Local.Port() == 0 || c.Peer.Port() == 0 {
+		return
+	}
+	k := pairOf(uint8(c.Protocol), c.Local, c.Peer)
+	if f, ok := j.others.get(k); ok && f.conn.N == c.N {
+		f.conn = c
+		return
+	}
+	j.others.put(k, &foreign{conn: c})
+}
+
+// toldBy takes over the addresses of a descriptor that another file tells.
+func (j *Joiner) toldBy(c *event.Conn, s *event.Sock, key fdKey) *event.Conn {
+	if !s.Local.IsValid() || c.Local == s.Local && c.Peer == s.Peer {
+		return c
+	}
+	to := *c
+	to.Local, to.Peer = s.Local, s.Peer
+	if to.Family == 0 {
+		to.Family, to.Type, to.Protocol = s.Family, s.Type, s.Protocol
+	}
+	return j.keepFD(key, &to)
 }
 
 // byFD returns the connection of a descriptor: one that was opened in sight, or

@@ -12,16 +12,18 @@ import (
 
 // Joiner is the state of one timeline. It has no goroutine and no clock.
 type Joiner struct {
-	next     uint32
-	byCookie connIndex
-	byInode  connIndex
-	found    map[uint64]*event.SockFound // by inode: open at attach, not used yet
-	numbered map[uint64]*event.SockFound // the same by cookie, where they have one
-	users    map[uint32]string
-	fds      index[fdKey, *event.Conn] // that audit follows
-	foundFD  map[fdKey]*event.SockFound
-	ready    index[epollKey, event.SockID] // what epoll instances wait for
-	tuples   index[tuple, *event.Conn]     // connections that a handshake began
+	next        uint32
+	byCookie    connIndex
+	byInode     connIndex
+	found       map[uint64]*event.SockFound // by inode: open at attach, not used yet
+	numbered    map[uint64]*event.SockFound // the same by cookie, where they have one
+	users       map[uint32]string
+	fds         index[fdKey, *event.Conn] // that audit follows, and other tools' calls
+	hosts       map[netip.Addr]string     // names for which a file's reader made addresses up
+	lastForeign lastCall
+	foundFD     map[fdKey]*event.SockFound
+	ready       index[epollKey, event.SockID] // what epoll instances wait for
+	tuples      index[tuple, *event.Conn]     // connections that a handshake began
 
 	shown    index[uint64, *shown]     // by cookie: as whose packets have been shown
 	accepted index[uint64, event.Use]  // by cookie: who called accept for it
@@ -50,6 +52,8 @@ const (
 	// keepRecent is the same for what is needed of a connection for a short
 	// time, or only while much goes over it.
 	keepRecent = 4096
+	// maxHosts are the names of hosts that stand for addresses in files.
+	maxHosts = 1 << 17
 )
 
 // index finds things in bounded memory: when young is full it becomes old, and
@@ -125,6 +129,7 @@ func New(joined bool) *Joiner {
 		users:    map[uint32]string{},
 		fds:      index[fdKey, *event.Conn]{most: keepOpen},
 		foundFD:  map[fdKey]*event.SockFound{},
+		hosts:    map[netip.Addr]string{},
 	}
 }
 
@@ -161,8 +166,11 @@ func (j *Joiner) Add(e *event.Entry) {
 			j.ready.put(epollKey{e.Task.Proc, uint64(b.EpFD), b.Data}, event.SockID{Inode: b.Inode})
 		}
 	case *event.Name:
-		if b.What == event.NameUser {
+		switch {
+		case b.What == event.NameUser:
 			j.users[b.ID] = b.Name
+		case b.What == event.NameHost && b.Addr.IsValid() && len(j.hosts) < maxHosts:
+			j.hosts[b.Addr.Unmap()] = b.Name
 		}
 	}
 	e.User = j.users[e.Task.UID]

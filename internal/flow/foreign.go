@@ -20,17 +20,43 @@ type foreign struct {
 	syn  bool
 }
 
+func pairOf(proto uint8, a, b netip.AddrPort) pair {
+	a, b = unmapped(a), unmapped(b)
+	if cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Port(), b.Port())) > 0 {
+		a, b = b, a
+	}
+	return pair{proto, a, b}
+}
+
+// nameEnds gives a connection, which no sink has seen yet, the names of its ends.
+func (j *Joiner) nameEnds(c *event.Conn) {
+	if c.Peer.IsValid() {
+		c.PeerName, c.PeerMade = j.nameOf(c.Peer.Addr(), c.PeerName)
+	}
+	if c.Local.IsValid() && len(j.hosts) > 0 {
+		c.LocalName, c.LocalMade = j.nameOf(c.Local.Addr(), c.LocalName)
+	}
+}
+
+// nameOf returns the name of an address, and whether the address was made up
+// for it.
+func (j *Joiner) nameOf(a netip.Addr, before string) (name string, made bool) {
+	if host, ok := j.hosts[a.Unmap()]; ok {
+		return host, true
+	}
+	if before == "" {
+		before, _ = j.names.get(a.Unmap())
+	}
+	return before, false
+}
+
 // foreign joins a packet by its addresses, which is a guess: they may be used
 // again, and the file may be of several places.
 func (j *Joiner) foreign(e *event.Entry, p *event.Capture) {
 	if p.NoIP || !p.Src.IsValid() || !p.Dst.IsValid() {
 		return
 	}
-	src, dst := unmapped(p.Src), unmapped(p.Dst)
-	k := pair{p.Proto, src, dst}
-	if cmp.Or(src.Addr().Compare(dst.Addr()), cmp.Compare(src.Port(), dst.Port())) > 0 {
-		k.a, k.b = k.b, k.a
-	}
+	k := pairOf(p.Proto, p.Src, p.Dst)
 	f, known := j.others.get(k)
 	begins := p.TCP.Valid && p.TCP.Flags&(event.TCPSyn|event.TCPAck) == event.TCPSyn
 	if known && begins && f.syn && f.isn != p.TCP.Seq {
@@ -46,7 +72,7 @@ func (j *Joiner) foreign(e *event.Entry, p *event.Capture) {
 			local, peer = netip.AddrPortFrom(local.Addr(), 0), netip.AddrPortFrom(peer.Addr(), 0)
 		}
 		f = &foreign{conn: j.fromPacket(e, p, local, peer)}
-		f.conn.PeerName, _ = j.names.get(peer.Addr().Unmap())
+		j.nameEnds(f.conn)
 		f.conn.Old = p.Proto == event.ProtoTCP && !begins
 		f.conn.Found = f.conn.Old
 		e.First = true

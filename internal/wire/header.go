@@ -20,7 +20,20 @@ type Header struct {
 	Wall     uint64   // CLOCK_REALTIME ns, at one moment: the zero of the timeline
 	PageSize uint32
 	Layers   uint32 // that were watched, a bit 1<<Layer each; 0: not said
+	Clock    Clockwork
 }
+
+// Clockwork says what the times of a file count from. Those of pidwire itself
+// count from Mono and Wall; other tools may tell less.
+type Clockwork uint8
+
+const (
+	ClockEpoch Clockwork = iota // the Unix epoch
+	ClockDate                   // date and time of day in an unknown zone, as if that were UTC
+	ClockDay                    // time of day in an unknown zone, as of 1970-01-01 UTC
+	ClockStart                  // an unknown moment
+	ClockNone                   // nothing: only the order is known
+)
 
 const (
 	tagVersion = iota + 1
@@ -35,6 +48,7 @@ const (
 	tagWall
 	tagPageSize
 	tagLayers
+	tagClock
 )
 
 // maxHeader bounds what a reader accepts as a header, in bytes.
@@ -59,6 +73,7 @@ func (h *Header) marshal() []byte {
 	num(tagWall, h.Wall)
 	num(tagPageSize, uint64(h.PageSize))
 	num(tagLayers, uint64(h.Layers))
+	num(tagClock, uint64(h.Clock))
 	str(tagArch, h.Arch)
 	str(tagKernel, h.Kernel)
 	str(tagHost, h.Host)
@@ -77,7 +92,7 @@ func (h *Header) unmarshal(b []byte) error {
 	for tag, v := range Attrs(b) {
 		var n uint64
 		switch tag {
-		case tagVersion, tagStrLen, tagMono, tagWall, tagPageSize, tagLayers:
+		case tagVersion, tagStrLen, tagMono, tagWall, tagPageSize, tagLayers, tagClock:
 			if len(v) != 8 {
 				return fmt.Errorf("header field %d has %d bytes, want 8", tag, len(v))
 			}
@@ -108,6 +123,8 @@ func (h *Header) unmarshal(b []byte) error {
 			h.PageSize = uint32(n)
 		case tagLayers:
 			h.Layers = uint32(n)
+		case tagClock:
+			h.Clock = Clockwork(min(n, uint64(ClockNone)))
 		}
 	}
 	return nil

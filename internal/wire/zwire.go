@@ -560,6 +560,7 @@ const (
 	PacketWire    = 1
 	PacketHanded  = 2
 	PacketClaimed = 4
+	PacketMatched = 8
 )
 
 // Offsets into struct pw_packet.
@@ -1000,6 +1001,8 @@ func (s *Audit) put(b []byte) {
 // enum pw_text_format
 const (
 	TextStrace = 1
+	TextTruss  = 2
+	TextKtrace = 3
 )
 
 // Offsets into struct pw_text.
@@ -1010,6 +1013,7 @@ const (
 	OffTextLine   = 28
 	OffTextText   = 32
 	OffTextFormat = 36
+	OffTextNsock  = 37
 	OffTextComm   = 40
 )
 
@@ -1021,6 +1025,7 @@ type Text struct {
 	Line   uint32
 	Text   uint32
 	Format uint8
+	Nsock  uint8
 	Comm   [16]byte
 }
 
@@ -1038,6 +1043,7 @@ func (s *Text) Unmarshal(b []byte) bool {
 	s.Line = binary.LittleEndian.Uint32(b[28:])
 	s.Text = binary.LittleEndian.Uint32(b[32:])
 	s.Format = uint8(b[36])
+	s.Nsock = uint8(b[37])
 	copy(s.Comm[:], b[40:])
 	return true
 }
@@ -1056,6 +1062,7 @@ func (s *Text) put(b []byte) {
 	binary.LittleEndian.PutUint32(b[28:], s.Line)
 	binary.LittleEndian.PutUint32(b[32:], s.Text)
 	b[36] = byte(s.Format)
+	b[37] = byte(s.Nsock)
 	copy(b[40:], s.Comm[:])
 }
 
@@ -1107,6 +1114,7 @@ const (
 	TagFix       = 7
 	TagOwners    = 8
 	TagSince     = 9
+	TagAddr      = 10
 )
 
 // Offsets into struct pw_socksnap.
@@ -1163,7 +1171,8 @@ const (
 	LostMissed   = 6
 	LostBacklog  = 7
 	LostAudit    = 8
-	LostReasons  = 9
+	LostTool     = 9
+	LostReasons  = 10
 )
 
 // Offsets into struct pw_lost.
@@ -1313,6 +1322,7 @@ func (s *Clock) put(b []byte) {
 const (
 	NameUser  = 1
 	NameIface = 2
+	NameHost  = 3
 )
 
 // Offsets into struct pw_name.

@@ -161,11 +161,15 @@ const maxIface = 32
 
 // Names returns the names that stood for addresses, and the addresses that were
 // made up for them: IPv4 before IPv6, in the order in which they appeared.
-func (r *Reader) Names() []Name {
+func (r *Reader) Names() []Name { return r.NamesFrom(0, 0) }
+
+// NamesFrom returns those of Names behind the first v4 of IPv4 and the first v6
+// of IPv6; nil where there are none.
+func (r *Reader) NamesFrom(v4, v6 int) []Name {
 	var list []Name
-	for v, names := range r.names.list {
-		for i, s := range names {
-			list = append(list, Name{s, netAddr(nth(i, v == 1), v == 1)})
+	for v, from := range [...]int{v4, v6} {
+		for i := from; i < len(r.names.list[v]); i++ {
+			list = append(list, Name{r.names.list[v][i], netAddr(nth(i, v == 1), v == 1)})
 		}
 	}
 	return list

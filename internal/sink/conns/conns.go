@@ -383,10 +383,13 @@ func (s *Sink) cells(r *row) []string {
 	c := r.conn
 	t := r.total(s.since())
 	owner := clean.Text(r.owner.Comm)
-	if r.how == event.MatchInherited {
+	switch r.how {
+	case event.MatchInherited:
 		owner = "~" + owner
+	case event.MatchGuess:
+		owner = "?" + owner
 	}
-	local, peer := address(c.Local), address(c.Peer)
+	local, peer := address(c, c.Local), address(c, c.Peer)
 	if c.Family == 1 && r.path != "" {
 		local = clean.Text(strings.Replace(r.path, "\x00", "@", 1))
 	}
@@ -450,10 +453,13 @@ func stateOf(r *row) string {
 	return ""
 }
 
-func address(a netip.AddrPort) string {
+func address(c *event.Conn, a netip.AddrPort) string {
+	name := c.MadeName(a.Addr())
 	switch {
 	case !a.IsValid():
 		return "-"
+	case name != "":
+		return fmt.Sprintf("%s:%d", clean.Text(name), a.Port())
 	case a.Port() == 0 && !a.Addr().IsUnspecified():
 		return a.Addr().Unmap().String()
 	case a.Addr().IsUnspecified():
@@ -470,8 +476,9 @@ func count(n uint64) string {
 }
 
 type addrObject struct {
-	Address string `json:"address"`
+	Address string `json:"address,omitempty"`
 	Port    uint16 `json:"port"`
+	Name    string `json:"name,omitempty"` // of an address that the file does not tell
 }
 
 // object is a connection as JSON; docs/schema.json describes it.
@@ -527,7 +534,7 @@ func (s *Sink) objects(w io.Writer) {
 		}
 		o.Process.PID, o.Process.TID, o.Process.Executable.Name = r.owner.PID, r.owner.TID, clean.Text(r.owner.Comm)
 		o.Network.Transport = strings.ToLower(notation.Transport(r.conn.Family, r.conn.Type, r.conn.Protocol))
-		o.Network.Local, o.Network.Peer = addrOf(r.conn.Local), addrOf(r.conn.Peer)
+		o.Network.Local, o.Network.Peer = addrOf(r.conn, r.conn.Local), addrOf(r.conn, r.conn.Peer)
 		t := r.total(s.since())
 		o.Sent, o.Received, o.PacketsOut, o.PacketsIn = t.sent, t.got, t.out, t.in
 		o.Retransmits, o.RTT = r.tcp.Retrans-s.baseOf(r).Retrans, r.tcp.RTT
@@ -545,9 +552,12 @@ func (s *Sink) objects(w io.Writer) {
 	}
 }
 
-func addrOf(a netip.AddrPort) *addrObject {
+func addrOf(c *event.Conn, a netip.AddrPort) *addrObject {
 	if !a.IsValid() {
 		return nil
 	}
-	return &addrObject{a.Addr().Unmap().String(), a.Port()}
+	if name := c.MadeName(a.Addr()); name != "" {
+		return &addrObject{"", a.Port(), clean.Text(name)}
+	}
+	return &addrObject{a.Addr().Unmap().String(), a.Port(), ""}
 }

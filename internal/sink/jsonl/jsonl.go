@@ -81,7 +81,7 @@ func (s *Sink) Write(e *event.Entry) error {
 	case *event.Capture:
 		s.begin(e, "packet", "pkt")
 		s.identity(e)
-		s.packet(b)
+		s.packet(e.Conn, b)
 		s.end(e)
 	case *event.State:
 		s.begin(e, "state", "krn")
@@ -143,6 +143,9 @@ func (s *Sink) begin(e *event.Entry, typ, layer string) {
 	s.raw(`{"v":1,"type":"`).raw(typ).raw(`","layer":"`).raw(layer).raw(`","time":"`)
 	s.time(e.Time)
 	s.raw(`","t_ns":`).int(e.Time - s.o.Start)
+	if e.Slack != 0 {
+		s.raw(`,"slack_ns":`).int(e.Slack)
+	}
 	s.raw(`,"seq":`).uint(e.Seq)
 }
 
@@ -273,21 +276,25 @@ func (s *Sink) network(c *event.Conn) {
 	if typ != "" {
 		field("type").str(typ)
 	}
-	s.addr(field, "local", c.Local, "")
-	s.addr(field, "peer", c.Peer, c.PeerName)
+	s.addr(field, "local", c.Local, c.LocalName, c.LocalMade)
+	s.addr(field, "peer", c.Peer, c.PeerName, c.PeerMade)
 	if c.Path != "" {
 		field("local").raw(`{"address":`).str(c.Path).raw("}")
 	}
 	s.raw("}")
 }
 
-func (s *Sink) addr(field func(string) *Sink, name string, a netip.AddrPort, host string) {
+func (s *Sink) addr(field func(string) *Sink, name string, a netip.AddrPort, host string, made bool) {
 	if !a.IsValid() {
 		return
 	}
-	field(name).raw(`{"address":"`)
-	s.b = a.Addr().AppendTo(s.b)
-	s.raw(`","port":`).uint(uint64(a.Port()))
+	field(name).raw("{")
+	if !made {
+		s.raw(`"address":"`)
+		s.b = a.Addr().AppendTo(s.b)
+		s.raw(`",`)
+	}
+	s.raw(`"port":`).uint(uint64(a.Port()))
 	if host != "" {
 		s.raw(`,"name":`).str(host)
 	}
@@ -449,12 +456,17 @@ func (s *Sink) audit(a *event.Audit) {
 	s.raw("}")
 }
 
-func (s *Sink) packet(p *event.Capture) {
+func (s *Sink) packet(c *event.Conn, p *event.Capture) {
 	s.raw(`,"packet":{"direction":"`).raw(p.Dir.String()).raw(`","length":`).uint(uint64(p.Len)).raw(`,"captured":`).uint(uint64(p.Captured))
 	if p.NoIP {
 		s.raw(`,"ethertype":`).uint(uint64(p.Ether))
 	}
-	s.text = text.AppendPacket(s.text[:0], p, &s.o.Packets)
+	o := &s.o.Packets
+	if c != nil && (c.LocalMade || c.PeerMade) {
+		named := *o
+		named.Name, o = c.MadeName, &named
+	}
+	s.text = text.AppendPacket(s.text[:0], p, o)
 	s.raw(`,"text":`)
 	s.b = clean.AppendJSON(s.b, s.text)
 	if p.Made != event.MadeSocket {

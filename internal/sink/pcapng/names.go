@@ -2,8 +2,10 @@ package pcapng
 
 import (
 	"net/netip"
+	"strings"
 
 	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/sink/clean"
 )
 
 // learn writes the names that a packet gives to addresses, if they are new.
@@ -19,6 +21,14 @@ func (s *Sink) learn(p *event.Capture) {
 		}
 	}
 	s.hosts(append(changed, s.known.hosts[had:]...))
+}
+
+// madeUp writes a name for which a file's reader made an address up: its packets
+// have that address, and so the name is what is to be shown.
+func (s *Sink) madeUp(n *event.Name) {
+	had := len(s.known.hosts)
+	s.known.learn(n.Addr.Unmap(), strings.Clone(clean.Text(n.Name)))
+	s.hosts(s.known.hosts[had:])
 }
 
 // learn remembers the name of an address. It reports whether the address had

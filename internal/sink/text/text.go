@@ -2,6 +2,9 @@
 // strace's notation.
 //
 //	0.000000 curl[402475]  c1 sys  socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 5 <9us>
+//
+// A ~ behind a time says that it may be off by 1 ms or more; before a process,
+// that the socket came to it from that process; a ? there, that it is a guess.
 package text
 
 import (
@@ -68,7 +71,8 @@ const (
 	minTask     = 16
 	maxTask     = 28
 	timeRelWide = 13
-	mostOthers  = 8 // further connections that a line names
+	mostOthers  = 8         // further connections that a line names
+	vague       = 1_000_000 // ns that a time may be off, from which on it is marked
 )
 
 // New returns a sink that writes to w.
@@ -80,16 +84,20 @@ func New(w io.Writer, o Options) *Sink {
 		o.Colour = &Colours{}
 	}
 	s := &Sink{w: w, o: o, task: minTask, conn: 2}
-	if o.Names || o.Resolve != nil {
-		o.Packets.Name = s.nameOf
-	}
+	o.Packets.Name = s.nameOf
 	s.words = Words{Notation: o.Notation, Packets: o.Packets, NoDur: o.NoDur, Plain: o.Plain, Note: o.Colour.Note, Reset: o.Colour.Reset}
 	return s
 }
 
 // nameOf returns the name of an address of the packet at hand.
 func (s *Sink) nameOf(a netip.Addr) string {
-	if c := s.peer; c != nil && c.PeerName != "" && c.Peer.Addr().Unmap() == a.Unmap() {
+	if s.peer == nil {
+		return ""
+	}
+	if name := s.peer.MadeName(a); name != "" {
+		return name
+	}
+	if c := s.peer; s.o.Names && c.PeerName != "" && c.Peer.Addr().Unmap() == a.Unmap() {
 		return c.PeerName
 	}
 	if s.o.Resolve != nil {
@@ -194,8 +202,8 @@ func (s *Sink) introduce(e *event.Entry) {
 }
 
 func (s *Sink) newcomer(e *event.Entry) {
-	if e.Conn.Family == 0 && !e.Conn.Peer.IsValid() {
-		return // a descriptor, of which nothing is known
+	if e.Conn.Family == 0 {
+		return // a descriptor, of which nothing is known but what the line says
 	}
 	s.line(e, "   ")
 	s.b = append(s.b, s.o.Colour.Note...)
@@ -213,9 +221,12 @@ func (s *Sink) newcomer(e *event.Entry) {
 func AppendConn(b []byte, c *event.Conn) []byte {
 	b = append(b, notation.Transport(c.Family, c.Type, c.Protocol)...)
 	addr := func(a netip.AddrPort) {
-		if a.IsValid() {
+		switch name := c.MadeName(a.Addr()); {
+		case name != "":
+			b = strconv.AppendUint(append(clean.AppendText(b, name), ':'), uint64(a.Port()), 10)
+		case a.IsValid():
 			b = a.AppendTo(b)
-		} else {
+		default:
 			b = append(b, '*')
 		}
 	}
@@ -235,7 +246,7 @@ func AppendConn(b []byte, c *event.Conn) []byte {
 			b = append(b, " -> "...)
 			addr(c.Peer)
 		}
-		if c.PeerName != "" {
+		if c.PeerName != "" && !c.PeerMade {
 			b = append(clean.AppendText(append(b, " ("...), c.PeerName), ')')
 		}
 	}
@@ -289,13 +300,20 @@ func (s *Sink) line(e *event.Entry, layer string) {
 		s.b = append(s.b, c.Time...)
 		s.time(e.Time)
 		s.b = append(s.b, s.reset(c.Time)...)
-		s.b = append(s.b, ' ')
+		if e.Slack >= vague {
+			s.b = append(s.b, '~')
+		} else {
+			s.b = append(s.b, ' ')
+		}
 	}
 	s.b = append(s.b, c.Task...)
 	at := len(s.b)
 	if e.Task.PID != 0 {
-		if e.Match == event.MatchInherited {
+		switch {
+		case e.Match == event.MatchInherited:
 			s.b = append(s.b, '~') // the owner of the socket that this one came from
+		case e.Match == event.MatchGuess:
+			s.b = append(s.b, '?')
 		}
 		s.b = clean.AppendText(s.b, e.Task.Comm)
 		s.b = append(s.b, '[')

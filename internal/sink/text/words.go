@@ -51,7 +51,7 @@ func (w *Words) call(b []byte, e *event.Entry, c *event.Call) []byte {
 	if w.Plain {
 		return b
 	}
-	if c.Name == "connect" && e.Conn != nil && e.Conn.PeerName != "" {
+	if c.Name == "connect" && e.Conn != nil && e.Conn.PeerName != "" && !e.Conn.PeerMade {
 		b = w.aside(b, clean.Text(e.Conn.PeerName))
 	}
 	return w.others(b, e)

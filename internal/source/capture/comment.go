@@ -258,6 +258,8 @@ func flags(v []byte, n uint64) uint8 {
 			f |= wire.PacketHanded
 		case "claimed":
 			f |= wire.PacketClaimed
+		case "matched":
+			f |= wire.PacketMatched
 		}
 		v = rest
 	}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,7 +61,7 @@ func entries(t testing.TB, b []byte) (list []event.Entry, h wire.Header) {
 
 // TestSamples holds the lines of real files.
 func TestSamples(t *testing.T) {
-	for _, name := range []string{"emulator.strace", "emulator.audit.log"} {
+	for _, name := range []string{"emulator.strace", "emulator.audit.log", "emulator.tcpdump"} {
 		b, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)
@@ -217,6 +218,59 @@ func TestNotRead(t *testing.T) {
 	}
 }
 
+// TestDump holds what is made of tcpdump's text beside its packets: names,
+// interfaces, losses, and what is not read.
+func TestDump(t *testing.T) {
+	list, h := entries(t, []byte(`tcpdump: verbose output suppressed, use -v[v]... for full protocol decode
+listening on bond0, link-type EN10MB (Ethernet), snapshot length 262144 bytes
+08:01:30.000001 IP web.40181 > 10.0.0.5.http: Flags [P.], seq 1:11, ack 1, win 502, length 10
+08:01:30.000002 ARP, Request who-has 10.0.0.1 tell 10.0.0.2, length 28
+08:01:30.000003 lo    In  IP 127.0.0.1.5 > 127.0.0.1.6: UDP, length 3
+2 packets captured
+2 packets received by filter
+7 packets dropped by kernel
+`))
+	if h.Clock != wire.ClockDay || h.Layers != 1<<wire.LayerPkt {
+		t.Errorf("clock %d, layers %b", h.Clock, h.Layers)
+	}
+	var words []string
+	for _, e := range list {
+		switch b := e.Body.(type) {
+		case *event.Name:
+			words = append(words, fmt.Sprintf("name %d %d %s", b.What, b.ID, b.Name))
+		case *event.Capture:
+			words = append(words, fmt.Sprintf("packet if%d %s %d", b.Iface, b.Dir, b.Length))
+			if b.Iface == 1 && (e.Conn == nil || !e.Conn.LocalMade || e.Conn.LocalName != "web" || e.Conn.PeerMade) {
+				t.Errorf("connection %+v", e.Conn)
+			}
+		case *event.Note:
+			words = append(words, b.Text)
+		case *event.Lost:
+			words = append(words, fmt.Sprintf("lost %d: %s", b.Count, b.Reason))
+		}
+	}
+	want := []string{"name 2 1 bond0", "name 3 1 web", "packet if1 unknown 30", "file:4: a packet that is not IP, or whose addresses are not there",
+		"name 2 2 lo", "packet if2 in 11", "lost 7: dropped by the tool that made the file, as it says"}
+	if !slices.Equal(words, want) {
+		t.Errorf("%q", words)
+	}
+}
+
+// TestDeltas holds that times that count from the line before, and those that
+// count from the first line, are told apart.
+func TestDeltas(t *testing.T) {
+	const line = " 00:00:0%d.000000 IP 10.0.0.1.5 > 10.0.0.2.6: UDP, length 3\n"
+	for name, test := range map[string]struct {
+		in   []any
+		want int64
+	}{"before": {[]any{0, 3, 1, 2}, 6e9}, "first": {[]any{0, 3, 4, 5}, 5e9}} {
+		list, h := entries(t, fmt.Appendf(nil, strings.Repeat(line, 4), test.in...))
+		if d := list[3].Time - list[0].Time; d != test.want || h.Clock != wire.ClockStart {
+			t.Errorf("%s: %d ns, clock %d", name, d, h.Clock)
+		}
+	}
+}
+
 // TestMidnight holds that a time of day that begins again is of the next day.
 func TestMidnight(t *testing.T) {
 	list, _ := entries(t, []byte("23:59:59 close(3) = 0\n00:00:01 close(4) = 0\n00:00:00 close(5) = 0\n"))
@@ -236,7 +290,9 @@ func TestSniff(t *testing.T) {
 		"close(3) = 0\n":                 importer.Strace,
 		"[pid 7] close(3)   = 0":         importer.Strace,
 		"type=EOE msg=audit(1.000:2):\n": importer.AuditLog,
-		"----\ntime->Thu\ntype=EOE msg=audit(1.000:2):\n": importer.AuditLog,
+		"----\ntime->Thu\ntype=EOE msg=audit(1.000:2):\n":                          importer.AuditLog,
+		"tcpdump: verbose\n08:01:30.963712 IP a.1 > 10.0.0.5.80: . ack 1 win 46\n": importer.Dump,
+		"IP6 ::1.5 > ::1.6: UDP, length 3\n":                                       importer.Dump,
 	} {
 		if got := importer.Sniff([]byte(text)); got != want {
 			t.Errorf("%q: %v, want %v", text, got, want)
@@ -247,19 +303,17 @@ func TestSniff(t *testing.T) {
 // FuzzImport holds that no file ends the run, or makes records that cannot be
 // written.
 func FuzzImport(f *testing.F) {
-	for _, name := range []string{"emulator.strace", "emulator.audit.log"} {
+	for _, name := range []string{"emulator.strace", "emulator.audit.log", "emulator.tcpdump"} {
 		b, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(b, true)
-		f.Add(b, false)
-	}
-	f.Fuzz(func(t *testing.T, b []byte, log bool) {
-		kind := importer.Strace
-		if log {
-			kind = importer.AuditLog
+		for kind := range 3 {
+			f.Add(b, uint8(kind))
 		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte, n uint8) {
+		kind := []importer.Kind{importer.Strace, importer.AuditLog, importer.Dump}[n%3]
 		src, err := importer.New(bufio.NewReader(bytes.NewReader(b)), "f", kind)
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,148 @@
+package importer
+
+import (
+	"bytes"
+
+	"github.com/pidwire/pidwire/internal/foreign/dump"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// text is the state of a file of tcpdump.
+type text struct {
+	reader dump.Reader
+	line   dump.Line
+	start  bool // times count from the first line: -ttttt, which looks as -ttt
+	v4, v6 int  // names that have been told
+	ifaces map[string]uint32
+	iface  uint32 // of lines that name none
+}
+
+// maxIfaces bounds the names of interfaces that are kept.
+const maxIfaces = 1 << 16
+
+// sinceStart reports whether the deltas of a text count from its first line:
+// they never get less.
+func sinceStart(head []byte) bool {
+	var r dump.Reader
+	var l dump.Line
+	last, n := int64(0), 0
+	for range sniffLines {
+		line, rest, whole := bytes.Cut(head, []byte("\n"))
+		if !whole {
+			break
+		}
+		head = rest
+		r.Read(line, &l)
+		if l.Form != dump.Delta {
+			continue
+		}
+		if n++; l.Time < last {
+			return false
+		}
+		last = l.Time
+	}
+	return n > 2
+}
+
+func (s *Source) dump(line []byte) error {
+	l := &s.text.line
+	s.text.reader.Read(line, l)
+	switch l.Kind {
+	case dump.Packet:
+		return s.packet(l)
+	case dump.Gap:
+		return s.gap()
+	case dump.Bad:
+		s.clock.dump(l, s.text.start)
+		return s.unread(l.Why)
+	case dump.Other:
+		s.clock.dump(l, s.text.start)
+		return s.unread("a packet that is not IP, or whose addresses are not there")
+	case dump.Header:
+		if len(l.Iface) > 0 {
+			return s.named(l.Iface, &s.text.iface)
+		}
+	case dump.Dropped, dump.DroppedIf:
+		if l.Count == 0 {
+			return nil
+		}
+		x := wire.Lost{H: wire.Hdr{Kind: wire.KindLost, Layer: wire.LayerPkt, Time: s.last()}, Count: l.Count, Reason: wire.LostTool}
+		return s.emit(wire.Seal(x.Append(s.rec[:0])))
+	case dump.Unknown:
+		if len(line) > 0 {
+			return s.unread("not a line of tcpdump")
+		}
+	}
+	return nil
+}
+
+func (s *Source) packet(l *dump.Line) error {
+	at := uint64(max(s.clock.dump(l, s.text.start), 0))
+	s.latest = max(s.latest, at)
+	for _, n := range s.text.reader.NamesFrom(s.text.v4, s.text.v6) {
+		if n.Addr.Is4() {
+			s.text.v4++
+		} else {
+			s.text.v6++
+		}
+		if err := s.tell(&wire.Name{What: wire.NameHost, Id: uint32(s.text.v4 + s.text.v6)}, n.Name, n.Addr.AsSlice()); err != nil {
+			return err
+		}
+	}
+	iface := s.text.iface
+	if len(l.Iface) > 0 {
+		if err := s.named(l.Iface, &iface); err != nil {
+			return err
+		}
+	}
+	p := wire.Packet{H: wire.Hdr{Kind: wire.KindPacket, Layer: wire.LayerPkt, Time: at}, Len: l.Len, Caplen: uint32(len(l.Data)), Ifindex: iface}
+	switch l.Dir {
+	case dump.In:
+		p.Dir = wire.PacketIn
+	case dump.Out:
+		p.Dir = wire.PacketOut
+	}
+	b := append(p.Append(s.rec[:0]), l.Data...)
+	for len(b)%8 != 0 {
+		b = append(b, 0)
+	}
+	s.rec = b
+	return s.emit(wire.Seal(b))
+}
+
+// named sets n to the number of an interface, which is told when it first appears.
+func (s *Source) named(name []byte, n *uint32) error {
+	i, known := s.text.ifaces[string(name)]
+	if !known {
+		if len(s.text.ifaces) >= maxIfaces {
+			*n = 0
+			return nil
+		}
+		if s.text.ifaces == nil {
+			s.text.ifaces = map[string]uint32{}
+		}
+		i = uint32(len(s.text.ifaces)) + 1
+		s.text.ifaces[string(name)] = i
+		if err := s.tell(&wire.Name{What: wire.NameIface, Id: i}, string(name), nil); err != nil {
+			return err
+		}
+	}
+	*n = i
+	return nil
+}
+
+// tell emits a name, and the address that it stands for if any.
+func (s *Source) tell(n *wire.Name, name string, addr []byte) error {
+	attrs := wire.AppendAttr(nil, wire.TagName, name)
+	if addr != nil {
+		attrs = wire.AppendAttr(attrs, wire.TagAddr, string(addr))
+	}
+	n.H = wire.Hdr{Kind: wire.KindName, Time: s.last()}
+	n.Attrs = uint16(len(attrs))
+	b := append(n.Append(s.rec[:0]), attrs...)
+	for len(b)%8 != 0 {
+		b = append(b, 0)
+	}
+	s.rec = b
+	return s.emit(wire.Seal(b))
+}

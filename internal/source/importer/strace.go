@@ -1,0 +1,72 @@
+package importer
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/pidwire/pidwire/internal/foreign/strace"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+func (s *Source) strace(line []byte) error {
+	if len(line) == 0 {
+		return nil
+	}
+	if err := strace.Parse(line, &s.parsed); err != nil {
+		return s.unread("not a line of strace")
+	}
+	s.join.Add(&s.parsed, s.straceLine)
+	err := s.err
+	s.err = nil
+	return err
+}
+
+// straceLine emits a line, or a call that was cut in two.
+func (s *Source) straceLine(l *strace.Line) {
+	if s.err != nil {
+		return
+	}
+	switch l.Kind {
+	case strace.Note:
+		// Process 9744 attached: whom lines without a pid are about.
+		var pid uint32
+		if n, _ := fmt.Sscanf(string(bytes.TrimPrefix(l.Text, []byte("strace: "))), "Process %d attached", &pid); n == 1 && s.pid == 0 {
+			s.pid = pid
+		}
+		return
+	case strace.Gap:
+		s.err = s.gap()
+		return
+	case strace.Stack, strace.Dump, strace.Signal, strace.Superseded:
+		return
+	case strace.Call, strace.Unfinished, strace.Exit, strace.Killed:
+	default:
+		s.err = s.unread("half of a call, of which the other half is not here")
+		return
+	}
+	at, slack := s.clock.strace(l)
+	if l.Dur.Clock == strace.NoClock && l.EndTime.Clock == l.Time.Clock && slack < 1_000_000 {
+		// It was cut in two, and so both of its ends have a time.
+		if d := l.EndTime.NS - l.Time.NS; d >= 0 && l.HasResult {
+			l.Dur = strace.Stamp{Clock: strace.Delta, NS: d, Text: fmt.Appendf(nil, "%d.%06d", d/1e9, d%1e9/1000)}
+		}
+	}
+	pid := l.PID
+	if pid == 0 {
+		pid = s.pid
+	}
+	x := wire.Text{
+		H: wire.Hdr{Kind: wire.KindText, Layer: wire.LayerSys, Time: uint64(max(at, 0))}, Slack: uint64(slack), Pid: pid, Line: s.line, Format: wire.TextStrace,
+	}
+	copy(x.Comm[:len(x.Comm)-1], l.Comm)
+	// What is kept is the call alone; nobody looks at the leader again.
+	l.PID, l.Comm, l.Context, l.Time, l.Delta, l.Nr, l.IP = 0, nil, nil, strace.Stamp{}, strace.Stamp{}, -1, 0
+	s.printed = strace.Append(s.printed[:0], l)
+	x.Text = uint32(len(s.printed))
+	s.rec = append(x.Append(s.rec[:0]), s.printed...)
+	for len(s.rec)%8 != 0 {
+		s.rec = append(s.rec, 0)
+	}
+	s.latest = max(s.latest, x.H.Time)
+	s.err = s.emit(wire.Seal(s.rec))
+}

@@ -26,9 +26,10 @@ var mayImport = map[string][]string{
 	"pcapfilter": {},
 	"foreign":    {},
 	"source":     {"wire", "pcapfilter", "foreign"},
+	"bundle":     {"wire", "decode", "flow", "event"},
 	"sink":       {"event"},
 	"pipeline":   {"wire", "decode", "flow", "merge", "source", "sink", "event"},
-	"cli":        {"event", "wire", "decode", "flow", "merge", "pcapfilter", "foreign", "source", "sink", "pipeline"},
+	"cli":        {"event", "wire", "decode", "flow", "merge", "pcapfilter", "foreign", "source", "bundle", "sink", "pipeline"},
 }
 
 // pure layers see the machine only as data.

@@ -18,7 +18,8 @@ import (
 // connsFlags are those of conns.
 type connsFlags struct {
 	trace traceTargets
-	file  string
+	files []string
+	in    filesFlags
 	watch time.Duration
 	span  time.Duration
 	json  bool
@@ -48,10 +49,11 @@ Bytes and packets of TCP are the kernel's own counts; those of other sockets
 are counted by their packets, while watching.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if c.file != "" {
-				if len(args) > 0 || len(c.trace.pids) > 0 || len(c.trace.users) > 0 {
-					return usageError("conns shows a file or targets, not both")
+			if len(c.files) > 0 {
+				if len(c.trace.pids) > 0 || len(c.trace.users) > 0 {
+					return usageError("conns shows files or targets, not both")
 				}
+				c.files = append(c.files, args...)
 				return a.connsOf(cmd.Context(), &c)
 			}
 			return a.connsLive(cmd, &c, args)
@@ -63,7 +65,8 @@ are counted by their packets, while watching.`,
 	f.StringSliceVarP(&c.trace.pids, "pid", "p", nil, "attach to `PID` (repeat, or a list)")
 	f.StringArrayVar(&c.trace.users, "user", nil, "every process of `USER`, as @USER")
 	f.BoolVar(&c.trace.noFollow, "no-follow", false, "without children")
-	f.StringVarP(&c.file, "read", "r", "", "of a recording: `FILE`, or - for standard input")
+	f.StringArrayVarP(&c.files, "read", "r", nil, "of a recording, or of files as open takes them: `FILE`, or - for standard input (repeat)")
+	c.in.add(f)
 	f.DurationVar(&c.watch, "watch", 0, "again after so long, until Ctrl-C (1s where no time is given)")
 	f.Lookup("watch").NoOptDefVal = "1s"
 	f.DurationVar(&c.span, "for", 0, "with --watch: end after so long")
@@ -89,7 +92,7 @@ func (a *app) connsOf(ctx context.Context, c *connsFlags) error {
 	if c.watch > 0 {
 		return usageError("--watch is for processes; a recording has one end")
 	}
-	_, err := a.replay(ctx, c.file, func(cfg *pipeline.Config, h wire.Header) error {
+	_, err := a.replay(ctx, &c.in, c.files, func(cfg *pipeline.Config, h wire.Header) error {
 		cfg.Sinks = []sink.Sink{c.table(a.stdout, h)}
 		return nil
 	})

@@ -48,6 +48,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("TZ", "UTC")
 			rec, err := filepath.Abs("../../testdata/rec")
 			env.Setenv("REC", rec)
+			env.Setenv("SAMPLES", filepath.Join(rec, "../emulator"))
 			if err != nil {
 				return err
 			}

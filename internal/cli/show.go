@@ -17,8 +17,9 @@ import (
 
 func (a *app) showCommand() *cobra.Command {
 	var width int
+	var in filesFlags
 	cmd := &cobra.Command{
-		Use:   "show FILE CONN [flags]",
+		Use:   "show FILE... CONN [flags]",
 		Short: "one connection of a recording as a ladder: the process, its socket and the peer",
 		Long: `show draws one connection of a recording, as who did what to whom, and when.
 
@@ -27,13 +28,14 @@ func (a *app) showCommand() *cobra.Command {
   pidwire show curl.pidwire c1`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 2 {
-				return usageError("show takes a FILE and a connection, as in: pidwire show FILE c1")
+			if len(args) < 2 {
+				return usageError("show takes a FILE, or several, and a connection, as in: pidwire show FILE c1")
 			}
-			number, ok := strings.CutPrefix(args[1], "c")
+			files, conn := args[:len(args)-1], args[len(args)-1]
+			number, ok := strings.CutPrefix(conn, "c")
 			n, err := strconv.ParseUint(number, 10, 32)
 			if !ok || err != nil || n == 0 {
-				return usageError("%q is no connection: they are c1, c2, ... (pidwire conns -r %s lists them)", args[1], args[0])
+				return usageError("%q is no connection: they are c1, c2, ... (pidwire conns -r %s lists them)", conn, strings.Join(files, " "))
 			}
 			if cmd.Flags().Changed("width") && width < 60 {
 				return usageError("--width %d: at least 60", width)
@@ -45,7 +47,7 @@ func (a *app) showCommand() *cobra.Command {
 				}
 			}
 			var drawn *ladder.Sink
-			res, err := a.replay(cmd.Context(), args[0], func(cfg *pipeline.Config, h wire.Header) error {
+			res, err := a.replay(cmd.Context(), &in, files, func(cfg *pipeline.Config, h wire.Header) error {
 				o.Start = int64(h.Wall)
 				drawn = ladder.New(a.stdout, o)
 				cfg.Sinks = []sink.Sink{drawn}
@@ -55,12 +57,13 @@ func (a *app) showCommand() *cobra.Command {
 				return err
 			}
 			if res != nil && drawn.Seen() == 0 {
-				return &exitError{code: exitNoTarget, err: fmt.Errorf("%s has no connection %s", args[0], args[1]),
-					hint: []string{"which there are: pidwire conns -r " + args[0]}}
+				return &exitError{code: exitNoTarget, err: fmt.Errorf("%s: no connection %s", strings.Join(files, ", "), conn),
+					hint: []string{"which there are: pidwire conns -r " + strings.Join(files, " ")}}
 			}
 			return nil
 		},
 	}
+	in.add(cmd.Flags())
 	cmd.Flags().IntVar(&width, "width", 0, "columns of a line (default: the terminal's, else 96)")
 	return cmd
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/pidwire/pidwire/internal/decode/sock"
 	"github.com/pidwire/pidwire/internal/decode/sys"
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/foreign/auditlog"
@@ -88,7 +89,7 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 				saddr = nil
 			}
 		}
-	case len(call) >= wire.SizeSyscall:
+	case call.Kind() == wire.KindSyscall:
 		whole := event.Event{}
 		if d.syscall(call, &whole) {
 			b.Call, b.Joined = whole.Body.(*event.Call), true
@@ -103,6 +104,11 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 		ev.Warn = append(ev.Warn, warn...)
 		if placed {
 			saddr = nil
+		}
+		var k wire.Sock
+		if call.Kind() == wire.KindSock && len(call) >= wire.SizeSocksnap && k.Unmarshal(call[wire.SizeSocksnap:]) {
+			b.Call.Socks = d.arena.Socks(1)
+			sock.Fill(&b.Call.Socks[0], &k) // its addresses, as another file tells them
 		}
 	}
 	if len(saddr) > 0 {

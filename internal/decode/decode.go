@@ -173,6 +173,7 @@ func (d *Decoder) packet(r wire.Record, ev *event.Event) bool {
 		return false
 	}
 	ev.Task = d.owner(&p.Owner)
+	ev.Task.Bare = p.Flags&wire.PacketMatched != 0
 	c := d.arena.Capture()
 	c.Dir = event.DirUnknown
 	switch p.Dir {

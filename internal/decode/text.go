@@ -20,7 +20,7 @@ func (d *Decoder) text(r wire.Record, ev *event.Event) bool {
 		return false
 	}
 	ev.Slack = int64(min(x.Slack, 1<<62))
-	ev.Task = event.Task{Proc: event.Proc{PID: x.Pid}, TID: x.Pid, Comm: d.comm(x.Comm)}
+	ev.Task = event.Task{Proc: event.Proc{PID: x.Pid}, TID: x.Pid, Comm: d.comm(x.Comm), Bare: true}
 	line := r[wire.SizeText : wire.SizeText+int(x.Text)]
 	if x.Format != wire.TextStrace {
 		ev.Body = &event.Unknown{Kind: r.Kind(), Len: len(r)}
@@ -83,6 +83,10 @@ func (d *Decoder) straceCall(l *strace.Line) *event.Call {
 		switch {
 		case i == 0 && strace.FD(a, &d.fd):
 			c.Args[i].Raw, c.Args[i].Unknown = uint64(d.fd.Num), false
+			if d.fd.Local.IsValid() {
+				c.Socks = d.arena.Socks(1)
+				c.Socks[0] = described(&d.fd)
+			}
 		case c.Name == "socket" || c.Name == "socketpair":
 			if n, ok := sys.Constant(alias(first(a))); ok && i < 3 {
 				c.Args[i].Raw, c.Args[i].Unknown = n, false
@@ -125,6 +129,21 @@ func (d *Decoder) straceCall(l *strace.Line) *event.Call {
 		}
 	}
 	return c
+}
+
+// described is the socket of a descriptor, as -yy shows it.
+func described(d *strace.Desc) event.Sock {
+	s := event.Sock{FD: d.Num, Family: 2, Local: d.Local, Peer: d.Peer}
+	if d.Local.Addr().Is6() && !d.Local.Addr().Is4In6() {
+		s.Family = 10
+	}
+	switch proto, _ := bytes.CutSuffix(d.Proto, []byte("v6")); string(proto) {
+	case "TCP":
+		s.Type, s.Protocol = 1, event.ProtoTCP
+	case "UDP":
+		s.Type, s.Protocol = 2, event.ProtoUDP
+	}
+	return s
 }
 
 // asIs is a value as it was printed; there is room for it.

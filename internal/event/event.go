@@ -33,6 +33,9 @@ type Task struct {
 	NSPID, NSTID uint32 // in the task's own pid namespace; 0 where unknown
 	UID          uint32
 	Comm         string // of the thread, as the kernel has it: hostile bytes
+	// Bare says that PID (as another tool printed it, perhaps of the thread) and
+	// Comm are all that is known.
+	Bare bool
 }
 
 // SockID identifies a socket: by cookie, unique per boot, and by the inode of

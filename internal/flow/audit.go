@@ -76,7 +76,7 @@ func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 	case "sockfd":
 	case "fd", "oldfd":
 		// A file, if it is no socket that is known.
-		if _, ok := j.fds.get(key); !ok {
+		if _, ok := j.fds.get(key); !ok && len(c.Socks) == 0 {
 			return
 		}
 	default:
@@ -147,11 +147,14 @@ func (j *Joiner) indexFD(c *event.Conn) {
 
 // toldBy takes over the addresses of a descriptor that another file tells.
 func (j *Joiner) toldBy(c *event.Conn, s *event.Sock, key fdKey) *event.Conn {
-	if !s.Local.IsValid() || c.Local == s.Local && c.Peer == s.Peer {
+	if !s.Local.IsValid() || c.Local == s.Local && (c.Peer == s.Peer || !s.Peer.IsValid()) {
 		return c
 	}
 	to := *c
-	to.Local, to.Peer = s.Local, s.Peer
+	to.Local = s.Local
+	if s.Peer.IsValid() {
+		to.Peer = s.Peer
+	}
 	if to.Family == 0 {
 		to.Family, to.Type, to.Protocol = s.Family, s.Type, s.Protocol
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,14 +14,17 @@ import (
 // lines returns the lines of a file of testdata.
 func lines(t testing.TB, file string) []string {
 	t.Helper()
-	b, err := os.ReadFile("testdata/" + file)
+	b, err := os.ReadFile(filepath.Join("testdata", file))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
 }
 
-var logs = []string{"emulator.audit.log", "kernels.log", "kernel-6.18.log"}
+// emulator is of Linux 2.6, with a rule of auditctl.
+const emulator = "../../../../testdata/emulator/emulator.audit.log"
+
+var logs = []string{emulator, "kernels.log", "kernel-6.18.log"}
 
 // TestLogs holds that every line of the logs is a record of a known type, whose
 // fields all have a value.
@@ -49,7 +53,7 @@ func TestLogs(t *testing.T) {
 			}
 		}
 	}
-	if n := len(lines(t, "emulator.audit.log")); n != 10 {
+	if n := len(lines(t, emulator)); n != 10 {
 		t.Errorf("the emulator's log has %d lines", n)
 	}
 }

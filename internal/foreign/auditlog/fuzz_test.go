@@ -149,7 +149,7 @@ func BenchmarkReadAssemble(b *testing.B) {
 }
 
 func BenchmarkFields(b *testing.B) {
-	line := []byte(lines(b, "emulator.audit.log")[0])
+	line := []byte(lines(b, emulator)[0])
 	b.SetBytes(int64(len(line)))
 	b.ReportAllocs()
 	for b.Loop() {

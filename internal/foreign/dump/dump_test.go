@@ -38,7 +38,7 @@ func again(r *dump.Reader, d *pkt.Decoder, line string) string {
 
 // TestSample reads what an emulator of tcpdump 3.9 wrote on a real machine.
 func TestSample(t *testing.T) {
-	const sample, golden = "testdata/emulator.tcpdump", "testdata/emulator.modern.txt"
+	const sample, golden = "../../../testdata/emulator/emulator.tcpdump", "testdata/emulator.modern.txt"
 	b, err := os.ReadFile(sample)
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestSample(t *testing.T) {
 // TestSampleOracle has tcpdump itself read what was made of the sample.
 func TestSampleOracle(t *testing.T) {
 	needTcpdump(t)
-	b, err := os.ReadFile("testdata/emulator.tcpdump")
+	b, err := os.ReadFile("../../../testdata/emulator/emulator.tcpdump")
 	if err != nil {
 		t.Fatal(err)
 	}

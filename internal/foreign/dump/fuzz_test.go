@@ -23,7 +23,7 @@ func FuzzLine(f *testing.F) {
 	for _, c := range benchLines {
 		f.Add([]byte(c.line))
 	}
-	sample, err := os.ReadFile("testdata/emulator.tcpdump")
+	sample, err := os.ReadFile("../../../testdata/emulator/emulator.tcpdump")
 	if err != nil {
 		f.Fatal(err)
 	}

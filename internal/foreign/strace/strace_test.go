@@ -223,7 +223,7 @@ func TestManyArgs(t *testing.T) {
 
 // TestTranscript is of an old strace, with what someone left out.
 func TestTranscript(t *testing.T) {
-	b, err := os.ReadFile("testdata/emulator.strace")
+	b, err := os.ReadFile("../../../testdata/emulator/emulator.strace")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +254,7 @@ func TestHostile(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	b, err := os.ReadFile("testdata/emulator.strace")
+	b, err := os.ReadFile("../../../testdata/emulator/emulator.strace")
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func (s *Sink) Write(e *event.Entry) error {
 		s.begin(e, "audit", "aud")
 		s.identity(e)
 		if b.Call != nil {
-			s.call(b.Call, b.Joined)
+			s.call(b.Call, b.Joined && (!b.Call.Foreign || b.Call.Dur != 0))
 		}
 		s.audit(b)
 		s.end(e)
@@ -201,7 +201,7 @@ func (s *Sink) identity(e *event.Entry) {
 		s.raw("]")
 	}
 	s.raw(`,"match":"`).raw(e.Match.String()).raw(`"`)
-	if _, packet := e.Body.(*event.Capture); packet && e.Task.PID == 0 {
+	if _, packet := e.Body.(*event.Capture); (packet || e.Task.Bare) && e.Task.PID == 0 {
 		// A file of another tool names nobody.
 	} else if key := (taskKey{e.Task, e.User}); len(s.proc) > 0 && key == s.task {
 		s.b = append(s.b, s.proc...)
@@ -235,7 +235,14 @@ func (s *Sink) identity(e *event.Entry) {
 
 // openProcess opens the process object.
 func (s *Sink) openProcess(e *event.Entry) {
-	s.raw(`,"process":{"pid":`).uint(uint64(e.Task.PID)).raw(`,"tid":`).uint(uint64(e.Task.TID))
+	s.raw(`,"process":{"pid":`).uint(uint64(e.Task.PID))
+	if e.Task.Bare {
+		if e.Task.Comm != "" {
+			s.raw(`,"executable":{"name":`).str(e.Task.Comm).raw("}")
+		}
+		return
+	}
+	s.raw(`,"tid":`).uint(uint64(e.Task.TID))
 	if e.Task.NSPID != 0 && e.Task.NSPID != e.Task.PID {
 		s.raw(`,"namespace":{"pid":`).uint(uint64(e.Task.NSPID))
 		if e.Task.NSTID != 0 {
@@ -325,6 +332,9 @@ func names(c *event.Conn) (transport, typ string) {
 }
 
 func (s *Sink) socket(c *event.Conn, fd int32) {
+	if c.Family == 0 && c.ID == (event.SockID{}) && fd < 0 {
+		return // a descriptor, of which nothing is known
+	}
 	s.raw(`,"socket":{`)
 	if c.ID.Cookie != 0 {
 		s.raw(`"cookie":"`).uint(c.ID.Cookie).raw(`",`)

@@ -234,6 +234,10 @@ func pad(t string, wide int) string {
 	return t + strings.Repeat(" ", max(0, wide-utf8.RuneCountInString(t)))
 }
 
+// vague is how far a time may be off, ns, so that what is counted from it says
+// nothing.
+const vague = 1_000_000
+
 // call draws a call: one that sends at its entry, with what it causes; another
 // at its return, with how long what it got had been there.
 func (s *Sink) call(e *event.Entry, c *event.Call) {
@@ -243,7 +247,7 @@ func (s *Sink) call(e *event.Entry, c *event.Call) {
 	}
 	if c.State == event.Returned && waits(c) {
 		r.appIn, r.time = true, e.Time+c.Dur
-		if at := s.timeOf(e.Cause); at != 0 && r.time >= at {
+		if at := s.timeOf(e.Cause); at != 0 && r.time >= at && e.Slack < vague {
 			r.note = fmt.Sprintf("%s in queue", text.AppendDuration(nil, r.time-at))
 		} else if c.Dur >= 1_000_000 {
 			r.note = fmt.Sprintf("waited %s", text.AppendDuration(nil, c.Dur))

@@ -20,11 +20,13 @@ type counts struct {
 	calls, errors     uint64
 	bytesIn, bytesOut uint64
 	ns                int64
+	timed             bool // some of it is known to have taken ns
 }
 
 func (c *counts) add(call *event.Call) {
 	c.calls++
 	c.ns += call.Dur
+	c.timed = c.timed || !call.Foreign || call.Dur != 0
 	if call.Errno != "" {
 		c.errors++
 	}
@@ -115,6 +117,7 @@ func (s *Sink) callTable(w io.Writer) {
 		total.calls += c.calls
 		total.errors += c.errors
 		total.ns += c.ns
+		total.timed = total.timed || c.timed
 		total.bytesIn += c.bytesIn
 		total.bytesOut += c.bytesOut
 	}
@@ -133,7 +136,11 @@ func (s *Sink) callTable(w io.Writer) {
 		if c.calls > 0 {
 			each = c.ns / int64(c.calls)
 		}
-		fmt.Fprintf(w, row, fmt.Sprintf("%.2f", share), dur(c.ns), dur(each), number(c.calls), number(c.errors),
+		percent, whole, one := fmt.Sprintf("%.2f", share), dur(c.ns), dur(each)
+		if !c.timed && c.calls > 0 {
+			percent, whole, one = "", "", ""
+		}
+		fmt.Fprintf(w, row, percent, whole, one, number(c.calls), number(c.errors),
 			Bytes(c.bytesIn), Bytes(c.bytesOut), name)
 	}
 	for _, n := range names {
@@ -151,8 +158,12 @@ func (s *Sink) connTable(w io.Writer) {
 	fmt.Fprintf(w, "\n"+row, "conn", "process", "calls", "errors", "in", "out", "time", "socket")
 	for _, n := range slices.Sorted(maps.Keys(s.conns)) {
 		c := s.conns[n]
+		took := ""
+		if c.timed {
+			took = dur(c.ns)
+		}
 		fmt.Fprintf(w, row, fmt.Sprintf("c%d", n), c.owner, number(c.calls), number(c.errors),
-			Bytes(c.bytesIn), Bytes(c.bytesOut), dur(c.ns), text.AppendConn(nil, c.last))
+			Bytes(c.bytesIn), Bytes(c.bytesOut), took, text.AppendConn(nil, c.last))
 	}
 	if s.more > 0 {
 		fmt.Fprintf(w, "and calls on further connections: %d\n", s.more)

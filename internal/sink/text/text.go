@@ -219,7 +219,11 @@ func (s *Sink) newcomer(e *event.Entry) {
 
 // AppendConn appends what a connection is: TCP 10.0.2.15:48448 -> 10.0.0.5:80 ESTABLISHED.
 func AppendConn(b []byte, c *event.Conn) []byte {
-	b = append(b, notation.Transport(c.Family, c.Type, c.Protocol)...)
+	if c.Family == 0 && c.ID == (event.SockID{}) {
+		b = append(b, "socket"...) // a descriptor of another tool's
+	} else {
+		b = append(b, notation.Transport(c.Family, c.Type, c.Protocol)...)
+	}
 	addr := func(a netip.AddrPort) {
 		switch name := c.MadeName(a.Addr()); {
 		case name != "":

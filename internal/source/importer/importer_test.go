@@ -24,6 +24,9 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
+// samples are transcripts of one process by three tools.
+const samples = "../../../testdata/emulator"
+
 var update = flag.Bool("update", false, "write the golden files again")
 
 // entries reads a file to its end.
@@ -62,7 +65,7 @@ func entries(t testing.TB, b []byte) (list []event.Entry, h wire.Header) {
 // TestSamples holds the lines of real files.
 func TestSamples(t *testing.T) {
 	for _, name := range []string{"emulator.strace", "emulator.audit.log", "emulator.tcpdump"} {
-		b, err := os.ReadFile(filepath.Join("testdata", name))
+		b, err := os.ReadFile(filepath.Join(samples, name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +98,7 @@ func TestSamples(t *testing.T) {
 
 // TestEmulator holds what is to be found in the transcript of strace alone.
 func TestEmulator(t *testing.T) {
-	b, err := os.ReadFile("testdata/emulator.strace")
+	b, err := os.ReadFile("../../../testdata/emulator/emulator.strace")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +307,7 @@ func TestSniff(t *testing.T) {
 // written.
 func FuzzImport(f *testing.F) {
 	for _, name := range []string{"emulator.strace", "emulator.audit.log", "emulator.tcpdump"} {
-		b, err := os.ReadFile(filepath.Join("testdata", name))
+		b, err := os.ReadFile(filepath.Join(samples, name))
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -337,7 +340,7 @@ func FuzzImport(f *testing.F) {
 
 // BenchmarkStrace measures reading, decoding and joining.
 func BenchmarkStrace(b *testing.B) {
-	one, err := os.ReadFile("testdata/emulator.strace")
+	one, err := os.ReadFile("../../../testdata/emulator/emulator.strace")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,0 +1,473 @@
+package bundle
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/pidwire/pidwire/internal/event"
+)
+
+// aligner finds what belongs together.
+type aligner struct {
+	ends map[netip.AddrPort][]*conn // connections of packets by either end
+	old  map[netip.AddrPort][]*conn
+}
+
+const (
+	maxEnds     = 1 << 16
+	maxSameEnd  = 256
+	maxSegments = 4096
+	maxSizes    = 256
+	// patience is how long after a call its first packet may come.
+	patience = 3_000_000_000
+)
+
+func (a *aligner) init() { a.ends = map[netip.AddrPort][]*conn{} }
+
+func (a *aligner) index(end netip.AddrPort, c *conn) {
+	list := a.find(end)
+	if len(a.ends) >= maxEnds {
+		a.old, a.ends = a.ends, map[netip.AddrPort][]*conn{}
+	}
+	if len(list) >= maxSameEnd {
+		list = list[len(list)/2:]
+	}
+	a.ends[end] = append(list[:len(list):len(list)], c)
+}
+
+func (a *aligner) find(end netip.AddrPort) []*conn {
+	if list, ok := a.ends[end]; ok {
+		return list
+	}
+	return a.old[end]
+}
+
+// arrived takes an item in when it comes into the window.
+func (a *aligner) arrived(it *item) {
+	c := it.conn
+	if it.kind != packet || c == nil {
+		return
+	}
+	if !c.based[0] && !c.based[1] && !c.syn && it.lo <= c.first {
+		a.index(plain(c.local), c)
+		if c.peer != c.local {
+			a.index(plain(c.peer), c)
+		}
+	}
+	dir := 0
+	if plain(it.src) != plain(c.local) {
+		dir = 1
+	}
+	if it.proto != event.ProtoTCP {
+		if it.size > 0 {
+			c.add(dir, segment{c.base[dir], c.base[dir] + it.size, it.lo})
+			c.base[dir] += it.size
+		}
+		return
+	}
+	switch {
+	case it.flags&event.TCPSyn != 0:
+		c.base[dir], c.based[dir], c.syn = it.seq+1, true, true
+		return
+	case !c.based[dir]:
+		c.base[dir], c.based[dir] = it.seq, true
+	}
+	if it.size > 0 {
+		from := it.seq - c.base[dir]
+		if list := c.data[dir]; len(list) > 0 && int32(from-list[len(list)-1].to) < 0 {
+			return // again
+		}
+		c.add(dir, segment{from, from + it.size, it.lo})
+	}
+}
+
+func (c *conn) add(dir int, s segment) {
+	list := c.data[dir]
+	if len(list) >= maxSegments {
+		list = append(list[:0], list[len(list)/2:]...)
+	}
+	c.data[dir] = append(list, s)
+}
+
+// plain gives an address of IPv4 one form.
+func plain(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
+
+// align finds what belongs to the items before limit.
+func (b *Bundle) align(limit int64) {
+	b.records(limit)
+	for _, f := range b.files {
+		for _, it := range f.held {
+			if it.placed || it.lo >= limit && it.hi < whenever {
+				continue
+			}
+			b.at.pair(it)
+		}
+	}
+	for _, f := range b.files {
+		b.place(f, limit)
+	}
+}
+
+// records gives audit records their calls.
+func (b *Bundle) records(limit int64) {
+	for _, r := range b.files {
+		byPID := map[uint32][]*item{}
+		for _, it := range r.held {
+			if it.kind == record && it.mate == nil && !it.placed {
+				byPID[it.pid] = append(byPID[it.pid], it)
+			}
+		}
+		for pid, rs := range byPID {
+			for _, f := range b.files {
+				if f == r {
+					continue
+				}
+				b.recordsOf(rs, f, pid, limit)
+			}
+		}
+	}
+}
+
+func (b *Bundle) recordsOf(rs []*item, f *file, pid uint32, limit int64) {
+	var cs []*item
+	for _, it := range f.held {
+		if it.kind == call && it.mate == nil && it.done && (it.pid == pid || it.pid == 0) {
+			cs = append(cs, it)
+		}
+	}
+	match(len(cs), len(rs), func(i, j int) bool { return same(cs[i], rs[j]) }, func(i, j int) {
+		c, r := cs[i], rs[j]
+		if c.lo >= limit && c.hi < whenever || r.mate != nil {
+			return // when more of it has been seen
+		}
+		c.mate, r.mate = r, c
+		// The finer clock is believed.
+		lo, hi := max(c.lo, r.lo), min(c.hi, r.hi)
+		switch {
+		case lo <= hi:
+		case c.hi-c.lo <= r.hi-r.lo:
+			lo, hi = c.lo, c.hi
+		default:
+			lo, hi = r.lo, r.hi
+		}
+		c.lo, c.hi, r.lo, r.hi = lo, hi, lo, hi
+		if c.comm == "" {
+			c.comm = r.comm
+		}
+	})
+}
+
+// same reports whether a call may be that of an audit record.
+func same(c, r *item) bool {
+	if c.name != r.name || c.ret != r.ret || c.lo > r.hi+latency || r.lo > c.hi+latency {
+		return false
+	}
+	return !c.addr.IsValid() || !r.addr.IsValid() || plain(c.addr) == plain(r.addr)
+}
+
+// pair gives the connection of a call its packets.
+func (a *aligner) pair(it *item) {
+	c := it.conn
+	if c == nil || c.packets || it.paired || it.kind != call && it.kind != record || it.mate != nil && it.kind == record {
+		return
+	}
+	it.paired = true
+	peer := c.peer
+	if it.addr.IsValid() && it.name != "bind" && it.name != "getsockname" {
+		peer = it.addr
+	}
+	if c.pair != nil && !(it.addr.IsValid() && c.proto == event.ProtoUDP) {
+		return
+	}
+	if it.size > 0 && !peer.IsValid() {
+		n := int32(it.size)
+		if it.in {
+			n = -n
+		}
+		if len(c.sizes) < maxSizes {
+			c.sizes = append(c.sizes, n)
+			a.bySizes(c)
+		}
+		return
+	}
+	if !peer.IsValid() {
+		return
+	}
+	connects := it.name == "connect"
+	var best *conn
+	for _, k := range a.find(plain(peer)) {
+		other := k.local
+		if plain(k.local) == plain(peer) {
+			other = k.peer
+		}
+		switch {
+		case k.pair != nil, c.proto != 0 && k.proto != c.proto:
+			continue
+		case c.local.IsValid() && c.local.Port() != 0 && (c.local.Port() != other.Port() || !c.local.Addr().IsUnspecified() && plain(c.local) != plain(other)):
+			continue
+		case connects && (k.first < it.lo-latency || k.first > it.hi+patience && k.syn && it.hi < whenever):
+			continue
+		case !connects && c.whole && k.syn && k.first < c.first-latency:
+			continue // of one before
+		}
+		if best == nil || k.syn && !best.syn || k.syn == best.syn && k.first < best.first {
+			best = k
+		}
+	}
+	if best != nil {
+		join(c, best, plain(best.local) == plain(peer))
+	}
+}
+
+// join makes a connection of calls and one of packets the same.
+func join(c, k *conn, flip bool) {
+	k.pair, k.flip = c, flip
+	if c.pair == nil {
+		c.pair = k
+	}
+	c.local, c.peer = k.local, k.peer
+	if flip {
+		c.local, c.peer = k.peer, k.local
+	}
+	if k.pid == 0 {
+		k.pid = c.pid
+	}
+	// Of a connection whose beginning both have, positions are known.
+	if c.whole && k.syn && k.proto == event.ProtoTCP {
+		c.synced = [2]bool{true, true}
+	}
+}
+
+// bySizes looks for the packets of a connection whose peer no call told, by the
+// sizes of what went over it: it takes three of them in order, two of which are
+// different, and no other connection that has as many.
+func (a *aligner) bySizes(c *conn) {
+	const least = 3
+	// Again when there is a third more.
+	if n := len(c.sizes); n < least || n > 4 && n < c.tried+c.tried/3 {
+		return
+	}
+	c.tried = len(c.sizes)
+	var best *conn
+	top, second, flip := 0, 0, false
+	seen := map[*conn]bool{}
+	look := func(k *conn) {
+		if seen[k] || k.pair != nil || k.proto != event.ProtoTCP {
+			return
+		}
+		seen[k] = true
+		for _, way := range []bool{false, true} {
+			n := c.common(k, way)
+			switch {
+			case n > top:
+				best, flip, top, second = k, way, n, top
+			case n > second:
+				second = n
+			}
+		}
+	}
+	for _, list := range a.ends {
+		for _, k := range list {
+			look(k)
+		}
+		if len(seen) > maxSameEnd {
+			return // too many to tell
+		}
+	}
+	if top >= least && top > second && 2*top > len(c.sizes) {
+		join(c, best, flip)
+	}
+}
+
+// common counts the sizes that a connection of calls and one of packets have in
+// common, in order; 0 if they are all alike.
+func (c *conn) common(k *conn, flip bool) (n int) {
+	type sized struct {
+		n  int32
+		at int64
+	}
+	var list []sized
+	for dir := range 2 {
+		for _, s := range k.data[dir] {
+			size := int32(s.to - s.from)
+			if (dir == 1) != flip {
+				size = -size
+			}
+			list = append(list, sized{size, s.at})
+		}
+	}
+	slices.SortFunc(list, func(a, b sized) int { return int(max(-1, min(1, a.at-b.at))) })
+	first, different := int32(0), false
+	match(len(c.sizes), len(list), func(i, j int) bool { return c.sizes[i] == list[j].n }, func(i, _ int) {
+		if n++; n == 1 {
+			first = c.sizes[i]
+		}
+		different = different || c.sizes[i] != first
+	})
+	if !different {
+		return 0
+	}
+	return n
+}
+
+// place says where the items of a file stand that are before limit.
+func (b *Bundle) place(f *file, limit int64) {
+	// Forward: of one process, nothing is before what stood before it.
+	after := map[uint32]int64{}
+	var list []*item
+	for _, it := range f.held {
+		switch {
+		case it.placed:
+			after[it.pid] = max(after[it.pid], it.lo)
+			continue
+		case it.kind == gap:
+			f.gap()
+			it.placed = true
+			continue
+		case it.kind == record && it.mate != nil:
+			it.placed = true // it goes with its call
+			continue
+		case it.kind == packet || it.kind == other:
+			it.placed = it.lo < limit
+			continue
+		}
+		if last := after[it.pid]; it.coarse() && last > it.lo && last <= it.hi {
+			it.lo = last
+		}
+		if it.lo < limit {
+			it.bound()
+		}
+		after[it.pid] = max(after[it.pid], it.lo)
+		list = append(list, it)
+	}
+	// Backward: and nothing behind what stands behind it.
+	before := map[uint32]int64{}
+	for _, it := range slices.Backward(list) {
+		if next, ok := before[it.pid]; ok && it.coarse() && next < it.hi && next >= it.lo {
+			it.hi = next
+		}
+		before[it.pid] = it.hi
+	}
+	clear(after)
+	for _, it := range list {
+		if it.lo >= limit {
+			break
+		}
+		it.settle(after)
+	}
+}
+
+// coarse reports whether a call's time is open enough to be looked for.
+func (it *item) coarse() bool { return it.hi-it.lo >= 1000 }
+
+// settle puts a call where the evidence wants it, behind those before it.
+func (it *item) settle(after map[uint32]int64) {
+	it.placed = true
+	if !it.coarse() {
+		it.shown = it.lo
+		switch {
+		case it.file.h.Kernel != "":
+			// A recording of ours knows its order.
+		case it.sends():
+			it.at = it.lo
+		default:
+			it.at = max(it.lo+it.dur, it.wish)
+		}
+		after[it.pid] = it.lo
+		return
+	}
+	t := it.lo
+	// A clock of milliseconds knows better than that it was before a packet.
+	if it.wish >= it.lo && it.wish <= it.hi && (it.mate == nil || !it.sends()) {
+		t = it.wish
+	}
+	if last := after[it.pid]; last > t && last <= it.hi {
+		t = last
+	}
+	after[it.pid] = t
+	it.at, it.shown = t, t
+}
+
+// bound takes from the packets of a call when that can have been, and goes on
+// in the stream. It is called once for each call, in order.
+func (it *item) bound() {
+	c := it.conn
+	if c == nil || c.packets {
+		return
+	}
+	if k := c.pair; it.name == "connect" && k != nil && k.syn {
+		it.wanted(k.first, true)
+		return
+	}
+	if it.size == 0 {
+		return
+	}
+	dir := 0
+	if it.in {
+		dir = 1
+	}
+	from := c.pos[dir]
+	c.pos[dir] += it.size
+	k := c.pair
+	if k == nil {
+		return
+	}
+	list := k.data[dir]
+	if k.flip {
+		list = k.data[1-dir]
+	}
+	if c.synced[dir] {
+		at := from // the first byte that leaves, the last that comes
+		if it.in {
+			at += it.size - 1
+		}
+		for i := range list {
+			if s := &list[i]; at-s.from < s.to-s.from {
+				if !it.in && s.at >= it.lo-latency || it.in && s.at <= it.hi+latency || it.in && !it.coarse() {
+					it.wanted(s.at, !it.in)
+					c.used[dir] = s.at
+					return
+				}
+				c.synced[dir] = false // that is not where it is
+				break
+			}
+		}
+		if c.synced[dir] {
+			return
+		}
+	}
+	// By its size, behind the last that was found.
+	for i := range list {
+		s := &list[i]
+		if s.to-s.from != it.size || s.at <= c.used[dir] || s.at < it.lo-latency && !it.in || s.at < it.lo-patience || s.at > it.hi+latency {
+			continue
+		}
+		it.wanted(s.at, !it.in)
+		c.used[dir] = s.at
+		if k.proto == event.ProtoTCP {
+			c.pos[dir], c.synced[dir] = s.to, true
+		}
+		return
+	}
+}
+
+// wanted says that a call was before the packet at that time, or else behind it.
+func (it *item) wanted(at int64, before bool) {
+	it.wish = at
+	switch {
+	case !it.coarse():
+	case before && at >= it.lo && at < it.hi:
+		it.hi = at
+	case !before && at > it.lo && at <= it.hi:
+		it.lo = at
+	}
+}
+
+// gap says that of the file's connections not all is known any more.
+func (f *file) gap() {
+	for _, list := range []map[uint32]*conn{f.conns, f.old} {
+		for _, c := range list {
+			c.whole, c.synced = false, [2]bool{}
+		}
+	}
+}

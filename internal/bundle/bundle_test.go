@@ -1,0 +1,412 @@
+package bundle_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pidwire/pidwire/internal/bundle"
+	"github.com/pidwire/pidwire/internal/decode"
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/flow"
+	"github.com/pidwire/pidwire/internal/sink/text"
+	"github.com/pidwire/pidwire/internal/source/capture"
+	"github.com/pidwire/pidwire/internal/source/importer"
+	"github.com/pidwire/pidwire/internal/source/replay"
+	"github.com/pidwire/pidwire/internal/source/sourcetest"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+var update = flag.Bool("update", false, "write the golden files again")
+
+// of is a file with that content.
+func of(name, content string) bundle.File {
+	return bundle.File{Name: name, Open: func() (bundle.Source, func() error, error) {
+		src, err := open(strings.NewReader(content), name)
+		return src, func() error { return nil }, err
+	}}
+}
+
+func open(r io.Reader, name string) (bundle.Source, error) {
+	in := bufio.NewReaderSize(r, 64<<10)
+	head, _ := in.Peek(12)
+	if capture.Sniff(head) {
+		return capture.New(in, name)
+	}
+	head, _ = in.Peek(min(in.Buffered(), importer.SniffBytes))
+	if kind := importer.Sniff(head); kind != importer.Unknown {
+		return importer.New(in, name, kind)
+	}
+	return replay.New(in)
+}
+
+// joined is a timeline.
+type joined struct {
+	list  []event.Entry
+	notes []string
+	start int64
+	err   error
+}
+
+func join(t testing.TB, o bundle.Options, files ...bundle.File) (j joined) {
+	t.Helper()
+	b, err := bundle.New(context.Background(), files, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := b.Header()
+	d, f := decode.New(h), flow.New(true)
+	j.notes, j.start = b.Notes(), int64(h.Wall)
+	j.err = b.Run(context.Background(), func(r wire.Record) error {
+		if r == nil {
+			return nil
+		}
+		if tt, ok := t.(*testing.T); ok {
+			sourcetest.WellFormed(tt, h, r)
+		}
+		j.list = append(j.list, event.Entry{})
+		e := &j.list[len(j.list)-1]
+		d.Record(bytes.Clone(r), &e.Event)
+		f.Add(e)
+		return nil
+	})
+	return j
+}
+
+// lines are those of sink/text, with times of day.
+func (j *joined) lines(t *testing.T) string {
+	t.Helper()
+	var out bytes.Buffer
+	s := text.New(&out, text.Options{Start: j.start, Time: text.TimeMicro, Zone: time.UTC})
+	for i := range j.list {
+		if err := s.Write(&j.list[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// sample is one of the transcripts of one process by three tools.
+func sample(t testing.TB, name string) bundle.File {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("../../testdata/emulator", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return of(name, string(b))
+}
+
+// TestEmulator holds what is to be found in three transcripts that are one
+// story, in whatever order they are given, and the whole output.
+func TestEmulator(t *testing.T) {
+	strace, tcpdump, audit := sample(t, "emulator.strace"), sample(t, "emulator.tcpdump"), sample(t, "emulator.audit.log")
+	j := join(t, bundle.Options{}, strace, tcpdump, audit)
+	if j.err != nil {
+		t.Fatal(j.err)
+	}
+	got := strings.Join(j.notes, "\n") + "\n" + j.lines(t)
+	golden := "testdata/emulator.lines"
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s", got)
+	}
+	other := join(t, bundle.Options{}, audit, strace, tcpdump)
+	if lines := other.lines(t); !strings.HasSuffix(got, "\n"+lines) {
+		t.Errorf("in another order:\n%s", lines)
+	}
+	facts(t, &j)
+}
+
+func facts(t *testing.T, j *joined) {
+	t.Helper()
+	day := time.Date(2009, 3, 26, 0, 0, 0, 0, time.UTC).UnixNano()
+	at := func(h, m, s, us int64) int64 { return day + ((h*60+m)*60+s)*1e9 + us*1000 }
+	conns := map[string]uint32{}
+	owned, packets := 0, 0
+	var order []string
+	calls := map[string]event.Entry{}
+	for _, e := range j.list {
+		switch b := e.Body.(type) {
+		case *event.Call:
+			fd := fmt.Sprint(b.Args[0].Raw)
+			if b.Name == "socket" {
+				fd = fmt.Sprint(b.Ret)
+			}
+			if n, seen := conns[fd]; seen && n != e.Conn.N {
+				t.Errorf("descriptor %s is c%d and c%d", fd, n, e.Conn.N)
+			}
+			conns[fd] = e.Conn.N
+			if e.Match != event.MatchTable && e.Match != event.MatchGuess {
+				t.Errorf("%s: match %s", b.Name, e.Match)
+			}
+			if fd == "12" && b.Name != "socket" && (e.Conn.Local.Port() != 40181 || e.Conn.LocalName != "DEV-Blur-DB-1.s3lab.mot.com" || e.Conn.Peer.String() != "124.65.150.30:5222") {
+				t.Errorf("%s: %+v", b.Name, e.Conn)
+			}
+			key := fmt.Sprintf("%s(%s)=%d", b.Name, fd, b.Ret)
+			if _, seen := calls[key]; !seen {
+				calls[key] = e
+			}
+			order = append(order, key)
+		case *event.Capture:
+			if e.Match != event.MatchGuess && e.Match != event.MatchTable {
+				t.Errorf("a packet's match is %s", e.Match)
+			}
+			if b.Src.Port() == 40181 || b.Dst.Port() == 40181 {
+				packets++
+				if e.Task.PID == 9744 && e.Task.Comm == "emulator" && e.Conn.N == conns["12"] {
+					owned++
+				}
+				if (b.Dir == event.DirOut) != (b.Src.Port() == 40181) {
+					t.Errorf("%v is %s", b.Src, b.Dir)
+				}
+			} else if e.Task.PID != 0 || e.Conn.N == conns["12"] || e.Conn.N == conns["11"] {
+				t.Errorf("a packet of port 8002 is %d's, c%d", e.Task.PID, e.Conn.N)
+			}
+			order = append(order, fmt.Sprintf("%s %d", b.Dir, b.TCP.Length))
+		}
+	}
+	if packets != 19 || owned != 19 {
+		t.Errorf("%d of %d packets are the emulator's", owned, packets)
+	}
+	if conns["11"] == conns["12"] || len(conns) != 2 {
+		t.Errorf("connections %v", conns)
+	}
+	for key, want := range map[string]int64{
+		"connect(12)=-115": at(8, 1, 30, 962_000), "send(12)=0": at(8, 1, 30, 964_000), "send(11)=190": at(8, 1, 31, 73_000),
+		"socket(12)=12": at(8, 1, 30, 961_000), "recv(12)=182": at(8, 1, 31, 144_866), "recv(11)=79": at(8, 0, 38, 0),
+	} {
+		if e, ok := calls[key]; !ok || e.Time != want || e.Slack == 0 {
+			t.Errorf("%s is at %s, want %s (slack %d)", key, time.Unix(0, e.Time).UTC(), time.Unix(0, want).UTC(), e.Slack)
+		}
+	}
+	// What the sizes and the stream say of the order.
+	inOrder(t, order, "socket(12)=12", "connect(12)=-115", "out 0", "in 0", "send(12)=0", "send(11)=190", "send(12)=207", "out 207", "in 182", "recv(12)=182", "in 136", "recv(12)=136", "in 811")
+	for key, want := range map[string]int64{"send(12)=207": at(8, 1, 31, 143_569), "recv(12)=136": at(8, 1, 31, 244_338)} {
+		if e := calls[key]; e.Time != want {
+			t.Errorf("%s is at %d, want %d", key, e.Time, want)
+		}
+	}
+}
+
+// inOrder holds that words stand in that order among others.
+func inOrder(t *testing.T, list []string, words ...string) {
+	t.Helper()
+	at := 0
+	for _, w := range words {
+		for at < len(list) && list[at] != w {
+			at++
+		}
+		if at == len(list) {
+			t.Fatalf("%s does not come where it should: %q", w, list)
+		}
+		at++
+	}
+}
+
+const web = `08:00:00.000100 socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3
+08:00:00.000200 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("10.0.0.5")}, 16) = 0
+08:00:00.000900 write(3, "GET / HTTP/1.0\r\n\r\n", 18) = 18
+08:00:00.001500 read(3, "HTTP/1.0 200 OK\r\n"..., 4096) = 120
+08:00:00.001600 close(3)                = 0
+`
+
+// packets of web, as tcpdump -tt prints them: the zone and the date are others.
+const webPackets = `1774512000.500300 IP 10.0.0.1.4000 > 10.0.0.5.80: Flags [S], seq 100, win 64240, options [mss 1460], length 0
+1774512000.500500 IP 10.0.0.5.80 > 10.0.0.1.4000: Flags [S.], seq 900, ack 101, win 65160, options [mss 1460], length 0
+1774512000.500600 IP 10.0.0.1.4000 > 10.0.0.5.80: Flags [.], ack 901, win 502, length 0
+1774512000.500950 IP 10.0.0.1.4000 > 10.0.0.5.80: Flags [P.], seq 101:119, ack 901, win 502, length 18
+1774512000.501300 IP 10.0.0.5.80 > 10.0.0.1.4000: Flags [P.], seq 901:1021, ack 119, win 509, length 120
+1774512000.501700 IP 10.0.0.1.4000 > 10.0.0.5.80: Flags [F.], seq 119, ack 1021, win 502, length 0
+`
+
+// TestClocks holds that the date, the zone and what a clock is off are found,
+// said, and can be set.
+func TestClocks(t *testing.T) {
+	day := time.Date(2026, 3, 26, 8, 0, 0, 0, time.UTC).UnixNano()
+	for name, test := range map[string]struct {
+		o     bundle.Options
+		shift string
+		want  int64 // time of the socket call
+		note  string
+	}{
+		"found":  {want: day + 500_100_000, note: "web.strace: times of day alone, taken as of 2026-03-26 UTC, and its clock is 500ms behind, by 3 events that web.dump has too"},
+		"zone":   {o: bundle.Options{Zone: time.FixedZone("", 2*3600), Date: day - 8*3600e9, Dated: true}, want: day + 500_100_000, note: "its clock is"},
+		"shift":  {shift: "-1h", o: bundle.Options{Date: day - 8*3600e9, Dated: true}, want: day + 100_000 - 3600e9},
+		"nought": {shift: "0s", o: bundle.Options{Date: day - 8*3600e9, Dated: true}, want: day + 100_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := of("web.strace", web)
+			if test.shift != "" {
+				d, err := time.ParseDuration(test.shift)
+				if err != nil {
+					t.Fatal(err)
+				}
+				f.Shift, f.Shifted = int64(d), true
+			}
+			j := join(t, test.o, f, of("web.dump", webPackets))
+			for _, e := range j.list {
+				if c, ok := e.Body.(*event.Call); ok && c.Name == "socket" && abs(e.Time-test.want) > 300_000 {
+					t.Errorf("socket at %s, want %s; %q", time.Unix(0, e.Time).UTC(), time.Unix(0, test.want).UTC(), j.notes)
+				}
+			}
+			if got := strings.Join(j.notes, "\n"); test.note == "" && got != "" || !strings.Contains(got, test.note) {
+				t.Errorf("notes %q, want %q", got, test.note)
+			}
+		})
+	}
+}
+
+func abs(n int64) int64 { return max(n, -n) }
+
+// TestZone holds that a time of day in another zone is told from a clock that is
+// off, and a day before from a day after.
+func TestZone(t *testing.T) {
+	const log = `type=SYSCALL msg=audit(1774508400.%03d:%d): arch=c000003e syscall=%d success=yes exit=%d a0=3 a1=0 a2=0 a3=0 items=0 ppid=1 pid=7 auid=0 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=pts0 ses=1 comm="web" exe="/bin/web" key=(null)
+`
+	var b strings.Builder
+	for i, c := range [][2]int{{1, 18}, {0, 120}, {1, 33}, {0, 41}} {
+		fmt.Fprintf(&b, log, 100+i, i+1, c[0], c[1])
+	}
+	const calls = "09:00:00.10%d %s(3, \"\"..., 4096) = %d\n"
+	lines := fmt.Sprintf(calls+calls+calls+calls, 1, "write", 18, 2, "read", 120, 3, "write", 33, 4, "read", 41)
+	j := join(t, bundle.Options{}, of("a.strace", lines), of("audit.log", b.String()))
+	if len(j.notes) != 1 || j.notes[0] != "a.strace: times of day alone, taken as of 2026-03-26 UTC+02:00, by 4 events that audit.log has too" {
+		t.Errorf("notes %q", j.notes)
+	}
+	pairs := 0
+	for i, e := range j.list {
+		if a, ok := e.Body.(*event.Audit); ok && a.Joined {
+			if c, before := j.list[i-1].Body.(*event.Call); !before || c.Ret != a.Call.Ret || j.list[i-1].Task.Comm != "web" {
+				t.Errorf("%+v does not stand behind its call", a.Call)
+			}
+			pairs++
+		}
+	}
+	if pairs != 4 {
+		t.Errorf("%d pairs:\n%s", pairs, j.lines(t))
+	}
+}
+
+// TestAttached holds that a connection that was there before is known by the
+// sizes of what goes over it, and another of the same sizes in another order is
+// not taken for it.
+func TestAttached(t *testing.T) {
+	const calls = `77 1774512000.100000 write(5, "x"..., 18) = 18
+77 1774512000.200000 read(5, "x"..., 4096) = 120
+77 1774512000.210000 write(6, "x"..., 18) = 18
+77 1774512000.300000 write(5, "x"..., 33) = 33
+77 1774512000.400000 read(5, "x"..., 4096) = 500
+`
+	packet := func(host, out, in int, ms int, n int) string {
+		if out >= 0 {
+			return fmt.Sprintf("1774512000.%03d100 IP 10.0.0.%d.4000 > 10.0.0.9.443: Flags [P.], seq %d:%d, ack 1, win 502, length %d\n", ms, host, out, out+n, n)
+		}
+		return fmt.Sprintf("1774512000.%03d100 IP 10.0.0.9.443 > 10.0.0.%d.4000: Flags [P.], seq %d:%d, ack 1, win 502, length %d\n", ms-1, host, in, in+n, n)
+	}
+	dump := packet(2, 100, -1, 100, 33) + packet(1, 100, -1, 100, 18) + packet(1, -1, 700, 200, 120) + packet(2, -1, 700, 200, 500) +
+		packet(1, 118, -1, 300, 33) + packet(1, -1, 820, 400, 500)
+	j := join(t, bundle.Options{}, of("a.strace", calls), of("a.dump", dump))
+	for _, e := range j.list {
+		if c, ok := e.Body.(*event.Capture); ok {
+			ours := strings.Contains(c.Src.String()+c.Dst.String(), "10.0.0.1:")
+			if owner := e.Task.PID; ours != (owner == 77) {
+				t.Errorf("%v > %v is of process %d", c.Src, c.Dst, owner)
+			}
+		}
+	}
+	last := j.list[len(j.list)-2]
+	if last.Conn == nil || last.Conn.Local.String() != "10.0.0.1:4000" {
+		t.Errorf("the last call's connection is %+v\n%s", last.Conn, j.lines(t))
+	}
+}
+
+// TestDamaged holds that a file that is cut does not end the others, and is
+// named.
+func TestDamaged(t *testing.T) {
+	var rec bytes.Buffer
+	w, err := wire.NewWriter(&rec, wire.Header{Version: wire.WireVersion, Arch: "amd64", Kernel: "6.1", Mono: 5, Wall: 1774512000_000_000_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := wire.Note{H: wire.Hdr{Kind: wire.KindNote, Time: 6}, Level: wire.NoteInfo}
+	if err := errors.Join(w.Write(wire.Seal(n.Append(nil))), w.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	j := join(t, bundle.Options{}, of("cut.pidwire", rec.String()), of("web.dump", webPackets))
+	var of *bundle.ErrFile
+	if !errors.As(j.err, &of) || of.Name != "cut.pidwire" || !errors.Is(j.err, replay.ErrNotClosed) {
+		t.Errorf("error %v", j.err)
+	}
+	packets := 0
+	for _, e := range j.list {
+		if _, ok := e.Body.(*event.Capture); ok {
+			packets++
+		}
+	}
+	if _, ended := j.list[len(j.list)-1].Body.(*event.End); packets != 6 || !ended {
+		t.Errorf("%d packets, ended %v", packets, ended)
+	}
+}
+
+// TestNothingLost holds that what is in the files is on the timeline, once, and
+// that of each file in its order, whatever the clocks.
+func TestNothingLost(t *testing.T) {
+	const n = 60_000
+	var a, b, none strings.Builder
+	for i := range n {
+		at := 1774512000 + float64(i)/1500
+		fmt.Fprintf(&a, "%.6f write(3, \"x\"..., 9) = %d\n", at, i)
+		fmt.Fprintf(&b, "%.6f IP 10.0.0.1.4000 > 10.0.0.5.80: Flags [.], ack 1, win %d, length 0\n", at, i)
+		if i%10 == 0 {
+			fmt.Fprintf(&none, "close(%d) = 0\n", i)
+		}
+	}
+	j := join(t, bundle.Options{}, of("a.strace", a.String()), of("b.dump", b.String()), of("none.strace", none.String()))
+	next := map[string]int64{}
+	var last int64
+	for _, e := range j.list {
+		key, n := "", int64(0)
+		switch x := e.Body.(type) {
+		case *event.Call:
+			key, n = x.Name, x.Ret
+			if x.Name == "close" {
+				n = int64(x.Args[0].Raw) / 10
+			} else if e.Time < last {
+				t.Fatalf("%d is before %d", e.Time, last)
+			} else {
+				last = e.Time
+			}
+		case *event.Capture:
+			key, n = "packet", int64(x.TCP.Win)
+		default:
+			continue
+		}
+		if n != next[key] {
+			t.Fatalf("%s %d comes where %d should", key, n, next[key])
+		}
+		next[key]++
+	}
+	if next["write"] != n || next["packet"] != n || next["close"] != n/10 {
+		t.Errorf("%v", next)
+	}
+}

@@ -1,0 +1,93 @@
+package bundle
+
+// maxEdits bounds how different two sequences may be: what is beyond is matched
+// one by one, to the first that fits.
+const maxEdits = 1000
+
+// match finds a longest common subsequence of n and m elements (Myers, An O(ND)
+// Difference Algorithm, 1986), and calls pair for each of it, in order.
+func match(n, m int, same func(i, j int) bool, pair func(i, j int)) {
+	// What both begin with needs no search.
+	for at := 0; ; at++ {
+		if at == n || at == m {
+			for i := range at {
+				pair(i, i)
+			}
+			return
+		}
+		if !same(at, at) {
+			break
+		}
+	}
+	most := min(n+m, maxEdits)
+	v := make([]int, 2*most+2)
+	var trace [][]int
+	for d := 0; d <= most; d++ {
+		for k := -d; k <= d; k += 2 {
+			x := 0
+			if k == -d || k != d && v[most+k-1] < v[most+k+1] {
+				x = v[most+k+1]
+			} else {
+				x = v[most+k-1] + 1
+			}
+			y := x - k
+			for x < n && y < m && same(x, y) {
+				x, y = x+1, y+1
+			}
+			v[most+k] = x
+			if k == n-m && x >= n {
+				walk(n, m, d, most, v, trace, pair)
+				return
+			}
+		}
+		// Of v only what this step may have changed is kept.
+		trace = append(trace, append([]int(nil), v[most-d:most+d+1]...))
+	}
+	j := 0
+	for i := 0; i < n && j < m; i++ {
+		for k := j; k < min(m, j+maxEdits); k++ {
+			if same(i, k) {
+				pair(i, k)
+				j = k + 1
+				break
+			}
+		}
+	}
+}
+
+// walk goes back over the steps of match, and then gives the pairs in order.
+func walk(x, y, d, most int, v []int, trace [][]int, pair func(i, j int)) {
+	type span struct{ x, y, n int }
+	var spans []span
+	at := func(d, k int) int { // of step d
+		if k < -d || k > d {
+			return -1
+		}
+		return trace[d][k+d]
+	}
+	for ; d > 0; d-- {
+		k := x - y
+		var from int
+		if k == -d || k != d && at(d-1, k-1) < at(d-1, k+1) {
+			from = k + 1
+		} else {
+			from = k - 1
+		}
+		px := at(d-1, from)
+		py := px - from
+		n := min(x-px, y-py)
+		if from == k+1 {
+			n = x - px // a step down, then along
+		} else {
+			n = x - px - 1
+		}
+		spans = append(spans, span{x - n, y - n, n})
+		x, y = px, py
+	}
+	spans = append(spans, span{x - min(x, y), y - min(x, y), min(x, y)})
+	for i := len(spans) - 1; i >= 0; i-- {
+		for n := range spans[i].n {
+			pair(spans[i].x+n, spans[i].y+n)
+		}
+	}
+}

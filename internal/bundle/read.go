@@ -1,0 +1,391 @@
+package bundle
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+
+	"github.com/pidwire/pidwire/internal/decode"
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/flow"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// kind is what an item is to the others.
+type kind uint8
+
+const (
+	other kind = iota
+	call
+	packet
+	record // of audit
+	gap    // lines were left out here, or events lost
+)
+
+// item is a record, and what of it others may have too.
+type item struct {
+	rec  wire.Record
+	file *file
+	kind kind
+	// When it was: between lo and hi, as far as is known; at is where it is put,
+	// and shown is the time that it is shown with. All are ns on the common clock.
+	lo, hi, at, shown int64
+	slack             int64 // that it came with
+	dur               int64 // of a call, if known
+	wish              int64 // when its packet was; 0: not known
+	paired, placed    bool  // it has been looked at
+
+	pid  uint32
+	comm string
+	name string // of a call
+	ret  int64
+	addr netip.AddrPort // that a call gave
+	fd   int32          // -1: not known
+	size uint32         // payload that it moved
+	in   bool
+	done bool // a call that has returned
+	conn *conn
+	of   event.Conn // as its own file has it; N is 0 where there is none
+
+	// Of a packet, as its file has it.
+	src, dst netip.AddrPort
+	proto    uint8
+	dir      event.Direction
+	flags    uint8
+	seq      uint32
+
+	mate *item // an audit record and its call
+}
+
+// sends reports whether a call stands before the packets that it causes.
+func (i *item) sends() bool {
+	if i.size > 0 {
+		return !i.in
+	}
+	switch i.name {
+	case "connect", "close", "shutdown", "listen":
+		return true
+	}
+	return false
+}
+
+// conn is a connection as one file has it.
+type conn struct {
+	file        *file
+	n           uint32
+	proto       uint16
+	local, peer netip.AddrPort // of packets: who was seen first is local
+	pid         uint32
+	packets     bool  // it is of a packet file
+	whole       bool  // its beginning was seen
+	syn         bool  // of packets: there was one
+	first       int64 // time of its first item
+	told        bool  // its addresses have been given to a call
+
+	// pair is what another file has of the same connection: of calls the
+	// packets, of packets the calls.
+	pair *conn
+	flip bool // of packets: local is the peer of the calls
+
+	// Of calls: how far their stream is, by direction; 0 is out.
+	pos    [2]uint32
+	synced [2]bool
+	used   [2]int64 // time of the last packet that a call was found for
+	tried  int      // sizes when it was last looked for
+	sizes  []int32  // of what it moved lately, negative: in; to find its packets by
+	// Of packets: what they count from, and those with payload that are at hand.
+	base  [2]uint32
+	based [2]bool
+	data  [2][]segment
+}
+
+// segment is the payload of a packet: from and to are positions in the stream.
+type segment struct {
+	from, to uint32
+	at       int64
+}
+
+const (
+	batchItems = 256
+	batchBytes = 64 << 10
+	// maxConns are the connections of a file that are remembered.
+	maxConns = 1 << 16
+	// maxLoose are the descriptors that may be sockets.
+	maxLoose = 1 << 12
+)
+
+// file is a file that is being read.
+type file struct {
+	File
+	n     int
+	src   Source
+	close func() error
+	h     wire.Header
+	shift int64 // added to its times
+
+	batches chan []item
+	cur     []item // read, not in the window yet
+	held    []*item
+	last    int64 // time of the last item that was read
+	sent    int64 // latest time that was shown of it
+	eof     bool
+	err     error // of its reading; after eof
+	quiet   bool  // it has nothing at hand: of a file that is Once
+	conns   map[uint32]*conn
+	old     map[uint32]*conn
+	loose   map[[2]uint32]*conn // by process and descriptor
+}
+
+// reader decodes the records of a file.
+type reader struct {
+	f      *file
+	d      *decode.Decoder
+	j      *flow.Joiner
+	arena  *event.Arena
+	n      int
+	rebase int64
+	e      event.Entry
+	names  map[string]string
+}
+
+func newReader(f *file, h wire.Header) *reader {
+	r := &reader{f: f, d: decode.New(h), j: flow.New(false), arena: new(event.Arena), names: map[string]string{}}
+	r.d.Use(r.arena)
+	r.rebase = int64(h.Wall - h.Mono)
+	return r
+}
+
+// item reads a record, whose bytes it takes, into it. Its times are the file's
+// own, on the wall clock.
+func (r *reader) item(rec wire.Record, it *item) *event.Entry {
+	if r.n++; r.n%batchItems == 0 {
+		r.arena.Reset()
+		r.d.Use(r.arena)
+	}
+	e := &r.e
+	*e = event.Entry{}
+	r.d.Record(rec, &e.Event)
+	r.j.Add(e)
+	*it = item{rec: rec, file: r.f, pid: e.Task.PID, comm: e.Task.Comm}
+	it.lo, it.slack = e.Time, e.Slack
+	switch b := e.Body.(type) {
+	case *event.Call:
+		it.kind = call
+		it.call(r, b)
+		if !b.Foreign {
+			it.at = int64(rec.Time()) + r.rebase
+			if it.sends() {
+				it.at = e.Time
+			}
+		}
+	case *event.Audit:
+		if b.Call != nil && !b.Joined && !b.Missing {
+			it.kind = record
+			it.call(r, b.Call)
+			it.slack = auditSlack
+		}
+	case *event.Capture:
+		it.kind = packet
+		it.src, it.dst, it.proto, it.dir = b.Src, b.Dst, b.Proto, b.Dir
+		if b.Proto == event.ProtoTCP && b.TCP.Valid {
+			it.flags, it.seq, it.size = b.TCP.Flags, b.TCP.Seq, b.TCP.Length
+		} else if b.Proto == event.ProtoUDP && b.Length > 8 {
+			it.size = b.Length - 8
+		}
+	case *event.Note:
+		if b.Degraded && strings.HasSuffix(b.Text, "lines were left out here") {
+			it.kind = gap
+		}
+	case *event.Lost:
+		it.kind = gap
+	}
+	return e
+}
+
+// whenever is the end of the time in which an item without a time was.
+const whenever = 1 << 62
+
+// auditSlack is how far audit's clock may be behind: a tick of the slowest
+// kernel, and the digits that it does not print.
+const auditSlack = 11_000_000
+
+func (it *item) call(r *reader, c *event.Call) {
+	it.name, it.ret, it.addr, it.dur, it.done = r.name(c.Name), c.Ret, c.Addr, c.Dur, c.State == event.Returned
+	if it.fd = -1; len(c.Args) > 0 && !c.Args[0].Unknown && (c.Args[0].Name == "fd" || c.Args[0].Name == "sockfd") {
+		it.fd = int32(c.Args[0].Raw)
+	}
+	it.size, it.in = uint32(min(max(c.Bytes, 0), 1<<31)), c.In
+	if it.kind == record && c.Bytes == 0 && c.Ret > 0 {
+		it.size, it.in = moved(c.Name, c.Ret)
+	}
+}
+
+// moved is the payload of a call of which the result alone is known.
+func moved(name string, ret int64) (size uint32, in bool) {
+	switch name {
+	case "send", "sendto", "sendmsg", "write", "writev":
+		return uint32(min(ret, 1<<31)), false
+	case "recv", "recvfrom", "recvmsg", "read", "readv":
+		return uint32(min(ret, 1<<31)), true
+	}
+	return 0, false
+}
+
+// name keeps one copy of each name: those of unknown calls are of the record.
+func (r *reader) name(s string) string {
+	if n, ok := r.names[s]; ok {
+		return n
+	}
+	if len(r.names) < 4096 {
+		s = strings.Clone(s)
+		r.names[s] = s
+	}
+	return s
+}
+
+// joined gives an item the connection that its own file has for it.
+func (f *file) joined(it *item) {
+	c := &it.of
+	if c.N == 0 {
+		f.loosely(it)
+		return
+	}
+	k := f.conns[c.N]
+	if k == nil {
+		if k = f.old[c.N]; k == nil {
+			k = &conn{file: f, n: c.N, first: it.lo, packets: it.kind == packet, whole: !c.Old, pid: it.pid}
+		}
+		if len(f.conns) >= maxConns {
+			f.old, f.conns = f.conns, nil
+		}
+		if f.conns == nil {
+			f.conns = map[uint32]*conn{}
+		}
+		f.conns[c.N] = k
+	}
+	if !k.packets || k.pair == nil {
+		k.proto = c.Protocol
+		if c.Local.IsValid() {
+			k.local = c.Local
+		}
+		if c.Peer.IsValid() {
+			k.peer = c.Peer
+		}
+	}
+	it.conn = k
+}
+
+// loosely gives a call on a descriptor that nobody saw opened what is known of
+// it so far: it may be a socket.
+func (f *file) loosely(it *item) {
+	if it.kind != call || it.fd < 0 {
+		return
+	}
+	key := [2]uint32{it.pid, uint32(it.fd)}
+	switch k := f.loose[key]; {
+	case it.name == "close":
+		delete(f.loose, key)
+	case k != nil:
+		it.conn = k
+	case it.size > 0 && len(f.loose) < maxLoose:
+		if f.loose == nil {
+			f.loose = map[[2]uint32]*conn{}
+		}
+		it.conn = &conn{file: f, first: it.lo, pid: it.pid}
+		f.loose[key] = it.conn
+	}
+}
+
+// start reads the file in a goroutine, which ends with ctx.
+func (f *file) start(ctx context.Context) {
+	f.batches = make(chan []item, 2)
+	f.conns = map[uint32]*conn{}
+	r := newReader(f, f.h)
+	go func() {
+		defer close(f.batches)
+		var list []item
+		var slab []byte
+		send := func() error {
+			select {
+			case f.batches <- list:
+				list, slab = nil, nil
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		err := f.src.Run(ctx, func(rec wire.Record) error {
+			if rec == nil {
+				if f.Once {
+					return send() // perhaps of nothing: it waits
+				}
+				return nil
+			}
+			if cap(slab)-len(slab) < len(rec) {
+				slab = make([]byte, 0, max(batchBytes, len(rec)))
+			}
+			at := len(slab)
+			slab = append(slab, rec...)
+			if list == nil {
+				list = make([]item, 0, batchItems)
+			}
+			list = append(list, item{})
+			it := &list[len(list)-1]
+			e := r.item(slab[at:len(slab):len(slab)], it)
+			if e.Conn != nil {
+				it.of = *e.Conn
+			}
+			if len(list) == batchItems || len(slab) >= batchBytes {
+				return send()
+			}
+			return nil
+		})
+		f.err = err
+		if len(list) > 0 {
+			_ = send() // it fails if nobody waits any more
+		}
+	}()
+}
+
+// fill brings the next items of a file into cur; false: there are none now.
+func (f *file) fill(ctx context.Context) bool {
+	for len(f.cur) == 0 && !f.eof {
+		select {
+		case list, ok := <-f.batches:
+			if !ok {
+				f.eof = true
+				return false
+			}
+			if len(list) == 0 {
+				f.quiet = true
+				return false
+			}
+			f.quiet = false
+			f.cur = list
+		case <-ctx.Done():
+			f.eof = true
+			return false
+		}
+	}
+	return len(f.cur) > 0
+}
+
+// next moves an item into the window, on the common clock.
+func (f *file) next() *item {
+	it := &f.cur[0]
+	f.cur = f.cur[1:]
+	fixed := it.at != 0
+	it.lo += f.shift
+	it.at += f.shift
+	it.hi = it.lo + it.slack
+	if !fixed {
+		it.at = it.lo
+	}
+	it.shown = it.lo
+	f.joined(it)
+	if f.h.Clock == wire.ClockNone && it.kind != other {
+		it.hi = whenever
+	}
+	f.held = append(f.held, it)
+	return it
+}

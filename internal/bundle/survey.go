@@ -1,0 +1,412 @@
+package bundle
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// How far a file is looked through to set its clock.
+const (
+	surveyRecords = 1 << 20
+	surveyBytes   = 256 << 20
+	maxMarks      = 1 << 16 // events that may be in another file too
+	maxTimes      = 32      // of one kind; more of it say nothing
+	maxComms      = 1 << 12
+)
+
+// mark is what an event looks like in any of the files that have it.
+type mark struct {
+	what markKind
+	name string
+	n    int64
+	addr netip.AddrPort
+}
+
+type markKind uint8
+
+const (
+	aCall    markKind = iota // name, result, address
+	aConnect                 // to addr: the call, or the SYN
+	aMessage                 // of n bytes
+)
+
+// digest is what a file is to the others before it is read.
+type digest struct {
+	clock       wire.Clockwork
+	first, last int64 // ns, on its own wall clock
+	slack       int64
+	marks       map[mark][]int64
+	comms       map[uint32]string
+}
+
+var errEnough = errors.New("enough")
+
+// survey looks through a file. That it is damaged is found again when it is read.
+func survey(ctx context.Context, f *file) (*digest, error) {
+	src, closing, err := f.Open()
+	if err != nil {
+		return nil, &ErrFile{f.Name, err}
+	}
+	defer closing()
+	h := src.Header()
+	d := &digest{clock: h.Clock, first: math.MaxInt64, last: math.MinInt64, marks: map[mark][]int64{}, comms: map[uint32]string{}}
+	r := newReader(f, h)
+	var rec []byte
+	var it item
+	records, bytes := 0, 0
+	err = src.Run(ctx, func(b wire.Record) error {
+		if b == nil {
+			return nil
+		}
+		if records, bytes = records+1, bytes+len(b); records > surveyRecords || bytes > surveyBytes {
+			return errEnough
+		}
+		rec = append(rec[:0], b...)
+		r.item(rec, &it)
+		d.add(&it)
+		return nil
+	})
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if d.first > d.last {
+		d.first, d.last = int64(h.Wall), int64(h.Wall)
+	}
+	return d, nil
+}
+
+func (d *digest) add(it *item) {
+	if it.pid != 0 && it.comm != "" && len(d.comms) < maxComms {
+		if _, known := d.comms[it.pid]; !known {
+			d.comms[it.pid] = string([]byte(it.comm))
+		}
+	}
+	if it.kind == other || it.kind == gap {
+		return
+	}
+	d.first, d.last = min(d.first, it.lo), max(d.last, it.lo)
+	if it.slack < int64(time.Hour) {
+		d.slack = max(d.slack, it.slack)
+	}
+	switch it.kind {
+	case call, record:
+		if it.ret > 0 && it.size > 0 || it.addr.IsValid() {
+			d.mark(mark{aCall, it.name, it.ret, it.addr}, it.lo)
+		}
+		if it.name == "connect" && it.addr.IsValid() {
+			d.mark(mark{aConnect, "", 0, it.addr}, it.lo)
+		}
+	case packet:
+		if it.proto == event.ProtoTCP && it.flags&(event.TCPSyn|event.TCPAck) == event.TCPSyn {
+			d.mark(mark{aConnect, "", 0, it.dst}, it.lo)
+		}
+	}
+	if it.size > 1 {
+		d.mark(mark{aMessage, "", int64(it.size), netip.AddrPort{}}, it.lo)
+	}
+}
+
+func (d *digest) mark(m mark, at int64) {
+	times := d.marks[m]
+	if len(times) >= maxTimes || times == nil && len(d.marks) >= maxMarks {
+		return
+	}
+	d.marks[m] = append(times, at)
+}
+
+const (
+	day     = int64(24 * time.Hour)
+	quarter = int64(15 * time.Minute) // what zones are multiples of
+	// latency is how long a packet may be behind its call.
+	latency = int64(20 * time.Millisecond)
+)
+
+// setClocks finds what is to be added to the times of each file.
+func (b *Bundle) setClocks(digests []*digest) {
+	order := make([]int, len(b.files))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(x, y int) int { return cmp.Compare(digests[x].clock, digests[y].clock) })
+	for i, n := range order {
+		b.setClock(n, digests, order[:i])
+	}
+}
+
+// setClock sets that of one file by those that are set already.
+func (b *Bundle) setClock(n int, digests []*digest, set []int) {
+	f, d := b.files[n], digests[n]
+	say := func(format string, args ...any) {
+		b.notes = append(b.notes, f.Name+": "+fmt.Sprintf(format, args...))
+	}
+	zone := time.UTC
+	if b.o.Zone != nil {
+		zone = b.o.Zone
+	}
+	local := d.clock == wire.ClockDate || d.clock == wire.ClockDay
+	if f.Shifted {
+		f.shift = f.Shift
+		if d.clock == wire.ClockDay {
+			f.shift += b.dateFor(d, digests, set)
+		}
+		if local {
+			f.shift -= offset(zone, d.first+f.shift)
+		}
+		return
+	}
+	best := b.compare(n, digests, set)
+	switch d.clock {
+	case wire.ClockEpoch:
+		// These clocks tell all; they may be of two machines.
+		if best.enough && abs(best.shift) > best.slack {
+			f.shift = best.shift
+			say("its clock is %s: set right by %d events that %s has too (--shift %s=0 leaves it)", skew(-best.shift), best.events, b.files[best.with].Name, f.Name)
+		}
+	case wire.ClockDate, wire.ClockDay:
+		var days int64
+		how := ""
+		if d.clock == wire.ClockDay {
+			days = b.dateFor(d, digests, set)
+		}
+		base := days - offset(zone, d.first+days)
+		switch {
+		case best.enough && b.o.Zone == nil && !b.o.Dated:
+			base, how = b.found(d, best)
+			if abs(best.shift-base) > best.slack {
+				how += fmt.Sprintf(", and its clock is %s", skew(base-best.shift))
+				base = best.shift
+			}
+			say("%s, by %d events that %s has too", how, best.events, b.files[best.with].Name)
+		case best.enough:
+			// What was given stands; the rest is found.
+			if rest := best.shift - base; abs(rest) <= day/2 && abs(rest) > best.slack {
+				base = best.shift
+				say("its clock is %s, by %d events that %s has too", skew(-rest), best.events, b.files[best.with].Name)
+			}
+		case d.clock == wire.ClockDay && !b.o.Dated:
+			say("times of day alone, taken as of %s %s: no event tells the date (--date, --tz)", date(d.first+base), zone)
+		case b.o.Zone == nil:
+			say("times without a zone, taken as UTC: no event tells it (--tz)")
+		}
+		f.shift = base
+	case wire.ClockStart:
+		switch {
+		case best.enough:
+			f.shift = best.shift
+			say("began at %s, by %d events that %s has too", stamp(d.first+f.shift), best.events, b.files[best.with].Name)
+		case len(set) > 0:
+			f.shift = digests[set[0]].first + b.files[set[0]].shift - d.first
+			say("its times count from an unknown moment, taken as that at which %s begins: no event tells it (--shift)", b.files[set[0]].Name)
+		}
+	case wire.ClockNone:
+		if len(set) > 0 {
+			f.shift = digests[set[0]].first + b.files[set[0]].shift - d.first
+			say("no times: its order and events that other files have too are all there is")
+		}
+	}
+}
+
+// dateFor is the day of a file's times of day: as given, or that on which other
+// files are.
+func (b *Bundle) dateFor(d *digest, digests []*digest, set []int) int64 {
+	if b.o.Dated {
+		return b.o.Date
+	}
+	for _, n := range set {
+		if r := digests[n]; r.clock != wire.ClockNone && r.clock != wire.ClockStart {
+			first, last := r.first+b.files[n].shift, r.last+b.files[n].shift
+			days := floor(first, day)
+			if d.last+days < first && d.first+days+day <= last {
+				days += day
+			}
+			return days
+		}
+	}
+	return 0
+}
+
+// found splits what is to be added into days, a zone and how far the clock was
+// off, and says so; base is the first two.
+func (b *Bundle) found(d *digest, c comparison) (base int64, how string) {
+	const mostSkew = int64(2 * time.Minute)
+	rest := center(c.shift-floor(c.shift, day), true)
+	days := c.shift - rest
+	zone := floor(rest+quarter/2, quarter)
+	if abs(rest-zone) > max(mostSkew, c.slack) {
+		zone = 0 // that is no zone
+	}
+	base = days + zone
+	if d.clock == wire.ClockDate {
+		return base, "times without a zone, taken as " + zoneName(-zone)
+	}
+	return base, fmt.Sprintf("times of day alone, taken as of %s %s", date(d.first+days), zoneName(-zone))
+}
+
+// comparison is what two files say of each other's clocks.
+type comparison struct {
+	with   int
+	enough bool
+	shift  int64 // to be added to the times of the one
+	slack  int64 // how far that may be off
+	events int
+	weight float64
+}
+
+// compare finds the shift of a file by the file of set that has most in common
+// with it.
+func (b *Bundle) compare(n int, digests []*digest, set []int) (best comparison) {
+	for _, m := range set {
+		c := digests[n].against(digests[m])
+		if c.with = m; !c.enough {
+			continue
+		}
+		c.shift += b.files[m].shift
+		if c.weight > best.weight {
+			best = c
+		}
+	}
+	return best
+}
+
+// against compares the times of what is in both files.
+func (d *digest) against(ref *digest) comparison {
+	type pairing struct {
+		diff   int64
+		weight float64
+		mark   mark
+		at     int64
+	}
+	var list []pairing
+	const most = 1 << 18
+	for m, mine := range d.marks {
+		theirs := ref.marks[m]
+		if len(theirs) == 0 {
+			continue
+		}
+		weight := 1 / float64(max(len(mine), len(theirs)))
+		switch m.what {
+		case aConnect:
+			weight *= 3
+		case aMessage:
+			weight /= 2
+		}
+		for _, a := range mine {
+			for _, r := range theirs {
+				if len(list) < most {
+					list = append(list, pairing{r - a, weight, m, a})
+				}
+			}
+		}
+	}
+	if len(list) == 0 {
+		return comparison{}
+	}
+	// A coarse clock shows the begin of its unit: the truth is up to slack later.
+	slack := d.slack + ref.slack + latency
+	wrap := d.clock == wire.ClockDay || ref.clock == wire.ClockDay
+	key := func(p *pairing) int64 {
+		if wrap {
+			return ((p.diff % day) + day) % day
+		}
+		return p.diff
+	}
+	slices.SortFunc(list, func(a, b pairing) int {
+		return cmp.Or(cmp.Compare(key(&a), key(&b)), cmp.Compare(a.diff, b.diff))
+	})
+	// The window of that width that holds most; of those as good, the one whose
+	// offset is least.
+	width := slack + slack/2
+	sum, from := 0.0, 0
+	var top, second float64
+	lo, hi := 0, 0
+	for i := range list {
+		sum += list[i].weight
+		for key(&list[i])-key(&list[from]) > width {
+			sum -= list[from].weight
+			from++
+		}
+		near := abs(center(key(&list[from]), wrap)) < abs(center(key(&list[lo]), wrap))
+		switch {
+		case sum > top*1.01 || sum > top*0.99 && near:
+			if key(&list[from])-key(&list[lo]) > width {
+				second = max(second, top)
+			}
+			top, lo, hi = sum, from, i
+		case key(&list[from])-key(&list[hi]) > width:
+			second = max(second, sum)
+		}
+	}
+	marks, mine, theirs := map[mark]bool{}, map[int64]bool{}, map[int64]bool{}
+	connects := false
+	var diffs []int64
+	for i := lo; i <= hi; i++ {
+		marks[list[i].mark], mine[list[i].at], theirs[list[i].at+list[i].diff] = true, true, true
+		connects = connects || list[i].mark.what == aConnect
+		diffs = append(diffs, center(key(&list[i]), wrap))
+	}
+	slices.Sort(diffs)
+	c := comparison{slack: slack, events: max(len(mine), len(theirs)), weight: top, shift: diffs[len(diffs)/2]}
+	// Three events that are not all alike, or a connection to the same port.
+	c.enough = (c.events >= 3 && len(marks) >= 2 || connects && (c.events >= 2 || len(list) == 1)) && top > second*1.2
+	if wrap && d.clock == wire.ClockDay && ref.clock != wire.ClockDay {
+		// To the day of the one that it is found with.
+		c.shift += floor(list[lo].diff-c.shift+day/2, day)
+	}
+	return c
+}
+
+// center makes what counts modulo a day the smaller of both ways.
+func center(n int64, wrap bool) int64 {
+	if wrap && n > day/2 {
+		return n - day
+	}
+	return n
+}
+
+func floor(n, unit int64) int64 { return n - ((n%unit)+unit)%unit }
+
+func abs(n int64) int64 {
+	if n < 0 {
+		return -n
+	}
+	return n
+}
+
+func offset(zone *time.Location, ns int64) int64 {
+	_, s := time.Unix(0, ns).In(zone).Zone()
+	return int64(s) * int64(time.Second)
+}
+
+func date(ns int64) string  { return time.Unix(0, ns).UTC().Format("2006-01-02") }
+func stamp(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01-02 15:04:05.000 UTC") }
+
+// skew says how far a clock is off.
+func skew(ns int64) string {
+	word := "behind"
+	if ns > 0 {
+		word = "ahead"
+	}
+	return fmt.Sprintf("%v %s", time.Duration(abs(ns)).Round(time.Millisecond), word)
+}
+
+// zoneName is UTC, or UTC+02:00.
+func zoneName(offset int64) string {
+	if offset == 0 {
+		return "UTC"
+	}
+	sign := '+'
+	if offset < 0 {
+		sign = '-'
+	}
+	m := abs(offset) / int64(time.Minute)
+	return fmt.Sprintf("UTC%c%02d:%02d", sign, m/60, m%60)
+}

@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// filesFlags say of files what they do not say themselves.
+type filesFlags struct {
+	tz    string
+	date  string
+	shift []string
+
+	zone   *time.Location
+	day    int64            // of date, ns since the epoch
+	shifts map[string]int64 // by file, ns
+	quiet  bool
+}
+
+func (in *filesFlags) add(f *pflag.FlagSet) {
+	f.SortFlags = false
+	f.StringVar(&in.tz, "tz", "", "the `ZONE` of files that tell none: Europe/Berlin, +02:00, local (default: found by events that several files have, else UTC)")
+	f.StringVar(&in.date, "date", "", "the `DATE` of files with times of day only: 2026-03-26")
+	f.StringArrayVar(&in.shift, "shift", nil, "`FILE=+0.5s`: add so much to the times of a file (repeat); nothing is found for it then")
+}
+
+func (in *filesFlags) given() bool { return in.tz != "" || in.date != "" || len(in.shift) > 0 }
+
+// parse checks the flags against the files.
+func (in *filesFlags) parse(names []string) error {
+	switch {
+	case in.tz == "":
+	case strings.EqualFold(in.tz, "local"):
+		in.zone = time.Local
+	default:
+		zone, err := zoneOf(in.tz)
+		if err != nil {
+			return usageError("--tz %q: a zone as Europe/Berlin, an offset as +02:00, UTC or local", in.tz)
+		}
+		in.zone = zone
+	}
+	if in.date != "" {
+		at, err := time.Parse("2006-01-02", in.date)
+		if err != nil {
+			return usageError("--date %q: a date as 2026-03-26", in.date)
+		}
+		in.day = at.UnixNano()
+	}
+	in.shifts = map[string]int64{}
+	for _, s := range in.shift {
+		at := strings.LastIndex(s, "=")
+		if at < 0 {
+			return usageError("--shift %q: FILE=+0.5s", s)
+		}
+		name, by := s[:at], s[at+1:]
+		known := false
+		for _, n := range names {
+			known = known || n == name
+		}
+		if !known {
+			return usageError("--shift %q: %s is none of the files", s, name)
+		}
+		d, err := time.ParseDuration(by)
+		if err != nil {
+			return usageError("--shift %q: a time as +0.5s, -3h, 120ms", s)
+		}
+		in.shifts[name] = int64(d)
+	}
+	return nil
+}
+
+// zoneOf reads a zone's name, or its offset.
+func zoneOf(s string) (*time.Location, error) {
+	for _, form := range []string{"-07:00", "-0700", "-07"} {
+		if t, err := time.Parse(form, s); err == nil {
+			return t.Location(), nil
+		}
+	}
+	return time.LoadLocation(s)
+}

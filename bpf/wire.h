@@ -334,6 +334,10 @@ enum pw_text_format {
 	PW_TEXT_KTRACE = 3, /* of SystemTap, ftrace, DTrace: as foreign/ktrace writes it */
 };
 
+enum pw_text_flags {
+	PW_TEXT_HALVES = 1, /* it was printed in two parts: the line stands where the second did */
+};
+
 /*
  * What another tool printed, without its leader: a line, or the two of a call
  * that it cut. The text follows, padded to 8, then nsock pw_sock: the addresses
@@ -348,7 +352,8 @@ struct pw_text {
 	__u32 text;  /* bytes, without padding */
 	__u8 format; /* enum pw_text_format */
 	__u8 nsock;
-	__u8 _pad[2];
+	__u8 flags; /* enum pw_text_flags */
+	__u8 _pad;
 	char comm[16];
 };
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/wire"
 )
 
 // aligner finds what belongs together.
@@ -71,6 +72,9 @@ func (a *aligner) arrived(it *item) {
 		return
 	case !c.based[dir]:
 		c.base[dir], c.based[dir] = it.seq, true
+	}
+	if it.flags&event.TCPFin != 0 && c.fin[dir] == 0 {
+		c.fin[dir] = it.lo
 	}
 	if it.size > 0 {
 		from := it.seq - c.base[dir]
@@ -319,6 +323,9 @@ func (b *Bundle) place(f *file, limit int64) {
 		switch {
 		case it.placed:
 			after[it.pid] = max(after[it.pid], it.lo)
+			if it.ordered() {
+				after[wholeFile] = max(after[wholeFile], it.lo)
+			}
 			continue
 		case it.kind == gap:
 			f.gap()
@@ -331,22 +338,34 @@ func (b *Bundle) place(f *file, limit int64) {
 			it.placed = it.lo < limit
 			continue
 		}
-		if last := after[it.pid]; it.coarse() && last > it.lo && last <= it.hi {
-			it.lo = last
+		if it.coarse() {
+			it.after(after[it.pid])
+			if it.ordered() {
+				it.after(after[wholeFile])
+			}
 		}
 		if it.lo < limit {
 			it.bound()
 		}
 		after[it.pid] = max(after[it.pid], it.lo)
+		if it.ordered() {
+			after[wholeFile] = max(after[wholeFile], it.lo)
+		}
 		list = append(list, it)
 	}
 	// Backward: and nothing behind what stands behind it.
 	before := map[uint32]int64{}
 	for _, it := range slices.Backward(list) {
-		if next, ok := before[it.pid]; ok && it.coarse() && next < it.hi && next >= it.lo {
-			it.hi = next
+		if it.coarse() {
+			it.before(before, it.pid)
+			if it.ordered() {
+				it.before(before, wholeFile)
+			}
 		}
 		before[it.pid] = it.hi
+		if it.ordered() {
+			before[wholeFile] = it.hi
+		}
 	}
 	clear(after)
 	for _, it := range list {
@@ -354,6 +373,28 @@ func (b *Bundle) place(f *file, limit int64) {
 			break
 		}
 		it.settle(after)
+	}
+}
+
+// wholeFile stands for all processes of a file.
+const wholeFile = 1<<32 - 1
+
+// ordered reports whether an item stands in its file where it began, also among
+// those of other processes: what a tool prints as it comes.
+func (it *item) ordered() bool { return it.rec.Kind() == wire.KindText && !it.halves }
+
+// after says that an item was not before that.
+func (it *item) after(at int64) {
+	if at > it.lo && at <= it.hi {
+		it.lo = at
+	}
+}
+
+// before says that it was not behind that of the process whose it is, if there
+// is one.
+func (it *item) before(before map[uint32]int64, pid uint32) {
+	if next, ok := before[pid]; ok && next < it.hi && next >= it.lo {
+		it.hi = next
 	}
 }
 
@@ -381,10 +422,17 @@ func (it *item) settle(after map[uint32]int64) {
 	if it.wish >= it.lo && it.wish <= it.hi && (it.mate == nil || !it.sends()) {
 		t = it.wish
 	}
-	if last := after[it.pid]; last > t && last <= it.hi {
+	last := after[it.pid]
+	if it.ordered() {
+		last = max(last, after[wholeFile])
+	}
+	if last > t && last <= it.hi {
 		t = last
 	}
 	after[it.pid] = t
+	if it.ordered() {
+		after[wholeFile] = t
+	}
 	it.at, it.shown = t, t
 }
 
@@ -397,6 +445,16 @@ func (it *item) bound() {
 	}
 	if k := c.pair; it.name == "connect" && k != nil && k.syn {
 		it.wanted(k.first, true)
+		return
+	}
+	if k := c.pair; k != nil && (it.name == "close" || it.name == "shutdown") {
+		fin := k.fin[0]
+		if k.flip {
+			fin = k.fin[1]
+		}
+		if fin >= it.lo && fin <= it.hi {
+			it.wanted(fin, true)
+		}
 		return
 	}
 	if it.size == 0 {

@@ -34,6 +34,7 @@ type item struct {
 	dur               int64 // of a call, if known
 	wish              int64 // when its packet was; 0: not known
 	paired, placed    bool  // it has been looked at
+	halves            bool  // a line that stands where its second half did
 
 	pid  uint32
 	comm string
@@ -97,6 +98,7 @@ type conn struct {
 	base  [2]uint32
 	based [2]bool
 	data  [2][]segment
+	fin   [2]int64 // time of the FIN; 0: none yet
 }
 
 // segment is the payload of a packet: from and to are positions in the stream.
@@ -198,6 +200,10 @@ func (r *reader) item(rec wire.Record, it *item) *event.Entry {
 		}
 	case *event.Lost:
 		it.kind = gap
+	}
+	if rec.Kind() == wire.KindText {
+		it.kind = call // or the end of a process, which has its place among them
+		it.halves = len(rec) >= wire.SizeText && rec[wire.OffTextFlags]&wire.TextHalves != 0
 	}
 	return e
 }

@@ -1005,6 +1005,11 @@ const (
 	TextKtrace = 3
 )
 
+// enum pw_text_flags
+const (
+	TextHalves = 1
+)
+
 // Offsets into struct pw_text.
 const (
 	OffTextH      = 0
@@ -1014,6 +1019,7 @@ const (
 	OffTextText   = 32
 	OffTextFormat = 36
 	OffTextNsock  = 37
+	OffTextFlags  = 38
 	OffTextComm   = 40
 )
 
@@ -1026,6 +1032,7 @@ type Text struct {
 	Text   uint32
 	Format uint8
 	Nsock  uint8
+	Flags  uint8
 	Comm   [16]byte
 }
 
@@ -1044,6 +1051,7 @@ func (s *Text) Unmarshal(b []byte) bool {
 	s.Text = binary.LittleEndian.Uint32(b[32:])
 	s.Format = uint8(b[36])
 	s.Nsock = uint8(b[37])
+	s.Flags = uint8(b[38])
 	copy(s.Comm[:], b[40:])
 	return true
 }
@@ -1063,6 +1071,7 @@ func (s *Text) put(b []byte) {
 	binary.LittleEndian.PutUint32(b[32:], s.Text)
 	b[36] = byte(s.Format)
 	b[37] = byte(s.Nsock)
+	b[38] = byte(s.Flags)
 	copy(b[40:], s.Comm[:])
 }
 

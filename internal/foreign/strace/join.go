@@ -229,7 +229,7 @@ func (j *Joiner) join(at int32, second *Line, emit func(*Line)) bool {
 	switch whole.Kind {
 	case Call:
 		j.drop(at)
-		whole.EndTime, whole.EndDelta = second.Time, second.Delta
+		whole.Joined, whole.EndTime, whole.EndDelta = true, second.Time, second.Delta
 		emit(whole)
 		return true
 	case Unfinished, Broken:

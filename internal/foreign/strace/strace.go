@@ -149,7 +149,8 @@ type Line struct {
 	Delayed   bool   // `(DELAYED)`: strace held this call
 	Dur       Stamp  // time spent in the call (-T)
 
-	// Of a call that a Joiner put together: times of the second part.
+	// Of a call that a Joiner put together of two lines: times of the second part.
+	Joined            bool
 	EndTime, EndDelta Stamp
 
 	// How the above was laid out.
@@ -232,7 +233,7 @@ func (l *Line) reset() {
 	l.HasResult, l.HasValue, l.Ret, l.RetText = false, false, 0, nil
 	l.Errno, l.ErrText, l.Injected, l.Delayed = nil, nil, false, false
 	l.Dur = Stamp{}
-	l.EndTime, l.EndDelta = Stamp{}, Stamp{}
+	l.Joined, l.EndTime, l.EndDelta = false, Stamp{}, Stamp{}
 	l.pidForm, l.commForm, l.deltaIn, l.noClose = pidNone, commNone, false, false
 	l.pidText, l.pidPad, l.deltaPad, l.nrText, l.ipText = nil, nil, nil, nil, nil
 	l.lead, l.markPad, l.resPad, l.trail = nil, nil, nil, nil

@@ -58,6 +58,9 @@ func (s *Source) straceLine(l *strace.Line) {
 	x := wire.Text{
 		H: wire.Hdr{Kind: wire.KindText, Layer: wire.LayerSys, Time: uint64(max(at, 0))}, Slack: uint64(slack), Pid: pid, Line: s.line, Format: wire.TextStrace,
 	}
+	if l.Joined {
+		x.Flags = wire.TextHalves
+	}
 	copy(x.Comm[:len(x.Comm)-1], l.Comm)
 	// What is kept is the call alone; nobody looks at the leader again.
 	l.PID, l.Comm, l.Context, l.Time, l.Delta, l.Nr, l.IP = 0, nil, nil, strace.Stamp{}, strace.Stamp{}, -1, 0

@@ -10,37 +10,73 @@ import (
 
 // aligner finds what belongs together.
 type aligner struct {
-	ends map[netip.AddrPort][]*conn // connections of packets by either end
-	old  map[netip.AddrPort][]*conn
+	ends map[netip.AddrPort]*queue // connections of packets by either end
+	old  map[netip.AddrPort]*queue
+	open []*conn // TCP connections of packets that have no calls yet, the newest last
 }
+
+// queue is connections that have no calls yet, in the order in which they began.
+type queue struct{ list []*conn }
 
 const (
 	maxEnds     = 1 << 16
-	maxSameEnd  = 256
+	maxQueue    = 1 << 14
+	maxOpen     = 64
 	maxSegments = 4096
 	maxSizes    = 256
 	// patience is how long after a call its first packet may come.
 	patience = 3_000_000_000
 )
 
-func (a *aligner) init() { a.ends = map[netip.AddrPort][]*conn{} }
+func (a *aligner) init() { a.ends = map[netip.AddrPort]*queue{} }
 
+// index remembers a connection by one of its ends.
 func (a *aligner) index(end netip.AddrPort, c *conn) {
-	list := a.find(end)
-	if len(a.ends) >= maxEnds {
-		a.old, a.ends = a.ends, map[netip.AddrPort][]*conn{}
+	q := a.find(end)
+	if q == nil {
+		if len(a.ends) >= maxEnds {
+			a.old, a.ends = a.ends, map[netip.AddrPort]*queue{}
+		}
+		q = new(queue)
+		a.ends[end] = q
 	}
-	if len(list) >= maxSameEnd {
-		list = list[len(list)/2:]
+	if len(q.list) >= maxQueue {
+		q.list = append(q.list[:0], q.list[maxQueue/2:]...)
 	}
-	a.ends[end] = append(list[:len(list):len(list)], c)
+	q.list = append(q.list, c)
 }
 
-func (a *aligner) find(end netip.AddrPort) []*conn {
-	if list, ok := a.ends[end]; ok {
-		return list
+// find returns the connections of an end that have no calls yet, nil if none
+// was ever seen.
+func (a *aligner) find(end netip.AddrPort) *queue {
+	q := a.ends[end]
+	if q == nil {
+		if q = a.old[end]; q == nil {
+			return nil
+		}
+		a.ends[end] = q
 	}
-	return a.old[end]
+	for len(q.list) > 0 && q.list[0].pair != nil {
+		q.list = q.list[1:]
+	}
+	return q
+}
+
+// opened remembers a connection that may be found by its sizes.
+func (a *aligner) opened(c *conn) {
+	if len(a.open) > 4*maxOpen {
+		keep := a.open[:0]
+		for _, k := range a.open {
+			if k.pair == nil {
+				keep = append(keep, k)
+			}
+		}
+		if len(keep) > 3*maxOpen {
+			keep = append(keep[:0], keep[len(keep)-2*maxOpen:]...)
+		}
+		a.open = keep
+	}
+	a.open = append(a.open, c)
 }
 
 // arrived takes an item in when it comes into the window.
@@ -49,7 +85,11 @@ func (a *aligner) arrived(it *item) {
 	if it.kind != packet || c == nil {
 		return
 	}
-	if !c.based[0] && !c.based[1] && !c.syn && it.lo <= c.first {
+	if !c.indexed {
+		c.indexed = true
+		if it.proto == event.ProtoTCP {
+			a.opened(c)
+		}
 		a.index(plain(c.local), c)
 		if c.peer != c.local {
 			a.index(plain(c.peer), c)
@@ -139,6 +179,7 @@ func (b *Bundle) recordsOf(rs []*item, f *file, pid uint32, limit int64) {
 			cs = append(cs, it)
 		}
 	}
+	cs, rs = common(cs, rs)
 	match(len(cs), len(rs), func(i, j int) bool { return same(cs[i], rs[j]) }, func(i, j int) {
 		c, r := cs[i], rs[j]
 		if c.lo >= limit && c.hi < whenever || r.mate != nil {
@@ -159,6 +200,32 @@ func (b *Bundle) recordsOf(rs []*item, f *file, pid uint32, limit int64) {
 			c.comm = r.comm
 		}
 	})
+}
+
+// common leaves out what only one side has: calls that audit's rules leave out,
+// above all.
+func common(cs, rs []*item) ([]*item, []*item) {
+	type key struct {
+		name string
+		ret  int64
+	}
+	const inCalls, inRecords = 1, 2
+	has := map[key]uint8{}
+	for _, c := range cs {
+		has[key{c.name, c.ret}] |= inCalls
+	}
+	for _, r := range rs {
+		has[key{r.name, r.ret}] |= inRecords
+	}
+	keep := func(list []*item) (both []*item) {
+		for _, it := range list {
+			if has[key{it.name, it.ret}] == inCalls|inRecords {
+				both = append(both, it)
+			}
+		}
+		return both
+	}
+	return keep(cs), keep(rs)
 }
 
 // same reports whether a call may be that of an audit record.
@@ -199,7 +266,14 @@ func (a *aligner) pair(it *item) {
 	}
 	connects := it.name == "connect"
 	var best *conn
-	for _, k := range a.find(plain(peer)) {
+	q := a.find(plain(peer))
+	if q == nil {
+		return
+	}
+	for _, k := range q.list {
+		if best != nil && best.syn && (k.first > best.first || k.first > it.hi+patience && it.hi < whenever) {
+			break
+		}
 		other := k.local
 		if plain(k.local) == plain(peer) {
 			other = k.peer
@@ -254,12 +328,19 @@ func (a *aligner) bySizes(c *conn) {
 	c.tried = len(c.sizes)
 	var best *conn
 	top, second, flip := 0, 0, false
-	seen := map[*conn]bool{}
-	look := func(k *conn) {
-		if seen[k] || k.pair != nil || k.proto != event.ProtoTCP {
-			return
+	unpaired := 0
+	for _, k := range a.open {
+		if k.pair == nil {
+			unpaired++
 		}
-		seen[k] = true
+	}
+	if unpaired > maxOpen {
+		return // too many to tell
+	}
+	for _, k := range a.open {
+		if k.pair != nil {
+			continue
+		}
 		for _, way := range []bool{false, true} {
 			n := c.common(k, way)
 			switch {
@@ -268,14 +349,6 @@ func (a *aligner) bySizes(c *conn) {
 			case n > second:
 				second = n
 			}
-		}
-	}
-	for _, list := range a.ends {
-		for _, k := range list {
-			look(k)
-		}
-		if len(seen) > maxSameEnd {
-			return // too many to tell
 		}
 	}
 	if top >= least && top > second && 2*top > len(c.sizes) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -409,4 +410,88 @@ func TestNothingLost(t *testing.T) {
 	if next["write"] != n || next["packet"] != n || next["close"] != n/10 {
 		t.Errorf("%v", next)
 	}
+}
+
+// BenchmarkBundle measures joining: 50,000 calls, their audit records and
+// packets, at 2,000 of each a second.
+func BenchmarkBundle(b *testing.B) {
+	const n = 50_000
+	var calls, log, dump strings.Builder
+	for i := range n {
+		at, fd := float64(1774512000)+float64(i)/2000, i/5%100+3
+		us := int64(i) * 500
+		stamp := fmt.Sprintf("%d.%06d", 1774512000+us/1e6, us%1e6)
+		record := func(nr, ret int, addr string) {
+			fmt.Fprintf(&log, "type=SYSCALL msg=audit(%d.%03d:%d): arch=c000003e syscall=%d success=yes exit=%d a0=%x a1=0 a2=0 a3=0 items=0 ppid=1 pid=77 auid=0 uid=0 tty=pts0 ses=1 comm=\"web\" exe=\"/bin/web\" key=(null)\n", int64(at), us/1000%1000, i, nr, ret, fd)
+			if addr != "" {
+				fmt.Fprintf(&log, "type=SOCKADDR msg=audit(%d.%03d:%d): saddr=%s\n", int64(at), us/1000%1000, i, addr)
+			}
+			fmt.Fprintf(&log, "type=PROCTITLE msg=audit(%d.%03d:%d): proctitle=\"web\"\n", int64(at), us/1000%1000, i)
+		}
+		port, seq := 10000+i/5, 1000
+		packet := func(out bool, flags string, from, length int) {
+			src, dst := fmt.Sprintf("10.0.0.1.%d", port), "10.0.0.5.80"
+			if !out {
+				src, dst = dst, src
+			}
+			words := ""
+			if length > 0 {
+				words = fmt.Sprintf(" seq %d:%d, ack 1,", seq+from, seq+from+length)
+			} else if flags == "S" || flags == "S." {
+				words = fmt.Sprintf(" seq %d,", seq-1)
+			} else {
+				words = " ack 1,"
+			}
+			fmt.Fprintf(&dump, "%d.%06d IP %s > %s: Flags [%s],%s win 502, length %d\n", 1774512000+us/1e6, us%1e6+90, src, dst, flags, words, length)
+		}
+		switch i % 5 {
+		case 0:
+			fmt.Fprintf(&calls, "77 %s socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = %d\n", stamp, fd)
+			record(41, fd, "")
+		case 1:
+			fmt.Fprintf(&calls, "77 %s connect(%d, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr(\"10.0.0.5\")}, 16) = 0\n", stamp, fd)
+			record(42, 0, "020000500A0000050000000000000000")
+			packet(true, "S", 0, 0)
+			packet(false, "S.", 0, 0)
+			packet(true, ".", 0, 0)
+		case 2:
+			fmt.Fprintf(&calls, "77 %s sendto(%d, \"GET / HT\"..., %d, 0, NULL, 0) = %d\n", stamp, fd, 50+i%70, 50+i%70)
+			record(44, 50+i%70, "")
+			packet(true, "P.", 0, 50+i%70)
+			packet(false, "P.", 0, 100+i%300)
+		case 3:
+			fmt.Fprintf(&calls, "77 %s recvfrom(%d, \"HTTP/1.1\"..., 4096, 0, NULL, NULL) = %d\n", stamp, fd, 100+(i-1)%300)
+			record(45, 100+(i-1)%300, "")
+		case 4:
+			fmt.Fprintf(&calls, "77 %s close(%d) = 0\n", stamp, fd)
+			packet(true, "F.", 0, 0)
+		}
+	}
+	files := []bundle.File{of("a.strace", calls.String()), of("audit.log", log.String()), of("a.dump", dump.String())}
+	b.SetBytes(int64(calls.Len() + log.Len() + dump.Len()))
+	for b.Loop() {
+		src, err := bundle.New(context.Background(), files, bundle.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		records, joined, matched := 0, 0, 0
+		if err := src.Run(context.Background(), func(r wire.Record) error {
+			switch records++; {
+			case r == nil:
+			case r.Kind() == wire.KindAudit:
+				if text := int(binary.LittleEndian.Uint32(r[wire.OffAuditText:])); len(r) > wire.SizeAudit+text+wire.SizeText {
+					joined++
+				}
+			case r.Kind() == wire.KindPacket && r[wire.OffPacketFlags]&wire.PacketMatched != 0:
+				matched++
+			}
+			return nil
+		}); err != nil {
+			b.Fatal(err)
+		}
+		if joined < n*4/5*99/100 || matched < n*6/5*99/100 {
+			b.Fatalf("%d records, %d joined, %d packets matched", records, joined, matched)
+		}
+	}
+	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "calls/s")
 }

@@ -81,6 +81,7 @@ type conn struct {
 	whole       bool  // its beginning was seen
 	syn         bool  // of packets: there was one
 	first       int64 // time of its first item
+	indexed     bool  // of packets: it can be found
 	told        bool  // its addresses have been given to a call
 
 	// pair is what another file has of the same connection: of calls the

@@ -2,6 +2,7 @@ package decode
 
 import (
 	"bytes"
+	"encoding/hex"
 	"strings"
 
 	"github.com/pidwire/pidwire/internal/decode/sock"
@@ -19,7 +20,8 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 		return false
 	}
 	text := r[wire.SizeAudit : wire.SizeAudit+int(a.Text)]
-	b := &event.Audit{Serial: a.Serial, Stamp: int64(a.Wall), AUID: event.Unset, Session: event.Unset, UID: event.Unset}
+	b := d.arena.Audit()
+	b.Serial, b.Stamp, b.AUID, b.Session, b.UID = a.Serial, int64(a.Wall), event.Unset, event.Unset, event.Unset
 	ev.Body = b
 	ev.Task = event.Task{Proc: event.Proc{PID: a.Pid}}
 	b.Missing = a.Flags&wire.AuditMissing != 0
@@ -27,7 +29,8 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 	ev.Time, ev.Slack = b.Stamp, 4_000_000
 	var saddr []byte
 	known := 0
-	s := wire.Syscall{Pid: a.Pid, Abi: a.Abi, Nr: a.Nr, Ret: a.Ret}
+	s := &d.call
+	*s = wire.Syscall{Pid: a.Pid, Abi: a.Abi, Nr: a.Nr, Ret: a.Ret}
 	if a.Flags&wire.AuditCall != 0 {
 		s.Args, known = [6]uint64{a.Args[0], a.Args[1], a.Args[2], a.Args[3]}, 4
 		if a.Abi == wire.AbiI386 && a.Nr == wire.Socketcall {
@@ -36,8 +39,12 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 	}
 	for rest := []byte(text); len(rest) > 0; {
 		var line []byte
-		line, rest, _ = bytes.Cut(rest, []byte("\n"))
-		rec, ok := auditlog.Parse(line)
+		if at := bytes.IndexByte(rest, '\n'); at >= 0 {
+			line, rest = rest[:at], rest[at+1:]
+		} else {
+			line, rest = rest, nil
+		}
+		rec, ok := auditlog.Split(line)
 		if !ok {
 			ev.Warn = append(ev.Warn, "a line that is no audit record")
 			continue
@@ -45,22 +52,22 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 		if rec.Type != 0 {
 			b.Types = append(b.Types, auditlog.Name(rec.Type))
 		} else {
-			b.Types = append(b.Types, string(rec.Name))
+			b.Types = append(b.Types, alias(rec.Name))
 		}
 		switch {
 		case rec.Type == auditlog.Syscall || rec.Type == auditlog.Seccomp || rec.Type >= auditlog.AnomPromiscuous && rec.Type <= auditlog.AnomLast:
-			d.whoOf(rec.Fields, b, &ev.Task)
-			if n, ok := sys.ErrorNumber(string(auditlog.Value(rec.Fields, "exit"))); ok && rec.Type == auditlog.Syscall {
-				s.Ret = -n // ausearch -i has put it in words
+			exit := d.whoOf(rec.Fields, b, &ev.Task)
+			if len(exit) > 0 && exit[0] >= 'A' && rec.Type == auditlog.Syscall {
+				if n, ok := sys.ErrorNumber(alias(exit)); ok {
+					s.Ret = -n // ausearch -i has put it in words
+				}
 			}
 			if rec.Type != auditlog.Syscall {
 				b.Denial = true
 				say(b, &rec)
 			}
 		case rec.Type == auditlog.SockAddr:
-			if v, ok := auditlog.Bytes(auditlog.Value(rec.Fields, "saddr")); ok {
-				saddr = v
-			}
+			saddr = d.hex(auditlog.Value(rec.Fields, "saddr"), saddr)
 		case rec.Type == auditlog.SocketCall:
 			known = vector(rec.Fields, &s.Args)
 		case rec.Type == auditlog.AVC, rec.Type == auditlog.Landlock, rec.Type == auditlog.SELinuxErr, rec.Type == auditlog.NetfilterCfg, rec.Type == auditlog.NetfilterPkt,
@@ -100,7 +107,7 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 	default:
 		var placed bool
 		var warn []string
-		b.Call, placed, warn = d.sys.Audited(&s, known, saddr)
+		b.Call, placed, warn = d.sys.Audited(s, known, saddr)
 		ev.Warn = append(ev.Warn, warn...)
 		if placed {
 			saddr = nil
@@ -154,8 +161,21 @@ func vector(fields []byte, args *[6]uint64) (n int) {
 	return len(args)
 }
 
-// whoOf takes from a record who did it.
-func (d *Decoder) whoOf(fields []byte, b *event.Audit, t *event.Task) {
+// hex reads hexadecimal digits into the arena's memory; else is what they are
+// where they are none.
+func (d *Decoder) hex(v, otherwise []byte) []byte {
+	if len(v) == 0 || len(v)%2 != 0 {
+		return otherwise
+	}
+	out := d.arena.Bytes(len(v) / 2)
+	if n, err := hex.Decode(out, v); err != nil || n != len(out) {
+		return otherwise
+	}
+	return out
+}
+
+// whoOf takes from a record who did it, and returns the result of its call.
+func (d *Decoder) whoOf(fields []byte, b *event.Audit, t *event.Task) (exit []byte) {
 	for len(fields) > 0 {
 		var k, v []byte
 		k, v, fields = auditlog.Next(fields)
@@ -176,24 +196,27 @@ func (d *Decoder) whoOf(fields []byte, b *event.Audit, t *event.Task) {
 			b.Session = id(v, event.Unset)
 		case "tty":
 			if string(v) != "(none)" {
-				b.TTY = string(auditlog.Text(v))
+				b.TTY = alias(auditlog.Text(v))
 			}
 		case "comm":
 			var c [16]byte
 			copy(c[:15], auditlog.Text(v))
 			t.Comm = d.comm(c)
 		case "exe":
-			b.Exe = string(auditlog.Text(v))
+			b.Exe = alias(auditlog.Text(v))
 		case "key":
-			b.Key = string(auditlog.Text(v))
+			b.Key = alias(auditlog.Text(v))
 		case "subj", "label":
-			b.Subject = string(v)
+			b.Subject = alias(v)
+		case "exit":
+			exit = v
 		case "AUID":
-			if name := string(auditlog.Text(v)); name != "unset" {
+			if name := alias(auditlog.Text(v)); name != "unset" {
 				b.AUIDName = name
 			}
 		}
 	}
+	return exit
 }
 
 func id(v []byte, none uint32) uint32 {

@@ -10,6 +10,8 @@ type Arena struct {
 	socks slab[Sock]
 	toks  slab[Token]
 	caps  slab[Capture]
+	auds  slab[Audit]
+	bytes slab[byte]
 }
 
 // Slabs stay below the 32 KiB from which on Go allocates pages of their own.
@@ -19,6 +21,8 @@ const (
 	sockSlab = 256
 	tokSlab  = 512
 	capSlab  = 64
+	audSlab  = 64
+	byteSlab = 16 << 10
 )
 
 // Reset makes all that was cut from the arena invalid.
@@ -28,6 +32,8 @@ func (a *Arena) Reset() {
 	a.socks.reset()
 	a.toks.reset()
 	a.caps.reset()
+	a.auds.reset()
+	a.bytes.reset()
 }
 
 // Call returns an empty call.
@@ -39,6 +45,16 @@ func (a *Arena) Call() *Call {
 
 // Capture returns a packet whose content is undefined.
 func (a *Arena) Capture() *Capture { return &a.caps.take(1, capSlab)[0] }
+
+// Audit returns an empty audit event, with room for the types of its records.
+func (a *Arena) Audit() *Audit {
+	b := &a.auds.take(1, audSlab)[0]
+	*b = Audit{Types: b.Types[:0]}
+	return b
+}
+
+// Bytes returns n bytes whose content is undefined.
+func (a *Arena) Bytes(n int) []byte { return a.bytes.take(n, byteSlab) }
 
 // Args returns n empty arguments.
 func (a *Arena) Args(n int) []Arg {

@@ -103,7 +103,7 @@ func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 		child.Listener, child.Local, child.Peer = e.Conn.N, e.Conn.Local, c.Addr
 		j.indexFD(child)
 		e.Others = append(e.Others, child)
-	case c.Addr.IsValid() && c.Name == "connect":
+	case c.Addr.IsValid() && c.Name == "connect" && c.Addr != e.Conn.Peer:
 		to := *e.Conn
 		to.Peer = c.Addr
 		e.Conn = j.keepFD(key, &to)

@@ -17,15 +17,14 @@ func (d *Decoder) Audited(s *wire.Syscall, known int, saddr []byte) (c *event.Ca
 	const addrAt, lenAt = 0xffff_0000, 0xffff_8000
 	def := lookup(s)
 	at := addressOf(def)
-	var chunks []byte
+	d.mem.pieces = d.mem.pieces[:0]
 	if def != nil && at >= 0 && len(saddr) > 0 {
 		placed = true
 		s.Args[at] = addrAt
-		var n [8]byte
-		binary.LittleEndian.PutUint32(n[:], uint32(len(saddr)))
-		for _, phase := range []uint8{wire.PhaseEnter, wire.PhaseExit} {
-			chunks = chunk(chunks, addrAt, phase, saddr)
-			chunks = chunk(chunks, lenAt, phase, n[:4])
+		n := d.arena.Bytes(4)
+		binary.LittleEndian.PutUint32(n, uint32(len(saddr)))
+		for _, phase := range [...]uint8{wire.PhaseEnter, wire.PhaseExit} {
+			d.mem.pieces = append(d.mem.pieces, piece{addr: addrAt, n: uint64(len(saddr)), phase: phase, b: saddr}, piece{addr: lenAt, n: 4, phase: phase, b: n})
 		}
 		if def.args[at+1].name == "addrlen" {
 			if takesAddress(def) {
@@ -35,7 +34,7 @@ func (d *Decoder) Audited(s *wire.Syscall, known int, saddr []byte) (c *event.Ca
 			}
 		}
 	}
-	c, warn = d.Syscall(s, nil, chunks)
+	c, warn = d.syscall(s, nil)
 	if placed && !d.failed {
 		c.Addr = addrPort(saddr) // of accept too, which did not give it
 	}
@@ -80,15 +79,6 @@ func addressOf(def *call) int {
 
 func takesAddress(def *call) bool {
 	return def.name == "connect" || def.name == "bind" || def.name == "sendto"
-}
-
-func chunk(b []byte, at uint64, phase uint8, data []byte) []byte {
-	c := wire.Chunk{Addr: at, Len: uint32(len(data)), Phase: phase}
-	b = append(c.Append(b), data...)
-	for len(b)%8 != 0 {
-		b = append(b, 0)
-	}
-	return b
 }
 
 // Address decodes the bytes of a sockaddr by itself.

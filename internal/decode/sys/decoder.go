@@ -85,8 +85,13 @@ func (d *Decoder) Learn(what uint16, netns uint64, id uint32, name string) {
 // the strings say what could not be decoded. The call aliases socks and
 // chunks, which must not change as long as it is in use.
 func (d *Decoder) Syscall(s *wire.Syscall, socks, chunks []byte) (*event.Call, []string) {
-	d.s = s
 	d.mem.reset(chunks)
+	return d.syscall(s, socks)
+}
+
+// syscall decodes a call whose memory is in d.mem.
+func (d *Decoder) syscall(s *wire.Syscall, socks []byte) (*event.Call, []string) {
+	d.s = s
 	d.warn = nil
 	d.budget = maxTokens
 	d.depth = 0

@@ -86,6 +86,16 @@ func Name(kind uint16) string {
 // Type returns the number of a record type, 0 if it is none. The number itself is
 // a name too.
 func Type(name []byte) uint16 {
+	switch string(name) { // what nearly all are
+	case "SYSCALL":
+		return Syscall
+	case "SOCKADDR":
+		return SockAddr
+	case "PROCTITLE":
+		return ProcTitle
+	case "EOE":
+		return EOE
+	}
 	if n, ok := numbers[string(name)]; ok {
 		return n
 	}
@@ -112,6 +122,29 @@ var numbers = func() map[string]uint16 {
 func Parse(line []byte) (r Record, ok bool) {
 	line, ok = r.head(line[:min(len(line), maxLine)])
 	return r, ok && r.stamp(line)
+}
+
+// Split reads of a raw record, which is known to be one, all but its stamp:
+// nothing of that is checked.
+func Split(line []byte) (r Record, ok bool) {
+	rest, ok := r.head(line[:min(len(line), maxLine)])
+	if !ok {
+		return r, false
+	}
+	at := bytes.IndexByte(rest, ')')
+	if at < 0 {
+		return r, false
+	}
+	r.Fields = fieldsBehind(rest[at+1:])
+	return r, true
+}
+
+// fieldsBehind passes the colon and blanks behind a stamp.
+func fieldsBehind(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ':' || b[0] == ' ') {
+		b = b[1:]
+	}
+	return b
 }
 
 // head reads what comes before the stamp, and returns what comes from there on.
@@ -164,7 +197,7 @@ func (r *Record) stamp(b []byte) (ok bool) {
 		return false
 	}
 	r.Sec, r.Milli, r.Serial = int64(s), int64(m), n
-	r.Fields = bytes.TrimLeft(rest, ": ")
+	r.Fields = fieldsBehind(rest)
 	return true
 }
 
@@ -194,7 +227,7 @@ func Next(b []byte) (key, value, rest []byte) {
 		b = b[1:]
 	}
 	i := 0
-	for i < len(b) && b[i] != '=' && b[i] != ' ' && b[i] != 0x1d {
+	for i < len(b) && class[b[i]]&endsKey == 0 {
 		i++
 	}
 	switch {
@@ -206,6 +239,12 @@ func Next(b []byte) (key, value, rest []byte) {
 	key, b = b[:i], b[i+1:]
 	for len(key) > 0 && key[0] == '(' { // user space of 2.6: (hostname=?, addr=?)
 		key = key[1:]
+	}
+	// What nearly all values are: a word that ends at a blank.
+	for i = 0; i < len(b) && class[b[i]]&special == 0; i++ {
+	}
+	if i > 0 && i < len(b) && b[i] == ' ' && b[i-1] != ',' && !isLabel(key) && string(key) != "proctitle" {
+		return key, b[:i], b[i:]
 	}
 	if isLabel(key) && len(b) > 0 && b[0] == '=' {
 		b = b[1:]
@@ -268,6 +307,20 @@ func valueEnd(key, b []byte) int {
 	}
 	return i
 }
+
+// Classes of bytes.
+const (
+	endsKey = 1 << iota // what a key ends at
+	special             // what a value ends at, or what makes it more than a word
+)
+
+var class = func() (t [256]uint8) {
+	t['='], t[' '], t[0x1d] = endsKey, endsKey|special, endsKey|special
+	for _, c := range []byte{'"', '\'', '{', '(', ')'} {
+		t[c] |= special
+	}
+	return t
+}()
 
 func isLabel(key []byte) bool {
 	return string(key) == "subj" || string(key) == "obj"

@@ -1,6 +1,9 @@
 package auditlog
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // Event is the records of one serial number, as lines of audit.log.
 type Event struct {
@@ -69,7 +72,9 @@ func (a *Assembler) Add(r *Record, line []byte, done func(*Event) error) error {
 			e.Types = append(e.Types, r.Type)
 		}
 	}
-	if r.Type == EOE || !several(r.Type) {
+	// Before EOE, which auditd does not write, the kernel sends PROCTITLE last;
+	// ausearch prints it first.
+	if r.Type == EOE || !several(r.Type) || r.Type == ProcTitle && slices.Contains(e.Types, Syscall) {
 		for i, o := range a.open {
 			if o == e {
 				if err := a.give(i, done); err != nil {

@@ -2,26 +2,41 @@ package audit
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/pidwire/pidwire/internal/foreign/auditlog"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Header reads from an event what its wire record says apart from the text, and
-// the key of its rule. It reports whether the event is about a process.
-func Header(e *auditlog.Event) (a wire.Audit, key []byte, ok bool) {
+// Header reads from an event what its wire record says apart from the text. It
+// reports whether the event is about a process.
+func Header(e *auditlog.Event) (a wire.Audit, ok bool) {
+	a, _, ok = header1(e, false)
+	return a, ok
+}
+
+// HeaderKey does so, and returns the key of the event's rule.
+func HeaderKey(e *auditlog.Event) (a wire.Audit, key []byte, ok bool) { return header1(e, true) }
+
+func header1(e *auditlog.Event, keyed bool) (a wire.Audit, key []byte, ok bool) {
 	a = wire.Audit{Wall: uint64(e.Wall), Serial: e.Serial}
-	for rest := e.Text; len(rest) > 0; {
+	// It is the record of the call that knows, if there is one.
+	of := slices.Contains(e.Types, auditlog.Syscall)
+	for i, rest := 0, e.Text; len(rest) > 0; i++ {
 		var line []byte
-		line, rest, _ = bytes.Cut(rest, []byte("\n"))
-		r, isRecord := auditlog.Parse(line)
+		if at := bytes.IndexByte(rest, '\n'); at >= 0 {
+			line, rest = rest[:at], rest[at+1:]
+		} else {
+			line, rest = rest, nil
+		}
+		if of && (i >= len(e.Types) || e.Types[i] != auditlog.Syscall) {
+			continue
+		}
+		r, isRecord := auditlog.Split(line)
 		if !isRecord {
 			continue
 		}
 		call := r.Type == auditlog.Syscall
-		if a.Flags&wire.AuditCall != 0 && !call {
-			continue // it is the call's record that knows
-		}
 		for fields := r.Fields; len(fields) > 0; {
 			var k, v []byte
 			k, v, fields = auditlog.Next(fields)
@@ -29,6 +44,9 @@ func Header(e *auditlog.Event) (a wire.Audit, key []byte, ok bool) {
 			case "pid":
 				if n, good := auditlog.Decimal(v); good && n > 0 && n < 1<<32 {
 					a.Pid, ok = uint32(n), true
+				}
+				if call && !keyed {
+					return a, nil, ok // what follows says who
 				}
 			case "key":
 				key = auditlog.Text(v)

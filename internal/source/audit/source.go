@@ -563,7 +563,7 @@ func (r *reader) message(b []byte) error {
 
 // event passes on what is about a watched process.
 func (r *reader) event(e *auditlog.Event) error {
-	a, key, ok := Header(e)
+	a, key, ok := HeaderKey(e)
 	if !ok || !r.s.ours(a.Pid, key) {
 		return nil
 	}

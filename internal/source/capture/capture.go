@@ -1,7 +1,7 @@
 // Package capture is the source of a packet capture: pcapng and pcap files of
-// whatever tool (draft-ietf-opsawg-pcapng, draft-ietf-opsawg-pcap), and those
-// that sink/pcapng wrote, whose records come back as they were. It needs no
-// privilege, and runs on any system.
+// whatever tool (draft-ietf-opsawg-pcapng, draft-ietf-opsawg-pcap), those of
+// Solaris' snoop (RFC 1761), and those that sink/pcapng wrote, whose records
+// come back as they were. It needs no privilege, and runs on any system.
 //
 // In a file of another tool a packet's process is what the file says of it, and
 // is marked so (wire.PacketClaimed): by option 8 of the packet (process and
@@ -14,6 +14,7 @@
 package capture
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -53,6 +54,9 @@ func Sniff(b []byte) bool {
 	if len(b) < 4 {
 		return false
 	}
+	if isSnoop(b) {
+		return true
+	}
 	big, little := binary.BigEndian.Uint32(b), binary.LittleEndian.Uint32(b)
 	switch {
 	case little == magicNG:
@@ -62,6 +66,8 @@ func Sniff(b []byte) bool {
 	}
 	return false
 }
+
+func isSnoop(b []byte) bool { return bytes.HasPrefix(b, []byte(magicSnoop)) }
 
 func isPcap(magic uint32) bool {
 	return magic == magicMicro || magic == magicNano || magic == magicPatch
@@ -79,13 +85,15 @@ type Source struct {
 	sent   int
 	latest uint64 // time of a record
 
-	ng   bool
-	big  bool     // byte order of the file, or the section
-	nano bool     // pcap
-	link uint16   // pcap
-	ifs  []iface  // of the section
-	seen uint32   // interfaces in all
-	news []ifname // names of interfaces that are not sent yet
+	ng    bool
+	snoop bool
+	big   bool     // byte order of the file, or the section
+	nano  bool     // pcap
+	link  uint16   // pcap, snoop
+	drops uint32   // snoop: of the packet before
+	ifs   []iface  // of the section
+	seen  uint32   // interfaces in all
+	news  []ifname // names of interfaces that are not sent yet
 
 	ours   bool   // header is of the rows, and so are their records
 	prolog []byte // as it stands in the first row
@@ -112,9 +120,13 @@ func New(r io.Reader, name string) (*Source, error) {
 	case !Sniff(b):
 		return nil, ErrNotCapture
 	}
-	if s.ng = binary.LittleEndian.Uint32(b) == magicNG; s.ng {
+	s.snoop, s.ng = isSnoop(b), binary.LittleEndian.Uint32(b) == magicNG
+	switch {
+	case s.snoop:
+		err = s.snoopHeader()
+	case s.ng:
 		err = s.prime()
-	} else {
+	default:
 		err = s.pcapHeader()
 	}
 	if err != nil {
@@ -149,7 +161,10 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 		return nil
 	}
 	next := s.nextPcap
-	if s.ng {
+	switch {
+	case s.snoop:
+		next = s.nextSnoop
+	case s.ng:
 		next = s.nextBlock
 	}
 	for {

@@ -58,7 +58,7 @@ var socketWords = map[string]int64{
 }
 
 func (s *Source) auditEvent(e *auditlog.Event) error {
-	a, _, _ := audit.Header(e)
+	a, _ := audit.Header(e)
 	s.latest = max(s.latest, uint64(e.Wall))
 	a.H = wire.Hdr{Kind: wire.KindAudit, Layer: wire.LayerAud, Time: uint64(e.Wall)}
 	s.rec = audit.Append(s.rec[:0], &a, e.Text)

@@ -1,0 +1,692 @@
+package truss
+
+import (
+	"bytes"
+	"math"
+)
+
+// Classes of bytes.
+const (
+	isName    = 1 << iota // in the name of a call
+	isWord                // in a result
+	isErrno               // in the name of an error
+	isPriv                // in the name of a privilege
+	special               // begins or ends something inside arguments
+	isEscaped             // behind a backslash in a spaced string
+	isUpHex               // in a spaced string
+)
+
+var class = classes()
+
+func classes() (t [256]uint8) {
+	set := func(bits uint8, chars string) {
+		for i := range len(chars) {
+			t[chars[i]] |= bits
+		}
+	}
+	const (
+		lower  = "abcdefghijklmnopqrstuvwxyz"
+		upper  = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		digits = "0123456789"
+	)
+	set(isName, lower+upper+digits+"_.$")
+	set(isWord, lower+upper+digits+"_+-|.:")
+	set(isErrno, upper+digits+"_")
+	set(isPriv, lower+upper+digits+"_")
+	set(special, "\"()[]{},")
+	set(isEscaped, "0btnvfr")
+	set(isUpHex, digits+"ABCDEF")
+	return t
+}
+
+func isDigit(c byte) bool { return c-'0' <= 9 }
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
+
+func skipBlanks(b []byte, i int) int {
+	for i < len(b) && isBlank(b[i]) {
+		i++
+	}
+	return i
+}
+
+func skipSpaces(b []byte, i int) int {
+	for i < len(b) && b[i] == ' ' {
+		i++
+	}
+	return i
+}
+
+// number reads decimal digits and nothing else, up to most.
+func number(b []byte, most uint64) (n uint64, ok bool) {
+	if len(b) == 0 || len(b) > 20 {
+		return 0, false
+	}
+	for _, c := range b {
+		d := uint64(c - '0')
+		if !isDigit(c) || n > (math.MaxUint64-d)/10 {
+			return 0, false
+		}
+		n = n*10 + d
+	}
+	return n, n <= most
+}
+
+// hexNumber reads up to 16 hexadecimal digits and nothing else.
+func hexNumber(b []byte) (n uint64, ok bool) {
+	if len(b) == 0 || len(b) > 16 {
+		return 0, false
+	}
+	for _, c := range b {
+		d := unhex(c)
+		if d < 0 {
+			return 0, false
+		}
+		n = n<<4 | uint64(d)
+	}
+	return n, true
+}
+
+func unhex(c byte) int {
+	switch {
+	case isDigit(c):
+		return int(c - '0')
+	case c-'a' < 6:
+		return int(c-'a') + 10
+	case c-'A' < 6:
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+// integer reads a number in C's notation, and nothing else.
+func integer(b []byte) (int64, bool) {
+	neg := len(b) > 0 && b[0] == '-'
+	if neg {
+		b = b[1:]
+	}
+	var n uint64
+	var ok bool
+	switch {
+	case len(b) > 2 && b[0] == '0' && (b[1] == 'x' || b[1] == 'X'):
+		n, ok = hexNumber(b[2:])
+	case len(b) > 1 && b[0] == '0':
+		n, ok = octalNumber(b[1:])
+	default:
+		n, ok = number(b, math.MaxUint64)
+	}
+	if neg {
+		if n > 1<<63 {
+			return 0, false
+		}
+		return -int64(n), ok
+	}
+	return int64(n), ok
+}
+
+func octalNumber(b []byte) (n uint64, ok bool) {
+	for _, c := range b {
+		if c-'0' > 7 || n>>61 != 0 {
+			return 0, false
+		}
+		n = n<<3 | uint64(c-'0')
+	}
+	return n, true
+}
+
+// maxSeconds keeps nanoseconds within an int64.
+const maxSeconds = 9_000_000_000
+
+// scanSeconds reads `0.1234` at b[i], which FreeBSD may print below zero, and
+// says where it ends. digits are those of the fraction, which there is.
+func scanSeconds(b []byte, i int) (ns int64, digits, end int, ok bool) {
+	neg := i < len(b) && b[i] == '-'
+	if neg {
+		i++
+	}
+	n := i
+	for n < len(b) && isDigit(b[n]) {
+		n++
+	}
+	if n >= len(b) || b[n] != '.' {
+		return 0, 0, i, false
+	}
+	sec, ok := number(b[i:n], maxSeconds)
+	if !ok {
+		return 0, 0, i, false
+	}
+	ns = int64(sec) * 1e9
+	scale := int64(1e8)
+	for n++; n < len(b) && isDigit(b[n]) && digits < 9; n++ {
+		ns += int64(b[n]-'0') * scale
+		scale /= 10
+		digits++
+	}
+	if digits == 0 || n < len(b) && isDigit(b[n]) {
+		return 0, 0, i, false
+	}
+	if neg {
+		ns = -ns
+	}
+	return ns, digits, n, true
+}
+
+// scanDate reads `Thu Mar 26 08:01:30 2009`, as asctime(3) prints it, which may
+// have a time zone before the year. It gives nanoseconds since 1970 as if it
+// were UTC.
+func scanDate(b []byte) (int64, bool) {
+	const longest, zone = 40, 10
+	if len(b) < len("Thu Mar 26 08:01:30 2009") || len(b) > longest || b[3] != ' ' || b[7] != ' ' || b[10] != ' ' ||
+		b[13] != ':' || b[16] != ':' || b[19] != ' ' || index3(weekdays, b) < 0 {
+		return 0, false
+	}
+	month := index3(months, b[4:])
+	day, ok1 := number(bytes.TrimLeft(b[8:10], " "), 31)
+	hour, ok2 := number(b[11:13], 23)
+	minute, ok3 := number(b[14:16], 59)
+	second, ok4 := number(b[17:19], 60)
+	year := b[20:]
+	if n := bytes.LastIndexByte(year, ' '); n >= 0 {
+		if n > zone {
+			return 0, false
+		}
+		for _, c := range year[:n] {
+			if class[c]&isWord == 0 {
+				return 0, false
+			}
+		}
+		year = year[n+1:]
+	}
+	y, ok5 := number(year, 2200)
+	if month < 0 || !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || day == 0 || y < 1970 {
+		return 0, false
+	}
+	days := sinceEpoch(int64(y), int64(month)+1, int64(day))
+	return (((days*24+int64(hour))*60+int64(minute))*60 + int64(second)) * 1e9, true
+}
+
+// index3 is which of the names of three letters b begins with.
+func index3(names string, b []byte) int {
+	for i := 0; i < len(names); i += 3 {
+		if string(b[:3]) == names[i:i+3] {
+			return i / 3
+		}
+	}
+	return -1
+}
+
+// sinceEpoch are the days from 1970-01-01 to a date of the Gregorian calendar.
+func sinceEpoch(year, month, day int64) int64 {
+	// Years are counted from March, so that the leap day is the last one.
+	if month <= 2 {
+		year--
+		month += 12
+	}
+	const beforeEpoch = 719468 // days from 0000-03-01
+	return 365*year + year/4 - year/100 + year/400 + (153*(month-3)+2)/5 + day - 1 - beforeEpoch
+}
+
+var (
+	sleeping  = []byte("(sleeping...)")
+	waiting   = []byte("(waiting for child to exit()/exec()...)")
+	returning = []byte("(returning as ")
+	errSmall  = []byte("Err#")
+	errLarge  = []byte("ERR#")
+	argcMark  = []byte("argc")
+)
+
+// closing is the parenthesis that ends the arguments, before blanks before b[i];
+// -1: there is none. In between a child may say that it is one.
+func (l *Line) closing(b []byte, i, open int) int {
+	i = trimBlanks(b, i)
+	if bytes.HasSuffix(b[:i], dotsClose) {
+		if n := bytes.LastIndex(b[:i], returning); n > open {
+			if at := trimBlanks(b, n); at > open+1 && b[at-1] == ')' {
+				l.Child = true
+				return at - 1
+			}
+		}
+	}
+	if i > open+1 && b[i-1] == ')' {
+		return i - 1
+	}
+	return -1
+}
+
+var dotsClose = []byte(" ...)")
+
+func trimBlanks(b []byte, i int) int {
+	for i > 0 && isBlank(b[i-1]) {
+		i--
+	}
+	return i
+}
+
+// ending reads the result from the end of b on, which has no blanks there, and
+// says where the parenthesis is that closes what opens at b[open].
+func (l *Line) ending(b []byte, open int) (end int, ok bool) {
+	last := len(b) - 1
+	if last <= open {
+		return 0, false
+	}
+	switch b[last] {
+	case ')':
+		for _, mark := range [][]byte{sleeping, waiting} {
+			if bytes.HasSuffix(b, mark) {
+				if end = l.closing(b, len(b)-len(mark), open); end > 0 {
+					l.mark = b[len(b)-len(mark):]
+					return end, true
+				}
+			}
+		}
+		if end = l.hexResult(b, open); end > 0 {
+			return end, true
+		}
+		return last, true
+	case '\'':
+		end = l.freebsdError(b, open)
+		return end, end > 0
+	}
+	// Whatever the result is, it is short.
+	const longest = 128
+	from := max(open+1, len(b)-longest)
+	tail := b[from:]
+	if n := bytes.LastIndex(tail, errSmall); n >= 0 {
+		if end = l.solarisError(b, from+n, open); end > 0 {
+			return end, true
+		}
+	}
+	if n := bytes.LastIndex(tail, errLarge); n >= 0 {
+		if end = l.freebsdError(b, open); end > 0 {
+			return end, true
+		}
+	}
+	if n := bytes.LastIndex(tail, argcMark); n >= 0 {
+		if end = l.argc(b, from+n, open); end > 0 {
+			return end, true
+		}
+	}
+	if n := bytes.LastIndexByte(tail, '='); n >= 0 {
+		if end = l.value(b, from+n, open); end > 0 {
+			return end, true
+		}
+	}
+	return 0, false
+}
+
+// hexResult reads ` = 3 (0x3)` at the end of b.
+func (l *Line) hexResult(b []byte, open int) int {
+	i := len(b) - 1
+	n := i
+	for n > open && unhex(b[n-1]) >= 0 {
+		n--
+	}
+	hexText := b[n:i]
+	const before = " (0x"
+	if n-len(before) <= open || string(b[n-len(before):n]) != before {
+		return -1
+	}
+	n -= len(before)
+	i = n
+	for n > open && (isDigit(b[n-1]) || b[n-1] == '-') {
+		n--
+	}
+	text := b[n:i]
+	const equals = "= "
+	if n-len(equals) <= open || string(b[n-len(equals):n]) != equals {
+		return -1
+	}
+	value, ok1 := integer(text)
+	if leadingZero(text) {
+		return -1
+	}
+	hex, ok2 := hexNumber(hexText)
+	if !ok1 || !ok2 || uint64(value) != hex && (uint64(value)&math.MaxUint32 != hex || hex > math.MaxUint32) {
+		return -1
+	}
+	end := l.closing(b, n-len(equals), open)
+	if end > 0 {
+		l.form, l.HasResult, l.HasValue = formHex, true, true
+		l.Ret, l.RetText, l.hexText = value, text, hexText
+	}
+	return end
+}
+
+// freebsdError reads ` ERR#36 'Operation now in progress'` at the end of b.
+func (l *Line) freebsdError(b []byte, open int) int {
+	const longest = 256
+	from := max(open+1, len(b)-longest)
+	n := bytes.LastIndex(b[from:], errLarge)
+	if n < 0 {
+		return -1
+	}
+	n += from
+	i := n + len(errLarge)
+	start := i
+	for i < len(b) && (isDigit(b[i]) || i == start && b[i] == '-') {
+		i++
+	}
+	num, ok := integer(b[start:i])
+	if !ok || num > math.MaxInt32 || num < math.MinInt32 || leadingZero(b[start:i]) {
+		return -1
+	}
+	var text []byte
+	if i < len(b) {
+		at := skipBlanks(b, i)
+		if at == i || len(b)-at < 2 || b[at] != '\'' || b[len(b)-1] != '\'' {
+			return -1
+		}
+		text = b[at+1 : len(b)-1]
+	}
+	end := l.closing(b, n, open)
+	if end > 0 {
+		l.form, l.HasResult, l.HasValue, l.Ret = formERR, true, true, -1
+		l.ErrNum, l.ErrText = num, text
+	}
+	return end
+}
+
+// leadingZero says that a number is octal in C, which none that is printed as a
+// decimal one is.
+func leadingZero(b []byte) bool {
+	b = bytes.TrimPrefix(b, []byte("-"))
+	return len(b) > 1 && b[0] == '0'
+}
+
+// solarisError reads `Err#13 EACCES [file_dac_read]` from b[n] on.
+func (l *Line) solarisError(b []byte, n, open int) int {
+	num, i, ok := scanNumber(b, n+len(errSmall))
+	if !ok || num > math.MaxInt32 || num == 0 {
+		return -1
+	}
+	var name, priv []byte
+	if at := skipBlanks(b, i); at > i && at < len(b) && b[at] == 'E' {
+		i = at
+		for i < len(b) && class[b[i]]&isErrno != 0 {
+			i++
+		}
+		name = b[at:i]
+	}
+	if at := skipBlanks(b, i); at > i && at < len(b) && b[at] == '[' {
+		i = at + 1
+		for i < len(b) && class[b[i]]&isPriv != 0 {
+			i++
+		}
+		if i == at+1 || i == len(b) || b[i] != ']' {
+			return -1
+		}
+		priv = b[at+1 : i]
+		i++
+	}
+	if i != len(b) {
+		return -1
+	}
+	end := l.closing(b, n, open)
+	if end > 0 {
+		l.form, l.HasResult, l.HasValue, l.Ret = formErr, true, true, -1
+		l.ErrNum, l.Errno, l.Priv = int64(num), name, priv
+	}
+	return end
+}
+
+// argc reads `argc = 1`, or AIX's `argc: 1`, from b[n] on: an exec returned.
+func (l *Line) argc(b []byte, n, open int) int {
+	i := n + len(argcMark)
+	switch {
+	case bytes.HasPrefix(b[i:], []byte(" = ")):
+		i += 3
+	case bytes.HasPrefix(b[i:], []byte(": ")):
+		i += 2
+	default:
+		return -1
+	}
+	if _, at, ok := scanNumber(b, i); !ok || at != len(b) {
+		return -1
+	}
+	end := l.closing(b, n, open)
+	if end > 0 {
+		l.form, l.HasResult, l.HasValue, l.RetText = formArgc, true, true, b[n:]
+	}
+	return end
+}
+
+// value reads `= 4`, `= 4 [5]`, `= SIGALRM`, or AIX's `=`, from b[n] on.
+func (l *Line) value(b []byte, n, open int) int {
+	i := skipBlanks(b, n+1)
+	start := i
+	for i < len(b) && class[b[i]]&isWord != 0 {
+		i++
+	}
+	text := b[start:i]
+	var second []byte
+	if i < len(b) {
+		at := skipBlanks(b, i)
+		if at == i || len(text) == 0 || b[at] != '[' || b[len(b)-1] != ']' {
+			return -1
+		}
+		second = bytes.Trim(b[at+1:len(b)-1], " ")
+		for _, c := range second {
+			if class[c]&isWord == 0 {
+				return -1
+			}
+		}
+		if len(second) == 0 {
+			return -1
+		}
+	}
+	end := l.closing(b, n, open)
+	if end < 0 || end == n-1 && len(text) == 0 {
+		return -1
+	}
+	l.tabbed = bytes.IndexByte(b[end:n], '\t') >= 0
+	l.form, l.HasResult, l.RetText = formValue, true, text
+	l.Ret, l.HasValue = integer(text)
+	if second != nil {
+		l.HasRet2, l.ret2Text = true, second
+		l.Ret2, _ = integer(second)
+	}
+	return end
+}
+
+// spacedEnd says where a string in Solaris' notation ends whose first quote is
+// b[i]: two characters stand for each byte, so a quote that ends it cannot be the
+// second of two. -1: it is no such string; then where is the first byte that
+// does not fit.
+func spacedEnd(b []byte, i int) (end, where int) {
+	for i++; i < len(b); i += 2 {
+		if b[i] == '"' {
+			return i + 1, 0
+		}
+		if i+1 == len(b) || !isPair(b[i], b[i+1]) {
+			break
+		}
+	}
+	return -1, i
+}
+
+func isPair(a, b byte) bool {
+	switch a {
+	case ' ':
+		return b >= ' ' && b < 0x7f
+	case '\\':
+		return class[b]&isEscaped != 0
+	}
+	return class[a]&isUpHex != 0 && class[b]&isUpHex != 0
+}
+
+// quoteEnd says where the string ends whose first quote is b[i] and whose others
+// have a backslash; -1: it does not.
+func quoteEnd(b []byte, i int) int {
+	start := i + 1
+	for i = start; ; i++ {
+		n := bytes.IndexByte(b[i:], '"')
+		if n < 0 {
+			return -1
+		}
+		i += n
+		slash := i
+		for slash > start && b[slash-1] == '\\' {
+			slash--
+		}
+		if (i-slash)&1 == 0 {
+			return i + 1
+		}
+	}
+}
+
+// bareEnd is quoteEnd for FreeBSD, which leaves quotes inside of strings as they
+// are: the one that ends it has something behind it that can follow a string.
+func bareEnd(b []byte, i int) int {
+	for i++; ; {
+		n := bytes.IndexByte(b[i:], '"')
+		if n < 0 {
+			return -1
+		}
+		i += n + 1
+		rest := bytes.TrimPrefix(b[i:], dots)
+		if len(rest) == 0 || rest[0] == ',' || rest[0] == ')' || rest[0] == '}' || rest[0] == ']' || rest[0] == ' ' {
+			return i
+		}
+	}
+}
+
+var dots = []byte("...")
+
+// scanner steps over strings. It remembers what it has looked for in vain, to
+// read no line more often than a few times.
+type scanner struct {
+	bsd     bool
+	noQuote bool
+	// Up to where pairs fit that begin at an even and at an odd place, without
+	// a quote that ends them.
+	failed [2]int
+	// Where the string ends that is FreeBSD's data, or 0.
+	dataEnd int
+}
+
+// stringEnd says where the string ends whose first quote is b[i]; -1: it does
+// not.
+func (s *scanner) stringEnd(b []byte, i int) int {
+	if s.noQuote {
+		return -1
+	}
+	var end int
+	if s.bsd {
+		end = bareEnd(b, i)
+	} else {
+		if i+1 > s.failed[i&1] {
+			var where int
+			if end, where = spacedEnd(b, i); end > 0 {
+				if canEnd(b[end:]) {
+					return end
+				}
+				where = end
+			}
+			s.failed[i&1] = where
+		}
+		end = quoteEnd(b, i)
+	}
+	s.noQuote = end < 0
+	return end
+}
+
+// canEnd says whether a string can end before b.
+func canEnd(b []byte) bool {
+	b = bytes.TrimPrefix(b, dots[:2])
+	return len(b) == 0 || b[0] == ',' || b[0] == ')' || b[0] == ' ' || b[0] == '}' || b[0] == ']'
+}
+
+// dataCalls of FreeBSD have data as their second argument. Their others have no
+// strings, but an address: that is how the end of the data is known, which may
+// look like anything.
+var dataCalls = map[string]bool{
+	"read": true, "write": true, "pread": true, "pwrite": true, "recvfrom": true, "sendto": true,
+	"linux_read": true, "linux_write": true, "linux_sendto": true, "linux_recvfrom": true,
+}
+
+var unixAddr = []byte("{ AF_UNIX \"")
+
+// findData finds where the data ends in arguments b[i:end] of FreeBSD.
+func findData(b []byte, i, end int) int {
+	args := b[i:end]
+	n := bytes.LastIndexByte(args, '"')
+	if n < 0 {
+		return 0
+	}
+	if bytes.HasPrefix(args[n+1:], []byte(" }")) {
+		at := bytes.LastIndex(args[:n], unixAddr)
+		if at < 0 {
+			return 0
+		}
+		if n = bytes.LastIndexByte(args[:at], '"'); n < 0 {
+			return 0
+		}
+	}
+	return i + n + 1
+}
+
+// readArgs splits b[i:end] into arguments. It says whether all brackets in them
+// close that open.
+func (l *Line) readArgs(b []byte, i, end int) bool {
+	b = b[:end]
+	s := scanner{bsd: l.form == formHex || l.form == formERR}
+	if s.bsd && dataCalls[string(l.Name)] {
+		s.dataEnd = findData(b, i, end)
+	}
+	start, depth, balanced := i, 0, true
+	for {
+		for i < end && class[b[i]]&special == 0 {
+			i++
+		}
+		if i == end {
+			break
+		}
+		switch b[i] {
+		case '"':
+			n := -1
+			if s.dataEnd > i+1 && depth == 0 && l.nargs == 1 {
+				n = s.dataEnd
+			} else {
+				n = s.stringEnd(b, i)
+			}
+			if n < 0 {
+				n = i + 1
+			}
+			i = n
+		case '(', '[', '{':
+			depth++
+			i++
+		case ')', ']', '}':
+			if depth--; depth < 0 {
+				depth, balanced = 0, false
+			}
+			i++
+		case ',':
+			if depth == 0 && l.nargs < MaxArgs-1 {
+				l.addArg(b[start:i])
+				if i+1 < end && !isBlank(b[i+1]) {
+					l.tight = true
+				}
+				start = i + 1
+			}
+			i++
+		}
+	}
+	if arg := trimArg(b[start:end]); l.nargs > 0 || len(arg) > 0 {
+		l.addArg(arg)
+	}
+	if s.bsd {
+		l.tight = true
+	}
+	return balanced && depth == 0
+}
+
+func (l *Line) addArg(arg []byte) {
+	l.args[l.nargs] = trimArg(arg)
+	l.nargs++
+}
+
+func trimArg(arg []byte) []byte {
+	i := skipBlanks(arg, 0)
+	return arg[i:max(i, trimBlanks(arg, len(arg)))]
+}

@@ -34,6 +34,7 @@ type item struct {
 	dur               int64 // of a call, if known
 	wish              int64 // when its packet was; 0: not known
 	paired, placed    bool  // it has been looked at
+	gone              bool  // a record that went with its call
 	halves            bool  // a line that stands where its second half did
 
 	pid  uint32

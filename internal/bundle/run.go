@@ -141,10 +141,11 @@ func (b *Bundle) release(limit int64) error {
 	for {
 		var best *file
 		for _, f := range b.files {
-			for len(f.held) > 0 && f.held[0].kind == record && f.held[0].mate != nil {
-				f.held = f.held[1:] // its call has it
+			for len(f.held) > 0 && f.held[0].gone {
+				f.held = f.held[1:]
 			}
-			if len(f.held) == 0 || !f.held[0].placed {
+			// A record that has a call goes with that.
+			if len(f.held) == 0 || !f.held[0].placed || f.held[0].kind == record && f.held[0].mate != nil {
 				continue
 			}
 			if h := f.held[0]; h.at < limit && (best == nil || before(h, best.held[0])) {
@@ -159,11 +160,14 @@ func (b *Bundle) release(limit int64) error {
 		if err := b.send(it); err != nil {
 			return err
 		}
-		if it.mate != nil {
-			if err := b.sendRecord(it.mate, it); err != nil {
+		if r := it.mate; r != nil {
+			if err := b.sendRecord(r, it); err != nil {
 				return err
 			}
+			*r = item{gone: true}
 		}
+		// Items lie in memory together: none may keep others.
+		*it = item{}
 		sent = true
 	}
 	for _, f := range b.files {

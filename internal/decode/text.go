@@ -28,7 +28,8 @@ func (d *Decoder) text(r wire.Record, ev *event.Event) bool {
 	}
 	l := &d.line
 	if err := strace.Parse(line, l); err != nil {
-		ev.Warn = append(ev.Warn, "not a line of strace")
+		ev.Body = &event.Note{Degraded: true, Text: "line " + strconv.FormatUint(uint64(x.Line), 10) + " is not of strace: " + string(line)}
+		return true
 	}
 	switch l.Kind {
 	case strace.Call, strace.Unfinished:
@@ -78,8 +79,12 @@ func (d *Decoder) straceCall(l *strace.Line) *event.Call {
 		d.toks = d.arena.Tokens(need)
 	}
 	c.Args = d.arena.Args(len(args))
+	names := sys.ArgNames(c.Name)
 	for i, a := range args {
-		c.Args[i] = event.Arg{Name: sys.ArgName(c.Name, i), Val: d.asIs(a), Unknown: true}
+		c.Args[i].Val, c.Args[i].Unknown = d.asIs(a), true
+		if i < len(names) {
+			c.Args[i].Name = names[i]
+		}
 		switch {
 		case i == 0 && strace.FD(a, &d.fd):
 			c.Args[i].Raw, c.Args[i].Unknown = uint64(d.fd.Num), false

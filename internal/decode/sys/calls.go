@@ -164,19 +164,24 @@ func lookup(s *wire.Syscall) *call {
 	return &calls[i-1]
 }
 
-// ArgName returns the name of a call's argument, as in the man page; empty where
-// the call or the argument is none of ours.
-func ArgName(call string, i int) string {
-	for j := range calls {
-		if calls[j].name == call {
-			if i < len(calls[j].args) {
-				return calls[j].args[i].name
-			}
-			return ""
+// ArgNames returns the names of a call's arguments, as in the man page; nil where
+// the call is none of ours. The slice is everybody's.
+func ArgNames(call string) []string { return argNames[call] }
+
+var argNames = func() map[string][]string {
+	m := make(map[string][]string, len(calls))
+	for i := range calls {
+		if _, known := m[calls[i].name]; known {
+			continue
 		}
+		names := make([]string, len(calls[i].args))
+		for j := range names {
+			names[j] = calls[i].args[j].name
+		}
+		m[calls[i].name] = names
 	}
-	return ""
-}
+	return m
+}()
 
 // Constant returns the number of a family, type or protocol of socket(2) by its
 // name, those of strace 4 (PF_INET) too.

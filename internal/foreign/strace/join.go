@@ -99,6 +99,11 @@ func (j *Joiner) Add(l *Line, emit func(*Line)) {
 	emit(l)
 }
 
+// Waits reports whether a process has a first part that waits for its second.
+func (j *Joiner) Waits(pid uint32) bool {
+	return len(j.index) > 0 && j.index[pid] != 0 || j.broken != 0
+}
+
 // Flush calls emit with the first parts that are left, the oldest one first.
 func (j *Joiner) Flush(emit func(*Line)) {
 	for len(j.parts) > 0 && j.parts[0].next != 0 {

@@ -222,6 +222,41 @@ func Parse(line []byte, l *Line) error {
 	return ErrUnknown
 }
 
+// Whole reads of a line that is a call in one line, by its looks, all that comes
+// before the call, and returns the call. Of l the kind, PID, Comm, Context, Time,
+// Delta, Nr and IP are set, of which the slices alias the line. Where ok is false
+// the line is for Parse; so is the call, which may turn out to be none.
+func Whole(line []byte, l *Line) (call []byte, ok bool) {
+	if len(line) == 0 || len(line) > MaxLine || line[len(line)-1] == '>' && bytes.HasSuffix(line, []byte(" ...>")) {
+		return nil, false
+	}
+	if c := line[0]; c != '[' && class[c]&isName == 0 {
+		return nil, false
+	}
+	l.reset()
+	i := l.leader(line)
+	n := i
+	for n < len(line) && class[line[n]]&isName != 0 {
+		n++
+	}
+	if n == i || n >= len(line) || line[n] != '(' {
+		return nil, false
+	}
+	at := bytes.LastIndex(line[n:], []byte(" = "))
+	if at < 0 {
+		return nil, false
+	}
+	at += n
+	for at > n && line[at-1] == ' ' {
+		at--
+	}
+	if line[at-1] != ')' {
+		return nil, false
+	}
+	l.Kind = Call
+	return line[i:], true
+}
+
 // reset leaves the arguments as they are, nobody sees those beyond nargs.
 func (l *Line) reset() {
 	l.Kind = Unknown

@@ -37,12 +37,34 @@ func Hidden(r rune) bool {
 
 // AppendText appends s for a terminal: hidden runes as \n, \x1b or \u202e, a
 // backslash as \\, bytes that are not UTF-8 as \xff.
-func AppendText(dst []byte, s string) []byte {
+func AppendText(dst []byte, s string) []byte { return appendText(dst, s, itself) }
+
+// AppendPrinted is AppendText of what was escaped before: its backslashes stay
+// as they are.
+func AppendPrinted(dst []byte, s string) []byte { return appendText(dst, s, itself|escapes) }
+
+// Classes of bytes.
+const (
+	itself  = 1 << iota // stand for themselves
+	escapes             // a backslash
+)
+
+var class = func() (t [256]uint8) {
+	for c := 0x20; c < 0x7f; c++ {
+		t[c] = itself
+	}
+	t['\\'] = escapes
+	return t
+}()
+
+func appendText(dst []byte, s string, pass uint8) []byte {
 	for i := 0; i < len(s); {
-		if c := s[i]; c >= 0x20 && c < 0x7f && c != '\\' {
-			dst = append(dst, c)
+		from := i
+		for i < len(s) && class[s[i]]&pass != 0 {
 			i++
-			continue
+		}
+		if dst = append(dst, s[from:i]...); i == len(s) {
+			break
 		}
 		r, n := utf8.DecodeRuneInString(s[i:])
 		switch {

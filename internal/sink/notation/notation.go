@@ -6,7 +6,6 @@ package notation
 import (
 	"net/netip"
 	"strconv"
-	"strings"
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/sink/clean"
@@ -387,23 +386,10 @@ func (w *writer) value(k *event.Token) {
 	case event.TMore:
 		w.b = append(w.b, "..."...)
 	case event.TAsIs:
-		w.asIs(k.Str)
+		w.b = clean.AppendPrinted(w.b, k.Str) // its escapes are escapes already
 	case event.TTime:
 		w.b = strconv.AppendInt(w.b, int64(k.Num), 10)
 		w.time(int64(k.Num))
-	}
-}
-
-// asIs writes what another tool printed, whose escapes are escapes already.
-func (w *writer) asIs(s string) {
-	for {
-		before, after, found := strings.Cut(s, `\`)
-		w.b = clean.AppendText(w.b, before)
-		if !found {
-			return
-		}
-		w.b = append(w.b, '\\')
-		s = after
 	}
 }
 

@@ -12,6 +12,9 @@ func (s *Source) strace(line []byte) error {
 	if len(line) == 0 {
 		return nil
 	}
+	if call, ok := strace.Whole(line, &s.parsed); ok && !s.join.Waits(s.parsed.PID) {
+		return s.straceText(&s.parsed, call)
+	}
 	if err := strace.Parse(line, &s.parsed); err != nil {
 		return s.unread("not a line of strace")
 	}
@@ -44,13 +47,23 @@ func (s *Source) straceLine(l *strace.Line) {
 		s.err = s.unread("half of a call, of which the other half is not here")
 		return
 	}
-	at, slack := s.clock.strace(l)
-	if l.Dur.Clock == strace.NoClock && l.EndTime.Clock == l.Time.Clock && slack < 1_000_000 {
+	if l.Dur.Clock == strace.NoClock && l.EndTime.Clock == l.Time.Clock && precision(l.Time.Text) < 1_000_000 {
 		// It was cut in two, and so both of its ends have a time.
 		if d := l.EndTime.NS - l.Time.NS; d >= 0 && l.HasResult {
 			l.Dur = strace.Stamp{Clock: strace.Delta, NS: d, Text: fmt.Appendf(nil, "%d.%06d", d/1e9, d%1e9/1000)}
 		}
 	}
+	at := *l
+	// What is kept is the call alone; nobody looks at the leader again.
+	l.PID, l.Comm, l.Context, l.Time, l.Delta, l.Nr, l.IP = 0, nil, nil, strace.Stamp{}, strace.Stamp{}, -1, 0
+	s.printed = strace.Append(s.printed[:0], l)
+	s.err = s.straceText(&at, s.printed)
+}
+
+// straceText emits a call, or what else has a time, of which l says whose and
+// when it was.
+func (s *Source) straceText(l *strace.Line, text []byte) error {
+	at, slack := s.clock.strace(l)
 	pid := l.PID
 	if pid == 0 {
 		pid = s.pid
@@ -62,14 +75,11 @@ func (s *Source) straceLine(l *strace.Line) {
 		x.Flags = wire.TextHalves
 	}
 	copy(x.Comm[:len(x.Comm)-1], l.Comm)
-	// What is kept is the call alone; nobody looks at the leader again.
-	l.PID, l.Comm, l.Context, l.Time, l.Delta, l.Nr, l.IP = 0, nil, nil, strace.Stamp{}, strace.Stamp{}, -1, 0
-	s.printed = strace.Append(s.printed[:0], l)
-	x.Text = uint32(len(s.printed))
-	s.rec = append(x.Append(s.rec[:0]), s.printed...)
+	x.Text = uint32(len(text))
+	s.rec = append(x.Append(s.rec[:0]), text...)
 	for len(s.rec)%8 != 0 {
 		s.rec = append(s.rec, 0)
 	}
 	s.latest = max(s.latest, x.H.Time)
-	s.err = s.emit(wire.Seal(s.rec))
+	return s.emit(wire.Seal(s.rec))
 }

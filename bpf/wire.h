@@ -348,7 +348,7 @@ struct pw_text {
 	struct pw_hdr h;
 	__u64 slack; /* how far the time may be off, ns */
 	__u32 pid;   /* as printed, process or thread; 0: not said */
-	__u32 line;  /* of the file, from 1 */
+	__u32 line;  /* of the file, from 1: where it began */
 	__u32 text;  /* bytes, without padding */
 	__u8 format; /* enum pw_text_format */
 	__u8 nsock;

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -140,10 +141,20 @@ func plain(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr()
 func (b *Bundle) align(limit int64) {
 	b.records(limit)
 	for _, f := range b.files {
+		var list []*item
 		for _, it := range f.held {
-			if it.placed || it.lo >= limit && it.hi < whenever {
-				continue
+			if !it.placed && !it.paired && (it.lo < limit || it.hi == whenever) && it.conn != nil {
+				list = append(list, it)
 			}
+		}
+		// In the order in which they began.
+		slices.SortStableFunc(list, func(x, y *item) int {
+			if x.began == 0 || y.began == 0 {
+				return 0
+			}
+			return cmp.Compare(x.began, y.began)
+		})
+		for _, it := range list {
 			b.at.pair(it)
 		}
 	}
@@ -250,21 +261,20 @@ func (a *aligner) pair(it *item) {
 	if c.pair != nil && !(it.addr.IsValid() && c.proto == event.ProtoUDP) {
 		return
 	}
+	connects := it.name == "connect"
+	switch {
+	case connects:
+		c.connected = true
+	case c.whole && c.proto == event.ProtoTCP && !c.connected:
+		return // the peer is that of a call that follows
+	}
 	if it.size > 0 && !peer.IsValid() {
-		n := int32(it.size)
-		if it.in {
-			n = -n
-		}
-		if len(c.sizes) < maxSizes {
-			c.sizes = append(c.sizes, n)
-			a.bySizes(c)
-		}
+		a.bySizes(c)
 		return
 	}
 	if !peer.IsValid() {
 		return
 	}
-	connects := it.name == "connect"
 	var best *conn
 	q := a.find(plain(peer))
 	if q == nil {
@@ -292,9 +302,32 @@ func (a *aligner) pair(it *item) {
 			best = k
 		}
 	}
+	if best != nil && connects && best.syn && len(c.sizes) > 0 {
+		best = a.likeliest(q, c, best, peer)
+	}
 	if best != nil {
 		join(c, best, plain(best.local) == plain(peer))
 	}
+}
+
+// likeliest looks among the connections that began just after the first that may
+// be that of a call: several processes may have connected to one port at a time,
+// and the sizes of what went over them tell them apart.
+func (a *aligner) likeliest(q *queue, c, first *conn, peer netip.AddrPort) *conn {
+	const most, near = 8, 100_000_000
+	best, top, n := first, -1, 0
+	for _, k := range q.list {
+		if k.pair != nil || !k.syn || k.first < first.first || c.proto != 0 && k.proto != c.proto {
+			continue
+		}
+		if n++; n > most || k.first > first.first+near {
+			break
+		}
+		if _, same := c.common(k, plain(k.local) == plain(peer)); same > top {
+			best, top = k, same
+		}
+	}
+	return best
 }
 
 // join makes a connection of calls and one of packets the same.
@@ -342,7 +375,7 @@ func (a *aligner) bySizes(c *conn) {
 			continue
 		}
 		for _, way := range []bool{false, true} {
-			n := c.common(k, way)
+			n, _ := c.common(k, way)
 			switch {
 			case n > top:
 				best, flip, top, second = k, way, n, top
@@ -357,8 +390,10 @@ func (a *aligner) bySizes(c *conn) {
 }
 
 // common counts the sizes that a connection of calls and one of packets have in
-// common, in order; 0 if they are all alike.
-func (c *conn) common(k *conn, flip bool) (n int) {
+// common, in order; 0 if they are all alike. Weight is what that is worth: a few
+// bytes are read and sent by everybody.
+func (c *conn) common(k *conn, flip bool) (n, weight int) {
+	const most = 100
 	type sized struct {
 		n  int32
 		at int64
@@ -374,17 +409,21 @@ func (c *conn) common(k *conn, flip bool) (n int) {
 		}
 	}
 	slices.SortFunc(list, func(a, b sized) int { return int(max(-1, min(1, a.at-b.at))) })
+	if len(list) > maxSizes {
+		list = list[:maxSizes]
+	}
 	first, different := int32(0), false
 	match(len(c.sizes), len(list), func(i, j int) bool { return c.sizes[i] == list[j].n }, func(i, _ int) {
 		if n++; n == 1 {
 			first = c.sizes[i]
 		}
+		weight += min(int(max(c.sizes[i], -c.sizes[i])), most)
 		different = different || c.sizes[i] != first
 	})
 	if !different {
-		return 0
+		return 0, weight
 	}
-	return n
+	return n, weight
 }
 
 // place says where the items of a file stand that are before limit.

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"context"
+	"encoding/binary"
 	"net/netip"
 	"strings"
 
@@ -30,12 +31,13 @@ type item struct {
 	// When it was: between lo and hi, as far as is known; at is where it is put,
 	// and shown is the time that it is shown with. All are ns on the common clock.
 	lo, hi, at, shown int64
-	slack             int64 // that it came with
-	dur               int64 // of a call, if known
-	wish              int64 // when its packet was; 0: not known
-	paired, placed    bool  // it has been looked at
-	gone              bool  // a record that went with its call
-	halves            bool  // a line that stands where its second half did
+	slack             int64  // that it came with
+	dur               int64  // of a call, if known
+	wish              int64  // when its packet was; 0: not known
+	paired, placed    bool   // it has been looked at
+	began             uint32 // line of its file that it began at; 0: not told
+	gone              bool   // a record that went with its call
+	halves            bool   // a line that stands where its second half did
 
 	pid  uint32
 	comm string
@@ -82,6 +84,7 @@ type conn struct {
 	whole       bool  // its beginning was seen
 	syn         bool  // of packets: there was one
 	first       int64 // time of its first item
+	connected   bool  // of calls: there was a connect, or it was accepted
 	indexed     bool  // of packets: it can be found
 	told        bool  // its addresses have been given to a call
 
@@ -205,6 +208,9 @@ func (r *reader) item(rec wire.Record, it *item) *event.Entry {
 	}
 	if rec.Kind() == wire.KindText {
 		it.kind = call // or the end of a process, which has its place among them
+		if len(rec) >= wire.SizeText {
+			it.began = binary.LittleEndian.Uint32(rec[wire.OffTextLine:])
+		}
 		it.halves = len(rec) >= wire.SizeText && rec[wire.OffTextFlags]&wire.TextHalves != 0
 	}
 	return e
@@ -280,6 +286,7 @@ func (f *file) joined(it *item) {
 			k.peer = c.Peer
 		}
 	}
+	k.connected = k.connected || c.Listener != 0
 	it.conn = k
 }
 
@@ -391,6 +398,13 @@ func (f *file) next() *item {
 	}
 	it.shown = it.lo
 	f.joined(it)
+	if c := it.conn; c != nil && it.kind == call && it.size > 0 && len(c.sizes) < maxSizes {
+		n := int32(it.size)
+		if it.in {
+			n = -n
+		}
+		c.sizes = append(c.sizes, n)
+	}
 	if f.h.Clock == wire.ClockNone && it.kind != other {
 		it.hi = whenever
 	}

@@ -135,28 +135,76 @@ func (b *Bundle) waits() bool {
 	return false
 }
 
-// release emits what is before limit, of each file in its order.
+// release emits what is before limit: by time, and of each process in the order
+// of its file.
 func (b *Bundle) release(limit int64) error {
-	sent := false
-	for {
-		var best *file
-		for _, f := range b.files {
-			for len(f.held) > 0 && f.held[0].gone {
-				f.held = f.held[1:]
+	var list []*item
+	for _, f := range b.files {
+		var keep []*item
+		last, all := map[uint32]int64{}, int64(0)
+		for _, it := range f.held {
+			switch {
+			case it.gone:
+				continue
+			case it.kind == record && it.mate != nil: // it goes with its call
+				keep = append(keep, it)
+				continue
+			case !it.placed:
+				last[f.line(it)] = math.MaxInt64 // nothing is before what stands before it
+				keep = append(keep, it)
+				continue
+			case it.kind == gap:
+				it.at = max(it.at, all)
 			}
-			// A record that has a call goes with that.
-			if len(f.held) == 0 || !f.held[0].placed || f.held[0].kind == record && f.held[0].mate != nil {
+			it.at = max(it.at, last[f.line(it)])
+			last[f.line(it)] = it.at
+			if it.at >= limit {
+				keep = append(keep, it)
 				continue
 			}
-			if h := f.held[0]; h.at < limit && (best == nil || before(h, best.held[0])) {
-				best = f
+			all = max(all, it.at)
+			list = append(list, it)
+		}
+		f.held = keep
+	}
+	slices.SortStableFunc(list, func(x, y *item) int { return cmp.Compare(x.at, y.at) })
+	for from := 0; from < len(list); {
+		to := from + 1
+		for to < len(list) && list[to].at == list[from].at {
+			to++
+		}
+		if err := b.sendAll(list[from:to]); err != nil {
+			return err
+		}
+		from = to
+	}
+	if len(list) > 0 && b.waits() {
+		return b.emit(nil)
+	}
+	return nil
+}
+
+// line is what of a file has one order: a process, or where that is not told all.
+func (f *file) line(it *item) uint32 {
+	if f.h.Kernel != "" || it.kind == packet {
+		return 0
+	}
+	return it.pid
+}
+
+// sendAll emits items of one time, those of a file one behind the other: calls
+// that send, packets, and what came of them.
+func (b *Bundle) sendAll(list []*item) error {
+	for len(list) > 0 {
+		at := 0
+		for i := 1; i < len(list); i++ {
+			if list[i].file != list[i-1].file && list[i].rank() < list[at].rank() {
+				at = i // the next one of another file
 			}
 		}
-		if best == nil {
-			break
-		}
-		it := best.held[0]
-		best.held = best.held[1:]
+		it := list[at]
+		copy(list[1:at+1], list[:at])
+		list = list[1:]
 		if err := b.send(it); err != nil {
 			return err
 		}
@@ -168,23 +216,8 @@ func (b *Bundle) release(limit int64) error {
 		}
 		// Items lie in memory together: none may keep others.
 		*it = item{}
-		sent = true
-	}
-	for _, f := range b.files {
-		f.held = slices.Clone(f.held) // the items before it are free
-	}
-	if sent && b.waits() {
-		return b.emit(nil)
 	}
 	return nil
-}
-
-// before says which of two items of different files stands first.
-func before(a, b *item) bool {
-	if a.at != b.at {
-		return a.at < b.at
-	}
-	return a.rank() < b.rank()
 }
 
 func (it *item) rank() int {

@@ -47,8 +47,9 @@ func need(t *testing.T, tools ...string) {
 func TestTools(t *testing.T) {
 	need(t, "strace", "tcpdump", "curl", "bash")
 	for name, client := range map[string]string{
-		"curl": `sh -c 'exec curl -s -o %s/out http://127.0.0.1:%s/$$'`, // asks for its port
-		"bash": `bash -c 'exec 3<>/dev/tcp/127.0.0.1/%[2]s; printf "GET /$$ HTTP/1.0\r\n\r\n" >&3; read -r line <&3'`,
+		"curl": `sh -c 'exec curl -s -o %s/out http://127.0.0.1:%s/$$?%s'`, // asks for its port
+		// Does not; what three of them send differs.
+		"bash": `bash -c 'exec 3<>/dev/tcp/127.0.0.1/%[2]s; printf "GET /$$?%[3]s HTTP/1.0\r\n\r\n" >&3; read -r line <&3'`,
 	} {
 		t.Run(name, func(t *testing.T) { tools(t, client) })
 	}
@@ -89,7 +90,7 @@ func tools(t *testing.T, client string) {
 	}
 	script := ""
 	for i := range runs {
-		script += fmt.Sprintf(client, dir, port) + " & "
+		script += fmt.Sprintf(client, dir, port, strings.Repeat("x", i)) + " & "
 		if i%3 == 2 {
 			script += "wait; "
 		}

@@ -12,24 +12,28 @@ import (
 	"github.com/pidwire/pidwire/internal/decode/sock"
 	"github.com/pidwire/pidwire/internal/decode/sys"
 	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/foreign/ktrace"
 	"github.com/pidwire/pidwire/internal/foreign/strace"
+	"github.com/pidwire/pidwire/internal/foreign/truss"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
 // Decoder decodes the records of one source, in their order.
 type Decoder struct {
-	h     wire.Header
-	sys   *sys.Decoder
-	seq   uint64
-	comms map[[16]byte]string
-	call  wire.Syscall // the one at hand
-	pkt   *pkt.Decoder
-	line  strace.Line // the one at hand, and what is in it
-	fd    strace.Desc
-	addr  strace.Addr
-	path  []byte
-	toks  []event.Token // the arena's, with room for more
-	arena *event.Arena
+	h       wire.Header
+	sys     *sys.Decoder
+	seq     uint64
+	comms   map[[16]byte]string
+	call    wire.Syscall // the one at hand
+	pkt     *pkt.Decoder
+	line    strace.Line // the one at hand, and what is in it
+	trussed truss.Line
+	traced  ktrace.Line
+	fd      strace.Desc
+	addr    strace.Addr
+	path    []byte
+	toks    []event.Token // the arena's, with room for more
+	arena   *event.Arena
 }
 
 // New returns a decoder for the records behind h.

@@ -22,26 +22,37 @@ func (d *Decoder) text(r wire.Record, ev *event.Event) bool {
 	ev.Slack = int64(min(x.Slack, 1<<62))
 	ev.Task = event.Task{Proc: event.Proc{PID: x.Pid}, TID: x.Pid, Comm: d.comm(x.Comm), Bare: true}
 	line := r[wire.SizeText : wire.SizeText+int(x.Text)]
-	if x.Format != wire.TextStrace {
+	switch x.Format {
+	case wire.TextStrace:
+		d.strace(line, ev, x.Line)
+	case wire.TextTruss:
+		d.truss(line, ev)
+	case wire.TextKtrace:
+		d.kernel(line, ev)
+	default:
 		ev.Body = &event.Unknown{Kind: r.Kind(), Len: len(r)}
-		return true
 	}
+	if c, ok := ev.Body.(*event.Call); ok {
+		d.foreignSocks(c, r, &x)
+	}
+	return true
+}
+
+// strace decodes a line of strace.
+func (d *Decoder) strace(line []byte, ev *event.Event, number uint32) {
 	l := &d.line
 	if err := strace.Parse(line, l); err != nil {
-		ev.Body = &event.Note{Degraded: true, Text: "line " + strconv.FormatUint(uint64(x.Line), 10) + " is not of strace: " + string(line)}
-		return true
+		ev.Body = &event.Note{Degraded: true, Text: "line " + strconv.FormatUint(uint64(number), 10) + " is not of strace: " + string(line)}
+		return
 	}
 	switch l.Kind {
 	case strace.Call, strace.Unfinished:
-		c := d.straceCall(l)
-		d.foreignSocks(c, r, &x)
-		ev.Body = c
+		ev.Body = d.straceCall(l)
 	case strace.Exit:
 		ev.Body = &event.Process{What: event.Exit, Code: l.Code << 8}
 	default:
 		ev.Body = &event.Note{Text: string(line)}
 	}
-	return true
 }
 
 // foreignSocks gives a call what another file tells of its sockets.
@@ -124,14 +135,8 @@ func (d *Decoder) straceCall(l *strace.Line) *event.Call {
 	} else if notes := l.Notes(); len(notes) > 0 && len(notes[0]) > 2 {
 		c.Aux = d.asIs(notes[0][1 : len(notes[0])-1])
 	}
-	if c.Ret > 0 && info != nil {
-		switch {
-		case strings.HasSuffix(c.Name, "mmsg"):
-		case strings.HasPrefix(c.Name, "recv"), strings.HasPrefix(c.Name, "read"):
-			c.Bytes, c.In = c.Ret, true
-		case strings.HasPrefix(c.Name, "send"), strings.HasPrefix(c.Name, "write"):
-			c.Bytes = c.Ret
-		}
+	if info != nil {
+		d.moved(c)
 	}
 	return c
 }

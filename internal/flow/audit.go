@@ -64,7 +64,7 @@ func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 		e.Conn, e.First, e.Match = &event.Conn{N: j.next, Owner: e.Task.Proc, First: e.Time, Family: s.Family, Type: s.Type, Protocol: s.Protocol, Local: s.Local, Peer: c.Addr}, true, event.MatchGuess
 		j.indexFD(e.Conn)
 		return
-	case c.Name == "socket" && c.Ret >= 0 && len(c.Args) == 3:
+	case c.Name == "socket" && c.Ret >= 0 && len(c.Args) >= 3:
 		e.Conn, e.First, e.Match = j.opened(e, fdKey{pid, int32(c.Ret)}), true, event.MatchTable
 		e.Conn.Family, e.Conn.Type, e.Conn.Protocol = uint16(c.Args[0].Raw), uint16(c.Args[1].Raw&0xf), transport(c.Args[0].Raw, c.Args[1].Raw&0xf, c.Args[2].Raw)
 		return

@@ -153,6 +153,8 @@ func (j *Joiner) Add(e *event.Entry) {
 		j.handover(e, b)
 	case *event.Audit:
 		j.audit(e, b)
+	case *event.Kernel:
+		j.kernel(e, b)
 	case *event.SockFound:
 		j.foundFD[fdKey{e.Task.PID, b.Sock.FD}] = b
 		if b.Sock.ID.Inode != 0 {

@@ -3,6 +3,7 @@ package flow
 import (
 	"cmp"
 	"net/netip"
+	"strings"
 
 	"github.com/pidwire/pidwire/internal/event"
 )
@@ -18,6 +19,21 @@ type foreign struct {
 	conn *event.Conn
 	isn  uint32 // of the SYN that began it, if syn
 	syn  bool
+}
+
+// kernel joins what a tracer of another tool told of a connection, by its ends.
+func (j *Joiner) kernel(e *event.Entry, k *event.Kernel) {
+	if k.Local.Port() == 0 || k.Peer.Port() == 0 {
+		return
+	}
+	p := event.Capture{Packet: event.Packet{Proto: event.ProtoTCP, Version: 4, Src: k.Local, Dst: k.Peer}, Old: true}
+	if strings.Contains(k.Name, "udp") {
+		p.Proto = event.ProtoUDP
+	}
+	if k.Local.Addr().Unmap().Is6() {
+		p.Version = 6
+	}
+	j.foreign(e, &p)
 }
 
 func pairOf(proto uint8, a, b netip.AddrPort) pair {

@@ -28,6 +28,9 @@ const (
 // the function returns that they are given to. Lines that were given in are
 // read only while they are: first parts are copied.
 type Joiner struct {
+	// Tag is what the caller calls the line at hand, its number say.
+	Tag uint32
+
 	index  map[uint32]int32 // by PID
 	parts  []part
 	free   int32 // the first of those not in use; 0: none. Linked by next
@@ -43,6 +46,7 @@ type Joiner struct {
 type part struct {
 	prev, next int32
 	pid        uint32
+	tag        uint32
 	text       []byte
 	from, to   int // where the name of the syscall is
 }
@@ -157,7 +161,7 @@ func (j *Joiner) hold(l *Line, emit func(*Line)) {
 		j.parts = append(j.parts, part{})
 	}
 	p := &j.parts[at]
-	p.pid = l.PID
+	p.pid, p.tag = l.PID, j.Tag
 	p.text = l.appendLeader(p.text[:0])
 	p.from, p.to = len(p.text), len(p.text)+len(l.Name)
 	p.text = Append(p.text[:0], l)
@@ -233,8 +237,9 @@ func (j *Joiner) join(at int32, second *Line, emit func(*Line)) bool {
 	}
 	switch whole.Kind {
 	case Call:
+		tag := j.parts[at].tag
 		j.drop(at)
-		whole.Joined, whole.EndTime, whole.EndDelta = true, second.Time, second.Delta
+		whole.Joined, whole.FirstTag, whole.EndTime, whole.EndDelta = true, tag, second.Time, second.Delta
 		emit(whole)
 		return true
 	case Unfinished, Broken:

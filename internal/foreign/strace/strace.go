@@ -151,6 +151,7 @@ type Line struct {
 
 	// Of a call that a Joiner put together of two lines: times of the second part.
 	Joined            bool
+	FirstTag          uint32 // Joiner.Tag at the first part
 	EndTime, EndDelta Stamp
 
 	// How the above was laid out.
@@ -268,7 +269,7 @@ func (l *Line) reset() {
 	l.HasResult, l.HasValue, l.Ret, l.RetText = false, false, 0, nil
 	l.Errno, l.ErrText, l.Injected, l.Delayed = nil, nil, false, false
 	l.Dur = Stamp{}
-	l.Joined, l.EndTime, l.EndDelta = false, Stamp{}, Stamp{}
+	l.Joined, l.FirstTag, l.EndTime, l.EndDelta = false, 0, Stamp{}, Stamp{}
 	l.pidForm, l.commForm, l.deltaIn, l.noClose = pidNone, commNone, false, false
 	l.pidText, l.pidPad, l.deltaPad, l.nrText, l.ipText = nil, nil, nil, nil, nil
 	l.lead, l.markPad, l.resPad, l.trail = nil, nil, nil, nil

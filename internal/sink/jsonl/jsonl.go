@@ -88,6 +88,11 @@ func (s *Sink) Write(e *event.Entry) error {
 		s.identity(e)
 		s.state(b)
 		s.end(e)
+	case *event.Kernel:
+		s.begin(e, "kernel", "krn")
+		s.identity(e)
+		s.kernel(b)
+		s.end(e)
 	case *event.Handover:
 		s.begin(e, "handover", "pkt")
 		s.identity(e)
@@ -463,6 +468,42 @@ func (s *Sink) audit(a *event.Audit) {
 		s.raw(`,"`).raw(a.AddrRole).raw(`":`)
 		s.b = clean.AppendJSON(s.b, s.text)
 	}
+	s.raw("}")
+}
+
+// kernel writes what the kernel did. What its tracer did not tell is absent.
+func (s *Sink) kernel(k *event.Kernel) {
+	s.raw(`,"kernel":{"what":"`).raw(k.What.String()).raw(`","tracer":"`).raw(k.Tracer.String()).raw(`"`)
+	name := "function"
+	if k.What == event.KernelEvent {
+		name = "event"
+	}
+	field := func(name, v string) {
+		if v != "" {
+			s.raw(`,"`).raw(name).raw(`":`).str(v)
+		}
+	}
+	field(name, k.Name)
+	field("module", k.Module)
+	field("in", k.Func)
+	s.raw(`,"depth":`).uint(uint64(max(k.Depth, 0)))
+	field("arguments", k.Args)
+	if k.HasRet {
+		s.raw(`,"return":`).str(k.Ret)
+	}
+	if k.Dur >= 0 {
+		s.raw(`,"duration_ns":`).int(k.Dur)
+	}
+	if k.Dir != event.DirUnknown {
+		s.raw(`,"direction":"`).raw(k.Dir.String()).raw(`"`)
+	}
+	if k.Bytes >= 0 {
+		s.raw(`,"bytes":`).int(k.Bytes)
+	}
+	field("flags", k.Flags)
+	field("from", k.From)
+	field("to", k.To)
+	field("text", k.Text)
 	s.raw("}")
 }
 

@@ -390,7 +390,7 @@ func TestBase(t *testing.T) {
 		switch line.Type {
 		case "packet", "handover":
 			layer = "pkt"
-		case "state":
+		case "state", "kernel":
 			layer = "krn"
 		case "audit":
 			layer = "aud"

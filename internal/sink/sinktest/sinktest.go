@@ -66,6 +66,8 @@ func Timeline(s string) []event.Entry {
 	add(&event.Capture{Packet: event.Packet{Dir: event.DirOut}, Cookie: 1<<64 - 1, Owner: event.OwnerSent, Inherited: true}, nil)
 	add(&event.Capture{Packet: event.Packet{Dir: event.DirIn}, Made: event.MadeTimeWait, Wire: true, Owner: event.OwnerFound}, tcp)
 	add(&event.Capture{Packet: event.Packet{Dir: event.DirOut, Len: 28}, Link: 1, NoIP: true, Ether: 0x0806, Owner: event.OwnerSent}, nil)
+	add(&event.Kernel{What: event.KernelLeaf, Tracer: event.Ftrace, Name: "-", Module: "-", Func: "-", Depth: 3, Args: "-", Ret: "-", HasRet: true, Dur: 5000, Bytes: -1, Text: "-"}, nil)
+	add(&event.Kernel{What: event.KernelEvent, Tracer: event.DTrace, Name: "-", Dur: -1, Local: tcp.Local, Peer: tcp.Peer, Dir: event.DirOut, Bytes: 5, Flags: "-", From: "-", To: "-"}, tcp)
 	add(&event.Handover{Cookie: 9, Listener: 1 << 63, Owner: event.OwnerReceived, From: event.Task{Comm: s}, Shown: 3}, child)
 	add(&event.State{Sock: event.Sock{Family: 2, Type: 1, Protocol: 6}, From: 4, To: 7, Err: 104, TCP: event.TCPCounts{SegsIn: 1, Sent: 1 << 63, RTT: 1000, Retrans: 2}}, tcp)
 	add(&event.State{Sock: event.Sock{Family: 2, Type: 1, Protocol: 6}, Look: true, From: 1, To: 1, Users: &event.Users{

@@ -130,6 +130,11 @@ func (s *Sink) Write(e *event.Entry) error {
 			s.introduce(e)
 			s.message(e, "aud")
 		}
+	case *event.Kernel:
+		if !s.o.Plain {
+			s.introduce(e)
+			s.message(e, "krn")
+		}
 	case *event.Handover:
 		if !s.o.Plain && b.From.PID != 0 {
 			s.message(e, "   ")

@@ -32,6 +32,8 @@ func (w *Words) Append(b []byte, e *event.Entry) []byte {
 		return w.state(b, e, x)
 	case *event.Audit:
 		return w.audit(b, e, x)
+	case *event.Kernel:
+		return w.kernel(b, e, x)
 	case *event.Handover:
 		return w.handover(b, x)
 	case *event.Process:
@@ -112,6 +114,40 @@ func (w *Words) state(b []byte, e *event.Entry, s *event.State) []byte {
 			b = strconv.AppendUint(append(b, ", sent again "...), uint64(c.Retrans), 10)
 		}
 		b = w.reset(b)
+	}
+	return w.others(b, e)
+}
+
+// kernel writes a step of the kernel, indented by how deep it is.
+func (w *Words) kernel(b []byte, e *event.Entry, k *event.Kernel) []byte {
+	const deepest = 40
+	for range min(k.Depth, deepest) {
+		b = append(b, "  "...)
+	}
+	switch k.What {
+	case event.KernelEnter, event.KernelLeaf, event.KernelCall:
+		b = append(b, "-> "...)
+	case event.KernelLeave:
+		b = append(b, "<- "...)
+	}
+	b = clean.AppendText(b, k.Name)
+	if k.Args != "" || k.What == event.KernelLeaf {
+		b = append(clean.AppendText(append(b, '('), k.Args), ')')
+	}
+	if k.HasRet {
+		b = clean.AppendText(append(b, " = "...), k.Ret)
+	}
+	if k.Dur >= 0 {
+		b = append(AppendDuration(append(b, " <"...), k.Dur), '>')
+	}
+	if k.Text != "" {
+		if k.Name != "" {
+			b = append(b, "  "...)
+		}
+		b = clean.AppendText(b, k.Text)
+	}
+	if k.Func != "" {
+		b = w.aside(b, "in "+clean.Text(k.Func))
 	}
 	return w.others(b, e)
 }

@@ -1,6 +1,6 @@
 // Package importer is the source of what other tools printed: a record for each
-// event of an audit log, for each line of strace, and for each packet that
-// tcpdump described. It needs no privilege, and runs on any system.
+// event of an audit log, for each line of strace, of truss and of kernel tracers,
+// and for each packet that tcpdump described. It needs no privilege, and runs on any system.
 //
 // What cannot be read is counted and said, with its line; so is where somebody
 // left lines out. Memory is bounded, whatever the file holds.
@@ -16,7 +16,9 @@ import (
 
 	"github.com/pidwire/pidwire/internal/foreign/auditlog"
 	"github.com/pidwire/pidwire/internal/foreign/dump"
+	"github.com/pidwire/pidwire/internal/foreign/ktrace"
 	"github.com/pidwire/pidwire/internal/foreign/strace"
+	"github.com/pidwire/pidwire/internal/foreign/truss"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -28,6 +30,8 @@ const (
 	AuditLog
 	Strace
 	Dump
+	Truss
+	Ktrace
 	kinds
 )
 
@@ -39,6 +43,10 @@ func (k Kind) String() string {
 		return "strace"
 	case Dump:
 		return "tcpdump"
+	case Truss:
+		return "truss"
+	case Ktrace:
+		return "kernel tracer"
 	}
 	return "unknown"
 }
@@ -60,7 +68,7 @@ func Sniff(head []byte) Kind {
 	if bytes.IndexByte(head, 0) >= 0 {
 		return Unknown
 	}
-	var votes [kinds]int
+	var votes [kinds]float64
 	var packets dump.Reader
 	for n := 0; n < sniffLines && len(head) > 0; n++ {
 		line, rest, whole := bytes.Cut(head, []byte("\n"))
@@ -68,7 +76,10 @@ func Sniff(head []byte) Kind {
 		if !whole && n > 0 {
 			break // it may be cut
 		}
-		votes[kindOf(line, &packets)]++
+		kind, sure := kindOf(line, &packets)
+		if votes[kind]++; sure {
+			votes[kind] += 2
+		}
 	}
 	votes[Unknown] = 0
 	best := Unknown
@@ -80,24 +91,31 @@ func Sniff(head []byte) Kind {
 	return best
 }
 
-// kindOf says what a line is of.
-func kindOf(line []byte, packets *dump.Reader) Kind {
+// kindOf says what a line is of, and whether no other tool prints such a one:
+// many lines of truss could be of strace.
+func kindOf(line []byte, packets *dump.Reader) (k Kind, sure bool) {
 	var r auditlog.Record
 	if k := auditlog.Read(line, &r); k == auditlog.Raw || k == auditlog.Interpreted || k == auditlog.Printed {
-		return AuditLog
+		return AuditLog, true
+	}
+	if truss.Is(line) {
+		return Truss, true
+	}
+	if ktrace.Is(line) != 0 {
+		return Ktrace, true
 	}
 	var l strace.Line
 	if strace.Parse(line, &l) == nil {
 		switch l.Kind {
 		case strace.Call, strace.Unfinished, strace.Resumed, strace.Exit, strace.Killed, strace.Signal:
-			return Strace
+			return Strace, false
 		}
 	}
 	var p dump.Line
 	if packets.Read(line, &p); p.Kind == dump.Packet || p.Kind == dump.Begun || p.Kind == dump.Bad {
-		return Dump
+		return Dump, true
 	}
-	return Unknown
+	return Unknown, false
 }
 
 // Source reads a file.
@@ -125,6 +143,13 @@ type Source struct {
 
 	clock clock
 	text  text
+
+	trussed   truss.Line
+	trussJoin truss.Joiner
+	base      int64 // of times that count from the start: ns since the epoch
+	traced    ktrace.Line
+	tracer    ktrace.Reader
+	threads   map[uint32]int64 // when the outermost function of a thread began
 }
 
 // New reads as far as the first record, and returns a source of the rest.
@@ -138,6 +163,8 @@ func New(in *bufio.Reader, name string, kind Kind) (*Source, error) {
 		s.header.Layers = 1 << wire.LayerPkt
 		head, _ := in.Peek(min(in.Buffered(), SniffBytes))
 		s.text.start = sinceStart(head)
+	case Ktrace:
+		s.header.Layers = 1 << wire.LayerKrn
 	}
 	s.emit = func(r wire.Record) error {
 		s.queue = append(s.queue, bytes.Clone(r))
@@ -256,6 +283,10 @@ func (s *Source) next() error {
 		return s.audit(line)
 	case Dump:
 		return s.dump(line)
+	case Truss:
+		return s.truss(line)
+	case Ktrace:
+		return s.ktrace(line)
 	}
 	return s.strace(line)
 }
@@ -278,11 +309,25 @@ func (s *Source) flush() error {
 	switch s.kind {
 	case AuditLog:
 		return s.asm.Flush(s.auditEvent)
-	case Dump:
+	case Dump, Ktrace:
 		return nil
+	case Truss:
+		s.trussJoin.Flush(s.trussLine)
+		return s.err
 	}
 	s.join.Flush(s.straceLine)
 	return s.err
+}
+
+// say emits a line as it was printed.
+func (s *Source) say(x *wire.Text, text []byte) error {
+	x.Text = uint32(len(text))
+	s.rec = append(x.Append(s.rec[:0]), text...)
+	for len(s.rec)%8 != 0 {
+		s.rec = append(s.rec, 0)
+	}
+	s.latest = max(s.latest, x.H.Time)
+	return s.emit(wire.Seal(s.rec))
 }
 
 // gap says that somebody left lines out: "..." alone on a line.

@@ -27,6 +27,14 @@ import (
 // samples are transcripts of one process by three tools.
 const samples = "../../../testdata/emulator"
 
+// foreign are transcripts of tools of other systems, and of kernel tracers.
+var foreign = []string{
+	"../../internal/foreign/truss/testdata/solaris.truss", "../../internal/foreign/truss/testdata/aix.truss", "../../internal/foreign/truss/testdata/freebsd.truss",
+	"../../internal/foreign/ktrace/testdata/stap-emulator.txt", "../../internal/foreign/ktrace/testdata/ftrace-graph-proc-6.1.txt",
+	"../../internal/foreign/ktrace/testdata/ftrace-events-7.2.txt", "../../internal/foreign/ktrace/testdata/ftrace-lost-6.12.txt",
+	"../../internal/foreign/ktrace/testdata/dtrace-tcpio.txt", "../../internal/foreign/ktrace/testdata/dtrace-tcpsnoop.txt",
+}
+
 var update = flag.Bool("update", false, "write the golden files again")
 
 // entries reads a file to its end.
@@ -64,11 +72,12 @@ func entries(t testing.TB, b []byte) (list []event.Entry, h wire.Header) {
 
 // TestSamples holds the lines of real files.
 func TestSamples(t *testing.T) {
-	for _, name := range []string{"emulator.strace", "emulator.audit.log", "emulator.tcpdump"} {
+	for _, name := range append(foreign, "emulator.strace", "emulator.audit.log", "emulator.tcpdump") {
 		b, err := os.ReadFile(filepath.Join(samples, name))
 		if err != nil {
 			t.Fatal(err)
 		}
+		name = filepath.Base(name)
 		list, h := entries(t, b)
 		var out bytes.Buffer
 		s := text.New(&out, text.Options{Start: int64(h.Wall)})
@@ -293,9 +302,12 @@ func TestSniff(t *testing.T) {
 		"close(3) = 0\n":                 importer.Strace,
 		"[pid 7] close(3)   = 0":         importer.Strace,
 		"type=EOE msg=audit(1.000:2):\n": importer.AuditLog,
-		"----\ntime->Thu\ntype=EOE msg=audit(1.000:2):\n":                          importer.AuditLog,
-		"tcpdump: verbose\n08:01:30.963712 IP a.1 > 10.0.0.5.80: . ack 1 win 46\n": importer.Dump,
-		"IP6 ::1.5 > ::1.6: UDP, length 3\n":                                       importer.Dump,
+		"----\ntime->Thu\ntype=EOE msg=audit(1.000:2):\n":                                                         importer.AuditLog,
+		"tcpdump: verbose\n08:01:30.963712 IP a.1 > 10.0.0.5.80: . ack 1 win 46\n":                                importer.Dump,
+		"4711:\tso_socket(PF_INET, SOCK_STREAM, IPPROTO_IP, \"\", SOV_DEFAULT) = 4\n4711:\tclose(4)\t= 0\n":       importer.Truss,
+		"     0 emulator(9744): -> sys_socketcall\n     5 emulator(9744):  -> sys_socket\n":                       importer.Ktrace,
+		" 0)   emulato-9744  |               |  __x64_sys_sendto() {\n 0)   emulato-9744  |   2.1 us      |  }\n": importer.Ktrace,
+		"IP6 ::1.5 > ::1.6: UDP, length 3\n":                                                                      importer.Dump,
 	} {
 		if got := importer.Sniff([]byte(text)); got != want {
 			t.Errorf("%q: %v, want %v", text, got, want)
@@ -306,17 +318,19 @@ func TestSniff(t *testing.T) {
 // FuzzImport holds that no file ends the run, or makes records that cannot be
 // written.
 func FuzzImport(f *testing.F) {
-	for _, name := range []string{"emulator.strace", "emulator.audit.log", "emulator.tcpdump"} {
+	for i, name := range append(foreign, "emulator.strace", "emulator.audit.log", "emulator.tcpdump") {
 		b, err := os.ReadFile(filepath.Join(samples, name))
 		if err != nil {
 			f.Fatal(err)
 		}
-		for kind := range 3 {
-			f.Add(b, uint8(kind))
+		for kind := range 5 {
+			if i%2 == kind%2 {
+				f.Add(b[:min(len(b), 4000)], uint8(kind))
+			}
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte, n uint8) {
-		kind := []importer.Kind{importer.Strace, importer.AuditLog, importer.Dump}[n%3]
+		kind := []importer.Kind{importer.Strace, importer.AuditLog, importer.Dump, importer.Truss, importer.Ktrace}[n%5]
 		src, err := importer.New(bufio.NewReader(bytes.NewReader(b)), "f", kind)
 		if err != nil {
 			t.Fatal(err)

@@ -18,6 +18,7 @@ func (s *Source) strace(line []byte) error {
 	if err := strace.Parse(line, &s.parsed); err != nil {
 		return s.unread("not a line of strace")
 	}
+	s.join.Tag = s.line
 	s.join.Add(&s.parsed, s.straceLine)
 	err := s.err
 	s.err = nil
@@ -72,14 +73,8 @@ func (s *Source) straceText(l *strace.Line, text []byte) error {
 		H: wire.Hdr{Kind: wire.KindText, Layer: wire.LayerSys, Time: uint64(max(at, 0))}, Slack: uint64(slack), Pid: pid, Line: s.line, Format: wire.TextStrace,
 	}
 	if l.Joined {
-		x.Flags = wire.TextHalves
+		x.Flags, x.Line = wire.TextHalves, l.FirstTag
 	}
 	copy(x.Comm[:len(x.Comm)-1], l.Comm)
-	x.Text = uint32(len(text))
-	s.rec = append(x.Append(s.rec[:0]), text...)
-	for len(s.rec)%8 != 0 {
-		s.rec = append(s.rec, 0)
-	}
-	s.latest = max(s.latest, x.H.Time)
-	return s.emit(wire.Seal(s.rec))
+	return s.say(&x, text)
 }

@@ -110,7 +110,7 @@ func (a *app) fail(cmd *cobra.Command, err error) int {
 func damaged(err error) bool {
 	var d *wire.DamageError
 	var n *wire.NewerError
-	return errors.As(err, &d) || errors.As(err, &n) || errors.Is(err, wire.ErrNotRecording)
+	return errors.As(err, &d) || errors.As(err, &n) || errors.As(err, new(*compressedError)) || errors.Is(err, wire.ErrNotRecording)
 }
 
 func (a *app) root() *cobra.Command {

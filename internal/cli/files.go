@@ -17,6 +17,8 @@ type filesFlags struct {
 	day    int64            // of date, ns since the epoch
 	shifts map[string]int64 // by file, ns
 	quiet  bool
+	lines  bool // they are shown as they come
+	bar    *progress
 }
 
 func (in *filesFlags) add(f *pflag.FlagSet) {

@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"bytes"
-	"compress/flate"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -15,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/spf13/cobra"
 
 	"github.com/pidwire/pidwire/internal/bundle"
@@ -41,16 +41,17 @@ which calls, packets and audit records of one connection stand together.
   pidwire open web.strace web.pcap /var/log/audit/audit.log
   tcpdump -l -nn port 443 | pidwire open - web.strace
 
-What a file is, its content says: recordings of pidwire, pcapng, pcap, audit
-logs (also as ausearch prints them), the output of strace and of tcpdump; also
-compressed by gzip. Clocks that tell no date or zone are set by events that
+What a file is, its content says: recordings of pidwire, pcapng, pcap, snoop,
+audit logs (also as ausearch prints them), the output of strace, truss, tcpdump,
+and of kernel tracers (SystemTap, ftrace's function_graph, DTrace); also
+compressed by gzip or zstd. Clocks that tell no date or zone are set by events that
 several files have; what was found is said, and can be set by hand.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageError("open takes a FILE or several, or - for standard input")
 			}
-			in.quiet = v.quiet
+			in.quiet, in.lines = v.quiet, !v.summary && v.output == "" && (w.file == "" || v.json)
 			return a.open(cmd.Context(), &v, &w, &in, args)
 		},
 	}
@@ -108,6 +109,8 @@ func (a *app) open(parent context.Context, v *viewFlags, w *writeFlags, in *file
 func (a *app) replay(parent context.Context, in *filesFlags, names []string, set func(*pipeline.Config, wire.Header) error) (*pipeline.Result, error) {
 	ctx, stop := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	in.bar = a.watched(in, names)
+	defer in.bar.end()
 	src, closing, err := a.files(ctx, in, names)
 	if err != nil {
 		return nil, err
@@ -138,9 +141,11 @@ func (a *app) ended(name string, err error) error {
 	switch {
 	case errors.As(err, &cut), errors.Is(err, replay.ErrNotClosed):
 		fmt.Fprintf(a.stderr, "pidwire: %s: %v\n", clean.Text(name), err)
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, gzip.ErrChecksum), errors.As(err, new(flate.CorruptInputError)):
-		// A file of ours that ends early says so itself.
-		return &exitError{code: exitDamaged, err: fmt.Errorf("%s: what was compressed is cut or damaged (%w); all before that was read", name, err)}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		err = &compressedError{err}
+		fallthrough
+	case errors.As(err, new(*compressedError)):
+		return &exitError{code: exitDamaged, err: fmt.Errorf("%s: %w; all before that was read", name, err)}
 	case err != nil:
 		return &exitError{code: codeOf(err), err: fmt.Errorf("%s: %w", name, err)}
 	}
@@ -153,7 +158,7 @@ func (a *app) files(ctx context.Context, in *filesFlags, names []string) (pipeli
 		return nil, nil, err
 	}
 	if len(names) == 1 && !in.given() {
-		return a.file(names[0])
+		return a.file(in, names[0])
 	}
 	var list []bundle.File
 	for _, name := range names {
@@ -163,7 +168,7 @@ func (a *app) files(ctx context.Context, in *filesFlags, names []string) (pipeli
 		shift, shifted := in.shifts[name]
 		list = append(list, bundle.File{
 			Name: name, Once: name == "-", Shift: shift, Shifted: shifted,
-			Open: func() (bundle.Source, func() error, error) { return a.file(name) },
+			Open: func() (bundle.Source, func() error, error) { return a.file(in, name) },
 		})
 	}
 	b, err := bundle.New(ctx, list, bundle.Options{Zone: in.zone, Date: in.day, Dated: in.date != ""})
@@ -183,34 +188,79 @@ func (a *app) files(ctx context.Context, in *filesFlags, names []string) (pipeli
 }
 
 // file opens a file by what it is.
-func (a *app) file(name string) (pipeline.Source, func() error, error) {
+func (a *app) file(in *filesFlags, name string) (pipeline.Source, func() error, error) {
 	f, err := a.openFile(name)
 	if err != nil {
 		return nil, nil, err
 	}
-	src, err := source(f, name)
+	src, err := source(in.bar.reader(f), name)
 	if err != nil {
 		f.Close()
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = &compressedError{err}
+		}
 		e := &exitError{code: codeOf(err), err: fmt.Errorf("%s: %w", name, err)}
 		if errors.Is(err, wire.ErrNotRecording) {
-			e.hint = []string{"what can be read: recordings of pidwire, pcapng, pcap, logs of audit, the output of strace and of tcpdump; and these compressed by gzip"}
+			e.hint = []string{"what can be read: recordings of pidwire, pcapng, pcap, snoop, logs of audit, the output of strace, truss, tcpdump and of kernel tracers (SystemTap, ftrace, DTrace); and these compressed by gzip or zstd"}
 		}
 		return nil, nil, e
 	}
 	return src, f.Close, nil
 }
 
+// compressedError says that a file cannot be decompressed from here on.
+type compressedError struct{ err error }
+
+func (e *compressedError) Error() string {
+	return fmt.Sprintf("what was compressed is cut or damaged (%v)", e.err)
+}
+func (e *compressedError) Unwrap() error { return e.err }
+
+// decompressed marks the errors of a decompressor as such.
+type decompressed struct{ r io.Reader }
+
+func (d decompressed) Read(b []byte) (int, error) {
+	n, err := d.r.Read(b)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF { // a recording that is cut says so itself
+		err = &compressedError{err}
+	}
+	return n, err
+}
+
+// decompress returns what a file holds that begins with head, and whether it is
+// compressed.
+func decompress(r io.Reader, head []byte) (io.Reader, bool, error) {
+	switch {
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}): // RFC 1952
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, true, &compressedError{err}
+		}
+		return decompressed{z}, true, nil
+	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}): // RFC 8878
+		const window = 128 << 20 // of zstd --long=27, which zstd itself decompresses without being asked
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window))
+		if err != nil {
+			return nil, true, &compressedError{err}
+		}
+		return decompressed{z}, true, nil
+	}
+	return r, false, nil
+}
+
 // source reads a file by what it is, whatever its name.
 func source(r io.Reader, name string) (pipeline.Source, error) {
 	b := bufio.NewReaderSize(r, 4*importer.SniffBytes)
-	head, _ := b.Peek(12)                          // an error comes again with the first read
-	if bytes.HasPrefix(head, []byte{0x1f, 0x8b}) { // RFC 1952
-		z, err := gzip.NewReader(b)
-		if err != nil {
-			return nil, err
+	head, _ := b.Peek(12) // an error comes again with the first read
+	plain, compressed, err := decompress(b, head)
+	if err != nil {
+		return nil, err
+	}
+	if compressed {
+		b = bufio.NewReaderSize(plain, 4*importer.SniffBytes)
+		if head, err = b.Peek(12); len(head) == 0 && err != nil && err != io.EOF {
+			return nil, &compressedError{err}
 		}
-		b = bufio.NewReaderSize(z, 4*importer.SniffBytes)
-		head, _ = b.Peek(12)
 	}
 	if capture.Sniff(head) {
 		return capture.New(b, name)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -61,9 +62,23 @@ func TestScripts(t *testing.T) {
 			return false, errors.New("unknown condition " + cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "nobody": nobody, "recording": recording, "harmless": harmless, "schema": schema,
+			"exits": exits, "nobody": nobody, "recording": recording, "harmless": harmless, "schema": schema, "zstd": compress, "damage": damage,
 		},
 	})
+}
+
+// compress writes a file compressed by zstd.
+func compress(ts *testscript.TestScript, neg bool, args []string) {
+	z, err := zstd.NewWriter(nil)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), z.EncodeAll([]byte(ts.ReadFile(args[0])), nil), 0o600))
+}
+
+// damage changes a bit in the middle of a file.
+func damage(ts *testscript.TestScript, neg bool, args []string) {
+	b := []byte(ts.ReadFile(args[0]))
+	b[len(b)/2] ^= 0x20
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {

@@ -131,6 +131,7 @@ type Source struct {
 	rec    []byte
 	long   []byte // a line that is longer than the reader's buffer
 	bad    uint64
+	failed error // of New's reading
 	// Of an audit log.
 	asm    auditlog.Assembler
 	record auditlog.Record
@@ -177,7 +178,8 @@ func New(in *bufio.Reader, name string, kind Kind) (*Source, error) {
 			}
 			break
 		} else if err != nil {
-			return nil, err
+			s.failed = err // Run says so, after what was read
+			break
 		}
 	}
 	first := uint64(0)
@@ -227,6 +229,9 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 		}
 	}
 	s.queue, s.emit = nil, emit
+	if s.failed != nil {
+		return errors.Join(s.flush(), emit(nil), s.failed)
+	}
 	for n := 0; ; n++ {
 		if n%checkEvery == 0 {
 			if err := ctx.Err(); err != nil {
@@ -244,7 +249,7 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 			break
 		}
 		if err != nil {
-			return err
+			return errors.Join(s.flush(), emit(nil), err)
 		}
 	}
 	if err := s.flush(); err != nil {

@@ -142,7 +142,7 @@ func (a *app) ended(name string, err error) error {
 	case errors.As(err, &cut), errors.Is(err, replay.ErrNotClosed):
 		fmt.Fprintf(a.stderr, "pidwire: %s: %v\n", clean.Text(name), err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		err = &compressedError{err}
+		err = cutOff(err)
 		fallthrough
 	case errors.As(err, new(*compressedError)):
 		return &exitError{code: exitDamaged, err: fmt.Errorf("%s: %w; all before that was read", name, err)}
@@ -197,7 +197,7 @@ func (a *app) file(in *filesFlags, name string) (pipeline.Source, func() error, 
 	if err != nil {
 		f.Close()
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			err = &compressedError{err}
+			err = cutOff(err)
 		}
 		e := &exitError{code: codeOf(err), err: fmt.Errorf("%s: %w", name, err)}
 		if errors.Is(err, wire.ErrNotRecording) {
@@ -215,6 +215,14 @@ func (e *compressedError) Error() string {
 	return fmt.Sprintf("what was compressed is cut or damaged (%v)", e.err)
 }
 func (e *compressedError) Unwrap() error { return e.err }
+
+// cutOff makes err a *compressedError, if it is none.
+func cutOff(err error) error {
+	if errors.As(err, new(*compressedError)) {
+		return err
+	}
+	return &compressedError{err}
+}
 
 // decompressed marks the errors of a decompressor as such.
 type decompressed struct{ r io.Reader }
@@ -259,7 +267,7 @@ func source(r io.Reader, name string) (pipeline.Source, error) {
 	if compressed {
 		b = bufio.NewReaderSize(plain, 4*importer.SniffBytes)
 		if head, err = b.Peek(12); len(head) == 0 && err != nil && err != io.EOF {
-			return nil, &compressedError{err}
+			return nil, cutOff(err)
 		}
 	}
 	if capture.Sniff(head) {

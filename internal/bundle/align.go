@@ -531,7 +531,7 @@ func (it *item) settle(after map[uint32]int64) {
 	}
 	t := it.lo
 	// A clock of milliseconds knows better than that it was before a packet.
-	if it.wish >= it.lo && it.wish <= it.hi && (it.mate == nil || !it.sends()) {
+	if it.wish >= it.lo && it.wish <= it.hi && (!it.sends() || it.mate == nil && it.slack > auditSlack) {
 		t = it.wish
 	}
 	last := after[it.pid]

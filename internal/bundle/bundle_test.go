@@ -495,3 +495,149 @@ func BenchmarkBundle(b *testing.B) {
 	}
 	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "calls/s")
 }
+
+// TestDatagrams holds that datagrams are known by the address that a call gave,
+// also on a socket that was not connected, and answers by their sizes.
+func TestDatagrams(t *testing.T) {
+	const calls = `9 1774512000.100000 socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 4
+9 1774512000.100100 sendto(4, "q"..., 31, 0, {sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("10.0.0.53")}, 16) = 31
+9 1774512000.105000 recvfrom(4, "a"..., 512, 0, {sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("10.0.0.53")}, [16]) = 47
+9 1774512000.105100 close(4) = 0
+`
+	const dump = `1774512000.100150 IP 10.0.0.1.3333 > 10.0.0.53.53: UDP, length 31
+1774512000.100200 IP 10.0.0.1.4444 > 10.0.0.9.53: UDP, length 31
+1774512000.104900 IP 10.0.0.53.53 > 10.0.0.1.3333: UDP, length 47
+`
+	j := join(t, bundle.Options{}, of("a.strace", calls), of("a.dump", dump))
+	owned := 0
+	for _, e := range j.list {
+		if c, ok := e.Body.(*event.Capture); ok {
+			ours := c.Src.Port() == 3333 || c.Dst.Port() == 3333
+			if ours != (e.Task.PID == 9) || ours && e.Conn.N != 1 {
+				t.Errorf("%v > %v is of %d, c%d", c.Src, c.Dst, e.Task.PID, e.Conn.N)
+			}
+			owned++
+		}
+		if c, ok := e.Body.(*event.Call); ok && c.Name == "sendto" && (e.Conn == nil || e.Conn.Local.String() != "10.0.0.1:3333") {
+			t.Errorf("sendto is of %+v", e.Conn)
+		}
+	}
+	if owned != 3 {
+		t.Errorf("%d packets", owned)
+	}
+}
+
+// TestAccepted holds that what a server accepted is known by its peer.
+func TestAccepted(t *testing.T) {
+	const calls = `9 1774512000.000000 socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3
+9 1774512000.000010 bind(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("0.0.0.0")}, 16) = 0
+9 1774512000.000020 listen(3, 128) = 0
+9 1774512000.000030 accept4(3, {sa_family=AF_INET, sin_port=htons(4001), sin_addr=inet_addr("10.0.0.1")}, [16], 0) = 5
+9 1774512000.100800 recvfrom(5, "GET"..., 512, 0, NULL, NULL) = 18
+9 1774512000.100900 sendto(5, "HTTP"..., 120, 0, NULL, 0) = 120
+`
+	var dump strings.Builder
+	for _, port := range []int{4000, 4001} {
+		fmt.Fprintf(&dump, `1774512000.1005%[2]d0 IP 10.0.0.1.%[1]d > 10.0.0.5.80: Flags [S], seq 100, win 64240, length 0
+1774512000.1005%[2]d1 IP 10.0.0.5.80 > 10.0.0.1.%[1]d: Flags [S.], seq 900, ack 101, win 65160, length 0
+1774512000.1005%[2]d2 IP 10.0.0.1.%[1]d > 10.0.0.5.80: Flags [.], ack 1, win 502, length 0
+1774512000.1005%[2]d3 IP 10.0.0.1.%[1]d > 10.0.0.5.80: Flags [P.], seq 1:19, ack 1, win 502, length 18
+`, port, port-4000+1)
+	}
+	j := join(t, bundle.Options{}, of("a.strace", calls), of("a.dump", dump.String()))
+	for _, e := range j.list {
+		if c, ok := e.Body.(*event.Capture); ok {
+			ours := c.Src.Port() == 4001 || c.Dst.Port() == 4001
+			if ours && e.Time > 1774512000_100_523_000 && e.Task.PID != 9 || !ours && e.Task.PID != 0 {
+				t.Errorf("%v > %v is of %d", c.Src, c.Dst, e.Task.PID)
+			}
+		}
+		if c, ok := e.Body.(*event.Call); ok && (c.Name == "recvfrom" || c.Name == "sendto") && (e.Conn.Local.String() != "10.0.0.5:80" || e.Conn.Peer.String() != "10.0.0.1:4001") {
+			t.Errorf("%s is of %+v", c.Name, e.Conn)
+		}
+	}
+	if t.Failed() {
+		t.Log(j.lines(t))
+	}
+}
+
+// TestRecords holds that an audit log alone is joined to packets: by the address
+// of connect, with the descriptor and without.
+func TestRecords(t *testing.T) {
+	const log = `type=SYSCALL msg=audit(1774512000.100:1): arch=c000003e syscall=41 success=yes exit=3 a0=2 a1=1 a2=0 a3=0 items=0 ppid=1 pid=7 auid=0 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=pts0 ses=1 comm="web" exe="/bin/web" key=(null)
+type=SYSCALL msg=audit(1774512000.101:2): arch=c000003e syscall=42 success=yes exit=0 a0=3 a1=7ff a2=10 a3=0 items=0 ppid=1 pid=7 auid=0 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=pts0 ses=1 comm="web" exe="/bin/web" key=(null)
+type=SOCKADDR msg=audit(1774512000.101:2): saddr=020000500A0000050000000000000000
+type=SYSCALL msg=audit(1774512000.102:3): arch=40000003 syscall=102 success=yes exit=0 a0=3 a1=ff918ea4 a2=0 a3=0 items=0 ppid=1 pid=8 auid=0 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=pts0 ses=1 comm="old" exe="/bin/old" key=(null)
+type=SOCKADDR msg=audit(1774512000.102:3): saddr=020000510A0000050000000000000000
+type=SYSCALL msg=audit(1774512000.110:4): arch=c000003e syscall=44 success=yes exit=18 a0=3 a1=7ff a2=12 a3=0 items=0 ppid=1 pid=7 auid=0 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=pts0 ses=1 comm="web" exe="/bin/web" key=(null)
+`
+	const dump = `1774512000.102300 IP 10.0.0.1.4000 > 10.0.0.5.80: Flags [S], seq 100, win 64240, length 0
+1774512000.103300 IP 10.0.0.1.4001 > 10.0.0.5.81: Flags [S], seq 100, win 64240, length 0
+1774512000.112300 IP 10.0.0.1.4000 > 10.0.0.5.80: Flags [P.], seq 101:119, ack 1, win 502, length 18
+`
+	j := join(t, bundle.Options{}, of("audit.log", log), of("a.dump", dump))
+	var words []string
+	for _, e := range j.list {
+		n := uint32(0)
+		if e.Conn != nil {
+			n = e.Conn.N
+		}
+		switch b := e.Body.(type) {
+		case *event.Audit:
+			words = append(words, fmt.Sprintf("%s %d c%d", b.Call.Name, e.Task.PID, n))
+		case *event.Capture:
+			words = append(words, fmt.Sprintf("%d %s[%d] c%d", b.Src.Port(), e.Task.Comm, e.Task.PID, n))
+		}
+	}
+	want := "socket 7 c1, connect 7 c1, connect 8 c2, 4000 web[7] c1, 4001 old[8] c2, sendto 7 c1, 4000 web[7] c1"
+	if got := strings.Join(words, ", "); got != want {
+		t.Errorf("%s, want %s\n%s", got, want, j.lines(t))
+	}
+}
+
+// FuzzBundle holds that no files end the run, or make records that cannot be
+// read again.
+func FuzzBundle(f *testing.F) {
+	read := func(name string) string {
+		b, err := os.ReadFile(filepath.Join("../../testdata/emulator", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		return string(b)
+	}
+	f.Add(read("emulator.strace"), read("emulator.tcpdump"), read("emulator.audit.log"))
+	f.Add(web, webPackets, "close(3) = 0\n")
+	f.Fuzz(func(t *testing.T, a, b, c string) {
+		var files []bundle.File
+		for i, s := range []string{a, b, c} {
+			file := of(fmt.Sprint(i), s)
+			if _, closing, err := file.Open(); err == nil {
+				closing()
+				files = append(files, file)
+			}
+		}
+		if len(files) == 0 {
+			return
+		}
+		src, err := bundle.New(context.Background(), files, bundle.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := src.Header()
+		d, j := decode.New(h), flow.New(true)
+		w := text.Words{}
+		if err := src.Run(context.Background(), func(r wire.Record) error {
+			if r == nil {
+				return nil
+			}
+			sourcetest.WellFormed(t, h, r)
+			var e event.Entry
+			d.Record(bytes.Clone(r), &e.Event)
+			j.Add(&e)
+			_ = w.Append(nil, &e)
+			return nil
+		}); err != nil && !errors.As(err, new(*bundle.ErrFile)) {
+			t.Fatal(err)
+		}
+	})
+}

@@ -80,6 +80,7 @@ type conn struct {
 	proto       uint16
 	local, peer netip.AddrPort // of packets: who was seen first is local
 	pid         uint32
+	comm        string
 	packets     bool  // it is of a packet file
 	whole       bool  // its beginning was seen
 	syn         bool  // of packets: there was one
@@ -287,12 +288,20 @@ func (f *file) joined(it *item) {
 		}
 	}
 	k.connected = k.connected || c.Listener != 0
+	if it.comm != "" {
+		k.comm = it.comm
+	}
 	it.conn = k
 }
 
 // loosely gives a call on a descriptor that nobody saw opened what is known of
 // it so far: it may be a socket.
 func (f *file) loosely(it *item) {
+	if it.name == "connect" && it.addr.IsValid() && (it.kind == call || it.kind == record) {
+		// Audit knows no descriptors of calls that went through socketcall.
+		it.conn = &conn{file: f, first: it.lo, pid: it.pid, comm: it.comm, peer: it.addr, whole: true}
+		return
+	}
 	if it.kind != call || it.fd < 0 {
 		return
 	}

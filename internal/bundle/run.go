@@ -318,7 +318,7 @@ func (b *Bundle) packet(it *item) {
 	o := r[wire.OffPacketOwner:]
 	binary.LittleEndian.PutUint32(o[wire.OffOwnerPid:], pid)
 	binary.LittleEndian.PutUint32(o[wire.OffOwnerTid:], pid)
-	copy(o[wire.OffOwnerComm:wire.OffOwnerComm+15], b.comms[pid])
+	copy(o[wire.OffOwnerComm:wire.OffOwnerComm+15], cmp.Or(c.pair.comm, b.comms[pid]))
 	r[wire.OffPacketFlags] |= wire.PacketMatched
 	if r[wire.OffPacketDir] == 0 {
 		r[wire.OffPacketDir] = wire.PacketIn

@@ -74,6 +74,13 @@ func (j *Joiner) foreign(e *event.Entry, p *event.Capture) {
 	}
 	k := pairOf(p.Proto, p.Src, p.Dst)
 	f, known := j.others.get(k)
+	if !known {
+		// Of a socket that a recording has seen, beside this file.
+		if c, ok := j.ends.get(k); ok {
+			e.Conn, e.Match = c, event.MatchTable
+			return
+		}
+	}
 	begins := p.TCP.Valid && p.TCP.Flags&(event.TCPSyn|event.TCPAck) == event.TCPSyn
 	if known && begins && f.syn && f.isn != p.TCP.Seq {
 		known = false // the addresses come round again

@@ -143,7 +143,7 @@ func (b *Bundle) align(limit int64) {
 	for _, f := range b.files {
 		var list []*item
 		for _, it := range f.held {
-			if !it.placed && !it.paired && (it.lo < limit || it.hi == whenever) && it.conn != nil {
+			if !it.placed && !it.paired && (it.due < limit || it.hi == whenever) && it.conn != nil {
 				list = append(list, it)
 			}
 		}
@@ -193,7 +193,7 @@ func (b *Bundle) recordsOf(rs []*item, f *file, pid uint32, limit int64) {
 	cs, rs = common(cs, rs)
 	match(len(cs), len(rs), func(i, j int) bool { return same(cs[i], rs[j]) }, func(i, j int) {
 		c, r := cs[i], rs[j]
-		if c.lo >= limit && c.hi < whenever || r.mate != nil {
+		if c.due >= limit && c.hi < whenever || r.mate != nil {
 			return // when more of it has been seen
 		}
 		c.mate, r.mate = r, c
@@ -447,7 +447,7 @@ func (b *Bundle) place(f *file, limit int64) {
 			it.placed = true // it goes with its call
 			continue
 		case it.kind == packet || it.kind == other:
-			it.placed = it.lo < limit
+			it.placed = it.due < limit
 			continue
 		}
 		if it.coarse() {
@@ -456,7 +456,7 @@ func (b *Bundle) place(f *file, limit int64) {
 				it.after(after[wholeFile])
 			}
 		}
-		if it.lo < limit {
+		if it.due < limit {
 			it.bound()
 		}
 		after[it.pid] = max(after[it.pid], it.lo)
@@ -481,10 +481,9 @@ func (b *Bundle) place(f *file, limit int64) {
 	}
 	clear(after)
 	for _, it := range list {
-		if it.lo >= limit {
-			break
+		if it.due < limit {
+			it.settle(after)
 		}
-		it.settle(after)
 	}
 }
 

@@ -31,6 +31,7 @@ type item struct {
 	// When it was: between lo and hi, as far as is known; at is where it is put,
 	// and shown is the time that it is shown with. All are ns on the common clock.
 	lo, hi, at, shown int64
+	due               int64 // lo, or that of one before it in its line of the file
 	slack             int64  // that it came with
 	dur               int64  // of a call, if known
 	wish              int64  // when its packet was; 0: not known
@@ -139,6 +140,7 @@ type file struct {
 	eof     bool
 	err     error // of its reading; after eof
 	quiet   bool  // it has nothing at hand: of a file that is Once
+	due     map[uint32]int64 // the latest, by line
 	conns   map[uint32]*conn
 	old     map[uint32]*conn
 	loose   map[[2]uint32]*conn // by process and descriptor
@@ -406,6 +408,11 @@ func (f *file) next() *item {
 		it.at = it.lo
 	}
 	it.shown = it.lo
+	if len(f.due) > maxConns || f.due == nil {
+		f.due = map[uint32]int64{}
+	}
+	it.due = max(it.lo, f.due[f.line(it)])
+	f.due[f.line(it)] = it.due
 	f.joined(it)
 	if c := it.conn; c != nil && it.kind == call && it.size > 0 && len(c.sizes) < maxSizes {
 		n := int32(it.size)

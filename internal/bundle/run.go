@@ -72,7 +72,14 @@ func (b *Bundle) read(ctx context.Context) (limit int64, more bool, err error) {
 	for _, f := range b.files {
 		for _, it := range f.held {
 			bytes += len(it.rec)
-			begin = min(begin, it.lo)
+			if it.gone || it.kind == record && it.mate != nil {
+				continue // it goes with another
+			}
+			front := it.due
+			if it.placed {
+				front = max(front, it.at)
+			}
+			begin = min(begin, front)
 			span = max(span, 2*min(it.slack, maxSlack)+minSpan)
 		}
 		if len(f.held) == 0 && f.fill(ctx) {
@@ -108,7 +115,7 @@ func (b *Bundle) read(ctx context.Context) (limit int64, more bool, err error) {
 			more = true
 		case len(f.cur) > 0:
 			more = true
-			reached = min(reached, f.cur[0].lo+f.shift)
+			reached = min(reached, max(f.last, f.cur[0].lo+f.shift))
 		default: // it waits
 			more = true
 			reached = min(reached, f.last)
@@ -150,7 +157,6 @@ func (b *Bundle) release(limit int64) error {
 				keep = append(keep, it)
 				continue
 			case !it.placed:
-				last[f.line(it)] = math.MaxInt64 // nothing is before what stands before it
 				keep = append(keep, it)
 				continue
 			case it.kind == gap:

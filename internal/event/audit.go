@@ -23,6 +23,7 @@ type Audit struct {
 	AUID, Session uint32
 	AUIDName      string // where the record is enriched, or flow knows it
 	UID, PPID     uint32
+	UIDName       string // where flow knows it
 	TTY, Exe, Key string
 	Subject       string // the security label
 	Denial        bool   // something was refused, or looks like an attack: a line of its own

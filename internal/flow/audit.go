@@ -16,6 +16,9 @@ func (j *Joiner) audit(e *event.Entry, a *event.Audit) {
 	if a.AUIDName == "" && a.AUID != event.Unset {
 		a.AUIDName = j.users[a.AUID]
 	}
+	if a.UID != event.Unset {
+		a.UIDName = j.users[a.UID]
+	}
 	c := a.Call
 	if c == nil {
 		return

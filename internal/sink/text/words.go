@@ -203,7 +203,9 @@ func (w *Words) audit(b []byte, e *event.Entry, a *event.Audit) []byte {
 	default:
 		field("auid", "unset")
 	}
-	if a.UID != event.Unset {
+	if a.UIDName != "" {
+		field("uid", a.UIDName)
+	} else if a.UID != event.Unset {
 		field("uid", strconv.FormatUint(uint64(a.UID), 10))
 	}
 	field("tty", a.TTY)

@@ -10,15 +10,19 @@ import (
 
 // Header reads from an event what its wire record says apart from the text. It
 // reports whether the event is about a process.
-func Header(e *auditlog.Event) (a wire.Audit, ok bool) {
-	a, _, ok = header1(e, false)
-	return a, ok
+func Header(e *auditlog.Event) (a wire.Audit, ok bool) { return read(e, nil) }
+
+// who is what the live source asks of an event.
+type who struct {
+	key       []byte // of its rule
+	auid, uid uint32 // unset where it does not say
 }
 
-// HeaderKey does so, and returns the key of the event's rule.
-func HeaderKey(e *auditlog.Event) (a wire.Audit, key []byte, ok bool) { return header1(e, true) }
+// unset is a user id that nobody has.
+const unset = 1<<32 - 1
 
-func header1(e *auditlog.Event, keyed bool) (a wire.Audit, key []byte, ok bool) {
+// read is Header; with w it fills that in, too.
+func read(e *auditlog.Event, w *who) (a wire.Audit, ok bool) {
 	a = wire.Audit{Wall: uint64(e.Wall), Serial: e.Serial}
 	// It is the record of the call that knows, if there is one.
 	of := slices.Contains(e.Types, auditlog.Syscall)
@@ -45,11 +49,22 @@ func header1(e *auditlog.Event, keyed bool) (a wire.Audit, key []byte, ok bool) 
 				if n, good := auditlog.Decimal(v); good && n > 0 && n < 1<<32 {
 					a.Pid, ok = uint32(n), true
 				}
-				if call && !keyed {
-					return a, nil, ok // what follows says who
+				if call && w == nil {
+					return a, ok // what follows says who
 				}
 			case "key":
-				key = auditlog.Text(v)
+				if w != nil {
+					w.key = auditlog.Text(v)
+				}
+			case "auid", "uid":
+				n, good := auditlog.Decimal(v)
+				switch {
+				case w == nil || !good || n < 0 || n > unset:
+				case k[0] == 'a':
+					w.auid = uint32(n)
+				default:
+					w.uid = uint32(n)
+				}
 			}
 			if !call {
 				continue
@@ -71,7 +86,7 @@ func header1(e *auditlog.Event, keyed bool) (a wire.Audit, key []byte, ok bool) 
 			}
 		}
 	}
-	return a, key, ok
+	return a, ok
 }
 
 // Append appends the wire record of an event, its length not set (wire.Seal).

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidwire/pidwire/internal/foreign/auditlog"
+	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -522,9 +523,10 @@ type reader struct {
 	off     bool   // audit was turned off by another
 	gauged  bool   // the next record is behind all that are missing
 	lost    uint32
-	upto    uint64 // all records of what was before have come
-	quiet   uint64 // when nothing waited in the kernel, and nothing came; 0: not so the last time
-	between int64  // ns from CLOCK_MONOTONIC to CLOCK_REALTIME
+	upto    uint64          // all records of what was before have come
+	quiet   uint64          // when nothing waited in the kernel, and nothing came; 0: not so the last time
+	between int64           // ns from CLOCK_MONOTONIC to CLOCK_REALTIME
+	named   map[uint32]bool // users whose name has been told
 }
 
 // message takes one message of the kernel: a header of netlink, whose length is
@@ -563,14 +565,41 @@ func (r *reader) message(b []byte) error {
 
 // event passes on what is about a watched process.
 func (r *reader) event(e *auditlog.Event) error {
-	a, key, ok := HeaderKey(e)
-	if !ok || !r.s.ours(a.Pid, key) {
+	w := who{auid: unset, uid: unset}
+	a, ok := read(e, &w)
+	if !ok || !r.s.ours(a.Pid, w.key) {
 		return nil
+	}
+	for _, id := range [...]uint32{w.auid, w.uid} {
+		if err := r.name(id); err != nil {
+			return err
+		}
 	}
 	a.H = header()
 	a.H.Time = r.mono(e.Wall, a.H.Time)
 	r.rec = Append(r.rec[:0], &a, e.Text)
 	return r.emit(wire.Seal(r.rec))
+}
+
+// name tells the name of a user, once.
+func (r *reader) name(id uint32) error {
+	const most = 4096
+	if id == unset || r.named[id] || len(r.named) >= most {
+		return nil
+	}
+	if r.named == nil {
+		r.named = map[uint32]bool{}
+	}
+	r.named[id] = true
+	name := proc.UserName(id)
+	if name == "" {
+		return nil
+	}
+	h := header()
+	h.Kind = wire.KindName
+	attrs := wire.AppendAttr(nil, wire.TagName, name)
+	n := wire.Name{H: h, Id: id, What: wire.NameUser, Attrs: uint16(len(attrs))}
+	return r.emit(wire.Seal(append(n.Append(nil), attrs...)))
 }
 
 // mono is a time of audit on CLOCK_MONOTONIC. What lies between the clocks is

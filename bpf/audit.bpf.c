@@ -7,6 +7,7 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+
 /* What user space reads from the iterator: one for each thread without that room. */
 struct unaudited {
 	u32 tgid;
@@ -19,7 +20,10 @@ int unaudited(struct bpf_iter__task *ctx)
 	struct task_struct *task = ctx->task;
 	struct unaudited u;
 
-	if (!task || !bpf_core_field_exists(task->audit_context) || READ(task, audit_context))
+	/* Threads of the kernel make no calls. */
+	if (!task || READ(task, flags) & PF_KTHREAD)
+		return 0;
+	if (!bpf_core_field_exists(task->audit_context) || READ(task, audit_context))
 		return 0;
 	u.tgid = READ(task, tgid);
 	u.tid = READ(task, pid);

@@ -476,7 +476,6 @@ __noinline int pcap_filter(struct __sk_buff *skb)
 
 #define IPPROTO_DCCP 33
 #define IPPROTO_SCTP 132
-#define PF_KTHREAD 0x00200000
 
 /*
  * Whether the thread that runs is the one that sends. A datagram leaves in the

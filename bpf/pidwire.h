@@ -81,6 +81,8 @@ struct {
 	__type(value, u64);
 } gone SEC(".maps");
 
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+
 /*
  * By the low bits of a pid or tid: not 0 if a target may have it. A look into
  * an array is a few instructions, and lets everybody else go without a hash.

@@ -25,7 +25,12 @@ func (l *liveRun) auditStarted(src *bpf.Source, aud *audit.Source, then func() e
 		if err != nil {
 			fmt.Fprintf(w, "pidwire: whether audit can see the targets is not known: %v\n", err)
 		}
-		for _, pid := range sorted(blind) {
+		const most = 8 // each by itself
+		for i, pid := range sorted(blind) {
+			if i == most {
+				fmt.Fprintf(w, "pidwire: nor %d further processes\n", len(blind)-most)
+				break
+			}
 			name := "?"
 			if p, err := proc.Default.Read(pid); err == nil {
 				name = p.Comm

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/pidwire/pidwire/internal/source/audit"
 	"github.com/pidwire/pidwire/internal/source/replay"
@@ -327,4 +328,36 @@ func TestAuditBlind(t *testing.T) {
 		t.Errorf("told to be out of sight: %v, records: %d\n%s%s", told, records, s.rest.String(), lines)
 	}
 	t.Logf("told: %v, records: %d", told, records)
+}
+
+// TestAuditAll holds that many processes have one rule in common for each table
+// of calls, that our own calls are left out, and that nothing stands after it.
+func TestAuditAll(t *testing.T) {
+	needAudit(t)
+	before, _ := auditState(t)
+	const children = 40
+	var pids []string
+	for range children {
+		c := exec.Command("sleep", "60")
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+		pids = append(pids, strconv.Itoa(c.Process.Pid))
+	}
+	s := attach(t, "-l", "aud", "--audit-unicast", "--no-follow", "-p", strings.Join(pids, ","))
+	if _, n := auditState(t); n != 2 {
+		t.Errorf("%d processes: %d rules, want 2 for all", children, n)
+	}
+	if !strings.Contains(s.rest.String(), "more than 32 processes are watched") {
+		t.Errorf("it does not say so: %s", s.rest.String())
+	}
+	time.Sleep(300 * time.Millisecond)
+	s.stop(t)
+	if said := s.rest.String(); !strings.Contains(said, "0 audit events") || !strings.Contains(said, "aud 0") {
+		t.Errorf("processes that make no calls: %s", said)
+	}
+	if now, n := auditState(t); n != 0 || now.Enabled != before.Enabled || now.Backlog != before.Backlog {
+		t.Errorf("%d rules, %+v, before %+v", n, now, before)
+	}
 }

@@ -4,6 +4,7 @@ package audit
 
 import (
 	"bytes"
+	"os"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +29,7 @@ const (
 	fieldPPID  = 18
 	fieldKey   = 210
 	equal      = 0x40000000
+	notEqual   = 0x30000000
 	listExit   = 4
 	actNever   = 0
 	actAlways  = 2
@@ -107,7 +109,7 @@ func (r *rule) key() string {
 }
 
 // newRule makes a rule that records the socket calls of an architecture for a
-// process, or for its children.
+// process, for its children, or where pid is everybody for all.
 func newRule(arch uint32, calls []uint32, who, pid uint32, key string) rule {
 	r := rule{flags: listExit, action: actAlways, buf: []byte(key)}
 	for _, nr := range calls {
@@ -115,7 +117,13 @@ func newRule(arch uint32, calls []uint32, who, pid uint32, key string) rule {
 			r.mask[i] |= 1 << (nr % callsByNum)
 		}
 	}
-	r.fields = []field{{fieldArch, arch, equal}, {who, pid, equal}, {fieldKey, uint32(len(key)), equal}}
+	r.fields = []field{{fieldArch, arch, equal}, {fieldKey, uint32(len(key)), equal}}
+	if pid != everybody {
+		r.fields = slices.Insert(r.fields, 1, field{who, pid, equal})
+	} else {
+		// Records of how we read records would have no end.
+		r.fields = slices.Insert(r.fields, 1, field{fieldPID, uint32(os.Getpid()), notEqual})
+	}
 	return r
 }
 

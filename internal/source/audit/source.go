@@ -44,6 +44,9 @@ const (
 	// keepGone is how long records of a process that ended are still taken.
 	keepGone = 2 * time.Second
 	groupLog = 1 // AUDIT_NLGRP_READLOG
+	// maxRuled are the processes that have rules of their own: the kernel looks at
+	// every rule in every call of the host. More have one for all in common.
+	maxRuled = 32
 )
 
 // Source has the kernel's audit record the watched processes. Its methods may be
@@ -70,6 +73,7 @@ type Source struct {
 	covers  []uint32             // processes whose rules are new
 	closed  bool
 	failed  error // of a rule
+	broad   bool  // the rules are for all processes, and what is not watched is left out here
 }
 
 // ErrAudit says that audit cannot be used here, and why.
@@ -207,7 +211,12 @@ func (s *Source) Mode() string {
 	} else {
 		b.WriteString("; a full queue drops records, and nobody waits (--audit-wait: the other way round)")
 	}
-	if s.o.Follow {
+	s.mu.Lock()
+	broad := s.broad
+	s.mu.Unlock()
+	if broad {
+		fmt.Fprintf(&b, "; more than %d processes are watched: the rules are for all of the host, and what is of others is left out", maxRuled)
+	} else if s.o.Follow {
 		b.WriteString("; each process has a rule for itself and one for its children")
 	}
 	if s.never {
@@ -293,8 +302,11 @@ func (s *Source) Sync() error {
 
 // make makes the rules of a process. rules is the worker's.
 func (s *Source) make(pid uint32) error {
-	if s.rules[pid] != nil {
+	if s.rules[pid] != nil || s.rules[everybody] != nil {
 		return nil
+	}
+	if len(s.rules) >= maxRuled {
+		return s.makeBroad()
 	}
 	who := []uint32{fieldPID}
 	if s.o.Follow {
@@ -308,6 +320,30 @@ func (s *Source) make(pid uint32) error {
 				return fmt.Errorf("an audit rule for process %d: %w", pid, err)
 			}
 			s.rules[pid] = append(s.rules[pid], r)
+		}
+	}
+	return nil
+}
+
+// everybody stands for all processes: no process has this number.
+const everybody = 0
+
+// makeBroad puts rules for all processes in the place of those for each.
+func (s *Source) makeBroad() error {
+	for _, a := range arches(runtime.GOARCH) {
+		r := newRule(a.arch, a.calls, everybody, everybody, s.state.Key)
+		if err := s.c.addRule(&r); err != nil {
+			s.drop(everybody)
+			return fmt.Errorf("an audit rule for all processes: %w", err)
+		}
+		s.rules[everybody] = append(s.rules[everybody], r)
+	}
+	s.mu.Lock()
+	s.broad = true
+	s.mu.Unlock()
+	for pid := range s.rules {
+		if pid != everybody {
+			s.drop(pid)
 		}
 	}
 	return nil
@@ -354,11 +390,11 @@ func (s *Source) Close() error {
 
 // ours reports whether an event is about a watched process.
 func (s *Source) ours(pid uint32, key []byte) bool {
-	if string(key) == s.state.Key {
-		return true
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if string(key) == s.state.Key && !s.broad {
+		return true
+	}
 	if s.watched[pid] {
 		return true
 	}

@@ -59,7 +59,6 @@ type Bundle struct {
 	emit   func(wire.Record) error
 	rec    []byte
 	sent   uint64 // time of the latest record
-	begun  bool
 }
 
 // ErrFile is what ended the reading of a file; the others were read on.

@@ -36,7 +36,7 @@ func match(n, m int, same func(i, j int) bool, pair func(i, j int)) {
 			}
 			v[most+k] = x
 			if k == n-m && x >= n {
-				walk(n, m, d, most, v, trace, pair)
+				walk(n, m, d, trace, pair)
 				return
 			}
 		}
@@ -56,7 +56,7 @@ func match(n, m int, same func(i, j int) bool, pair func(i, j int)) {
 }
 
 // walk goes back over the steps of match, and then gives the pairs in order.
-func walk(x, y, d, most int, v []int, trace [][]int, pair func(i, j int)) {
+func walk(x, y, d int, trace [][]int, pair func(i, j int)) {
 	type span struct{ x, y, n int }
 	var spans []span
 	at := func(d, k int) int { // of step d
@@ -75,11 +75,9 @@ func walk(x, y, d, most int, v []int, trace [][]int, pair func(i, j int)) {
 		}
 		px := at(d-1, from)
 		py := px - from
-		n := min(x-px, y-py)
-		if from == k+1 {
-			n = x - px // a step down, then along
-		} else {
-			n = x - px - 1
+		n := x - px // a step down, then along
+		if from != k+1 {
+			n-- // a step to the right
 		}
 		spans = append(spans, span{x - n, y - n, n})
 		x, y = px, py

@@ -31,7 +31,7 @@ type item struct {
 	// When it was: between lo and hi, as far as is known; at is where it is put,
 	// and shown is the time that it is shown with. All are ns on the common clock.
 	lo, hi, at, shown int64
-	due               int64 // lo, or that of one before it in its line of the file
+	due               int64  // lo, or that of one before it in its line of the file
 	slack             int64  // that it came with
 	dur               int64  // of a call, if known
 	wish              int64  // when its packet was; 0: not known
@@ -138,8 +138,8 @@ type file struct {
 	last    int64 // time of the last item that was read
 	sent    int64 // latest time that was shown of it
 	eof     bool
-	err     error // of its reading; after eof
-	quiet   bool  // it has nothing at hand: of a file that is Once
+	err     error            // of its reading; after eof
+	quiet   bool             // it has nothing at hand: of a file that is Once
 	due     map[uint32]int64 // the latest, by line
 	conns   map[uint32]*conn
 	old     map[uint32]*conn

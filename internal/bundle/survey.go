@@ -63,7 +63,7 @@ func survey(ctx context.Context, f *file) (*digest, error) {
 	var rec []byte
 	var it item
 	records, bytes := 0, 0
-	err = src.Run(ctx, func(b wire.Record) error {
+	_ = src.Run(ctx, func(b wire.Record) error {
 		if b == nil {
 			return nil
 		}

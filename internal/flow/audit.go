@@ -1,6 +1,10 @@
 package flow
 
-import "github.com/pidwire/pidwire/internal/event"
+import (
+	"strings"
+
+	"github.com/pidwire/pidwire/internal/event"
+)
 
 // fdKey is a descriptor of a process: all that audit knows of a socket.
 type fdKey struct {
@@ -57,8 +61,8 @@ type lastCall struct {
 
 // descriptors joins a call of which only the numbers of its descriptors are known.
 func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
-	pid := e.Task.PID
-	defer func() { j.lastForeign = lastCall{pid, c.Name, c.Ret, e.Conn, e.Match} }()
+	pid := j.tables.of(e.Task.PID)
+	defer func() { j.lastForeign = lastCall{e.Task.PID, c.Name, c.Ret, e.Conn, e.Match} }()
 	switch {
 	case c.Name == "connect" && c.Addr.IsValid() && len(c.Args) > 0 && c.Args[0].Unknown && len(c.Socks) > 0:
 		// The descriptor is not known, its packets are.
@@ -71,23 +75,35 @@ func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 		e.Conn, e.First, e.Match = j.opened(e, fdKey{pid, int32(c.Ret)}), true, event.MatchTable
 		e.Conn.Family, e.Conn.Type, e.Conn.Protocol = uint16(c.Args[0].Raw), uint16(c.Args[1].Raw&0xf), transport(c.Args[0].Raw, c.Args[1].Raw&0xf, c.Args[2].Raw)
 		return
+	case c.Ret > 0 && (c.Name == "clone" || c.Name == "clone3" || c.Name == "fork" || c.Name == "vfork"):
+		j.tables.born(uint32(c.Ret), pid, saysAny(c, "CLONE_FILES"))
+		return
 	case len(c.Args) == 0 || c.Args[0].Unknown:
 		return
 	}
 	key := fdKey{pid, int32(c.Args[0].Raw)}
+	known := j.held(key)
+	e.Match = event.MatchTable
 	switch c.Args[0].Name {
 	case "sockfd":
+		if known == nil && e.Task.Bare && !j.tables.known(pid) {
+			// A thread of a process whose threads are not told apart, perhaps.
+			if known = j.onlyHolder(key.fd); known != nil {
+				e.Match = event.MatchGuess
+			}
+		}
 	case "fd", "oldfd":
 		// A file, if it is no socket that is known.
-		if _, ok := j.fds.get(key); !ok && len(c.Socks) == 0 {
+		if known == nil && len(c.Socks) == 0 {
+			e.Match = event.MatchNone
 			return
 		}
 	default:
+		e.Match = event.MatchNone
 		return
 	}
-	e.Conn, e.Match = j.byFD(e, key), event.MatchTable
-	if e.Conn == nil {
-		return
+	if e.Conn = known; known == nil {
+		e.Conn = j.byFD(e, key)
 	}
 	if len(c.Socks) > 0 {
 		e.Conn = j.toldBy(e.Conn, &c.Socks[0], key)
@@ -97,7 +113,7 @@ func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 		closed := *e.Conn
 		closed.Closed = true
 		e.Conn = j.replace(&closed)
-		j.fds.drop(key)
+		j.dropFD(key)
 	case (c.Name == "dup" || c.Name == "dup2" || c.Name == "dup3") && c.Ret >= 0:
 		j.keepFD(fdKey{pid, int32(c.Ret)}, e.Conn)
 	case (c.Name == "accept" || c.Name == "accept4") && c.Ret >= 0:
@@ -129,8 +145,100 @@ func (j *Joiner) keepFD(key fdKey, c *event.Conn) *event.Conn {
 	} else {
 		j.indexFD(c)
 	}
+	if _, had := j.fds.get(key); !had {
+		n, _ := j.holders.get(key.fd)
+		j.holders.put(key.fd, holders{n.n + 1, key})
+	}
 	j.fds.put(key, c)
 	return c
+}
+
+func (j *Joiner) dropFD(key fdKey) {
+	if _, had := j.fds.get(key); had {
+		n, _ := j.holders.get(key.fd)
+		j.holders.put(key.fd, holders{max(n.n-1, 0), n.last})
+	}
+	j.fds.drop(key)
+}
+
+// held returns the connection of a descriptor, or of that which a process has
+// from its parent; nil where none is known.
+func (j *Joiner) held(key fdKey) *event.Conn {
+	if c, ok := j.fds.get(key); ok {
+		return c
+	}
+	const generations = 8
+	from := key
+	for range generations {
+		parent, ok := j.tables.parents.get(from.pid)
+		if !ok {
+			return nil
+		}
+		from.pid = parent
+		if c, ok := j.fds.get(from); ok {
+			return j.keepFD(key, c)
+		}
+	}
+	return nil
+}
+
+// holders are the processes that have a descriptor of one number.
+type holders struct {
+	n    int
+	last fdKey
+}
+
+// onlyHolder returns the connection of a descriptor's number if one process alone
+// has such a socket.
+func (j *Joiner) onlyHolder(fd int32) *event.Conn {
+	h, _ := j.holders.get(fd)
+	if h.n != 1 {
+		return nil
+	}
+	c, _ := j.fds.get(h.last)
+	return c
+}
+
+// tables says whose table of descriptors a thread has, as far as another tool
+// printed how it was born.
+type tables struct {
+	threads index[uint32, uint32] // the table, by the first thread that had it
+	parents index[uint32, uint32] // of what table it began as a copy
+}
+
+func (t *tables) of(pid uint32) uint32 {
+	if table, ok := t.threads.get(pid); ok {
+		return table
+	}
+	return pid
+}
+
+func (t *tables) known(pid uint32) bool {
+	_, thread := t.threads.get(pid)
+	_, child := t.parents.get(pid)
+	return thread || child
+}
+
+func (t *tables) born(child, parent uint32, shared bool) {
+	t.threads.drop(child)
+	t.parents.drop(child)
+	if shared {
+		t.threads.put(child, parent)
+	} else {
+		t.parents.put(child, parent)
+	}
+}
+
+// saysAny reports whether an argument has a word, as another tool printed it.
+func saysAny(c *event.Call, word string) bool {
+	for i := range c.Args {
+		for _, t := range c.Args[i].Val {
+			if strings.Contains(t.Str, word) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // indexFD makes a connection that is known by its descriptor that of its
@@ -167,7 +275,7 @@ func (j *Joiner) toldBy(c *event.Conn, s *event.Sock, key fdKey) *event.Conn {
 // byFD returns the connection of a descriptor: one that was opened in sight, or
 // found at attach; else one begins here.
 func (j *Joiner) byFD(e *event.Entry, key fdKey) *event.Conn {
-	if c, ok := j.fds.get(key); ok {
+	if c := j.held(key); c != nil {
 		return c
 	}
 	if s := j.foundFD[key]; s != nil {

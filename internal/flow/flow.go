@@ -20,6 +20,8 @@ type Joiner struct {
 	users       map[uint32]string
 	fds         index[fdKey, *event.Conn] // that audit follows, and other tools' calls
 	hosts       map[netip.Addr]string     // names for which a file's reader made addresses up
+	holders     index[int32, holders]     // by the descriptor's number
+	tables      tables
 	lastForeign lastCall
 	foundFD     map[fdKey]*event.SockFound
 	ready       index[epollKey, event.SockID] // what epoll instances wait for

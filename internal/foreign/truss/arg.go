@@ -58,7 +58,7 @@ func StringOf(dst, arg []byte, f Flavor) (out []byte, cut, ok bool) {
 		if end, _ := spacedEnd(arg, 0); end > 0 {
 			in, rest := arg[1:end-1], arg[end:]
 			more := bytes.Equal(rest, dots[:2])
-			if more || len(rest) == 0 && (f != Any || bytes.IndexAny(in, " \\") >= 0) {
+			if more || len(rest) == 0 && (f != Any || bytes.ContainsAny(in, " \\")) {
 				return unspace(dst, in), more, true
 			}
 		}

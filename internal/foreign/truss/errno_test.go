@@ -3,9 +3,9 @@ package truss
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 )
@@ -23,7 +23,7 @@ func TestErrors(t *testing.T) {
 		{AIX, "zerrors_aix_ppc64.go", len(aixErrors), "", "EWOULDBLOCK ENOTEMPTY ECLONEME EDESTADDREQ"},
 		{FreeBSD, "zerrors_freebsd_amd64.go", len(freebsdErrors), " EINTEGRITY ", "EWOULDBLOCK ENOTSUP ELAST"},
 	} {
-		src, err := os.ReadFile(filepath.Join(runtime.GOROOT(), "src", "syscall", c.file))
+		src, err := os.ReadFile(filepath.Join(goroot(t), "src", "syscall", c.file))
 		if err != nil {
 			t.Skip(err)
 		}
@@ -103,4 +103,14 @@ func TestErrnoName(t *testing.T) {
 	if l := mustParse(t, "close(3)\t ERR#1234 'Unknown error: 1234'"); l.Errno != nil || l.ErrNum != 1234 {
 		t.Error(show(l))
 	}
+}
+
+// goroot is where the sources of Go are, which know the errors of all systems.
+func goroot(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
 }

@@ -158,6 +158,8 @@ func New(in *bufio.Reader, name string, kind Kind) (*Source, error) {
 	s := &Source{kind: kind, name: name, in: in}
 	s.header = wire.Header{Version: wire.WireVersion, Arch: "amd64", Layers: 1 << wire.LayerSys, Targets: []string{name}}
 	switch kind {
+	case Strace:
+		s.pid = pidOf(name)
 	case AuditLog:
 		s.header.Layers = 1 << wire.LayerAud
 	case Dump:

@@ -3,6 +3,8 @@ package importer
 import (
 	"bytes"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/pidwire/pidwire/internal/foreign/strace"
 	"github.com/pidwire/pidwire/internal/wire"
@@ -23,6 +25,15 @@ func (s *Source) strace(line []byte) error {
 	err := s.err
 	s.err = nil
 	return err
+}
+
+// pidOf is the process that a file of strace -ff is of: its name ends in it.
+func pidOf(name string) uint32 {
+	n, err := strconv.ParseUint(name[strings.LastIndexByte(name, '.')+1:], 10, 32)
+	if err != nil || !strings.Contains(name, ".") {
+		return 0
+	}
+	return uint32(n)
 }
 
 // straceLine emits a line, or a call that was cut in two.

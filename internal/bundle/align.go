@@ -11,9 +11,10 @@ import (
 
 // aligner finds what belongs together.
 type aligner struct {
-	ends map[netip.AddrPort]*queue // connections of packets by either end
-	old  map[netip.AddrPort]*queue
-	open []*conn // TCP connections of packets that have no calls yet, the newest last
+	ends  map[netip.AddrPort]*queue // connections of packets by either end
+	old   map[netip.AddrPort]*queue
+	hosts *hosts
+	open  []*conn // TCP connections of packets that have no calls yet, the newest last
 }
 
 // queue is connections that have no calls yet, in the order in which they began.
@@ -29,7 +30,7 @@ const (
 	patience = 3_000_000_000
 )
 
-func (a *aligner) init() { a.ends = map[netip.AddrPort]*queue{} }
+func (a *aligner) init(names *hosts) { a.ends, a.hosts = map[netip.AddrPort]*queue{}, names }
 
 // index remembers a connection by one of its ends.
 func (a *aligner) index(end netip.AddrPort, c *conn) {
@@ -63,6 +64,10 @@ func (a *aligner) find(end netip.AddrPort) *queue {
 	return q
 }
 
+// named is where connections are found of which an end's name is known, and its
+// port.
+func named(port uint16) netip.AddrPort { return netip.AddrPortFrom(netip.Addr{}, port) }
+
 // opened remembers a connection that may be found by its sizes.
 func (a *aligner) opened(c *conn) {
 	if len(a.open) > 4*maxOpen {
@@ -94,6 +99,11 @@ func (a *aligner) arrived(it *item) {
 		a.index(plain(c.local), c)
 		if c.peer != c.local {
 			a.index(plain(c.peer), c)
+		}
+		for _, end := range [...]netip.AddrPort{c.local, c.peer} {
+			if a.hosts.made(end.Addr()) {
+				a.index(named(end.Port()), c)
+			}
 		}
 	}
 	dir := 0
@@ -275,45 +285,68 @@ func (a *aligner) pair(it *item) {
 	if !peer.IsValid() {
 		return
 	}
-	var best *conn
+	is := func(end netip.AddrPort) bool { return plain(end) == plain(peer) }
 	q := a.find(plain(peer))
-	if q == nil {
+	best := a.first(q, it, is)
+	if best == nil && connects {
+		// The file may have a name for the peer, of which nobody knows the address.
+		is = func(end netip.AddrPort) bool { return end.Port() == peer.Port() && a.hosts.made(end.Addr()) }
+		q = a.find(named(peer.Port()))
+		best = a.first(q, it, is)
+	}
+	if best != nil && connects && best.syn && len(c.sizes) > 0 {
+		best = a.likeliest(q, c, best, is)
+	}
+	if best == nil {
 		return
 	}
+	join(c, best, is(best.local))
+	if a.hosts.made(c.peer.Addr()) && plain(peer) != plain(c.peer) {
+		best.made, best.real = c.peer.Addr().Unmap(), peer.Addr().Unmap()
+		c.peer = peer
+	}
+}
+
+// first returns the first of the connections of a queue that a call may be of,
+// one end of which is the call's peer.
+func (a *aligner) first(q *queue, it *item, is func(netip.AddrPort) bool) (best *conn) {
+	if q == nil {
+		return nil
+	}
+	c := it.conn
 	for _, k := range q.list {
 		if best != nil && best.syn && (k.first > best.first || k.first > it.hi+patience && it.hi < whenever) {
 			break
 		}
 		other := k.local
-		if plain(k.local) == plain(peer) {
+		switch {
+		case is(k.local):
 			other = k.peer
+		case !is(k.peer):
+			continue
 		}
 		switch {
 		case k.pair != nil, c.proto != 0 && k.proto != c.proto:
 			continue
-		case c.local.IsValid() && c.local.Port() != 0 && (c.local.Port() != other.Port() || !c.local.Addr().IsUnspecified() && plain(c.local) != plain(other)):
+		case c.local.IsValid() && c.local.Port() != 0 && (c.local.Port() != other.Port() ||
+			!c.local.Addr().IsUnspecified() && plain(c.local) != plain(other) && !a.hosts.made(other.Addr())):
 			continue
-		case connects && (k.first < it.lo-latency || k.first > it.hi+patience && k.syn && it.hi < whenever):
+		case it.name == "connect" && (k.first < it.lo-latency || k.first > it.hi+patience && k.syn && it.hi < whenever):
 			continue
-		case !connects && c.whole && k.syn && k.first < c.first-latency:
+		case it.name != "connect" && c.whole && k.syn && k.first < c.first-latency:
 			continue // of one before
 		}
 		if best == nil || k.syn && !best.syn || k.syn == best.syn && k.first < best.first {
 			best = k
 		}
 	}
-	if best != nil && connects && best.syn && len(c.sizes) > 0 {
-		best = a.likeliest(q, c, best, peer)
-	}
-	if best != nil {
-		join(c, best, plain(best.local) == plain(peer))
-	}
+	return best
 }
 
 // likeliest looks among the connections that began just after the first that may
 // be that of a call: several processes may have connected to one port at a time,
 // and the sizes of what went over them tell them apart.
-func (a *aligner) likeliest(q *queue, c, first *conn, peer netip.AddrPort) *conn {
+func (a *aligner) likeliest(q *queue, c, first *conn, is func(netip.AddrPort) bool) *conn {
 	const most, near = 8, 100_000_000
 	best, top, n := first, -1, 0
 	for _, k := range q.list {
@@ -323,7 +356,7 @@ func (a *aligner) likeliest(q *queue, c, first *conn, peer netip.AddrPort) *conn
 		if n++; n > most || k.first > first.first+near {
 			break
 		}
-		if _, same := c.common(k, plain(k.local) == plain(peer)); same > top {
+		if _, same := c.common(k, is(k.local)); same > top {
 			best, top = k, same
 		}
 	}

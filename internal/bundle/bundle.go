@@ -56,6 +56,7 @@ type Bundle struct {
 	o      Options
 	comms  map[uint32]string // names of processes that any file has
 	at     aligner
+	hosts  hosts
 	emit   func(wire.Record) error
 	rec    []byte
 	sent   uint64 // time of the latest record
@@ -74,7 +75,7 @@ func (e *ErrFile) Unwrap() error { return e.Err }
 // opens them. The caller runs the bundle, or closes it.
 func New(ctx context.Context, files []File, o Options) (*Bundle, error) {
 	b := &Bundle{o: o, comms: map[uint32]string{}}
-	b.at.init()
+	b.at.init(&b.hosts)
 	digests := make([]*digest, len(files))
 	for i := range files {
 		f := &file{File: files[i], n: i}
@@ -82,7 +83,7 @@ func New(ctx context.Context, files []File, o Options) (*Bundle, error) {
 		if f.Once {
 			continue
 		}
-		d, err := survey(ctx, f)
+		d, err := survey(ctx, f, &b.hosts)
 		if err != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -593,6 +594,44 @@ type=SYSCALL msg=audit(1774512000.110:4): arch=c000003e syscall=44 success=yes e
 	if got := strings.Join(words, ", "); got != want {
 		t.Errorf("%s, want %s\n%s", got, want, j.lines(t))
 	}
+}
+
+// TestNames holds that names that tcpdump printed for addresses are one in all
+// files, and that the address of a name is taken from who connected to it.
+func TestNames(t *testing.T) {
+	const one = `1774512000.000250 IP laptop.4000 > www.example.com.http: Flags [S], seq 100, win 64240, length 0
+1774512000.000950 IP laptop.4000 > www.example.com.http: Flags [P.], seq 101:119, ack 1, win 502, length 18: HTTP: GET / HTTP/1.0
+1774512000.001300 IP www.example.com.http > laptop.4000: Flags [P.], seq 1:121, ack 119, win 509, length 120: HTTP: HTTP/1.0 200 OK
+`
+	// Its reader makes the same addresses up, for other names.
+	const two = `1774512000.000260 IP router.4000 > laptop.http: Flags [S], seq 100, win 64240, length 0
+1774512000.000270 IP laptop.5 > router.6: UDP, length 3
+`
+	calls := strings.ReplaceAll(web, "08:00:00.", "1774512000.")
+	j := join(t, bundle.Options{}, of("web.strace", calls), of("one", one), of("two", two))
+	var words []string
+	for _, e := range j.list {
+		if p, ok := e.Body.(*event.Capture); ok {
+			ends := fmt.Sprintf("%s %s", name(e.Conn, p.Src), name(e.Conn, p.Dst))
+			words = append(words, fmt.Sprintf("%s c%d", ends, e.Conn.N))
+		}
+	}
+	want := "laptop:4000 10.0.0.5:80 c1, router:4000 laptop:80 c2, laptop:5 router:6 c3, laptop:4000 10.0.0.5:80 c1, 10.0.0.5:80 laptop:4000 c1"
+	if got := strings.Join(words, ", "); got != want {
+		t.Errorf("%s, want %s\n%s", got, want, j.lines(t))
+	}
+	for _, e := range j.list {
+		if c, ok := e.Body.(*event.Call); ok && c.Name == "write" && (e.Conn.Local.Port() != 4000 || e.Conn.LocalName != "laptop" || e.Conn.Peer.String() != "10.0.0.5:80" || e.Conn.PeerMade) {
+			t.Errorf("write is of %+v", e.Conn)
+		}
+	}
+}
+
+func name(c *event.Conn, a netip.AddrPort) string {
+	if n := c.MadeName(a.Addr()); n != "" {
+		return fmt.Sprintf("%s:%d", n, a.Port())
+	}
+	return a.String()
 }
 
 // FuzzBundle holds that no files end the run, or make records that cannot be

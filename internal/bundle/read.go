@@ -94,6 +94,9 @@ type conn struct {
 	// packets, of packets the calls.
 	pair *conn
 	flip bool // of packets: local is the peer of the calls
+	// Of packets whose peer's address was made up for a name: that, and the real
+	// one, which the calls have.
+	made, real netip.Addr
 
 	// Of calls: how far their stream is, by direction; 0 is out.
 	pos    [2]uint32
@@ -156,10 +159,12 @@ type reader struct {
 	rebase int64
 	e      event.Entry
 	names  map[string]string
+	hosts  *hosts
+	other  map[netip.Addr]netip.Addr // of names that have another address than this file's reader made up
 }
 
-func newReader(f *file, h wire.Header) *reader {
-	r := &reader{f: f, d: decode.New(h), j: flow.New(false), arena: new(event.Arena), names: map[string]string{}}
+func newReader(f *file, h wire.Header, names *hosts) *reader {
+	r := &reader{f: f, hosts: names, d: decode.New(h), j: flow.New(false), arena: new(event.Arena), names: map[string]string{}}
 	r.d.Use(r.arena)
 	r.rebase = int64(h.Wall - h.Mono)
 	return r
@@ -171,6 +176,19 @@ func (r *reader) item(rec wire.Record, it *item) *event.Entry {
 	if r.n++; r.n%batchItems == 0 {
 		r.arena.Reset()
 		r.d.Use(r.arena)
+	}
+	switch rec.Kind() {
+	case wire.KindName:
+		if own, all := r.hosts.rename(rec); own != all {
+			if r.other == nil {
+				r.other = map[netip.Addr]netip.Addr{}
+			}
+			r.other[own] = all
+		}
+	case wire.KindPacket:
+		if len(r.other) > 0 {
+			readdress(rec, func(a netip.Addr) (netip.Addr, bool) { n, ok := r.other[a]; return n, ok })
+		}
 	}
 	e := &r.e
 	*e = event.Entry{}
@@ -323,10 +341,10 @@ func (f *file) loosely(it *item) {
 }
 
 // start reads the file in a goroutine, which ends with ctx.
-func (f *file) start(ctx context.Context) {
+func (f *file) start(ctx context.Context, names *hosts) {
 	f.batches = make(chan []item, 2)
 	f.conns = map[uint32]*conn{}
-	r := newReader(f, f.h)
+	r := newReader(f, f.h, names)
 	go func() {
 		defer close(f.batches)
 		var list []item

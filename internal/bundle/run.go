@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"net/netip"
 	"slices"
 
 	"github.com/pidwire/pidwire/internal/event"
@@ -31,7 +32,7 @@ func (b *Bundle) Run(ctx context.Context, emit func(wire.Record) error) error {
 	b.emit = emit
 	b.sent = b.header.Mono
 	for _, f := range b.files {
-		f.start(ctx)
+		f.start(ctx, &b.hosts)
 	}
 	for _, n := range b.notes {
 		if err := b.note(n); err != nil {
@@ -319,6 +320,9 @@ func (b *Bundle) packet(it *item) {
 	c := it.conn
 	if c == nil || c.pair == nil || binary.LittleEndian.Uint32(r[wire.OffPacketOwner+wire.OffOwnerPid:]) != 0 {
 		return
+	}
+	if c.real.IsValid() {
+		readdress(r, func(a netip.Addr) (netip.Addr, bool) { return c.real, a == c.made })
 	}
 	pid := c.pair.pid
 	o := r[wire.OffPacketOwner:]

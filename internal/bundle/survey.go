@@ -51,7 +51,7 @@ type digest struct {
 var errEnough = errors.New("enough")
 
 // survey looks through a file. That it is damaged is found again when it is read.
-func survey(ctx context.Context, f *file) (*digest, error) {
+func survey(ctx context.Context, f *file, names *hosts) (*digest, error) {
 	src, closing, err := f.Open()
 	if err != nil {
 		return nil, &ErrFile{f.Name, err}
@@ -59,7 +59,7 @@ func survey(ctx context.Context, f *file) (*digest, error) {
 	defer closing()
 	h := src.Header()
 	d := &digest{clock: h.Clock, first: math.MaxInt64, last: math.MinInt64, marks: map[mark][]int64{}, comms: map[uint32]string{}}
-	r := newReader(f, h)
+	r := newReader(f, h, names)
 	var rec []byte
 	var it item
 	records, bytes := 0, 0
@@ -104,10 +104,12 @@ func (d *digest) add(it *item) {
 		}
 		if it.name == "connect" && it.addr.IsValid() {
 			d.mark(mark{aConnect, "", 0, it.addr}, it.lo)
+			d.mark(mark{aConnect, "", int64(it.addr.Port()), netip.AddrPort{}}, it.lo)
 		}
 	case packet:
 		if it.proto == event.ProtoTCP && it.flags&(event.TCPSyn|event.TCPAck) == event.TCPSyn {
 			d.mark(mark{aConnect, "", 0, it.dst}, it.lo)
+			d.mark(mark{aConnect, "", int64(it.dst.Port()), netip.AddrPort{}}, it.lo) // it may be a name
 		}
 	}
 	if it.size > 1 {
@@ -356,7 +358,7 @@ func (d *digest) against(ref *digest) comparison {
 	slices.Sort(diffs)
 	c := comparison{slack: slack, events: max(len(mine), len(theirs)), weight: top, shift: diffs[len(diffs)/2]}
 	// Three events that are not all alike, or a connection to the same port.
-	c.enough = (c.events >= 3 && len(marks) >= 2 || connects && (c.events >= 2 || len(list) == 1)) && top > second*1.2
+	c.enough = (c.events >= 3 && len(marks) >= 2 || connects && (c.events >= 2 || len(list) <= 2)) && top > second*1.2
 	if wrap && d.clock == wire.ClockDay && ref.clock != wire.ClockDay {
 		// To the day of the one that it is found with.
 		c.shift += floor(list[lo].diff-c.shift+day/2, day)

@@ -596,6 +596,57 @@ type=SYSCALL msg=audit(1774512000.110:4): arch=c000003e syscall=44 success=yes e
 	}
 }
 
+// TestGrows holds that what standard input has brought is shown before there is
+// more of it.
+func TestGrows(t *testing.T) {
+	r, w := io.Pipe()
+	lines := strings.SplitAfter(webPackets, "\n")
+	// Opening reads until there is something to tell the file by.
+	go io.WriteString(w, lines[0]+lines[1])
+	growing := bundle.File{Name: "-", Once: true, Open: func() (bundle.Source, func() error, error) {
+		src, err := open(r, "-")
+		return src, r.Close, err
+	}}
+	b, err := bundle.New(context.Background(), []bundle.File{growing, of("web.strace", web)}, bundle.Options{Date: time.Date(2026, 3, 26, 0, 0, 0, 0, time.UTC).UnixNano(), Dated: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := make(chan int, 1000)
+	done := make(chan error, 1)
+	go func() {
+		n := 0
+		done <- b.Run(context.Background(), func(r wire.Record) error {
+			if r != nil && r.Kind() == wire.KindPacket {
+				n++
+				shown <- n
+			}
+			return nil
+		})
+	}()
+	wait := func(want int) {
+		t.Helper()
+		for {
+			select {
+			case n := <-shown:
+				if n == want {
+					return
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatalf("packet %d is not shown", want)
+			}
+		}
+	}
+	wait(1) // the second one may have others of its time behind it
+	io.WriteString(w, lines[2]+lines[3])
+	wait(3)
+	io.WriteString(w, strings.Join(lines[4:], ""))
+	w.Close()
+	wait(6)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestNames holds that names that tcpdump printed for addresses are one in all
 // files, and that the address of a name is taken from who connected to it.
 func TestNames(t *testing.T) {

@@ -360,10 +360,15 @@ func (f *file) start(ctx context.Context, names *hosts) {
 		}
 		err := f.src.Run(ctx, func(rec wire.Record) error {
 			if rec == nil {
-				if f.Once {
-					return send() // perhaps of nothing: it waits
+				if !f.Once {
+					return nil
 				}
-				return nil
+				if len(list) > 0 {
+					if err := send(); err != nil {
+						return err
+					}
+				}
+				return send() // of nothing: it waits
 			}
 			if cap(slab)-len(slab) < len(rec) {
 				slab = make([]byte, 0, max(batchBytes, len(rec)))

@@ -150,6 +150,7 @@ func plain(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr()
 // align finds what belongs to the items before limit.
 func (b *Bundle) align(limit int64) {
 	b.records(limit)
+	b.steps(limit)
 	for _, f := range b.files {
 		var list []*item
 		for _, it := range f.held {
@@ -196,7 +197,7 @@ func (b *Bundle) records(limit int64) {
 func (b *Bundle) recordsOf(rs []*item, f *file, pid uint32, limit int64) {
 	var cs []*item
 	for _, it := range f.held {
-		if it.kind == call && it.mate == nil && it.done && (it.pid == pid || it.pid == 0) {
+		if it.kind == call && !it.step && it.mate == nil && it.done && (it.pid == pid || it.pid == 0) {
 			cs = append(cs, it)
 		}
 	}
@@ -476,7 +477,7 @@ func (b *Bundle) place(f *file, limit int64) {
 			f.gap()
 			it.placed = true
 			continue
-		case it.kind == record && it.mate != nil:
+		case it.rides():
 			it.placed = true // it goes with its call
 			continue
 		case it.kind == packet || it.kind == other:

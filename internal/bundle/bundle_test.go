@@ -647,6 +647,53 @@ func TestGrows(t *testing.T) {
 	}
 }
 
+// TestSteps holds that what SystemTap printed stands under the calls that strace
+// did, by the order of their names, and the rest by itself.
+func TestSteps(t *testing.T) {
+	const calls = `9744 1238054490.961000 socket(PF_INET, SOCK_STREAM, IPPROTO_IP) = 12
+9744 1238054490.961100 fcntl(12, F_GETFL) = 2
+9744 1238054490.964000 send(12, "", 0, 0) = 0
+9744 1238054490.965000 connect(12, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("10.0.0.5")}, 16) = 0
+`
+	const steps = `     0 emulator(9744): -> sys_socketcall
+     5 emulator(9744):  -> sys_socket
+     8 emulator(9744):  <- sys_socket
+     9 emulator(9744): <- sys_socketcall
+     0 other(1): -> sys_send
+     1 other(1): <- sys_send
+     0 emulator(9744): -> sock_poll
+     2 emulator(9744): <- sock_poll
+     0 emulator(9744): -> __x64_sys_connect
+     3 emulator(9744): <- __x64_sys_connect
+`
+	j := join(t, bundle.Options{}, of("a.strace", calls), of("a.stap", steps))
+	var words []string
+	for _, e := range j.list {
+		n := uint32(0)
+		if e.Conn != nil {
+			n = e.Conn.N
+		}
+		switch b := e.Body.(type) {
+		case *event.Call:
+			words = append(words, fmt.Sprintf("%s c%d", b.Name, n))
+		case *event.Kernel:
+			words = append(words, fmt.Sprintf("%s %s c%d", b.What, b.Name, n))
+		}
+	}
+	got := strings.Join(words, ", ")
+	for _, want := range []string{
+		"socket c1, enter sys_socketcall c1, enter sys_socket c1, leave sys_socket c1, leave sys_socketcall c1", "connect c1, enter __x64_sys_connect c1, leave __x64_sys_connect c1",
+		"enter sys_send c0, leave sys_send c0", "enter sock_poll c0, leave sock_poll c0",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s is not in %s", want, got)
+		}
+	}
+	if len(words) != 14 {
+		t.Errorf("%d: %s", len(words), got)
+	}
+}
+
 // TestNames holds that names that tcpdump printed for addresses are one in all
 // files, and that the address of a name is taken from who connected to it.
 func TestNames(t *testing.T) {

@@ -59,7 +59,14 @@ type item struct {
 	flags    uint8
 	seq      uint32
 
-	mate *item // an audit record and its call
+	mate *item // an audit record and its call; of a step of the kernel the call
+
+	// Of what a kernel tracer printed.
+	step, leaves bool
+	towards      netip.AddrPort // whom a connection begins with
+	enters       string         // the system call that its function is the begin of
+	depth        int
+	steps        []*item // of a call: what stands under it
 }
 
 // sends reports whether a call stands before the packets that it causes.
@@ -219,6 +226,11 @@ func (r *reader) item(rec wire.Record, it *item) *event.Entry {
 			it.flags, it.seq, it.size = b.TCP.Flags, b.TCP.Seq, b.TCP.Length
 		} else if b.Proto == event.ProtoUDP && b.Length > 8 {
 			it.size = b.Length - 8
+		}
+	case *event.Kernel:
+		it.kernel(b, r.name)
+		if b.Peer.IsValid() && (strings.Contains(b.To, "SYN_SENT") || strings.Contains(b.To, "syn-sent") || strings.HasSuffix(b.Name, "connect-request")) {
+			it.towards = b.Peer
 		}
 	case *event.Note:
 		if b.Degraded && strings.HasSuffix(b.Text, "lines were left out here") {

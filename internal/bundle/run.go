@@ -73,7 +73,7 @@ func (b *Bundle) read(ctx context.Context) (limit int64, more bool, err error) {
 	for _, f := range b.files {
 		for _, it := range f.held {
 			bytes += len(it.rec)
-			if it.gone || it.kind == record && it.mate != nil {
+			if it.gone || it.rides() {
 				continue // it goes with another
 			}
 			front := it.due
@@ -154,7 +154,7 @@ func (b *Bundle) release(limit int64) error {
 			switch {
 			case it.gone:
 				continue
-			case it.kind == record && it.mate != nil: // it goes with its call
+			case it.rides(): // it goes with its call
 				keep = append(keep, it)
 				continue
 			case !it.placed:
@@ -220,6 +220,9 @@ func (b *Bundle) sendAll(list []*item) error {
 				return err
 			}
 			*r = item{gone: true}
+		}
+		if err := b.sendSteps(it); err != nil {
+			return err
 		}
 		// Items lie in memory together: none may keep others.
 		*it = item{}

@@ -112,6 +112,9 @@ func (d *digest) add(it *item) {
 			d.mark(mark{aConnect, "", int64(it.dst.Port()), netip.AddrPort{}}, it.lo) // it may be a name
 		}
 	}
+	if it.towards.IsValid() {
+		d.mark(mark{aConnect, "", 0, it.towards}, it.lo)
+	}
 	if it.size > 1 {
 		d.mark(mark{aMessage, "", int64(it.size), netip.AddrPort{}}, it.lo)
 	}

@@ -29,6 +29,9 @@ func (d *Decoder) text(r wire.Record, ev *event.Event) bool {
 		d.truss(line, ev)
 	case wire.TextKtrace:
 		d.kernel(line, ev)
+		if k, ok := ev.Body.(*event.Kernel); ok {
+			k.Under = x.Flags&wire.TextUnder != 0
+		}
 	default:
 		ev.Body = &event.Unknown{Kind: r.Kind(), Len: len(r)}
 	}

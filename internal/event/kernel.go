@@ -70,6 +70,7 @@ type Kernel struct {
 	Flags       string // of TCP, as printed
 	From, To    string // states of TCP, as printed
 	Text        string // what else was printed
+	Under       bool   // it was done in the call before it on the timeline, as far as that can be told
 }
 
 func (*Kernel) body() {}

@@ -29,7 +29,7 @@ func (j *Joiner) audit(e *event.Entry, a *event.Audit) {
 	}
 	if a.Joined && c.Foreign {
 		// The call itself stands just before.
-		if l := &j.lastForeign; l.pid == e.Task.PID && l.name == c.Name && l.ret == c.Ret {
+		if l := &j.lastCall; l.pid == e.Task.PID && l.name == c.Name && l.ret == c.Ret {
 			e.Conn, e.Match = l.conn, l.match
 		}
 		return
@@ -50,7 +50,7 @@ func (j *Joiner) audit(e *event.Entry, a *event.Audit) {
 	j.descriptors(e, c)
 }
 
-// lastCall is the last call that another tool printed, and its connection.
+// lastCall is the last call on the timeline, and its connection.
 type lastCall struct {
 	pid   uint32
 	name  string
@@ -62,7 +62,6 @@ type lastCall struct {
 // descriptors joins a call of which only the numbers of its descriptors are known.
 func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 	pid := j.tables.of(e.Task.PID)
-	defer func() { j.lastForeign = lastCall{e.Task.PID, c.Name, c.Ret, e.Conn, e.Match} }()
 	switch {
 	case c.Name == "connect" && c.Addr.IsValid() && len(c.Args) > 0 && c.Args[0].Unknown && len(c.Socks) > 0:
 		// The descriptor is not known, its packets are.

@@ -12,20 +12,20 @@ import (
 
 // Joiner is the state of one timeline. It has no goroutine and no clock.
 type Joiner struct {
-	next        uint32
-	byCookie    connIndex
-	byInode     connIndex
-	found       map[uint64]*event.SockFound // by inode: open at attach, not used yet
-	numbered    map[uint64]*event.SockFound // the same by cookie, where they have one
-	users       map[uint32]string
-	fds         index[fdKey, *event.Conn] // that audit follows, and other tools' calls
-	hosts       map[netip.Addr]string     // names for which a file's reader made addresses up
-	holders     index[int32, holders]     // by the descriptor's number
-	tables      tables
-	lastForeign lastCall
-	foundFD     map[fdKey]*event.SockFound
-	ready       index[epollKey, event.SockID] // what epoll instances wait for
-	tuples      index[tuple, *event.Conn]     // connections that a handshake began
+	next     uint32
+	byCookie connIndex
+	byInode  connIndex
+	found    map[uint64]*event.SockFound // by inode: open at attach, not used yet
+	numbered map[uint64]*event.SockFound // the same by cookie, where they have one
+	users    map[uint32]string
+	fds      index[fdKey, *event.Conn] // that audit follows, and other tools' calls
+	hosts    map[netip.Addr]string     // names for which a file's reader made addresses up
+	holders  index[int32, holders]     // by the descriptor's number
+	tables   tables
+	lastCall lastCall
+	foundFD  map[fdKey]*event.SockFound
+	ready    index[epollKey, event.SockID] // what epoll instances wait for
+	tuples   index[tuple, *event.Conn]     // connections that a handshake began
 
 	shown    index[uint64, *shown]     // by cookie: as whose packets have been shown
 	accepted index[uint64, event.Use]  // by cookie: who called accept for it
@@ -143,6 +143,7 @@ func (j *Joiner) Add(e *event.Entry) {
 	switch b := e.Body.(type) {
 	case *event.Call:
 		j.call(e, b)
+		j.lastCall = lastCall{e.Task.PID, b.Name, b.Ret, e.Conn, e.Match}
 		if j.joined {
 			j.causeOfCall(e, b)
 		}

@@ -23,6 +23,10 @@ type foreign struct {
 
 // kernel joins what a tracer of another tool told of a connection, by its ends.
 func (j *Joiner) kernel(e *event.Entry, k *event.Kernel) {
+	if k.Under && j.lastCall.conn != nil {
+		e.Conn, e.Match = j.lastCall.conn, event.MatchGuess
+		return
+	}
 	if k.Local.Port() == 0 || k.Peer.Port() == 0 {
 		return
 	}

@@ -276,7 +276,7 @@ func (b *Bundle) text(it *item) wire.Record {
 	x.Unmarshal(r)
 	x.H.Time = uint64(it.shown)
 	if it.coarse() || it.hi == it.lo {
-		x.Slack = uint64(min(it.hi-it.lo, 1<<62))
+		x.Slack = uint64(min(it.hi-it.lo, day)) // more is not known either
 	}
 	if x.Comm[0] == 0 {
 		comm := it.comm

@@ -31,7 +31,7 @@
 //	__REALTIME_TIMESTAMP  us since the epoch
 //	MESSAGE               as sink/text prints it, at most 16 KiB of it
 //	PRIORITY              6; 4 where a call failed, or something is missing
-//	SYSLOG_IDENTIFIER     syscall, state, process, lost, note, handover, frame; pidwire
+//	SYSLOG_IDENTIFIER     syscall, state, kernel, process, lost, note, handover, frame; pidwire
 //	_PID, _TID, _COMM     whose; _TID where it is not the process's
 //	ERRNO                 number, of a call that failed
 //	PIDWIRE_LAYER         sys, pkt, krn

@@ -35,6 +35,8 @@ func (s *Sink) entry(e *event.Entry) {
 		if !b.Look {
 			s.words(e, "state", "krn")
 		}
+	case *event.Kernel:
+		s.words(e, "kernel", "krn")
 	case *event.Audit:
 		s.words(e, "audit", "aud")
 	case *event.Process:

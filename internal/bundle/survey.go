@@ -361,7 +361,7 @@ func (d *digest) against(ref *digest) comparison {
 	slices.Sort(diffs)
 	c := comparison{slack: slack, events: max(len(mine), len(theirs)), weight: top, shift: diffs[len(diffs)/2]}
 	// Three events that are not all alike, or a connection to the same port.
-	c.enough = (c.events >= 3 && len(marks) >= 2 || connects && (c.events >= 2 || len(list) <= 2)) && top > second*1.2
+	c.enough = (c.events >= 3 && len(marks) >= 2 || connects && (c.events >= 2 || top > second*2)) && top > second*1.2
 	if wrap && d.clock == wire.ClockDay && ref.clock != wire.ClockDay {
 		// To the day of the one that it is found with.
 		c.shift += floor(list[lo].diff-c.shift+day/2, day)

@@ -500,8 +500,12 @@ func (b *Bundle) place(f *file, limit int64) {
 		list = append(list, it)
 	}
 	// Backward: and nothing behind what stands behind it.
-	before := map[uint32]int64{}
+	before, next := map[uint32]int64{}, map[uint32]int64{}
 	for _, it := range slices.Backward(list) {
+		if at, ok := next[it.pid]; ok {
+			it.next = at
+		}
+		next[it.pid] = it.lo
 		if it.coarse() {
 			it.before(before, it.pid)
 			if it.ordered() {
@@ -556,6 +560,10 @@ func (it *item) settle(after map[uint32]int64) {
 			// A recording of ours knows its order.
 		case it.sends():
 			it.at = it.lo
+		case it.wish > it.next:
+			// It had returned by then: the packet is another's.
+			it.at = it.lo + it.dur
+			it.conn.synced = [2]bool{}
 		default:
 			it.at = max(it.lo+it.dur, it.wish)
 		}

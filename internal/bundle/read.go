@@ -35,6 +35,7 @@ type item struct {
 	slack             int64  // that it came with
 	dur               int64  // of a call, if known
 	wish              int64  // when its packet was; 0: not known
+	next              int64  // when the next one of its process is at the earliest
 	paired, placed    bool   // it has been looked at
 	began             uint32 // line of its file that it began at; 0: not told
 	gone              bool   // a record that went with its call
@@ -442,7 +443,7 @@ func (f *file) next() *item {
 	if !fixed {
 		it.at = it.lo
 	}
-	it.shown = it.lo
+	it.shown, it.next = it.lo, whenever
 	if len(f.due) > maxConns || f.due == nil {
 		f.due = map[uint32]int64{}
 	}

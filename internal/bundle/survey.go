@@ -174,7 +174,7 @@ func (b *Bundle) setClock(n int, digests []*digest, set []int) {
 		// These clocks tell all; they may be of two machines.
 		if best.enough && abs(best.shift) > best.slack {
 			f.shift = best.shift
-			say("its clock is %s: set right by %d events that %s has too (--shift %s=0 leaves it)", skew(-best.shift), best.events, b.files[best.with].Name, f.Name)
+			say("its clock is %s: set right by %s that %s has too (--shift %s=0 leaves it)", skew(-best.shift), events(best.events), b.files[best.with].Name, f.Name)
 		}
 	case wire.ClockDate, wire.ClockDay:
 		var days int64
@@ -190,12 +190,12 @@ func (b *Bundle) setClock(n int, digests []*digest, set []int) {
 				how += fmt.Sprintf(", and its clock is %s", skew(base-best.shift))
 				base = best.shift
 			}
-			say("%s, by %d events that %s has too", how, best.events, b.files[best.with].Name)
+			say("%s, by %s that %s has too", how, events(best.events), b.files[best.with].Name)
 		case best.enough:
 			// What was given stands; the rest is found.
 			if rest := best.shift - base; abs(rest) <= day/2 && abs(rest) > best.slack {
 				base = best.shift
-				say("its clock is %s, by %d events that %s has too", skew(-rest), best.events, b.files[best.with].Name)
+				say("its clock is %s, by %s that %s has too", skew(-rest), events(best.events), b.files[best.with].Name)
 			}
 		case d.clock == wire.ClockDay && !b.o.Dated:
 			say("times of day alone, taken as of %s %s: no event tells the date (--date, --tz)", date(d.first+base), zone)
@@ -207,7 +207,7 @@ func (b *Bundle) setClock(n int, digests []*digest, set []int) {
 		switch {
 		case best.enough:
 			f.shift = best.shift
-			say("began at %s, by %d events that %s has too", stamp(d.first+f.shift), best.events, b.files[best.with].Name)
+			say("began at %s, by %s that %s has too", stamp(d.first+f.shift), events(best.events), b.files[best.with].Name)
 		case len(set) > 0:
 			f.shift = digests[set[0]].first + b.files[set[0]].shift - d.first
 			say("its times count from an unknown moment, taken as that at which %s begins: no event tells it (--shift)", b.files[set[0]].Name)
@@ -393,6 +393,13 @@ func offset(zone *time.Location, ns int64) int64 {
 
 func date(ns int64) string  { return time.Unix(0, ns).UTC().Format("2006-01-02") }
 func stamp(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01-02 15:04:05.000 UTC") }
+
+func events(n int) string {
+	if n == 1 {
+		return "an event"
+	}
+	return fmt.Sprintf("%d events", n)
+}
 
 // skew says how far a clock is off.
 func skew(ns int64) string {

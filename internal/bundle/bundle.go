@@ -128,10 +128,17 @@ func (b *Bundle) sameMachine() error {
 		case first.h.Arch != f.h.Arch || first.h.Host != f.h.Host:
 			return fmt.Errorf("%s is of %s (%s), %s of %s (%s): recordings of several machines are not joined yet; open them one by one",
 				first.Name, first.h.Host, first.h.Arch, f.Name, f.h.Host, f.h.Arch)
+		case abs(booted(&first.h)-booted(&f.h)) > int64(time.Minute):
+			return fmt.Errorf("%s and %s were made after different starts of %s, and number sockets each by its own: they are not joined yet; open them one by one",
+				first.Name, f.Name, f.h.Host)
 		}
 	}
 	return nil
 }
+
+// booted is when the machine of a recording started, as far as its clock was set
+// right.
+func booted(h *wire.Header) int64 { return int64(h.Wall - h.Mono) }
 
 // makeHeader makes the header of all: the wall clock stands for both.
 func (b *Bundle) makeHeader() {

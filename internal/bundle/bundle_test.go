@@ -370,6 +370,47 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
+// TestRecordings holds that recordings of one machine and boot are joined, and
+// others refused: their numbers mean other sockets.
+func TestRecordings(t *testing.T) {
+	const wall = 1774512000_000_000_000
+	recording := func(name string, h wire.Header) bundle.File {
+		h.Version, h.Kernel = wire.WireVersion, "6.1"
+		var b bytes.Buffer
+		w, err := wire.NewWriter(&b, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := wire.Sock{Cookie: 7, Ino: 8, Fd: 3, Family: 2, Type: 1, Protocol: 6, Lport: 4000, Rport: 80, Laddr: [16]byte{10, 0, 0, 1}, Raddr: [16]byte{10, 0, 0, 5}}
+		nr, _ := wire.CallByName("shutdown").Number(wire.AbiX8664)
+		c := wire.Syscall{H: wire.Hdr{Kind: wire.KindSyscall, Layer: wire.LayerSys, Time: h.Mono + 2000}, Enter: h.Mono + 1000, Pid: 9, Tid: 9, Nr: nr, Abi: wire.AbiX8664, Nsock: 1}
+		e := wire.End{H: wire.Hdr{Kind: wire.KindEnd, Time: h.Mono + 3000}, Reason: wire.EndDetached}
+		if err := errors.Join(w.Write(wire.Seal(k.Append(c.Append(nil)))), w.Write(wire.Seal(e.Append(nil))), w.Flush()); err != nil {
+			t.Fatal(err)
+		}
+		return of(name, b.String())
+	}
+	first := recording("a.pidwire", wire.Header{Arch: "amd64", Host: "h", Mono: 5e9, Wall: wall})
+	j := join(t, bundle.Options{}, first, recording("b.pidwire", wire.Header{Arch: "amd64", Host: "h", Mono: 15e9, Wall: wall + 10e9}))
+	var words []string
+	for _, e := range j.list {
+		if c, ok := e.Body.(*event.Call); ok {
+			words = append(words, fmt.Sprintf("%s c%d %s %dus", c.Name, e.Conn.N, e.Match, (e.Time-j.start)/1000))
+		}
+	}
+	if got := strings.Join(words, ", "); got != "shutdown c1 exact 1us, shutdown c1 exact 10000001us" {
+		t.Errorf("%s: %v", got, j.err)
+	}
+	for want, h := range map[string]wire.Header{
+		"several machines": {Arch: "amd64", Host: "other", Mono: 5e9, Wall: wall},
+		"different starts": {Arch: "amd64", Host: "h", Mono: 5e9, Wall: wall + 3600e9},
+	} {
+		if _, err := bundle.New(context.Background(), []bundle.File{first, recording("b.pidwire", h)}, bundle.Options{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
 // TestNothingLost holds that what is in the files is on the timeline, once, and
 // that of each file in its order, whatever the clocks.
 func TestNothingLost(t *testing.T) {

@@ -18,6 +18,7 @@ type filesFlags struct {
 	shifts map[string]int64 // by file, ns
 	quiet  bool
 	lines  bool // they are shown as they come
+	dates  bool // dates are shown
 	bar    *progress
 }
 

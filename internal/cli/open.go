@@ -51,6 +51,7 @@ several files have; what was found is said, and can be set by hand.`,
 			if len(args) == 0 {
 				return usageError("open takes a FILE or several, or - for standard input")
 			}
+			in.dates = v.json || v.time == "epoch"
 			in.quiet, in.lines = v.quiet, !v.summary && v.output == "" && (w.file == "" || v.json)
 			return a.open(cmd.Context(), &v, &w, &in, args)
 		},
@@ -158,7 +159,18 @@ func (a *app) files(ctx context.Context, in *filesFlags, names []string) (pipeli
 		return nil, nil, err
 	}
 	if len(names) == 1 && !in.given() {
-		return a.file(in, names[0])
+		src, closing, err := a.file(in, names[0])
+		if err == nil && in.dates && !in.quiet {
+			switch src.Header().Clock {
+			case wire.ClockDay:
+				fmt.Fprintf(a.stderr, "pidwire: %s: times of day alone, taken as of 1970-01-01 UTC (--date, --tz)\n", clean.Text(names[0]))
+			case wire.ClockDate:
+				fmt.Fprintf(a.stderr, "pidwire: %s: times without a zone, taken as UTC (--tz)\n", clean.Text(names[0]))
+			case wire.ClockStart, wire.ClockNone:
+				fmt.Fprintf(a.stderr, "pidwire: %s: no times of day: what is shown counts from 1970-01-01 UTC\n", clean.Text(names[0]))
+			}
+		}
+		return src, closing, err
 	}
 	var list []bundle.File
 	for _, name := range names {

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"math"
 	"net/netip"
+
+	"github.com/pidwire/pidwire/internal/foreign/numeral"
 )
 
 // parseAddr is netip.ParseAddr for bytes, which does not allocate, and knows no
@@ -23,10 +25,10 @@ func parseAddr(b []byte) (netip.Addr, bool) {
 func parseIPv4(b []byte) (a [4]byte, ok bool) {
 	for i := range a {
 		n := 0
-		for n < len(b) && isDigit(b[n]) {
+		for n < len(b) && numeral.Is(b[n]) {
 			n++
 		}
-		v, ok := number(b[:n], math.MaxUint8)
+		v, ok := numeral.Decimal(b[:n], math.MaxUint8)
 		if !ok || n > 1 && b[0] == '0' {
 			return a, false
 		}
@@ -49,7 +51,7 @@ func parseIPv6(b []byte) (netip.Addr, bool) {
 	}
 	for len(b) > 0 {
 		digits := 0
-		for digits < len(b) && unhex(b[digits]) >= 0 {
+		for digits < len(b) && numeral.Value(b[digits]) >= 0 {
 			digits++
 		}
 		if digits < len(b) && b[digits] == '.' {
@@ -60,7 +62,7 @@ func parseIPv6(b []byte) (netip.Addr, bool) {
 			n += copy(a[n:], v4[:])
 			break
 		}
-		v, ok := hexNumber(b[:digits])
+		v, ok := numeral.Hex(b[:digits])
 		if !ok || digits > 4 || n == len(a) {
 			return netip.Addr{}, false
 		}
@@ -96,7 +98,7 @@ func parseAddrPort(b []byte) netip.AddrPort {
 	if n < 0 {
 		return netip.AddrPort{}
 	}
-	port, ok := number(b[n+1:], math.MaxUint16)
+	port, ok := numeral.Decimal(b[n+1:], math.MaxUint16)
 	if !ok {
 		return netip.AddrPort{}
 	}

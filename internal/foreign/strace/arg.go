@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"math"
 	"net/netip"
+
+	"github.com/pidwire/pidwire/internal/foreign/numeral"
 )
 
 // Int reads the number that an argument begins with, decimal, octal or
@@ -62,8 +64,8 @@ func unquote(dst, s []byte) []byte {
 		case 'f':
 			c = '\f'
 		case 'x':
-			if len(s) >= 2 && unhex(s[0]) >= 0 && unhex(s[1]) >= 0 {
-				c = byte(unhex(s[0])<<4 | unhex(s[1]))
+			if len(s) >= 2 && numeral.Value(s[0]) >= 0 && numeral.Value(s[1]) >= 0 {
+				c = byte(numeral.Value(s[0])<<4 | numeral.Value(s[1]))
 				s = s[2:]
 			}
 		case '0', '1', '2', '3', '4', '5', '6', '7':
@@ -320,7 +322,7 @@ func FD(arg []byte, d *Desc) bool {
 		d.Num, b = AtFDCWD, rest
 	} else {
 		n := 0
-		for n < len(b) && (isDigit(b[n]) || n == 0 && b[0] == '-') {
+		for n < len(b) && (numeral.Is(b[n]) || n == 0 && b[0] == '-') {
 			n++
 		}
 		num, ok := leadingInt(b[:n])
@@ -361,7 +363,7 @@ func (d *Desc) annotation() {
 	}
 	d.Proto = t[:n]
 	in := t[n+2 : len(t)-1]
-	if inode, ok := number(in, math.MaxUint64); ok {
+	if inode, ok := numeral.Decimal(in, math.MaxUint64); ok {
 		d.Inode = inode
 		return
 	}
@@ -379,15 +381,15 @@ func (d *Desc) annotation() {
 // unix reads `1->2,@"path"`, of which any but the first may be missing.
 func (d *Desc) unix(in []byte) {
 	n := 0
-	for n < len(in) && isDigit(in[n]) {
+	for n < len(in) && numeral.Is(in[n]) {
 		n++
 	}
-	d.Inode, _ = number(in[:n], math.MaxUint64)
+	d.Inode, _ = numeral.Decimal(in[:n], math.MaxUint64)
 	in = in[n:]
 	if peer, ok := bytes.CutPrefix(in, []byte("->")); ok {
-		for n = 0; n < len(peer) && isDigit(peer[n]); n++ {
+		for n = 0; n < len(peer) && numeral.Is(peer[n]); n++ {
 		}
-		d.PeerInode, _ = number(peer[:n], math.MaxUint64)
+		d.PeerInode, _ = numeral.Decimal(peer[:n], math.MaxUint64)
 		in = peer[n:]
 	}
 	if path, ok := bytes.CutPrefix(in, []byte(",")); ok {
@@ -407,7 +409,7 @@ func DumpData(dst []byte, text []byte) (out []byte, offset uint64, ok bool) {
 	if n < 0 {
 		return dst, 0, false
 	}
-	if offset, ok = hexNumber(b[:n]); !ok {
+	if offset, ok = numeral.Hex(b[:n]); !ok {
 		return dst, 0, false
 	}
 	// Two groups of eight, each behind two blanks.
@@ -418,10 +420,10 @@ func DumpData(dst []byte, text []byte) (out []byte, offset uint64, ok bool) {
 		if i%perGroup == 0 && len(b) > 0 {
 			b = b[1:]
 		}
-		if len(b) < 3 || unhex(b[1]) < 0 || unhex(b[2]) < 0 {
+		if len(b) < 3 || numeral.Value(b[1]) < 0 || numeral.Value(b[2]) < 0 {
 			break
 		}
-		dst = append(dst, byte(unhex(b[1])<<4|unhex(b[2])))
+		dst = append(dst, byte(numeral.Value(b[1])<<4|numeral.Value(b[2])))
 		b = b[3:]
 	}
 	return dst, offset, len(dst) > start

@@ -3,6 +3,8 @@ package strace
 import (
 	"bytes"
 	"math"
+
+	"github.com/pidwire/pidwire/internal/foreign/numeral"
 )
 
 func (l *Line) parse(b []byte) bool {
@@ -73,7 +75,7 @@ var (
 // others with the name that strace was called by.
 func isNote(b []byte) bool {
 	if rest, ok := bytes.CutPrefix(b, noteProcess); ok {
-		return len(rest) > 0 && isDigit(rest[0])
+		return len(rest) > 0 && numeral.Is(rest[0])
 	}
 	i := bytes.Index(b[:min(len(b), maxProgram)], noteProgram)
 	if i < 0 || i > 0 && b[i-1] != '/' {
@@ -92,13 +94,13 @@ func (l *Line) leader(b []byte) int {
 	switch {
 	case b[0] == '[' && bytes.HasPrefix(b, pidOpen):
 		i = l.pidInBrackets(b)
-	case isDigit(b[0]):
+	case numeral.Is(b[0]):
 		i = l.pidAlone(b)
 	}
 	if i < len(b) && b[i] == '[' {
 		i = l.context(b, i)
 	}
-	if i < len(b) && (isDigit(b[i]) || b[i] == ' ') {
+	if i < len(b) && (numeral.Is(b[i]) || b[i] == ' ') {
 		i = l.stamp(b, i)
 	}
 	if l.Time.Clock != NoClock && i < len(b) {
@@ -128,10 +130,10 @@ func (l *Line) pidInBrackets(b []byte) int {
 		i++
 	}
 	pad, start := b[len(pidOpen):i], i
-	for i < len(b) && isDigit(b[i]) {
+	for i < len(b) && numeral.Is(b[i]) {
 		i++
 	}
-	pid, ok := number(b[start:i], math.MaxUint32)
+	pid, ok := numeral.Decimal(b[start:i], math.MaxUint32)
 	if !ok {
 		return 0
 	}
@@ -152,13 +154,13 @@ const maxPID = 1 << 22
 // the same, but for its value.
 func (l *Line) pidAlone(b []byte) int {
 	i := 0
-	for i < len(b) && isDigit(b[i]) {
+	for i < len(b) && numeral.Is(b[i]) {
 		i++
 	}
 	if i == len(b) || b[i] != ' ' && b[i] != '<' {
 		return 0
 	}
-	pid, ok := number(b[:i], maxPID)
+	pid, ok := numeral.Decimal(b[:i], maxPID)
 	if !ok {
 		return 0
 	}
@@ -247,18 +249,18 @@ const maxSeconds = 9_000_000_000
 // before the fraction.
 func readStamp(b []byte, i int) (ns int64, digits int, clock Clock, next int) {
 	start := i
-	for i < len(b) && isDigit(b[i]) {
+	for i < len(b) && numeral.Is(b[i]) {
 		i++
 	}
 	digits = i - start
-	sec, ok := number(b[start:i], maxSeconds)
+	sec, ok := numeral.Decimal(b[start:i], maxSeconds)
 	if !ok {
 		return 0, 0, NoClock, start
 	}
 	clock = Delta
 	if digits == 2 && i+6 <= len(b) && b[i] == ':' && b[i+3] == ':' {
-		minute, ok1 := number(b[i+1:i+3], 59)
-		second, ok2 := number(b[i+4:i+6], 60)
+		minute, ok1 := numeral.Decimal(b[i+1:i+3], 59)
+		second, ok2 := numeral.Decimal(b[i+4:i+6], 60)
 		if !ok1 || !ok2 || sec > 23 {
 			return 0, 0, NoClock, start
 		}
@@ -270,7 +272,7 @@ func readStamp(b []byte, i int) (ns int64, digits int, clock Clock, next int) {
 	if i < len(b) && b[i] == '.' {
 		scale := int64(1e8)
 		n := i + 1
-		for ; n < len(b) && isDigit(b[n]); n++ {
+		for ; n < len(b) && numeral.Is(b[n]); n++ {
 			ns += int64(b[n]-'0') * scale
 			scale /= 10
 		}
@@ -318,12 +320,12 @@ func (l *Line) numbers(b []byte, i int) int {
 		return i
 	}
 	text, digits := b[i+1:n], b[start:n]
-	nr, decimal := number(digits, math.MaxInt64)
+	nr, decimal := numeral.Decimal(digits, math.MaxInt64)
 	if len(text) == 8 || len(text) == 16 || len(text) > 8 && (!decimal || l.nrText != nil) {
 		if l.ipText != nil {
 			return i
 		}
-		ip, ok := hexNumber(digits)
+		ip, ok := numeral.Hex(digits)
 		if !ok && len(bytes.Trim(digits, "?")) > 0 {
 			return i
 		}
@@ -386,7 +388,7 @@ func (l *Line) ended(b []byte) bool {
 		return false
 	}
 	if rest, ok := bytes.CutPrefix(b, endExit); ok {
-		code, ok := number(rest, math.MaxUint32)
+		code, ok := numeral.Decimal(rest, math.MaxUint32)
 		l.Kind, l.Text, l.Code = Exit, rest, uint32(code)
 		return ok
 	}
@@ -396,7 +398,7 @@ func (l *Line) ended(b []byte) bool {
 		return isWord(l.Name)
 	}
 	if rest, ok := bytes.CutPrefix(b, endExecve); ok {
-		pid, ok := number(rest, math.MaxUint32)
+		pid, ok := numeral.Decimal(rest, math.MaxUint32)
 		l.Kind, l.Text, l.Code = Superseded, rest, uint32(pid)
 		return ok
 	}
@@ -537,7 +539,7 @@ func duration(b []byte) (i int, ns int64, ok bool) {
 	if b[i] != '>' {
 		return 0, 0, false
 	}
-	for i--; i > 0 && (isDigit(b[i]) || b[i] == '.'); i-- {
+	for i--; i > 0 && (numeral.Is(b[i]) || b[i] == '.'); i-- {
 	}
 	if i < 1 || b[i] != '<' || b[i-1] != ' ' {
 		return 0, 0, false

@@ -3,6 +3,8 @@ package strace
 import (
 	"bytes"
 	"math"
+
+	"github.com/pidwire/pidwire/internal/foreign/numeral"
 )
 
 // Classes of bytes.
@@ -37,8 +39,6 @@ func classes() (t [256]uint8) {
 	return t
 }
 
-func isDigit(c byte) bool { return c-'0' <= 9 }
-
 func isWord(b []byte) bool {
 	for _, c := range b {
 		if class[c]&isName == 0 {
@@ -46,48 +46,6 @@ func isWord(b []byte) bool {
 		}
 	}
 	return len(b) > 0
-}
-
-// number reads decimal digits and nothing else, up to most.
-func number(b []byte, most uint64) (n uint64, ok bool) {
-	if len(b) == 0 || len(b) > 20 {
-		return 0, false
-	}
-	for _, c := range b {
-		d := uint64(c - '0')
-		if !isDigit(c) || n > (math.MaxUint64-d)/10 {
-			return 0, false
-		}
-		n = n*10 + d
-	}
-	return n, n <= most
-}
-
-// hexNumber reads up to 16 hexadecimal digits and nothing else.
-func hexNumber(b []byte) (n uint64, ok bool) {
-	if len(b) == 0 || len(b) > 16 {
-		return 0, false
-	}
-	for _, c := range b {
-		d := unhex(c)
-		if d < 0 {
-			return 0, false
-		}
-		n = n<<4 | uint64(d)
-	}
-	return n, true
-}
-
-func unhex(c byte) int {
-	switch {
-	case isDigit(c):
-		return int(c - '0')
-	case c-'a' < 6:
-		return int(c-'a') + 10
-	case c-'A' < 6:
-		return int(c-'A') + 10
-	}
-	return -1
 }
 
 // leadingInt reads the number that b begins with, in C's notation.
@@ -99,19 +57,19 @@ func leadingInt(b []byte) (int64, bool) {
 	n, ok := uint64(0), false
 	if len(b) > 2 && b[0] == '0' && b[1] == 'x' {
 		i := 2
-		for i < len(b) && unhex(b[i]) >= 0 {
+		for i < len(b) && numeral.Value(b[i]) >= 0 {
 			i++
 		}
-		n, ok = hexNumber(b[2:i])
+		n, ok = numeral.Hex(b[2:i])
 	} else {
 		i := 0
-		for i < len(b) && isDigit(b[i]) {
+		for i < len(b) && numeral.Is(b[i]) {
 			i++
 		}
 		if i > 1 && b[0] == '0' {
-			n, ok = octalNumber(b[1:i])
+			n, ok = numeral.Octal(b[1:i])
 		} else {
-			n, ok = number(b[:i], math.MaxUint64)
+			n, ok = numeral.Decimal(b[:i], math.MaxUint64)
 		}
 	}
 	if neg {
@@ -121,16 +79,6 @@ func leadingInt(b []byte) (int64, bool) {
 		return -int64(n), ok
 	}
 	return int64(n), ok
-}
-
-func octalNumber(b []byte) (n uint64, ok bool) {
-	for _, c := range b {
-		if c-'0' > 7 || n>>61 != 0 {
-			return 0, false
-		}
-		n = n<<3 | uint64(c-'0')
-	}
-	return n, true
 }
 
 func hasResult(b []byte, i int) bool {
@@ -431,7 +379,7 @@ func noteStart(b []byte, i int) int {
 			}
 			return path
 		case 'P':
-			if rest, ok := bytes.CutPrefix(b[i:], noteProcess); ok && len(rest) > 0 && isDigit(rest[0]) {
+			if rest, ok := bytes.CutPrefix(b[i:], noteProcess); ok && len(rest) > 0 && numeral.Is(rest[0]) {
 				return i
 			}
 		}

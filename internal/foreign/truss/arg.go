@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"math"
 	"net/netip"
+
+	"github.com/pidwire/pidwire/internal/foreign/numeral"
 )
 
 // Int reads an argument or a result that is a number, decimal, octal or
@@ -80,7 +82,7 @@ func unspace(dst, s []byte) []byte {
 		case '\\':
 			c = escape(c)
 		default:
-			c = byte(unhex(s[0])<<4 | unhex(s[1]))
+			c = byte(numeral.Value(s[0])<<4 | numeral.Value(s[1]))
 		}
 		dst = append(dst, c)
 	}
@@ -127,8 +129,8 @@ func unvis(dst, s []byte) []byte {
 		case 'e', 'E':
 			c = 0x1b
 		case 'x':
-			if len(s) >= 2 && unhex(s[0]) >= 0 && unhex(s[1]) >= 0 {
-				c = byte(unhex(s[0])<<4 | unhex(s[1]))
+			if len(s) >= 2 && numeral.Value(s[0]) >= 0 && numeral.Value(s[1]) >= 0 {
+				c = byte(numeral.Value(s[0])<<4 | numeral.Value(s[1]))
 				s = s[2:]
 			}
 		case '^':
@@ -307,7 +309,7 @@ func (a *Addr) solaris(b []byte) bool {
 
 // set takes an address of AF_INET or AF_INET6.
 func (a *Addr) set(family, host, port []byte) bool {
-	n, ok := number(port, math.MaxUint16)
+	n, ok := numeral.Decimal(port, math.MaxUint16)
 	if !ok {
 		return false
 	}
@@ -336,10 +338,10 @@ func (a *Addr) set(family, host, port []byte) bool {
 func parseIPv4(b []byte) (a [4]byte, ok bool) {
 	for i := range a {
 		n := 0
-		for n < len(b) && isDigit(b[n]) {
+		for n < len(b) && numeral.Is(b[n]) {
 			n++
 		}
-		v, ok := number(b[:n], math.MaxUint8)
+		v, ok := numeral.Decimal(b[:n], math.MaxUint8)
 		if !ok || leadingZero(b[:n]) {
 			return a, false
 		}

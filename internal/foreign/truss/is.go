@@ -1,6 +1,10 @@
 package truss
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/pidwire/pidwire/internal/foreign/numeral"
+)
 
 var (
 	siginfo = []byte("siginfo: SIG")
@@ -85,11 +89,11 @@ func hasSpaced(s []byte) bool {
 		case s[i] == ' ':
 			found = true
 		case s[i] != '\\':
-			c := byte(unhex(s[i])<<4 | unhex(s[i+1]))
+			c := byte(numeral.Value(s[i])<<4 | numeral.Value(s[i+1]))
 			if c == 0 || c >= '\b' && c <= '\r' || c >= ' ' && c < 0x7f {
 				return false
 			}
-		case s[i+1] == '0' && i+2 < len(s) && isDigit(s[i+2]):
+		case s[i+1] == '0' && i+2 < len(s) && numeral.Is(s[i+2]):
 			return false
 		}
 	}

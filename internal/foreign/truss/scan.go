@@ -3,6 +3,8 @@ package truss
 import (
 	"bytes"
 	"math"
+
+	"github.com/pidwire/pidwire/internal/foreign/numeral"
 )
 
 // Classes of bytes.
@@ -39,8 +41,6 @@ func classes() (t [256]uint8) {
 	return t
 }
 
-func isDigit(c byte) bool { return c-'0' <= 9 }
-
 func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
 
 func skipBlanks(b []byte, i int) int {
@@ -57,48 +57,6 @@ func skipSpaces(b []byte, i int) int {
 	return i
 }
 
-// number reads decimal digits and nothing else, up to most.
-func number(b []byte, most uint64) (n uint64, ok bool) {
-	if len(b) == 0 || len(b) > 20 {
-		return 0, false
-	}
-	for _, c := range b {
-		d := uint64(c - '0')
-		if !isDigit(c) || n > (math.MaxUint64-d)/10 {
-			return 0, false
-		}
-		n = n*10 + d
-	}
-	return n, n <= most
-}
-
-// hexNumber reads up to 16 hexadecimal digits and nothing else.
-func hexNumber(b []byte) (n uint64, ok bool) {
-	if len(b) == 0 || len(b) > 16 {
-		return 0, false
-	}
-	for _, c := range b {
-		d := unhex(c)
-		if d < 0 {
-			return 0, false
-		}
-		n = n<<4 | uint64(d)
-	}
-	return n, true
-}
-
-func unhex(c byte) int {
-	switch {
-	case isDigit(c):
-		return int(c - '0')
-	case c-'a' < 6:
-		return int(c-'a') + 10
-	case c-'A' < 6:
-		return int(c-'A') + 10
-	}
-	return -1
-}
-
 // integer reads a number in C's notation, and nothing else.
 func integer(b []byte) (int64, bool) {
 	neg := len(b) > 0 && b[0] == '-'
@@ -109,11 +67,11 @@ func integer(b []byte) (int64, bool) {
 	var ok bool
 	switch {
 	case len(b) > 2 && b[0] == '0' && (b[1] == 'x' || b[1] == 'X'):
-		n, ok = hexNumber(b[2:])
+		n, ok = numeral.Hex(b[2:])
 	case len(b) > 1 && b[0] == '0':
-		n, ok = octalNumber(b[1:])
+		n, ok = numeral.Octal(b[1:])
 	default:
-		n, ok = number(b, math.MaxUint64)
+		n, ok = numeral.Decimal(b, math.MaxUint64)
 	}
 	if neg {
 		if n > 1<<63 {
@@ -122,16 +80,6 @@ func integer(b []byte) (int64, bool) {
 		return -int64(n), ok
 	}
 	return int64(n), ok
-}
-
-func octalNumber(b []byte) (n uint64, ok bool) {
-	for _, c := range b {
-		if c-'0' > 7 || n>>61 != 0 {
-			return 0, false
-		}
-		n = n<<3 | uint64(c-'0')
-	}
-	return n, true
 }
 
 // maxSeconds keeps nanoseconds within an int64.
@@ -145,24 +93,24 @@ func scanSeconds(b []byte, i int) (ns int64, digits, end int, ok bool) {
 		i++
 	}
 	n := i
-	for n < len(b) && isDigit(b[n]) {
+	for n < len(b) && numeral.Is(b[n]) {
 		n++
 	}
 	if n >= len(b) || b[n] != '.' {
 		return 0, 0, i, false
 	}
-	sec, ok := number(b[i:n], maxSeconds)
+	sec, ok := numeral.Decimal(b[i:n], maxSeconds)
 	if !ok {
 		return 0, 0, i, false
 	}
 	ns = int64(sec) * 1e9
 	scale := int64(1e8)
-	for n++; n < len(b) && isDigit(b[n]) && digits < 9; n++ {
+	for n++; n < len(b) && numeral.Is(b[n]) && digits < 9; n++ {
 		ns += int64(b[n]-'0') * scale
 		scale /= 10
 		digits++
 	}
-	if digits == 0 || n < len(b) && isDigit(b[n]) {
+	if digits == 0 || n < len(b) && numeral.Is(b[n]) {
 		return 0, 0, i, false
 	}
 	if neg {
@@ -181,10 +129,10 @@ func scanDate(b []byte) (int64, bool) {
 		return 0, false
 	}
 	month := index3(months, b[4:])
-	day, ok1 := number(bytes.TrimLeft(b[8:10], " "), 31)
-	hour, ok2 := number(b[11:13], 23)
-	minute, ok3 := number(b[14:16], 59)
-	second, ok4 := number(b[17:19], 60)
+	day, ok1 := numeral.Decimal(bytes.TrimLeft(b[8:10], " "), 31)
+	hour, ok2 := numeral.Decimal(b[11:13], 23)
+	minute, ok3 := numeral.Decimal(b[14:16], 59)
+	second, ok4 := numeral.Decimal(b[17:19], 60)
 	year := b[20:]
 	if n := bytes.LastIndexByte(year, ' '); n >= 0 {
 		if n > zone {
@@ -197,7 +145,7 @@ func scanDate(b []byte) (int64, bool) {
 		}
 		year = year[n+1:]
 	}
-	y, ok5 := number(year, 2200)
+	y, ok5 := numeral.Decimal(year, 2200)
 	if month < 0 || !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || day == 0 || y < 1970 {
 		return 0, false
 	}
@@ -318,7 +266,7 @@ func (l *Line) ending(b []byte, open int) (end int, ok bool) {
 func (l *Line) hexResult(b []byte, open int) int {
 	i := len(b) - 1
 	n := i
-	for n > open && unhex(b[n-1]) >= 0 {
+	for n > open && numeral.Value(b[n-1]) >= 0 {
 		n--
 	}
 	hexText := b[n:i]
@@ -328,7 +276,7 @@ func (l *Line) hexResult(b []byte, open int) int {
 	}
 	n -= len(before)
 	i = n
-	for n > open && (isDigit(b[n-1]) || b[n-1] == '-') {
+	for n > open && (numeral.Is(b[n-1]) || b[n-1] == '-') {
 		n--
 	}
 	text := b[n:i]
@@ -340,7 +288,7 @@ func (l *Line) hexResult(b []byte, open int) int {
 	if leadingZero(text) {
 		return -1
 	}
-	hex, ok2 := hexNumber(hexText)
+	hex, ok2 := numeral.Hex(hexText)
 	if !ok1 || !ok2 || uint64(value) != hex && (uint64(value)&math.MaxUint32 != hex || hex > math.MaxUint32) {
 		return -1
 	}
@@ -363,7 +311,7 @@ func (l *Line) freebsdError(b []byte, open int) int {
 	n += from
 	i := n + len(errLarge)
 	start := i
-	for i < len(b) && (isDigit(b[i]) || i == start && b[i] == '-') {
+	for i < len(b) && (numeral.Is(b[i]) || i == start && b[i] == '-') {
 		i++
 	}
 	num, ok := integer(b[start:i])

@@ -38,6 +38,8 @@ import (
 	"errors"
 	"math"
 	"net/netip"
+
+	"github.com/pidwire/pidwire/internal/foreign/numeral"
 )
 
 const (
@@ -666,7 +668,7 @@ func (l *Line) call(b []byte, i int, need bool) bool {
 	for n < len(b) && class[b[n]]&isName != 0 {
 		n++
 	}
-	if n == i || n == len(b) || b[n] != '(' || isDigit(b[i]) {
+	if n == i || n == len(b) || b[n] != '(' || numeral.Is(b[i]) {
 		return false
 	}
 	l.Name = b[i:n]
@@ -889,13 +891,13 @@ func appendInt(b []byte, n int64) []byte {
 // scanNumber reads a number of 32 bits at b[i] and says where it ends.
 func scanNumber(b []byte, i int) (n uint64, end int, ok bool) {
 	end = i
-	for end < len(b) && isDigit(b[end]) {
+	for end < len(b) && numeral.Is(b[end]) {
 		end++
 	}
 	if i > len(b) {
 		return 0, i, false
 	}
-	n, ok = number(b[i:end], math.MaxUint32)
+	n, ok = numeral.Decimal(b[i:end], math.MaxUint32)
 	if !ok {
 		return 0, i, false
 	}

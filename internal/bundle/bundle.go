@@ -3,11 +3,13 @@
 //
 // A clock that does not tell the zone, the day or anything is set by what other
 // files have of the same events (survey.go). Then all are read side by side, a
-// window at a time, and in each window what belongs together is found (align.go):
-// an audit record and its call, a connection's calls and its packets. From that
-// come the order, closer times for calls whose clock is coarse, the local port
-// of a call's socket and the process of a packet. All of it is evidence and no
-// proof: records say so (wire.Text.Slack, wire.PacketMatched).
+// window at a time (read.go), and in each what belongs together is found
+// (align.go): an audit record and its call (record.go), a connection's calls and
+// its packets (pair.go), a call and what the kernel did in it (steps.go). From
+// that come the order and closer times for calls whose clock is coarse (place.go),
+// the local port of a call's socket and the process of a packet (run.go). All of
+// it is evidence and no proof: records say so (wire.Text.Slack,
+// wire.PacketMatched).
 //
 // Memory is bounded, whatever the files hold.
 package bundle

@@ -12,18 +12,24 @@ import (
 type aligner struct {
 	ends  map[netip.AddrPort]*queue // connections of packets by either end
 	old   map[netip.AddrPort]*queue
+	young int // connections in ends
 	hosts *hosts
 	open  []*conn // TCP connections of packets that have no calls yet, the newest last
+
+	epoch          uint32
+	added          int     // packets in it
+	lately, before []*conn // that had some in it, and in the one before
 }
 
 // queue is connections that have no calls yet, in the order in which they began.
 type queue struct{ list []*conn }
 
 const (
-	maxEnds     = 1 << 16
-	maxQueue    = 1 << 14
+	maxIndexed  = 1 << 16 // connections in ends, and as many in old
+	maxQueue    = 1 << 12
 	maxOpen     = 64
 	maxSegments = 4096
+	maxAdded    = 1 << 19
 	maxSizes    = 256
 	// patience is how long after a call its first packet may come.
 	patience = 3_000_000_000
@@ -33,11 +39,12 @@ func (a *aligner) init(names *hosts) { a.ends, a.hosts = map[netip.AddrPort]*que
 
 // index remembers a connection by one of its ends.
 func (a *aligner) index(end netip.AddrPort, c *conn) {
+	if a.young >= maxIndexed {
+		a.old, a.ends, a.young = a.ends, map[netip.AddrPort]*queue{}, 0
+	}
+	a.young++
 	q := a.find(end)
 	if q == nil {
-		if len(a.ends) >= maxEnds {
-			a.old, a.ends = a.ends, map[netip.AddrPort]*queue{}
-		}
 		q = new(queue)
 		a.ends[end] = q
 	}
@@ -56,6 +63,7 @@ func (a *aligner) find(end netip.AddrPort) *queue {
 			return nil
 		}
 		a.ends[end] = q
+		a.young += len(q.list)
 	}
 	for len(q.list) > 0 && q.list[0].pair != nil {
 		q.list = q.list[1:]
@@ -111,7 +119,7 @@ func (a *aligner) arrived(it *item) {
 	}
 	if it.proto != event.ProtoTCP {
 		if it.size > 0 {
-			c.add(dir, segment{c.base[dir], c.base[dir] + it.size, it.lo})
+			a.add(c, dir, segment{c.base[dir], c.base[dir] + it.size, it.lo})
 			c.base[dir] += it.size
 		}
 		return
@@ -131,11 +139,26 @@ func (a *aligner) arrived(it *item) {
 		if list := c.data[dir]; len(list) > 0 && int32(from-list[len(list)-1].to) < 0 {
 			return // again
 		}
-		c.add(dir, segment{from, from + it.size, it.lo})
+		a.add(c, dir, segment{from, from + it.size, it.lo})
 	}
 }
 
-func (c *conn) add(dir int, s segment) {
+// add remembers a packet of a connection. Those of connections that have not had
+// one for as many as maxAdded of others are forgotten.
+func (a *aligner) add(c *conn, dir int, s segment) {
+	if a.added++; a.added > maxAdded {
+		for _, k := range a.before {
+			if k.epoch < a.epoch {
+				k.data = [2][]segment{}
+			}
+		}
+		a.before, a.lately, a.added = a.lately, nil, 0
+		a.epoch++
+	}
+	if c.epoch != a.epoch || c.data[0] == nil && c.data[1] == nil {
+		c.epoch = a.epoch
+		a.lately = append(a.lately, c)
+	}
 	list := c.data[dir]
 	if len(list) >= maxSegments {
 		list = append(list[:0], list[len(list)/2:]...)

@@ -116,6 +116,7 @@ type conn struct {
 	base  [2]uint32
 	based [2]bool
 	data  [2][]segment
+	epoch uint32
 	fin   [2]int64 // time of the FIN; 0: none yet
 }
 
@@ -129,7 +130,7 @@ const (
 	batchItems = 256
 	batchBytes = 64 << 10
 	// maxConns are the connections of a file that are remembered.
-	maxConns = 1 << 16
+	maxConns = 1 << 15
 	// maxLoose are the descriptors that may be sockets.
 	maxLoose = 1 << 12
 )

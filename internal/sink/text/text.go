@@ -85,7 +85,7 @@ func New(w io.Writer, o Options) *Sink {
 	}
 	s := &Sink{w: w, o: o, task: minTask, conn: 2}
 	o.Packets.Name = s.nameOf
-	s.words = Words{Notation: o.Notation, Packets: o.Packets, NoDur: o.NoDur, Plain: o.Plain, Note: o.Colour.Note, Reset: o.Colour.Reset}
+	s.words = Words{Notation: o.Notation, Packets: o.Packets, NoDur: o.NoDur, Plain: o.Plain, Apart: true, Note: o.Colour.Note, Reset: o.Colour.Reset}
 	return s
 }
 
@@ -129,6 +129,10 @@ func (s *Sink) Write(e *event.Entry) error {
 		if !s.o.Plain {
 			s.introduce(e)
 			s.message(e, "aud")
+			if s.words.denied(b) {
+				s.line(e, "aud")
+				s.b = append(clean.AppendText(s.b, b.What), '\n')
+			}
 		}
 	case *event.Kernel:
 		if !s.o.Plain {

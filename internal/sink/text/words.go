@@ -16,6 +16,7 @@ type Words struct {
 	Packets     tcpdump.Options
 	NoDur       bool   // without <9us>
 	Plain       bool   // as strace prints
+	Apart       bool   // a refusal beside a call has a line of its own, which the caller writes
 	Note, Reset string // SGR sequences around what is said beside the notation
 }
 
@@ -177,7 +178,7 @@ func (w *Words) audit(b []byte, e *event.Entry, a *event.Audit) []byte {
 		}
 		b = notation.AppendCall(b, a.Call, &w.Notation)
 	}
-	if a.What != "" {
+	if a.What != "" && !w.denied(a) {
 		if a.Call != nil {
 			b = append(b, "  "...)
 		}
@@ -217,6 +218,11 @@ func (w *Words) audit(b []byte, e *event.Entry, a *event.Audit) []byte {
 		field("key", a.Key)
 	}
 	return w.others(b, e)
+}
+
+// denied reports whether what audit says beside a call has a line of its own.
+func (w *Words) denied(a *event.Audit) bool {
+	return w.Apart && a.Denial && a.Call != nil && a.What != ""
 }
 
 // OurKey reports whether a rule's key is one of pidwire's own, which says

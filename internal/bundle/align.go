@@ -124,6 +124,9 @@ func (a *aligner) arrived(it *item) {
 		}
 		return
 	}
+	if c.syn && c.shook == 0 && dir == 0 && it.flags&(event.TCPSyn|event.TCPAck) == event.TCPAck {
+		c.shook = it.lo
+	}
 	switch {
 	case it.flags&event.TCPSyn != 0:
 		c.base[dir], c.based[dir], c.syn = it.seq+1, true, true

@@ -52,16 +52,17 @@ type Options struct {
 
 // Bundle is the source of several files.
 type Bundle struct {
-	files  []*file
-	header wire.Header
-	notes  []string
-	o      Options
-	comms  map[uint32]string // names of processes that any file has
-	at     aligner
-	hosts  hosts
-	emit   func(wire.Record) error
-	rec    []byte
-	sent   uint64 // time of the latest record
+	files   []*file
+	header  wire.Header
+	notes   []string
+	undated []string // files of which no other tells the date
+	o       Options
+	comms   map[uint32]string // names of processes that any file has
+	at      aligner
+	hosts   hosts
+	emit    func(wire.Record) error
+	rec     []byte
+	sent    uint64 // time of the latest record
 }
 
 // ErrFile is what ended the reading of a file; the others were read on.

@@ -590,8 +590,8 @@ func TestAccepted(t *testing.T) {
 	for _, e := range j.list {
 		if c, ok := e.Body.(*event.Capture); ok {
 			ours := c.Src.Port() == 4001 || c.Dst.Port() == 4001
-			if ours && e.Time > 1774512000_100_523_000 && e.Task.PID != 9 || !ours && e.Task.PID != 0 {
-				t.Errorf("%v > %v is of %d", c.Src, c.Dst, e.Task.PID)
+			if ours && (e.Task.PID != 9 || e.Conn.N != 3 || (c.Dir == event.DirOut) != (c.Src.Port() == 80)) || !ours && e.Task.PID != 0 {
+				t.Errorf("%v > %v is of %d, c%d, %s", c.Src, c.Dst, e.Task.PID, e.Conn.N, c.Dir)
 			}
 		}
 		if c, ok := e.Body.(*event.Call); ok && (c.Name == "recvfrom" || c.Name == "sendto") && (e.Conn.Local.String() != "10.0.0.5:80" || e.Conn.Peer.String() != "10.0.0.1:4001") {

@@ -38,7 +38,7 @@ func (a *aligner) pair(it *item) {
 	is := func(end netip.AddrPort) bool { return plain(end) == plain(peer) }
 	q := a.find(plain(peer))
 	best := a.first(q, it, is)
-	if best == nil && connects {
+	if best == nil && (connects || c.connected) {
 		// The file may have a name for the peer, of which nobody knows the address.
 		is = func(end netip.AddrPort) bool { return end.Port() == peer.Port() && a.hosts.made(end.Addr()) }
 		q = a.find(named(peer.Port()))
@@ -54,6 +54,9 @@ func (a *aligner) pair(it *item) {
 	if a.hosts.made(c.peer.Addr()) && plain(peer) != plain(c.peer) {
 		best.made, best.real = c.peer.Addr().Unmap(), peer.Addr().Unmap()
 		c.peer = peer
+		if c.local.Addr().Unmap() == best.made { // the host speaks to itself
+			c.local = netip.AddrPortFrom(best.real, c.local.Port())
+		}
 	}
 }
 

@@ -38,6 +38,7 @@ func (b *Bundle) place(f *file, limit int64) {
 			}
 		}
 		if it.due < limit {
+			it.accepted()
 			it.bound()
 		}
 		after[it.pid] = max(after[it.pid], it.lo)
@@ -94,8 +95,9 @@ func (it *item) before(before map[uint32]int64, pid uint32) {
 	}
 }
 
-// coarse reports whether a call's time is open enough to be looked for.
-func (it *item) coarse() bool { return it.hi-it.lo >= 1000 }
+// coarse reports whether a call's time is open enough to be looked for: clocks of
+// microseconds are believed.
+func (it *item) coarse() bool { return it.hi-it.lo >= 50_000 }
 
 // settle puts a call where the evidence wants it, behind those before it.
 func (it *item) settle(after map[uint32]int64) {
@@ -134,6 +136,20 @@ func (it *item) settle(after map[uint32]int64) {
 		after[wholeFile] = t
 	}
 	it.at, it.shown = t, t
+}
+
+// accepted takes from the handshake of what a call accepted when it has returned.
+func (it *item) accepted() {
+	if it.child == 0 || it.name != "accept" && it.name != "accept4" {
+		return
+	}
+	c := it.file.conns[it.child]
+	if c == nil {
+		c = it.file.old[it.child]
+	}
+	if c != nil && c.pair != nil && c.pair.syn && c.pair.shook != 0 {
+		it.wanted(c.pair.shook, false)
+	}
 }
 
 // bound takes from the packets of a call when that can have been, and goes on

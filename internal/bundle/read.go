@@ -41,17 +41,18 @@ type item struct {
 	gone              bool   // a record that went with its call
 	halves            bool   // a line that stands where its second half did
 
-	pid  uint32
-	comm string
-	name string // of a call
-	ret  int64
-	addr netip.AddrPort // that a call gave
-	fd   int32          // -1: not known
-	size uint32         // payload that it moved
-	in   bool
-	done bool // a call that has returned
-	conn *conn
-	of   event.Conn // as its own file has it; N is 0 where there is none
+	pid   uint32
+	comm  string
+	name  string // of a call
+	ret   int64
+	addr  netip.AddrPort // that a call gave
+	fd    int32          // -1: not known
+	size  uint32         // payload that it moved
+	in    bool
+	done  bool // a call that has returned
+	conn  *conn
+	child uint32     // what it accepted
+	of    event.Conn // as its own file has it; N is 0 where there is none
 
 	// Of a packet, as its file has it.
 	src, dst netip.AddrPort
@@ -93,6 +94,7 @@ type conn struct {
 	packets     bool  // it is of a packet file
 	whole       bool  // its beginning was seen
 	syn         bool  // of packets: there was one
+	shook       int64 // of packets: when the handshake was done; 0: not yet
 	first       int64 // time of its first item
 	connected   bool  // of calls: there was a connect, or it was accepted
 	indexed     bool  // of packets: it can be found
@@ -243,6 +245,10 @@ func (r *reader) item(rec wire.Record, it *item) *event.Entry {
 	}
 	if rec.Kind() == wire.KindText {
 		it.kind = call // or the end of a process, which has its place among them
+		if len(rec) >= wire.SizeText && rec[wire.OffTextFlags]&wire.TextApart != 0 {
+			it.halves = true
+			return e
+		}
 		if len(rec) >= wire.SizeText {
 			it.began = binary.LittleEndian.Uint32(rec[wire.OffTextLine:])
 		}
@@ -397,6 +403,9 @@ func (f *file) start(ctx context.Context, names *hosts) {
 			e := r.item(slab[at:len(slab):len(slab)], it)
 			if e.Conn != nil {
 				it.of = *e.Conn
+			}
+			if len(e.Others) > 0 {
+				it.child = e.Others[0].N
 			}
 			if len(list) == batchItems || len(slab) >= batchBytes {
 				return send()

@@ -275,9 +275,7 @@ func (b *Bundle) text(it *item) wire.Record {
 	var x wire.Text
 	x.Unmarshal(r)
 	x.H.Time = uint64(it.shown)
-	if it.coarse() || it.hi == it.lo {
-		x.Slack = uint64(min(it.hi-it.lo, day)) // more is not known either
-	}
+	x.Slack = uint64(min(max(it.hi-it.lo, 0), day)) // more is not known either
 	if x.Comm[0] == 0 {
 		comm := it.comm
 		if comm == "" {
@@ -335,7 +333,7 @@ func (b *Bundle) packet(it *item) {
 	r[wire.OffPacketFlags] |= wire.PacketMatched
 	if r[wire.OffPacketDir] == 0 {
 		r[wire.OffPacketDir] = wire.PacketIn
-		if plain(it.src) == plain(c.pair.local) {
+		if (plain(it.src) == plain(c.local)) != c.flip {
 			r[wire.OffPacketDir] = wire.PacketOut
 		}
 	}

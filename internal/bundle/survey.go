@@ -71,7 +71,9 @@ func survey(ctx context.Context, f *file, names *hosts) (*digest, error) {
 			return errEnough
 		}
 		rec = append(rec[:0], b...)
-		r.item(rec, &it)
+		if e := r.item(rec, &it); e.Conn != nil {
+			it.of = *e.Conn
+		}
 		d.add(&it)
 		return nil
 	})
@@ -102,14 +104,20 @@ func (d *digest) add(it *item) {
 		if it.ret > 0 && it.size > 0 || it.addr.IsValid() {
 			d.mark(mark{aCall, it.name, it.ret, it.addr}, it.lo)
 		}
-		if it.name == "connect" && it.addr.IsValid() {
+		// How long accept had waited is to be known.
+		if (it.name == "accept" || it.name == "accept4") && it.addr.IsValid() && it.ret >= 0 && it.dur > 0 {
+			d.mark(mark{aConnect, "from", int64(it.addr.Port()), netip.AddrPort{}}, it.lo+it.dur)
+		}
+		if it.name == "connect" && it.addr.IsValid() && it.of.Protocol != event.ProtoUDP {
 			d.mark(mark{aConnect, "", 0, it.addr}, it.lo)
 			d.mark(mark{aConnect, "", int64(it.addr.Port()), netip.AddrPort{}}, it.lo)
 		}
 	case packet:
 		if it.proto == event.ProtoTCP && it.flags&(event.TCPSyn|event.TCPAck) == event.TCPSyn {
 			d.mark(mark{aConnect, "", 0, it.dst}, it.lo)
-			d.mark(mark{aConnect, "", int64(it.dst.Port()), netip.AddrPort{}}, it.lo) // it may be a name
+			// The addresses may be names.
+			d.mark(mark{aConnect, "", int64(it.dst.Port()), netip.AddrPort{}}, it.lo)
+			d.mark(mark{aConnect, "from", int64(it.src.Port()), netip.AddrPort{}}, it.lo)
 		}
 	}
 	if it.towards.IsValid() {
@@ -145,6 +153,18 @@ func (b *Bundle) setClocks(digests []*digest) {
 	for i, n := range order {
 		b.setClock(n, digests, order[:i])
 	}
+	if n := len(b.undated); n > 0 {
+		which := b.undated[0]
+		if n > 1 {
+			which = fmt.Sprintf("%s and %d more", which, n-1)
+		}
+		b.notes = append(b.notes, which+": times of day alone, taken as of "+date(0)+": no file tells the date (--date, --tz)")
+	}
+}
+
+// dated reports whether one of the files tells dates.
+func (b *Bundle) dated(digests []*digest) bool {
+	return slices.ContainsFunc(digests, func(d *digest) bool { return d.clock == wire.ClockEpoch || d.clock == wire.ClockDate })
 }
 
 // setClock sets that of one file by those that are set already.
@@ -197,6 +217,8 @@ func (b *Bundle) setClock(n int, digests []*digest, set []int) {
 				base = best.shift
 				say("its clock is %s, by %s that %s has too", skew(-rest), events(best.events), b.files[best.with].Name)
 			}
+		case d.clock == wire.ClockDay && !b.o.Dated && !b.dated(digests):
+			b.undated = append(b.undated, f.Name)
 		case d.clock == wire.ClockDay && !b.o.Dated:
 			say("times of day alone, taken as of %s %s: no event tells the date (--date, --tz)", date(d.first+base), zone)
 		case b.o.Zone == nil:

@@ -158,29 +158,31 @@ func (a *app) files(ctx context.Context, in *filesFlags, names []string) (pipeli
 	if err := in.parse(names); err != nil {
 		return nil, nil, err
 	}
-	if len(names) == 1 && !in.given() {
-		src, closing, err := a.file(in, names[0])
+	groups := a.groups(in, names)
+	if len(groups) == 1 && !in.given() {
+		src, closing, err := a.group(in, groups[0])
 		if err == nil && in.dates && !in.quiet {
 			switch src.Header().Clock {
 			case wire.ClockDay:
-				fmt.Fprintf(a.stderr, "pidwire: %s: times of day alone, taken as of 1970-01-01 UTC (--date, --tz)\n", clean.Text(names[0]))
+				fmt.Fprintf(a.stderr, "pidwire: %s: times of day alone, taken as of 1970-01-01 UTC (--date, --tz)\n", clean.Text(groups[0].name))
 			case wire.ClockDate:
-				fmt.Fprintf(a.stderr, "pidwire: %s: times without a zone, taken as UTC (--tz)\n", clean.Text(names[0]))
+				fmt.Fprintf(a.stderr, "pidwire: %s: times without a zone, taken as UTC (--tz)\n", clean.Text(groups[0].name))
 			case wire.ClockStart, wire.ClockNone:
-				fmt.Fprintf(a.stderr, "pidwire: %s: no times of day: what is shown counts from 1970-01-01 UTC\n", clean.Text(names[0]))
+				fmt.Fprintf(a.stderr, "pidwire: %s: no times of day: what is shown counts from 1970-01-01 UTC\n", clean.Text(groups[0].name))
 			}
 		}
 		return src, closing, err
 	}
 	var list []bundle.File
-	for _, name := range names {
+	for _, g := range groups {
+		name := g.name
 		if name == "-" && slices.ContainsFunc(list, func(f bundle.File) bool { return f.Once }) {
 			return nil, nil, usageError("standard input (-) can be read once")
 		}
 		shift, shifted := in.shifts[name]
 		list = append(list, bundle.File{
 			Name: name, Once: name == "-", Shift: shift, Shifted: shifted,
-			Open: func() (bundle.Source, func() error, error) { return a.file(in, name) },
+			Open: func() (bundle.Source, func() error, error) { return a.group(in, g) },
 		})
 	}
 	b, err := bundle.New(ctx, list, bundle.Options{Zone: in.zone, Date: in.day, Dated: in.date != ""})
@@ -197,6 +199,75 @@ func (a *app) files(ctx context.Context, in *filesFlags, names []string) (pipeli
 		}
 	}
 	return b, b.Close, nil
+}
+
+// group is a file, or those of one run of strace -ff.
+type group struct {
+	name  string
+	files []string
+}
+
+// groups puts the files of strace -ff together; one that has a --shift stays by
+// itself.
+func (a *app) groups(in *filesFlags, names []string) (list []group) {
+	at := map[string]int{}
+	for _, name := range names {
+		prefix, ok := importer.OfThread(name)
+		if _, shifted := in.shifts[name]; !ok || shifted || !a.isStrace(name) {
+			list = append(list, group{name, []string{name}})
+			continue
+		}
+		i, known := at[prefix]
+		if !known {
+			i = len(list)
+			at[prefix] = i
+			list = append(list, group{name: name})
+		} else {
+			list[i].name = prefix + "*"
+		}
+		list[i].files = append(list[i].files, name)
+	}
+	return list
+}
+
+// isStrace reports whether strace wrote a file.
+func (a *app) isStrace(name string) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return false // opening it says so
+	}
+	defer f.Close()
+	head := make([]byte, importer.SniffBytes)
+	n, _ := io.ReadFull(f, head)
+	return importer.Sniff(head[:n]) == importer.Strace
+}
+
+// group opens a file, or several as one.
+func (a *app) group(in *filesFlags, g group) (pipeline.Source, func() error, error) {
+	if len(g.files) == 1 {
+		return a.file(in, g.files[0])
+	}
+	var list []*importer.Source
+	var closers []func() error
+	closeAll := func() error {
+		var errs []error
+		for _, c := range closers {
+			errs = append(errs, c())
+		}
+		return errors.Join(errs...)
+	}
+	for _, name := range g.files {
+		src, closing, err := a.file(in, name)
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		closers = append(closers, closing)
+		if s, ok := src.(*importer.Source); ok {
+			list = append(list, s)
+		}
+	}
+	return importer.Merge(list, g.name), closeAll, nil
 }
 
 // file opens a file by what it is.

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"net/netip"
 	"strings"
 
 	"github.com/pidwire/pidwire/internal/event"
@@ -116,9 +117,12 @@ func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 	case (c.Name == "dup" || c.Name == "dup2" || c.Name == "dup3") && c.Ret >= 0:
 		j.keepFD(fdKey{pid, int32(c.Ret)}, e.Conn)
 	case (c.Name == "accept" || c.Name == "accept4") && c.Ret >= 0:
-		child := j.opened(e, fdKey{pid, int32(c.Ret)})
+		child := j.acceptedFrom(e, fdKey{pid, int32(c.Ret)}, c.Addr)
 		child.Family, child.Type, child.Protocol = e.Conn.Family, e.Conn.Type, e.Conn.Protocol
-		child.Listener, child.Local, child.Peer = e.Conn.N, e.Conn.Local, c.Addr
+		child.Listener, child.Peer = e.Conn.N, c.Addr
+		if !child.Local.IsValid() {
+			child.Local = e.Conn.Local
+		}
 		j.indexFD(child)
 		e.Others = append(e.Others, child)
 	case c.Addr.IsValid() && c.Name == "connect" && c.Addr != e.Conn.Peer:
@@ -130,6 +134,23 @@ func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 		at.Local = c.Addr
 		e.Conn = j.keepFD(key, &at)
 	}
+}
+
+// acceptedFrom returns the connection that accept gave: that whose handshake was
+// seen before, if it was.
+func (j *Joiner) acceptedFrom(e *event.Entry, key fdKey, peer netip.AddrPort) *event.Conn {
+	f, ok := j.byPeer.get(unmapped(peer))
+	port := e.Conn.Local.Port()
+	if !ok || f.conn.Old || f.conn.Listener != 0 || port != 0 && f.conn.Local.Port() != port && f.conn.Peer.Port() != port {
+		return j.opened(e, key)
+	}
+	j.byPeer.drop(unmapped(peer))
+	c := *f.conn
+	if unmapped(c.Local) == unmapped(peer) {
+		c.Local, c.Peer = c.Peer, c.Local
+	}
+	c.Owner = e.Task.Proc
+	return j.keepFD(key, &c)
 }
 
 // opened begins the connection of a descriptor that was just given out.

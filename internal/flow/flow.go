@@ -18,9 +18,10 @@ type Joiner struct {
 	found    map[uint64]*event.SockFound // by inode: open at attach, not used yet
 	numbered map[uint64]*event.SockFound // the same by cookie, where they have one
 	users    map[uint32]string
-	fds      index[fdKey, *event.Conn] // that audit follows, and other tools' calls
-	hosts    map[netip.Addr]string     // names for which a file's reader made addresses up
-	holders  index[int32, holders]     // by the descriptor's number
+	fds      index[fdKey, *event.Conn]       // that audit follows, and other tools' calls
+	hosts    map[netip.Addr]string           // names for which a file's reader made addresses up
+	byPeer   index[netip.AddrPort, *foreign] // begun by that end, for who accepts it
+	holders  index[int32, holders]           // by the descriptor's number
 	tables   tables
 	lastCall lastCall
 	foundFD  map[fdKey]*event.SockFound
@@ -126,6 +127,7 @@ func New(joined bool) *Joiner {
 		accepted: index[uint64, event.Use]{most: keepRecent},
 		tuples:   index[tuple, *event.Conn]{most: keepRecent},
 		ends:     index[pair, *event.Conn]{most: keepRecent},
+		byPeer:   index[netip.AddrPort, *foreign]{most: keepRecent},
 		names:    index[netip.Addr, string]{most: keepRecent},
 		streams:  index[uint32, *stream]{most: keepRecent},
 		found:    map[uint64]*event.SockFound{},

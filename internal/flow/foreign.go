@@ -106,6 +106,7 @@ func (j *Joiner) foreign(e *event.Entry, p *event.Capture) {
 	}
 	if begins && !f.syn {
 		f.isn, f.syn = p.TCP.Seq, true
+		j.byPeer.put(unmapped(p.Src), f)
 	}
 	j.others.put(k, f)
 	e.Conn, e.Match = f.conn, event.MatchGuess

@@ -1008,6 +1008,7 @@ const (
 // enum pw_text_flags
 const (
 	TextHalves = 1
+	TextApart  = 4
 	TextUnder  = 2
 )
 

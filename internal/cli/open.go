@@ -44,7 +44,7 @@ which calls, packets and audit records of one connection stand together.
 What a file is, its content says: recordings of pidwire, pcapng, pcap, snoop,
 audit logs (also as ausearch prints them), the output of strace, truss, tcpdump,
 and of kernel tracers (SystemTap, ftrace's function_graph, DTrace); also
-compressed by gzip or zstd. Clocks that tell no date or zone are set by events that
+compressed by gzip or zstd. The files of strace -ff are one. Clocks that tell no date or zone are set by events that
 several files have; what was found is said, and can be set by hand.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -335,9 +335,10 @@ enum pw_text_format {
 };
 
 enum pw_text_flags {
-	PW_TEXT_HALVES = 1, /* it was printed in two parts: the line stands where the second did */
-	PW_TEXT_APART = 4,  /* other threads' lines are in files of their own: only among its thread's has it an order */
-	PW_TEXT_UNDER = 2,  /* what the kernel did in the call before, which another file has */
+	PW_TEXT_HALVES = 1,  /* it was printed in two parts: the line stands where the second did */
+	PW_TEXT_APART = 4,   /* other threads' lines are in files of their own: only among its thread's has it an order */
+	PW_TEXT_UNDER = 2,   /* what the kernel did in the call before, which another file has */
+	PW_TEXT_KEYLESS = 8, /* a key that the tool had printed was taken out */
 };
 
 /*

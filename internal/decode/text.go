@@ -36,6 +36,7 @@ func (d *Decoder) text(r wire.Record, ev *event.Event) bool {
 		ev.Body = &event.Unknown{Kind: r.Kind(), Len: len(r)}
 	}
 	if c, ok := ev.Body.(*event.Call); ok {
+		c.Redacted = x.Flags&wire.TextKeyless != 0
 		d.foreignSocks(c, r, &x)
 	}
 	return true

@@ -1007,9 +1007,10 @@ const (
 
 // enum pw_text_flags
 const (
-	TextHalves = 1
-	TextApart  = 4
-	TextUnder  = 2
+	TextHalves  = 1
+	TextApart   = 4
+	TextUnder   = 2
+	TextKeyless = 8
 )
 
 // Offsets into struct pw_text.

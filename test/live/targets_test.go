@@ -723,3 +723,38 @@ func TestKeysStay(t *testing.T) {
 	mustShow(t, string(lines), "TLS_CIPHER_AES_GCM_128", "TCP_MD5SIG", "ALG_SET_KEY", "key not shown")
 	mustHide(t, string(lines), "SECRET")
 }
+
+// TestKeysOfStrace holds the same of what strace prints, which shows keys.
+func TestKeysOfStrace(t *testing.T) {
+	if _, err := exec.LookPath("strace"); err != nil {
+		if os.Getenv("PIDWIRE_MUST") != "" && built == "" {
+			t.Fatal("PIDWIRE_MUST is set, and strace is not installed")
+		}
+		t.Skip("strace is not installed")
+	}
+	prog := build(t, "beyond_keys", "64")
+	printed, file := filepath.Join(t.TempDir(), "keys.strace"), filepath.Join(t.TempDir(), "keys.pidwire")
+	if out, err := exec.Command("strace", "-f", "-yy", "-s", "4096", "-o", printed, prog).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	b, err := os.ReadFile(printed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustShow(t, string(b), "SECRET")
+	lines, err := exec.Command(pidwire, "open", "-s", "4096", "-w", file, printed).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines2, err := exec.Command(pidwire, "open", "-s", "4096", file).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err = os.ReadFile(file); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{string(lines), string(lines2), string(b)} {
+		mustHide(t, text, "SECRET")
+	}
+	mustShow(t, string(lines2), "TLS_TX", "TCP_MD5SIG", "ALG_SET_KEY", "key not shown")
+}

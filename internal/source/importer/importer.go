@@ -140,6 +140,7 @@ type Source struct {
 	join    strace.Joiner
 	pid     uint32 // of lines that say none
 	printed []byte
+	keyless bool  // a key was taken out of what is printed
 	err     error // of emit, in a callback
 
 	clock clock

@@ -58,7 +58,7 @@ func (m *Merged) Run(ctx context.Context, emit func(wire.Record) error) error {
 	}
 	heap.Init(&front)
 	last := m.header.Mono
-	for n := 0; len(front) > 0; n++ {
+	for len(front) > 0 {
 		f := front[0]
 		r := f.rec
 		if r.Kind() == wire.KindText && len(r) >= wire.SizeText {

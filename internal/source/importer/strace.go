@@ -14,7 +14,7 @@ func (s *Source) strace(line []byte) error {
 	if len(line) == 0 {
 		return nil
 	}
-	if call, ok := strace.Whole(line, &s.parsed); ok && !s.join.Waits(s.parsed.PID) {
+	if call, ok := strace.Whole(line, &s.parsed); ok && !s.join.Waits(s.parsed.PID) && !hasKey(call) {
 		return s.straceText(&s.parsed, call)
 	}
 	if err := strace.Parse(line, &s.parsed); err != nil {
@@ -65,11 +65,13 @@ func (s *Source) straceLine(l *strace.Line) {
 			l.Dur = strace.Stamp{Clock: strace.Delta, NS: d, Text: fmt.Appendf(nil, "%d.%06d", d/1e9, d%1e9/1000)}
 		}
 	}
+	s.keyless = hideKeys(l.Name, l.Args())
 	at := *l
 	// What is kept is the call alone; nobody looks at the leader again.
 	l.PID, l.Comm, l.Context, l.Time, l.Delta, l.Nr, l.IP = 0, nil, nil, strace.Stamp{}, strace.Stamp{}, -1, 0
 	s.printed = strace.Append(s.printed[:0], l)
 	s.err = s.straceText(&at, s.printed)
+	s.keyless = false
 }
 
 // straceText emits a call, or what else has a time, of which l says whose and
@@ -85,6 +87,9 @@ func (s *Source) straceText(l *strace.Line, text []byte) error {
 	}
 	if l.Joined {
 		x.Flags, x.Line = wire.TextHalves, l.FirstTag
+	}
+	if s.keyless {
+		x.Flags |= wire.TextKeyless
 	}
 	copy(x.Comm[:len(x.Comm)-1], l.Comm)
 	return s.say(&x, text)

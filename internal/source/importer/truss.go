@@ -51,6 +51,9 @@ func (s *Source) trussLine(l *truss.Line) {
 	if l.Begin.Clock != truss.NoClock {
 		x.Flags = wire.TextHalves
 	}
+	if hideKeys(l.Name, l.Args()) {
+		x.Flags |= wire.TextKeyless
+	}
 	s.printed = truss.Append(s.printed[:0], l)
 	s.err = s.say(&x, s.printed)
 }

@@ -1,11 +1,6 @@
 package sys
 
-import (
-	"strconv"
-	"strings"
-
-	"github.com/pidwire/pidwire/internal/event"
-)
+import "github.com/pidwire/pidwire/internal/event"
 
 var (
 	optLevel   = kind{show: (*Decoder).optLevel}
@@ -204,44 +199,6 @@ func secretOption(level, name uint32) bool {
 		return name == sctpAuthKey
 	}
 	return false
-}
-
-// SecretOption is for options as other tools print them: it reports whether the
-// value of one holds a key. Both are names, or numbers in C's notation with
-// perhaps a comment behind.
-func SecretOption(level, name string) bool {
-	number, plain := cNumber(name)
-	for i := range levels {
-		l := &levels[i]
-		for j := range l.vals {
-			opt := l.vals[j].opt
-			switch {
-			case !secretOption(uint32(l.num), uint32(opt)):
-			case !plain && l.names.Name(opt) == name: // whatever stands before it
-				return true
-			case plain && number == opt && isLevel(level, l.num):
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func isLevel(s string, num uint64) bool {
-	if n, ok := cNumber(s); ok {
-		return n == num
-	}
-	n, ok := Constant(s)
-	return ok && n == num || sockLevels.Name(num) == s
-}
-
-func cNumber(s string) (uint64, bool) {
-	if s == "" || s[0] < '0' || s[0] > '9' {
-		return 0, false
-	}
-	s, _, _ = strings.Cut(s, " ")
-	n, err := strconv.ParseUint(s, 0, 32)
-	return n, err == nil
 }
 
 const (

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pidwire/pidwire/internal/foreign/keys"
 	"github.com/pidwire/pidwire/internal/foreign/strace"
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -14,7 +15,7 @@ func (s *Source) strace(line []byte) error {
 	if len(line) == 0 {
 		return nil
 	}
-	if call, ok := strace.Whole(line, &s.parsed); ok && !s.join.Waits(s.parsed.PID) && !hasKey(call) {
+	if call, ok := strace.Whole(line, &s.parsed); ok && !s.join.Waits(s.parsed.PID) && !keys.Maybe(call) {
 		return s.straceText(&s.parsed, call)
 	}
 	if err := strace.Parse(line, &s.parsed); err != nil {
@@ -65,7 +66,7 @@ func (s *Source) straceLine(l *strace.Line) {
 			l.Dur = strace.Stamp{Clock: strace.Delta, NS: d, Text: fmt.Appendf(nil, "%d.%06d", d/1e9, d%1e9/1000)}
 		}
 	}
-	s.keyless = hideKeys(l.Name, l.Args())
+	s.keyless = keys.Hide(l.Name, l.Args())
 	at := *l
 	// What is kept is the call alone; nobody looks at the leader again.
 	l.PID, l.Comm, l.Context, l.Time, l.Delta, l.Nr, l.IP = 0, nil, nil, strace.Stamp{}, strace.Stamp{}, -1, 0

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"github.com/pidwire/pidwire/internal/foreign/keys"
 	"github.com/pidwire/pidwire/internal/foreign/truss"
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -51,7 +52,7 @@ func (s *Source) trussLine(l *truss.Line) {
 	if l.Begin.Clock != truss.NoClock {
 		x.Flags = wire.TextHalves
 	}
-	if hideKeys(l.Name, l.Args()) {
+	if keys.Hide(l.Name, l.Args()) {
 		x.Flags |= wire.TextKeyless
 	}
 	s.printed = truss.Append(s.printed[:0], l)

@@ -14,13 +14,13 @@ import (
 // kernel's own counts, once and while it works on.
 func TestConns(t *testing.T) {
 	needRoot(t)
-	server := start(t, "pwserver", "listen=127.0.0.1:45891 serve=pong serve=pong", nil)
+	server := start(t, "pwserver", "listen=127.0.0.1:25891 serve=pong serve=pong", nil)
 	server.in.Write([]byte("\n"))
 	if strings.HasPrefix(release(t), "5.10.") {
 		t.Skip("iterators cannot use socket storage before 5.12: what TCP counts is not asked there")
 	}
 	once := run(t, "conns", server.pid())
-	if !regexp.MustCompile(`(?m)^c1 +pwserver\[` + server.pid() + `\] tcp +LISTEN 127\.0\.0\.1:45891 -$`).MatchString(once) {
+	if !regexp.MustCompile(`(?m)^c1 +pwserver\[` + server.pid() + `\] tcp +LISTEN 127\.0\.0\.1:25891 -$`).MatchString(once) {
 		t.Errorf("conns:\n%s", once)
 	}
 	began := time.Now()
@@ -39,7 +39,7 @@ func TestConns(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		start(t, "pwclient", "dial=127.0.0.1:45891", nil).act(t)
+		start(t, "pwclient", "dial=127.0.0.1:25891", nil).act(t)
 		time.Sleep(300 * time.Millisecond)
 	}
 	server.cmd.Wait()
@@ -56,7 +56,7 @@ func TestConns(t *testing.T) {
 		t.Errorf("%d tables, want 2 to %d:\n%s", tables, most, out)
 	}
 	last := out[strings.LastIndex(out, "CONN PROCESS"):]
-	if n := len(regexp.MustCompile(`(?m)^c[23] +~?pwserver\[`+server.pid()+`\] tcp +closed +127\.0\.0\.1:45891 127\.0\.0\.1:\d+ +4 B +4 B +\d+ +\d+ +[0-9.]+[mu]s `).FindAllString(last, -1)); n != 2 {
+	if n := len(regexp.MustCompile(`(?m)^c[23] +~?pwserver\[`+server.pid()+`\] tcp +closed +127\.0\.0\.1:25891 127\.0\.0\.1:\d+ +4 B +4 B +\d+ +\d+ +[0-9.]+[mu]s `).FindAllString(last, -1)); n != 2 {
 		t.Errorf("%d connections with their counts, want 2:\n%s", n, last)
 	}
 }

@@ -39,9 +39,9 @@ func flagsOf(list []packet, conn string) string {
 // first SYN on, as its end sees them, and those of its server are not.
 func TestPacketsOfClient(t *testing.T) {
 	needRoot(t)
-	server := start(t, "pwserver", "listen=127.0.0.1:45881 serve=pong serve=pong", nil)
-	bystander := start(t, "pwother", "dial=127.0.0.1:45881", nil)
-	client := start(t, "pwclient", "dial=127.0.0.1:45881", nil)
+	server := start(t, "pwserver", "listen=127.0.0.1:25881 serve=pong serve=pong", nil)
+	bystander := start(t, "pwother", "dial=127.0.0.1:25881", nil)
+	client := start(t, "pwclient", "dial=127.0.0.1:25881", nil)
 	s := attach(t, client.pid(), "-l", "sys,pkt", "-e", "connect,write")
 	server.in.Write([]byte("\n"))
 	bystander.act(t)
@@ -60,7 +60,7 @@ func TestPacketsOfClient(t *testing.T) {
 		t.Errorf("the connection went %s\n%s", got, lines)
 	}
 	// Calls and packets are of one connection.
-	if !regexp.MustCompile(` ` + list[0].conn + ` sys +connect\(.*htons\(45881\)`).MatchString(lines) {
+	if !regexp.MustCompile(` ` + list[0].conn + ` sys +connect\(.*htons\(25881\)`).MatchString(lines) {
 		t.Errorf("connect is not of %s:\n%s", list[0].conn, lines)
 	}
 	mustShow(t, s.rest.String(), "lost sys 0, pkt 0")
@@ -70,11 +70,11 @@ func TestPacketsOfClient(t *testing.T) {
 // before is one from its SYN on, through accept, to its end.
 func TestPacketsOfServer(t *testing.T) {
 	needRoot(t)
-	server := start(t, "pwserver", "listen=127.0.0.1:45882 serve=pong serve=pong", nil)
+	server := start(t, "pwserver", "listen=127.0.0.1:25882 serve=pong serve=pong", nil)
 	s := attach(t, server.pid(), "-l", "sys,pkt", "-e", "accept4,write")
 	server.in.Write([]byte("\n"))
 	for range 2 {
-		start(t, "pwclient", "dial=127.0.0.1:45882", nil).act(t)
+		start(t, "pwclient", "dial=127.0.0.1:25882", nil).act(t)
 	}
 	server.cmd.Wait()
 	time.Sleep(50 * time.Millisecond)
@@ -98,7 +98,7 @@ func TestPacketsOfServer(t *testing.T) {
 			t.Errorf("no accept or no write of %s:\n%s", c, lines)
 		}
 	}
-	mustShow(t, lines, "# open before: TCP 127.0.0.1:45882 LISTEN")
+	mustShow(t, lines, "# open before: TCP 127.0.0.1:25882 LISTEN")
 }
 
 // TestPacketsOfMPTCP holds that a listener whose TCP socket the kernel made has
@@ -109,7 +109,7 @@ func TestPacketsOfMPTCP(t *testing.T) {
 		if !before && strings.HasPrefix(release(t), "5.10.") {
 			continue // tracing programs cannot use socket storage before 5.11
 		}
-		server := start(t, "pwserver", "mptcp=127.0.0.1:45884 serve=pong", nil)
+		server := start(t, "pwserver", "mptcp=127.0.0.1:25884 serve=pong", nil)
 		listen := func() {
 			server.in.Write([]byte("\n"))
 			if l, err := server.out.ReadString('\n'); l != "listening\n" {
@@ -123,7 +123,7 @@ func TestPacketsOfMPTCP(t *testing.T) {
 		if !before {
 			listen()
 		}
-		start(t, "pwclient", "dial=127.0.0.1:45884", nil).act(t)
+		start(t, "pwclient", "dial=127.0.0.1:25884", nil).act(t)
 		server.cmd.Wait()
 		lines := s.wait(t)
 		list := packetsOf(lines)
@@ -140,11 +140,11 @@ func TestPacketsOfLaterTargets(t *testing.T) {
 	if strings.HasPrefix(release(t), "5.10.") {
 		t.Skip("tracing programs cannot use socket storage before 5.11")
 	}
-	s := attach(t, ":45885", "uid:61235", "-l", "pkt")
-	server := start(t, "pwlater", "listen=127.0.0.1:45885 serve=pong serve=pong", nil)
+	s := attach(t, ":25885", "uid:61235", "-l", "pkt")
+	server := start(t, "pwlater", "listen=127.0.0.1:25885 serve=pong serve=pong", nil)
 	server.in.Write([]byte("\n"))
-	start(t, "pwstranger", "dial=127.0.0.1:45885", nil).act(t)
-	start(t, "pwuser", "dial=127.0.0.1:45885", &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 61235, Gid: 61235}}).act(t)
+	start(t, "pwstranger", "dial=127.0.0.1:25885", nil).act(t)
+	start(t, "pwuser", "dial=127.0.0.1:25885", &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 61235, Gid: 61235}}).act(t)
 	server.cmd.Wait()
 	time.Sleep(1500 * time.Millisecond) // a call that is not left must not be shown as waiting
 	lines := s.stop(t)
@@ -158,8 +158,8 @@ func TestPacketsOfLaterTargets(t *testing.T) {
 // TestPacketsRecorded holds that a recording gives the lines that were seen.
 func TestPacketsRecorded(t *testing.T) {
 	needRoot(t)
-	server := start(t, "pwserver", "listen=127.0.0.1:45883 serve=pong", nil)
-	client := start(t, "pwclient", "dial=127.0.0.1:45883", nil)
+	server := start(t, "pwserver", "listen=127.0.0.1:25883 serve=pong", nil)
+	client := start(t, "pwclient", "dial=127.0.0.1:25883", nil)
 	file := t.TempDir() + "/packets.pidwire"
 	s := attach(t, client.pid(), "-l", "pkt", "-w", file, "--print")
 	server.in.Write([]byte("\n"))
@@ -249,8 +249,8 @@ func run(t *testing.T, args ...string) string {
 // seen live, whatever was shown meanwhile.
 func TestPacketsToWireshark(t *testing.T) {
 	needRoot(t)
-	server := start(t, "pwserver", "listen=127.0.0.1:45886 serve=pong", nil)
-	client := start(t, "pwclient", "dial=127.0.0.1:45886", nil)
+	server := start(t, "pwserver", "listen=127.0.0.1:25886 serve=pong", nil)
+	client := start(t, "pwclient", "dial=127.0.0.1:25886", nil)
 	file := t.TempDir() + "/packets.pcapng"
 	s := attach(t, client.pid(), "-l", "sys,pkt", "-w", file, "--print")
 	server.in.Write([]byte("\n"))

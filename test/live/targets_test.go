@@ -458,13 +458,13 @@ func TestTargetNameOfUser(t *testing.T) {
 
 func TestTargetPort(t *testing.T) {
 	needRoot(t)
-	holder := start(t, "pwholder", "listen=127.0.0.1:45871 pair=holder", nil)
-	s := attach(t, ":45871", ":45872")
+	holder := start(t, "pwholder", "listen=127.0.0.1:25871 pair=holder", nil)
+	s := attach(t, ":25871", ":25872")
 	holder.act(t)
-	start(t, "pwbinder", "pair=tooearly bind=127.0.0.1:45872 pair=binder", nil).act(t)
+	start(t, "pwbinder", "pair=tooearly bind=127.0.0.1:25872 pair=binder", nil).act(t)
 	time.Sleep(50 * time.Millisecond)
 	lines := s.stop(t)
-	mustShow(t, lines, `"holder"`, "htons(45872)", `"binder"`)
+	mustShow(t, lines, `"holder"`, "htons(25872)", `"binder"`)
 	mustHide(t, lines, "tooearly")
 }
 

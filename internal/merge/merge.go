@@ -73,6 +73,11 @@ func (m *Merger) Add(r wire.Record) error {
 	}
 	at := now
 	switch r.Kind() {
+	case wire.KindEnd:
+		// The calls' source made it, and audit may have told more since.
+		if m.next < len(m.held) {
+			at = max(at, m.held[len(m.held)-1].at)
+		}
 	case wire.KindSyscall:
 		if len(r) >= wire.SizeSyscall {
 			if sends(r) {

@@ -339,3 +339,14 @@ func BenchmarkMerge(b *testing.B) {
 		})
 	}
 }
+
+// TestEndIsLast holds that nothing stands behind the end: its time is that at which
+// the calls' source ended, and audit may have told more since.
+func TestEndIsLast(t *testing.T) {
+	e := wire.End{H: wire.Hdr{Kind: wire.KindEnd, Time: 100 * ms}}
+	end := wire.Seal(e.Append(nil))
+	_, out := merged(t, packet(101*ms, 1, wire.Owner{}, wire.PacketOut, ip(1, 2, 3, 4), 0), end)
+	if len(out) != 2 || out[1].Kind() != wire.KindEnd {
+		t.Errorf("the last of %d records is of kind %d", len(out), out[len(out)-1].Kind())
+	}
+}

@@ -10,6 +10,8 @@
 #define IPPROTO_UDP 17
 #define IPPROTO_ICMPV6 58
 
+#define SOCK_DONE 1 /* enum sock_flags, net/sock.h */
+
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
 #define TCP_CLOSE 7
@@ -36,7 +38,8 @@ struct owned {
 	u32 netns; /* of the socket: programs at its packets may not read it there */
 	u8 last;   /* enum kind: the latest of all */
 	u8 shared; /* one sends and another receives, in turn */
-	u16 pad;
+	u8 told;   /* a record says which socket it is */
+	u8 ca;     /* TCP's congestion state, as last told */
 };
 
 /* A socket that is made from another one, as by accept, begins with a copy. */
@@ -146,9 +149,96 @@ static __always_inline struct pw_owner *owner_of(struct owned *w, u64 cookie, en
 	return w->shared && o->how && o->cookie == cookie ? o : last_of(w);
 }
 
+/* Attributes begin at a multiple of 4, and what is in these at one of 8: an empty one stands first. */
+#define ATTR8(r, tag_, what)                       \
+	do {                                       \
+		(r)->before = (struct pw_attr){};  \
+		(r)->attr.tag = tag_;              \
+		(r)->attr.len = sizeof((r)->what); \
+	} while (0)
+
+/* since: when somebody received from the socket before. */
+static __always_inline void emit_handover(struct pw_owner *o, u64 cookie, u64 listener, u64 since)
+{
+	struct {
+		struct pw_handover h;
+		struct pw_attr before, attr;
+		u64 since;
+	} *r;
+
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		count_lost_packet(PW_LOST_RING);
+		return;
+	}
+	r->h.h.len = sizeof(*r);
+	r->h.h.kind = PW_KIND_HANDOVER;
+	r->h.h.layer = PW_LAYER_PKT;
+	r->h.h.time = bpf_ktime_get_ns();
+	r->h.cookie = cookie;
+	r->h.listener = listener;
+	r->h.owner = *o;
+	ATTR8(r, PW_TAG_SINCE, since);
+	r->since = since;
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+}
+
 static __always_inline u32 netns_of(struct sock *sk)
 {
 	return READ(sk, __sk_common.skc_net.net, ns.inum);
+}
+
+static __always_inline void used_by(struct owned *w, struct task_struct *task, u64 cookie, enum kind side, u32 how)
+{
+	struct pw_owner *before = owner_of(w, cookie, side);
+	u64 since = w->by[BY_RECEIVER].cookie == cookie ? w->by[BY_RECEIVER].time : 0;
+	u64 from = before->cookie;
+	u32 tgid = READ(task, tgid);
+	u32 pid = before->pid;
+
+	if (pid == tgid && !ours(tgid))
+		return; /* an owner that is watched no more */
+	if (last_of(w)->pid != tgid && w->by[side].pid == tgid && w->by[side].cookie == cookie)
+		w->shared = 1;
+	give(w, side, task, cookie, how);
+	if (pid != tgid || from != cookie)
+		emit_handover(&w->by[side], cookie, from != cookie ? from : 0, since);
+}
+
+/* Whoever uses a socket owns what it carries from then on. */
+static __always_inline void used(struct sock *sk, enum kind side, u32 how)
+{
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct owned *w;
+
+	w = bpf_sk_storage_get(&owners, sk, 0, ours(tgid) ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	if (!w)
+		return;
+	if (!last_of(w)->how) {
+		last_of(w)->how = PW_OWNER_OLD;
+		w->netns = netns_of(sk);
+	}
+	used_by(w, (void *)bpf_get_current_task(), bpf_get_socket_cookie(sk), side, how);
+}
+
+/* Not 0 while a CPU does the work of a softirq, on the time of whoever ran. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} softirqs SEC(".maps");
+
+const volatile u8 cfg_softirqs = 0; /* they are kept */
+
+static __always_inline u8 context(void)
+{
+	u32 zero = 0, *in;
+
+	if (!cfg_softirqs)
+		return PW_CONTEXT_UNKNOWN;
+	in = bpf_map_lookup_elem(&softirqs, &zero);
+	return in && *in ? PW_CONTEXT_SOFTIRQ : PW_CONTEXT_TASK;
 }
 
 /* A flow by its addresses, IPv4 ones in the first four bytes; ports in host order. */

@@ -5,7 +5,7 @@
  * packet is stands with its socket, written by those who made the socket, held
  * it, sent or received; never by whoever happens to run.
  */
-#include "owner.h"
+#include "kernel.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -30,40 +30,6 @@ int owner_create(struct bpf_sock *ctx)
 	return 1;
 }
 
-/* Attributes begin at a multiple of 4, and what is in these at one of 8: an empty one stands first. */
-#define ATTR8(r, tag_, what)                       \
-	do {                                       \
-		(r)->before = (struct pw_attr){};  \
-		(r)->attr.tag = tag_;              \
-		(r)->attr.len = sizeof((r)->what); \
-	} while (0)
-
-/* since: when somebody received from the socket before. */
-static __always_inline void emit_handover(struct pw_owner *o, u64 cookie, u64 listener, u64 since)
-{
-	struct {
-		struct pw_handover h;
-		struct pw_attr before, attr;
-		u64 since;
-	} *r;
-
-	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
-	if (!r) {
-		count_lost_packet(PW_LOST_RING);
-		return;
-	}
-	r->h.h.len = sizeof(*r);
-	r->h.h.kind = PW_KIND_HANDOVER;
-	r->h.h.layer = PW_LAYER_PKT;
-	r->h.h.time = bpf_ktime_get_ns();
-	r->h.cookie = cookie;
-	r->h.listener = listener;
-	r->h.owner = *o;
-	ATTR8(r, PW_TAG_SINCE, since);
-	r->since = since;
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
-}
-
 static __always_inline void forget_old(u64 at)
 {
 	bpf_map_delete_elem(&old_socks, &at);
@@ -84,39 +50,6 @@ int owner_closed(u64 *ctx)
 	if (ctx[2] == TCP_CLOSE)
 		forget_old(ctx[0]);
 	return 0;
-}
-
-static __always_inline void used_by(struct owned *w, struct task_struct *task, u64 cookie, enum kind side, u32 how)
-{
-	struct pw_owner *before = owner_of(w, cookie, side);
-	u64 since = w->by[BY_RECEIVER].cookie == cookie ? w->by[BY_RECEIVER].time : 0;
-	u64 from = before->cookie;
-	u32 tgid = READ(task, tgid);
-	u32 pid = before->pid;
-
-	if (pid == tgid && !ours(tgid))
-		return; /* an owner that is watched no more */
-	if (last_of(w)->pid != tgid && w->by[side].pid == tgid && w->by[side].cookie == cookie)
-		w->shared = 1;
-	give(w, side, task, cookie, how);
-	if (pid != tgid || from != cookie)
-		emit_handover(&w->by[side], cookie, from != cookie ? from : 0, since);
-}
-
-/* Whoever uses a socket owns what it carries from then on. */
-static __always_inline void used(struct sock *sk, enum kind side, u32 how)
-{
-	u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct owned *w;
-
-	w = bpf_sk_storage_get(&owners, sk, 0, ours(tgid) ? BPF_SK_STORAGE_GET_F_CREATE : 0);
-	if (!w)
-		return;
-	if (!last_of(w)->how) {
-		last_of(w)->how = PW_OWNER_OLD;
-		w->netns = netns_of(sk);
-	}
-	used_by(w, (void *)bpf_get_current_task(), bpf_get_socket_cookie(sk), side, how);
 }
 
 SEC("tp_btf/sock_send_length")
@@ -156,8 +89,6 @@ int owner_accepted_mptcp(u64 *ctx)
 	return accepted((void *)ctx[1]);
 }
 
-#define SOCK_DONE 1 /* enum sock_flags, net/sock.h */
-
 static __always_inline void emit_state(struct sock *sk, struct owned *w, u8 what, u8 from, u8 to)
 {
 	struct tcp_sock *t = (void *)sk;
@@ -185,6 +116,7 @@ static __always_inline void emit_state(struct sock *sk, struct owned *w, u8 what
 	r->s.from = from;
 	r->s.to = to;
 	r->s.err = READ(sk, sk_err);
+	r->s.context = context();
 	r->s.fin = READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1; /* set by tcp_fin alone */
 	if (to != TCP_LISTEN) {
 		if (bpf_core_field_exists(t->bytes_sent))
@@ -273,6 +205,7 @@ int owner_state(u64 *ctx)
 	if (!owned_by_ours(last_of(w)) || READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	bpf_get_socket_cookie(sk);
+	w->told = 1;
 	emit_state(sk, w, PW_STATE_CHANGED, from, to);
 	if (to == TCP_ESTABLISHED || to == TCP_CLOSE) {
 		key_of_sock(&k, sk);
@@ -372,6 +305,14 @@ static __always_inline bool emit_packet(struct __sk_buff *skb, struct pw_owner *
 	return true;
 }
 
+static __always_inline u32 header_len(struct __sk_buff *skb)
+{
+	u8 first = 0;
+
+	bpf_skb_load_bytes(skb, 0, &first, 1);
+	return (first & 15) * 4;
+}
+
 /* The flow of a packet, by its addresses; of an ICMP echo by its identifier. */
 static __always_inline bool key_of_packet(struct flow_key *k, struct __sk_buff *skb, u32 netns, u8 dir)
 {
@@ -463,7 +404,9 @@ static __always_inline struct owned *adopt(struct __sk_buff *skb, struct bpf_soc
 	return w;
 }
 
-const volatile u8 cfg_filter = 0; /* pcap_filter is the user's */
+const volatile u8 cfg_packets = 1; /* they are wanted */
+const volatile u8 cfg_events = 0;  /* what the kernel does is wanted */
+const volatile u8 cfg_filter = 0;  /* pcap_filter is the user's */
 
 /* Its instructions are replaced at load by those of the user's filter, if there is one: 0 is no match. */
 __noinline int pcap_filter(struct __sk_buff *skb)
@@ -476,6 +419,13 @@ __noinline int pcap_filter(struct __sk_buff *skb)
 
 #define IPPROTO_DCCP 33
 #define IPPROTO_SCTP 132
+
+/* The socket itself, by way of memory: what may be read of one here is not all. */
+static __always_inline struct sock *whole(struct bpf_sock *sk, struct owned *w)
+{
+	*(volatile u64 *)&w->sk = (u64)sk;
+	return (struct sock *)*(volatile u64 *)&w->sk;
+}
 
 /*
  * Whether the thread that runs is the one that sends. A datagram leaves in the
@@ -491,9 +441,7 @@ static __always_inline bool sent_by_current(struct bpf_sock *sk, struct owned *w
 	case IPPROTO_SCTP:
 		if (sk->state == TCP_LISTEN)
 			return false; /* answers without a lock */
-		/* By way of memory: what may be read of a socket here is not this. */
-		*(volatile u64 *)&w->sk = (u64)sk;
-		return READ((struct sock *)*(volatile u64 *)&w->sk, sk_lock.owned);
+		return READ(whole(sk, w), sk_lock.owned);
 	}
 	return true;
 }
@@ -566,6 +514,42 @@ static __always_inline struct pw_owner *packet_owner(struct __sk_buff *skb, stru
 	return owner_of(w, cookie, dir == PW_PACKET_OUT ? BY_SENDER : BY_RECEIVER);
 }
 
+#define TCP_RST 4
+
+/* A packet has come to its socket. TCP tells more of those of connections (kernel.bpf.c), and nothing of those that find no room. */
+static __always_inline void came(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, struct pw_owner *o)
+{
+	struct scene s = {};
+	u8 addr[2][16] = {};
+	struct flow_key k;
+	struct sock *listener;
+	u32 waiting, backlog;
+	u8 flags;
+
+	if (sk->protocol == IPPROTO_TCP && sk->state != TCP_LISTEN)
+		return;
+	s.w = w;
+	s.cookie = bpf_get_socket_cookie(skb);
+	s.netns = w->netns;
+	s.context = context();
+	owner_is(&s, o);
+	if (sk->protocol != IPPROTO_TCP) {
+		if (!cfg_drops)
+			emit_event(&s, PW_EVENT_SKB_RECEIVE, skb->len, sk->protocol, 0, 0, 0, 0);
+		return;
+	}
+	/* As sk_acceptq_is_full, which comes next (include/net/sock.h). */
+	listener = whole(sk, w);
+	waiting = READ(listener, sk_ack_backlog);
+	backlog = READ(listener, sk_max_ack_backlog);
+	if (waiting <= backlog || !key_of_packet(&k, skb, w->netns, PW_PACKET_IN))
+		return;
+	if (bpf_skb_load_bytes(skb, (k.v6 ? 40 : header_len(skb)) + 13, &flags, 1) || flags & TCP_RST)
+		return;
+	__builtin_memcpy(addr[0], k.raddr, 16);
+	emit_with(&s, PW_EVENT_ACCEPT_FULL, addr, 1, waiting, backlog, flags, k.rport, k.v6 ? AF_INET6 : AF_INET, 0);
+}
+
 static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 {
 	struct bpf_sock *sk = skb->sk;
@@ -591,6 +575,10 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 	if (!owned_by_ours(o))
 		return 1;
 	learn_flow(skb, sk, w, dir);
+	if (cfg_events && dir == PW_PACKET_IN)
+		came(skb, sk, w, o);
+	if (!cfg_packets)
+		return 1;
 	if (cfg_filter && !pcap_filter(skb))
 		return 1;
 	if (cap > cfg_snaplen)

@@ -73,6 +73,14 @@ struct {
 	__type(value, struct pw_thread);
 } threads SEC(".maps");
 
+/* How each call is captured; the thread's desc is the slot of the one in flight. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PW_SLOTS);
+	__type(key, u32);
+	__type(value, struct pw_calldesc);
+} calls SEC(".maps");
+
 /* Watched thread groups that have ended, by pid, with their start: the kernel still closes their sockets. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -12,13 +12,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* Raised by user space whenever it has changed the targets map: what a thread has kept of it is looked up again. */
 volatile u32 targets_epoch = 0;
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, PW_SLOTS);
-	__type(key, u32);
-	__type(value, struct pw_calldesc);
-} calls SEC(".maps");
-
 /* The first value of a thread's entry: too big for the stack. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

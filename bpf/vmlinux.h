@@ -203,6 +203,11 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	struct audit_context *audit_context;
+	unsigned int __state; /* since 5.14 */
+};
+
+struct task_struct___state {
+	long state;
 };
 
 struct linux_binprm {
@@ -239,6 +244,7 @@ struct sock_common {
 
 struct socket {
 	short type;
+	unsigned long flags;
 	struct file *file;
 	struct sock *sk;
 };
@@ -246,6 +252,12 @@ struct socket {
 struct socket_alloc {
 	struct socket socket;
 	struct inode vfs_inode;
+};
+
+struct bpf_local_storage;
+
+struct sk_buff_head {
+	u32 qlen;
 };
 
 struct sock {
@@ -257,6 +269,74 @@ struct sock {
 	struct {
 		int owned;
 	} sk_lock;
+	struct {
+		atomic_t rmem_alloc;
+	} sk_backlog;
+	struct sk_buff_head sk_receive_queue;
+	int sk_wmem_queued;
+	int sk_sndbuf;
+	int sk_rcvbuf;
+	u32 sk_ack_backlog;
+	u32 sk_max_ack_backlog;
+	struct bpf_local_storage *sk_bpf_storage; /* since 5.2 */
+};
+
+struct request_sock {
+	struct sock_common __req_common;
+	u8 num_retrans;
+};
+
+struct inet_connection_sock {
+	u8 icsk_retransmits;
+};
+
+/* What stands in sk_buff's cb while TCP has it. */
+struct tcp_skb_cb {
+	u32 seq;
+	u32 end_seq;
+	u8 tcp_flags; /* 16 bits since 6.15, of which these are the low ones */
+};
+
+struct neigh_table {
+	int family;
+};
+
+struct neighbour {
+	struct neigh_table *tbl;
+	atomic_t probes;
+	u8 nud_state;
+	struct net_device *dev;
+	u8 primary_key[0];
+};
+
+struct flowi4 {
+	__be32 daddr;
+};
+
+struct flowi6 {
+	struct in6_addr daddr;
+};
+
+struct fib_nh_common {
+	struct net_device *nhc_dev;
+	unsigned char nhc_gw_family;
+	union {
+		__be32 ipv4;
+		struct in6_addr ipv6;
+	} nhc_gw;
+};
+
+struct fib6_nh {
+	struct fib_nh_common nh_common;
+};
+
+struct fib6_result {
+	struct fib6_nh *nh;
+	u32 fib6_flags;
+};
+
+struct fib6_table {
+	u32 tb6_id;
 };
 
 struct inet_sock {
@@ -285,6 +365,7 @@ struct tcp_sock {
 	u32 copied_seq;
 	u32 mss_cache;
 	u32 snd_wnd;
+	u32 rcv_wnd;
 };
 
 struct mptcp_sock {
@@ -305,6 +386,8 @@ struct sk_buff {
 	u32 mark;
 	__be16 protocol;
 	u16 network_header;
+	u16 transport_header;
+	char cb[48];
 	unsigned char *head;
 	unsigned char *data;
 };

@@ -35,6 +35,8 @@ enum pw_kind {
 	PW_KIND_STATE = 13,  /* pw_state, pw_sock: a TCP socket changed its state, or was looked at */
 	PW_KIND_AUDIT = 14,  /* pw_audit, text, perhaps a pw_syscall record */
 	PW_KIND_TEXT = 15,   /* pw_text, text: a line of another tool */
+	PW_KIND_KERNEL = 16, /* pw_kernel, naddr * 16 bytes, nsock * pw_sock, stacks of __u64, innermost first, the kernel's and the process's: something that the kernel did */
+	PW_KIND_SYMBOL = 17, /* pw_symbol, attributes: what a code address is */
 };
 
 enum pw_layer {
@@ -269,7 +271,86 @@ struct pw_state {
 	__u8 to;
 	__u8 err; /* the socket's error, sk_err */
 	__u8 fin; /* 1: the peer's FIN has come, and is counted in received as a byte */
-	__u8 _pad[3];
+	__u8 context; /* enum pw_context */
+	__u8 _pad[2];
+};
+
+/* Where in the kernel something was done. */
+enum pw_context {
+	PW_CONTEXT_UNKNOWN = 0,
+	PW_CONTEXT_TASK = 1, /* in a thread's own time, in a call of its or at its end */
+	PW_CONTEXT_SOFTIRQ = 2, /* on the time of whoever ran */
+};
+
+/*
+ * What happened, whichever tracepoint, hook or function told of it. Behind each
+ * stands what args holds; sizes are in bytes. "addr" are the addresses behind
+ * the record, 16 bytes each, IPv4 ones in the first 4.
+ */
+enum pw_kernel_event {
+	PW_EVENT_NONE = 0,     /* nothing: which socket it is that events are on */
+	PW_EVENT_SEND = 1,     /* a call has sent: result, MSG_* flags */
+	PW_EVENT_RECEIVE = 2,  /* a call has received: result, MSG_* flags */
+	PW_EVENT_READY = 3,    /* who waits for data is told that some has come: unread (TCP), packets in the queue, IPPROTO_*, connections that wait (a listener) */
+	PW_EVENT_ERROR = 4,    /* the socket has an error for its next call: errno, TCP_* state, IPPROTO_* */
+	PW_EVENT_WAIT = 5,     /* a thread slept in a call on the socket: ns, enum pw_wait, sk_wmem_queued, sk_sndbuf, sk_rmem_alloc, sk_rcvbuf */
+	PW_EVENT_MEMORY = 6,   /* the protocol's memory is at its limit: pages in use, 0 to send 1 to receive */
+	PW_EVENT_QUEUE_FULL = 7, /* no room in the receive queue: length, sk_rmem_alloc, sk_rcvbuf, -errno or 0 */
+	PW_EVENT_ACCEPT_FULL = 8, /* no room for a connection that comes in: waiting to be accepted, backlog, TCP flags, peer's port, AF_*; addr: peer */
+	PW_EVENT_SKB_QUEUE = 9, /* to the queue of a device: length, ifindex */
+	PW_EVENT_SKB_SEND = 10, /* offered to the device: length, ifindex, NETDEV_TX_* or NET_XMIT_*, 0 taken */
+	PW_EVENT_SKB_RECEIVE = 11, /* has come to the socket: payload (TCP) or length, IPPROTO_*, then of TCP: seq | flags << 32, cwnd | ssthresh << 32, srtt us | rcv_wnd << 32, not acknowledged | snd_wnd << 32 */
+	PW_EVENT_SKB_COPY = 12, /* to the process's memory: length wanted, length there */
+	PW_EVENT_SKB_DROP = 13, /* reason as that kernel numbers it, 0 it has none; code address, length, IPPROTO_* | 1 << 32 for IPv6, port local | peer << 16, TCP flags; addr: local, peer */
+	PW_EVENT_RETRANSMIT = 14, /* seq, length, how often in a row, TCP_* state, cwnd | ssthresh << 32, srtt us */
+	PW_EVENT_SYNACK_AGAIN = 15, /* of a listener: peer's port, how often, AF_*; addr: peer */
+	PW_EVENT_RST_SENT = 16, /* reason as that kernel numbers it, 0 it has none; port local | peer << 16, TCP_* state */
+	PW_EVENT_RST_RECEIVED = 17, /* TCP_* state */
+	PW_EVENT_CONGESTION = 18, /* enum tcp_ca_state, cwnd | ssthresh << 32, srtt us */
+	PW_EVENT_ICMP_SENT = 19, /* type, code, length of the packet that it is about, AF_* */
+	PW_EVENT_ROUTE = 20,   /* was looked up: -errno or 0, table, ifindex, AF_*; addr: where to, gateway */
+	PW_EVENT_NEIGH_NEW = 21, /* a neighbour that is not known yet: ifindex, AF_*; addr */
+	PW_EVENT_NEIGH_ASKED = 22, /* a packet wants its link address: 0 it is there, 1 not yet; NUD_*, ifindex, AF_*; addr */
+	PW_EVENT_NEIGH_FAILED = 23, /* it does not answer: how often asked, ifindex, AF_*; addr */
+	PW_EVENT_NEIGH_FOUND = 24, /* it answers: NUD_* of before, ifindex, AF_*; addr */
+};
+
+/* What a thread waited for. */
+enum pw_wait {
+	PW_WAIT_DATA = 1,    /* the receive queue was empty */
+	PW_WAIT_SNDBUF = 2,  /* the send buffer was full */
+	PW_WAIT_CONNECT = 3,
+	PW_WAIT_ACCEPT = 4,
+	PW_WAIT_OTHER = 5,   /* for a lock, for memory, in close */
+};
+
+/* Something that the kernel did for a socket, or for a thread in a call. */
+struct pw_kernel {
+	struct pw_hdr h;
+	__u64 cookie;  /* of the socket, 0: none, or not known */
+	struct pw_owner owner; /* in a thread's own time that thread, else the socket's owner */
+	__u64 args[6]; /* see enum pw_kernel_event */
+	__u32 netns;   /* of the socket, or of the device */
+	__u32 on_tid;  /* in softirq: the thread whose time it was, 0 none's */
+	char on_comm[16];
+	__u16 event;   /* enum pw_kernel_event */
+	__u16 cpu;
+	__u8 context;  /* enum pw_context */
+	__u8 nsock;
+	__u8 naddr;
+	__u8 nkstack; /* frames */
+	__u8 nustack; /* frames */
+	__u8 _pad[7];
+};
+
+/* A code address, once before it is first needed. */
+struct pw_symbol {
+	struct pw_hdr h;
+	__u64 addr;
+	__u64 offset; /* into the function */
+	__u32 pid;    /* whose memory it is in; 0: the kernel's */
+	__u16 attrs;  /* NAME the function; EXE the file or module */
+	__u16 _pad;
 };
 
 enum pw_proc_what {
@@ -429,12 +510,14 @@ enum pw_name_what {
 	PW_NAME_USER = 1,
 	PW_NAME_IFACE = 2,
 	PW_NAME_HOST = 3, /* what stood for an address in a file: the one of TAG_ADDR was made up for it */
+	PW_NAME_DROP = 4, /* of enum skb_drop_reason, which is another in each kernel */
+	PW_NAME_RESET = 5, /* of enum sk_rst_reason */
 };
 
 struct pw_name {
 	struct pw_hdr h;
 	__u64 netns; /* IFACE */
-	__u32 id;    /* uid or ifindex */
+	__u32 id;    /* uid, ifindex or reason */
 	__u16 what;  /* enum pw_name_what */
 	__u16 attrs;
 };

@@ -25,6 +25,7 @@ var bounds = map[string]map[string]float64{
 	"pidwire-w":     {"pp": 1.15, "self": 1.5, "stream": 1.10},
 	"pidwire-text":  {"pp": 1.35, "self": 1.7, "stream": 1.10},
 	"pidwire-other": {"pp": 1.07},
+	"pidwire-krn":   {"pp": 1.6},
 }
 
 const (
@@ -35,7 +36,7 @@ const (
 func main() {
 	rounds := flag.Int("rounds", 5, "watched runs of each tool and mode")
 	seconds := flag.Float64("seconds", 1, "length of a run")
-	tools := flag.String("tools", "pidwire-w,pidwire-text,pidwire-other,strace", "of: "+strings.Join(toolNames(), ", "))
+	tools := flag.String("tools", "pidwire-w,pidwire-text,pidwire-other,pidwire-krn,pidwire-other-krn,strace", "of: "+strings.Join(toolNames(), ", "))
 	modes := flag.String("modes", "pp,pprw,self,stream,getppid", "of the load")
 	cpu := flag.Int("cpu", 0, "keep the load on this CPU: far less noise; -1 leaves it where it wants")
 	latency := flag.Bool("latency", true, "measure attach and call-to-line times too")

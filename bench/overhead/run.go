@@ -47,6 +47,19 @@ var toolset = map[string]tool{
 		},
 		attached: watching,
 	},
+	"pidwire-krn": { // named events
+		args: func(b *bench, pid int) []string {
+			return []string{b.pidwire, "trace", "-l", "krn", "-p", strconv.Itoa(pid), "-w", filepath.Join(b.dir, "out.pidwire")}
+		},
+		attached: watching,
+	},
+	"pidwire-other-krn": {
+		args: func(b *bench, pid int) []string {
+			return []string{b.pidwire, "trace", "-l", "krn", "-p", strconv.Itoa(pid), "-w", filepath.Join(b.dir, "out.pidwire")}
+		},
+		attached:  watching,
+		bystander: true,
+	},
 	"pidwire-other": {
 		args: func(b *bench, pid int) []string {
 			return []string{b.pidwire, "trace", "-p", strconv.Itoa(pid), "-o", filepath.Join(b.dir, "out.txt")}

@@ -61,6 +61,8 @@ and with -l sys,pkt or -l pkt their packets, as tcpdump reads.
   pidwire trace unit:nginx.service -c        a table at the end
   pidwire trace 1234 -l pkt --pcap-filter 'tcp port 443'
   pidwire trace 1234 -l sys,pkt -w x.pcapng  for Wireshark: calls between the packets
+  pidwire trace 1234 -l krn                  calls, and under each what the kernel did for it
+  pidwire trace all --drops                  what the kernel dropped, why and where
   pidwire trace 1234 -l sys,aud              calls, and what Linux audit says of each
 
 With -- COMMAND the lines go to standard error, as with strace; -o - puts them
@@ -74,7 +76,7 @@ on standard output. With -w - the command's own output goes to standard error.`,
 	f.StringVarP(&t.asUser, "username", "u", "", "run COMMAND as `USER`")
 	f.CountVarP(&t.follow, "follow-forks", "f", "follow children (the default)")
 	f.BoolVar(&t.noFollow, "no-follow", false, "do not follow children")
-	f.StringSliceVarP(&t.layers, "layers", "l", []string{"sys"}, "which `LAYERS`: sys, pkt, aud")
+	f.StringSliceVarP(&t.layers, "layers", "l", []string{"sys"}, "which `LAYERS`: sys, pkt, krn, aud; krn brings sys")
 	f.BoolVar(&t.auditWait, "audit-wait", false, "layer aud: a full queue makes the target wait, so that no record is lost")
 	f.BoolVar(&t.auditUnicast, "audit-unicast", false, "layer aud: take the records as audit's daemon, if none runs")
 	f.Uint32Var(&t.snaplen, "snaplen", 0, "bytes kept of each packet (default 256, into a recording 65535)")
@@ -99,13 +101,13 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 	if err := t.view.parse(); err != nil {
 		return err
 	}
-	if err := checkLayers(t.layers); err != nil {
+	if err := t.checkLayers(cmd); err != nil {
 		return err
 	}
 	if err := t.write.check(slices.Contains(t.layers, "pkt")); err != nil {
 		return err
 	}
-	if t.view.summary && !slices.Contains(t.layers, "sys") {
+	if t.view.summary && !t.view.drops && !slices.Contains(t.layers, "sys") {
 		return usageError("-c is a table of calls: it needs layer sys")
 	}
 	if (t.auditWait || t.auditUnicast) && !slices.Contains(t.layers, "aud") {
@@ -143,20 +145,25 @@ func (t *traceFlags) snapLength() uint32 {
 	return line
 }
 
-// checkLayers knows the layers there will be, so that the others are told from
-// mistakes.
-func checkLayers(layers []string) error {
-	later := []string{"krn"}
-	for _, l := range layers {
-		if slices.Contains(later, l) {
-			return usageError("layer %s is not built yet (see: pidwire doctor)", l)
-		}
-		if l != "sys" && l != "pkt" && l != "aud" {
-			return usageError("no layer %q (sys, pkt, aud)", l)
+// checkLayers tells a mistake. Layer krn brings the calls, which what the
+// kernel does stands under; --drops is all of it that is wanted.
+func (t *traceFlags) checkLayers(cmd *cobra.Command) error {
+	if len(t.layers) == 0 {
+		return usageError("-l names no layer (sys, pkt, krn, aud)")
+	}
+	for _, l := range t.layers {
+		if !slices.Contains([]string{"sys", "pkt", "krn", "aud"}, l) {
+			return usageError("no layer %q (sys, pkt, krn, aud)", l)
 		}
 	}
-	if len(layers) == 0 {
-		return usageError("-l names no layer (sys, pkt, aud)")
+	switch {
+	case t.view.drops:
+		if cmd.Flags().Changed("layers") && !slices.Equal(t.layers, []string{"krn"}) {
+			return usageError("--drops shows nothing but drops, of layer krn: leave out -l")
+		}
+		t.layers = []string{"krn"}
+	case slices.Contains(t.layers, "krn") && !slices.Contains(t.layers, "sys"):
+		t.layers = append(t.layers, "sys")
 	}
 	return nil
 }
@@ -279,6 +286,7 @@ func (l *liveRun) run(parent context.Context) error {
 			Self: uint32(os.Getpid()), Follow: !t.noFollow,
 			StrLen: uint32(t.view.strlen), Calls: t.view.sel.wants,
 			NoCalls: !slices.Contains(t.layers, "sys"), Audit: aud != nil, Packets: slices.Contains(t.layers, "pkt"), Snaplen: t.snapLength(),
+			Kernel: slices.Contains(t.layers, "krn"), Drops: t.view.drops,
 			Filter: t.view.match,
 		},
 		Targets: l.targets, Command: l.argv, Tool: Version,
@@ -304,7 +312,7 @@ func (l *liveRun) run(parent context.Context) error {
 	// A recording must not wait for whoever reads the lines; without one the
 	// ring takes up what they cannot read yet, and the kernel counts the rest.
 	cfg := pipeline.Config{Source: src, Keep: t.view.keep(src.Header()), Limit: t.view.count, Wait: t.write.file == ""}
-	if opts.Packets || aud != nil {
+	if opts.Packets || opts.Kernel || aud != nil {
 		cfg.Clock = bpf.Clock
 	}
 	if aud != nil {

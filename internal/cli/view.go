@@ -53,6 +53,7 @@ type viewFlags struct {
 	match   []bpf.Instruction // of it
 	names   bool
 	resolve bool
+	drops   bool
 }
 
 var timeWords = []string{"rel", "abs", "micro", "epoch", "delta", "none"}
@@ -70,7 +71,7 @@ func (v *viewFlags) add(cmd *cobra.Command) {
 	f.BoolVarP(&v.durFlag, "syscall-times", "T", true, "with the time spent in each call (the default)")
 	f.StringVarP(&v.output, "output", "o", "", "write the lines to `FILE`; - is standard output")
 	f.BoolVar(&v.json, "json", false, "JSON lines, one object each")
-	f.BoolVarP(&v.summary, "summary", "c", false, "only a table at the end: calls, errors, bytes, time per call and per connection")
+	f.BoolVarP(&v.summary, "summary", "c", false, "only a table at the end: calls, errors, bytes, time per call and per connection; drops by reason")
 	f.StringVar(&v.colour, "color", "auto", "auto, always or never")
 	f.BoolVarP(&v.numeric, "numeric", "n", false, "numbers instead of names")
 	f.CountVarP(&v.verbose, "verbose", "v", "nothing abbreviated; packets: more of each")
@@ -84,6 +85,7 @@ func (v *viewFlags) add(cmd *cobra.Command) {
 	f.BoolVar(&v.resolve, "resolve", false, "packets: names for all addresses; pidwire asks DNS for those that it has not seen")
 	f.BoolVar(&v.packets.Quick, "quick", false, "packets: short (tcpdump -q)")
 	f.StringVar(&v.filter, "pcap-filter", "", "only packets that match `EXPR`, as tcpdump takes it: 'tcp port 443 and not host 10.0.0.1'")
+	f.BoolVar(&v.drops, "drops", false, "only what the kernel dropped of the targets' packets, with reason and function")
 	f.StringVar(&v.format, "format", "pidwire", "pidwire, or strace: as strace -f prints it, without columns")
 	f.BoolVarP(&v.quiet, "quiet", "q", false, "no words on standard error")
 	f.BoolVar(&v.strict, "strict", false, "exit with 11 if events were lost")
@@ -154,7 +156,7 @@ func (v *viewFlags) sink(a *app, out io.Writer, h wire.Header) (sink.Sink, func(
 	start := int64(h.Wall)
 	switch {
 	case v.summary:
-		return summary.New(out), closeOut, nil
+		return summary.New(out, v.drops), closeOut, nil
 	case v.json:
 		return jsonl.New(out, jsonl.Options{Notation: opts, Packets: packets, Start: start}), closeOut, nil
 	}
@@ -202,6 +204,17 @@ func (v *viewFlags) coloured(out io.Writer) bool {
 // keep is the filter of the entries, nil if there is none. What comes in with
 // packets alone (states, processes) is no line where only packets are wanted.
 func (v *viewFlags) keep(h wire.Header) func(*event.Entry) bool {
+	if v.drops {
+		return func(e *event.Entry) bool {
+			switch b := e.Body.(type) {
+			case *event.Kernel:
+				return b.Lost()
+			case *event.Lost, *event.Note, *event.Unknown, *event.End:
+				return true
+			}
+			return false
+		}
+	}
 	all, packets := v.sel.all(), h.Layers == 1<<wire.LayerPkt
 	if all && !packets && v.match == nil {
 		return nil

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/pidwire/pidwire/internal/decode/krn"
 	"github.com/pidwire/pidwire/internal/decode/pkt"
 	"github.com/pidwire/pidwire/internal/decode/sock"
 	"github.com/pidwire/pidwire/internal/decode/sys"
@@ -25,7 +26,9 @@ type Decoder struct {
 	seq     uint64
 	comms   map[[16]byte]string
 	call    wire.Syscall // the one at hand
+	did     wire.Kernel
 	pkt     *pkt.Decoder
+	krn     *krn.Decoder
 	line    strace.Line // the one at hand, and what is in it
 	trussed truss.Line
 	traced  ktrace.Line
@@ -38,7 +41,9 @@ type Decoder struct {
 
 // New returns a decoder for the records behind h.
 func New(h wire.Header) *Decoder {
-	return &Decoder{h: h, sys: sys.New(h), comms: map[[16]byte]string{}, pkt: pkt.New(), arena: new(event.Arena)}
+	d := &Decoder{h: h, sys: sys.New(h), comms: map[[16]byte]string{}, pkt: pkt.New(), krn: krn.New(), arena: new(event.Arena)}
+	d.krn.Iface = d.sys.Iface
+	return d
 }
 
 // Use makes the decoder cut what follows from a; New gives it an arena of its
@@ -46,6 +51,7 @@ func New(h wire.Header) *Decoder {
 func (d *Decoder) Use(a *event.Arena) {
 	d.arena, d.toks = a, nil
 	d.sys.Use(a)
+	d.krn.Use(a)
 }
 
 // Record decodes r into ev, whatever that held. It never fails: what cannot be
@@ -70,6 +76,10 @@ func (d *Decoder) Record(r wire.Record, ev *event.Event) {
 		ok = d.audit(r, ev)
 	case wire.KindText:
 		ok = d.text(r, ev)
+	case wire.KindKernel:
+		ok = d.kernelEvent(r, ev)
+	case wire.KindSymbol:
+		ok = d.symbol(r, ev)
 	case wire.KindProc:
 		ok = d.process(r, ev)
 	case wire.KindSock:
@@ -240,7 +250,7 @@ func (d *Decoder) state(r wire.Record, ev *event.Event) bool {
 	ev.Task = d.owner(&s.Owner)
 	b := &event.State{
 		Sock: sock.Event(&k), Look: s.What == wire.StateLook, From: s.From, To: s.To, Err: s.Err,
-		Owner: evidence(s.Owner.How), Old: s.Owner.How&wire.OwnerOld != 0,
+		Owner: evidence(s.Owner.How), Old: s.Owner.How&wire.OwnerOld != 0, Context: event.KernelContext(s.Context),
 		TCP: event.TCPCounts{
 			Sent: s.Sent, Acked: s.Acked, Received: s.Received, Resent: s.Resent, SegsOut: s.SegsOut, SegsIn: s.SegsIn,
 			DataOut: s.DataSegsOut, DataIn: s.DataSegsIn, Retrans: s.Retrans,
@@ -261,6 +271,35 @@ func (d *Decoder) state(r wire.Record, ev *event.Event) bool {
 			o.Unmarshal(by)
 			b.Users.Add(event.Use{What: evidence(o.How), Task: d.owner(&o), Time: d.wall(o.Time), Inherited: o.Cookie != k.Cookie})
 		}
+	}
+	ev.Body = b
+	return true
+}
+
+// kernelEvent decodes what the kernel did.
+func (d *Decoder) kernelEvent(r wire.Record, ev *event.Event) bool {
+	k := &d.did
+	var t wire.KernelTail
+	if !wire.KernelParts(r, k, &t) {
+		return false
+	}
+	b := d.krn.Event(k, &t)
+	ev.Task = d.owner(&k.Owner)
+	if b.OnTID != 0 {
+		b.OnComm = d.comm(k.OnComm)
+	}
+	ev.Body = b
+	return true
+}
+
+func (d *Decoder) symbol(r wire.Record, ev *event.Event) bool {
+	var s wire.Symbol
+	if !s.Unmarshal(r) {
+		return false
+	}
+	b := &event.Symbol{Addr: s.Addr, Offset: s.Offset, PID: s.Pid, Name: string(wire.AttrOf(r[wire.SizeSymbol:], wire.TagName)), File: string(wire.AttrOf(r[wire.SizeSymbol:], wire.TagExe))}
+	if s.Pid == 0 {
+		d.krn.Symbol(s.Addr, b.Name)
 	}
 	ev.Body = b
 	return true
@@ -307,6 +346,7 @@ func (d *Decoder) name(r wire.Record, ev *event.Event) bool {
 	}
 	name := string(wire.AttrOf(r[wire.SizeName:], wire.TagName))
 	d.sys.Learn(n.What, n.Netns, n.Id, name)
+	d.krn.Learn(n.What, n.Id, name)
 	b := &event.Name{What: n.What, ID: n.Id, NetNS: n.Netns, Name: name}
 	if n.What == wire.NameHost {
 		b.Addr, _ = netip.AddrFromSlice(wire.AttrOf(r[wire.SizeName:], wire.TagAddr))

@@ -11,6 +11,7 @@ type Arena struct {
 	toks  slab[Token]
 	caps  slab[Capture]
 	auds  slab[Audit]
+	krns  slab[Kernel]
 	bytes slab[byte]
 }
 
@@ -22,6 +23,7 @@ const (
 	tokSlab  = 512
 	capSlab  = 64
 	audSlab  = 64
+	krnSlab  = 64
 	byteSlab = 16 << 10
 )
 
@@ -33,6 +35,7 @@ func (a *Arena) Reset() {
 	a.toks.reset()
 	a.caps.reset()
 	a.auds.reset()
+	a.krns.reset()
 	a.bytes.reset()
 }
 
@@ -51,6 +54,13 @@ func (a *Arena) Audit() *Audit {
 	b := &a.auds.take(1, audSlab)[0]
 	*b = Audit{Types: b.Types[:0]}
 	return b
+}
+
+// Kernel returns an empty event of the kernel's.
+func (a *Arena) Kernel() *Kernel {
+	k := &a.krns.take(1, krnSlab)[0]
+	*k = Kernel{}
+	return k
 }
 
 // Bytes returns n bytes whose content is undefined.

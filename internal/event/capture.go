@@ -156,6 +156,7 @@ type State struct {
 	Err      uint8  // errno that the socket has for its next call, 0 none
 	Owner    Evidence
 	Users    *Users // nil: not recorded
+	Context  KernelContext
 	TCP      TCPCounts
 }
 

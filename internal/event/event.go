@@ -215,6 +215,14 @@ type Name struct {
 	Addr  netip.Addr // of NameHost
 }
 
+// Symbol is what a code address is; nothing where nobody knows.
+type Symbol struct {
+	Addr, Offset uint64
+	PID          uint32 // whose memory; 0: the kernel's
+	Name         string // of the function
+	File         string // that it is of: an executable, a library, a module of the kernel
+}
+
 // Note is what a source says about itself.
 type Note struct {
 	Degraded bool // something is missing from what follows
@@ -244,6 +252,7 @@ func (*SockFound) body() {}
 func (*Ready) body()     {}
 func (*Lost) body()      {}
 func (*Name) body()      {}
+func (*Symbol) body()    {}
 func (*Note) body()      {}
 func (*Clock) body()     {}
 func (*End) body()       {}

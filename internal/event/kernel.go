@@ -11,6 +11,7 @@ const (
 	KernelLeaf                        // both: it called no other
 	KernelCall                        // it was called, and nothing is known of its return
 	KernelEvent                       // something happened: a tracepoint, a probe
+	KernelSock                        // nothing: Sock is what later ones are on
 )
 
 func (w KernelWhat) String() string {
@@ -25,6 +26,8 @@ func (w KernelWhat) String() string {
 		return "call"
 	case KernelEvent:
 		return "event"
+	case KernelSock:
+		return "socket"
 	}
 	return "unknown"
 }
@@ -36,7 +39,28 @@ const (
 	SystemTap Tracer = iota + 1
 	Ftrace
 	DTrace
+	Pidwire // we ourselves
 )
+
+// KernelContext is in whose time the kernel did something.
+type KernelContext uint8
+
+// The values are those of enum pw_context.
+const (
+	ContextUnknown KernelContext = 0
+	ContextTask    KernelContext = 1 // a thread's own
+	ContextSoftirq KernelContext = 2 // that of whoever ran
+)
+
+func (c KernelContext) String() string {
+	switch c {
+	case ContextTask:
+		return "task"
+	case ContextSoftirq:
+		return "softirq"
+	}
+	return "unknown"
+}
 
 func (t Tracer) String() string {
 	switch t {
@@ -46,6 +70,8 @@ func (t Tracer) String() string {
 		return "ftrace"
 	case DTrace:
 		return "dtrace"
+	case Pidwire:
+		return "pidwire"
 	}
 	return "unknown"
 }
@@ -62,6 +88,7 @@ type Kernel struct {
 	Args   string
 	Ret    string // only where HasRet
 	HasRet bool
+	Ret64  int64 // of Pidwire, in place of Ret
 	Dur    int64 // ns between entry and return; -1: not told
 	// Of what goes over a connection; invalid, unknown, -1 and empty where not told.
 	Local, Peer netip.AddrPort
@@ -71,6 +98,32 @@ type Kernel struct {
 	From, To    string // states of TCP, as printed
 	Text        string // what else was printed
 	Under       bool   // it was done in the call before it on the timeline, as far as that can be told
+
+	// Of Pidwire only.
+
+	Fields  []Arg  // what the event is about, in the order in which it is to be read
+	Errno   string // of Ret64
+	Reason  string // of a drop; empty where the kernel does not say
+	Cookie  uint64 // of the socket; 0 where none is known
+	Sock    Sock   // only where HasSock
+	HasSock bool
+	Context KernelContext
+	CPU     int32
+	OnTID   uint32 // whose time it was, if not the event's own task's; 0: nobody's
+	OnComm  string // hostile bytes
+}
+
+// Lost reports whether something was lost here that was on its way to or from
+// a socket.
+func (k *Kernel) Lost() bool {
+	if k.Tracer != Pidwire {
+		return false
+	}
+	switch k.Name {
+	case "skb:drop", "sock:rcvqueue-full", "tcp:listen-overflow":
+		return true
+	}
+	return false
 }
 
 func (*Kernel) body() {}

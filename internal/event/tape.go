@@ -39,6 +39,7 @@ const (
 	TNote   // /* Str */
 	TTime   // int64(Num): seconds since the Unix epoch, in a note as UTC
 	TAsIs   // Str: as another tool printed it
+	TDur    // Num: ns
 )
 
 // Bits of Token.Flags.
@@ -66,6 +67,8 @@ const (
 	FNot
 	// FBare marks a TSym whose unknown number has no note beside it.
 	FBare
+	// FPlain marks a TIface that is written as its name alone.
+	FPlain
 )
 
 // Token is one element of a Tape.

@@ -23,6 +23,10 @@ type foreign struct {
 
 // kernel joins what a tracer of another tool told of a connection, by its ends.
 func (j *Joiner) kernel(e *event.Entry, k *event.Kernel) {
+	if k.Tracer == event.Pidwire {
+		j.did(e, k)
+		return
+	}
 	if k.Under && j.lastCall.conn != nil {
 		e.Conn, e.Match = j.lastCall.conn, event.MatchGuess
 		return
@@ -38,6 +42,22 @@ func (j *Joiner) kernel(e *event.Entry, k *event.Kernel) {
 		p.Version = 6
 	}
 	j.foreign(e, &p)
+}
+
+// did joins what the kernel was seen to do for a socket.
+func (j *Joiner) did(e *event.Entry, k *event.Kernel) {
+	if k.Cookie == 0 {
+		return
+	}
+	e.Match = event.MatchExact
+	if k.HasSock {
+		e.Conn, e.First = j.conn(&k.Sock, &e.Event)
+		return
+	}
+	e.Conn = find(&j.byCookie, k.Cookie)
+	if f := j.numbered[k.Cookie]; e.Conn == nil && f != nil {
+		e.Conn, e.First = j.begin(&f.Sock, &e.Event), true
+	}
 }
 
 func pairOf(proto uint8, a, b netip.AddrPort) pair {

@@ -42,6 +42,8 @@ type Merger struct {
 	labels    map[labelKey][]wire.Record // held packets that may get another owner
 	shared    map[uint64]bool            // cookies of sockets that several processes use
 	audits    audits
+	doing     map[uint32]*doing // by tid: what the kernel did in the call that is not here yet
+	waiting   uint64            // the earliest of that, or before it
 }
 
 type item struct {
@@ -60,19 +62,24 @@ type slab struct {
 // New returns a merger that passes records on to emit. What emit gets is its
 // own during the call only.
 func New(emit func(wire.Record) error) *Merger {
-	return &Merger{emit: emit, children: children{young: map[uint64]tuple{}}, listeners: map[uint64]bool{}, labels: map[labelKey][]wire.Record{}, shared: map[uint64]bool{}}
+	return &Merger{emit: emit, children: children{young: map[uint64]tuple{}}, listeners: map[uint64]bool{}, labels: map[labelKey][]wire.Record{}, shared: map[uint64]bool{}, doing: map[uint32]*doing{}}
 }
 
 // Add takes a record; its bytes are copied.
 func (m *Merger) Add(r wire.Record) error {
 	now := r.Time()
 	if now > Window {
+		m.tooLong(now - Window)
 		if err := m.release(now - Window); err != nil {
 			return err
 		}
 	}
 	at := now
 	switch r.Kind() {
+	case wire.KindKernel:
+		if m.awaitsCall(r) {
+			return m.bound()
+		}
 	case wire.KindEnd:
 		// The calls' source made it, and audit may have told more since.
 		if m.next < len(m.held) {
@@ -107,6 +114,9 @@ func (m *Merger) Add(r wire.Record) error {
 	}
 	if !m.audits.on {
 		m.insert(at, r)
+		if r.Kind() == wire.KindSyscall {
+			m.returned(r, at)
+		}
 		return m.bound()
 	}
 	var joined wire.Record
@@ -121,6 +131,9 @@ func (m *Merger) Add(r wire.Record) error {
 		m.holdCall(held, at)
 	case r.Kind() == wire.KindAudit:
 		m.holdAudit(held)
+	}
+	if r.Kind() == wire.KindSyscall {
+		m.returned(r, at)
 	}
 	return m.bound()
 }
@@ -141,11 +154,13 @@ func (m *Merger) Idle(now uint64) error {
 	if now < Window {
 		return nil
 	}
+	m.tooLong(now - Window)
 	return m.release(now - Window)
 }
 
 // Flush passes on everything.
 func (m *Merger) Flush() error {
+	m.tooLong(1<<64 - 1)
 	for m.next < len(m.held) {
 		if err := m.pass(); err != nil {
 			return err

@@ -30,6 +30,8 @@ func Shift(r Record, delta int64) {
 	case KindHandover:
 		owner(OffHandoverOwner)
 		attr(r, SizeHandover, TagSince, add)
+	case KindKernel:
+		owner(OffKernelOwner)
 	case KindState:
 		owner(OffStateOwner)
 		attr(r, SizeState+SizeSock, TagOwners, func(at int) {

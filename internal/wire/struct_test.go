@@ -51,6 +51,8 @@ var forms = []struct {
 	{func() form { return &wire.State{} }, wire.SizeState, true},
 	{func() form { return &wire.Audit{} }, wire.SizeAudit, true},
 	{func() form { return &wire.Text{} }, wire.SizeText, true},
+	{func() form { return &wire.Kernel{} }, wire.SizeKernel, true},
+	{func() form { return &wire.Symbol{} }, wire.SizeSymbol, true},
 	{func() form { return &wire.Thread{} }, wire.SizeThread, false},
 	{func() form { return &wire.Calldesc{} }, wire.SizeCalldesc, false},
 }

@@ -151,3 +151,35 @@ func SyscallParts(r Record, s *Syscall) (socks, chunks []byte, ok bool) {
 	}
 	return rest[:n:n], rest[n : n+int(s.Chunks) : n+int(s.Chunks)], true
 }
+
+// KernelTail is what stands behind the fixed part of a kernel record. The
+// slices alias the record.
+type KernelTail struct {
+	Addrs  []byte // 16 bytes each
+	Socks  []byte // SizeSock bytes each
+	Kernel []byte // stack: 8 bytes a frame, innermost first
+	User   []byte // the process's
+}
+
+// KernelParts splits a kernel record. It reports whether the record holds what
+// it promises.
+func KernelParts(r Record, k *Kernel, t *KernelTail) bool {
+	if !k.Unmarshal(r) {
+		return false
+	}
+	rest := []byte(r[SizeKernel:])
+	take := func(n int) []byte {
+		if rest == nil || n > len(rest) {
+			rest = nil
+			return nil
+		}
+		part := rest[:n:n]
+		rest = rest[n:]
+		return part
+	}
+	t.Addrs = take(16 * int(k.Naddr))
+	t.Socks = take(SizeSock * int(k.Nsock))
+	t.Kernel = take(8 * int(k.Nkstack))
+	t.User = take(8 * int(k.Nustack))
+	return rest != nil
+}

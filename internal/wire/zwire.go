@@ -26,6 +26,8 @@ const (
 	KindState    = 13
 	KindAudit    = 14
 	KindText     = 15
+	KindKernel   = 16
+	KindSymbol   = 17
 )
 
 // enum pw_layer
@@ -714,6 +716,7 @@ const (
 	OffStateTo          = 170
 	OffStateErr         = 171
 	OffStateFin         = 172
+	OffStateContext     = 173
 )
 
 // State is struct pw_state.
@@ -743,6 +746,7 @@ type State struct {
 	To          uint8
 	Err         uint8
 	Fin         uint8
+	Context     uint8
 }
 
 // SizeState is the size of State on the wire, in bytes.
@@ -778,6 +782,7 @@ func (s *State) Unmarshal(b []byte) bool {
 	s.To = uint8(b[170])
 	s.Err = uint8(b[171])
 	s.Fin = uint8(b[172])
+	s.Context = uint8(b[173])
 	return true
 }
 
@@ -814,6 +819,196 @@ func (s *State) put(b []byte) {
 	b[170] = byte(s.To)
 	b[171] = byte(s.Err)
 	b[172] = byte(s.Fin)
+	b[173] = byte(s.Context)
+}
+
+// enum pw_context
+const (
+	ContextUnknown = 0
+	ContextTask    = 1
+	ContextSoftirq = 2
+)
+
+// enum pw_kernel_event
+const (
+	EventNone        = 0
+	EventSend        = 1
+	EventReceive     = 2
+	EventReady       = 3
+	EventError       = 4
+	EventWait        = 5
+	EventMemory      = 6
+	EventQueueFull   = 7
+	EventAcceptFull  = 8
+	EventSkbQueue    = 9
+	EventSkbSend     = 10
+	EventSkbReceive  = 11
+	EventSkbCopy     = 12
+	EventSkbDrop     = 13
+	EventRetransmit  = 14
+	EventSynackAgain = 15
+	EventRstSent     = 16
+	EventRstReceived = 17
+	EventCongestion  = 18
+	EventIcmpSent    = 19
+	EventRoute       = 20
+	EventNeighNew    = 21
+	EventNeighAsked  = 22
+	EventNeighFailed = 23
+	EventNeighFound  = 24
+)
+
+// enum pw_wait
+const (
+	WaitData    = 1
+	WaitSndbuf  = 2
+	WaitConnect = 3
+	WaitAccept  = 4
+	WaitOther   = 5
+)
+
+// Offsets into struct pw_kernel.
+const (
+	OffKernelH       = 0
+	OffKernelCookie  = 16
+	OffKernelOwner   = 24
+	OffKernelArgs    = 88
+	OffKernelNetns   = 136
+	OffKernelOnTid   = 140
+	OffKernelOnComm  = 144
+	OffKernelEvent   = 160
+	OffKernelCpu     = 162
+	OffKernelContext = 164
+	OffKernelNsock   = 165
+	OffKernelNaddr   = 166
+	OffKernelNkstack = 167
+	OffKernelNustack = 168
+)
+
+// Kernel is struct pw_kernel.
+type Kernel struct {
+	H       Hdr
+	Cookie  uint64
+	Owner   Owner
+	Args    [6]uint64
+	Netns   uint32
+	OnTid   uint32
+	OnComm  [16]byte
+	Event   uint16
+	Cpu     uint16
+	Context uint8
+	Nsock   uint8
+	Naddr   uint8
+	Nkstack uint8
+	Nustack uint8
+}
+
+// SizeKernel is the size of Kernel on the wire, in bytes.
+const SizeKernel = 176
+
+// Unmarshal reads s from the start of b, and reports whether b was long enough.
+func (s *Kernel) Unmarshal(b []byte) bool {
+	if len(b) < SizeKernel {
+		return false
+	}
+	s.H.Unmarshal(b[0:])
+	s.Cookie = binary.LittleEndian.Uint64(b[16:])
+	s.Owner.Unmarshal(b[24:])
+	s.Args[0] = binary.LittleEndian.Uint64(b[88:])
+	s.Args[1] = binary.LittleEndian.Uint64(b[96:])
+	s.Args[2] = binary.LittleEndian.Uint64(b[104:])
+	s.Args[3] = binary.LittleEndian.Uint64(b[112:])
+	s.Args[4] = binary.LittleEndian.Uint64(b[120:])
+	s.Args[5] = binary.LittleEndian.Uint64(b[128:])
+	s.Netns = binary.LittleEndian.Uint32(b[136:])
+	s.OnTid = binary.LittleEndian.Uint32(b[140:])
+	copy(s.OnComm[:], b[144:])
+	s.Event = binary.LittleEndian.Uint16(b[160:])
+	s.Cpu = binary.LittleEndian.Uint16(b[162:])
+	s.Context = uint8(b[164])
+	s.Nsock = uint8(b[165])
+	s.Naddr = uint8(b[166])
+	s.Nkstack = uint8(b[167])
+	s.Nustack = uint8(b[168])
+	return true
+}
+
+// Append appends the wire form of s to b.
+func (s *Kernel) Append(b []byte) []byte {
+	var w [SizeKernel]byte
+	s.put(w[:])
+	return append(b, w[:]...)
+}
+
+func (s *Kernel) put(b []byte) {
+	s.H.put(b[0:])
+	binary.LittleEndian.PutUint64(b[16:], s.Cookie)
+	s.Owner.put(b[24:])
+	binary.LittleEndian.PutUint64(b[88:], s.Args[0])
+	binary.LittleEndian.PutUint64(b[96:], s.Args[1])
+	binary.LittleEndian.PutUint64(b[104:], s.Args[2])
+	binary.LittleEndian.PutUint64(b[112:], s.Args[3])
+	binary.LittleEndian.PutUint64(b[120:], s.Args[4])
+	binary.LittleEndian.PutUint64(b[128:], s.Args[5])
+	binary.LittleEndian.PutUint32(b[136:], s.Netns)
+	binary.LittleEndian.PutUint32(b[140:], s.OnTid)
+	copy(b[144:], s.OnComm[:])
+	binary.LittleEndian.PutUint16(b[160:], s.Event)
+	binary.LittleEndian.PutUint16(b[162:], s.Cpu)
+	b[164] = byte(s.Context)
+	b[165] = byte(s.Nsock)
+	b[166] = byte(s.Naddr)
+	b[167] = byte(s.Nkstack)
+	b[168] = byte(s.Nustack)
+}
+
+// Offsets into struct pw_symbol.
+const (
+	OffSymbolH      = 0
+	OffSymbolAddr   = 16
+	OffSymbolOffset = 24
+	OffSymbolPid    = 32
+	OffSymbolAttrs  = 36
+)
+
+// Symbol is struct pw_symbol.
+type Symbol struct {
+	H      Hdr
+	Addr   uint64
+	Offset uint64
+	Pid    uint32
+	Attrs  uint16
+}
+
+// SizeSymbol is the size of Symbol on the wire, in bytes.
+const SizeSymbol = 40
+
+// Unmarshal reads s from the start of b, and reports whether b was long enough.
+func (s *Symbol) Unmarshal(b []byte) bool {
+	if len(b) < SizeSymbol {
+		return false
+	}
+	s.H.Unmarshal(b[0:])
+	s.Addr = binary.LittleEndian.Uint64(b[16:])
+	s.Offset = binary.LittleEndian.Uint64(b[24:])
+	s.Pid = binary.LittleEndian.Uint32(b[32:])
+	s.Attrs = binary.LittleEndian.Uint16(b[36:])
+	return true
+}
+
+// Append appends the wire form of s to b.
+func (s *Symbol) Append(b []byte) []byte {
+	var w [SizeSymbol]byte
+	s.put(w[:])
+	return append(b, w[:]...)
+}
+
+func (s *Symbol) put(b []byte) {
+	s.H.put(b[0:])
+	binary.LittleEndian.PutUint64(b[16:], s.Addr)
+	binary.LittleEndian.PutUint64(b[24:], s.Offset)
+	binary.LittleEndian.PutUint32(b[32:], s.Pid)
+	binary.LittleEndian.PutUint16(b[36:], s.Attrs)
 }
 
 // enum pw_proc_what
@@ -1335,6 +1530,8 @@ const (
 	NameUser  = 1
 	NameIface = 2
 	NameHost  = 3
+	NameDrop  = 4
+	NameReset = 5
 )
 
 // Offsets into struct pw_name.

@@ -269,9 +269,13 @@ func (d *Decoder) iface(index uint64) string {
 	if index == 0 {
 		return ""
 	}
-	k := ifaceKey{0, uint32(index)}
+	var netns uint64
 	if len(d.c.Socks) != 0 {
-		k.netns = uint64(d.c.Socks[0].NetNS)
+		netns = uint64(d.c.Socks[0].NetNS)
 	}
-	return d.names[k]
+	return d.Iface(netns, uint32(index))
 }
+
+// Iface is the name of an interface of a network namespace, empty where it was
+// not learned.
+func (d *Decoder) Iface(netns uint64, index uint32) string { return d.names[ifaceKey{netns, index}] }

@@ -31,7 +31,7 @@ var (
 	sockType  = kind{show: (*Decoder).sockType}
 	protocol  = kind{show: (*Decoder).protocol}
 	how       = opcode(shutHows)
-	msgBits   = bits(msgFlags)
+	msgBits   = bits(MsgFlags)
 	sockFlags = bits(sockTypeFlags)
 
 	addrIn      = kind{show: (*Decoder).addrIn} // length: the next argument

@@ -133,7 +133,7 @@ func (d *Decoder) msgSent(m *msghdr) {
 	d.uint("msg_iovlen", m.iovlen)
 	d.control(m.control, m.controllen, d.in)
 	d.uint("msg_controllen", m.controllen)
-	d.flags("msg_flags", m.flags, msgFlags)
+	d.flags("msg_flags", m.flags, MsgFlags)
 }
 
 func (d *Decoder) msgOut(i int) {
@@ -169,7 +169,7 @@ func (d *Decoder) msgReceived(was, m *msghdr, n uint64) {
 	d.uint("msg_iovlen", m.iovlen)
 	d.control(m.control, m.controllen, d.out)
 	d.uint("msg_controllen", m.controllen)
-	d.flags("msg_flags", m.flags, msgFlags)
+	d.flags("msg_flags", m.flags, MsgFlags)
 }
 
 // maxMmsg is the kernel's limit for sendmmsg and recvmmsg.

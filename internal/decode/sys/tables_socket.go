@@ -411,8 +411,9 @@ var shutHows = event.NewTable("SHUT_???",
 	event.Sym{Num: 2, Name: "SHUT_RDWR"},
 )
 
-// msgFlags: include/linux/socket.h.
-var msgFlags = event.NewTable("MSG_???",
+// MsgFlags: include/linux/socket.h.
+// MsgFlags names MSG_*, the flags of send and recv (linux/socket.h).
+var MsgFlags = event.NewTable("MSG_???",
 	event.Sym{Num: 0x1, Name: "MSG_OOB"},
 	event.Sym{Num: 0x2, Name: "MSG_PEEK"},
 	event.Sym{Num: 0x4, Name: "MSG_DONTROUTE"},

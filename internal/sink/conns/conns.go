@@ -19,7 +19,6 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/sink/notation"
 	"github.com/pidwire/pidwire/internal/sink/summary"
-	"github.com/pidwire/pidwire/internal/sink/text"
 )
 
 // Options say when the table is written, and how.
@@ -409,7 +408,7 @@ func (s *Sink) cells(r *row) []string {
 	if r.counted {
 		row[10] = count(uint64(r.tcp.Retrans - s.baseOf(r).Retrans))
 		if r.tcp.RTT > 0 {
-			row[11] = string(text.AppendDuration(nil, r.tcp.RTT))
+			row[11] = string(notation.AppendDuration(nil, r.tcp.RTT))
 		}
 	}
 	return row
@@ -434,9 +433,9 @@ func (s *Sink) age(r *row) string {
 	case r.conn.Old && d < 1_000_000_000:
 		return ""
 	case r.conn.Old:
-		return ">" + string(text.AppendDuration(nil, d/1_000_000_000*1_000_000_000))
+		return ">" + string(notation.AppendDuration(nil, d/1_000_000_000*1_000_000_000))
 	}
-	return string(text.AppendDuration(nil, max(d, 0)))
+	return string(notation.AppendDuration(nil, max(d, 0)))
 }
 
 func stateOf(r *row) string {

@@ -89,6 +89,9 @@ func (s *Sink) Write(e *event.Entry) error {
 		s.state(b)
 		s.end(e)
 	case *event.Kernel:
+		if b.What == event.KernelSock {
+			return nil
+		}
 		s.begin(e, "kernel", "krn")
 		s.identity(e)
 		s.kernel(b)
@@ -487,9 +490,13 @@ func (s *Sink) kernel(k *event.Kernel) {
 	field("module", k.Module)
 	field("in", k.Func)
 	s.raw(`,"depth":`).uint(uint64(max(k.Depth, 0)))
-	field("arguments", k.Args)
-	if k.HasRet {
-		s.raw(`,"return":`).str(k.Ret)
+	if k.Tracer == event.Pidwire {
+		s.ours(k)
+	} else {
+		field("arguments", k.Args)
+		if k.HasRet {
+			s.raw(`,"return":`).str(k.Ret)
+		}
 	}
 	if k.Dur >= 0 {
 		s.raw(`,"duration_ns":`).int(k.Dur)
@@ -505,6 +512,41 @@ func (s *Sink) kernel(k *event.Kernel) {
 	field("to", k.To)
 	field("text", k.Text)
 	s.raw("}")
+	if k.Errno != "" {
+		s.raw(`,"error":{"type":`).str(k.Errno).raw("}")
+	}
+}
+
+// ours writes what only our own events have.
+func (s *Sink) ours(k *event.Kernel) {
+	if len(k.Fields) > 0 {
+		s.raw(`,"arguments":{`)
+		for i := range k.Fields {
+			f := &k.Fields[i]
+			if i > 0 {
+				s.raw(",")
+			}
+			s.raw(`"`).raw(f.Name).raw(`":`)
+			switch t := f.Val; {
+			case len(t) == 1 && (t[0].Kind == event.TUint || t[0].Kind == event.TDur):
+				s.uint(t[0].Num)
+			default:
+				s.text = notation.AppendTape(s.text[:0], t, &s.o.Notation)
+				s.b = clean.AppendJSON(s.b, s.text)
+			}
+		}
+		s.raw("}")
+	}
+	if k.HasRet {
+		s.raw(`,"result":`).int(k.Ret64)
+	}
+	if k.Reason != "" {
+		s.raw(`,"reason":`).str(k.Reason)
+	}
+	s.raw(`,"context":"`).raw(k.Context.String()).raw(`","cpu":`).int(int64(k.CPU))
+	if k.OnTID != 0 {
+		s.raw(`,"on_time_of":{"tid":`).uint(uint64(k.OnTID)).raw(`,"name":`).str(k.OnComm).raw("}")
+	}
 }
 
 func (s *Sink) packet(c *event.Conn, p *event.Capture) {
@@ -560,6 +602,9 @@ func (s *Sink) state(b *event.State) {
 	c := &b.TCP
 	name := func(state uint8) string { return notation.TCPState(b.Sock.Family, b.Sock.Protocol, state) }
 	s.raw(`,"state":{"from":"`).raw(name(b.From)).raw(`","to":"`).raw(name(b.To)).raw(`","look":`).bool(b.Look)
+	if cause := notation.StateCause(b); cause != "" {
+		s.raw(`,"cause":`).str(cause)
+	}
 	if b.Err != 0 {
 		s.raw(`,"errno":`).uint(uint64(b.Err))
 	}

@@ -170,7 +170,7 @@ func (s *Sink) gap(next *row, ns int64) {
 	case next.app != "" && next.appIn:
 		what = "the process waits"
 	}
-	label := fmt.Sprintf(" %s: %s ", text.AppendDuration(nil, ns), what)
+	label := fmt.Sprintf(" %s: %s ", notation.AppendDuration(nil, ns), what)
 	side := max(2, (s.o.Width-timeWide-2-utf8.RuneCountInString(label))/2)
 	fmt.Fprintf(s.w, "%*s  %s%s%s\n", timeWide, "", strings.Repeat(s.g.gap, side), label, strings.Repeat(s.g.gap, side))
 }
@@ -248,9 +248,9 @@ func (s *Sink) call(e *event.Entry, c *event.Call) {
 	if c.State == event.Returned && waits(c) {
 		r.appIn, r.time = true, e.Time+c.Dur
 		if at := s.timeOf(e.Cause); at != 0 && r.time >= at && e.Slack < vague {
-			r.note = fmt.Sprintf("%s in queue", text.AppendDuration(nil, r.time-at))
+			r.note = fmt.Sprintf("%s in queue", notation.AppendDuration(nil, r.time-at))
 		} else if c.Dur >= 1_000_000 {
-			r.note = fmt.Sprintf("waited %s", text.AppendDuration(nil, c.Dur))
+			r.note = fmt.Sprintf("waited %s", notation.AppendDuration(nil, c.Dur))
 		}
 	}
 	s.add(r)
@@ -312,7 +312,7 @@ func (s *Sink) packet(e *event.Entry, p *event.Capture) {
 			since, s.asked = max(since, s.asked), 0
 		}
 		if since != 0 && r.note == "" {
-			r.note = string(text.AppendDuration(nil, e.Time-since))
+			r.note = string(notation.AppendDuration(nil, e.Time-since))
 		}
 		if p.TCP.Valid && p.TCP.Flags&event.TCPRst != 0 || p.Made == event.MadeICMP {
 			r.mark = '!'
@@ -411,7 +411,7 @@ func (s *Sink) Close() error {
 				fmt.Fprintf(s.w, ", %d segments sent again", c.Retrans)
 			}
 			if c.RTT > 0 {
-				fmt.Fprintf(s.w, ", rtt %s", text.AppendDuration(nil, c.RTT))
+				fmt.Fprintf(s.w, ", rtt %s", notation.AppendDuration(nil, c.RTT))
 			}
 		}
 		fmt.Fprintln(s.w)

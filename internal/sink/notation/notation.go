@@ -351,6 +351,10 @@ func (w *writer) value(k *event.Token) {
 			w.b = strconv.AppendUint(w.b, k.Num, 10)
 			return
 		}
+		if k.Flags&event.FPlain != 0 {
+			w.b = clean.AppendText(w.b, k.Str)
+			return
+		}
 		w.b = append(w.b, "if_nametoindex("...)
 		w.quote(k.Str, false, false)
 		w.b = append(w.b, ')')
@@ -358,6 +362,8 @@ func (w *writer) value(k *event.Token) {
 		w.str(k)
 	case event.TText:
 		w.b = append(w.b, k.Str...)
+	case event.TDur:
+		w.b = AppendDuration(w.b, int64(k.Num))
 	case event.TIPv4:
 		w.b = append(w.b, `inet_addr("`...)
 		for i := 0; i < 4 && i < len(k.Str); i++ {

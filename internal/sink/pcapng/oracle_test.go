@@ -99,7 +99,7 @@ func TestTshark(t *testing.T) {
 		"3||+++ exec /usr/bin/curl +++",
 		`4||sendto(3, "aaaaa", 5, 0, NULL, 0) = 5 <500ns>`,
 		`5||sendto(3, "aaaaa", 5, 0, NULL, 0) = -1 ECONNREFUSED (Connection refused) <500ns>`,
-		"6||tcp CLOSE -> SYN_SENT",
+		"6||tcp CLOSE -> SYN_SENT  # connect",
 		"7|curl[1234]|",
 		"8||lost 3 events: ring buffer full",
 		"9||lost 4 events: ring buffer full",

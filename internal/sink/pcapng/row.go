@@ -36,6 +36,9 @@ func (s *Sink) entry(e *event.Entry) {
 			s.words(e, "state", "krn")
 		}
 	case *event.Kernel:
+		if b.What == event.KernelSock {
+			return
+		}
 		s.words(e, "kernel", "krn")
 	case *event.Audit:
 		s.words(e, "audit", "aud")

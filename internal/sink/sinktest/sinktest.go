@@ -68,6 +68,16 @@ func Timeline(s string) []event.Entry {
 	add(&event.Capture{Packet: event.Packet{Dir: event.DirOut, Len: 28}, Link: 1, NoIP: true, Ether: 0x0806, Owner: event.OwnerSent}, nil)
 	add(&event.Kernel{What: event.KernelLeaf, Tracer: event.Ftrace, Name: "-", Module: "-", Func: "-", Depth: 3, Args: "-", Ret: "-", HasRet: true, Dur: 5000, Bytes: -1, Text: "-"}, nil)
 	add(&event.Kernel{What: event.KernelEvent, Tracer: event.DTrace, Name: "-", Dur: -1, Local: tcp.Local, Peer: tcp.Peer, Dir: event.DirOut, Bytes: 5, Flags: "-", From: "-", To: "-"}, tcp)
+	add(&event.Kernel{
+		What: event.KernelEvent, Tracer: event.Pidwire, Name: "skb:drop", Func: "-", Dur: -1, Bytes: 60, Reason: "-", Context: event.ContextSoftirq, CPU: 1, OnTID: 7, OnComm: s,
+		Fields: []event.Arg{
+			{Name: "reason", Val: event.Tape{{Kind: event.TAsIs, Str: "-"}}}, {Name: "dev", Val: event.Tape{{Kind: event.TIface, Num: 2, Str: "-", Flags: event.FPlain}}},
+			{Name: "seq", Val: event.Tape{{Kind: event.TUint, Num: 1 << 63, Flags: event.FVerbose}}},
+		},
+	}, tcp)
+	add(&event.Kernel{What: event.KernelEvent, Tracer: event.Pidwire, Name: "sock:send", Dur: -1, Bytes: -1, Depth: 1, HasRet: true, Ret64: -11, Errno: "EAGAIN", Context: event.ContextTask}, tcp)
+	add(&event.Kernel{What: event.KernelSock, Tracer: event.Pidwire, HasSock: true, Cookie: 1}, tcp)
+	add(&event.Symbol{Addr: 1 << 63, Name: "-", File: "-"}, nil)
 	add(&event.Handover{Cookie: 9, Listener: 1 << 63, Owner: event.OwnerReceived, From: event.Task{Comm: s}, Shown: 3}, child)
 	add(&event.State{Sock: event.Sock{Family: 2, Type: 1, Protocol: 6}, From: 4, To: 7, Err: 104, TCP: event.TCPCounts{SegsIn: 1, Sent: 1 << 63, RTT: 1000, Retrans: 2}}, tcp)
 	add(&event.State{Sock: event.Sock{Family: 2, Type: 1, Protocol: 6}, Look: true, From: 1, To: 1, Users: &event.Users{
@@ -130,7 +140,7 @@ func call(state event.CallState) *event.Call {
 	one := func(k event.Token) {
 		c.Args = append(c.Args, event.Arg{Name: "arg", Raw: 1<<64 - 1, Val: event.Tape{k}})
 	}
-	for kind := event.TInt; kind <= event.TAsIs; kind++ {
+	for kind := event.TInt; kind <= event.TDur; kind++ {
 		k := event.Token{Kind: kind, Num: 3, Tab: tab}
 		switch kind {
 		case event.TStr, event.THexStr, event.TIface, event.TAsIs:

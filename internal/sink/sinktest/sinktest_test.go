@@ -40,7 +40,7 @@ func TestTimelineComplete(t *testing.T) {
 	for name := range want {
 		t.Errorf("no entry with a body of type %s", name)
 	}
-	for k := event.TInt; k <= event.TAsIs; k++ {
+	for k := event.TInt; k <= event.TDur; k++ {
 		if !kinds[k] {
 			t.Errorf("no token of kind %d", k)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/sink/clean"
+	"github.com/pidwire/pidwire/internal/sink/notation"
 	"github.com/pidwire/pidwire/internal/sink/text"
 )
 
@@ -50,14 +51,29 @@ type Sink struct {
 	conns map[uint32]*conn
 	more  uint64 // connections beyond maxConns
 	lost  uint64
+	drops map[drop]*dropped
+	// onlyDrops leaves out the tables of calls and connections.
+	onlyDrops bool
+	of        uint64 // drops of more reasons than maxDrops
 }
+
+// drop is why and where something was dropped.
+type drop struct{ what, reason, function string }
+
+type dropped struct{ n, bytes uint64 }
+
+const packetDrop = "skb:drop"
+
+// maxDrops bounds the rows of the table of drops.
+const maxDrops = 1000
 
 // maxConns bounds the memory of the table of connections.
 const maxConns = 50_000
 
-// New returns a sink that writes to w.
-func New(w io.Writer) *Sink {
-	return &Sink{w: w, calls: map[string]*counts{}, conns: map[uint32]*conn{}}
+// New returns a sink that writes to w; onlyDrops: without tables of calls and
+// connections.
+func New(w io.Writer, onlyDrops bool) *Sink {
+	return &Sink{w: w, calls: map[string]*counts{}, conns: map[uint32]*conn{}, onlyDrops: onlyDrops}
 }
 
 // Write counts an entry.
@@ -65,6 +81,10 @@ func (s *Sink) Write(e *event.Entry) error {
 	switch b := e.Body.(type) {
 	case *event.Lost:
 		s.lost += b.Count
+	case *event.Kernel:
+		if b.Lost() {
+			s.drop(b)
+		}
 	case *event.Call:
 		if b.State == event.Waiting {
 			return nil // it comes again
@@ -97,14 +117,36 @@ func (s *Sink) Write(e *event.Entry) error {
 	return nil
 }
 
+func (s *Sink) drop(k *event.Kernel) {
+	key := drop{k.Name, k.Reason, k.Func}
+	d := s.drops[key]
+	if d == nil {
+		if len(s.drops) >= maxDrops {
+			s.of++
+			return
+		}
+		if s.drops == nil {
+			s.drops = map[drop]*dropped{}
+		}
+		d = &dropped{}
+		// The words may stand in memory that is used again.
+		s.drops[drop{strings.Clone(k.Name), strings.Clone(k.Reason), strings.Clone(k.Func)}] = d
+	}
+	d.n++
+	d.bytes += uint64(max(k.Bytes, 0))
+}
+
 // Flush does nothing: the tables come at the end.
 func (s *Sink) Flush() error { return nil }
 
 // Close writes the tables.
 func (s *Sink) Close() error {
 	w := bufio.NewWriter(s.w)
-	s.callTable(w)
-	s.connTable(w)
+	if len(s.calls) > 0 || len(s.drops) == 0 && !s.onlyDrops {
+		s.callTable(w)
+		s.connTable(w)
+	}
+	s.dropTable(w)
 	if s.lost > 0 {
 		fmt.Fprintf(w, "\n! %d events were lost: the counts are too small\n", s.lost)
 	}
@@ -170,9 +212,51 @@ func (s *Sink) connTable(w io.Writer) {
 	}
 }
 
+// dropTable has what the kernel dropped by what it was, why and where.
+func (s *Sink) dropTable(w io.Writer) {
+	if len(s.drops) == 0 {
+		if s.onlyDrops {
+			fmt.Fprintln(w, "nothing was dropped")
+		}
+		return
+	}
+	if len(s.calls) > 0 {
+		fmt.Fprintln(w)
+	}
+	const row = "%9s %9s  %-20s %-24s %s\n"
+	fmt.Fprintf(w, row, "drops", "bytes", "event", "reason", "function")
+	fmt.Fprintf(w, row, dashes(9), dashes(9), dashes(20), dashes(24), dashes(16))
+	// What was full is told beside the packet that was dropped for it.
+	var total dropped
+	rows := slices.SortedFunc(maps.Keys(s.drops), func(a, b drop) int {
+		return cmp.Or(-cmp.Compare(s.drops[a].n, s.drops[b].n), cmp.Compare(a.what, b.what), cmp.Compare(a.reason, b.reason), cmp.Compare(a.function, b.function))
+	})
+	line := func(k drop, d dropped) {
+		fmt.Fprintf(w, row, number(d.n), Bytes(d.bytes), k.what, cmp.Or(clean.Text(k.reason), "-"), cmp.Or(clean.Text(k.function), "-"))
+	}
+	for _, k := range rows {
+		if k.what == packetDrop {
+			d := s.drops[k]
+			line(k, *d)
+			total.n += d.n
+			total.bytes += d.bytes
+		}
+	}
+	fmt.Fprintf(w, row, dashes(9), dashes(9), dashes(20), dashes(24), dashes(16))
+	fmt.Fprintf(w, row, cmp.Or(number(total.n), "0"), Bytes(total.bytes), "total", "", "")
+	for _, k := range rows {
+		if k.what != packetDrop {
+			line(k, *s.drops[k])
+		}
+	}
+	if s.of > 0 {
+		fmt.Fprintf(w, "and of further reasons: %d\n", s.of)
+	}
+}
+
 func dashes(n int) string { return strings.Repeat("-", n) }
 
-func dur(ns int64) string { return string(text.AppendDuration(nil, ns)) }
+func dur(ns int64) string { return string(notation.AppendDuration(nil, ns)) }
 
 // number leaves zero out, as strace does in the column of errors.
 func number(n uint64) string {

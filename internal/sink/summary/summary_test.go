@@ -18,13 +18,13 @@ import (
 var update = flag.Bool("update", false, "write the golden files again")
 
 func TestContract(t *testing.T) {
-	sinktest.Run(t, func(w io.Writer) sink.Sink { return summary.New(w) }, sinktest.Options{AtClose: true})
+	sinktest.Run(t, func(w io.Writer) sink.Sink { return summary.New(w, false) }, sinktest.Options{AtClose: true})
 }
 
 func tables(t *testing.T, list []event.Entry) string {
 	t.Helper()
 	var b bytes.Buffer
-	s := summary.New(&b)
+	s := summary.New(&b, false)
 	for i := range list {
 		if err := s.Write(&list[i]); err != nil {
 			t.Fatal(err)

@@ -137,7 +137,9 @@ func (s *Sink) Write(e *event.Entry) error {
 	case *event.Kernel:
 		if !s.o.Plain {
 			s.introduce(e)
-			s.message(e, "krn")
+			if b.What != event.KernelSock {
+				s.message(e, "krn")
+			}
 		}
 	case *event.Handover:
 		if !s.o.Plain && b.From.PID != 0 {
@@ -418,24 +420,4 @@ func (s *Sink) micro(ns int64) {
 	for d := int64(100000); d > 0; d /= 10 {
 		s.b = append(s.b, byte('0'+us/d%10))
 	}
-}
-
-// AppendDuration appends ns in the unit that leaves one to three digits before
-// the point: 800ns, 9us, 1.23ms, 5.005s.
-func AppendDuration(b []byte, ns int64) []byte {
-	switch {
-	case ns < 0:
-		return append(b, '?')
-	case ns < 1000:
-		b = strconv.AppendInt(b, ns, 10)
-		return append(b, "ns"...)
-	case ns < 999_500: // what rounds to 1000us is 1.00ms
-		b = strconv.AppendInt(b, (ns+500)/1000, 10)
-		return append(b, "us"...)
-	case ns < 999_995_000:
-		b = strconv.AppendFloat(b, float64(ns)/1e6, 'f', 2, 64)
-		return append(b, "ms"...)
-	}
-	b = strconv.AppendFloat(b, float64(ns)/1e9, 'f', 3, 64)
-	return append(b, 's')
 }

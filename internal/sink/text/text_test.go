@@ -232,7 +232,7 @@ func TestAppendDuration(t *testing.T) {
 		999_995_000: "1.000s", 999_999_999: "1.000s", 1_000_000_000: "1.000s", 5_005_000_000: "5.005s", 86_400_000_000_000: "86400.000s",
 		-1: "?",
 	} {
-		if got := string(text.AppendDuration(nil, ns)); got != want {
+		if got := string(notation.AppendDuration(nil, ns)); got != want {
 			t.Errorf("AppendDuration(%d) = %s, want %s", ns, got, want)
 		}
 	}

@@ -49,7 +49,7 @@ func (w *Words) call(b []byte, e *event.Entry, c *event.Call) []byte {
 	}
 	b = notation.AppendCall(b, c, &w.Notation)
 	if !w.NoDur && c.State == event.Returned && (!c.Foreign || c.Dur != 0) {
-		b = append(AppendDuration(append(b, " <"...), c.Dur), '>')
+		b = append(notation.AppendDuration(append(b, " <"...), c.Dur), '>')
 	}
 	if w.Plain {
 		return b
@@ -99,21 +99,44 @@ func (w *Words) reset(b []byte) []byte {
 // state writes how a TCP connection's state changed, and at its end what it
 // came to.
 func (w *Words) state(b []byte, e *event.Entry, s *event.State) []byte {
+	if s.Context == event.ContextTask {
+		b = append(b, "  "...) // done in a call
+	}
 	b = append(b, "tcp "...)
 	b = append(b, notation.TCPState(s.Sock.Family, s.Sock.Protocol, s.From)...)
 	b = append(b, " -> "...)
 	b = append(b, notation.TCPState(s.Sock.Family, s.Sock.Protocol, s.To)...)
-	if c := &s.TCP; s.To == event.TCPClose && c.SegsOut+c.SegsIn > 0 {
-		b = append(append(b, w.Note...), "  # "...)
+	cause := notation.StateCause(s)
+	c := &s.TCP
+	counts := s.To == event.TCPClose && c.SegsOut+c.SegsIn > 0
+	window := s.Context != event.ContextUnknown && c.SegsOut+c.SegsIn > 0 && !counts
+	if cause != "" || counts || window {
+		b = append(append(append(b, w.Note...), "  # "...), cause...)
+		if cause != "" && (counts || window) {
+			b = append(b, "; "...)
+		}
+	}
+	switch {
+	case counts:
 		b = strconv.AppendUint(append(b, "sent "...), c.Sent-min(c.Sent, c.Resent), 10)
 		b = strconv.AppendUint(append(b, ", received "...), c.Received, 10)
 		b = append(b, " bytes"...)
 		if c.RTT > 0 {
-			b = AppendDuration(append(b, ", rtt "...), c.RTT)
+			b = notation.AppendDuration(append(b, ", rtt "...), c.RTT)
 		}
 		if c.Retrans > 0 {
 			b = strconv.AppendUint(append(b, ", sent again "...), uint64(c.Retrans), 10)
 		}
+	case window:
+		b = strconv.AppendUint(append(b, "cwnd "...), uint64(c.Cwnd), 10)
+		if c.SSThresh < notation.NoSSThresh {
+			b = strconv.AppendUint(append(b, ", ssthresh "...), uint64(c.SSThresh), 10)
+		}
+		if c.RTT > 0 {
+			b = notation.AppendDuration(append(b, ", rtt "...), c.RTT)
+		}
+	}
+	if cause != "" || counts || window {
 		b = w.reset(b)
 	}
 	return w.others(b, e)
@@ -135,11 +158,24 @@ func (w *Words) kernel(b []byte, e *event.Entry, k *event.Kernel) []byte {
 	if k.Args != "" || k.What == event.KernelLeaf {
 		b = append(clean.AppendText(append(b, '('), k.Args), ')')
 	}
+	for i := range k.Fields {
+		f := &k.Fields[i]
+		if len(f.Val) > 0 && f.Val[0].Flags&event.FVerbose != 0 && !w.Notation.Verbose {
+			continue
+		}
+		b = append(append(append(b, ' '), f.Name...), '=')
+		b = notation.AppendTape(b, f.Val, &w.Notation)
+	}
 	if k.HasRet {
-		b = clean.AppendText(append(b, " = "...), k.Ret)
+		b = append(b, " = "...)
+		if k.Tracer == event.Pidwire {
+			b = appendResult(b, k.Ret64, k.Errno)
+		} else {
+			b = clean.AppendText(b, k.Ret)
+		}
 	}
 	if k.Dur >= 0 {
-		b = append(AppendDuration(append(b, " <"...), k.Dur), '>')
+		b = append(notation.AppendDuration(append(b, " <"...), k.Dur), '>')
 	}
 	if k.Text != "" {
 		if k.Name != "" {
@@ -150,7 +186,37 @@ func (w *Words) kernel(b []byte, e *event.Entry, k *event.Kernel) []byte {
 	if k.Func != "" {
 		b = w.aside(b, "in "+clean.Text(k.Func))
 	}
+	if k.Context == event.ContextSoftirq || k.OnTID != 0 && k.OnTID != e.Task.TID {
+		b = w.onTime(b, e, k)
+	}
 	return w.others(b, e)
+}
+
+func appendResult(b []byte, n int64, errno string) []byte {
+	if errno == "" {
+		return strconv.AppendInt(b, n, 10)
+	}
+	return clean.AppendText(append(b, "-1 "...), errno)
+}
+
+// onTime says on whose time something was done, where that was not the task's
+// own call.
+func (w *Words) onTime(b []byte, e *event.Entry, k *event.Kernel) []byte {
+	b = append(append(b, w.Note...), "  # "...)
+	other := k.OnTID != 0 && k.OnTID != e.Task.TID
+	if k.Context == event.ContextSoftirq {
+		b = strconv.AppendInt(append(b, "softirq, cpu "...), int64(k.CPU), 10)
+		if other {
+			b = append(b, ", on the time of "...)
+		}
+	} else {
+		b = append(b, "by "...)
+	}
+	if other {
+		b = append(clean.AppendText(b, k.OnComm), '[')
+		b = append(strconv.AppendUint(b, uint64(k.OnTID), 10), ']')
+	}
+	return w.reset(b)
 }
 
 // handover says that a socket is another process's now, and how many packets

@@ -33,6 +33,8 @@ type Config struct {
 	Calls     func(string) bool // which of wire.Calls; nil: all
 	NoCalls   bool              // without system calls and io_uring requests
 	Packets   bool              // with packets
+	Kernel    bool              // with what the kernel does for the sockets
+	Drops     bool              // of that only what it drops
 	Audit     bool              // beside a source of audit's records
 	Snaplen   uint32            // bytes of a packet, at most MaxSnaplen
 	Filter    []bpf.Instruction // of pcapfilter.Compile: which packets; nil: all
@@ -70,6 +72,8 @@ type kernel struct {
 
 	changes atomic.Uint32  // of the targets map, by us
 	epoch   *ebpf.Variable // the same, for the programs
+
+	names *nameTeller // of layer krn
 }
 
 // note is something that does not work here, and what that costs.
@@ -124,7 +128,7 @@ func (k *kernel) hasFunc(name string) bool {
 }
 
 // sharedMaps are made once and given to every object.
-var sharedMaps = []string{"ring", "targets", "threads", "uids", "ports", "cgroups", "lost", "maybe", "gone"}
+var sharedMaps = []string{"ring", "targets", "threads", "calls", "uids", "ports", "cgroups", "lost", "maybe", "gone"}
 
 // load puts the programs into the kernel. What cannot be loaded and is not
 // needed for the system calls themselves becomes a note.
@@ -183,7 +187,7 @@ func load(c Config) (_ *kernel, err error) {
 		}
 		return c.Calls == nil || c.Calls(name)
 	}
-	if err := fillCalls(coll.Maps["calls"], want); err != nil {
+	if err := fillCalls(k.maps["calls"], want); err != nil {
 		return nil, err
 	}
 	proc, err := loadProcess()
@@ -219,13 +223,22 @@ func load(c Config) (_ *kernel, err error) {
 	if !c.NoCalls {
 		k.loadUring(c)
 	}
-	if c.Packets {
+	if c.Packets || c.Kernel {
 		if err := k.loadPackets(c); err != nil {
-			if c.NoCalls {
+			switch {
+			case c.NoCalls && c.Packets:
 				return nil, err
+			case c.Packets:
+				k.note(err, "packets are not shown", "")
+			default:
+				k.note(err, "of what the kernel does only what it does in a thread's own time is shown", "")
 			}
-			k.note(err, "packets are not shown", "")
 		}
+	}
+	if c.Kernel {
+		types, _ := k.types.Kernel() // without, there are numbers
+		k.names = newNameTeller(types)
+		k.loadKernelEvents(c)
 	}
 	k.types = nil // tens of megabytes, and of no use any more
 	return k, nil
@@ -280,18 +293,22 @@ func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (*
 		return nil, err
 	}
 	for name, v := range map[string]any{
-		"cfg_self":    c.Self,
-		"cfg_all":     c.All,
-		"cfg_uids":    len(c.UIDs) > 0,
-		"cfg_cgroups": uint8(len(c.Cgroups)),
-		"cfg_ports":   len(c.Ports) > 0,
-		"cfg_exec":    c.AskExec,
-		"cfg_follow":  c.Follow,
-		"cfg_strlen":  c.StrLen,
-		"cfg_cast":    k.cast,
-		"cfg_snaplen": c.Snaplen,
-		"cfg_old":     k.adopt == nil,
-		"cfg_filter":  k.filtered,
+		"cfg_self":     c.Self,
+		"cfg_all":      c.All,
+		"cfg_uids":     len(c.UIDs) > 0,
+		"cfg_cgroups":  uint8(len(c.Cgroups)),
+		"cfg_ports":    len(c.Ports) > 0,
+		"cfg_exec":     c.AskExec,
+		"cfg_follow":   c.Follow,
+		"cfg_strlen":   c.StrLen,
+		"cfg_cast":     k.cast,
+		"cfg_snaplen":  c.Snaplen,
+		"cfg_old":      k.adopt == nil,
+		"cfg_filter":   k.filtered,
+		"cfg_packets":  c.Packets,
+		"cfg_events":   c.Kernel,
+		"cfg_drops":    c.Drops,
+		"cfg_softirqs": c.Kernel,
 	} {
 		v = byteBool(v)
 		if cv := spec.Variables[name]; cv != nil {

@@ -21,7 +21,8 @@ import (
 // ErrPackets says that packets cannot be captured here, and why.
 var ErrPackets = errors.New("packets cannot be captured")
 
-// loadPackets attaches to the packets of all sockets. What tells whose a socket
+// loadPackets attaches to the packets of all sockets: to show them, or to know
+// whose what the kernel does is. What tells whose a socket
 // is by its last use is not on every kernel: then its maker and its holder at
 // attach are what is known.
 func (k *kernel) loadPackets(c Config) error {
@@ -33,7 +34,10 @@ func (k *kernel) loadPackets(c Config) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"owners", "lost_packets", "flows", "flow_ports", "old_socks"} {
+	for _, name := range []string{"owners", "lost_packets", "lost_events", "flows", "flow_ports", "old_socks", "softirqs", "calls"} {
+		if k.maps[name] != nil {
+			continue
+		}
 		if k.maps[name], err = ebpf.NewMap(spec.Maps[name]); err != nil {
 			delete(k.maps, name)
 			return fmt.Errorf("%w: map %s: %w", ErrPackets, name, err)
@@ -50,6 +54,9 @@ func (k *kernel) loadPackets(c Config) error {
 	}
 	k.ownerPrograms(c)
 	for _, name := range []string{"device_in", "device_out"} {
+		if !c.Packets {
+			break
+		}
 		if err := k.tracing(c, loadDevice, name); err != nil {
 			k.note(err, "packets that no socket gets (after its close, ICMP errors, AF_PACKET) are not shown", "")
 		} else {
@@ -71,7 +78,7 @@ func (k *kernel) loadPackets(c Config) error {
 		}
 		k.links = append(k.links, l)
 	}
-	k.parts["packets"] = true
+	k.parts["packets"] = c.Packets
 	return nil
 }
 
@@ -98,6 +105,9 @@ func (k *kernel) ownerPrograms(c Config) {
 		{"owner_state", "changes of TCP states are not shown, nor what comes after a socket's close; packets of MPTCP listeners (those of Go servers) that are made from now on are not shown"},
 		{"owner_received", "a socket that is handed to another process is shown as the new one's only when that sends on it"},
 	} {
+		if c.Kernel && p.name == "owner_received" {
+			continue // kernel_received does the same
+		}
 		if err := k.tracing(c, loadPackets, p.name); err != nil {
 			k.note(err, p.without, "")
 			if p.name == "owner_state" {
@@ -111,6 +121,9 @@ func (k *kernel) ownerPrograms(c Config) {
 	// Without them, who accepted a socket is known by the call, or by its first
 	// use, and who sends by the first packet.
 	for _, name := range []string{"owner_accepted", "owner_accepted_mptcp", "owner_sent"} {
+		if c.Kernel && name == "owner_sent" {
+			continue // kernel_sent does the same
+		}
 		k.parts[name] = k.tracing(c, loadPackets, name) == nil
 	}
 }

@@ -44,7 +44,7 @@ func (s *Source) snapshot(emit func(wire.Record) error) error {
 		if err := emit(p.Record(at)); err != nil {
 			return err
 		}
-		if err := s.ifaceNames(p.PID, p.NetNS, emit); err != nil {
+		if err := s.ifaceNames(p.PID, p.NetNS, at, emit); err != nil {
 			return err
 		}
 	}
@@ -289,7 +289,7 @@ const maxNamespaces = 1024
 
 // ifaceNames tells the names of the interfaces of a process's network
 // namespace, once a namespace. Where it cannot be entered, numbers stay numbers.
-func (s *Source) ifaceNames(pid uint32, netns uint64, emit func(wire.Record) error) error {
+func (s *Source) ifaceNames(pid uint32, netns, at uint64, emit func(wire.Record) error) error {
 	if s.ifaces[netns] || netns == 0 || len(s.ifaces) >= maxNamespaces {
 		return nil
 	}
@@ -299,7 +299,10 @@ func (s *Source) ifaceNames(pid uint32, netns uint64, emit func(wire.Record) err
 		return nil
 	}
 	for _, i := range list {
-		if err := s.name(wire.NameIface, netns, uint32(i.Index), i.Name, emit); err != nil {
+		if s.k.names != nil {
+			s.k.names.once(wire.NameIface, netns<<32|uint64(i.Index))
+		}
+		if err := s.nameAt(at, wire.NameIface, netns, uint32(i.Index), i.Name, emit); err != nil {
 			return err
 		}
 	}
@@ -344,9 +347,13 @@ func interfacesOf(pid uint32, netns uint64) ([]net.Interface, error) {
 }
 
 func (s *Source) name(what uint16, netns uint64, id uint32, name string, emit func(wire.Record) error) error {
+	return s.nameAt(now(), what, netns, id, name, emit)
+}
+
+func (s *Source) nameAt(at uint64, what uint16, netns uint64, id uint32, name string, emit func(wire.Record) error) error {
 	attrs := wire.AppendAttr(nil, wire.TagName, name)
 	n := wire.Name{
-		H:     wire.Hdr{Kind: wire.KindName, Time: now()},
+		H:     wire.Hdr{Kind: wire.KindName, Time: at},
 		Netns: netns, Id: id, What: what, Attrs: uint16(len(attrs)),
 	}
 	return emit(wire.Seal(append(n.Append(s.buf[:0]), attrs...)))

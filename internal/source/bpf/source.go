@@ -39,6 +39,7 @@ type Source struct {
 	said    map[uint32]uint64        // tid -> entry of the call last shown as waiting
 	lost    [wire.LostReasons]uint64 // of calls
 	lostPkt [wire.LostReasons]uint64 // of packets
+	lostKrn [wire.LostReasons]uint64 // of kernel events
 	pids    map[uint32]bool          // watched processes that are alive
 	decided map[uint32]bool          // exec'ed processes that were asked about
 	users   map[uint32]bool          // whose names have been told
@@ -129,9 +130,9 @@ func (c Config) layers() (bits uint32) {
 	}
 	if c.Packets {
 		bits |= 1 << wire.LayerPkt
-		if !c.NoCalls {
-			bits |= 1 << wire.LayerKrn
-		}
+	}
+	if c.Kernel || c.Packets && !c.NoCalls {
+		bits |= 1 << wire.LayerKrn
 	}
 	return bits
 }
@@ -366,6 +367,12 @@ func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
 				s.closing[cookie] = true
 			}
 		}
+	case wire.KindKernel:
+		// The room is of the largest of its kind.
+		r = r[:min(uint32(len(r)), binary.LittleEndian.Uint32(r))]
+		if err := s.eventNames(r, emit); err != nil {
+			return err
+		}
 	case wire.KindProc:
 		return s.process(r, emit)
 	}
@@ -443,7 +450,7 @@ func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
 		return err
 	}
 	if p.What == wire.ProcExec || p.What == wire.ProcFound {
-		if err := s.ifaceNames(p.Pid, p.Netns, emit); err != nil {
+		if err := s.ifaceNames(p.Pid, p.Netns, r.Time(), emit); err != nil {
 			return err
 		}
 	}
@@ -497,12 +504,16 @@ func (s *Source) losses(emit func(wire.Record) error) error {
 		if err := s.counted(s.k.maps["lost"], wire.LayerSys, reason, &s.lost[reason], emit); err != nil {
 			return err
 		}
-		m := s.k.maps["lost_packets"]
-		if m == nil {
-			continue
-		}
-		if err := s.counted(m, wire.LayerPkt, reason, &s.lostPkt[reason], emit); err != nil {
-			return err
+		for _, l := range []struct {
+			counts string
+			layer  uint16
+			before *uint64
+		}{{"lost_packets", wire.LayerPkt, &s.lostPkt[reason]}, {"lost_events", wire.LayerKrn, &s.lostKrn[reason]}} {
+			if m := s.k.maps[l.counts]; m != nil {
+				if err := s.counted(m, l.layer, reason, l.before, emit); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil

@@ -13,6 +13,14 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type auditPwCalldesc struct {
+	_       structs.HostLayout
+	Capture uint8
+	Flags   uint8
+	Fd1     int8
+	Fd2     int8
+}
+
 type auditPwThread struct {
 	_       structs.HostLayout
 	Enter   uint64
@@ -62,6 +70,7 @@ type auditPwThread struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	auditMapCalls      = "calls"
 	auditMapCgroups    = "cgroups"
 	auditMapGone       = "gone"
 	auditMapLost       = "lost"
@@ -132,6 +141,7 @@ type auditProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type auditMapSpecs struct {
+	Calls   *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups *ebpf.MapSpec `ebpf:"cgroups"`
 	Gone    *ebpf.MapSpec `ebpf:"gone"`
 	Lost    *ebpf.MapSpec `ebpf:"lost"`
@@ -178,6 +188,7 @@ func (o *auditObjects) Close() error {
 //
 // It can be passed to loadAuditObjects or ebpf.CollectionSpec.LoadAndAssign.
 type auditMaps struct {
+	Calls   *ebpf.Map `ebpf:"calls"`
 	Cgroups *ebpf.Map `ebpf:"cgroups"`
 	Gone    *ebpf.Map `ebpf:"gone"`
 	Lost    *ebpf.Map `ebpf:"lost"`
@@ -191,6 +202,7 @@ type auditMaps struct {
 
 func (m *auditMaps) Close() error {
 	return _AuditClose(
+		m.Calls,
 		m.Cgroups,
 		m.Gone,
 		m.Lost,

@@ -89,7 +89,16 @@ type deviceOwned struct {
 	Netns  uint32
 	Last   uint8
 	Shared uint8
-	Pad    uint16
+	Told   uint8
+	Ca     uint8
+}
+
+type devicePwCalldesc struct {
+	_       structs.HostLayout
+	Capture uint8
+	Flags   uint8
+	Fd1     int8
+	Fd2     int8
 }
 
 type devicePwThread struct {
@@ -141,6 +150,7 @@ type devicePwThread struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	deviceMapCalls       = "calls"
 	deviceMapCgroups     = "cgroups"
 	deviceMapFlowPorts   = "flow_ports"
 	deviceMapFlows       = "flows"
@@ -153,6 +163,7 @@ const (
 	deviceMapPorts       = "ports"
 	deviceMapRing        = "ring"
 	deviceMapSeen        = "seen"
+	deviceMapSoftirqs    = "softirqs"
 	deviceMapTargets     = "targets"
 	deviceMapThreads     = "threads"
 	deviceMapUids        = "uids"
@@ -167,6 +178,7 @@ const (
 	deviceVarCfgPorts    = "cfg_ports"
 	deviceVarCfgSelf     = "cfg_self"
 	deviceVarCfgSnaplen  = "cfg_snaplen"
+	deviceVarCfgSoftirqs = "cfg_softirqs"
 	deviceVarCfgStrlen   = "cfg_strlen"
 	deviceVarCfgUids     = "cfg_uids"
 )
@@ -221,6 +233,7 @@ type deviceProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type deviceMapSpecs struct {
+	Calls       *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
 	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
@@ -233,6 +246,7 @@ type deviceMapSpecs struct {
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Seen        *ebpf.MapSpec `ebpf:"seen"`
+	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
 	Uids        *ebpf.MapSpec `ebpf:"uids"`
@@ -242,17 +256,18 @@ type deviceMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type deviceVariableSpecs struct {
-	CfgAll     *ebpf.VariableSpec `ebpf:"cfg_all"`
-	CfgCast    *ebpf.VariableSpec `ebpf:"cfg_cast"`
-	CfgCgroups *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
-	CfgExec    *ebpf.VariableSpec `ebpf:"cfg_exec"`
-	CfgFollow  *ebpf.VariableSpec `ebpf:"cfg_follow"`
-	CfgOld     *ebpf.VariableSpec `ebpf:"cfg_old"`
-	CfgPorts   *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgSelf    *ebpf.VariableSpec `ebpf:"cfg_self"`
-	CfgSnaplen *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
-	CfgStrlen  *ebpf.VariableSpec `ebpf:"cfg_strlen"`
-	CfgUids    *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgAll      *ebpf.VariableSpec `ebpf:"cfg_all"`
+	CfgCast     *ebpf.VariableSpec `ebpf:"cfg_cast"`
+	CfgCgroups  *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
+	CfgExec     *ebpf.VariableSpec `ebpf:"cfg_exec"`
+	CfgFollow   *ebpf.VariableSpec `ebpf:"cfg_follow"`
+	CfgOld      *ebpf.VariableSpec `ebpf:"cfg_old"`
+	CfgPorts    *ebpf.VariableSpec `ebpf:"cfg_ports"`
+	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
+	CfgSnaplen  *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
+	CfgSoftirqs *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
+	CfgStrlen   *ebpf.VariableSpec `ebpf:"cfg_strlen"`
+	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
 }
 
 // deviceObjects contains all objects after they have been loaded into the kernel.
@@ -275,6 +290,7 @@ func (o *deviceObjects) Close() error {
 //
 // It can be passed to loadDeviceObjects or ebpf.CollectionSpec.LoadAndAssign.
 type deviceMaps struct {
+	Calls       *ebpf.Map `ebpf:"calls"`
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
 	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
 	Flows       *ebpf.Map `ebpf:"flows"`
@@ -287,6 +303,7 @@ type deviceMaps struct {
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Seen        *ebpf.Map `ebpf:"seen"`
+	Softirqs    *ebpf.Map `ebpf:"softirqs"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
 	Uids        *ebpf.Map `ebpf:"uids"`
@@ -294,6 +311,7 @@ type deviceMaps struct {
 
 func (m *deviceMaps) Close() error {
 	return _DeviceClose(
+		m.Calls,
 		m.Cgroups,
 		m.FlowPorts,
 		m.Flows,
@@ -306,6 +324,7 @@ func (m *deviceMaps) Close() error {
 		m.Ports,
 		m.Ring,
 		m.Seen,
+		m.Softirqs,
 		m.Targets,
 		m.Threads,
 		m.Uids,
@@ -316,17 +335,18 @@ func (m *deviceMaps) Close() error {
 //
 // It can be passed to loadDeviceObjects or ebpf.CollectionSpec.LoadAndAssign.
 type deviceVariables struct {
-	CfgAll     *ebpf.Variable `ebpf:"cfg_all"`
-	CfgCast    *ebpf.Variable `ebpf:"cfg_cast"`
-	CfgCgroups *ebpf.Variable `ebpf:"cfg_cgroups"`
-	CfgExec    *ebpf.Variable `ebpf:"cfg_exec"`
-	CfgFollow  *ebpf.Variable `ebpf:"cfg_follow"`
-	CfgOld     *ebpf.Variable `ebpf:"cfg_old"`
-	CfgPorts   *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgSelf    *ebpf.Variable `ebpf:"cfg_self"`
-	CfgSnaplen *ebpf.Variable `ebpf:"cfg_snaplen"`
-	CfgStrlen  *ebpf.Variable `ebpf:"cfg_strlen"`
-	CfgUids    *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgAll      *ebpf.Variable `ebpf:"cfg_all"`
+	CfgCast     *ebpf.Variable `ebpf:"cfg_cast"`
+	CfgCgroups  *ebpf.Variable `ebpf:"cfg_cgroups"`
+	CfgExec     *ebpf.Variable `ebpf:"cfg_exec"`
+	CfgFollow   *ebpf.Variable `ebpf:"cfg_follow"`
+	CfgOld      *ebpf.Variable `ebpf:"cfg_old"`
+	CfgPorts    *ebpf.Variable `ebpf:"cfg_ports"`
+	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
+	CfgSnaplen  *ebpf.Variable `ebpf:"cfg_snaplen"`
+	CfgSoftirqs *ebpf.Variable `ebpf:"cfg_softirqs"`
+	CfgStrlen   *ebpf.Variable `ebpf:"cfg_strlen"`
+	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
 }
 
 // devicePrograms contains all programs after they have been loaded into the kernel.

@@ -83,7 +83,16 @@ type packetsOwned struct {
 	Netns  uint32
 	Last   uint8
 	Shared uint8
-	Pad    uint16
+	Told   uint8
+	Ca     uint8
+}
+
+type packetsPwCalldesc struct {
+	_       structs.HostLayout
+	Capture uint8
+	Flags   uint8
+	Fd1     int8
+	Fd2     int8
 }
 
 type packetsPwThread struct {
@@ -135,17 +144,20 @@ type packetsPwThread struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	packetsMapCalls               = "calls"
 	packetsMapCgroups             = "cgroups"
 	packetsMapFlowPorts           = "flow_ports"
 	packetsMapFlows               = "flows"
 	packetsMapGone                = "gone"
 	packetsMapLost                = "lost"
+	packetsMapLostEvents          = "lost_events"
 	packetsMapLostPackets         = "lost_packets"
 	packetsMapMaybe               = "maybe"
 	packetsMapOldSocks            = "old_socks"
 	packetsMapOwners              = "owners"
 	packetsMapPorts               = "ports"
 	packetsMapRing                = "ring"
+	packetsMapSoftirqs            = "softirqs"
 	packetsMapTargets             = "targets"
 	packetsMapThreads             = "threads"
 	packetsMapUids                = "uids"
@@ -164,13 +176,17 @@ const (
 	packetsVarCfgAll              = "cfg_all"
 	packetsVarCfgCast             = "cfg_cast"
 	packetsVarCfgCgroups          = "cfg_cgroups"
+	packetsVarCfgDrops            = "cfg_drops"
+	packetsVarCfgEvents           = "cfg_events"
 	packetsVarCfgExec             = "cfg_exec"
 	packetsVarCfgFilter           = "cfg_filter"
 	packetsVarCfgFollow           = "cfg_follow"
 	packetsVarCfgOld              = "cfg_old"
+	packetsVarCfgPackets          = "cfg_packets"
 	packetsVarCfgPorts            = "cfg_ports"
 	packetsVarCfgSelf             = "cfg_self"
 	packetsVarCfgSnaplen          = "cfg_snaplen"
+	packetsVarCfgSoftirqs         = "cfg_softirqs"
 	packetsVarCfgStrlen           = "cfg_strlen"
 	packetsVarCfgUids             = "cfg_uids"
 )
@@ -235,17 +251,20 @@ type packetsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type packetsMapSpecs struct {
+	Calls       *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
 	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Gone        *ebpf.MapSpec `ebpf:"gone"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
+	LostEvents  *ebpf.MapSpec `ebpf:"lost_events"`
 	LostPackets *ebpf.MapSpec `ebpf:"lost_packets"`
 	Maybe       *ebpf.MapSpec `ebpf:"maybe"`
 	OldSocks    *ebpf.MapSpec `ebpf:"old_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
+	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
 	Uids        *ebpf.MapSpec `ebpf:"uids"`
@@ -255,18 +274,22 @@ type packetsMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type packetsVariableSpecs struct {
-	CfgAll     *ebpf.VariableSpec `ebpf:"cfg_all"`
-	CfgCast    *ebpf.VariableSpec `ebpf:"cfg_cast"`
-	CfgCgroups *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
-	CfgExec    *ebpf.VariableSpec `ebpf:"cfg_exec"`
-	CfgFilter  *ebpf.VariableSpec `ebpf:"cfg_filter"`
-	CfgFollow  *ebpf.VariableSpec `ebpf:"cfg_follow"`
-	CfgOld     *ebpf.VariableSpec `ebpf:"cfg_old"`
-	CfgPorts   *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgSelf    *ebpf.VariableSpec `ebpf:"cfg_self"`
-	CfgSnaplen *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
-	CfgStrlen  *ebpf.VariableSpec `ebpf:"cfg_strlen"`
-	CfgUids    *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgAll      *ebpf.VariableSpec `ebpf:"cfg_all"`
+	CfgCast     *ebpf.VariableSpec `ebpf:"cfg_cast"`
+	CfgCgroups  *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
+	CfgDrops    *ebpf.VariableSpec `ebpf:"cfg_drops"`
+	CfgEvents   *ebpf.VariableSpec `ebpf:"cfg_events"`
+	CfgExec     *ebpf.VariableSpec `ebpf:"cfg_exec"`
+	CfgFilter   *ebpf.VariableSpec `ebpf:"cfg_filter"`
+	CfgFollow   *ebpf.VariableSpec `ebpf:"cfg_follow"`
+	CfgOld      *ebpf.VariableSpec `ebpf:"cfg_old"`
+	CfgPackets  *ebpf.VariableSpec `ebpf:"cfg_packets"`
+	CfgPorts    *ebpf.VariableSpec `ebpf:"cfg_ports"`
+	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
+	CfgSnaplen  *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
+	CfgSoftirqs *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
+	CfgStrlen   *ebpf.VariableSpec `ebpf:"cfg_strlen"`
+	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
 }
 
 // packetsObjects contains all objects after they have been loaded into the kernel.
@@ -289,17 +312,20 @@ func (o *packetsObjects) Close() error {
 //
 // It can be passed to loadPacketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type packetsMaps struct {
+	Calls       *ebpf.Map `ebpf:"calls"`
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
 	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
 	Flows       *ebpf.Map `ebpf:"flows"`
 	Gone        *ebpf.Map `ebpf:"gone"`
 	Lost        *ebpf.Map `ebpf:"lost"`
+	LostEvents  *ebpf.Map `ebpf:"lost_events"`
 	LostPackets *ebpf.Map `ebpf:"lost_packets"`
 	Maybe       *ebpf.Map `ebpf:"maybe"`
 	OldSocks    *ebpf.Map `ebpf:"old_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Ring        *ebpf.Map `ebpf:"ring"`
+	Softirqs    *ebpf.Map `ebpf:"softirqs"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
 	Uids        *ebpf.Map `ebpf:"uids"`
@@ -307,17 +333,20 @@ type packetsMaps struct {
 
 func (m *packetsMaps) Close() error {
 	return _PacketsClose(
+		m.Calls,
 		m.Cgroups,
 		m.FlowPorts,
 		m.Flows,
 		m.Gone,
 		m.Lost,
+		m.LostEvents,
 		m.LostPackets,
 		m.Maybe,
 		m.OldSocks,
 		m.Owners,
 		m.Ports,
 		m.Ring,
+		m.Softirqs,
 		m.Targets,
 		m.Threads,
 		m.Uids,
@@ -328,18 +357,22 @@ func (m *packetsMaps) Close() error {
 //
 // It can be passed to loadPacketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type packetsVariables struct {
-	CfgAll     *ebpf.Variable `ebpf:"cfg_all"`
-	CfgCast    *ebpf.Variable `ebpf:"cfg_cast"`
-	CfgCgroups *ebpf.Variable `ebpf:"cfg_cgroups"`
-	CfgExec    *ebpf.Variable `ebpf:"cfg_exec"`
-	CfgFilter  *ebpf.Variable `ebpf:"cfg_filter"`
-	CfgFollow  *ebpf.Variable `ebpf:"cfg_follow"`
-	CfgOld     *ebpf.Variable `ebpf:"cfg_old"`
-	CfgPorts   *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgSelf    *ebpf.Variable `ebpf:"cfg_self"`
-	CfgSnaplen *ebpf.Variable `ebpf:"cfg_snaplen"`
-	CfgStrlen  *ebpf.Variable `ebpf:"cfg_strlen"`
-	CfgUids    *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgAll      *ebpf.Variable `ebpf:"cfg_all"`
+	CfgCast     *ebpf.Variable `ebpf:"cfg_cast"`
+	CfgCgroups  *ebpf.Variable `ebpf:"cfg_cgroups"`
+	CfgDrops    *ebpf.Variable `ebpf:"cfg_drops"`
+	CfgEvents   *ebpf.Variable `ebpf:"cfg_events"`
+	CfgExec     *ebpf.Variable `ebpf:"cfg_exec"`
+	CfgFilter   *ebpf.Variable `ebpf:"cfg_filter"`
+	CfgFollow   *ebpf.Variable `ebpf:"cfg_follow"`
+	CfgOld      *ebpf.Variable `ebpf:"cfg_old"`
+	CfgPackets  *ebpf.Variable `ebpf:"cfg_packets"`
+	CfgPorts    *ebpf.Variable `ebpf:"cfg_ports"`
+	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
+	CfgSnaplen  *ebpf.Variable `ebpf:"cfg_snaplen"`
+	CfgSoftirqs *ebpf.Variable `ebpf:"cfg_softirqs"`
+	CfgStrlen   *ebpf.Variable `ebpf:"cfg_strlen"`
+	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
 }
 
 // packetsPrograms contains all programs after they have been loaded into the kernel.

@@ -13,6 +13,14 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type processPwCalldesc struct {
+	_       structs.HostLayout
+	Capture uint8
+	Flags   uint8
+	Fd1     int8
+	Fd2     int8
+}
+
 type processPwThread struct {
 	_       structs.HostLayout
 	Enter   uint64
@@ -62,6 +70,7 @@ type processPwThread struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	processMapCalls        = "calls"
 	processMapCgroups      = "cgroups"
 	processMapGone         = "gone"
 	processMapLost         = "lost"
@@ -136,6 +145,7 @@ type processProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type processMapSpecs struct {
+	Calls   *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups *ebpf.MapSpec `ebpf:"cgroups"`
 	Gone    *ebpf.MapSpec `ebpf:"gone"`
 	Lost    *ebpf.MapSpec `ebpf:"lost"`
@@ -182,6 +192,7 @@ func (o *processObjects) Close() error {
 //
 // It can be passed to loadProcessObjects or ebpf.CollectionSpec.LoadAndAssign.
 type processMaps struct {
+	Calls   *ebpf.Map `ebpf:"calls"`
 	Cgroups *ebpf.Map `ebpf:"cgroups"`
 	Gone    *ebpf.Map `ebpf:"gone"`
 	Lost    *ebpf.Map `ebpf:"lost"`
@@ -195,6 +206,7 @@ type processMaps struct {
 
 func (m *processMaps) Close() error {
 	return _ProcessClose(
+		m.Calls,
 		m.Cgroups,
 		m.Gone,
 		m.Lost,

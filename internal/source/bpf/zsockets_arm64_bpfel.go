@@ -13,6 +13,14 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type socketsPwCalldesc struct {
+	_       structs.HostLayout
+	Capture uint8
+	Flags   uint8
+	Fd1     int8
+	Fd2     int8
+}
+
 type socketsPwThread struct {
 	_       structs.HostLayout
 	Enter   uint64
@@ -62,6 +70,7 @@ type socketsPwThread struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	socketsMapCalls          = "calls"
 	socketsMapCgroups        = "cgroups"
 	socketsMapGone           = "gone"
 	socketsMapLost           = "lost"
@@ -139,6 +148,7 @@ type socketsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type socketsMapSpecs struct {
+	Calls   *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups *ebpf.MapSpec `ebpf:"cgroups"`
 	Gone    *ebpf.MapSpec `ebpf:"gone"`
 	Lost    *ebpf.MapSpec `ebpf:"lost"`
@@ -186,6 +196,7 @@ func (o *socketsObjects) Close() error {
 //
 // It can be passed to loadSocketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type socketsMaps struct {
+	Calls   *ebpf.Map `ebpf:"calls"`
 	Cgroups *ebpf.Map `ebpf:"cgroups"`
 	Gone    *ebpf.Map `ebpf:"gone"`
 	Lost    *ebpf.Map `ebpf:"lost"`
@@ -199,6 +210,7 @@ type socketsMaps struct {
 
 func (m *socketsMaps) Close() error {
 	return _SocketsClose(
+		m.Calls,
 		m.Cgroups,
 		m.Gone,
 		m.Lost,

@@ -13,6 +13,14 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type uringPwCalldesc struct {
+	_       structs.HostLayout
+	Capture uint8
+	Flags   uint8
+	Fd1     int8
+	Fd2     int8
+}
+
 type uringPwThread struct {
 	_       structs.HostLayout
 	Enter   uint64
@@ -101,6 +109,7 @@ type uringRequest struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	uringMapCalls          = "calls"
 	uringMapCgroups        = "cgroups"
 	uringMapGone           = "gone"
 	uringMapLost           = "lost"
@@ -176,6 +185,7 @@ type uringProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type uringMapSpecs struct {
+	Calls    *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups  *ebpf.MapSpec `ebpf:"cgroups"`
 	Gone     *ebpf.MapSpec `ebpf:"gone"`
 	Lost     *ebpf.MapSpec `ebpf:"lost"`
@@ -225,6 +235,7 @@ func (o *uringObjects) Close() error {
 //
 // It can be passed to loadUringObjects or ebpf.CollectionSpec.LoadAndAssign.
 type uringMaps struct {
+	Calls    *ebpf.Map `ebpf:"calls"`
 	Cgroups  *ebpf.Map `ebpf:"cgroups"`
 	Gone     *ebpf.Map `ebpf:"gone"`
 	Lost     *ebpf.Map `ebpf:"lost"`
@@ -239,6 +250,7 @@ type uringMaps struct {
 
 func (m *uringMaps) Close() error {
 	return _UringClose(
+		m.Calls,
 		m.Cgroups,
 		m.Gone,
 		m.Lost,

@@ -229,6 +229,13 @@ func valid(r wire.Record) bool {
 	case wire.KindText:
 		var x wire.Text
 		return x.Unmarshal(r) && uint64(x.Text) <= uint64(len(r)-wire.SizeText)
+	case wire.KindKernel:
+		var k wire.Kernel
+		var t wire.KernelTail
+		return wire.KernelParts(r, &k, &t)
+	case wire.KindSymbol:
+		var y wire.Symbol
+		return y.Unmarshal(r) && attrs(wire.SizeSymbol, y.Attrs)
 	case wire.KindState:
 		return len(r) >= wire.SizeState+wire.SizeSock
 	case wire.KindEnd:

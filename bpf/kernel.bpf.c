@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * What the kernel does for the sockets of the watched processes, as events with
+ * names of our own: whichever tracepoint tells of one on the running kernel, in
+ * whatever form. Each program is loaded for itself; what a kernel lacks costs
+ * only its own events.
+ */
+#include "kernel.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Forms of the tracepoints, by user space from the kernel's BTF: how many arguments they have. */
+const volatile u8 cfg_drop_args = 4;  /* kfree_skb: 2; with a reason (5.17) 3; with a socket (6.11) 4 */
+const volatile u8 cfg_reset_args = 3; /* tcp_send_reset: 2; with a reason (6.10) 3 */
+
+#define SKB_CONSUMED 1
+#define TCP_TIME_WAIT 6
+#define TCP_NEW_SYN_RECV 12
+#define SOCK_NOSPACE 2 /* enum socket_flags, linux/net.h, since 4.3 */
+
+static __always_inline u64 pair32(u32 low, u32 high)
+{
+	return (u64)high << 32 | low;
+}
+
+static __always_inline u64 window(struct sock *sk)
+{
+	return pair32(READ((struct tcp_sock *)sk, snd_cwnd), READ((struct tcp_sock *)sk, snd_ssthresh));
+}
+
+static __always_inline u32 srtt(struct sock *sk)
+{
+	return READ((struct tcp_sock *)sk, srtt_us) >> 3;
+}
+
+static __always_inline struct tcp_skb_cb *tcp_cb(struct sk_buff *skb)
+{
+	return (void *)skb + bpf_core_field_offset(struct sk_buff, cb);
+}
+
+/* A socket of which more than the head is there. */
+static __always_inline bool full(struct sock *sk)
+{
+	u8 state = state_of(sk);
+
+	return state != TCP_TIME_WAIT && state != TCP_NEW_SYN_RECV;
+}
+
+SEC("tp_btf/softirq_entry")
+int softirq_begins(u64 *ctx)
+{
+	u32 zero = 0, *in = bpf_map_lookup_elem(&softirqs, &zero);
+
+	if (in)
+		*in = 1;
+	return 0;
+}
+
+SEC("tp_btf/softirq_exit")
+int softirq_ends(u64 *ctx)
+{
+	u32 zero = 0, *in = bpf_map_lookup_elem(&softirqs, &zero);
+
+	if (in)
+		*in = 0;
+	return 0;
+}
+
+SEC("tp_btf/sock_send_length")
+int kernel_sent(u64 *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	struct scene s;
+
+	used(sk, BY_SENDER, PW_OWNER_SENT);
+	if (!scene_of(&s, sk, true))
+		return 0;
+	tell_sock(&s, sk);
+	emit_event(&s, PW_EVENT_SEND, (s64)(int)ctx[1], (u32)ctx[2], 0, 0, 0, 0);
+	return 0;
+}
+
+SEC("tp_btf/sock_recv_length")
+int kernel_received(u64 *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	struct scene s;
+
+	used(sk, BY_RECEIVER, PW_OWNER_RECEIVED);
+	if (!scene_of(&s, sk, true))
+		return 0;
+	tell_sock(&s, sk);
+	emit_event(&s, PW_EVENT_RECEIVE, (s64)(int)ctx[1], (u32)ctx[2], 0, 0, 0, 0);
+	return 0;
+}
+
+SEC("tp_btf/sk_data_ready")
+int kernel_ready(u64 *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	u16 protocol = READ(sk, sk_protocol);
+	struct scene s;
+	u32 unread = 0, waiting = 0;
+
+	if (!scene_of(&s, sk, false))
+		return 0;
+	tell_sock(&s, sk);
+	if (protocol == IPPROTO_TCP && state_of(sk) == TCP_LISTEN)
+		waiting = READ(sk, sk_ack_backlog);
+	else if (protocol == IPPROTO_TCP)
+		unread = READ((struct tcp_sock *)sk, rcv_nxt) - READ((struct tcp_sock *)sk, copied_seq) -
+			 (READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1); /* the FIN is counted as a byte */
+	emit_event(&s, PW_EVENT_READY, unread, READ(sk, sk_receive_queue.qlen), protocol, waiting, 0, 0);
+	return 0;
+}
+
+SEC("tp_btf/inet_sk_error_report")
+int kernel_error(u64 *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	int err = READ(sk, sk_err);
+	struct scene s;
+
+	if (!err || !scene_of(&s, sk, false))
+		return 0;
+	tell_sock(&s, sk);
+	emit_event(&s, PW_EVENT_ERROR, err, state_of(sk), READ(sk, sk_protocol), 0, 0, 0);
+	return 0;
+}
+
+SEC("tp_btf/sock_rcvqueue_full")
+int kernel_queue_full(u64 *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	struct sk_buff *skb = (void *)ctx[1];
+	struct scene s;
+
+	if (!scene_of(&s, sk, false))
+		return 0;
+	tell_sock(&s, sk);
+	emit_event(&s, PW_EVENT_QUEUE_FULL, READ(skb, len), READ(sk, sk_backlog.rmem_alloc.counter), READ(sk, sk_rcvbuf), 0, 0, 0);
+	return 0;
+}
+
+SEC("tp_btf/udp_fail_queue_rcv_skb")
+int kernel_udp_full(u64 *ctx)
+{
+	struct sock *sk = (void *)ctx[1];
+	struct scene s;
+
+	if (!scene_of(&s, sk, false))
+		return 0;
+	tell_sock(&s, sk);
+	emit_event(&s, PW_EVENT_QUEUE_FULL, 0, READ(sk, sk_backlog.rmem_alloc.counter), READ(sk, sk_rcvbuf), (s64)(int)ctx[0], 0, 0);
+	return 0;
+}
+
+SEC("tp_btf/sock_exceed_buf_limit")
+int kernel_memory(u64 *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	struct scene s;
+
+	if (!scene_of(&s, sk, false))
+		return 0;
+	emit_event(&s, PW_EVENT_MEMORY, ctx[2], (u32)ctx[3], 0, 0, 0, 0);
+	return 0;
+}
+
+SEC("tp_btf/net_dev_queue")
+int kernel_skb_queue(u64 *ctx)
+{
+	struct sk_buff *skb = (void *)ctx[0];
+	struct sock *sk = skb->sk;
+	struct scene s;
+
+	if (!sk || !full(sk) || !scene_of(&s, sk, false))
+		return 0;
+	tell_sock(&s, sk);
+	emit_event(&s, PW_EVENT_SKB_QUEUE, READ(skb, len), READ(skb, dev, ifindex), 0, 0, 0, 0);
+	return 0;
+}
+
+/* Before the device has it: afterwards the packet may be gone. */
+SEC("tp_btf/net_dev_start_xmit")
+int kernel_skb_send(u64 *ctx)
+{
+	struct sk_buff *skb = (void *)ctx[0];
+	struct sock *sk = skb->sk;
+	struct scene s;
+
+	if (!sk || !full(sk) || !scene_of(&s, sk, false))
+		return 0;
+	emit_event(&s, PW_EVENT_SKB_SEND, READ(skb, len), READ((struct net_device *)ctx[1], ifindex), 0, 0, 0, 0);
+	return 0;
+}
+
+/* Every segment that comes to an established connection. */
+SEC("tp_btf/tcp_probe")
+int kernel_skb_receive(u64 *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	struct sk_buff *skb = (void *)ctx[1];
+	struct tcp_sock *t = (void *)sk;
+	struct tcp_skb_cb *cb = tcp_cb(skb);
+	struct scene s;
+	u32 seq;
+	u8 flags;
+
+	if (!scene_of(&s, sk, false))
+		return 0;
+	tell_sock(&s, sk);
+	seq = READ(cb, seq);
+	flags = READ(cb, tcp_flags);
+	emit_event(&s, PW_EVENT_SKB_RECEIVE, READ(cb, end_seq) - seq - (flags >> 1 & 1) - (flags & 1), IPPROTO_TCP, pair32(seq, flags),
+		   window(sk), pair32(srtt(sk), READ(t, rcv_wnd)), pair32(READ(t, snd_nxt) - READ(t, snd_una), READ(t, snd_wnd)));
+	return 0;
+}
+
+SEC("tp_btf/skb_copy_datagram_iovec")
+int kernel_skb_copy(u64 *ctx)
+{
+	struct sk_buff *skb = (void *)ctx[0];
+	struct scene s;
+
+	if (!scene_of_call(&s))
+		return 0;
+	emit_event(&s, PW_EVENT_SKB_COPY, (u32)ctx[1], READ(skb, len), 0, 0, 0, 0);
+	return 0;
+}
+
+static __always_inline void dropped(struct scene *s, struct sk_buff *skb, struct ends *e, u64 location, u32 reason)
+{
+	u8 addr[2][16];
+
+	__builtin_memcpy(addr[0], e->k.laddr, 16);
+	__builtin_memcpy(addr[1], e->k.raddr, 16);
+	emit_with(s, PW_EVENT_SKB_DROP, addr, e->k.proto ? 2 : 0, reason, location, READ(skb, len), pair32(e->k.proto, e->k.v6),
+		  (u32)e->k.lport | (u32)e->k.rport << 16, e->flags);
+}
+
+SEC("tp_btf/kfree_skb")
+int kernel_drop(u64 *ctx)
+{
+	struct sk_buff *skb = (void *)ctx[0];
+	struct sock *sk = skb->sk;
+	u32 reason = cfg_drop_args > 2 ? ctx[2] : 0;
+	struct ends e;
+	struct scene s;
+
+	if (cfg_drop_args > 2 && reason <= SKB_CONSUMED)
+		return 0;
+	if (!skb->len)
+		return 0; /* a FIN that was not read: nothing is lost */
+	if (!sk && cfg_drop_args > 3)
+		sk = (void *)ctx[3];
+	if (!sk || !full(sk)) {
+		if (scene_of_packet(&s, &e, skb))
+			dropped(&s, skb, &e, ctx[1], reason);
+		return 0;
+	}
+	if (!scene_of(&s, sk, false))
+		return 0;
+	tell_sock(&s, sk);
+	if (!ends_of(&e, skb, true))
+		e.k.proto = 0;
+	else if (e.k.lport != READ(sk, __sk_common.skc_num))
+		swap_ends(&e);
+	dropped(&s, skb, &e, ctx[1], reason);
+	return 0;
+}
+
+SEC("tp_btf/tcp_retransmit_skb")
+int kernel_retransmit(u64 *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	struct sk_buff *skb = (void *)ctx[1];
+	struct tcp_skb_cb *cb = tcp_cb(skb);
+	struct scene s;
+	u32 seq;
+
+	if (!scene_of(&s, sk, false))
+		return 0;
+	tell_sock(&s, sk);
+	seq = READ(cb, seq);
+	emit_event(&s, PW_EVENT_RETRANSMIT, seq, READ(cb, end_seq) - seq, READ((struct inet_connection_sock *)sk, icsk_retransmits),
+		   state_of(sk), window(sk), srtt(sk));
+	return 0;
+}
+
+SEC("tp_btf/tcp_retransmit_synack")
+int kernel_synack(u64 *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	struct request_sock *req = (void *)ctx[1];
+	u8 addr[2][16] = {};
+	struct scene s;
+
+	if (!scene_of(&s, sk, false))
+		return 0;
+	tell_sock(&s, sk);
+	if (READ(req, __req_common.skc_family) == AF_INET)
+		*(u32 *)addr[0] = READ(req, __req_common.skc_daddr);
+	else
+		bpf_core_read(addr[0], 16, &req->__req_common.skc_v6_daddr);
+	emit_with(&s, PW_EVENT_SYNACK_AGAIN, addr, 1, bswap16(READ(req, __req_common.skc_dport)), READ(req, num_retrans),
+		  READ(req, __req_common.skc_family), 0, 0, 0);
+	return 0;
+}
+
+SEC("tp_btf/tcp_send_reset")
+int kernel_reset(u64 *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	struct sk_buff *skb = (void *)ctx[1];
+	u32 reason = cfg_reset_args > 2 ? ctx[2] : 0;
+	struct ends e = {};
+	struct scene s;
+
+	if (sk && full(sk)) {
+		if (!scene_of(&s, sk, false))
+			return 0;
+		tell_sock(&s, sk);
+		if (skb)
+			ends_of(&e, skb, false);
+		emit_event(&s, PW_EVENT_RST_SENT, reason, (u32)e.k.lport | (u32)e.k.rport << 16, state_of(sk), 0, 0, 0);
+		return 0;
+	}
+	if (skb && scene_of_packet(&s, &e, skb))
+		emit_event(&s, PW_EVENT_RST_SENT, reason, (u32)e.k.lport | (u32)e.k.rport << 16, 0, 0, 0, 0);
+	return 0;
+}
+
+SEC("tp_btf/tcp_receive_reset")
+int kernel_reset_received(u64 *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	struct scene s;
+
+	if (!scene_of(&s, sk, false))
+		return 0;
+	tell_sock(&s, sk);
+	emit_event(&s, PW_EVENT_RST_RECEIVED, state_of(sk), 0, 0, 0, 0, 0);
+	return 0;
+}
+
+SEC("tp_btf/tcp_cong_state_set")
+int kernel_congestion(u64 *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	struct scene s;
+
+	if (!scene_of(&s, sk, false))
+		return 0;
+	/* It is set again and again; and to Open, 0, when the connection begins. */
+	if (s.w && s.w->ca == (u8)ctx[1])
+		return 0;
+	if (s.w)
+		s.w->ca = ctx[1];
+	tell_sock(&s, sk);
+	emit_event(&s, PW_EVENT_CONGESTION, (u8)ctx[1], window(sk), srtt(sk), 0, 0, 0);
+	return 0;
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR BSD-2-Clause) */
+/* Records of what the kernel did: whose they are, and how they are made. */
+#ifndef PIDWIRE_KERNEL_H
+#define PIDWIRE_KERNEL_H
+
+#include "owner.h"
+
+const volatile u8 cfg_drops = 0; /* nothing but drops is wanted */
+
+/* Counts of kernel events, by enum pw_lost_reason. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PW_LOST_REASONS);
+	__type(key, u32);
+	__type(value, u64);
+} lost_events SEC(".maps");
+
+static __always_inline void count_lost_event(u32 reason)
+{
+	u64 *n = bpf_map_lookup_elem(&lost_events, &reason);
+
+	if (n)
+		*n += 1;
+}
+
+/* Of an event: whose it is, and in which context it happened. */
+struct scene {
+	struct pw_owner *o;
+	struct owned *w; /* of the socket, 0: none */
+	u64 cookie;
+	u32 netns;
+	u8 context;
+	bool own; /* o is the thread that does it */
+	struct pw_owner now; /* where o is none that stands with a socket */
+};
+
+/* The thread that runs is ours, and does its own work. */
+static __always_inline bool our_call(struct scene *s)
+{
+	if (!ours(bpf_get_current_pid_tgid() >> 32))
+		return false;
+	s->context = context();
+	return s->context == PW_CONTEXT_TASK;
+}
+
+static __always_inline void current_is_owner(struct scene *s)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct pw_owner *last = s->w ? last_of(s->w) : 0;
+
+	s->own = true;
+	if (last && last->cookie == s->cookie && last->tid == (u32)bpf_get_current_pid_tgid()) {
+		s->o = last;
+		return;
+	}
+	fill_owner(&s->now, task, s->cookie, PW_OWNER_USED);
+	s->o = &s->now;
+}
+
+static __always_inline void owner_is(struct scene *s, struct pw_owner *o)
+{
+	s->o = o;
+	s->own = s->context == PW_CONTEXT_TASK && o->tid == (u32)bpf_get_current_pid_tgid();
+}
+
+/*
+ * Whose an event on a socket is. caller: the thread that runs is in a call on
+ * this very socket, if it is ours and in its own time; all else is of whoever
+ * has the socket.
+ */
+static __always_inline bool scene_of(struct scene *s, struct sock *sk, bool caller)
+{
+	bool mine = caller && our_call(s);
+
+	/* Sockets of others have none: they leave here. */
+	s->w = READ(sk, sk_bpf_storage) ? bpf_sk_storage_get(&owners, sk, 0, 0) : 0;
+	if (!s->w && !mine)
+		return false;
+	if (!mine)
+		s->context = context();
+	if (!mine && !owned_by_ours(last_of(s->w)))
+		return false;
+	s->cookie = READ(sk, __sk_common.skc_cookie.counter); /* made at its birth */
+	s->netns = s->w ? s->w->netns : 0;
+	if (mine)
+		current_is_owner(s);
+	else
+		owner_is(s, last_of(s->w));
+	return true;
+}
+
+/* The thread's call, and the socket that it is on, where the event itself names none. */
+static __always_inline bool scene_of_call(struct scene *s)
+{
+	u32 tid = bpf_get_current_pid_tgid();
+	struct pw_thread *t;
+
+	if (!our_call(s))
+		return false;
+	t = bpf_map_lookup_elem(&threads, &tid);
+	if (!t || !t->enter)
+		return false;
+	s->w = 0;
+	s->cookie = t->nsock ? t->sock[0].cookie : 0;
+	s->netns = t->nsock ? t->sock[0].netns : 0;
+	current_is_owner(s);
+	return true;
+}
+
+static __always_inline void fill_event(struct pw_kernel *r, struct scene *s, u16 event)
+{
+	r->h.kind = PW_KIND_KERNEL;
+	r->h.layer = PW_LAYER_KRN;
+	r->h.time = bpf_ktime_get_ns();
+	r->cookie = s->cookie;
+	r->owner = *s->o;
+	r->netns = s->netns;
+	r->on_tid = 0;
+	if (!s->own) {
+		r->on_tid = bpf_get_current_pid_tgid();
+		bpf_get_current_comm(r->on_comm, sizeof(r->on_comm));
+	} else {
+		((u64 *)r->on_comm)[0] = 0;
+		((u64 *)r->on_comm)[1] = 0;
+	}
+	r->event = event;
+	r->cpu = bpf_get_smp_processor_id();
+	r->context = s->context;
+	r->nsock = 0;
+	r->naddr = 0;
+	r->nkstack = 0;
+	*(u64 *)&r->nustack = 0; /* with the padding behind it */
+}
+
+struct event_addrs {
+	struct pw_kernel k;
+	u8 addr[2][16];
+};
+
+static __always_inline void emit_event(struct scene *s, u16 event, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
+{
+	struct pw_kernel *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+
+	if (!r) {
+		count_lost_event(PW_LOST_RING);
+		return;
+	}
+	fill_event(r, s, event);
+	r->h.len = sizeof(*r);
+	r->args[0] = a0;
+	r->args[1] = a1;
+	r->args[2] = a2;
+	r->args[3] = a3;
+	r->args[4] = a4;
+	r->args[5] = a5;
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+}
+
+/* The same with two addresses; user space cuts off what is behind the first one if that is all. */
+static __always_inline void emit_with(struct scene *s, u16 event, u8 (*addr)[16], u8 naddr, u64 a0, u64 a1, u64 a2, u64 a3,
+				      u64 a4, u64 a5)
+{
+	struct event_addrs *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+
+	if (!r) {
+		count_lost_event(PW_LOST_RING);
+		return;
+	}
+	fill_event(&r->k, s, event);
+	r->k.h.len = sizeof(r->k) + naddr * 16;
+	r->k.naddr = naddr;
+	__builtin_memcpy(r->addr, addr, 32);
+	r->k.args[0] = a0;
+	r->k.args[1] = a1;
+	r->k.args[2] = a2;
+	r->k.args[3] = a3;
+	r->k.args[4] = a4;
+	r->k.args[5] = a5;
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+}
+
+/* Which socket it is that the next events are on: once for each. */
+static __always_inline void tell_sock(struct scene *s, struct sock *sk)
+{
+	struct {
+		struct pw_kernel k;
+		struct pw_sock sock;
+	} *r;
+
+	if (!s->w || s->w->told)
+		return;
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r)
+		return; /* the next one will */
+	s->w->told = 1;
+	fill_event(&r->k, s, 0);
+	r->k.h.len = sizeof(*r);
+	r->k.nsock = 1;
+	__builtin_memset(r->k.args, 0, sizeof(r->k.args));
+	fill_sock(&r->sock, sk, inode_of(sk), -1, 0);
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+}
+
+/* The addresses of a packet without a socket, as one of its two ends sees it. */
+struct ends {
+	struct flow_key k;
+	u8 flags; /* of TCP */
+};
+
+/* head + network_header, of which at least 20 bytes are there. */
+static __always_inline bool ends_of(struct ends *e, struct sk_buff *skb, bool local_first)
+{
+	unsigned char *at = READ(skb, head) + READ(skb, network_header);
+	u8 *first = local_first ? e->k.laddr : e->k.raddr;
+	u8 *second = local_first ? e->k.raddr : e->k.laddr;
+	u8 h[40], t[16] = {};
+	u16 sport, dport;
+	u32 next;
+
+	__builtin_memset(e, 0, sizeof(*e));
+	if (READ(skb, network_header) == (u16)~0 || bpf_probe_read_kernel(h, sizeof(h), at))
+		return false;
+	switch (h[0] >> 4) {
+	case 4:
+		next = (h[0] & 15) * 4;
+		e->k.proto = h[9];
+		__builtin_memcpy(first, h + 12, 4);
+		__builtin_memcpy(second, h + 16, 4);
+		break;
+	case 6:
+		next = 40;
+		e->k.proto = h[6];
+		e->k.v6 = 1;
+		__builtin_memcpy(first, h + 8, 16);
+		__builtin_memcpy(second, h + 24, 16);
+		break;
+	default:
+		return false;
+	}
+	e->k.netns = READ(skb, dev, nd_net.net, ns.inum);
+	if (e->k.proto != IPPROTO_TCP && e->k.proto != IPPROTO_UDP)
+		return true;
+	if (bpf_probe_read_kernel(t, sizeof(t), at + next))
+		return false;
+	sport = t[0] << 8 | t[1];
+	dport = t[2] << 8 | t[3];
+	e->k.lport = local_first ? sport : dport;
+	e->k.rport = local_first ? dport : sport;
+	if (e->k.proto == IPPROTO_TCP)
+		e->flags = t[13];
+	return true;
+}
+
+static __always_inline void swap_ends(struct ends *e)
+{
+	u16 port = e->k.lport;
+	u8 addr[16];
+
+	__builtin_memcpy(addr, e->k.laddr, 16);
+	__builtin_memcpy(e->k.laddr, e->k.raddr, 16);
+	__builtin_memcpy(e->k.raddr, addr, 16);
+	e->k.lport = e->k.rport;
+	e->k.rport = port;
+}
+
+/* Whose the flow of a packet is. */
+static __always_inline bool scene_of_ends(struct scene *s, struct ends *e)
+{
+	struct flow *f;
+
+	if (!maybe_flow(e->k.lport))
+		return false;
+	f = bpf_map_lookup_elem(&flows, &e->k);
+	if (!f || !owned_by_ours(&f->o))
+		return false;
+	s->now = f->o;
+	s->w = 0;
+	s->cookie = f->cookie;
+	s->netns = e->k.netns;
+	s->context = context();
+	owner_is(s, &s->now);
+	return true;
+}
+
+/*
+ * Whose a packet is that has no socket: of the flow that it belongs to, as the
+ * end sees it that it would have gone to, or as the one that it comes from.
+ */
+static __always_inline bool scene_of_packet(struct scene *s, struct ends *e, struct sk_buff *skb)
+{
+	if (!maybe_flow(0) || !ends_of(e, skb, false))
+		return false;
+	if (scene_of_ends(s, e))
+		return true;
+	swap_ends(e);
+	return scene_of_ends(s, e);
+}
+
+#endif

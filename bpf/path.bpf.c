@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The way that the packets of the watched processes go: routes that their calls
+ * look up, neighbours whose link addresses they need, ICMP errors about their
+ * packets. Each program is loaded for itself.
+ */
+#include "kernel.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define EAGAIN 11
+#define ENETUNREACH 101
+#define RTF_REJECT 0x200 /* linux/route.h */
+#define NUD_REACHABLE 2
+#define NUD_FAILED 0x20
+
+SEC("tp_btf/fib_table_lookup")
+int kernel_route(u64 *ctx)
+{
+	struct flowi4 *flow = (void *)ctx[1];
+	struct fib_nh_common *nh = (void *)ctx[2];
+	u8 addr[2][16] = {};
+	u32 ifindex = 0;
+	struct scene s;
+
+	if (!scene_of_call(&s))
+		return 0;
+	*(u32 *)addr[0] = READ(flow, daddr);
+	if (nh) {
+		ifindex = READ(nh, nhc_dev, ifindex);
+		if (READ(nh, nhc_gw_family) == AF_INET)
+			*(u32 *)addr[1] = READ(nh, nhc_gw.ipv4);
+	}
+	emit_with(&s, PW_EVENT_ROUTE, addr, 2, (s64)(int)ctx[3], (u32)ctx[0], ifindex, AF_INET, 0, 0);
+	return 0;
+}
+
+SEC("tp_btf/fib6_table_lookup")
+int kernel_route6(u64 *ctx)
+{
+	struct fib6_result *res = (void *)ctx[1];
+	struct fib6_table *table = (void *)ctx[2];
+	struct flowi6 *flow = (void *)ctx[3];
+	struct fib_nh_common *nh;
+	u8 addr[2][16] = {};
+	u32 ifindex = 0;
+	s64 err = 0;
+	struct scene s;
+
+	if (!scene_of_call(&s))
+		return 0;
+	bpf_core_read(addr[0], 16, &flow->daddr);
+	nh = (void *)READ(res, nh);
+	if (nh) {
+		nh = (void *)nh + bpf_core_field_offset(struct fib6_nh, nh_common);
+		ifindex = READ(nh, nhc_dev, ifindex);
+		if (READ(nh, nhc_gw_family) == AF_INET6)
+			bpf_core_read(addr[1], 16, &nh->nhc_gw.ipv6);
+	}
+	if (READ(res, fib6_flags) & RTF_REJECT)
+		err = -ENETUNREACH;
+	emit_with(&s, PW_EVENT_ROUTE, addr, 2, err, READ(table, tb6_id), ifindex, AF_INET6, 0, 0);
+	return 0;
+}
+
+/* Who asked for a neighbour last: what comes of it is his. */
+struct asked {
+	struct pw_owner o;
+	u64 cookie;
+	u32 netns;
+	u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64);
+	__type(value, struct asked);
+} neighbours SEC(".maps");
+
+static __always_inline void address_of(u8 addr[2][16], u32 family, const void *key)
+{
+	if (family == AF_INET)
+		bpf_probe_read_kernel(addr[0], 4, key);
+	else
+		bpf_probe_read_kernel(addr[0], 16, key);
+}
+
+static __always_inline void ask(struct scene *s, u64 neighbour)
+{
+	struct asked a = {};
+
+	a.o = *s->o;
+	a.cookie = s->cookie;
+	a.netns = s->netns;
+	bpf_map_update_elem(&neighbours, &neighbour, &a, BPF_ANY);
+}
+
+static __always_inline const void *key_of(struct neighbour *n)
+{
+	return (void *)n + bpf_core_field_offset(struct neighbour, primary_key);
+}
+
+SEC("tp_btf/neigh_create")
+int kernel_neigh_new(u64 *ctx)
+{
+	struct neigh_table *table = (void *)ctx[0];
+	struct net_device *dev = (void *)ctx[1];
+	u32 family = READ(table, family);
+	u8 addr[2][16] = {};
+	struct scene s;
+
+	if (!scene_of_call(&s))
+		return 0;
+	address_of(addr, family, (void *)ctx[2]);
+	emit_with(&s, PW_EVENT_NEIGH_NEW, addr, 1, READ(dev, ifindex), family, 0, 0, 0, 0);
+	return 0;
+}
+
+SEC("tp_btf/neigh_event_send_done")
+int kernel_neigh_asked(u64 *ctx)
+{
+	struct neighbour *n = (void *)ctx[0];
+	u32 family = READ(n, tbl, family);
+	u8 addr[2][16] = {};
+	struct scene s;
+
+	if (!scene_of_call(&s))
+		return 0;
+	ask(&s, (u64)n);
+	address_of(addr, family, key_of(n));
+	emit_with(&s, PW_EVENT_NEIGH_ASKED, addr, 1, (u32)ctx[1], READ(n, nud_state), READ(n, dev, ifindex), family, 0, 0);
+	return 0;
+}
+
+static __always_inline bool scene_of_neighbour(struct scene *s, u64 n)
+{
+	struct asked *a = bpf_map_lookup_elem(&neighbours, &n);
+
+	if (!a || !owned_by_ours(&a->o))
+		return false;
+	s->now = a->o;
+	s->w = 0;
+	s->cookie = a->cookie;
+	s->netns = a->netns;
+	s->context = context();
+	owner_is(s, &s->now);
+	return true;
+}
+
+SEC("tp_btf/neigh_timer_handler")
+int kernel_neigh_failed(u64 *ctx)
+{
+	struct neighbour *n = (void *)ctx[0];
+	u64 key = (u64)n;
+	u8 addr[2][16] = {};
+	struct scene s;
+	u32 family;
+
+	if (READ(n, nud_state) != NUD_FAILED || !scene_of_neighbour(&s, key))
+		return 0;
+	family = READ(n, tbl, family);
+	address_of(addr, family, key_of(n));
+	emit_with(&s, PW_EVENT_NEIGH_FAILED, addr, 1, READ(n, probes.counter), READ(n, dev, ifindex), family, 0, 0, 0);
+	bpf_map_delete_elem(&neighbours, &key);
+	return 0;
+}
+
+SEC("tp_btf/neigh_update")
+int kernel_neigh_found(u64 *ctx)
+{
+	struct neighbour *n = (void *)ctx[0];
+	u64 key = (u64)n;
+	u8 addr[2][16] = {};
+	struct scene s;
+	u32 family;
+
+	if ((u8)ctx[2] != NUD_REACHABLE || !scene_of_neighbour(&s, key))
+		return 0;
+	family = READ(n, tbl, family);
+	address_of(addr, family, key_of(n));
+	emit_with(&s, PW_EVENT_NEIGH_FOUND, addr, 1, READ(n, nud_state), READ(n, dev, ifindex), family, 0, 0, 0);
+	bpf_map_delete_elem(&neighbours, &key);
+	return 0;
+}
+
+SEC("tp_btf/icmp_send")
+int kernel_icmp(u64 *ctx)
+{
+	struct sk_buff *skb = (void *)ctx[0];
+	struct ends e;
+	struct scene s;
+
+	/* It is about a packet that has come: to ours, or from ours on this very host. */
+	if (scene_of_packet(&s, &e, skb))
+		emit_event(&s, PW_EVENT_ICMP_SENT, (u32)ctx[1], (u32)ctx[2], READ(skb, len), e.k.v6 ? AF_INET6 : AF_INET, 0, 0);
+	return 0;
+}

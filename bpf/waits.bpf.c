@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Sleep: how long a watched thread waited in a call on a socket, and for what.
+ * The scheduler tells when it lets go of the CPU and when it gets one again.
+ */
+#include "kernel.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define SOCK_NOSPACE 2 /* enum socket_flags, linux/net.h, since 4.3 */
+#define TCP_SYN_RECV 3
+
+struct sleep {
+	u64 since;
+	u64 enter; /* of the call */
+	u32 why;   /* enum pw_wait */
+	u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u32);
+	__type(value, struct sleep);
+} sleeps SEC(".maps");
+
+static __always_inline bool asleep(struct task_struct *t)
+{
+	if (bpf_core_field_exists(t->__state))
+		return READ(t, __state);
+	return READ((struct task_struct___state *)t, state);
+}
+
+/* What a call is in sleep for; 0: it is not on one socket. */
+static __always_inline u32 wait_of(struct pw_thread *t, struct sock *sk)
+{
+	struct pw_calldesc *d;
+	u32 slot = t->desc;
+
+	d = bpf_map_lookup_elem(&calls, &slot);
+	if (!d)
+		return 0;
+	switch (d->capture) {
+	case PW_CAP_ADDR_IN: /* connect */
+		return PW_WAIT_CONNECT;
+	case PW_CAP_ADDR_OUT:
+		return state_of(sk) == TCP_LISTEN ? PW_WAIT_ACCEPT : PW_WAIT_OTHER;
+	case PW_CAP_BUF_IN:
+	case PW_CAP_SENDTO:
+	case PW_CAP_MSG_IN:
+	case PW_CAP_MMSG_IN:
+	case PW_CAP_IOV_IN:
+	case PW_CAP_SENDFILE:
+	case PW_CAP_SPLICE:
+		return READ(sk, sk_socket, flags) & 1 << SOCK_NOSPACE ? PW_WAIT_SNDBUF : PW_WAIT_OTHER;
+	case PW_CAP_BUF_OUT:
+	case PW_CAP_RECVFROM:
+	case PW_CAP_MSG_OUT:
+	case PW_CAP_MMSG_OUT:
+	case PW_CAP_IOV_OUT:
+		return READ(sk, sk_receive_queue.qlen) ? PW_WAIT_OTHER : PW_WAIT_DATA;
+	case PW_CAP_POLL:
+	case PW_CAP_SELECT:
+	case PW_CAP_OLDSELECT:
+	case PW_CAP_EPOLL_CTL:
+	case PW_CAP_EPOLL_WAIT:
+		return 0;
+	}
+	return PW_WAIT_OTHER;
+}
+
+static __always_inline void lies_down(struct task_struct *task, u32 tid)
+{
+	struct pw_thread *t;
+	struct sleep z = {};
+
+	if (!asleep(task))
+		return; /* others had their turn */
+	t = bpf_map_lookup_elem(&threads, &tid);
+	if (!t || !t->enter || !t->nsock || !t->sk[0])
+		return;
+	z.why = wait_of(t, (struct sock *)t->sk[0]);
+	if (!z.why)
+		return;
+	z.since = bpf_ktime_get_ns();
+	z.enter = t->enter;
+	if (bpf_map_update_elem(&sleeps, &tid, &z, BPF_ANY))
+		count_lost_event(PW_LOST_INFLIGHT);
+}
+
+static __always_inline void wakes(u32 tid)
+{
+	struct sleep *z = bpf_map_lookup_elem(&sleeps, &tid);
+	struct scene s = {};
+	struct pw_thread *t;
+	struct sock *sk;
+	u64 slept;
+
+	if (!z)
+		return;
+	t = bpf_map_lookup_elem(&threads, &tid);
+	if (!t || t->enter != z->enter || !t->sk[0]) {
+		bpf_map_delete_elem(&sleeps, &tid);
+		return;
+	}
+	slept = bpf_ktime_get_ns() - z->since;
+	sk = (void *)t->sk[0];
+	s.cookie = t->sock[0].cookie;
+	if (!s.cookie)
+		s.cookie = READ(sk, __sk_common.skc_cookie.counter);
+	s.netns = t->sock[0].netns;
+	s.context = PW_CONTEXT_TASK;
+	s.now.cookie = s.cookie;
+	s.now.start = t->start;
+	s.now.time = z->since;
+	s.now.pid = t->pid;
+	s.now.tid = t->tid;
+	s.now.nspid = t->nspid;
+	s.now.nstid = t->nstid;
+	s.now.uid = t->uid;
+	s.now.how = PW_OWNER_USED;
+	__builtin_memcpy(s.now.comm, t->comm, sizeof(s.now.comm));
+	s.o = &s.now;
+	s.own = true; /* though another one still stands as the current one */
+	emit_event(&s, PW_EVENT_WAIT, slept, z->why, READ(sk, sk_wmem_queued), READ(sk, sk_sndbuf),
+		   READ(sk, sk_backlog.rmem_alloc.counter), READ(sk, sk_rcvbuf));
+	bpf_map_delete_elem(&sleeps, &tid);
+}
+
+SEC("tp_btf/sched_switch")
+int kernel_switch(u64 *ctx)
+{
+	struct task_struct *prev = (void *)ctx[1], *next = (void *)ctx[2];
+	u32 tid;
+
+	tid = prev->pid;
+	if (may_be_ours(tid))
+		lies_down(prev, tid);
+	tid = next->pid;
+	if (may_be_ours(tid))
+		wakes(tid);
+	return 0;
+}

@@ -1,0 +1,97 @@
+package merge
+
+import (
+	"encoding/binary"
+
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// doing is what the kernel did in a thread's own time since its last call came
+// in: it belongs to one that has not returned yet, and stands under it, wherever
+// that is put.
+type doing struct {
+	buf   []byte // records, one behind the other
+	first uint64 // time of the first
+}
+
+// maxDoing bounds what is held for one call, in bytes, and maxThreads for how
+// many threads.
+const (
+	maxDoing   = 256 << 10
+	maxThreads = 4096
+)
+
+// awaitsCall holds back what the kernel did in a thread's own time.
+func (m *Merger) awaitsCall(r wire.Record) bool {
+	if len(r) < wire.SizeKernel || r[wire.OffKernelContext] != wire.ContextTask || binary.LittleEndian.Uint32(r[wire.OffKernelOnTid:]) != 0 {
+		return false
+	}
+	tid := binary.LittleEndian.Uint32(r[wire.OffKernelOwner+wire.OffOwnerTid:])
+	d := m.doing[tid]
+	if d == nil {
+		if len(m.doing) >= maxThreads {
+			return false
+		}
+		d = &doing{}
+		m.doing[tid] = d
+	}
+	if len(d.buf)+len(r) > maxDoing {
+		m.let(d, 0, 1<<64-1)
+	}
+	if len(d.buf) == 0 {
+		d.first = r.Time()
+	}
+	d.buf = append(d.buf, r...)
+	m.waiting = min(m.waiting, d.first)
+	return true
+}
+
+// returned puts what the kernel did in a call behind it, which is held at the
+// given time.
+func (m *Merger) returned(r wire.Record, at uint64) {
+	if len(r) < wire.SizeSyscall || len(m.doing) == 0 || r[wire.OffSyscallFlags]&wire.CallWaiting != 0 {
+		return
+	}
+	d := m.doing[binary.LittleEndian.Uint32(r[wire.OffSyscallTid:])]
+	if d == nil || len(d.buf) == 0 {
+		return
+	}
+	m.let(d, at, 1<<64-1)
+}
+
+// tooLong lets go of what was done up to a time: its call takes long, or is none
+// that is shown.
+func (m *Merger) tooLong(until uint64) {
+	if m.waiting > until {
+		return
+	}
+	m.waiting = 1<<64 - 1
+	for tid, d := range m.doing {
+		if len(d.buf) > 0 && d.first <= until {
+			m.let(d, 0, until)
+		}
+		if len(d.buf) == 0 {
+			delete(m.doing, tid)
+			continue
+		}
+		m.waiting = min(m.waiting, d.first)
+	}
+}
+
+// let passes on what was held of a thread up to a time, each at its own or at
+// the given one, if that is later.
+func (m *Merger) let(d *doing, at, until uint64) {
+	rest := d.buf
+	for len(rest) >= wire.SizeHdr {
+		r := wire.Record(rest[:min(len(rest), int(binary.LittleEndian.Uint32(rest)))])
+		if r.Time() > until {
+			break
+		}
+		m.insert(max(at, r.Time()), r)
+		rest = rest[len(r):]
+	}
+	d.buf = append(d.buf[:0], rest...)
+	if len(d.buf) > 0 {
+		d.first = wire.Record(d.buf).Time()
+	}
+}

@@ -1,0 +1,169 @@
+//go:build linux
+
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+)
+
+// probe is a program of the kernel layer: where it is attached, and what is
+// told there.
+type probe struct {
+	prog  string
+	point string // tracepoint
+	tells string // names of events; empty: it only helps the others
+}
+
+// object is a file of bpf/ with its probes.
+type object struct {
+	load   func() (*ebpf.CollectionSpec, error)
+	probes []probe
+}
+
+var probeObjects = []object{
+	{loadKernel, []probe{
+		{"softirq_begins", "softirq_entry", ""},
+		{"softirq_ends", "softirq_exit", ""},
+		{"kernel_sent", "sock_send_length", "sock:send"},
+		{"kernel_received", "sock_recv_length", "sock:receive"},
+		{"kernel_ready", "sk_data_ready", "sock:ready"},
+		{"kernel_error", "inet_sk_error_report", "sock:error"},
+		{"kernel_queue_full", "sock_rcvqueue_full", "sock:rcvqueue-full"},
+		{"kernel_udp_full", "udp_fail_queue_rcv_skb", "sock:rcvqueue-full of UDP"},
+		{"kernel_memory", "sock_exceed_buf_limit", "sock:memory-limit"},
+		{"kernel_skb_queue", "net_dev_queue", "skb:queue"},
+		{"kernel_skb_send", "net_dev_start_xmit", "skb:send"},
+		{"kernel_skb_receive", "tcp_probe", "skb:receive of TCP"},
+		{"kernel_skb_copy", "skb_copy_datagram_iovec", "skb:copy"},
+		{"kernel_drop", "kfree_skb", "skb:drop"},
+		{"kernel_retransmit", "tcp_retransmit_skb", "tcp:retransmit"},
+		{"kernel_synack", "tcp_retransmit_synack", "tcp:retransmit-synack"},
+		{"kernel_reset", "tcp_send_reset", "tcp:reset-sent"},
+		{"kernel_reset_received", "tcp_receive_reset", "tcp:reset-received"},
+		{"kernel_congestion", "tcp_cong_state_set", "tcp:congestion"},
+	}},
+	{loadPath, []probe{
+		{"kernel_route", "fib_table_lookup", "route:lookup"},
+		{"kernel_route6", "fib6_table_lookup", "route:lookup of IPv6"},
+		{"kernel_neigh_new", "neigh_create", "neigh:create"},
+		{"kernel_neigh_asked", "neigh_event_send_done", "neigh:lookup"},
+		{"kernel_neigh_failed", "neigh_timer_handler", "neigh:failed"},
+		{"kernel_neigh_found", "neigh_update", "neigh:found"},
+		{"kernel_icmp", "icmp_send", "icmp:send"},
+	}},
+	{loadWaits, []probe{
+		{"kernel_switch", "sched_switch", "sock:wait"},
+	}},
+}
+
+// onlyDrops are the probes that --drops needs.
+var onlyDrops = []string{"softirq_begins", "softirq_ends", "kernel_drop", "kernel_udp_full", "kernel_queue_full"}
+
+// loadKernelEvents attaches the named events of layer krn. What this kernel does
+// not tell of is said in one note; what should be there and fails, in one each.
+func (k *kernel) loadKernelEvents(c Config) {
+	spec, err := k.types.Kernel()
+	if err != nil {
+		k.note(err, "kernel events are not shown: this kernel has no BTF", "")
+		return
+	}
+	set := map[string]any{}
+	if p, err := tracepointProto(spec, "kfree_skb"); err == nil {
+		set["cfg_drop_args"] = uint8(len(p.Params) - 1)
+	}
+	if p, err := tracepointProto(spec, "tcp_send_reset"); err == nil {
+		set["cfg_reset_args"] = uint8(len(p.Params) - 1)
+	}
+	var lacking []string
+	for _, o := range probeObjects {
+		var there []probe
+		for _, p := range o.probes {
+			if c.Drops && !slices.Contains(onlyDrops, p.prog) {
+				continue
+			}
+			proto, err := tracepointProto(spec, p.point)
+			if err == nil && p.point == "sched_switch" && !(len(proto.Params) > 2 && pointsTo(proto.Params[2].Type, "task_struct")) {
+				err = errors.New("another form than before and after Linux 5.18")
+			}
+			if err != nil {
+				if p.tells != "" {
+					lacking = append(lacking, p.tells)
+				}
+				continue
+			}
+			there = append(there, p)
+		}
+		k.attachProbes(c, o, there, set)
+	}
+	if len(lacking) > 0 {
+		k.note(nil, "this kernel does not tell of "+strings.Join(lacking, ", "), "")
+	}
+}
+
+// attachProbes loads the probes of an object together, and if that fails each
+// for itself.
+func (k *kernel) attachProbes(c Config, o object, probes []probe, set map[string]any) {
+	if len(probes) == 0 {
+		return
+	}
+	names := func(list []probe) (names []string) {
+		for _, p := range list {
+			names = append(names, p.prog)
+		}
+		return names
+	}
+	coll, err := k.loadProbes(c, o, names(probes), set)
+	if err == nil {
+		for _, p := range probes {
+			k.attachProbe(p, coll)
+		}
+		return
+	}
+	for _, p := range probes {
+		coll, err := k.loadProbes(c, o, []string{p.prog}, set)
+		if err != nil {
+			k.probeFailed(p, err)
+			continue
+		}
+		k.attachProbe(p, coll)
+	}
+}
+
+func (k *kernel) loadProbes(c Config, o object, names []string, set map[string]any) (*ebpf.Collection, error) {
+	spec, err := o.load()
+	if err != nil {
+		return nil, err
+	}
+	for name, v := range set {
+		if cv := spec.Variables[name]; cv != nil {
+			if err := cv.Set(v); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	return k.loadSpec(c, spec, names)
+}
+
+func (k *kernel) attachProbe(p probe, coll *ebpf.Collection) {
+	l, err := link.AttachTracing(link.TracingOptions{Program: coll.Programs[p.prog]})
+	if err != nil {
+		k.probeFailed(p, err)
+		return
+	}
+	k.links = append(k.links, l)
+	k.parts[p.prog] = true
+}
+
+func (k *kernel) probeFailed(p probe, err error) {
+	what := p.tells + " is not shown"
+	if p.tells == "" {
+		what = "whose time the kernel's work is done on is not known"
+	}
+	k.note(fmt.Errorf("tracepoint %s: %w", p.point, err), what, "")
+}

@@ -1,0 +1,291 @@
+package live
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+)
+
+// tracepoint is the prototype of one of the running kernel; nil if it has none.
+func tracepoint(t *testing.T, name string) *btf.FuncProto {
+	t.Helper()
+	spec, err := btf.LoadKernelSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d *btf.Typedef
+	if spec.TypeByName("btf_trace_"+name, &d) != nil {
+		return nil
+	}
+	return d.Type.(*btf.Pointer).Target.(*btf.FuncProto)
+}
+
+var reasonWord = regexp.MustCompile(` reason=\S+`)
+
+// expected reads what a program says the kernel does for it, a set of words for
+// each line that must be there:
+//
+//	#krn WORDS      a line of layer krn has all of them
+//	#krn?TP WORDS   where the kernel has the tracepoint TP
+//	#krn~WORDS      without reason=..., where the kernel gives none for drops
+func expected(t *testing.T, said []byte) (want [][]string) {
+	t.Helper()
+	reasons := len(tracepoint(t, "kfree_skb").Params) > 3
+	for l := range strings.Lines(string(said)) {
+		rest, ok := strings.CutPrefix(strings.TrimSuffix(l, "\n"), "#krn")
+		if !ok {
+			continue
+		}
+		switch rest[0] {
+		case '?':
+			var tp string
+			tp, rest, _ = strings.Cut(rest[1:], " ")
+			if tracepoint(t, tp) == nil {
+				t.Logf("not here: %s", tp)
+				continue
+			}
+		case '~':
+			if rest = rest[1:]; !reasons {
+				rest = reasonWord.ReplaceAllString(" "+rest, "")
+			}
+		}
+		// What stands behind # is one piece.
+		words, aside, _ := strings.Cut(rest, "# ")
+		set := strings.Fields(words)
+		if aside != "" {
+			set = append(set, aside)
+		}
+		want = append(want, set)
+	}
+	return want
+}
+
+func hasAll(line string, words []string) bool {
+	for _, w := range words {
+		if !strings.Contains(line, w) {
+			return false
+		}
+	}
+	return true
+}
+
+// krnLines are those of layer krn.
+func krnLines(shown []byte) (lines []string) {
+	for l := range strings.Lines(string(shown)) {
+		if strings.Contains(l, " krn  ") {
+			lines = append(lines, strings.TrimSuffix(l, "\n"))
+		}
+	}
+	return lines
+}
+
+// TestKernel holds what layer krn shows against programs whose kernel work is
+// known.
+func TestKernel(t *testing.T) {
+	needRoot(t)
+	n := 0
+	for _, p := range programs(t) {
+		if !strings.HasPrefix(p.name, "kernel_") {
+			continue
+		}
+		n++
+		t.Run(p.name, func(t *testing.T) {
+			said, shown := watch(t, build(t, p.name, "64"), "-l", "krn")
+			lines := krnLines(shown)
+			want := expected(t, said)
+			if len(want) < 3 {
+				t.Fatalf("the program expects only %d lines", len(want))
+			}
+			for _, w := range want {
+				found := false
+				for i, l := range lines {
+					if hasAll(l, w) {
+						lines[i], found = "", true
+						break
+					}
+				}
+				if !found {
+					t.Errorf("no line with %q", w)
+				}
+			}
+			if t.Failed() {
+				t.Logf("shown:\n%s", shown)
+			}
+		})
+	}
+	if n < 7 {
+		t.Errorf("%d programs", n)
+	}
+}
+
+var indented = regexp.MustCompile(` krn    [a-z]+:`)
+
+// TestKernelUnderCall: what the kernel does in a call stands under it, also
+// where the call stands at its return.
+func TestKernelUnderCall(t *testing.T) {
+	needRoot(t)
+	if tracepoint(t, "sock_recv_length") == nil {
+		if built == "" {
+			t.Fatal("this kernel should have sock_recv_length")
+		}
+		t.Skip("needs tracepoint sock_recv_length (Linux 6.3)")
+	}
+	_, shown := watch(t, build(t, "kernel_six", "64"), "-l", "krn")
+	var call string
+	under := map[string][]string{}
+	for l := range strings.Lines(string(shown)) {
+		switch {
+		case strings.Contains(l, " sys  "):
+			call, _, _ = strings.Cut(strings.SplitAfterN(l, " sys  ", 2)[1], "(")
+		case indented.MatchString(l):
+			name := strings.Fields(strings.SplitAfterN(l, " krn    ", 2)[1])[0]
+			under[call] = append(under[call], name)
+		}
+	}
+	if got, want := strings.Join(under["recvfrom"], " "), "skb:copy sock:receive"; got != want {
+		t.Errorf("under recvfrom: %s, want %s\n%s", got, want, shown)
+	}
+	if got := strings.Join(under["sendto"], " "); !strings.HasPrefix(got, "skb:queue skb:send") || !strings.HasSuffix(got, "sock:send") {
+		t.Errorf("under sendto: %s\n%s", got, shown)
+	}
+}
+
+// TestKernelOthers: beside a process that is busy, nothing of it is shown.
+func TestKernelOthers(t *testing.T) {
+	needRoot(t)
+	noise := exec.Command(build(t, "kernel_udpfull", "64"))
+	stop := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for range 10000 {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			c := *noise
+			_ = c.Run()
+		}
+	}()
+	_, shown := watch(t, build(t, "kernel_retransmit", "64"), "-l", "krn")
+	close(stop)
+	<-ended
+	for _, l := range krnLines(shown) {
+		if who := strings.Fields(l)[1]; !strings.Contains(who, "kernel_retransm[") {
+			t.Errorf("of another process: %s", l)
+		}
+	}
+	if len(krnLines(shown)) < 20 {
+		t.Errorf("too little is shown:\n%s", shown)
+	}
+}
+
+// TestDrops: --drops shows nothing else, and -c its totals.
+func TestDrops(t *testing.T) {
+	needRoot(t)
+	prog := build(t, "kernel_udpfull", "64")
+	_, shown := watch(t, prog, "--drops")
+	n := 0
+	for l := range strings.Lines(string(shown)) {
+		switch {
+		case strings.Contains(l, " krn  skb:drop "), strings.Contains(l, " krn  sock:rcvqueue-full "):
+			n++
+		case strings.Contains(l, "   # first seen: "), strings.Contains(l, " ! "):
+		default:
+			t.Errorf("not a drop: %s", l)
+		}
+	}
+	if n < 30 {
+		t.Errorf("%d drops of 20 datagrams:\n%s", n, shown)
+	}
+	_, table := watch(t, prog, "--drops", "-c")
+	row := regexp.MustCompile(`(?m)^ +(\d+) .* skb:drop +\S+ +\S+$`)
+	if m := row.FindSubmatch(table); m == nil || len(m[1]) < 2 {
+		t.Errorf("the table:\n%s", table)
+	}
+}
+
+// ours counts the programs in the kernel that only we load.
+func ours(t *testing.T) (n int) {
+	t.Helper()
+	for id, err := ebpf.ProgramGetNextID(0); err == nil; id, err = ebpf.ProgramGetNextID(id) {
+		p, err := ebpf.NewProgramFromID(id)
+		if err != nil {
+			continue // gone meanwhile
+		}
+		info, err := p.Info()
+		p.Close()
+		if err == nil && strings.HasPrefix(info.Name, "kernel_") {
+			n++
+		}
+	}
+	return n
+}
+
+// TestKernelLeavesNothing: no program stays in the kernel, whatever ended us.
+func TestKernelLeavesNothing(t *testing.T) {
+	needRoot(t)
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
+		before := ours(t)
+		cmd := exec.Command(pidwire, "trace", "-l", "krn", "-o", filepath.Join(t.TempDir(), "lines"), "-p", "1")
+		stderr, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 256)
+		if n, err := stderr.Read(b); err != nil || !strings.Contains(string(b[:n]), "watching") {
+			t.Fatalf("%q, %v", b[:n], err)
+		}
+		if n := ours(t); n < before+10 {
+			t.Errorf("%d programs while it runs, %d before", n, before)
+		}
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		// The kernel frees them a moment later.
+		left := -1
+		for range 50 {
+			if left = ours(t); left <= before {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		if left > before {
+			t.Errorf("after %v: %d programs, %d before", sig, left, before)
+		}
+	}
+}
+
+// TestKernelRecording: what is recorded reads as what was live.
+func TestKernelRecording(t *testing.T) {
+	needRoot(t)
+	file := filepath.Join(t.TempDir(), "k.pidwire")
+	_, shown := watch(t, build(t, "kernel_refused", "64"), "-l", "krn", "-w", file, "--print")
+	again, err := exec.Command(pidwire, "open", "-q", file).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(again) != string(shown) {
+		t.Errorf("the recording reads\n%s\nlive was\n%s", again, shown)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(b), "tcp_v4_rcv") {
+		t.Error("the recording does not have the name of the function that dropped a packet")
+	}
+}

@@ -1,0 +1,56 @@
+/* trace: shutdown; bits: 64 */
+#include "show.h"
+#include <pthread.h>
+
+static int pair[2];
+
+static void *reader(void *arg)
+{
+	static char got[1 << 16];
+
+	usleep(60000);
+	while (recv(pair[1], got, sizeof(got), 0) > 0)
+		;
+	return arg;
+}
+
+/* One sends until nothing more fits, and has to wait for who reads; who reads waits for the end. */
+int main(void)
+{
+	static char data[1 << 16];
+	struct sockaddr_in sa = loopback(0);
+	socklen_t len = sizeof(sa);
+	pthread_t thread;
+	int size = 8192;
+	long r;
+
+	int l = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+	setsockopt(l, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	must(bind(l, (void *)&sa, sizeof(sa)), "bind");
+	must(getsockname(l, (void *)&sa, &len), "getsockname");
+	must(listen(l, 1), "listen");
+	pair[0] = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	must(connect(pair[0], (void *)&sa, sizeof(sa)), "connect");
+	say("#krn tcp SYN_SENT -> ESTABLISHED # SYN-ACK received; cwnd");
+	pair[1] = must(accept(l, NULL, NULL), "accept");
+	while (send(pair[0], data, sizeof(data), MSG_DONTWAIT) > 0)
+		;
+	if (errno != EAGAIN)
+		return 1;
+	say("#krn?sock_send_length sock:send = -1 EAGAIN");
+	if (pthread_create(&thread, NULL, reader, NULL))
+		return 1;
+	must(send(pair[0], data, sizeof(data), 0), "send");
+	say("#krn sock:sndbuf-wait queued= sndbuf= <");
+	say("#krn skb:copy length=");
+	usleep(20000); /* it waits for more */
+	r = shutdown(pair[0], SHUT_WR);
+	saw(r, "shutdown(%d, SHUT_WR)", pair[0]);
+	say("#krn tcp ESTABLISHED -> FIN_WAIT1 # closed here");
+	say("#krn tcp ESTABLISHED -> CLOSE_WAIT # FIN received");
+	say("#krn?sk_data_ready sock:ready unread=0");
+	say("#krn sock:rcvbuf-wait rcvbuf= <");
+	pthread_join(thread, NULL);
+	return done();
+}

@@ -72,6 +72,7 @@ int kernel_sent(u64 *ctx)
 	struct sock *sk = (void *)ctx[0];
 	struct scene s;
 
+	s.ctx = ctx;
 	used(sk, BY_SENDER, PW_OWNER_SENT);
 	if (!scene_of(&s, sk, true))
 		return 0;
@@ -86,6 +87,7 @@ int kernel_received(u64 *ctx)
 	struct sock *sk = (void *)ctx[0];
 	struct scene s;
 
+	s.ctx = ctx;
 	used(sk, BY_RECEIVER, PW_OWNER_RECEIVED);
 	if (!scene_of(&s, sk, true))
 		return 0;
@@ -102,6 +104,7 @@ int kernel_ready(u64 *ctx)
 	struct scene s;
 	u32 unread = 0, waiting = 0;
 
+	s.ctx = ctx;
 	if (!scene_of(&s, sk, false))
 		return 0;
 	tell_sock(&s, sk);
@@ -121,6 +124,7 @@ int kernel_error(u64 *ctx)
 	int err = READ(sk, sk_err);
 	struct scene s;
 
+	s.ctx = ctx;
 	if (!err || !scene_of(&s, sk, false))
 		return 0;
 	tell_sock(&s, sk);
@@ -135,6 +139,7 @@ int kernel_queue_full(u64 *ctx)
 	struct sk_buff *skb = (void *)ctx[1];
 	struct scene s;
 
+	s.ctx = ctx;
 	if (!scene_of(&s, sk, false))
 		return 0;
 	tell_sock(&s, sk);
@@ -148,6 +153,7 @@ int kernel_udp_full(u64 *ctx)
 	struct sock *sk = (void *)ctx[1];
 	struct scene s;
 
+	s.ctx = ctx;
 	if (!scene_of(&s, sk, false))
 		return 0;
 	tell_sock(&s, sk);
@@ -161,6 +167,7 @@ int kernel_memory(u64 *ctx)
 	struct sock *sk = (void *)ctx[0];
 	struct scene s;
 
+	s.ctx = ctx;
 	if (!scene_of(&s, sk, false))
 		return 0;
 	emit_event(&s, PW_EVENT_MEMORY, ctx[2], (u32)ctx[3], 0, 0, 0, 0);
@@ -174,6 +181,7 @@ int kernel_skb_queue(u64 *ctx)
 	struct sock *sk = skb->sk;
 	struct scene s;
 
+	s.ctx = ctx;
 	if (!sk || !full(sk) || !scene_of(&s, sk, false))
 		return 0;
 	tell_sock(&s, sk);
@@ -189,6 +197,7 @@ int kernel_skb_send(u64 *ctx)
 	struct sock *sk = skb->sk;
 	struct scene s;
 
+	s.ctx = ctx;
 	if (!sk || !full(sk) || !scene_of(&s, sk, false))
 		return 0;
 	emit_event(&s, PW_EVENT_SKB_SEND, READ(skb, len), READ((struct net_device *)ctx[1], ifindex), 0, 0, 0, 0);
@@ -207,6 +216,7 @@ int kernel_skb_receive(u64 *ctx)
 	u32 seq;
 	u8 flags;
 
+	s.ctx = ctx;
 	if (!scene_of(&s, sk, false))
 		return 0;
 	tell_sock(&s, sk);
@@ -223,6 +233,7 @@ int kernel_skb_copy(u64 *ctx)
 	struct sk_buff *skb = (void *)ctx[0];
 	struct scene s;
 
+	s.ctx = ctx;
 	if (!scene_of_call(&s))
 		return 0;
 	emit_event(&s, PW_EVENT_SKB_COPY, (u32)ctx[1], READ(skb, len), 0, 0, 0, 0);
@@ -248,6 +259,7 @@ int kernel_drop(u64 *ctx)
 	struct ends e;
 	struct scene s;
 
+	s.ctx = ctx;
 	if (cfg_drop_args > 2 && reason <= SKB_CONSUMED)
 		return 0;
 	if (!skb->len)
@@ -279,6 +291,7 @@ int kernel_retransmit(u64 *ctx)
 	struct scene s;
 	u32 seq;
 
+	s.ctx = ctx;
 	if (!scene_of(&s, sk, false))
 		return 0;
 	tell_sock(&s, sk);
@@ -296,6 +309,7 @@ int kernel_synack(u64 *ctx)
 	u8 addr[2][16] = {};
 	struct scene s;
 
+	s.ctx = ctx;
 	if (!scene_of(&s, sk, false))
 		return 0;
 	tell_sock(&s, sk);
@@ -317,6 +331,7 @@ int kernel_reset(u64 *ctx)
 	struct ends e = {};
 	struct scene s;
 
+	s.ctx = ctx;
 	if (sk && full(sk)) {
 		if (!scene_of(&s, sk, false))
 			return 0;
@@ -337,6 +352,7 @@ int kernel_reset_received(u64 *ctx)
 	struct sock *sk = (void *)ctx[0];
 	struct scene s;
 
+	s.ctx = ctx;
 	if (!scene_of(&s, sk, false))
 		return 0;
 	tell_sock(&s, sk);
@@ -350,6 +366,7 @@ int kernel_congestion(u64 *ctx)
 	struct sock *sk = (void *)ctx[0];
 	struct scene s;
 
+	s.ctx = ctx;
 	if (!scene_of(&s, sk, false))
 		return 0;
 	/* It is set again and again; and to Open, 0, when the connection begins. */

@@ -23,6 +23,11 @@ static __always_inline void count_lost_event(u32 reason)
 		*n += 1;
 }
 
+const volatile u8 cfg_kstack = 0; /* events have the kernel's stack */
+const volatile u8 cfg_ustack = 0; /* and the process's */
+
+#define FRAMES 64
+
 /* Of an event: whose it is, and in which context it happened. */
 struct scene {
 	struct pw_owner *o;
@@ -31,8 +36,17 @@ struct scene {
 	u32 netns;
 	u8 context;
 	bool own; /* o is the thread that does it */
+	void *ctx; /* the program's, for the stack; 0: none can be had */
 	struct pw_owner now; /* where o is none that stands with a socket */
 };
+
+/* By way of the task: not all programs may ask for the id itself. */
+static __always_inline u32 current_tid(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return READ(task, pid);
+}
 
 /* The thread that runs is ours, and does its own work. */
 static __always_inline bool our_call(struct scene *s)
@@ -49,10 +63,11 @@ static __always_inline void current_is_owner(struct scene *s)
 	struct pw_owner *last = s->w ? last_of(s->w) : 0;
 
 	s->own = true;
-	if (last && last->cookie == s->cookie && last->tid == (u32)bpf_get_current_pid_tgid()) {
+	if (last && last->cookie == s->cookie && last->tid == current_tid()) {
 		s->o = last;
 		return;
 	}
+	s->now.tid = 0; /* nobody's yet */
 	fill_owner(&s->now, task, s->cookie, PW_OWNER_USED);
 	s->o = &s->now;
 }
@@ -60,7 +75,7 @@ static __always_inline void current_is_owner(struct scene *s)
 static __always_inline void owner_is(struct scene *s, struct pw_owner *o)
 {
 	s->o = o;
-	s->own = s->context == PW_CONTEXT_TASK && o->tid == (u32)bpf_get_current_pid_tgid();
+	s->own = s->context == PW_CONTEXT_TASK && o->tid == current_tid();
 }
 
 /*
@@ -72,8 +87,7 @@ static __always_inline bool scene_of(struct scene *s, struct sock *sk, bool call
 {
 	bool mine = caller && our_call(s);
 
-	/* Sockets of others have none: they leave here. */
-	s->w = READ(sk, sk_bpf_storage) ? bpf_sk_storage_get(&owners, sk, 0, 0) : 0;
+	s->w = owned_of(sk, false);
 	if (!s->w && !mine)
 		return false;
 	if (!mine)
@@ -109,6 +123,8 @@ static __always_inline bool scene_of_call(struct scene *s)
 
 static __always_inline void fill_event(struct pw_kernel *r, struct scene *s, u16 event)
 {
+	struct task_struct *task;
+
 	r->h.kind = PW_KIND_KERNEL;
 	r->h.layer = PW_LAYER_KRN;
 	r->h.time = bpf_ktime_get_ns();
@@ -117,8 +133,10 @@ static __always_inline void fill_event(struct pw_kernel *r, struct scene *s, u16
 	r->netns = s->netns;
 	r->on_tid = 0;
 	if (!s->own) {
-		r->on_tid = bpf_get_current_pid_tgid();
-		bpf_get_current_comm(r->on_comm, sizeof(r->on_comm));
+		task = (void *)bpf_get_current_task();
+		r->on_tid = READ(task, pid);
+		((u64 *)r->on_comm)[0] = WORD(&task->comm);
+		((u64 *)r->on_comm)[1] = WORD2(&task->comm);
 	} else {
 		((u64 *)r->on_comm)[0] = 0;
 		((u64 *)r->on_comm)[1] = 0;
@@ -132,15 +150,86 @@ static __always_inline void fill_event(struct pw_kernel *r, struct scene *s, u16
 	*(u64 *)&r->nustack = 0; /* with the padding behind it */
 }
 
+/* The room of an event with addresses, and of one with stacks; user space cuts off what is not used. */
 struct event_addrs {
 	struct pw_kernel k;
 	u8 addr[2][16];
 };
 
+struct event_stacks {
+	struct pw_kernel k;
+	u8 addr[2][16];
+	u64 kernel[FRAMES];
+	u64 user[FRAMES];
+};
+
+/* The record that an event ends up in. */
+static __always_inline bool with_stacks(struct scene *s)
+{
+	return (cfg_kstack || cfg_ustack) && s->ctx;
+}
+
+static __always_inline void emit_stacks(struct scene *s, u16 event, u8 (*addr)[16], u8 naddr, u64 args[6])
+{
+	struct event_stacks *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	long n;
+
+	if (!r) {
+		count_lost_event(PW_LOST_RING);
+		return;
+	}
+	fill_event(&r->k, s, event);
+	r->k.h.len = sizeof(*r);
+	r->k.naddr = naddr;
+	__builtin_memcpy(r->addr, addr, 32);
+	__builtin_memcpy(r->k.args, args, sizeof(r->k.args));
+	if (cfg_kstack) {
+		n = bpf_get_stack(s->ctx, r->kernel, sizeof(r->kernel), 0);
+		if (n > 0)
+			r->k.nkstack = n / 8;
+	}
+	if (cfg_ustack && s->own) {
+		n = bpf_get_stack(s->ctx, r->user, sizeof(r->user), BPF_F_USER_STACK);
+		if (n > 0)
+			r->k.nustack = n / 8;
+	}
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+}
+
+/* An event with naddr addresses; addr has room for two. */
+static __always_inline void emit_with(struct scene *s, u16 event, u8 (*addr)[16], u8 naddr, u64 a0, u64 a1, u64 a2, u64 a3,
+				      u64 a4, u64 a5)
+{
+	u64 args[6] = {a0, a1, a2, a3, a4, a5};
+	struct event_addrs *r;
+
+	if (with_stacks(s)) {
+		emit_stacks(s, event, addr, naddr, args);
+		return;
+	}
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		count_lost_event(PW_LOST_RING);
+		return;
+	}
+	fill_event(&r->k, s, event);
+	r->k.h.len = sizeof(r->k) + naddr * 16;
+	r->k.naddr = naddr;
+	__builtin_memcpy(r->addr, addr, 32);
+	__builtin_memcpy(r->k.args, args, sizeof(r->k.args));
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+}
+
 static __always_inline void emit_event(struct scene *s, u16 event, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 {
-	struct pw_kernel *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	struct pw_kernel *r;
+	u8 none[2][16] = {};
 
+	if (with_stacks(s)) {
+		emit_with(s, event, none, 0, a0, a1, a2, a3, a4, a5);
+		return;
+	}
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
 		count_lost_event(PW_LOST_RING);
 		return;
@@ -153,29 +242,6 @@ static __always_inline void emit_event(struct scene *s, u16 event, u64 a0, u64 a
 	r->args[3] = a3;
 	r->args[4] = a4;
 	r->args[5] = a5;
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
-}
-
-/* The same with two addresses; user space cuts off what is behind the first one if that is all. */
-static __always_inline void emit_with(struct scene *s, u16 event, u8 (*addr)[16], u8 naddr, u64 a0, u64 a1, u64 a2, u64 a3,
-				      u64 a4, u64 a5)
-{
-	struct event_addrs *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
-
-	if (!r) {
-		count_lost_event(PW_LOST_RING);
-		return;
-	}
-	fill_event(&r->k, s, event);
-	r->k.h.len = sizeof(r->k) + naddr * 16;
-	r->k.naddr = naddr;
-	__builtin_memcpy(r->addr, addr, 32);
-	r->k.args[0] = a0;
-	r->k.args[1] = a1;
-	r->k.args[2] = a2;
-	r->k.args[3] = a3;
-	r->k.args[4] = a4;
-	r->k.args[5] = a5;
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 }
 

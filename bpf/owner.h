@@ -14,6 +14,7 @@
 
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
+#define TCP_SYN_RECV 3
 #define TCP_CLOSE 7
 #define TCP_LISTEN 10
 
@@ -49,6 +50,46 @@ struct {
 	__type(key, int);
 	__type(value, struct owned);
 } owners SEC(".maps");
+
+/*
+ * The same by the socket's address, where tracing programs have no socket
+ * storage (before 5.12): those at the sockets keep it, and take out what is
+ * closed.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u64);
+	__type(value, struct owned);
+} owned_socks SEC(".maps");
+
+const volatile u8 cfg_storage = 1;	/* tracing programs have socket storage, and cookies */
+static const struct owned owned_none = {}; /* for there to be one */
+
+/* For tracing programs: whose a socket is. */
+static __always_inline struct owned *owned_of(struct sock *sk, bool create)
+{
+	u64 at = (u64)sk;
+	struct owned *w;
+
+	if (cfg_storage) {
+		/* Sockets of others have none: they leave here. */
+		if (!create && !READ(sk, sk_bpf_storage))
+			return 0;
+		return bpf_sk_storage_get(&owners, sk, 0, create ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	}
+	w = bpf_map_lookup_elem(&owned_socks, &at);
+	if (w || !create)
+		return w;
+	bpf_map_update_elem(&owned_socks, &at, &owned_none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&owned_socks, &at);
+}
+
+/* For tracing programs: the cookie, which is made where that can be done. */
+static __always_inline u64 cookie_of(struct sock *sk)
+{
+	return cfg_storage ? bpf_get_socket_cookie(sk) : READ(sk, __sk_common.skc_cookie.counter);
+}
 
 struct old_sock {
 	struct pw_owner o;
@@ -211,14 +252,14 @@ static __always_inline void used(struct sock *sk, enum kind side, u32 how)
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct owned *w;
 
-	w = bpf_sk_storage_get(&owners, sk, 0, ours(tgid) ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	w = owned_of(sk, ours(tgid));
 	if (!w)
 		return;
 	if (!last_of(w)->how) {
 		last_of(w)->how = PW_OWNER_OLD;
 		w->netns = netns_of(sk);
 	}
-	used_by(w, (void *)bpf_get_current_task(), bpf_get_socket_cookie(sk), side, how);
+	used_by(w, (void *)bpf_get_current_task(), cookie_of(sk), side, how);
 }
 
 /* Not 0 while a CPU does the work of a softirq, on the time of whoever ran. */

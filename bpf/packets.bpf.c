@@ -9,6 +9,18 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/* What is known of a socket's owner, for tracing programs that cannot ask for it. */
+static __always_inline void mirror(u64 at, struct owned *w)
+{
+	struct owned *m;
+
+	if (cfg_storage)
+		return;
+	m = bpf_map_lookup_elem(&owned_socks, &at);
+	if (!m || last_of(m)->cookie != last_of(w)->cookie || last_of(m)->tid != last_of(w)->tid)
+		bpf_map_update_elem(&owned_socks, &at, w, BPF_ANY);
+}
+
 /* The maker of a socket, in its own context. */
 SEC("cgroup/sock_create")
 int owner_create(struct bpf_sock *ctx)
@@ -27,12 +39,15 @@ int owner_create(struct bpf_sock *ctx)
 	task = (void *)bpf_get_current_task();
 	give(w, BY_MAKER, task, bpf_get_socket_cookie(ctx), PW_OWNER_CREATED);
 	w->netns = READ(task, nsproxy, net_ns, ns.inum);
+	mirror((u64)ctx, w);
 	return 1;
 }
 
 static __always_inline void forget_old(u64 at)
 {
 	bpf_map_delete_elem(&old_socks, &at);
+	if (!cfg_storage)
+		bpf_map_delete_elem(&owned_socks, &at);
 }
 
 /* A socket's memory becomes another socket. */
@@ -41,15 +56,6 @@ int owner_released(struct bpf_sock *ctx)
 {
 	forget_old((u64)ctx);
 	return 1;
-}
-
-/* The same for TCP sockets that are not a file's, on kernels where tracing programs have no socket storage. */
-SEC("tp_btf/inet_sock_set_state")
-int owner_closed(u64 *ctx)
-{
-	if (ctx[2] == TCP_CLOSE)
-		forget_old(ctx[0]);
-	return 0;
 }
 
 SEC("tp_btf/sock_send_length")
@@ -181,36 +187,70 @@ static __always_inline void note_flow(struct flow_key *k, struct pw_owner *o, u6
 }
 
 /*
+ * Without socket storage: a connection that comes in begins as its listener's,
+ * which is the one with its local port.
+ */
+static __always_inline struct owned *inherited(struct sock *sk, int to)
+{
+	struct flow_key k;
+	struct owned *w;
+	struct flow *f;
+
+	if (cfg_storage || to != TCP_SYN_RECV)
+		return 0;
+	key_of_sock(&k, sk);
+	k.rport = 0;
+	__builtin_memset(k.raddr, 0, 16);
+	f = bpf_map_lookup_elem(&flows, &k);
+	if (!f) {
+		__builtin_memset(k.laddr, 0, 16);
+		f = bpf_map_lookup_elem(&flows, &k);
+	}
+	if (!f || f->closed || !owned_by_ours(&f->o))
+		return 0;
+	w = owned_of(sk, true);
+	if (w) {
+		w->by[BY_MAKER] = f->o;
+		w->netns = k.netns;
+	}
+	return w;
+}
+
+/*
  * The TCP sockets inside of MPTCP ones (a Go server listens on such) are made
  * by the kernel itself: listen and connect name them, in their caller's context.
  */
+static __always_inline void changes(struct sock *sk, int from, int to)
+{
+	bool opens = (to == TCP_SYN_SENT || to == TCP_LISTEN) && ours(bpf_get_current_pid_tgid() >> 32);
+	struct owned *w = owned_of(sk, opens);
+	struct flow_key k;
+
+	if (!w)
+		w = inherited(sk, to);
+	if (!w)
+		return;
+	if (opens && !last_of(w)->how) {
+		w->netns = netns_of(sk);
+		give(w, BY_MAKER, (void *)bpf_get_current_task(), cookie_of(sk), PW_OWNER_CREATED);
+	}
+	if (!owned_by_ours(last_of(w)) || READ(sk, sk_protocol) != IPPROTO_TCP)
+		return;
+	cookie_of(sk); /* for there to be one */
+	w->told = 1;
+	emit_state(sk, w, PW_STATE_CHANGED, from, to);
+	if (to == TCP_ESTABLISHED || to == TCP_CLOSE || (to == TCP_LISTEN && !cfg_storage)) {
+		key_of_sock(&k, sk);
+		note_flow(&k, last_of(w), cookie_of(sk), to == TCP_CLOSE ? bpf_ktime_get_ns() : 0);
+	}
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int owner_state(u64 *ctx)
 {
-	struct sock *sk = (void *)ctx[0];
-	int from = ctx[1], to = ctx[2];
-	bool opens = (to == TCP_SYN_SENT || to == TCP_LISTEN) && ours(bpf_get_current_pid_tgid() >> 32);
-	struct flow_key k;
-	struct owned *w;
-
-	if (to == TCP_CLOSE)
-		forget_old((u64)sk);
-	w = bpf_sk_storage_get(&owners, sk, 0, opens ? BPF_SK_STORAGE_GET_F_CREATE : 0);
-	if (!w)
-		return 0;
-	if (opens && !last_of(w)->how) {
-		w->netns = netns_of(sk);
-		give(w, BY_MAKER, (void *)bpf_get_current_task(), bpf_get_socket_cookie(sk), PW_OWNER_CREATED);
-	}
-	if (!owned_by_ours(last_of(w)) || READ(sk, sk_protocol) != IPPROTO_TCP)
-		return 0;
-	bpf_get_socket_cookie(sk);
-	w->told = 1;
-	emit_state(sk, w, PW_STATE_CHANGED, from, to);
-	if (to == TCP_ESTABLISHED || to == TCP_CLOSE) {
-		key_of_sock(&k, sk);
-		note_flow(&k, last_of(w), bpf_get_socket_cookie(sk), to == TCP_CLOSE ? bpf_ktime_get_ns() : 0);
-	}
+	changes((void *)ctx[0], ctx[1], ctx[2]);
+	if (ctx[2] == TCP_CLOSE)
+		forget_old(ctx[0]);
 	return 0;
 }
 
@@ -572,6 +612,7 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 	if (!w)
 		return 1;
 	o = packet_owner(skb, sk, w, dir, &now);
+	mirror((u64)sk, w);
 	if (!owned_by_ours(o))
 		return 1;
 	learn_flow(skb, sk, w, dir);

@@ -23,6 +23,7 @@ int kernel_route(u64 *ctx)
 	u32 ifindex = 0;
 	struct scene s;
 
+	s.ctx = ctx;
 	if (!scene_of_call(&s))
 		return 0;
 	*(u32 *)addr[0] = READ(flow, daddr);
@@ -47,6 +48,7 @@ int kernel_route6(u64 *ctx)
 	s64 err = 0;
 	struct scene s;
 
+	s.ctx = ctx;
 	if (!scene_of_call(&s))
 		return 0;
 	bpf_core_read(addr[0], 16, &flow->daddr);
@@ -101,7 +103,8 @@ static __always_inline const void *key_of(struct neighbour *n)
 	return (void *)n + bpf_core_field_offset(struct neighbour, primary_key);
 }
 
-SEC("tp_btf/neigh_create")
+/* One of its arguments has no type, which tp_btf did not take in older kernels. */
+SEC("raw_tp/neigh_create")
 int kernel_neigh_new(u64 *ctx)
 {
 	struct neigh_table *table = (void *)ctx[0];
@@ -110,6 +113,7 @@ int kernel_neigh_new(u64 *ctx)
 	u8 addr[2][16] = {};
 	struct scene s;
 
+	s.ctx = ctx;
 	if (!scene_of_call(&s))
 		return 0;
 	address_of(addr, family, (void *)ctx[2]);
@@ -125,6 +129,7 @@ int kernel_neigh_asked(u64 *ctx)
 	u8 addr[2][16] = {};
 	struct scene s;
 
+	s.ctx = ctx;
 	if (!scene_of_call(&s))
 		return 0;
 	ask(&s, (u64)n);
@@ -157,6 +162,7 @@ int kernel_neigh_failed(u64 *ctx)
 	struct scene s;
 	u32 family;
 
+	s.ctx = ctx;
 	if (READ(n, nud_state) != NUD_FAILED || !scene_of_neighbour(&s, key))
 		return 0;
 	family = READ(n, tbl, family);
@@ -175,6 +181,7 @@ int kernel_neigh_found(u64 *ctx)
 	struct scene s;
 	u32 family;
 
+	s.ctx = ctx;
 	if ((u8)ctx[2] != NUD_REACHABLE || !scene_of_neighbour(&s, key))
 		return 0;
 	family = READ(n, tbl, family);
@@ -191,6 +198,7 @@ int kernel_icmp(u64 *ctx)
 	struct ends e;
 	struct scene s;
 
+	s.ctx = ctx;
 	/* It is about a packet that has come: to ours, or from ours on this very host. */
 	if (scene_of_packet(&s, &e, skb))
 		emit_event(&s, PW_EVENT_ICMP_SENT, (u32)ctx[1], (u32)ctx[2], READ(skb, len), e.k.v6 ? AF_INET6 : AF_INET, 0, 0);

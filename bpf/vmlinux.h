@@ -49,6 +49,7 @@ enum {
 	BPF_SK_STORAGE_GET_F_CREATE = 1,
 	BPF_F_CLONE = 512,
 	BPF_RB_NO_WAKEUP = 1,
+	BPF_F_USER_STACK = 256,
 };
 
 struct bpf_raw_tracepoint_args {

@@ -8,7 +8,6 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define SOCK_NOSPACE 2 /* enum socket_flags, linux/net.h, since 4.3 */
-#define TCP_SYN_RECV 3
 
 struct sleep {
 	u64 since;
@@ -91,7 +90,7 @@ static __always_inline void lies_down(struct task_struct *task, u32 tid)
 static __always_inline void wakes(u32 tid)
 {
 	struct sleep *z = bpf_map_lookup_elem(&sleeps, &tid);
-	struct scene s = {};
+	struct scene s = {}; /* no stack: another one's is there */
 	struct pw_thread *t;
 	struct sock *sk;
 	u64 slept;

@@ -313,6 +313,8 @@ enum pw_kernel_event {
 	PW_EVENT_NEIGH_ASKED = 22, /* a packet wants its link address: 0 it is there, 1 not yet; NUD_*, ifindex, AF_*; addr */
 	PW_EVENT_NEIGH_FAILED = 23, /* it does not answer: how often asked, ifindex, AF_*; addr */
 	PW_EVENT_NEIGH_FOUND = 24, /* it answers: NUD_* of before, ifindex, AF_*; addr */
+	PW_EVENT_STEP = 25,    /* nothing but a stack, of a call on a socket */
+	PW_EVENT_CALL = 26,    /* the stack at which a call was made: it stands under that */
 };
 
 /* What a thread waited for. */

@@ -156,6 +156,9 @@ func (t *traceFlags) checkLayers(cmd *cobra.Command) error {
 			return usageError("no layer %q (sys, pkt, krn, aud)", l)
 		}
 	}
+	if (t.view.tree || t.view.stacks) && !t.view.drops && !slices.Contains(t.layers, "krn") {
+		t.layers = append(t.layers, "krn")
+	}
 	switch {
 	case t.view.drops:
 		if cmd.Flags().Changed("layers") && !slices.Equal(t.layers, []string{"krn"}) {
@@ -286,7 +289,7 @@ func (l *liveRun) run(parent context.Context) error {
 			Self: uint32(os.Getpid()), Follow: !t.noFollow,
 			StrLen: uint32(t.view.strlen), Calls: t.view.sel.wants,
 			NoCalls: !slices.Contains(t.layers, "sys"), Audit: aud != nil, Packets: slices.Contains(t.layers, "pkt"), Snaplen: t.snapLength(),
-			Kernel: slices.Contains(t.layers, "krn"), Drops: t.view.drops,
+			Kernel: slices.Contains(t.layers, "krn"), Drops: t.view.drops, Tree: t.view.tree, Stacks: t.view.stacks,
 			Filter: t.view.match,
 		},
 		Targets: l.targets, Command: l.argv, Tool: Version,

@@ -54,6 +54,8 @@ type viewFlags struct {
 	names   bool
 	resolve bool
 	drops   bool
+	tree    bool // --tree
+	stacks  bool // -k
 }
 
 var timeWords = []string{"rel", "abs", "micro", "epoch", "delta", "none"}
@@ -86,6 +88,8 @@ func (v *viewFlags) add(cmd *cobra.Command) {
 	f.BoolVar(&v.packets.Quick, "quick", false, "packets: short (tcpdump -q)")
 	f.StringVar(&v.filter, "pcap-filter", "", "only packets that match `EXPR`, as tcpdump takes it: 'tcp port 443 and not host 10.0.0.1'")
 	f.BoolVar(&v.drops, "drops", false, "only what the kernel dropped of the targets' packets, with reason and function")
+	f.BoolVar(&v.tree, "tree", false, "what the kernel does as a tree of its functions, under each call")
+	f.BoolVarP(&v.stacks, "stack-trace", "k", false, "the stacks of kernel and process below each kernel event")
 	f.StringVar(&v.format, "format", "pidwire", "pidwire, or strace: as strace -f prints it, without columns")
 	f.BoolVarP(&v.quiet, "quiet", "q", false, "no words on standard error")
 	f.BoolVar(&v.strict, "strict", false, "exit with 11 if events were lost")
@@ -162,7 +166,7 @@ func (v *viewFlags) sink(a *app, out io.Writer, h wire.Header) (sink.Sink, func(
 	}
 	o := text.Options{
 		Notation: opts, Packets: packets, Time: timeStyles[v.time], Start: start, NoDur: v.noDur || !v.durFlag,
-		Plain: v.format == "strace", Zone: time.Local, Names: v.names && !v.numeric,
+		Plain: v.format == "strace", Tree: v.tree, Stacks: v.stacks, Zone: time.Local, Names: v.names && !v.numeric,
 	}
 	if v.resolve && !v.numeric {
 		o.Resolve = newResolver().name

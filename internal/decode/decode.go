@@ -165,6 +165,7 @@ func (d *Decoder) syscall(r wire.Record, ev *event.Event) bool {
 		Proc: proc(s.Pid, s.Start), TID: s.Tid, NSPID: s.Nspid, NSTID: s.Nstid, UID: s.Uid, Comm: d.comm(s.Comm),
 	}
 	ev.Body, ev.Warn = d.sys.Syscall(s, socks, chunks)
+	d.krn.Returned(s.Tid)
 	return true
 }
 
@@ -298,9 +299,7 @@ func (d *Decoder) symbol(r wire.Record, ev *event.Event) bool {
 		return false
 	}
 	b := &event.Symbol{Addr: s.Addr, Offset: s.Offset, PID: s.Pid, Name: string(wire.AttrOf(r[wire.SizeSymbol:], wire.TagName)), File: string(wire.AttrOf(r[wire.SizeSymbol:], wire.TagExe))}
-	if s.Pid == 0 {
-		d.krn.Symbol(s.Addr, b.Name)
-	}
+	d.krn.Symbol(s.Pid, s.Addr, s.Offset, b.Name, b.File)
 	ev.Body = b
 	return true
 }

@@ -12,6 +12,7 @@ type Arena struct {
 	caps  slab[Capture]
 	auds  slab[Audit]
 	krns  slab[Kernel]
+	frms  slab[Frame]
 	bytes slab[byte]
 }
 
@@ -24,6 +25,7 @@ const (
 	capSlab  = 64
 	audSlab  = 64
 	krnSlab  = 64
+	frmSlab  = 256
 	byteSlab = 16 << 10
 )
 
@@ -36,6 +38,7 @@ func (a *Arena) Reset() {
 	a.caps.reset()
 	a.auds.reset()
 	a.krns.reset()
+	a.frms.reset()
 	a.bytes.reset()
 }
 
@@ -62,6 +65,9 @@ func (a *Arena) Kernel() *Kernel {
 	*k = Kernel{}
 	return k
 }
+
+// Frames returns n frames whose content is undefined.
+func (a *Arena) Frames(n int) []Frame { return a.frms.take(n, frmSlab) }
 
 // Bytes returns n bytes whose content is undefined.
 func (a *Arena) Bytes(n int) []byte { return a.bytes.take(n, byteSlab) }

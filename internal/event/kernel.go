@@ -12,6 +12,7 @@ const (
 	KernelCall                        // it was called, and nothing is known of its return
 	KernelEvent                       // something happened: a tracepoint, a probe
 	KernelSock                        // nothing: Sock is what later ones are on
+	KernelStep                        // nothing has a name but what is on the stack
 )
 
 func (w KernelWhat) String() string {
@@ -28,6 +29,8 @@ func (w KernelWhat) String() string {
 		return "event"
 	case KernelSock:
 		return "socket"
+	case KernelStep:
+		return "step"
 	}
 	return "unknown"
 }
@@ -111,6 +114,22 @@ type Kernel struct {
 	CPU     int32
 	OnTID   uint32 // whose time it was, if not the event's own task's; 0: nobody's
 	OnComm  string // hostile bytes
+
+	// The functions around it, by its stack: innermost first. May be empty.
+	Stack, UserStack []Frame
+	// Path is what of Stack is new since the thread's event before, in the same
+	// call: outermost first. They were entered, nobody saw when; what they gave
+	// back is not known. Around is how many were there already.
+	Path   []Frame
+	Around int
+}
+
+// Frame is a function on a stack.
+type Frame struct {
+	Addr   uint64 // where it goes on
+	Offset uint64 // of that, into the function; into File where that has no name
+	Name   string // empty where nobody knows it
+	File   string // executable, library, or module of the kernel; may be empty
 }
 
 // Lost reports whether something was lost here that was on its way to or from

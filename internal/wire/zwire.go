@@ -856,6 +856,8 @@ const (
 	EventNeighAsked  = 22
 	EventNeighFailed = 23
 	EventNeighFound  = 24
+	EventStep        = 25
+	EventCall        = 26
 )
 
 // enum pw_wait

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,7 +35,7 @@ var reasonWord = regexp.MustCompile(` reason=\S+`)
 // each line that must be there:
 //
 //	#krn WORDS      a line of layer krn has all of them
-//	#krn?TP WORDS   where the kernel has the tracepoint TP
+//	#krn?TP WORDS   where the kernel has the tracepoint TP; TP/N: with N arguments at least
 //	#krn~WORDS      without reason=..., where the kernel gives none for drops
 func expected(t *testing.T, said []byte) (want [][]string) {
 	t.Helper()
@@ -48,7 +49,10 @@ func expected(t *testing.T, said []byte) (want [][]string) {
 		case '?':
 			var tp string
 			tp, rest, _ = strings.Cut(rest[1:], " ")
-			if tracepoint(t, tp) == nil {
+			name, least, _ := strings.Cut(tp, "/")
+			n, _ := strconv.Atoi(least)
+			// The first parameter is the tracepoint's own.
+			if p := tracepoint(t, name); p == nil || len(p.Params)-1 < n {
 				t.Logf("not here: %s", tp)
 				continue
 			}

@@ -26,7 +26,7 @@ int main(void)
 	say("#krn tcp CLOSE -> SYN_SENT # connect");
 	say("#krn skb:queue dev=lo");
 	say("#krn skb:send dev=lo");
-	say("#krn tcp:reset-sent to_port=");
+	say("#krn?tcp_send_reset/3 tcp:reset-sent to_port=");
 	say("#krn tcp:reset-received state=SYN_SENT");
 	say("#krn?inet_sk_error_report sock:error error=ECONNREFUSED state=");
 	say("#krn tcp SYN_SENT -> CLOSE # RST received: refused");

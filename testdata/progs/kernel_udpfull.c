@@ -21,6 +21,6 @@ int main(void)
 	for (int i = 0; i < 20; i++)
 		must(send(s, data, sizeof(data), 0), "send");
 	say("#krn sock:rcvqueue-full queued= rcvbuf= error=ENOMEM");
-	say("#krn~skb:drop reason=SOCKET_RCVBUFF protocol=udp local=127.0.0.1:%d # in ", ntohs(sa.sin_port));
+	say("#krn~skb:drop reason=SOCKET_RCVBUFF protocol=udp =127.0.0.1:%d # in ", ntohs(sa.sin_port));
 	return done();
 }

@@ -15,7 +15,8 @@ import (
 // Decoder decodes the records of one source, in their order.
 type Decoder struct {
 	drops, resets map[uint32]string // names of reasons, as that kernel numbers them
-	symbols       map[uint64]string
+	symbols       map[symbolKey]symbol
+	trees         map[uint32]*tree // by the thread that runs
 	arena         *event.Arena
 	toks          []event.Token // the arena's, with room for more
 	fields        []event.Arg   // of the event at hand, from the arena
@@ -29,7 +30,7 @@ type Decoder struct {
 // New returns a decoder with an arena of its own, which only grows.
 func New() *Decoder {
 	return &Decoder{
-		drops: map[uint32]string{}, resets: map[uint32]string{}, symbols: map[uint64]string{},
+		drops: map[uint32]string{}, resets: map[uint32]string{}, symbols: map[symbolKey]symbol{}, trees: map[uint32]*tree{},
 		arena: new(event.Arena), Iface: func(uint64, uint32) string { return "" },
 	}
 }
@@ -39,7 +40,6 @@ func (d *Decoder) Use(a *event.Arena) { d.arena, d.toks = a, nil }
 
 const (
 	maxReasons = 4096
-	maxSymbols = 1 << 16
 	maxFields  = 10
 )
 
@@ -55,13 +55,6 @@ func (d *Decoder) Learn(what uint16, id uint32, name string) {
 	}
 	if len(m) < maxReasons {
 		m[id] = name
-	}
-}
-
-// Symbol takes what a wire.KindSymbol record says of an address of the kernel.
-func (d *Decoder) Symbol(addr uint64, name string) {
-	if len(d.symbols) < maxSymbols {
-		d.symbols[addr] = name
 	}
 }
 
@@ -130,6 +123,14 @@ func (d *Decoder) Event(k *wire.Kernel, t *wire.KernelTail) *event.Kernel {
 	}
 	if k.Event == wire.EventNone {
 		e.What = event.KernelSock
+		return e
+	}
+	if k.Event == wire.EventCall {
+		t.Kernel = nil // the way into the kernel, always the same
+	}
+	d.stacks(e, k, t)
+	if k.Event == wire.EventStep || k.Event == wire.EventCall {
+		e.What = event.KernelStep
 		return e
 	}
 	if int(k.Event) < len(names) {
@@ -305,7 +306,7 @@ func (d *Decoder) drop(e *event.Kernel, a *[6]uint64, addr []byte) {
 		d.text("local", netip.AddrPortFrom(address(addr, 0, v6), uint16(a[4])).String())
 		d.text("peer", netip.AddrPortFrom(address(addr, 1, v6), uint16(a[4]>>16)).String())
 	}
-	e.Func = d.symbols[a[1]]
+	e.Func = d.symbols[symbolKey{0, a[1]}].name
 	if e.Func == "" && a[1] != 0 {
 		d.put("at", event.Token{Kind: event.THex, Num: a[1]})
 	}

@@ -89,7 +89,7 @@ func (s *Sink) Write(e *event.Entry) error {
 		s.state(b)
 		s.end(e)
 	case *event.Kernel:
-		if b.What == event.KernelSock {
+		if b.What == event.KernelSock || b.What == event.KernelStep && len(b.Path)+len(b.UserStack) == 0 {
 			return nil
 		}
 		s.begin(e, "kernel", "krn")
@@ -544,9 +544,37 @@ func (s *Sink) ours(k *event.Kernel) {
 		s.raw(`,"reason":`).str(k.Reason)
 	}
 	s.raw(`,"context":"`).raw(k.Context.String()).raw(`","cpu":`).int(int64(k.CPU))
+	if len(k.Path) > 0 {
+		s.raw(`,"around":`).uint(uint64(k.Around))
+		s.frames("entered", k.Path)
+	}
+	s.frames("stack", k.Stack)
+	s.frames("user_stack", k.UserStack)
 	if k.OnTID != 0 {
 		s.raw(`,"on_time_of":{"tid":`).uint(uint64(k.OnTID)).raw(`,"name":`).str(k.OnComm).raw("}")
 	}
+}
+
+func (s *Sink) frames(name string, list []event.Frame) {
+	if len(list) == 0 {
+		return
+	}
+	s.raw(`,"`).raw(name).raw(`":[`)
+	for i := range list {
+		f := &list[i]
+		if i > 0 {
+			s.raw(",")
+		}
+		s.raw(`{"address":"`).uint(f.Addr).raw(`"`)
+		if f.Name != "" {
+			s.raw(`,"function":`).str(f.Name).raw(`,"offset":`).uint(f.Offset)
+		}
+		if f.File != "" {
+			s.raw(`,"file":`).str(f.File)
+		}
+		s.raw("}")
+	}
+	s.raw("]")
 }
 
 func (s *Sink) packet(c *event.Conn, p *event.Capture) {

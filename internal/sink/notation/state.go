@@ -43,8 +43,8 @@ func StateCause(s *event.State) string {
 			case s.From == tcpLastAck, s.From == tcpClosing:
 				return "FIN acknowledged"
 			case s.From == tcpFinWait2:
-				if s.Context == event.ContextTask {
-					return "" // an orphan's time is over, or the FIN came while its owner closed it
+				if s.Context != event.ContextSoftirq {
+					return "" // or an orphan's time is over
 				}
 				return "FIN received"
 			case s.Context == event.ContextTask:

@@ -36,7 +36,7 @@ func (s *Sink) entry(e *event.Entry) {
 			s.words(e, "state", "krn")
 		}
 	case *event.Kernel:
-		if b.What == event.KernelSock {
+		if b.What == event.KernelSock || b.What == event.KernelStep {
 			return
 		}
 		s.words(e, "kernel", "krn")

@@ -44,6 +44,8 @@ type Options struct {
 	// Names puts names in the place of addresses of packets: those that the host
 	// looked up. Resolve gives names to others; may be nil.
 	Names   bool
+	Tree    bool // with the functions around what the kernel did
+	Stacks  bool // with the whole stacks below it
 	Resolve func(netip.Addr) string
 	Colour  *Colours
 }
@@ -137,9 +139,7 @@ func (s *Sink) Write(e *event.Entry) error {
 	case *event.Kernel:
 		if !s.o.Plain {
 			s.introduce(e)
-			if b.What != event.KernelSock {
-				s.message(e, "krn")
-			}
+			s.kernel(e, b)
 		}
 	case *event.Handover:
 		if !s.o.Plain && b.From.PID != 0 {
@@ -165,6 +165,47 @@ func (s *Sink) Write(e *event.Entry) error {
 		return s.Flush()
 	}
 	return nil
+}
+
+// kernel writes what the kernel did, with the functions on the way there.
+func (s *Sink) kernel(e *event.Entry, k *event.Kernel) {
+	if s.o.Tree {
+		for i := range k.Path {
+			s.line(e, "krn")
+			s.b = append(appendInferred(s.b, &k.Path[i], 1+k.Around+i), '\n')
+		}
+	}
+	switch {
+	case k.What == event.KernelSock:
+		return
+	case k.What == event.KernelStep:
+		// Of a call, which stands above; of a step on the way there is the tree.
+		if len(k.Stack) == 0 {
+			s.stacks(k)
+		}
+		return
+	}
+	if s.o.Tree && len(k.Stack) > 0 {
+		deep := *k
+		deep.Depth = 1 + k.Around + len(k.Path)
+		at := *e
+		at.Body = &deep
+		e = &at
+	}
+	s.message(e, "krn")
+	s.stacks(k)
+}
+
+// stacks writes whole stacks below a line, as strace -k does.
+func (s *Sink) stacks(k *event.Kernel) {
+	if !s.o.Stacks {
+		return
+	}
+	for _, stack := range [][]event.Frame{k.Stack, k.UserStack} {
+		for i := range stack {
+			s.b = append(appendFrame(append(s.b, " > "...), &stack[i]), '\n')
+		}
+	}
 }
 
 // Flush writes what is buffered.

@@ -142,12 +142,41 @@ func (w *Words) state(b []byte, e *event.Entry, s *event.State) []byte {
 	return w.others(b, e)
 }
 
-// kernel writes a step of the kernel, indented by how deep it is.
-func (w *Words) kernel(b []byte, e *event.Entry, k *event.Kernel) []byte {
+func indent(b []byte, depth int) []byte {
 	const deepest = 40
-	for range min(k.Depth, deepest) {
+	for range min(depth, deepest) {
 		b = append(b, "  "...)
 	}
+	return b
+}
+
+// appendInferred writes a function that was found on a stack.
+func appendInferred(b []byte, f *event.Frame, depth int) []byte {
+	b = append(indent(b, depth), "~> "...)
+	if f.Name == "" {
+		return strconv.AppendUint(append(b, "0x"...), f.Addr, 16)
+	}
+	b = clean.AppendText(b, f.Name)
+	if f.File != "" {
+		b = append(clean.AppendText(append(b, " ["...), f.File), ']')
+	}
+	return b
+}
+
+// appendFrame writes a frame of a stack as strace -k does: file(function+0x1f) [0x1234].
+func appendFrame(b []byte, f *event.Frame) []byte {
+	b = clean.AppendText(b, f.File)
+	if f.Name != "" {
+		b = clean.AppendText(append(b, '('), f.Name)
+		b = strconv.AppendUint(append(b, "+0x"...), f.Offset, 16)
+		b = append(b, ')')
+	}
+	return append(strconv.AppendUint(append(b, " [0x"...), f.Addr, 16), ']')
+}
+
+// kernel writes a step of the kernel, indented by how deep it is.
+func (w *Words) kernel(b []byte, e *event.Entry, k *event.Kernel) []byte {
+	b = indent(b, k.Depth)
 	switch k.What {
 	case event.KernelEnter, event.KernelLeaf, event.KernelCall:
 		b = append(b, "-> "...)

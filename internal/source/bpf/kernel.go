@@ -151,12 +151,19 @@ func (k *kernel) loadProbes(c Config, o object, names []string, set map[string]a
 }
 
 func (k *kernel) attachProbe(p probe, coll *ebpf.Collection) {
-	l, err := link.AttachTracing(link.TracingOptions{Program: coll.Programs[p.prog]})
+	var err error
+	if prog := coll.Programs[p.prog]; prog.Type() == ebpf.RawTracepoint {
+		err = k.rawTracepoint(p.point, prog)
+	} else {
+		var l link.Link
+		if l, err = link.AttachTracing(link.TracingOptions{Program: prog}); err == nil {
+			k.links = append(k.links, l)
+		}
+	}
 	if err != nil {
 		k.probeFailed(p, err)
 		return
 	}
-	k.links = append(k.links, l)
 	k.parts[p.prog] = true
 }
 
@@ -166,4 +173,47 @@ func (k *kernel) probeFailed(p probe, err error) {
 		what = "whose time the kernel's work is done on is not known"
 	}
 	k.note(fmt.Errorf("tracepoint %s: %w", p.point, err), what, "")
+}
+
+// steps are tracepoints that network calls come by, whatever they tell.
+var steps = []string{
+	"kmem_cache_alloc", "kmem_cache_free", "kmalloc", "kfree", "mm_page_alloc",
+	"timer_start", "timer_cancel", "hrtimer_start", "sched_waking", "sched_switch", "softirq_raise", "workqueue_queue_work",
+	"consume_skb", "netif_rx", "netif_receive_skb", "net_dev_xmit", "napi_poll", "tcp_sendmsg_locked", "tcp_rcv_space_adjust", "tcp_destroy_sock", "tcp_rcvbuf_grow",
+}
+
+// loadSteps attaches to the tracepoints that only stacks are taken at. Which of
+// them a kernel has does not matter: it is one step more or less.
+func (k *kernel) loadSteps(c Config) {
+	spec, err := loadSteps()
+	var coll *ebpf.Collection
+	if err == nil {
+		coll, err = k.loadSpec(c, spec, []string{"tree_step"})
+	}
+	if err != nil {
+		k.note(err, "the tree has fewer functions", "")
+		return
+	}
+	n := 0
+	for _, tp := range steps {
+		if k.rawTracepoint(tp, coll.Programs["tree_step"]) == nil {
+			n++
+		}
+	}
+	k.parts["steps"] = n > 0
+}
+
+// loadCallStacks attaches what takes the stack of each call at its entry.
+func (k *kernel) loadCallStacks(c Config) {
+	spec, err := loadSteps()
+	var coll *ebpf.Collection
+	if err == nil {
+		coll, err = k.loadSpec(c, spec, []string{"call_stack"})
+	}
+	if err == nil {
+		err = k.rawTracepoint("sys_enter", coll.Programs["call_stack"])
+	}
+	if err != nil {
+		k.note(err, "the stacks of calls are not shown", "")
+	}
 }

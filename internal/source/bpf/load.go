@@ -35,6 +35,8 @@ type Config struct {
 	Packets   bool              // with packets
 	Kernel    bool              // with what the kernel does for the sockets
 	Drops     bool              // of that only what it drops
+	Tree      bool              // with the stacks of the kernel, also at steps that have no name
+	Stacks    bool              // with the stacks of the kernel and the process
 	Audit     bool              // beside a source of audit's records
 	Snaplen   uint32            // bytes of a packet, at most MaxSnaplen
 	Filter    []bpf.Instruction // of pcapfilter.Compile: which packets; nil: all
@@ -74,6 +76,7 @@ type kernel struct {
 	epoch   *ebpf.Variable // the same, for the programs
 
 	names *nameTeller // of layer krn
+	bare  bool        // tracing programs have no socket storage and make no cookies: before 5.12
 }
 
 // note is something that does not work here, and what that costs.
@@ -99,7 +102,10 @@ func (k *kernel) Close() {
 // counts them by program, whoever the task was; before 5.12 it does not.
 func (k *kernel) missed() (n uint64) {
 	for _, c := range k.colls {
-		for _, p := range c.Programs {
+		for name, p := range c.Programs {
+			if name == "tree_step" {
+				continue // it stands in the way of itself: what it does allocates too
+			}
 			if s, err := p.Stats(); err == nil {
 				n += s.RecursionMisses
 			}
@@ -238,7 +244,19 @@ func load(c Config) (_ *kernel, err error) {
 	if c.Kernel {
 		types, _ := k.types.Kernel() // without, there are numbers
 		k.names = newNameTeller(types)
+		if c.Tree || c.Stacks {
+			k.names.readSymbols() // before there is something to watch, that may end meanwhile
+			if err := k.names.symsErr; err != nil {
+				k.note(err, "functions of the kernel are shown as addresses", "")
+			}
+		}
 		k.loadKernelEvents(c)
+		if c.Tree {
+			k.loadSteps(c)
+		}
+		if c.Stacks && !c.NoCalls {
+			k.loadCallStacks(c)
+		}
 	}
 	k.types = nil // tens of megabytes, and of no use any more
 	return k, nil
@@ -307,6 +325,9 @@ func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (*
 		"cfg_filter":   k.filtered,
 		"cfg_packets":  c.Packets,
 		"cfg_events":   c.Kernel,
+		"cfg_storage":  !k.bare,
+		"cfg_kstack":   c.Tree || c.Stacks,
+		"cfg_ustack":   c.Stacks,
 		"cfg_drops":    c.Drops,
 		"cfg_softirqs": c.Kernel,
 	} {

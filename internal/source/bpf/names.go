@@ -9,6 +9,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/pidwire/pidwire/internal/source/ksyms"
+	"github.com/pidwire/pidwire/internal/source/usyms"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -20,11 +21,15 @@ type nameTeller struct {
 	said          map[nameKey]bool
 	syms          *ksyms.Table
 	symsErr       error
+	user          *usyms.Resolver
+	programs      map[uint32]uint32 // how many a process has exec'ed
 }
 
 type nameKey struct {
-	what uint16
-	n    uint64
+	what    uint16
+	n       uint64
+	pid     uint32 // of symbols; 0: the kernel's
+	program uint32
 }
 
 const (
@@ -51,6 +56,7 @@ func newNameTeller(types *btf.Spec) *nameTeller {
 		drops:  reasonsOf(types, "skb_drop_reason", "SKB_DROP_REASON_"),
 		resets: reasonsOf(types, "sk_rst_reason", "SK_RST_REASON_"),
 		said:   map[nameKey]bool{},
+		user:   usyms.New(), programs: map[uint32]uint32{},
 	}
 }
 
@@ -59,6 +65,9 @@ func newNameTeller(types *btf.Spec) *nameTeller {
 func (s *Source) eventNames(r wire.Record, emit func(wire.Record) error) error {
 	if len(r) < wire.SizeKernel {
 		return nil
+	}
+	if err := s.stackNames(r, emit); err != nil {
+		return err
 	}
 	arg := func(i int) uint64 { return binary.LittleEndian.Uint64(r[wire.OffKernelArgs+8*i:]) }
 	switch binary.LittleEndian.Uint16(r[wire.OffKernelEvent:]) {
@@ -95,7 +104,10 @@ func (s *Source) device(r wire.Record, ifindex uint32, emit func(wire.Record) er
 
 // once reports whether something is to be said for the first time.
 func (t *nameTeller) once(what uint16, n uint64) bool {
-	k := nameKey{what, n}
+	return t.first(nameKey{what: what, n: n})
+}
+
+func (t *nameTeller) first(k nameKey) bool {
 	if t.said[k] {
 		return false
 	}
@@ -113,28 +125,103 @@ func (s *Source) reason(what uint16, names map[uint32]string, n uint32, at uint6
 	return s.nameAt(at, what, 0, n, names[n], emit)
 }
 
+// readSymbols reads the kernel's table. It takes a tenth of a second.
+func (t *nameTeller) readSymbols() { t.syms, t.symsErr = ksyms.Read() }
+
 // symbol tells which function an address of the kernel is in.
 func (s *Source) symbol(addr, at uint64, emit func(wire.Record) error) error {
 	t := s.k.names
 	if addr == 0 || !t.once(symbolKey, addr) {
 		return nil
 	}
-	if t.syms == nil && t.symsErr == nil {
-		if t.syms, t.symsErr = ksyms.Read(); t.symsErr != nil {
+	if t.syms == nil {
+		if t.symsErr != nil {
+			return nil
+		}
+		if t.readSymbols(); t.symsErr != nil {
 			return s.note("functions of the kernel are shown as addresses: "+t.symsErr.Error(), "", emit)
 		}
 	}
-	if t.syms == nil {
-		return nil
-	}
-	f, offset, ok := t.syms.Find(addr)
+	// A frame goes on behind its call, which may be a function's last instruction.
+	f, offset, ok := t.syms.Find(addr - 1)
 	if !ok {
 		return nil
 	}
-	attrs := wire.AppendAttr(nil, wire.TagName, f.Name)
-	if f.Module != "" {
-		attrs = wire.AppendAttr(attrs, wire.TagExe, f.Module)
+	return s.tellSymbol(0, addr, offset+1, f.Name, f.Module, at, emit)
+}
+
+// userSymbol tells which function of a process an address is in.
+func (s *Source) userSymbol(pid uint32, addr, at uint64, emit func(wire.Record) error) error {
+	t := s.k.names
+	if addr == 0 || !t.first(nameKey{symbolKey, addr, pid, t.programs[pid]}) {
+		return nil
 	}
-	y := wire.Symbol{H: wire.Hdr{Kind: wire.KindSymbol, Layer: wire.LayerKrn, Time: at}, Addr: addr, Offset: offset, Attrs: uint16(len(attrs))}
+	l, ok := t.user.Find(pid, addr-1)
+	if !ok {
+		return nil
+	}
+	return s.tellSymbol(pid, addr, l.Offset+1, l.Name, l.File, at, emit)
+}
+
+func (s *Source) tellSymbol(pid uint32, addr, offset uint64, name, file string, at uint64, emit func(wire.Record) error) error {
+	var attrs []byte
+	if name != "" {
+		attrs = wire.AppendAttr(attrs, wire.TagName, name)
+	}
+	if file != "" {
+		attrs = wire.AppendAttr(attrs, wire.TagExe, file)
+	}
+	y := wire.Symbol{H: wire.Hdr{Kind: wire.KindSymbol, Layer: wire.LayerKrn, Time: at}, Addr: addr, Offset: offset, Pid: pid, Attrs: uint16(len(attrs))}
 	return emit(wire.Seal(append(y.Append(s.buf[:0]), attrs...)))
+}
+
+// otherProgram says that what was known of a process's code is so no more.
+func (t *nameTeller) otherProgram(pid uint32, ended bool) {
+	t.user.Forget(pid)
+	switch {
+	case ended:
+		delete(t.programs, pid)
+	case len(t.programs) < maxSaid:
+		t.programs[pid]++
+	}
+}
+
+// frames is the room of a stack in a record, FRAMES in bpf/kernel.h.
+const frames = 64
+
+// compact cuts off what a record has room for and does not hold: what is behind
+// the addresses that are there, and between and behind the stacks.
+func compact(r wire.Record) wire.Record {
+	r = r[:min(uint32(len(r)), binary.LittleEndian.Uint32(r))]
+	const full = wire.SizeKernel + 2*16 + 2*8*frames
+	if len(r) < full {
+		return r
+	}
+	kernel, user := min(int(r[wire.OffKernelNkstack]), frames), min(int(r[wire.OffKernelNustack]), frames)
+	at := wire.SizeKernel + 16*min(int(r[wire.OffKernelNaddr]), 2)
+	at += copy(r[at:], r[wire.SizeKernel+2*16:][:8*kernel])
+	at += copy(r[at:], r[wire.SizeKernel+2*16+8*frames:][:8*user])
+	binary.LittleEndian.PutUint32(r, uint32(at))
+	return r[:at]
+}
+
+// stackNames tells which functions are on the stacks of an event.
+func (s *Source) stackNames(r wire.Record, emit func(wire.Record) error) error {
+	var k wire.Kernel
+	var t wire.KernelTail
+	if r[wire.OffKernelNkstack] == 0 && r[wire.OffKernelNustack] == 0 || !wire.KernelParts(r, &k, &t) {
+		return nil
+	}
+	// The process first: it may end.
+	for b := t.User; len(b) > 0; b = b[8:] {
+		if err := s.userSymbol(k.Owner.Pid, binary.LittleEndian.Uint64(b), r.Time(), emit); err != nil {
+			return err
+		}
+	}
+	for b := t.Kernel; len(b) > 0; b = b[8:] {
+		if err := s.symbol(binary.LittleEndian.Uint64(b), r.Time(), emit); err != nil {
+			return err
+		}
+	}
+	return nil
 }

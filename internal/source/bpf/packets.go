@@ -34,7 +34,7 @@ func (k *kernel) loadPackets(c Config) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"owners", "lost_packets", "lost_events", "flows", "flow_ports", "old_socks", "softirqs", "calls"} {
+	for _, name := range []string{"owners", "lost_packets", "lost_events", "flows", "flow_ports", "old_socks", "owned_socks", "softirqs", "calls"} {
 		if k.maps[name] != nil {
 			continue
 		}
@@ -43,6 +43,7 @@ func (k *kernel) loadPackets(c Config) error {
 			return fmt.Errorf("%w: map %s: %w", ErrPackets, name, err)
 		}
 	}
+	k.ownerState(c)
 	if found, err := k.packetPrograms(c, "owner_found", "states"); err == nil {
 		k.adopt, k.states = found.Programs["owner_found"], found.Programs["states"]
 	} else if k.iter == nil {
@@ -101,21 +102,9 @@ func (k *kernel) socketTap(c Config) (*ebpf.Collection, error) {
 
 // ownerPrograms attaches what tells who uses a socket, and how it stands.
 func (k *kernel) ownerPrograms(c Config) {
-	for _, p := range []struct{ name, without string }{
-		{"owner_state", "changes of TCP states are not shown, nor what comes after a socket's close; packets of MPTCP listeners (those of Go servers) that are made from now on are not shown"},
-		{"owner_received", "a socket that is handed to another process is shown as the new one's only when that sends on it"},
-	} {
-		if c.Kernel && p.name == "owner_received" {
-			continue // kernel_received does the same
-		}
-		if err := k.tracing(c, loadPackets, p.name); err != nil {
-			k.note(err, p.without, "")
-			if p.name == "owner_state" {
-				err = k.tracing(c, loadPackets, "owner_closed")
-				k.parts["closed"] = err == nil
-			}
-		} else if p.name == "owner_state" {
-			k.parts["states"] = true
+	if !c.Kernel { // kernel_received does the same
+		if err := k.tracing(c, loadPackets, "owner_received"); err != nil {
+			k.note(err, "a socket that is handed to another process is shown as the new one's only when that sends on it", "")
 		}
 	}
 	// Without them, who accepted a socket is known by the call, or by its first
@@ -126,6 +115,21 @@ func (k *kernel) ownerPrograms(c Config) {
 		}
 		k.parts[name] = k.tracing(c, loadPackets, name) == nil
 	}
+}
+
+// ownerState attaches what tells of changes of TCP states; where tracing
+// programs have no socket storage, that and all the others do without.
+func (k *kernel) ownerState(c Config) {
+	err := k.tracing(c, loadPackets, "owner_state")
+	if err != nil {
+		k.bare = true
+		err = k.tracing(c, loadPackets, "owner_state")
+	}
+	if err != nil {
+		k.note(err, "changes of TCP states are not shown, nor what comes after a socket's close; packets of MPTCP listeners (those of Go servers) that are made from now on are not shown", "")
+		return
+	}
+	k.parts["states"] = true
 }
 
 // tracing attaches a program of an object to its tracepoint.
@@ -226,7 +230,7 @@ func (k *kernel) oldSocket(p *proc.Process, o *openSock, at uint64) error {
 	if k.maps["old_socks"] == nil {
 		return nil
 	}
-	if k.adopt == nil && k.parts["closed"] {
+	if k.adopt == nil && k.parts["states"] {
 		addrs = append(addrs, o.sk)
 	}
 	if o.first != 0 {

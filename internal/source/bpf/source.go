@@ -67,6 +67,9 @@ const (
 	// does, and epoll on a ring that is never empty returns at once, each time
 	// for a few records.
 	pollInterval = 10 * time.Millisecond
+	// stackInterval is the same where functions of the process are to be named: its
+	// memory map can be read only while it lives.
+	stackInterval = time.Millisecond
 	// busyRing is when the next look follows at once, in bytes a look.
 	busyRing  = DefaultRing / 16
 	waitScan  = 250 * time.Millisecond
@@ -233,7 +236,11 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 			return 0, err
 		}
 	}
-	tick := time.NewTicker(pollInterval)
+	interval := pollInterval
+	if s.opts.Stacks {
+		interval = stackInterval
+	}
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	nextScan, nextClock := time.Now().Add(waitScan), time.Now().Add(clockStep)
 	for {
@@ -368,8 +375,7 @@ func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
 			}
 		}
 	case wire.KindKernel:
-		// The room is of the largest of its kind.
-		r = r[:min(uint32(len(r)), binary.LittleEndian.Uint32(r))]
+		r = compact(r)
 		if err := s.eventNames(r, emit); err != nil {
 			return err
 		}
@@ -414,6 +420,9 @@ func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
 		return nil
 	}
 	tentative := p.Flags&wire.ProcTentative != 0
+	if s.k.names != nil && (p.What == wire.ProcExec || p.What == wire.ProcExit) {
+		s.k.names.otherProgram(p.Pid, p.What == wire.ProcExit)
+	}
 	switch p.What {
 	case wire.ProcExec, wire.ProcFork:
 		if tentative {

@@ -159,6 +159,7 @@ const (
 	deviceMapLostPackets = "lost_packets"
 	deviceMapMaybe       = "maybe"
 	deviceMapOldSocks    = "old_socks"
+	deviceMapOwnedSocks  = "owned_socks"
 	deviceMapOwners      = "owners"
 	deviceMapPorts       = "ports"
 	deviceMapRing        = "ring"
@@ -179,6 +180,7 @@ const (
 	deviceVarCfgSelf     = "cfg_self"
 	deviceVarCfgSnaplen  = "cfg_snaplen"
 	deviceVarCfgSoftirqs = "cfg_softirqs"
+	deviceVarCfgStorage  = "cfg_storage"
 	deviceVarCfgStrlen   = "cfg_strlen"
 	deviceVarCfgUids     = "cfg_uids"
 )
@@ -242,6 +244,7 @@ type deviceMapSpecs struct {
 	LostPackets *ebpf.MapSpec `ebpf:"lost_packets"`
 	Maybe       *ebpf.MapSpec `ebpf:"maybe"`
 	OldSocks    *ebpf.MapSpec `ebpf:"old_socks"`
+	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
@@ -266,6 +269,7 @@ type deviceVariableSpecs struct {
 	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
+	CfgStorage  *ebpf.VariableSpec `ebpf:"cfg_storage"`
 	CfgStrlen   *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
 }
@@ -299,6 +303,7 @@ type deviceMaps struct {
 	LostPackets *ebpf.Map `ebpf:"lost_packets"`
 	Maybe       *ebpf.Map `ebpf:"maybe"`
 	OldSocks    *ebpf.Map `ebpf:"old_socks"`
+	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Ring        *ebpf.Map `ebpf:"ring"`
@@ -320,6 +325,7 @@ func (m *deviceMaps) Close() error {
 		m.LostPackets,
 		m.Maybe,
 		m.OldSocks,
+		m.OwnedSocks,
 		m.Owners,
 		m.Ports,
 		m.Ring,
@@ -345,6 +351,7 @@ type deviceVariables struct {
 	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.Variable `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.Variable `ebpf:"cfg_softirqs"`
+	CfgStorage  *ebpf.Variable `ebpf:"cfg_storage"`
 	CfgStrlen   *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
 }

@@ -154,6 +154,7 @@ const (
 	kernelMapLostPackets          = "lost_packets"
 	kernelMapMaybe                = "maybe"
 	kernelMapOldSocks             = "old_socks"
+	kernelMapOwnedSocks           = "owned_socks"
 	kernelMapOwners               = "owners"
 	kernelMapPorts                = "ports"
 	kernelMapRing                 = "ring"
@@ -187,14 +188,17 @@ const (
 	kernelVarCfgDrops             = "cfg_drops"
 	kernelVarCfgExec              = "cfg_exec"
 	kernelVarCfgFollow            = "cfg_follow"
+	kernelVarCfgKstack            = "cfg_kstack"
 	kernelVarCfgOld               = "cfg_old"
 	kernelVarCfgPorts             = "cfg_ports"
 	kernelVarCfgResetArgs         = "cfg_reset_args"
 	kernelVarCfgSelf              = "cfg_self"
 	kernelVarCfgSnaplen           = "cfg_snaplen"
 	kernelVarCfgSoftirqs          = "cfg_softirqs"
+	kernelVarCfgStorage           = "cfg_storage"
 	kernelVarCfgStrlen            = "cfg_strlen"
 	kernelVarCfgUids              = "cfg_uids"
+	kernelVarCfgUstack            = "cfg_ustack"
 )
 
 // loadKernel returns the embedded CollectionSpec for kernel.
@@ -274,6 +278,7 @@ type kernelMapSpecs struct {
 	LostPackets *ebpf.MapSpec `ebpf:"lost_packets"`
 	Maybe       *ebpf.MapSpec `ebpf:"maybe"`
 	OldSocks    *ebpf.MapSpec `ebpf:"old_socks"`
+	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
@@ -294,14 +299,17 @@ type kernelVariableSpecs struct {
 	CfgDrops     *ebpf.VariableSpec `ebpf:"cfg_drops"`
 	CfgExec      *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFollow    *ebpf.VariableSpec `ebpf:"cfg_follow"`
+	CfgKstack    *ebpf.VariableSpec `ebpf:"cfg_kstack"`
 	CfgOld       *ebpf.VariableSpec `ebpf:"cfg_old"`
 	CfgPorts     *ebpf.VariableSpec `ebpf:"cfg_ports"`
 	CfgResetArgs *ebpf.VariableSpec `ebpf:"cfg_reset_args"`
 	CfgSelf      *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgSnaplen   *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
 	CfgSoftirqs  *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
+	CfgStorage   *ebpf.VariableSpec `ebpf:"cfg_storage"`
 	CfgStrlen    *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids      *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgUstack    *ebpf.VariableSpec `ebpf:"cfg_ustack"`
 }
 
 // kernelObjects contains all objects after they have been loaded into the kernel.
@@ -334,6 +342,7 @@ type kernelMaps struct {
 	LostPackets *ebpf.Map `ebpf:"lost_packets"`
 	Maybe       *ebpf.Map `ebpf:"maybe"`
 	OldSocks    *ebpf.Map `ebpf:"old_socks"`
+	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Ring        *ebpf.Map `ebpf:"ring"`
@@ -355,6 +364,7 @@ func (m *kernelMaps) Close() error {
 		m.LostPackets,
 		m.Maybe,
 		m.OldSocks,
+		m.OwnedSocks,
 		m.Owners,
 		m.Ports,
 		m.Ring,
@@ -376,14 +386,17 @@ type kernelVariables struct {
 	CfgDrops     *ebpf.Variable `ebpf:"cfg_drops"`
 	CfgExec      *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFollow    *ebpf.Variable `ebpf:"cfg_follow"`
+	CfgKstack    *ebpf.Variable `ebpf:"cfg_kstack"`
 	CfgOld       *ebpf.Variable `ebpf:"cfg_old"`
 	CfgPorts     *ebpf.Variable `ebpf:"cfg_ports"`
 	CfgResetArgs *ebpf.Variable `ebpf:"cfg_reset_args"`
 	CfgSelf      *ebpf.Variable `ebpf:"cfg_self"`
 	CfgSnaplen   *ebpf.Variable `ebpf:"cfg_snaplen"`
 	CfgSoftirqs  *ebpf.Variable `ebpf:"cfg_softirqs"`
+	CfgStorage   *ebpf.Variable `ebpf:"cfg_storage"`
 	CfgStrlen    *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids      *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgUstack    *ebpf.Variable `ebpf:"cfg_ustack"`
 }
 
 // kernelPrograms contains all programs after they have been loaded into the kernel.

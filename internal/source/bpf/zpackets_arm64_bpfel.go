@@ -154,6 +154,7 @@ const (
 	packetsMapLostPackets         = "lost_packets"
 	packetsMapMaybe               = "maybe"
 	packetsMapOldSocks            = "old_socks"
+	packetsMapOwnedSocks          = "owned_socks"
 	packetsMapOwners              = "owners"
 	packetsMapPorts               = "ports"
 	packetsMapRing                = "ring"
@@ -163,7 +164,6 @@ const (
 	packetsMapUids                = "uids"
 	packetsProgOwnerAccepted      = "owner_accepted"
 	packetsProgOwnerAcceptedMptcp = "owner_accepted_mptcp"
-	packetsProgOwnerClosed        = "owner_closed"
 	packetsProgOwnerCreate        = "owner_create"
 	packetsProgOwnerFound         = "owner_found"
 	packetsProgOwnerReceived      = "owner_received"
@@ -181,14 +181,17 @@ const (
 	packetsVarCfgExec             = "cfg_exec"
 	packetsVarCfgFilter           = "cfg_filter"
 	packetsVarCfgFollow           = "cfg_follow"
+	packetsVarCfgKstack           = "cfg_kstack"
 	packetsVarCfgOld              = "cfg_old"
 	packetsVarCfgPackets          = "cfg_packets"
 	packetsVarCfgPorts            = "cfg_ports"
 	packetsVarCfgSelf             = "cfg_self"
 	packetsVarCfgSnaplen          = "cfg_snaplen"
 	packetsVarCfgSoftirqs         = "cfg_softirqs"
+	packetsVarCfgStorage          = "cfg_storage"
 	packetsVarCfgStrlen           = "cfg_strlen"
 	packetsVarCfgUids             = "cfg_uids"
+	packetsVarCfgUstack           = "cfg_ustack"
 )
 
 // loadPackets returns the embedded CollectionSpec for packets.
@@ -235,7 +238,6 @@ type packetsSpecs struct {
 type packetsProgramSpecs struct {
 	OwnerAccepted      *ebpf.ProgramSpec `ebpf:"owner_accepted"`
 	OwnerAcceptedMptcp *ebpf.ProgramSpec `ebpf:"owner_accepted_mptcp"`
-	OwnerClosed        *ebpf.ProgramSpec `ebpf:"owner_closed"`
 	OwnerCreate        *ebpf.ProgramSpec `ebpf:"owner_create"`
 	OwnerFound         *ebpf.ProgramSpec `ebpf:"owner_found"`
 	OwnerReceived      *ebpf.ProgramSpec `ebpf:"owner_received"`
@@ -261,6 +263,7 @@ type packetsMapSpecs struct {
 	LostPackets *ebpf.MapSpec `ebpf:"lost_packets"`
 	Maybe       *ebpf.MapSpec `ebpf:"maybe"`
 	OldSocks    *ebpf.MapSpec `ebpf:"old_socks"`
+	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
@@ -282,14 +285,17 @@ type packetsVariableSpecs struct {
 	CfgExec     *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFilter   *ebpf.VariableSpec `ebpf:"cfg_filter"`
 	CfgFollow   *ebpf.VariableSpec `ebpf:"cfg_follow"`
+	CfgKstack   *ebpf.VariableSpec `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.VariableSpec `ebpf:"cfg_old"`
 	CfgPackets  *ebpf.VariableSpec `ebpf:"cfg_packets"`
 	CfgPorts    *ebpf.VariableSpec `ebpf:"cfg_ports"`
 	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
+	CfgStorage  *ebpf.VariableSpec `ebpf:"cfg_storage"`
 	CfgStrlen   *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgUstack   *ebpf.VariableSpec `ebpf:"cfg_ustack"`
 }
 
 // packetsObjects contains all objects after they have been loaded into the kernel.
@@ -322,6 +328,7 @@ type packetsMaps struct {
 	LostPackets *ebpf.Map `ebpf:"lost_packets"`
 	Maybe       *ebpf.Map `ebpf:"maybe"`
 	OldSocks    *ebpf.Map `ebpf:"old_socks"`
+	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Ring        *ebpf.Map `ebpf:"ring"`
@@ -343,6 +350,7 @@ func (m *packetsMaps) Close() error {
 		m.LostPackets,
 		m.Maybe,
 		m.OldSocks,
+		m.OwnedSocks,
 		m.Owners,
 		m.Ports,
 		m.Ring,
@@ -365,14 +373,17 @@ type packetsVariables struct {
 	CfgExec     *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFilter   *ebpf.Variable `ebpf:"cfg_filter"`
 	CfgFollow   *ebpf.Variable `ebpf:"cfg_follow"`
+	CfgKstack   *ebpf.Variable `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.Variable `ebpf:"cfg_old"`
 	CfgPackets  *ebpf.Variable `ebpf:"cfg_packets"`
 	CfgPorts    *ebpf.Variable `ebpf:"cfg_ports"`
 	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.Variable `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.Variable `ebpf:"cfg_softirqs"`
+	CfgStorage  *ebpf.Variable `ebpf:"cfg_storage"`
 	CfgStrlen   *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgUstack   *ebpf.Variable `ebpf:"cfg_ustack"`
 }
 
 // packetsPrograms contains all programs after they have been loaded into the kernel.
@@ -381,7 +392,6 @@ type packetsVariables struct {
 type packetsPrograms struct {
 	OwnerAccepted      *ebpf.Program `ebpf:"owner_accepted"`
 	OwnerAcceptedMptcp *ebpf.Program `ebpf:"owner_accepted_mptcp"`
-	OwnerClosed        *ebpf.Program `ebpf:"owner_closed"`
 	OwnerCreate        *ebpf.Program `ebpf:"owner_create"`
 	OwnerFound         *ebpf.Program `ebpf:"owner_found"`
 	OwnerReceived      *ebpf.Program `ebpf:"owner_received"`
@@ -397,7 +407,6 @@ func (p *packetsPrograms) Close() error {
 	return _PacketsClose(
 		p.OwnerAccepted,
 		p.OwnerAcceptedMptcp,
-		p.OwnerClosed,
 		p.OwnerCreate,
 		p.OwnerFound,
 		p.OwnerReceived,

@@ -175,6 +175,7 @@ const (
 	pathMapMaybe              = "maybe"
 	pathMapNeighbours         = "neighbours"
 	pathMapOldSocks           = "old_socks"
+	pathMapOwnedSocks         = "owned_socks"
 	pathMapOwners             = "owners"
 	pathMapPorts              = "ports"
 	pathMapRing               = "ring"
@@ -195,13 +196,16 @@ const (
 	pathVarCfgDrops           = "cfg_drops"
 	pathVarCfgExec            = "cfg_exec"
 	pathVarCfgFollow          = "cfg_follow"
+	pathVarCfgKstack          = "cfg_kstack"
 	pathVarCfgOld             = "cfg_old"
 	pathVarCfgPorts           = "cfg_ports"
 	pathVarCfgSelf            = "cfg_self"
 	pathVarCfgSnaplen         = "cfg_snaplen"
 	pathVarCfgSoftirqs        = "cfg_softirqs"
+	pathVarCfgStorage         = "cfg_storage"
 	pathVarCfgStrlen          = "cfg_strlen"
 	pathVarCfgUids            = "cfg_uids"
+	pathVarCfgUstack          = "cfg_ustack"
 )
 
 // loadPath returns the embedded CollectionSpec for path.
@@ -270,6 +274,7 @@ type pathMapSpecs struct {
 	Maybe       *ebpf.MapSpec `ebpf:"maybe"`
 	Neighbours  *ebpf.MapSpec `ebpf:"neighbours"`
 	OldSocks    *ebpf.MapSpec `ebpf:"old_socks"`
+	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
@@ -289,13 +294,16 @@ type pathVariableSpecs struct {
 	CfgDrops    *ebpf.VariableSpec `ebpf:"cfg_drops"`
 	CfgExec     *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFollow   *ebpf.VariableSpec `ebpf:"cfg_follow"`
+	CfgKstack   *ebpf.VariableSpec `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.VariableSpec `ebpf:"cfg_old"`
 	CfgPorts    *ebpf.VariableSpec `ebpf:"cfg_ports"`
 	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
+	CfgStorage  *ebpf.VariableSpec `ebpf:"cfg_storage"`
 	CfgStrlen   *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgUstack   *ebpf.VariableSpec `ebpf:"cfg_ustack"`
 }
 
 // pathObjects contains all objects after they have been loaded into the kernel.
@@ -329,6 +337,7 @@ type pathMaps struct {
 	Maybe       *ebpf.Map `ebpf:"maybe"`
 	Neighbours  *ebpf.Map `ebpf:"neighbours"`
 	OldSocks    *ebpf.Map `ebpf:"old_socks"`
+	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Ring        *ebpf.Map `ebpf:"ring"`
@@ -351,6 +360,7 @@ func (m *pathMaps) Close() error {
 		m.Maybe,
 		m.Neighbours,
 		m.OldSocks,
+		m.OwnedSocks,
 		m.Owners,
 		m.Ports,
 		m.Ring,
@@ -371,13 +381,16 @@ type pathVariables struct {
 	CfgDrops    *ebpf.Variable `ebpf:"cfg_drops"`
 	CfgExec     *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFollow   *ebpf.Variable `ebpf:"cfg_follow"`
+	CfgKstack   *ebpf.Variable `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.Variable `ebpf:"cfg_old"`
 	CfgPorts    *ebpf.Variable `ebpf:"cfg_ports"`
 	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.Variable `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.Variable `ebpf:"cfg_softirqs"`
+	CfgStorage  *ebpf.Variable `ebpf:"cfg_storage"`
 	CfgStrlen   *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgUstack   *ebpf.Variable `ebpf:"cfg_ustack"`
 }
 
 // pathPrograms contains all programs after they have been loaded into the kernel.

@@ -162,6 +162,7 @@ const (
 	waitsMapLostPackets   = "lost_packets"
 	waitsMapMaybe         = "maybe"
 	waitsMapOldSocks      = "old_socks"
+	waitsMapOwnedSocks    = "owned_socks"
 	waitsMapOwners        = "owners"
 	waitsMapPorts         = "ports"
 	waitsMapRing          = "ring"
@@ -177,13 +178,16 @@ const (
 	waitsVarCfgDrops      = "cfg_drops"
 	waitsVarCfgExec       = "cfg_exec"
 	waitsVarCfgFollow     = "cfg_follow"
+	waitsVarCfgKstack     = "cfg_kstack"
 	waitsVarCfgOld        = "cfg_old"
 	waitsVarCfgPorts      = "cfg_ports"
 	waitsVarCfgSelf       = "cfg_self"
 	waitsVarCfgSnaplen    = "cfg_snaplen"
 	waitsVarCfgSoftirqs   = "cfg_softirqs"
+	waitsVarCfgStorage    = "cfg_storage"
 	waitsVarCfgStrlen     = "cfg_strlen"
 	waitsVarCfgUids       = "cfg_uids"
+	waitsVarCfgUstack     = "cfg_ustack"
 )
 
 // loadWaits returns the embedded CollectionSpec for waits.
@@ -245,6 +249,7 @@ type waitsMapSpecs struct {
 	LostPackets *ebpf.MapSpec `ebpf:"lost_packets"`
 	Maybe       *ebpf.MapSpec `ebpf:"maybe"`
 	OldSocks    *ebpf.MapSpec `ebpf:"old_socks"`
+	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
@@ -265,13 +270,16 @@ type waitsVariableSpecs struct {
 	CfgDrops    *ebpf.VariableSpec `ebpf:"cfg_drops"`
 	CfgExec     *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFollow   *ebpf.VariableSpec `ebpf:"cfg_follow"`
+	CfgKstack   *ebpf.VariableSpec `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.VariableSpec `ebpf:"cfg_old"`
 	CfgPorts    *ebpf.VariableSpec `ebpf:"cfg_ports"`
 	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
+	CfgStorage  *ebpf.VariableSpec `ebpf:"cfg_storage"`
 	CfgStrlen   *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgUstack   *ebpf.VariableSpec `ebpf:"cfg_ustack"`
 }
 
 // waitsObjects contains all objects after they have been loaded into the kernel.
@@ -304,6 +312,7 @@ type waitsMaps struct {
 	LostPackets *ebpf.Map `ebpf:"lost_packets"`
 	Maybe       *ebpf.Map `ebpf:"maybe"`
 	OldSocks    *ebpf.Map `ebpf:"old_socks"`
+	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Ring        *ebpf.Map `ebpf:"ring"`
@@ -326,6 +335,7 @@ func (m *waitsMaps) Close() error {
 		m.LostPackets,
 		m.Maybe,
 		m.OldSocks,
+		m.OwnedSocks,
 		m.Owners,
 		m.Ports,
 		m.Ring,
@@ -347,13 +357,16 @@ type waitsVariables struct {
 	CfgDrops    *ebpf.Variable `ebpf:"cfg_drops"`
 	CfgExec     *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFollow   *ebpf.Variable `ebpf:"cfg_follow"`
+	CfgKstack   *ebpf.Variable `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.Variable `ebpf:"cfg_old"`
 	CfgPorts    *ebpf.Variable `ebpf:"cfg_ports"`
 	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.Variable `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.Variable `ebpf:"cfg_softirqs"`
+	CfgStorage  *ebpf.Variable `ebpf:"cfg_storage"`
 	CfgStrlen   *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgUstack   *ebpf.Variable `ebpf:"cfg_ustack"`
 }
 
 // waitsPrograms contains all programs after they have been loaded into the kernel.

@@ -1,0 +1,178 @@
+package krn
+
+import (
+	"encoding/binary"
+	"strings"
+
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// symbol is what an address of code is.
+type symbol struct {
+	name, file string
+	offset     uint64
+}
+
+type symbolKey struct {
+	pid  uint32 // 0: the kernel
+	addr uint64
+}
+
+const (
+	maxSymbols = 1 << 17
+	maxThreads = 4096
+)
+
+// Symbol takes what a wire.KindSymbol record says of an address.
+func (d *Decoder) Symbol(pid uint32, addr, offset uint64, name, file string) {
+	if len(d.symbols) >= maxSymbols {
+		clear(d.symbols)
+	}
+	d.symbols[symbolKey{pid, addr}] = symbol{name, file, offset}
+}
+
+// Returned says that a thread's call is over: what it does next is another one.
+func (d *Decoder) Returned(tid uint32) { delete(d.trees, tid) }
+
+func (d *Decoder) frame(pid uint32, addr uint64) event.Frame {
+	y := d.symbols[symbolKey{pid, addr}]
+	return event.Frame{Addr: addr, Offset: y.offset, Name: y.name, File: y.file}
+}
+
+func (d *Decoder) frames(pid uint32, b []byte) []event.Frame {
+	list := d.arena.Frames(len(b) / 8)
+	for i := range list {
+		list[i] = d.frame(pid, binary.LittleEndian.Uint64(b[8*i:]))
+	}
+	return list
+}
+
+// hooks are the functions by which programs come to run: none of them is of what
+// they look at.
+func hook(name string) bool {
+	for _, prefix := range []string{"bpf_prog_", "bpf_trampoline_", "bpf_trace_run", "__bpf_trace_", "__traceiter_", "bpf_get_stack", "bpf_ringbuf", "call_trace_"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// entry reports whether a function is the way into the kernel, which is the same
+// for every call.
+func entry(name string) bool {
+	switch name {
+	case "entry_SYSCALL_64_after_hwframe", "entry_SYSCALL_64", "do_syscall_64", "x64_sys_call", "entry_SYSENTER_compat_after_hwframe",
+		"do_SYSENTER_32", "do_fast_syscall_32", "__do_fast_syscall_32", "do_int80_syscall_32", "do_int80_emulation", "asm_int80_emulation", "entry_INT80_compat", "ia32_sys_call",
+		"el0t_64_sync", "el0t_64_sync_handler", "el0_svc", "do_el0_svc", "el0_svc_common", "el0_svc_common.constprop.0", "invoke_syscall", "invoke_syscall.constprop.0",
+		"el0t_32_sync", "el0t_32_sync_handler", "el0_svc_compat", "do_el0_svc_compat", "el0_sync", "el0_sync_handler":
+		return true
+	}
+	return false
+}
+
+// aside reports whether a function is what the kernel does before or after each
+// call, whichever it is.
+func aside(name string) bool {
+	for _, prefix := range []string{"syscall_exit", "syscall_trace", "syscall_enter", "exit_to_user", "syscall_user"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// softirq reports whether a function is where the work of softirqs begins.
+func softirq(name string) bool {
+	switch name {
+	case "handle_softirqs", "__do_softirq", "__softirqentry_text_start":
+		return true
+	}
+	return false
+}
+
+// tree is what is open in a thread's call, as the event before showed it.
+type tree struct {
+	frames []event.Frame // outermost first
+	ours   bool          // of a thread that is watched itself
+}
+
+// stacks gives an event its stacks, and what of them is new.
+func (d *Decoder) stacks(e *event.Kernel, k *wire.Kernel, t *wire.KernelTail) {
+	if len(t.User) > 0 {
+		e.UserStack = d.frames(k.Owner.Pid, t.User)
+	}
+	if len(t.Kernel) == 0 {
+		return
+	}
+	e.Stack = d.frames(0, t.Kernel)
+	for len(e.Stack) > 0 && hook(e.Stack[0].Name) {
+		e.Stack = e.Stack[1:]
+	}
+	// From the outermost function of the call on; of what a softirq does on another
+	// one's time, from where that begins.
+	shown := e.Stack
+	for len(shown) > 0 && entry(shown[len(shown)-1].Name) {
+		shown = shown[:len(shown)-1]
+	}
+	if len(shown) > 0 && aside(shown[len(shown)-1].Name) {
+		return // behind the call, or before it
+	}
+	runs := k.Owner.Tid
+	if k.OnTid != 0 {
+		runs = k.OnTid
+	}
+	if e.Context == event.ContextSoftirq && k.OnTid != k.Owner.Tid {
+		for i := len(shown) - 1; i >= 0; i-- {
+			if softirq(shown[i].Name) {
+				if !d.known(runs) {
+					shown = shown[:i]
+				}
+				break
+			}
+		}
+	}
+	d.grow(e, runs, shown)
+	if k.OnTid == 0 {
+		d.trees[runs].ours = true
+	}
+}
+
+// known reports whether a thread is in a call of which something was seen.
+func (d *Decoder) known(tid uint32) bool { return d.trees[tid] != nil && d.trees[tid].ours }
+
+func (d *Decoder) grow(e *event.Kernel, tid uint32, stack []event.Frame) {
+	t := d.trees[tid]
+	if t == nil {
+		if len(d.trees) >= maxThreads {
+			clear(d.trees)
+		}
+		t = &tree{}
+		d.trees[tid] = t
+	}
+	n := len(stack)
+	same := 0
+	for same < n && same < len(t.frames) {
+		now, was := &stack[n-1-same], &t.frames[same]
+		if now.Addr == was.Addr {
+			same++
+			continue
+		}
+		// It goes on at another place of the same function: it is that one still, for
+		// it was called from the same place.
+		if now.Name != "" && now.Name == was.Name && now.Addr-now.Offset == was.Addr-was.Offset {
+			same++
+		}
+		break
+	}
+	path := d.arena.Frames(n - same)
+	for i := range path {
+		path[i] = stack[n-1-same-i]
+	}
+	t.frames = t.frames[:0]
+	for i := range stack {
+		t.frames = append(t.frames, stack[n-1-i])
+	}
+	e.Path, e.Around = path, same
+}

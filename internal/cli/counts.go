@@ -19,6 +19,10 @@ func (a *app) counts(r pipeline.Result, d time.Duration) {
 		seen += fmt.Sprintf(", %d packets", r.Packets)
 		lost += fmt.Sprintf(", pkt %d", r.Lost[event.LayerPkt])
 	}
+	if r.Events > 0 || r.Lost[event.LayerKrn] > 0 {
+		seen += fmt.Sprintf(", %d kernel events", r.Events)
+		lost += fmt.Sprintf(", krn %d", r.Lost[event.LayerKrn])
+	}
 	if r.Audits > 0 || r.Lost[event.LayerAud] > 0 {
 		seen += fmt.Sprintf(", %d audit events", r.Audits)
 		lost += fmt.Sprintf(", aud %d", r.Lost[event.LayerAud])

@@ -15,7 +15,7 @@ import (
 // finding is one line of doctor.
 type finding struct {
 	Layer string   `json:"layer"`
-	State string   `json:"state"` // ok, degraded, off, not built
+	State string   `json:"state"` // ok, degraded, off
 	What  string   `json:"what"`
 	Cause []string `json:"cause,omitempty"`
 	Fix   []string `json:"fix,omitempty"`
@@ -38,9 +38,8 @@ func (a *app) doctorCommand() *cobra.Command {
 }
 
 func (a *app) doctor(asJSON bool) error {
-	list := []finding{examine("sys", "system calls", bpf.ProbeCalls()), examine("pkt", "packets", bpf.ProbePackets()), {
-		Layer: "krn", State: "not built", What: "kernel functions and events: not in this version",
-	}, examineAudit()}
+	list := []finding{examine("sys", "system calls", bpf.ProbeCalls()), examine("pkt", "packets", bpf.ProbePackets()),
+		examine("krn", "what the kernel does", bpf.ProbeKernel()), examineAudit()}
 	if list[0].State == "off" {
 		a.code = exitPrivilege
 	}

@@ -36,7 +36,7 @@ func (m *Merger) awaitsCall(r wire.Record) bool {
 		m.doing[tid] = d
 	}
 	if len(d.buf)+len(r) > maxDoing {
-		m.let(d, 0, 1<<64-1)
+		m.letGo(d, 0, 0, 1<<64-1)
 	}
 	if len(d.buf) == 0 {
 		d.first = r.Time()
@@ -56,7 +56,7 @@ func (m *Merger) returned(r wire.Record, at uint64) {
 	if d == nil || len(d.buf) == 0 {
 		return
 	}
-	m.let(d, at, 1<<64-1)
+	m.letGo(d, binary.LittleEndian.Uint64(r[wire.OffSyscallEnter:]), at, 1<<64-1)
 }
 
 // tooLong lets go of what was done up to a time: its call takes long, or is none
@@ -68,7 +68,7 @@ func (m *Merger) tooLong(until uint64) {
 	m.waiting = 1<<64 - 1
 	for tid, d := range m.doing {
 		if len(d.buf) > 0 && d.first <= until {
-			m.let(d, 0, until)
+			m.letGo(d, 0, 0, until)
 		}
 		if len(d.buf) == 0 {
 			delete(m.doing, tid)
@@ -78,16 +78,21 @@ func (m *Merger) tooLong(until uint64) {
 	}
 }
 
-// let passes on what was held of a thread up to a time, each at its own or at
-// the given one, if that is later.
-func (m *Merger) let(d *doing, at, until uint64) {
+// letGo passes on what was held of a thread up to a time, each at its own. What
+// was done from enter on, in a call that is held at the given time, stands behind
+// that.
+func (m *Merger) letGo(d *doing, enter, at, until uint64) {
 	rest := d.buf
 	for len(rest) >= wire.SizeHdr {
 		r := wire.Record(rest[:min(len(rest), int(binary.LittleEndian.Uint32(rest)))])
-		if r.Time() > until {
+		time := r.Time()
+		if time > until {
 			break
 		}
-		m.insert(max(at, r.Time()), r)
+		if time >= enter {
+			time = max(time, at)
+		}
+		m.insert(time, r)
 		rest = rest[len(r):]
 	}
 	d.buf = append(d.buf[:0], rest...)

@@ -51,6 +51,7 @@ type Result struct {
 	Calls   uint64
 	Packets uint64
 	Audits  uint64               // events of audit
+	Events  uint64               // of the kernel
 	Lost    [event.Layers]uint64 // by the source
 	Dropped []uint64             // entries, by sink
 	Reason  string               // of the source's end; empty if it did not say
@@ -362,6 +363,10 @@ func (p *run) wanted(e *event.Entry, stop func()) whose {
 	case *event.Audit:
 		if !body.Missing {
 			p.res.Audits++
+		}
+	case *event.Kernel:
+		if body.What != event.KernelSock && body.What != event.KernelStep {
+			p.res.Events++
 		}
 	}
 	return forAll

@@ -293,3 +293,77 @@ func TestKernelRecording(t *testing.T) {
 		t.Error("the recording does not have the name of the function that dropped a packet")
 	}
 }
+
+var inferred = regexp.MustCompile(` krn  ( +)~> (\S+)`)
+
+// TestTree: the functions of a call stand below it as a tree, with those of
+// net/socket.c that the tracepoints come by.
+func TestTree(t *testing.T) {
+	needRoot(t)
+	_, shown := watch(t, build(t, "kernel_six", "64"), "--tree")
+	distinct := map[string]int{}
+	call, before := "", 0
+	for l := range strings.Lines(string(shown)) {
+		if strings.Contains(l, " sys  ") {
+			call, _, _ = strings.Cut(strings.SplitAfterN(l, " sys  ", 2)[1], "(")
+			before = 0
+			continue
+		}
+		m := inferred.FindStringSubmatch(l)
+		if m == nil {
+			continue
+		}
+		depth := len(m[1]) / 2
+		if depth > before+1 {
+			t.Errorf("a step from depth %d to %d: %s", before, depth, l)
+		}
+		before = depth
+		name, _, _ := strings.Cut(m[2], ".") // .constprop.0
+		distinct[call+": "+name] = depth
+	}
+	for _, want := range []string{"connect: __sys_connect", "sendto: __sys_sendto", "sendto: tcp_sendmsg", "sendto: tcp_v6_rcv", "recvfrom: __sys_recvfrom", "recvfrom: tcp_recvmsg"} {
+		if distinct[want] == 0 {
+			t.Errorf("not there: %s", want)
+		}
+	}
+	if a, b := distinct["sendto: __sys_sendto"], distinct["sendto: tcp_sendmsg"]; a != 2 || b < 3 {
+		t.Errorf("__sys_sendto at depth %d, tcp_sendmsg at %d", a, b)
+	}
+	if len(distinct) < 60 {
+		t.Errorf("only %d functions", len(distinct))
+	}
+	if t.Failed() {
+		t.Logf("%s", shown)
+	}
+}
+
+// TestStacks: below each call stands where the process made it, below each
+// event the kernel's way there.
+func TestStacks(t *testing.T) {
+	needRoot(t)
+	prog := build(t, "kernel_six", "64")
+	_, shown := watch(t, prog, "-k")
+	below := map[string]string{}
+	line := ""
+	for l := range strings.Lines(string(shown)) {
+		if strings.HasPrefix(l, " > ") {
+			below[line] += l
+			continue
+		}
+		if f := strings.Fields(l); len(f) > 4 {
+			line, _, _ = strings.Cut(f[4], "(")
+		}
+	}
+	user := regexp.MustCompile(`(?m)^ > ` + regexp.QuoteMeta(prog) + `\((__libc_)?connect\+0x[0-9a-f]+\) \[0x[0-9a-f]+\]$`)
+	if !user.MatchString(below["connect"]) {
+		t.Errorf("below connect:\n%s", below["connect"])
+	}
+	for _, want := range []string{"(__dev_queue_xmit+0x", "(__sys_connect+0x"} {
+		if !strings.Contains(below["skb:queue"], want) {
+			t.Errorf("%s is not below skb:queue", want)
+		}
+	}
+	if t.Failed() {
+		t.Logf("%s", shown)
+	}
+}

@@ -74,7 +74,11 @@ func Timeline(s string) []event.Entry {
 			{Name: "reason", Val: event.Tape{{Kind: event.TAsIs, Str: "-"}}}, {Name: "dev", Val: event.Tape{{Kind: event.TIface, Num: 2, Str: "-", Flags: event.FPlain}}},
 			{Name: "seq", Val: event.Tape{{Kind: event.TUint, Num: 1 << 63, Flags: event.FVerbose}}},
 		},
+		Stack:     []event.Frame{{Addr: 1 << 63, Offset: 3, Name: "-", File: "-"}, {Addr: 5}},
+		UserStack: []event.Frame{{Addr: 1 << 40, Offset: 3, File: "-"}},
+		Path:      []event.Frame{{Addr: 1 << 63, Offset: 3, Name: "-", File: "-"}, {Addr: 5}}, Around: 2,
 	}, tcp)
+	add(&event.Kernel{What: event.KernelStep, Tracer: event.Pidwire, Dur: -1, Bytes: -1, UserStack: []event.Frame{{Addr: 7, Name: "-", Offset: 1}}}, tcp)
 	add(&event.Kernel{What: event.KernelEvent, Tracer: event.Pidwire, Name: "sock:send", Dur: -1, Bytes: -1, Depth: 1, HasRet: true, Ret64: -11, Errno: "EAGAIN", Context: event.ContextTask}, tcp)
 	add(&event.Kernel{What: event.KernelSock, Tracer: event.Pidwire, HasSock: true, Cookie: 1}, tcp)
 	add(&event.Symbol{Addr: 1 << 63, Name: "-", File: "-"}, nil)

@@ -288,3 +288,49 @@ func TestBounded(t *testing.T) {
 		t.Errorf("%d bytes are held back after %d entries", missing, written)
 	}
 }
+
+// TestTree holds how the functions of a stack stand around what happened, and
+// what stands below it with -k.
+func TestTree(t *testing.T) {
+	frame := func(name string, addr uint64) event.Frame { return event.Frame{Name: name, Addr: addr, Offset: 4} }
+	sent := &event.Kernel{
+		What: event.KernelEvent, Tracer: event.Pidwire, Name: "sock:send", Dur: -1, Depth: 1, HasRet: true, Ret64: 5, Context: event.ContextTask,
+		Stack:     []event.Frame{frame("sock_sendmsg", 2), frame("__sys_sendto", 1)},
+		UserStack: []event.Frame{{Addr: 0x20, Offset: 0x12, File: "/bin/x y"}, {Addr: 0x30}},
+		Path:      []event.Frame{frame("sock_sendmsg", 2), {Addr: 0xabc}, {Name: "nft_do_chain", File: "nf_tables"}}, Around: 1,
+	}
+	step := &event.Kernel{What: event.KernelStep, Tracer: event.Pidwire, Dur: -1, Stack: sent.Stack, Path: []event.Frame{frame("__sys_sendto", 1)}}
+	made := &event.Kernel{What: event.KernelStep, Tracer: event.Pidwire, Dur: -1, UserStack: []event.Frame{{Name: "main", Addr: 0x40, Offset: 9, File: "/bin/x"}}}
+	for name, test := range map[string]struct {
+		o    text.Options
+		want string
+	}{
+		"neither": {text.Options{}, "c[7]              -  krn    sock:send = 5\n"},
+		"tree": {text.Options{Tree: true}, `c[7]              -  krn    ~> __sys_sendto
+c[7]              -  krn      ~> sock_sendmsg
+c[7]              -  krn        ~> 0xabc
+c[7]              -  krn          ~> nft_do_chain [nf_tables]
+c[7]              -  krn            sock:send = 5
+`},
+		"stacks": {text.Options{Stacks: true}, ` > /bin/x(main+0x9) [0x40]
+c[7]              -  krn    sock:send = 5
+ > (sock_sendmsg+0x4) [0x2]
+ > (__sys_sendto+0x4) [0x1]
+ > /bin/x y [0x20]
+ >  [0x30]
+`},
+	} {
+		var b bytes.Buffer
+		test.o.Time = text.TimeNone
+		s := text.New(&b, test.o)
+		for _, k := range []*event.Kernel{made, step, sent} {
+			if err := s.Write(&event.Entry{Event: event.Event{Task: event.Task{Proc: event.Proc{PID: 7}, TID: 7, Comm: "c"}, Body: k}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Close()
+		if b.String() != test.want {
+			t.Errorf("%s:\n%swant\n%s", name, b.String(), test.want)
+		}
+	}
+}

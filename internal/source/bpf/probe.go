@@ -2,7 +2,10 @@
 
 package bpf
 
-import "os"
+import (
+	"fmt"
+	"os"
+)
 
 // Ability is what a layer can do on this machine.
 type Ability struct {
@@ -50,6 +53,30 @@ func ProbePackets() Ability {
 	}
 	if k.has("states") {
 		parts = append(parts, "TCP states")
+	}
+	return ability(k, parts...)
+}
+
+// ProbeKernel does the same for kernel events, beside calls.
+func ProbeKernel() Ability {
+	c := probed
+	c.Kernel, c.Tree, c.Stacks = true, true, true
+	k, err := load(c)
+	if err != nil {
+		return Ability{Err: err}
+	}
+	defer k.Close()
+	n := 0
+	for _, o := range probeObjects {
+		for _, p := range o.probes {
+			if p.tells != "" && k.has(p.prog) {
+				n++
+			}
+		}
+	}
+	parts := []string{fmt.Sprintf("named events by %d tracepoints", n), "stacks"}
+	if k.has("steps") {
+		parts = append(parts, "tree by stacks")
 	}
 	return ability(k, parts...)
 }

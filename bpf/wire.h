@@ -37,6 +37,7 @@ enum pw_kind {
 	PW_KIND_TEXT = 15,   /* pw_text, text: a line of another tool */
 	PW_KIND_KERNEL = 16, /* pw_kernel, naddr * 16 bytes, nsock * pw_sock, stacks of __u64, innermost first, the kernel's and the process's: something that the kernel did */
 	PW_KIND_SYMBOL = 17, /* pw_symbol, attributes: what a code address is */
+	PW_KIND_FUNC = 18,   /* pw_func: a thread went through a function of the kernel */
 };
 
 enum pw_layer {
@@ -345,13 +346,46 @@ struct pw_kernel {
 	__u8 _pad[7];
 };
 
+enum pw_func_what {
+	PW_FUNC_ENTER = 1, /* and others are called in it, or its return is not seen */
+	PW_FUNC_LEAVE = 2,
+	PW_FUNC_LEAF = 3,  /* both */
+};
+
+/*
+ * A function of the kernel, in a watched thread's call. What its arguments are
+ * the symbol of its address says.
+ */
+struct pw_func {
+	struct pw_hdr h; /* time: of the entry; LEAVE: of the return */
+	__u64 ip;
+	__u64 dur;    /* ns from entry to return; ENTER: 0 */
+	__s64 ret;
+	__u64 args[6]; /* of the entry, as registers have them */
+	__u64 cookie; /* of the socket that is an argument, 0: none is */
+	struct pw_owner owner; /* the thread */
+	__u8 laddr[16]; /* of that socket, as in pw_sock */
+	__u8 raddr[16];
+	__u16 family;
+	__u16 lport;
+	__u16 rport;
+	__u16 depth;  /* functions around it */
+	__u32 length; /* of the sk_buff that is an argument, 0: none is */
+	__u16 cpu;
+	__u8 what;    /* enum pw_func_what */
+	__u8 context; /* enum pw_context */
+	__u8 protocol; /* of the sk_buff: IPPROTO_*, 0 not known */
+	__u8 flags;   /* of its TCP header */
+	__u8 _pad[6];
+};
+
 /* A code address, once before it is first needed. */
 struct pw_symbol {
 	struct pw_hdr h;
 	__u64 addr;
 	__u64 offset; /* into the function */
 	__u32 pid;    /* whose memory it is in; 0: the kernel's */
-	__u16 attrs;  /* NAME the function; EXE the file or module */
+	__u16 attrs;  /* NAME the function; EXE the file or module; TEXT its arguments and result, as BTF has them */
 	__u16 _pad;
 };
 

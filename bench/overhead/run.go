@@ -53,6 +53,12 @@ var toolset = map[string]tool{
 		},
 		attached: watching,
 	},
+	"pidwire-tree": { // by kprobes, or where there are none by stacks
+		args: func(b *bench, pid int) []string {
+			return []string{b.pidwire, "trace", "--tree", "-p", strconv.Itoa(pid), "-w", filepath.Join(b.dir, "out.pidwire")}
+		},
+		attached: watching,
+	},
 	"pidwire-other-krn": {
 		args: func(b *bench, pid int) []string {
 			return []string{b.pidwire, "trace", "-l", "krn", "-p", strconv.Itoa(pid), "-w", filepath.Join(b.dir, "out.pidwire")}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pidwire/pidwire/internal/source/audit"
 	"github.com/pidwire/pidwire/internal/source/bpf"
+	"github.com/pidwire/pidwire/internal/source/ksyms"
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
@@ -17,6 +18,9 @@ func explain(err error) error {
 	var ee *exitError
 	if errors.As(err, &ee) || errors.Is(err, proc.ErrNoTarget) || errors.Is(err, context.Canceled) {
 		return err
+	}
+	if errors.Is(err, ksyms.ErrPattern) {
+		return &exitError{code: exitUsage, err: err, hint: []string{"pidwire kernel list PATTERN shows what there is"}}
 	}
 	if errors.Is(err, audit.ErrAudit) {
 		if errors.Is(err, os.ErrPermission) {

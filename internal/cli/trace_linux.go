@@ -26,7 +26,7 @@ import (
 
 // liveCommands are the verbs that need this machine's kernel.
 func (a *app) liveCommands() []*cobra.Command {
-	return []*cobra.Command{a.traceCommand(), a.doctorCommand(), a.demoCommand(), a.auditRuleCommand()}
+	return []*cobra.Command{a.traceCommand(), a.doctorCommand(), a.demoCommand(), a.kernelCommand(), a.auditRuleCommand()}
 }
 
 // traceFlags are those of a live run.
@@ -36,6 +36,8 @@ type traceFlags struct {
 	users   []string
 	layers  []string
 	snaplen uint32
+
+	functions []string
 
 	auditWait, auditUnicast bool
 	noFollow                bool
@@ -77,6 +79,7 @@ on standard output. With -w - the command's own output goes to standard error.`,
 	f.CountVarP(&t.follow, "follow-forks", "f", "follow children (the default)")
 	f.BoolVar(&t.noFollow, "no-follow", false, "do not follow children")
 	f.StringSliceVarP(&t.layers, "layers", "l", []string{"sys"}, "which `LAYERS`: sys, pkt, krn, aud; krn brings sys")
+	f.StringArrayVar(&t.functions, "functions", nil, "the functions of --tree: `PATTERN` is a glob ('tcp_*'), '*@net/socket.c', or socket, the default set (repeat)")
 	f.BoolVar(&t.auditWait, "audit-wait", false, "layer aud: a full queue makes the target wait, so that no record is lost")
 	f.BoolVar(&t.auditUnicast, "audit-unicast", false, "layer aud: take the records as audit's daemon, if none runs")
 	f.Uint32Var(&t.snaplen, "snaplen", 0, "bytes kept of each packet (default 256, into a recording 65535)")
@@ -156,6 +159,7 @@ func (t *traceFlags) checkLayers(cmd *cobra.Command) error {
 			return usageError("no layer %q (sys, pkt, krn, aud)", l)
 		}
 	}
+	t.view.tree = t.view.tree || len(t.functions) > 0
 	if (t.view.tree || t.view.stacks) && !t.view.drops && !slices.Contains(t.layers, "krn") {
 		t.layers = append(t.layers, "krn")
 	}
@@ -289,7 +293,7 @@ func (l *liveRun) run(parent context.Context) error {
 			Self: uint32(os.Getpid()), Follow: !t.noFollow,
 			StrLen: uint32(t.view.strlen), Calls: t.view.sel.wants,
 			NoCalls: !slices.Contains(t.layers, "sys"), Audit: aud != nil, Packets: slices.Contains(t.layers, "pkt"), Snaplen: t.snapLength(),
-			Kernel: slices.Contains(t.layers, "krn"), Drops: t.view.drops, Tree: t.view.tree, Stacks: t.view.stacks,
+			Kernel: slices.Contains(t.layers, "krn"), Drops: t.view.drops, Tree: t.view.tree, Stacks: t.view.stacks, Functions: t.functions,
 			Filter: t.view.match,
 		},
 		Targets: l.targets, Command: l.argv, Tool: Version,
@@ -325,6 +329,9 @@ func (l *liveRun) run(parent context.Context) error {
 	defer func() { _ = out.close() }()
 	if err != nil {
 		return err
+	}
+	if e := src.Engine(); e != "" && !t.view.quiet {
+		fmt.Fprintf(a.stderr, "pidwire: tree by %s\n", e)
 	}
 	if t.view.json || t.view.summary || len(cfg.Sinks) == 0 {
 		// Lines say it on the timeline; here there are none.

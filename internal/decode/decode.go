@@ -27,6 +27,7 @@ type Decoder struct {
 	comms   map[[16]byte]string
 	call    wire.Syscall // the one at hand
 	did     wire.Kernel
+	walked  wire.Func
 	pkt     *pkt.Decoder
 	krn     *krn.Decoder
 	line    strace.Line // the one at hand, and what is in it
@@ -78,6 +79,12 @@ func (d *Decoder) Record(r wire.Record, ev *event.Event) {
 		ok = d.text(r, ev)
 	case wire.KindKernel:
 		ok = d.kernelEvent(r, ev)
+	case wire.KindFunc:
+		f := &d.walked
+		if ok = f.Unmarshal(r); ok {
+			ev.Task = d.owner(&f.Owner)
+			ev.Body = d.krn.Func(f)
+		}
 	case wire.KindSymbol:
 		ok = d.symbol(r, ev)
 	case wire.KindProc:
@@ -259,6 +266,9 @@ func (d *Decoder) state(r wire.Record, ev *event.Event) bool {
 			Unsent: s.Unsent, Unacked: s.Unacked, Unread: s.Unread, MSS: s.Mss, SendWindow: s.SndWnd,
 		},
 	}
+	if b.Context == event.ContextTask {
+		b.Around = d.krn.Open(s.Owner.Tid)
+	}
 	if s.Fin != 0 && b.TCP.Received > 0 {
 		b.TCP.Received--
 	}
@@ -300,6 +310,9 @@ func (d *Decoder) symbol(r wire.Record, ev *event.Event) bool {
 	}
 	b := &event.Symbol{Addr: s.Addr, Offset: s.Offset, PID: s.Pid, Name: string(wire.AttrOf(r[wire.SizeSymbol:], wire.TagName)), File: string(wire.AttrOf(r[wire.SizeSymbol:], wire.TagExe))}
 	d.krn.Symbol(s.Pid, s.Addr, s.Offset, b.Name, b.File)
+	if s.Pid == 0 {
+		d.krn.Proto(s.Addr, string(wire.AttrOf(r[wire.SizeSymbol:], wire.TagText)))
+	}
 	ev.Body = b
 	return true
 }

@@ -157,6 +157,7 @@ type State struct {
 	Owner    Evidence
 	Users    *Users // nil: not recorded
 	Context  KernelContext
+	Around   int // functions that the thread was in, where these are told of
 	TCP      TCPCounts
 }
 

@@ -92,6 +92,7 @@ type Kernel struct {
 	Ret    string // only where HasRet
 	HasRet bool
 	Ret64  int64 // of Pidwire, in place of Ret
+	RetHex bool  // it is an address
 	Dur    int64 // ns between entry and return; -1: not told
 	// Of what goes over a connection; invalid, unknown, -1 and empty where not told.
 	Local, Peer netip.AddrPort
@@ -130,6 +131,11 @@ type Frame struct {
 	Offset uint64 // of that, into the function; into File where that has no name
 	Name   string // empty where nobody knows it
 	File   string // executable, library, or module of the kernel; may be empty
+}
+
+// Function reports whether it is a function that was entered or left.
+func (k *Kernel) Function() bool {
+	return k.What >= KernelEnter && k.What <= KernelCall
 }
 
 // Lost reports whether something was lost here that was on its way to or from

@@ -54,6 +54,7 @@ func (j *Joiner) audit(e *event.Entry, a *event.Audit) {
 // lastCall is the last call on the timeline, and its connection.
 type lastCall struct {
 	pid   uint32
+	tid   uint32
 	name  string
 	ret   int64
 	conn  *event.Conn

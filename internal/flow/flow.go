@@ -145,7 +145,7 @@ func (j *Joiner) Add(e *event.Entry) {
 	switch b := e.Body.(type) {
 	case *event.Call:
 		j.call(e, b)
-		j.lastCall = lastCall{e.Task.PID, b.Name, b.Ret, e.Conn, e.Match}
+		j.lastCall = lastCall{e.Task.PID, e.Task.TID, b.Name, b.Ret, e.Conn, e.Match}
 		if j.joined {
 			j.causeOfCall(e, b)
 		}

@@ -47,6 +47,10 @@ func (j *Joiner) kernel(e *event.Entry, k *event.Kernel) {
 // did joins what the kernel was seen to do for a socket.
 func (j *Joiner) did(e *event.Entry, k *event.Kernel) {
 	if k.Cookie == 0 {
+		// Of a call that has no socket yet, or of none: that it is in stands above.
+		if k.What != event.KernelEvent && j.lastCall.tid == e.Task.TID && j.lastCall.conn != nil {
+			e.Conn, e.Match = j.lastCall.conn, event.MatchTable
+		}
 		return
 	}
 	e.Match = event.MatchExact

@@ -1,7 +1,9 @@
 package merge
 
 import (
+	"cmp"
 	"encoding/binary"
+	"slices"
 
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -11,7 +13,8 @@ import (
 // that is put.
 type doing struct {
 	buf   []byte // records, one behind the other
-	first uint64 // time of the first
+	kept  []byte // where what stays is moved to
+	first uint64 // the earliest time of them
 }
 
 // maxDoing bounds what is held for one call, in bytes, and maxThreads for how
@@ -23,10 +26,15 @@ const (
 
 // awaitsCall holds back what the kernel did in a thread's own time.
 func (m *Merger) awaitsCall(r wire.Record) bool {
-	if len(r) < wire.SizeKernel || r[wire.OffKernelContext] != wire.ContextTask || binary.LittleEndian.Uint32(r[wire.OffKernelOnTid:]) != 0 {
+	var tid uint32
+	switch {
+	case r.Kind() == wire.KindFunc && len(r) >= wire.SizeFunc:
+		tid = binary.LittleEndian.Uint32(r[wire.OffFuncOwner+wire.OffOwnerTid:])
+	case r.Kind() == wire.KindKernel && len(r) >= wire.SizeKernel && r[wire.OffKernelContext] == wire.ContextTask && binary.LittleEndian.Uint32(r[wire.OffKernelOnTid:]) == 0:
+		tid = binary.LittleEndian.Uint32(r[wire.OffKernelOwner+wire.OffOwnerTid:])
+	default:
 		return false
 	}
-	tid := binary.LittleEndian.Uint32(r[wire.OffKernelOwner+wire.OffOwnerTid:])
 	d := m.doing[tid]
 	if d == nil {
 		if len(m.doing) >= maxThreads {
@@ -38,7 +46,7 @@ func (m *Merger) awaitsCall(r wire.Record) bool {
 	if len(d.buf)+len(r) > maxDoing {
 		m.letGo(d, 0, 0, 1<<64-1)
 	}
-	if len(d.buf) == 0 {
+	if len(d.buf) == 0 || r.Time() < d.first {
 		d.first = r.Time()
 	}
 	d.buf = append(d.buf, r...)
@@ -82,20 +90,29 @@ func (m *Merger) tooLong(until uint64) {
 // was done from enter on, in a call that is held at the given time, stands behind
 // that.
 func (m *Merger) letGo(d *doing, enter, at, until uint64) {
-	rest := d.buf
-	for len(rest) >= wire.SizeHdr {
+	// A function is told of when it calls another one, or has returned: what was done
+	// in it may have come before.
+	list := m.order[:0]
+	for rest := d.buf; len(rest) >= wire.SizeHdr; {
 		r := wire.Record(rest[:min(len(rest), int(binary.LittleEndian.Uint32(rest)))])
-		time := r.Time()
-		if time > until {
-			break
-		}
+		list = append(list, r)
+		rest = rest[len(r):]
+	}
+	slices.SortStableFunc(list, func(a, b wire.Record) int { return cmp.Compare(a.Time(), b.Time()) })
+	n := 0
+	for ; n < len(list) && list[n].Time() <= until; n++ {
+		time := list[n].Time()
 		if time >= enter {
 			time = max(time, at)
 		}
-		m.insert(time, r)
-		rest = rest[len(r):]
+		m.insert(time, list[n])
 	}
-	d.buf = append(d.buf[:0], rest...)
+	kept := d.kept[:0]
+	for _, r := range list[n:] {
+		kept = append(kept, r...)
+	}
+	d.buf, d.kept = kept, d.buf
+	m.order = list[:0]
 	if len(d.buf) > 0 {
 		d.first = wire.Record(d.buf).Time()
 	}

@@ -44,6 +44,7 @@ type Merger struct {
 	audits    audits
 	doing     map[uint32]*doing // by tid: what the kernel did in the call that is not here yet
 	waiting   uint64            // the earliest of that, or before it
+	order     []wire.Record     // of one thread, while it is put in order
 }
 
 type item struct {
@@ -76,7 +77,7 @@ func (m *Merger) Add(r wire.Record) error {
 	}
 	at := now
 	switch r.Kind() {
-	case wire.KindKernel:
+	case wire.KindKernel, wire.KindFunc:
 		if m.awaitsCall(r) {
 			return m.bound()
 		}

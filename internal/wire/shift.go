@@ -32,6 +32,8 @@ func Shift(r Record, delta int64) {
 		attr(r, SizeHandover, TagSince, add)
 	case KindKernel:
 		owner(OffKernelOwner)
+	case KindFunc:
+		owner(OffFuncOwner)
 	case KindState:
 		owner(OffStateOwner)
 		attr(r, SizeState+SizeSock, TagOwners, func(at int) {

@@ -28,6 +28,7 @@ const (
 	KindText     = 15
 	KindKernel   = 16
 	KindSymbol   = 17
+	KindFunc     = 18
 )
 
 // enum pw_layer
@@ -962,6 +963,128 @@ func (s *Kernel) put(b []byte) {
 	b[166] = byte(s.Naddr)
 	b[167] = byte(s.Nkstack)
 	b[168] = byte(s.Nustack)
+}
+
+// enum pw_func_what
+const (
+	FuncEnter = 1
+	FuncLeave = 2
+	FuncLeaf  = 3
+)
+
+// Offsets into struct pw_func.
+const (
+	OffFuncH        = 0
+	OffFuncIp       = 16
+	OffFuncDur      = 24
+	OffFuncRet      = 32
+	OffFuncArgs     = 40
+	OffFuncCookie   = 88
+	OffFuncOwner    = 96
+	OffFuncLaddr    = 160
+	OffFuncRaddr    = 176
+	OffFuncFamily   = 192
+	OffFuncLport    = 194
+	OffFuncRport    = 196
+	OffFuncDepth    = 198
+	OffFuncLength   = 200
+	OffFuncCpu      = 204
+	OffFuncWhat     = 206
+	OffFuncContext  = 207
+	OffFuncProtocol = 208
+	OffFuncFlags    = 209
+)
+
+// Func is struct pw_func.
+type Func struct {
+	H        Hdr
+	Ip       uint64
+	Dur      uint64
+	Ret      int64
+	Args     [6]uint64
+	Cookie   uint64
+	Owner    Owner
+	Laddr    [16]byte
+	Raddr    [16]byte
+	Family   uint16
+	Lport    uint16
+	Rport    uint16
+	Depth    uint16
+	Length   uint32
+	Cpu      uint16
+	What     uint8
+	Context  uint8
+	Protocol uint8
+	Flags    uint8
+}
+
+// SizeFunc is the size of Func on the wire, in bytes.
+const SizeFunc = 216
+
+// Unmarshal reads s from the start of b, and reports whether b was long enough.
+func (s *Func) Unmarshal(b []byte) bool {
+	if len(b) < SizeFunc {
+		return false
+	}
+	s.H.Unmarshal(b[0:])
+	s.Ip = binary.LittleEndian.Uint64(b[16:])
+	s.Dur = binary.LittleEndian.Uint64(b[24:])
+	s.Ret = int64(binary.LittleEndian.Uint64(b[32:]))
+	s.Args[0] = binary.LittleEndian.Uint64(b[40:])
+	s.Args[1] = binary.LittleEndian.Uint64(b[48:])
+	s.Args[2] = binary.LittleEndian.Uint64(b[56:])
+	s.Args[3] = binary.LittleEndian.Uint64(b[64:])
+	s.Args[4] = binary.LittleEndian.Uint64(b[72:])
+	s.Args[5] = binary.LittleEndian.Uint64(b[80:])
+	s.Cookie = binary.LittleEndian.Uint64(b[88:])
+	s.Owner.Unmarshal(b[96:])
+	copy(s.Laddr[:], b[160:])
+	copy(s.Raddr[:], b[176:])
+	s.Family = binary.LittleEndian.Uint16(b[192:])
+	s.Lport = binary.LittleEndian.Uint16(b[194:])
+	s.Rport = binary.LittleEndian.Uint16(b[196:])
+	s.Depth = binary.LittleEndian.Uint16(b[198:])
+	s.Length = binary.LittleEndian.Uint32(b[200:])
+	s.Cpu = binary.LittleEndian.Uint16(b[204:])
+	s.What = uint8(b[206])
+	s.Context = uint8(b[207])
+	s.Protocol = uint8(b[208])
+	s.Flags = uint8(b[209])
+	return true
+}
+
+// Append appends the wire form of s to b.
+func (s *Func) Append(b []byte) []byte {
+	var w [SizeFunc]byte
+	s.put(w[:])
+	return append(b, w[:]...)
+}
+
+func (s *Func) put(b []byte) {
+	s.H.put(b[0:])
+	binary.LittleEndian.PutUint64(b[16:], s.Ip)
+	binary.LittleEndian.PutUint64(b[24:], s.Dur)
+	binary.LittleEndian.PutUint64(b[32:], uint64(s.Ret))
+	binary.LittleEndian.PutUint64(b[40:], s.Args[0])
+	binary.LittleEndian.PutUint64(b[48:], s.Args[1])
+	binary.LittleEndian.PutUint64(b[56:], s.Args[2])
+	binary.LittleEndian.PutUint64(b[64:], s.Args[3])
+	binary.LittleEndian.PutUint64(b[72:], s.Args[4])
+	binary.LittleEndian.PutUint64(b[80:], s.Args[5])
+	binary.LittleEndian.PutUint64(b[88:], s.Cookie)
+	s.Owner.put(b[96:])
+	copy(b[160:], s.Laddr[:])
+	copy(b[176:], s.Raddr[:])
+	binary.LittleEndian.PutUint16(b[192:], s.Family)
+	binary.LittleEndian.PutUint16(b[194:], s.Lport)
+	binary.LittleEndian.PutUint16(b[196:], s.Rport)
+	binary.LittleEndian.PutUint16(b[198:], s.Depth)
+	binary.LittleEndian.PutUint32(b[200:], s.Length)
+	binary.LittleEndian.PutUint16(b[204:], s.Cpu)
+	b[206] = byte(s.What)
+	b[207] = byte(s.Context)
+	b[208] = byte(s.Protocol)
+	b[209] = byte(s.Flags)
 }
 
 // Offsets into struct pw_symbol.

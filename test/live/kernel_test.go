@@ -294,14 +294,16 @@ func TestKernelRecording(t *testing.T) {
 	}
 }
 
-var inferred = regexp.MustCompile(` krn  ( +)~> (\S+)`)
+// step is a function in a tree: exact ->, or found on a stack ~>.
+var step = regexp.MustCompile(` krn  ( +)([-~])> ([^\s(]+)`)
 
-// TestTree: the functions of a call stand below it as a tree, with those of
-// net/socket.c that the tracepoints come by.
+// TestTree: the functions of a call stand below it as a tree, by whichever
+// engine this kernel allows.
 func TestTree(t *testing.T) {
 	needRoot(t)
 	_, shown := watch(t, build(t, "kernel_six", "64"), "--tree")
 	distinct := map[string]int{}
+	exact := map[string]bool{}
 	call, before := "", 0
 	for l := range strings.Lines(string(shown)) {
 		if strings.Contains(l, " sys  ") {
@@ -309,7 +311,7 @@ func TestTree(t *testing.T) {
 			before = 0
 			continue
 		}
-		m := inferred.FindStringSubmatch(l)
+		m := step.FindStringSubmatch(l)
 		if m == nil {
 			continue
 		}
@@ -318,8 +320,12 @@ func TestTree(t *testing.T) {
 			t.Errorf("a step from depth %d to %d: %s", before, depth, l)
 		}
 		before = depth
-		name, _, _ := strings.Cut(m[2], ".") // .constprop.0
+		exact[m[2]] = true
+		name, _, _ := strings.Cut(m[3], ".") // .constprop.0
 		distinct[call+": "+name] = depth
+	}
+	if len(exact) != 1 {
+		t.Errorf("lines of one engine only: %v", exact)
 	}
 	for _, want := range []string{"connect: __sys_connect", "sendto: __sys_sendto", "sendto: tcp_sendmsg", "sendto: tcp_v6_rcv", "recvfrom: __sys_recvfrom", "recvfrom: tcp_recvmsg"} {
 		if distinct[want] == 0 {
@@ -332,8 +338,106 @@ func TestTree(t *testing.T) {
 	if len(distinct) < 60 {
 		t.Errorf("only %d functions", len(distinct))
 	}
+	if exact["-"] {
+		for _, want := range []string{
+			`-> tcp_sendmsg(_locked)?\(sk=\[::1\]:\d+->\[::1\]:\d+, msg=0x[0-9a-f]+, size=5\)`, `<- __sys_sendto = 5 <`,
+			`-> __sys_socket\(family=10, type=1, protocol=0\)`, `<- __sys_connect = -1 ECONNREFUSED <`, `skb=\d+ bytes tcp \[P\.\]`,
+		} {
+			if !regexp.MustCompile(want).Match(shown) {
+				t.Errorf("no line like %s", want)
+			}
+		}
+	}
 	if t.Failed() {
 		t.Logf("%s", shown)
+	}
+}
+
+// graph traces a program with ftrace's function_graph, and returns the functions
+// that it went through, of those that are named.
+func graph(t *testing.T, prog string, functions []string) map[string]bool {
+	t.Helper()
+	const dir = "/sys/kernel/tracing/"
+	put := func(file, text string) {
+		t.Helper()
+		if err := os.WriteFile(dir+file, []byte(text), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer put("set_ftrace_filter", "")
+	defer put("set_ftrace_pid", "")
+	defer put("current_tracer", "nop")
+	put("current_tracer", "nop")
+	put("set_ftrace_filter", strings.Join(functions, "\n"))
+	put("set_ftrace_pid", "1") // nobody else, before the program is there
+	put("current_tracer", "function_graph")
+	if out, err := exec.Command("/bin/sh", "-c", "echo $$ >"+dir+"set_ftrace_pid; exec "+prog).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	b, err := os.ReadFile(dir + "trace")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, m := range regexp.MustCompile(`\| +([a-zA-Z0-9_.]+)\([^|]*\)(?:;| \{)`).FindAllSubmatch(b, -1) {
+		seen[string(m[1])] = true
+	}
+	return seen
+}
+
+// TestTreeOracle holds the tree against function_graph: which functions of
+// net/socket.c the same program went through.
+func TestTreeOracle(t *testing.T) {
+	needRoot(t)
+	tracers, err := os.ReadFile("/sys/kernel/tracing/available_tracers")
+	if err != nil || !strings.Contains(string(tracers), "function_graph") {
+		if symbols, _ := os.ReadFile("/proc/kallsyms"); built != "" || strings.Contains(string(symbols), " register_ftrace_graph\n") {
+			t.Fatalf("this kernel should have function_graph: %v, %s", err, tracers)
+		}
+		t.Skip("this kernel has no function_graph")
+	}
+	prog := build(t, "kernel_six", "64")
+	out, err := exec.Command(pidwire, "kernel", "list", "-q", "*@net/socket.c").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	may, err := os.ReadFile("/sys/kernel/tracing/available_filter_functions")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for l := range strings.Lines(string(out)) {
+		name, _, _ := strings.Cut(strings.Fields(l)[1], "(")
+		if strings.Contains("\n"+string(may), "\n"+name+"\n") {
+			names = append(names, name)
+		}
+	}
+	if len(names) < 50 {
+		t.Fatalf("%d functions of net/socket.c", len(names))
+	}
+	want := graph(t, prog, names)
+	_, shown := watch(t, prog, "--functions", "*@net/socket.c")
+	got := map[string]bool{}
+	least := 40 // percent
+	for _, m := range step.FindAllStringSubmatch(string(shown), -1) {
+		got[m[3]] = true
+		if m[2] == "-" {
+			least = 95
+		}
+	}
+	found := 0
+	var missing []string
+	for name := range want {
+		if got[name] {
+			found++
+		} else {
+			missing = append(missing, name)
+		}
+	}
+	share := 100 * found / max(len(want), 1)
+	t.Logf("function_graph saw %d functions of net/socket.c, %d of them are in the tree: %d%%; missing: %v", len(want), found, share, missing)
+	if len(want) < 15 || share < least {
+		t.Errorf("%d functions, %d%% of them found, want %d%%", len(want), share, least)
 	}
 }
 
@@ -341,7 +445,7 @@ func TestTree(t *testing.T) {
 // event the kernel's way there.
 func TestStacks(t *testing.T) {
 	needRoot(t)
-	prog := build(t, "kernel_six", "64")
+	prog := build(t, "kernel_retransmit", "64")
 	_, shown := watch(t, prog, "-k")
 	below := map[string]string{}
 	line := ""

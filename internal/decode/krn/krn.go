@@ -17,6 +17,8 @@ type Decoder struct {
 	drops, resets map[uint32]string // names of reasons, as that kernel numbers them
 	symbols       map[symbolKey]symbol
 	trees         map[uint32]*tree // by the thread that runs
+	open          map[uint32]int   // the same: functions that it is in, where these are told of
+	protos        map[uint64]*proto
 	arena         *event.Arena
 	toks          []event.Token // the arena's, with room for more
 	fields        []event.Arg   // of the event at hand, from the arena
@@ -30,7 +32,7 @@ type Decoder struct {
 // New returns a decoder with an arena of its own, which only grows.
 func New() *Decoder {
 	return &Decoder{
-		drops: map[uint32]string{}, resets: map[uint32]string{}, symbols: map[symbolKey]symbol{}, trees: map[uint32]*tree{},
+		drops: map[uint32]string{}, resets: map[uint32]string{}, symbols: map[symbolKey]symbol{}, trees: map[uint32]*tree{}, open: map[uint32]int{}, protos: map[uint64]*proto{},
 		arena: new(event.Arena), Iface: func(uint64, uint32) string { return "" },
 	}
 }
@@ -129,6 +131,9 @@ func (d *Decoder) Event(k *wire.Kernel, t *wire.KernelTail) *event.Kernel {
 		t.Kernel = nil // the way into the kernel, always the same
 	}
 	d.stacks(e, k, t)
+	if n := d.open[d.runs(k)]; n > 0 {
+		e.Path, e.Around = nil, n
+	}
 	if k.Event == wire.EventStep || k.Event == wire.EventCall {
 		e.What = event.KernelStep
 		return e

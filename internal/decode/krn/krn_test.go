@@ -154,6 +154,7 @@ func TestGrow(t *testing.T) {
 		{soft(9, 5, in+"__x64_sys_sendto __sys_sendto tcp_sendmsg+xx push xmit bh do_softirq handle_softirqs net_rx tcp_rcv"), "5: bh do_softirq handle_softirqs net_rx tcp_rcv"},
 		{own(in + "__x64_sys_sendto __sys_sendto+x fput"), "2: fput"},
 		{own("syscall_exit_work audit"), "0:"},
+		{own(in + "__x64_sys_sendto __sys_sendto+x asm_sysvec_apic_timer_interrupt hrtimer_interrupt"), "0:"},
 		// On the time of somebody else only from where it begins.
 		{soft(5, 77, in+"__x64_sys_read filemap handle_softirqs net_rx tcp_rcv"), "0: net_rx tcp_rcv"},
 	} {

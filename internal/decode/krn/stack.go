@@ -2,6 +2,7 @@ package krn
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 
 	"github.com/pidwire/pidwire/internal/event"
@@ -33,7 +34,18 @@ func (d *Decoder) Symbol(pid uint32, addr, offset uint64, name, file string) {
 }
 
 // Returned says that a thread's call is over: what it does next is another one.
-func (d *Decoder) Returned(tid uint32) { delete(d.trees, tid) }
+func (d *Decoder) Returned(tid uint32) {
+	delete(d.trees, tid)
+	delete(d.open, tid)
+}
+
+// runs is the thread on whose time something was done.
+func (d *Decoder) runs(k *wire.Kernel) uint32 {
+	if k.OnTid != 0 {
+		return k.OnTid
+	}
+	return k.Owner.Tid
+}
 
 func (d *Decoder) frame(pid uint32, addr uint64) event.Frame {
 	y := d.symbols[symbolKey{pid, addr}]
@@ -83,6 +95,16 @@ func aside(name string) bool {
 	return false
 }
 
+// interrupt reports whether a function is where an interrupt begins.
+func interrupt(name string) bool {
+	for _, prefix := range []string{"asm_sysvec_", "asm_common_interrupt", "asm_exc_", "common_interrupt", "el1_irq", "el1h_64_irq", "el1_interrupt", "apic_timer_interrupt", "ret_from_intr"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // softirq reports whether a function is where the work of softirqs begins.
 func softirq(name string) bool {
 	switch name {
@@ -119,10 +141,13 @@ func (d *Decoder) stacks(e *event.Kernel, k *wire.Kernel, t *wire.KernelTail) {
 	if len(shown) > 0 && aside(shown[len(shown)-1].Name) {
 		return // behind the call, or before it
 	}
-	runs := k.Owner.Tid
-	if k.OnTid != 0 {
-		runs = k.OnTid
+	if i := slices.IndexFunc(shown, func(f event.Frame) bool { return interrupt(f.Name) }); i >= 0 {
+		// The call was interrupted: this is none of its own doing.
+		if shown = shown[:i]; k.Event == wire.EventStep {
+			return
+		}
 	}
+	runs := d.runs(k)
 	if e.Context == event.ContextSoftirq && k.OnTid != k.Owner.Tid {
 		for i := len(shown) - 1; i >= 0; i-- {
 			if softirq(shown[i].Name) {

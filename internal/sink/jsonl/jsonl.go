@@ -544,7 +544,7 @@ func (s *Sink) ours(k *event.Kernel) {
 		s.raw(`,"reason":`).str(k.Reason)
 	}
 	s.raw(`,"context":"`).raw(k.Context.String()).raw(`","cpu":`).int(int64(k.CPU))
-	if len(k.Path) > 0 {
+	if len(k.Path)+k.Around > 0 {
 		s.raw(`,"around":`).uint(uint64(k.Around))
 		s.frames("entered", k.Path)
 	}

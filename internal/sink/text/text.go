@@ -87,7 +87,7 @@ func New(w io.Writer, o Options) *Sink {
 	}
 	s := &Sink{w: w, o: o, task: minTask, conn: 2}
 	o.Packets.Name = s.nameOf
-	s.words = Words{Notation: o.Notation, Packets: o.Packets, NoDur: o.NoDur, Plain: o.Plain, Apart: true, Note: o.Colour.Note, Reset: o.Colour.Reset}
+	s.words = Words{Notation: o.Notation, Packets: o.Packets, NoDur: o.NoDur, Plain: o.Plain, Tree: o.Tree, Apart: true, Note: o.Colour.Note, Reset: o.Colour.Reset}
 	return s
 }
 
@@ -178,6 +178,8 @@ func (s *Sink) kernel(e *event.Entry, k *event.Kernel) {
 	switch {
 	case k.What == event.KernelSock:
 		return
+	case k.Tracer == event.Pidwire && k.Function() && !s.o.Tree:
+		return
 	case k.What == event.KernelStep:
 		// Of a call, which stands above; of a step on the way there is the tree.
 		if len(k.Stack) == 0 {
@@ -185,7 +187,7 @@ func (s *Sink) kernel(e *event.Entry, k *event.Kernel) {
 		}
 		return
 	}
-	if s.o.Tree && len(k.Stack) > 0 {
+	if s.o.Tree && k.What == event.KernelEvent && len(k.Path)+k.Around > 0 {
 		deep := *k
 		deep.Depth = 1 + k.Around + len(k.Path)
 		at := *e

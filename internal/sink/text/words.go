@@ -16,6 +16,7 @@ type Words struct {
 	Packets     tcpdump.Options
 	NoDur       bool   // without <9us>
 	Plain       bool   // as strace prints
+	Tree        bool   // what happened stands as deep as the functions around it
 	Apart       bool   // a refusal beside a call has a line of its own, which the caller writes
 	Note, Reset string // SGR sequences around what is said beside the notation
 }
@@ -99,8 +100,12 @@ func (w *Words) reset(b []byte) []byte {
 // state writes how a TCP connection's state changed, and at its end what it
 // came to.
 func (w *Words) state(b []byte, e *event.Entry, s *event.State) []byte {
-	if s.Context == event.ContextTask {
-		b = append(b, "  "...) // done in a call
+	if s.Context == event.ContextTask { // done in a call
+		depth := 1
+		if w.Tree {
+			depth += s.Around
+		}
+		b = indent(b, depth)
 	}
 	b = append(b, "tcp "...)
 	b = append(b, notation.TCPState(s.Sock.Family, s.Sock.Protocol, s.From)...)
@@ -184,22 +189,38 @@ func (w *Words) kernel(b []byte, e *event.Entry, k *event.Kernel) []byte {
 		b = append(b, "<- "...)
 	}
 	b = clean.AppendText(b, k.Name)
-	if k.Args != "" || k.What == event.KernelLeaf {
+	function := k.Tracer == event.Pidwire && (k.What == event.KernelLeaf || k.What == event.KernelEnter)
+	if function {
+		b = append(b, '(')
+	} else if k.Args != "" || k.What == event.KernelLeaf {
 		b = append(clean.AppendText(append(b, '('), k.Args), ')')
 	}
 	for i := range k.Fields {
 		f := &k.Fields[i]
-		if len(f.Val) > 0 && f.Val[0].Flags&event.FVerbose != 0 && !w.Notation.Verbose {
+		switch {
+		case len(f.Val) > 0 && f.Val[0].Flags&event.FVerbose != 0 && !w.Notation.Verbose:
 			continue
+		case !function:
+			b = append(b, ' ')
+		case i > 0:
+			b = append(b, ", "...)
 		}
-		b = append(append(append(b, ' '), f.Name...), '=')
+		b = append(append(b, f.Name...), '=')
 		b = notation.AppendTape(b, f.Val, &w.Notation)
+	}
+	if function {
+		b = append(b, ')')
 	}
 	if k.HasRet {
 		b = append(b, " = "...)
-		if k.Tracer == event.Pidwire {
+		switch {
+		case k.RetHex && k.Ret64 == 0:
+			b = append(b, "NULL"...)
+		case k.RetHex:
+			b = strconv.AppendUint(append(b, "0x"...), uint64(k.Ret64), 16)
+		case k.Tracer == event.Pidwire:
 			b = appendResult(b, k.Ret64, k.Errno)
-		} else {
+		default:
 			b = clean.AppendText(b, k.Ret)
 		}
 	}
@@ -215,7 +236,7 @@ func (w *Words) kernel(b []byte, e *event.Entry, k *event.Kernel) []byte {
 	if k.Func != "" {
 		b = w.aside(b, "in "+clean.Text(k.Func))
 	}
-	if k.Context == event.ContextSoftirq || k.OnTID != 0 && k.OnTID != e.Task.TID {
+	if k.Context == event.ContextSoftirq && k.What == event.KernelEvent || k.OnTID != 0 && k.OnTID != e.Task.TID {
 		b = w.onTime(b, e, k)
 	}
 	return w.others(b, e)

@@ -13,3 +13,4 @@ package bpf
 //go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zpath -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" path ../../../bpf/path.bpf.c
 //go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zwaits -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" waits ../../../bpf/waits.bpf.c
 //go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zsteps -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" steps ../../../bpf/steps.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem ztree -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" tree ../../../bpf/tree.bpf.c

@@ -35,7 +35,8 @@ type Config struct {
 	Packets   bool              // with packets
 	Kernel    bool              // with what the kernel does for the sockets
 	Drops     bool              // of that only what it drops
-	Tree      bool              // with the stacks of the kernel, also at steps that have no name
+	Tree      bool              // with the functions on the way
+	Functions []string          // which: patterns of ksyms.Select; nil: the default set
 	Stacks    bool              // with the stacks of the kernel and the process
 	Audit     bool              // beside a source of audit's records
 	Snaplen   uint32            // bytes of a packet, at most MaxSnaplen
@@ -75,8 +76,10 @@ type kernel struct {
 	changes atomic.Uint32  // of the targets map, by us
 	epoch   *ebpf.Variable // the same, for the programs
 
-	names *nameTeller // of layer krn
-	bare  bool        // tracing programs have no socket storage and make no cookies: before 5.12
+	names  *nameTeller // of layer krn
+	Engine string      // that tells of functions, if any does
+	exact  bool        // functions are traced at their entries and returns
+	bare   bool        // tracing programs have no socket storage and make no cookies: before 5.12
 }
 
 // note is something that does not work here, and what that costs.
@@ -250,10 +253,12 @@ func load(c Config) (_ *kernel, err error) {
 				k.note(err, "functions of the kernel are shown as addresses", "")
 			}
 		}
-		k.loadKernelEvents(c)
 		if c.Tree {
-			k.loadSteps(c)
+			if err := k.loadTree(c); err != nil {
+				return nil, err
+			}
 		}
+		k.loadKernelEvents(c)
 		if c.Stacks && !c.NoCalls {
 			k.loadCallStacks(c)
 		}
@@ -326,7 +331,7 @@ func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (*
 		"cfg_packets":  c.Packets,
 		"cfg_events":   c.Kernel,
 		"cfg_storage":  !k.bare,
-		"cfg_kstack":   c.Tree || c.Stacks,
+		"cfg_kstack":   c.Tree && !k.exact || c.Stacks,
 		"cfg_ustack":   c.Stacks,
 		"cfg_drops":    c.Drops,
 		"cfg_softirqs": c.Kernel,

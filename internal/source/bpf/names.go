@@ -23,6 +23,7 @@ type nameTeller struct {
 	symsErr       error
 	user          *usyms.Resolver
 	programs      map[uint32]uint32 // how many a process has exec'ed
+	protos        map[uint64]string // of functions that are traced, by address
 }
 
 type nameKey struct {
@@ -56,8 +57,25 @@ func newNameTeller(types *btf.Spec) *nameTeller {
 		drops:  reasonsOf(types, "skb_drop_reason", "SKB_DROP_REASON_"),
 		resets: reasonsOf(types, "sk_rst_reason", "SK_RST_REASON_"),
 		said:   map[nameKey]bool{},
-		user:   usyms.New(), programs: map[uint32]uint32{},
+		user:   usyms.New(), programs: map[uint32]uint32{}, protos: map[uint64]string{},
 	}
+}
+
+// funcName tells which function a thread went through.
+func (s *Source) funcName(r wire.Record, emit func(wire.Record) error) error {
+	if len(r) < wire.SizeFunc {
+		return nil
+	}
+	t, ip := s.k.names, binary.LittleEndian.Uint64(r[wire.OffFuncIp:])
+	if !t.once(symbolKey, ip) || t.syms == nil {
+		return nil
+	}
+	f, _, ok := t.syms.Find(ip)
+	if !ok {
+		return nil
+	}
+	// At the entry of the call, if that is earlier: this stands before all that is of it.
+	return s.tellSymbol(0, ip, 0, f.Name, f.Module, t.protos[ip], r.Time()-min(r.Time(), binary.LittleEndian.Uint64(r[wire.OffFuncDur:])), emit)
 }
 
 // eventNames tells what the numbers of a kernel event mean, at the event's own
@@ -147,7 +165,7 @@ func (s *Source) symbol(addr, at uint64, emit func(wire.Record) error) error {
 	if !ok {
 		return nil
 	}
-	return s.tellSymbol(0, addr, offset+1, f.Name, f.Module, at, emit)
+	return s.tellSymbol(0, addr, offset+1, f.Name, f.Module, "", at, emit)
 }
 
 // userSymbol tells which function of a process an address is in.
@@ -160,10 +178,10 @@ func (s *Source) userSymbol(pid uint32, addr, at uint64, emit func(wire.Record) 
 	if !ok {
 		return nil
 	}
-	return s.tellSymbol(pid, addr, l.Offset+1, l.Name, l.File, at, emit)
+	return s.tellSymbol(pid, addr, l.Offset+1, l.Name, l.File, "", at, emit)
 }
 
-func (s *Source) tellSymbol(pid uint32, addr, offset uint64, name, file string, at uint64, emit func(wire.Record) error) error {
+func (s *Source) tellSymbol(pid uint32, addr, offset uint64, name, file, proto string, at uint64, emit func(wire.Record) error) error {
 	var attrs []byte
 	if name != "" {
 		attrs = wire.AppendAttr(attrs, wire.TagName, name)
@@ -171,18 +189,25 @@ func (s *Source) tellSymbol(pid uint32, addr, offset uint64, name, file string, 
 	if file != "" {
 		attrs = wire.AppendAttr(attrs, wire.TagExe, file)
 	}
+	if proto != "" {
+		attrs = wire.AppendAttr(attrs, wire.TagText, proto)
+	}
 	y := wire.Symbol{H: wire.Hdr{Kind: wire.KindSymbol, Layer: wire.LayerKrn, Time: at}, Addr: addr, Offset: offset, Pid: pid, Attrs: uint16(len(attrs))}
 	return emit(wire.Seal(append(y.Append(s.buf[:0]), attrs...)))
 }
 
-// otherProgram says that what was known of a process's code is so no more.
-func (t *nameTeller) otherProgram(pid uint32, ended bool) {
+// otherProgram says that what was known of a process's code is so no more. Where
+// stacks are wanted, what is mapped is read at once: it may end soon.
+func (t *nameTeller) otherProgram(pid uint32, ended, stacks bool) {
 	t.user.Forget(pid)
 	switch {
 	case ended:
 		delete(t.programs, pid)
 	case len(t.programs) < maxSaid:
 		t.programs[pid]++
+	}
+	if stacks && !ended {
+		t.user.Learn(pid)
 	}
 }
 

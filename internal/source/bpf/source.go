@@ -193,6 +193,10 @@ func (s *Source) Missing() []string {
 	return list
 }
 
+// Engine says what tells of the functions of the kernel, and of how many; empty
+// where nothing does.
+func (s *Source) Engine() string { return s.k.Engine }
+
 // Watched returns the processes that were targets when Run began. It is for
 // Started.
 func (s *Source) Watched() []*proc.Process { return s.found }
@@ -379,6 +383,10 @@ func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
 		if err := s.eventNames(r, emit); err != nil {
 			return err
 		}
+	case wire.KindFunc:
+		if err := s.funcName(r, emit); err != nil {
+			return err
+		}
 	case wire.KindProc:
 		return s.process(r, emit)
 	}
@@ -421,7 +429,7 @@ func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
 	}
 	tentative := p.Flags&wire.ProcTentative != 0
 	if s.k.names != nil && (p.What == wire.ProcExec || p.What == wire.ProcExit) {
-		s.k.names.otherProgram(p.Pid, p.What == wire.ProcExit)
+		s.k.names.otherProgram(p.Pid, p.What == wire.ProcExit, s.opts.Stacks)
 	}
 	switch p.What {
 	case wire.ProcExec, wire.ProcFork:

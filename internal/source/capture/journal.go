@@ -233,6 +233,8 @@ func valid(r wire.Record) bool {
 		var k wire.Kernel
 		var t wire.KernelTail
 		return wire.KernelParts(r, &k, &t)
+	case wire.KindFunc:
+		return len(r) >= wire.SizeFunc
 	case wire.KindSymbol:
 		var y wire.Symbol
 		return y.Unmarshal(r) && attrs(wire.SizeSymbol, y.Attrs)

@@ -140,7 +140,7 @@ var fixed = map[uint16]int{
 	wire.KindReady: wire.SizeReady, wire.KindPacket: wire.SizePacket,
 	wire.KindHandover: wire.SizeHandover, wire.KindState: wire.SizeState + wire.SizeSock,
 	wire.KindAudit: wire.SizeAudit, wire.KindText: wire.SizeText,
-	wire.KindKernel: wire.SizeKernel, wire.KindSymbol: wire.SizeSymbol,
+	wire.KindKernel: wire.SizeKernel, wire.KindSymbol: wire.SizeSymbol, wire.KindFunc: wire.SizeFunc,
 }
 
 // WellFormed fails the test where a record could not be written to a file of

@@ -58,26 +58,54 @@ func New() *Resolver {
 // runs in it.
 func (r *Resolver) Forget(pid uint32) { delete(r.procs, pid) }
 
+// Learn reads what a process has mapped now, with the names in it: it may have
+// ended when they are asked for.
+func (r *Resolver) Learn(pid uint32) {
+	r.read(pid)
+	for _, m := range r.procs[pid] {
+		if m.file.inode != 0 {
+			r.symbols(pid, m)
+		}
+	}
+}
+
+func (r *Resolver) read(pid uint32) {
+	f, err := os.Open(filepath.Join(r.Proc, strconv.FormatUint(uint64(pid), 10), "maps"))
+	if err != nil {
+		return
+	}
+	maps, err := parseMaps(f)
+	f.Close()
+	if err != nil || len(maps) == 0 {
+		return // it ends: what was known before is still so
+	}
+	if len(r.procs) >= maxProcs {
+		clear(r.procs)
+	}
+	r.procs[pid] = maps
+}
+
+// symbols returns those of a mapped file. What cannot be read has none, and is
+// not tried again.
+func (r *Resolver) symbols(pid uint32, m mapping) *symbols {
+	s := r.files[m.file]
+	if s == nil {
+		if len(r.files) >= maxFiles {
+			clear(r.files)
+		}
+		s = r.open(pid, m)
+		r.files[m.file] = s
+	}
+	return s
+}
+
 // Find says where an address of a process is. It returns false where that cannot
 // be told: the process has ended, or the address is of no file.
 func (r *Resolver) Find(pid uint32, addr uint64) (Location, bool) {
 	m, ok := find(r.procs[pid], addr)
 	if !ok {
-		// Not read yet, or mapped since.
-		f, err := os.Open(filepath.Join(r.Proc, strconv.FormatUint(uint64(pid), 10), "maps"))
-		if err != nil {
-			return Location{}, false
-		}
-		maps, err := parseMaps(f)
-		f.Close()
-		if err != nil {
-			return Location{}, false
-		}
-		if len(r.procs) >= maxProcs {
-			clear(r.procs)
-		}
-		r.procs[pid] = maps
-		if m, ok = find(maps, addr); !ok {
+		r.read(pid) // not yet, or mapped since
+		if m, ok = find(r.procs[pid], addr); !ok {
 			return Location{}, false
 		}
 	}
@@ -85,15 +113,7 @@ func (r *Resolver) Find(pid uint32, addr uint64) (Location, bool) {
 	if m.file.inode == 0 {
 		return Location{File: m.path, Offset: addr - m.from}, true
 	}
-	s := r.files[m.file]
-	if s == nil {
-		if len(r.files) >= maxFiles {
-			clear(r.files)
-		}
-		// What cannot be read has no names; it is not tried again.
-		s = r.open(pid, m)
-		r.files[m.file] = s
-	}
+	s := r.symbols(pid, m)
 	if name, off, ok := s.find(at); ok {
 		return Location{name, m.path, off}, true
 	}

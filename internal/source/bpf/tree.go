@@ -1,0 +1,330 @@
+//go:build linux
+
+package bpf
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/features"
+	"github.com/cilium/ebpf/link"
+
+	"github.com/pidwire/pidwire/internal/source/ksyms"
+)
+
+// Kinds of arguments, enum arg in bpf/tree.bpf.c.
+const (
+	argValue = 1
+	argSock  = 2
+	argSkb   = 3
+)
+
+// maxFunctions is how many functions can be traced at once (functions in
+// bpf/tree.bpf.c).
+const maxFunctions = 8192
+
+// loadTree attaches to the entries and returns of functions. Where the kernel
+// does not let us, the tree is made of stacks, and that is said. A pattern that
+// stands for nothing is an error.
+func (k *kernel) loadTree(c Config) error {
+	patterns := c.Functions
+	if len(patterns) == 0 {
+		patterns = []string{ksyms.Default}
+	}
+	err := k.names.symsErr
+	if err == nil {
+		err = k.traceFunctions(c, patterns)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ksyms.ErrPattern):
+		return err
+	case len(c.Functions) > 0:
+		k.note(err, "functions cannot be traced one by one here: the tree has all that are seen on stacks, marked ~>", "")
+	default:
+		k.note(err, "the tree is made of stacks at tracepoints: its functions are marked ~>, without times, arguments and results", "")
+	}
+	k.loadSteps(c)
+	return nil
+}
+
+func (k *kernel) traceFunctions(c Config, patterns []string) error {
+	list, note, err := k.names.syms.Select(patterns)
+	if err != nil {
+		return err
+	}
+	if may, err := traceable(); err == nil {
+		var rest []ksyms.Function
+		for _, f := range list {
+			if may[f.Name] {
+				rest = append(rest, f)
+			}
+		}
+		list = rest
+	}
+	if len(list) == 0 {
+		return errors.New("the kernel lets none of these functions be traced")
+	}
+	if len(list) > maxFunctions {
+		return fmt.Errorf("%d functions: at most %d at once", len(list), maxFunctions)
+	}
+	engine, err := k.attachFunctions(c, list)
+	if err != nil {
+		return err
+	}
+	types, _ := k.types.Kernel()
+	for _, f := range list {
+		p := protoOf(types, f)
+		k.names.protos[f.Addr] = describe(p)
+		if err := k.maps["functions"].Put(f.Addr, kindsOf(p)); err != nil {
+			return fmt.Errorf("function %s: %w", f.Name, err)
+		}
+	}
+	k.exact = true
+	k.Engine = fmt.Sprintf("%s, %d functions", engine, len(list))
+	if note != "" {
+		k.Engine += " (" + note + ")"
+	}
+	return nil
+}
+
+// attachFunctions puts the probes into the kernel, all of them at once.
+func (k *kernel) attachFunctions(c Config, list []ksyms.Function) (engine string, err error) {
+	addrs := make([]uintptr, len(list))
+	for i, f := range list {
+		addrs[i] = uintptr(f.Addr)
+	}
+	spec, err := loadTree()
+	if err != nil {
+		return "", err
+	}
+	for _, name := range []string{"functions", "walks", "no_walk"} {
+		if k.maps[name], err = ebpf.NewMap(spec.Maps[name]); err != nil {
+			delete(k.maps, name)
+			return "", fmt.Errorf("map %s: %w", name, err)
+		}
+	}
+	opts := link.KprobeMultiOptions{Addresses: addrs}
+	coll, err := k.loadSpec(c, spec, []string{"tree_session"})
+	if err == nil {
+		session := opts
+		session.Session = true
+		var l link.Link
+		if l, err = link.KprobeMulti(coll.Programs["tree_session"], session); err == nil {
+			k.links = append(k.links, l)
+			return "kprobe.session", nil
+		}
+	}
+	// One program for entries and one for returns, where no program does both.
+	if spec, err = loadTree(); err != nil {
+		return "", err
+	}
+	if coll, err = k.loadSpec(c, spec, []string{"tree_enter", "tree_leave"}); err != nil {
+		return "", err
+	}
+	leave, err := link.KretprobeMulti(coll.Programs["tree_leave"], opts)
+	if err != nil {
+		return "", err
+	}
+	enter, err := link.KprobeMulti(coll.Programs["tree_enter"], opts)
+	if err != nil {
+		leave.Close()
+		return "", err
+	}
+	k.links = append(k.links, leave, enter)
+	return "kprobe.multi", nil
+}
+
+// traceable reads which functions the kernel lets be traced, from tracefs.
+func traceable() (map[string]bool, error) {
+	var f *os.File
+	var err error
+	for _, dir := range []string{"/sys/kernel/tracing", "/sys/kernel/debug/tracing"} {
+		if f, err = os.Open(dir + "/available_filter_functions"); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	names := map[string]bool{}
+	sc := bufio.NewScanner(f)
+	for sc.Scan() {
+		name, _, _ := bytes.Cut(sc.Bytes(), []byte(" "))
+		names[string(name)] = true
+	}
+	return names, sc.Err()
+}
+
+// protoOf is what BTF says of a function; nil where it says nothing, as of those
+// of modules.
+func protoOf(types *btf.Spec, f ksyms.Function) *btf.FuncProto {
+	if types == nil || f.Module != "" {
+		return nil
+	}
+	name, _, _ := strings.Cut(f.Name, ".") // .constprop.0
+	var fn *btf.Func
+	if types.TypeByName(name, &fn) != nil {
+		return nil
+	}
+	p, _ := fn.Type.(*btf.FuncProto)
+	return p
+}
+
+// kindsOf says which arguments are sockets and packets.
+func kindsOf(p *btf.FuncProto) (kinds uint32) {
+	if p == nil {
+		return 0
+	}
+	for i, a := range p.Params {
+		if i == 6 {
+			break
+		}
+		kind := uint32(argValue)
+		switch structOf(a.Type) {
+		case "sock", "inet_sock", "tcp_sock", "udp_sock", "unix_sock", "inet_connection_sock":
+			kind = argSock
+		case "sk_buff":
+			kind = argSkb
+		}
+		kinds |= kind << (4 * i)
+	}
+	return kinds
+}
+
+// structOf is the name of the struct that a type points to; empty if it points
+// to none.
+func structOf(t btf.Type) string {
+	p, ok := btf.UnderlyingType(t).(*btf.Pointer)
+	if !ok {
+		return ""
+	}
+	s, ok := btf.UnderlyingType(p.Target).(*btf.Struct)
+	if !ok {
+		return ""
+	}
+	return s.Name
+}
+
+// describe writes what a function takes and gives, for the decoder:
+//
+//	RESULT|NAME:TYPE|NAME:TYPE...
+//
+// with the types s32, u8 and so on, bool, void, ptr, sock, skb, struct (of which
+// registers say nothing), and enum{NAME=1,...}.
+func describe(p *btf.FuncProto) string {
+	if p == nil {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString(typeOf(p.Return))
+	for i, a := range p.Params {
+		if i == 6 {
+			break
+		}
+		fmt.Fprintf(&b, "|%s:%s", a.Name, typeOf(a.Type))
+	}
+	return b.String()
+}
+
+// mostNames bounds the names of an enum that are told.
+const mostNames = 64
+
+func typeOf(t btf.Type) string {
+	switch u := btf.UnderlyingType(t).(type) {
+	case *btf.Void:
+		return "void"
+	case *btf.Int:
+		switch {
+		case u.Encoding == btf.Bool:
+			return "bool"
+		case u.Encoding == btf.Signed:
+			return fmt.Sprintf("s%d", 8*u.Size)
+		}
+		return fmt.Sprintf("u%d", 8*u.Size)
+	case *btf.Pointer:
+		switch structOf(u) {
+		case "sock", "inet_sock", "tcp_sock", "udp_sock", "unix_sock", "inet_connection_sock":
+			return "sock"
+		case "sk_buff":
+			return "skb"
+		}
+		return "ptr"
+	case *btf.Enum:
+		var names []string
+		for i, v := range u.Values {
+			if i == mostNames {
+				break
+			}
+			names = append(names, fmt.Sprintf("%s=%d", v.Name, int64(v.Value)))
+		}
+		return "enum{" + strings.Join(names, ",") + "}"
+	}
+	return "struct"
+}
+
+// Function is a function of the running kernel that can be asked for.
+type Function struct {
+	Name   string
+	Module string // empty: the kernel itself
+	Args   string // as BTF has them: (sk sock, size u64) s32; empty where it has none
+	Engine string // that would tell of it
+}
+
+// Functions lists what patterns stand for (ksyms.Select), and by which engine each
+// function would be traced. note says how a source file was found.
+func Functions(patterns []string) (list []Function, note string, err error) {
+	table, err := ksyms.Read()
+	if err != nil {
+		return nil, "", err
+	}
+	found, note, err := table.Select(patterns)
+	if err != nil {
+		return nil, "", err
+	}
+	engine := "stacks"
+	switch {
+	case features.HaveBPFLinkKprobeSession() == nil:
+		engine = "kprobe.session"
+	case features.HaveBPFLinkKprobeMulti() == nil:
+		engine = "kprobe.multi"
+	}
+	may, err := traceable()
+	if err != nil {
+		may = nil // it is not said here
+	}
+	types, err := btf.NewCache().Kernel()
+	if err != nil {
+		types = nil
+	}
+	for _, f := range found {
+		one := Function{Name: f.Name, Module: f.Module, Engine: engine, Args: signature(protoOf(types, f))}
+		if may != nil && !may[f.Name] {
+			one.Engine = "stacks"
+		}
+		list = append(list, one)
+	}
+	return list, note, nil
+}
+
+// signature writes what a function takes and gives for people.
+func signature(p *btf.FuncProto) string {
+	if p == nil {
+		return ""
+	}
+	var args []string
+	for _, a := range p.Params {
+		typ, _, _ := strings.Cut(typeOf(a.Type), "{")
+		args = append(args, strings.TrimSpace(a.Name+" "+typ))
+	}
+	result, _, _ := strings.Cut(typeOf(p.Return), "{")
+	return "(" + strings.Join(args, ", ") + ") " + result
+}

@@ -33,7 +33,13 @@ func TestRecordings(t *testing.T) {
 			{".json", []string{"open", "-q", file, "--json"}},
 			{".summary", []string{"open", "-q", file, "-c"}},
 		}
-		if strings.HasSuffix(base, "-packets") {
+		switch {
+		case strings.HasSuffix(base, "-functions"):
+			// Of Linux 6.12, where functions are traced: as JSON it would be too much.
+			forms = []form{{".tree", []string{"open", "-q", file, "--tree", "-tt", "--utc"}}, forms[0]}
+		case strings.HasSuffix(base, "-tree"):
+			forms = append(forms, form{".tree", []string{"open", "-q", file, "--tree", "-tt", "--utc"}})
+		case strings.HasSuffix(base, "-packets"):
 			forms = append(forms,
 				form{".conns", []string{"conns", "-r", file}},
 				form{".c2.ladder", []string{"show", file, "c2"}})

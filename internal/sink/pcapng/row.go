@@ -36,8 +36,8 @@ func (s *Sink) entry(e *event.Entry) {
 			s.words(e, "state", "krn")
 		}
 	case *event.Kernel:
-		if b.What == event.KernelSock || b.What == event.KernelStep {
-			return
+		if b.What == event.KernelSock || b.What == event.KernelStep || b.Tracer == event.Pidwire && b.Function() {
+			return // functions between the packets would be all that one sees
 		}
 		s.words(e, "kernel", "krn")
 	case *event.Audit:

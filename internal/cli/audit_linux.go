@@ -8,6 +8,7 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/source/audit"
 	"github.com/pidwire/pidwire/internal/source/bpf"
+	"github.com/pidwire/pidwire/internal/source/ftrace"
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
@@ -80,6 +81,15 @@ func examineAudit() finding {
 
 // clean removes what was left behind.
 func (a *app) clean() error {
+	traces, err := ftrace.Clean()
+	if err != nil {
+		return explain(err)
+	}
+	if traces > 0 {
+		if _, err := fmt.Fprintf(a.stdout, "ended %d traces of functions\n", traces); err != nil {
+			return err
+		}
+	}
 	done, err := audit.Clean()
 	if err != nil {
 		return explain(fmt.Errorf("%w: %w", audit.ErrAudit, err))

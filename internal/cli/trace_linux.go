@@ -314,7 +314,11 @@ func (l *liveRun) run(parent context.Context) error {
 	if err != nil {
 		return explain(err)
 	}
-	defer src.Close()
+	defer func() {
+		if err := src.Close(); err != nil {
+			fmt.Fprintf(a.stderr, "pidwire: %v; pidwire doctor --clean tries again\n", err)
+		}
+	}()
 
 	// A recording must not wait for whoever reads the lines; without one the
 	// ring takes up what they cannot read yet, and the kernel counts the rest.

@@ -16,6 +16,7 @@ import (
 	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/net/bpf"
 
+	"github.com/pidwire/pidwire/internal/source/ftrace"
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -78,8 +79,10 @@ type kernel struct {
 
 	names  *nameTeller // of layer krn
 	Engine string      // that tells of functions, if any does
-	exact  bool        // functions are traced at their entries and returns
-	bare   bool        // tracing programs have no socket storage and make no cookies: before 5.12
+	graph  *ftrace.Tracer
+	byName map[string]uint64 // addresses of the functions that graph traces
+	exact  bool              // functions are traced at their entries and returns
+	bare   bool              // tracing programs have no socket storage and make no cookies: before 5.12
 }
 
 // note is something that does not work here, and what that costs.
@@ -88,7 +91,11 @@ type note struct {
 	err       error // may be nil
 }
 
-func (k *kernel) Close() {
+func (k *kernel) Close() error {
+	var err error
+	if k.graph != nil {
+		err = k.graph.Close()
+	}
 	for _, l := range k.links {
 		l.Close()
 	}
@@ -98,6 +105,7 @@ func (k *kernel) Close() {
 	for _, m := range k.maps {
 		m.Close()
 	}
+	return err
 }
 
 // missed counts the times that the kernel passed over one of the programs, as

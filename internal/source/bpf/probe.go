@@ -5,6 +5,7 @@ package bpf
 import (
 	"fmt"
 	"os"
+	"strings"
 )
 
 // Ability is what a layer can do on this machine.
@@ -75,7 +76,11 @@ func ProbeKernel() Ability {
 		}
 	}
 	parts := []string{fmt.Sprintf("named events by %d tracepoints", n), "stacks"}
-	if k.has("steps") {
+	switch {
+	case k.exact:
+		engine, _, _ := strings.Cut(k.Engine, ",")
+		parts = append(parts, "tree by "+engine)
+	case k.has("steps"):
 		parts = append(parts, "tree by stacks")
 	}
 	return ability(k, parts...)

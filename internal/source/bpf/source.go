@@ -46,6 +46,10 @@ type Source struct {
 	ifaces  map[uint64]bool          // network namespaces whose interfaces have been told
 	closing map[uint64]bool          // cookies of TCP connections that are not at their end
 	ended   time.Time                // when no process was left
+	threads map[uint32]*wire.Owner   // of function_graph, by tid
+	ringed  []wire.Record            // of one look, where function_graph tells beside it
+	graphed []wire.Record            // what that tells, and has not been passed on
+	late    []string                 // what is to be said of what does not work, since the start
 }
 
 // Options say what to watch and how.
@@ -203,9 +207,7 @@ func (s *Source) Watched() []*proc.Process { return s.found }
 
 // Close detaches every program and frees every map.
 func (s *Source) Close() error {
-	err := s.rd.Close()
-	s.k.Close()
-	return err
+	return errors.Join(s.rd.Close(), s.k.Close())
 }
 
 // Run emits records until ctx is done, or until no target is left and none can
@@ -258,13 +260,19 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 		default:
 			last = false
 		}
-		n, err := s.drain(emit)
+		n, err := s.drain(last, emit)
 		if err != nil {
 			return 0, err
 		}
 		if err := s.losses(emit); err != nil {
 			return 0, err
 		}
+		for _, text := range s.late {
+			if err := s.note(text, "", emit); err != nil {
+				return 0, err
+			}
+		}
+		s.late = nil
 		t := time.Now()
 		if last || t.After(nextScan) {
 			if err := s.lose(wire.LayerSys, wire.LostMissed, s.k.missed(), &s.lost[wire.LostMissed], emit); err != nil {
@@ -316,8 +324,16 @@ func reasonOf(ctx context.Context) uint32 {
 }
 
 // drain passes on what is in the ring, up to as much as it can hold, and
-// returns how many bytes that were.
-func (s *Source) drain(emit func(wire.Record) error) (n int, err error) {
+// returns how many bytes that were. last: there will be no other look.
+func (s *Source) drain(last bool, emit func(wire.Record) error) (n int, err error) {
+	if s.k.graph != nil {
+		return s.drainGraph(last, emit)
+	}
+	return s.each(func(r wire.Record) error { return s.pass(r, emit) })
+}
+
+// each reads what is in the ring; a record is good for the call.
+func (s *Source) each(do func(wire.Record) error) (n int, err error) {
 	for n < s.ringBytes() {
 		err := s.rd.ReadInto(&s.rec)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -327,7 +343,7 @@ func (s *Source) drain(emit func(wire.Record) error) (n int, err error) {
 			return n, err
 		}
 		n += len(s.rec.RawSample)
-		if err := s.pass(wire.Record(s.rec.RawSample), emit); err != nil {
+		if err := do(wire.Record(s.rec.RawSample)); err != nil {
 			return n, err
 		}
 	}
@@ -459,6 +475,7 @@ func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
 		was := s.decided[p.Pid]
 		delete(s.decided, p.Pid)
 		delete(s.pids, p.Pid)
+		delete(s.threads, p.Pid)
 		if tentative && !was {
 			return nil
 		}
@@ -478,6 +495,11 @@ func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
 func (s *Source) watched(pid uint32) {
 	if !s.pids[pid] && s.opts.Joined != nil {
 		s.opts.Joined(pid)
+	}
+	if !s.pids[pid] && s.k.graph != nil {
+		if err := s.graphWatch(pid); err != nil {
+			s.late = append(s.late, fmt.Sprintf("functions of process %d are not traced (%v)", pid, err))
+		}
 	}
 	s.pids[pid] = true
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 
+	"github.com/pidwire/pidwire/internal/source/ftrace"
 	"github.com/pidwire/pidwire/internal/source/ksyms"
 )
 
@@ -38,8 +39,18 @@ func (k *kernel) loadTree(c Config) error {
 		patterns = []string{ksyms.Default}
 	}
 	err := k.names.symsErr
+	var list []ksyms.Function
+	var note string
 	if err == nil {
-		err = k.traceFunctions(c, patterns)
+		list, note, err = k.selected(patterns)
+	}
+	if err == nil {
+		if err = k.traceFunctions(c, list, note); err != nil {
+			probes := err
+			if err = k.graphFunctions(list, note); err != nil {
+				err = fmt.Errorf("%w; %w", briefly(probes), err)
+			}
+		}
 	}
 	switch {
 	case err == nil:
@@ -55,26 +66,32 @@ func (k *kernel) loadTree(c Config) error {
 	return nil
 }
 
-func (k *kernel) traceFunctions(c Config, patterns []string) error {
-	list, note, err := k.names.syms.Select(patterns)
+// selected are the functions that patterns stand for, as far as they can be traced.
+func (k *kernel) selected(patterns []string) (list []ksyms.Function, note string, err error) {
+	all, note, err := k.names.syms.Select(patterns)
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	if may, err := traceable(); err == nil {
-		var rest []ksyms.Function
-		for _, f := range list {
-			if may[f.Name] {
-				rest = append(rest, f)
-			}
+	may, err := traceable()
+	if err != nil {
+		may = nil // what cannot be traced will say so
+	}
+	for _, f := range all {
+		if may == nil || may[f.Name] {
+			list = append(list, f)
 		}
-		list = rest
 	}
 	if len(list) == 0 {
-		return errors.New("the kernel lets none of these functions be traced")
+		return nil, "", errors.New("the kernel lets none of these functions be traced")
 	}
 	if len(list) > maxFunctions {
-		return fmt.Errorf("%d functions: at most %d at once", len(list), maxFunctions)
+		return nil, "", fmt.Errorf("%d functions: at most %d at once", len(list), maxFunctions)
 	}
+	return list, note, nil
+}
+
+// traceFunctions attaches to functions by kprobe.multi.
+func (k *kernel) traceFunctions(c Config, list []ksyms.Function, note string) error {
 	engine, err := k.attachFunctions(c, list)
 	if err != nil {
 		return err
@@ -87,11 +104,43 @@ func (k *kernel) traceFunctions(c Config, patterns []string) error {
 			return fmt.Errorf("function %s: %w", f.Name, err)
 		}
 	}
+	k.tracedBy(engine, len(list), note)
+	return nil
+}
+
+func (k *kernel) tracedBy(engine string, n int, note string) {
 	k.exact = true
-	k.Engine = fmt.Sprintf("%s, %d functions", engine, len(list))
+	k.Engine = fmt.Sprintf("%s, %d functions", engine, n)
 	if note != "" {
 		k.Engine += " (" + note + ")"
 	}
+}
+
+// graphFunctions has functions traced by ftrace's function_graph, which tells of
+// entries, returns and times, not of arguments.
+func (k *kernel) graphFunctions(list []ksyms.Function, note string) error {
+	if _, err := ftrace.Clean(); err != nil {
+		return err // what a killed run has left is in the way
+	}
+	var names []string
+	k.byName = map[string]uint64{}
+	for _, f := range list {
+		names = append(names, f.Name)
+		if _, there := k.byName[f.Name]; !there {
+			k.byName[f.Name] = f.Addr
+		}
+		k.names.protos[f.Addr] = "void"
+	}
+	t, err := ftrace.Open(names)
+	if err != nil {
+		return fmt.Errorf("function_graph: %w", err)
+	}
+	k.graph = t
+	engine := "function_graph"
+	if !t.Own() {
+		engine = "function_graph of the machine's own ftrace"
+	}
+	k.tracedBy(engine, len(list), note)
 	return nil
 }
 

@@ -1,0 +1,344 @@
+//go:build linux
+
+// Package ftrace traces functions with the kernel's function_graph: in an
+// instance of our own where the kernel lets it be there (6.11), else in the one
+// that the whole machine has, if nobody uses that. What is changed is put back
+// at the end, or by Clean after a run that was killed.
+package ftrace
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidwire/pidwire/internal/foreign/ktrace"
+)
+
+// ErrInUse says that somebody else traces with the machine's ftrace.
+var ErrInUse = errors.New("ftrace is in use")
+
+// Roots are where tracefs may be mounted; state is where a run puts down what it
+// has to put back.
+var (
+	roots    = []string{"/sys/kernel/tracing", "/sys/kernel/debug/tracing"}
+	stateDir = "/run/pidwire"
+)
+
+const instancePrefix = "pidwire-"
+
+// Tracer is function_graph, at work.
+type Tracer struct {
+	dir   string
+	own   bool // the instance is ours
+	saved saved
+	fd    int // trace_pipe, read without waiting
+	buf   []byte
+	r     ktrace.Reader
+	l     ktrace.Line
+	lines int // since the memory of the reader was last bounded
+}
+
+// saved is what has to be put back into the machine's own ftrace, and by whom.
+type saved struct {
+	PID     int      `json:"pid"`
+	Start   string   `json:"start"` // of the process, as /proc/PID/stat has it
+	Dir     string   `json:"dir"`
+	Clock   string   `json:"clock"`
+	Options []string `json:"options"`
+}
+
+// options are those that make the lines what they have to be.
+var options = []string{"funcgraph-abstime", "funcgraph-proc", "funcgraph-tail", "funcgraph-duration", "nofuncgraph-irqs", "nofuncgraph-overhead", "function-fork"}
+
+// Open begins to trace functions, of nobody yet.
+func Open(functions []string) (*Tracer, error) {
+	root, err := mounted()
+	if err != nil {
+		return nil, err
+	}
+	b, err := os.ReadFile(filepath.Join(root, "available_tracers"))
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Contains(b, []byte("function_graph")) {
+		return nil, errors.New("this kernel has no function_graph")
+	}
+	t := &Tracer{fd: -1, r: ktrace.Reader{Format: ktrace.Ftrace}}
+	dir := filepath.Join(root, "instances", instancePrefix+strconv.Itoa(os.Getpid()))
+	if err := os.Mkdir(dir, 0o700); err == nil {
+		t.dir, t.own = dir, true
+		if err = t.begin(functions); err == nil {
+			return t, nil
+		}
+		_ = t.Close()
+	}
+	t.dir, t.own = root, false
+	if err := free(root); err != nil {
+		return nil, err
+	}
+	if err := t.remember(); err != nil {
+		return nil, err
+	}
+	if err := t.begin(functions); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+func mounted() (string, error) {
+	err := fs.ErrNotExist
+	for _, dir := range roots {
+		if _, e := os.Stat(filepath.Join(dir, "trace_pipe")); e == nil {
+			return dir, nil
+		} else if !errors.Is(e, fs.ErrNotExist) {
+			err = e
+		}
+	}
+	return "", fmt.Errorf("tracefs is not mounted: %w", err)
+}
+
+// free reports whether nobody uses the machine's own ftrace.
+func free(root string) error {
+	for file, want := range map[string]string{"current_tracer": "nop", "set_ftrace_pid": "no pid", "set_event": "", "set_ftrace_filter": "#### all functions enabled ####"} {
+		b, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			return err
+		}
+		if have := strings.TrimSpace(string(b)); have != want {
+			if len(have) > 60 {
+				have = have[:60] + "..."
+			}
+			return fmt.Errorf("%w: %s is %q", ErrInUse, file, have)
+		}
+	}
+	return nil
+}
+
+func (t *Tracer) put(file, text string) error { return put(t.dir, file, text) }
+
+func put(dir, file, text string) error {
+	f, err := os.OpenFile(filepath.Join(dir, file), os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
+// begin sets everything, the tracer last but for options that it alone has.
+func (t *Tracer) begin(functions []string) error {
+	if err := t.put("set_ftrace_filter", strings.Join(functions, "\n")); err != nil {
+		return fmt.Errorf("set_ftrace_filter: %w", err)
+	}
+	// Of ourselves, until there is somebody: of nobody would be of all.
+	if err := t.put("set_ftrace_pid", strconv.Itoa(os.Getpid())); err != nil {
+		return fmt.Errorf("set_ftrace_pid: %w", err)
+	}
+	if err := t.put("trace_clock", "mono"); err != nil {
+		return fmt.Errorf("trace_clock: %w", err)
+	}
+	if err := t.put("current_tracer", "function_graph"); err != nil {
+		return fmt.Errorf("current_tracer: %w", err)
+	}
+	for _, o := range options {
+		if err := t.put("trace_options", o); err != nil {
+			return fmt.Errorf("trace_options %s: %w", o, err)
+		}
+	}
+	if err := t.put("tracing_on", "1"); err != nil {
+		return fmt.Errorf("tracing_on: %w", err)
+	}
+	var err error
+	t.fd, err = unix.Open(filepath.Join(t.dir, "trace_pipe"), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("trace_pipe: %w", err)
+	}
+	return nil
+}
+
+// Own reports whether the tracer has an instance of its own.
+func (t *Tracer) Own() bool { return t.own }
+
+// Watch has a thread traced, and those that it will start.
+func (t *Tracer) Watch(tid uint32) error {
+	f, err := os.OpenFile(filepath.Join(t.dir, "set_ftrace_pid"), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(strconv.FormatUint(uint64(tid), 10))
+	return errors.Join(err, f.Close())
+}
+
+// maxLines is after how many lines the reader of text forgets what it knows of
+// threads, between calls of them: it would go on remembering those that ended.
+const maxLines = 1 << 20
+
+// Read passes on what is there to be read, line by line; l is good for the call.
+func (t *Tracer) Read(pass func(l *ktrace.Line) error) error {
+	chunk := make([]byte, 64<<10)
+	for {
+		n, err := unix.Read(t.fd, chunk)
+		if err == unix.EINTR {
+			continue
+		}
+		if err == unix.EAGAIN || err == nil && n == 0 {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("trace_pipe: %w", err)
+		}
+		t.buf = append(t.buf, chunk[:n]...)
+		for {
+			line, rest, ok := bytes.Cut(t.buf, []byte("\n"))
+			if !ok {
+				break
+			}
+			if t.lines++; t.lines > maxLines {
+				t.r, t.lines = ktrace.Reader{Format: ktrace.Ftrace}, 0
+			}
+			if t.r.Read(line, &t.l) == nil {
+				if err := pass(&t.l); err != nil {
+					return err
+				}
+			}
+			t.buf = t.buf[:copy(t.buf, rest)]
+		}
+	}
+}
+
+// Close ends the trace, and puts back what was there before.
+func (t *Tracer) Close() error {
+	if t.fd >= 0 {
+		unix.Close(t.fd)
+		t.fd = -1
+	}
+	if t.own {
+		return discard(t.dir)
+	}
+	return t.saved.restore()
+}
+
+// discard removes an instance.
+func discard(dir string) error {
+	// An instance goes only when its tracer does nothing more.
+	_ = put(dir, "current_tracer", "nop")
+	return os.Remove(dir)
+}
+
+// remember puts down how the machine's own ftrace stands, before it is changed.
+func (t *Tracer) remember() error {
+	s := saved{PID: os.Getpid(), Dir: t.dir}
+	s.Start = startOf(s.PID)
+	clock, err := os.ReadFile(filepath.Join(t.dir, "trace_clock"))
+	if err != nil {
+		return err
+	}
+	if _, rest, ok := strings.Cut(string(clock), "["); ok {
+		s.Clock, _, _ = strings.Cut(rest, "]")
+	}
+	have, err := os.ReadFile(filepath.Join(t.dir, "trace_options"))
+	if err != nil {
+		return err
+	}
+	words := map[string]bool{}
+	for _, w := range strings.Fields(string(have)) {
+		words[w] = true
+	}
+	for _, o := range options {
+		name := strings.TrimPrefix(o, "no")
+		for _, w := range []string{name, "no" + name} {
+			if words[w] && w != o {
+				s.Options = append(s.Options, w)
+			}
+		}
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(stateDir, 0o700); err != nil {
+		return fmt.Errorf("remembering how ftrace stood: %w", err)
+	}
+	if err := os.WriteFile(s.path(), b, 0o600); err != nil {
+		return fmt.Errorf("remembering how ftrace stood: %w", err)
+	}
+	t.saved = s
+	return nil
+}
+
+func (s *saved) path() string {
+	return filepath.Join(stateDir, "ftrace-"+strconv.Itoa(s.PID)+".json")
+}
+
+// restore puts everything back, as far as it goes.
+func (s *saved) restore() error {
+	var errs []error
+	for _, o := range s.Options {
+		errs = append(errs, put(s.Dir, "trace_options", o))
+	}
+	errs = append(errs, put(s.Dir, "current_tracer", "nop"), put(s.Dir, "set_ftrace_filter", ""), put(s.Dir, "set_ftrace_pid", ""))
+	if s.Clock != "" {
+		errs = append(errs, put(s.Dir, "trace_clock", s.Clock))
+	}
+	err := errors.Join(errs...)
+	if err != nil {
+		return fmt.Errorf("putting ftrace back: %w", err)
+	}
+	return os.Remove(s.path())
+}
+
+// Clean puts right what runs that are gone have left behind, and returns how
+// many those were.
+func Clean() (n int, err error) {
+	root, err := mounted()
+	if err != nil {
+		return 0, nil // then there is nothing
+	}
+	var errs []error
+	own, _ := filepath.Glob(filepath.Join(root, "instances", instancePrefix+"*"))
+	for _, dir := range own {
+		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), instancePrefix))
+		if err != nil || startOf(pid) != "" {
+			continue
+		}
+		n++
+		errs = append(errs, discard(dir))
+	}
+	files, _ := filepath.Glob(filepath.Join(stateDir, "ftrace-*.json"))
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		var s saved
+		if err != nil || json.Unmarshal(b, &s) != nil || s.path() != name {
+			continue
+		}
+		if start := startOf(s.PID); start != "" && start == s.Start {
+			continue
+		}
+		n++
+		errs = append(errs, s.restore())
+	}
+	return n, errors.Join(errs...)
+}
+
+// startOf returns when a process started, in the kernel's ticks; empty if there
+// is none.
+func startOf(pid int) string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	const startField = 19 // behind the state; the name before may hold anything
+	rest := string(b[bytes.LastIndexByte(b, ')')+1:])
+	if f := strings.Fields(rest); len(f) > startField {
+		return f[startField]
+	}
+	return ""
+}

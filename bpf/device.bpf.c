@@ -9,8 +9,6 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-#define ETH_P_IP 0x0800
-#define ETH_P_IPV6 0x86dd
 #define AF_PACKET 17
 #define SOCK_RAW 3
 #define ARPHRD_ETHER 1

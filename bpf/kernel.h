@@ -279,11 +279,14 @@ static __always_inline bool ends_of(struct ends *e, struct sk_buff *skb, bool lo
 	unsigned char *at = READ(skb, head) + READ(skb, network_header);
 	u8 *first = local_first ? e->k.laddr : e->k.raddr;
 	u8 *second = local_first ? e->k.raddr : e->k.laddr;
+	u16 protocol = READ(skb, protocol);
 	u8 h[40], t[16] = {};
 	u16 sport, dport;
 	u32 next;
 
 	__builtin_memset(e, 0, sizeof(*e));
+	if (protocol != bswap16(ETH_P_IP) && protocol != bswap16(ETH_P_IPV6))
+		return false; /* of another family, or not that far yet */
 	if (READ(skb, network_header) == (u16)~0 || bpf_probe_read_kernel(h, sizeof(h), at))
 		return false;
 	switch (h[0] >> 4) {

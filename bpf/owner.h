@@ -10,6 +10,8 @@
 #define IPPROTO_UDP 17
 #define IPPROTO_ICMPV6 58
 
+#define ETH_P_IP 0x0800
+#define ETH_P_IPV6 0x86dd
 #define SOCK_DONE 1 /* enum sock_flags, net/sock.h */
 
 #define TCP_ESTABLISHED 1

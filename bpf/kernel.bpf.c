@@ -38,6 +38,12 @@ static __always_inline struct tcp_skb_cb *tcp_cb(struct sk_buff *skb)
 	return (void *)skb + bpf_core_field_offset(struct sk_buff, cb);
 }
 
+/* As the verifier knows it to be one, where it may be asked for its storage. */
+static __always_inline struct sock *sock_of_skb(struct sk_buff *skb)
+{
+	return cfg_storage ? skb->sk : READ(skb, sk);
+}
+
 /* A socket of which more than the head is there. */
 static __always_inline bool full(struct sock *sk)
 {
@@ -178,7 +184,7 @@ SEC("tp_btf/net_dev_queue")
 int kernel_skb_queue(u64 *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
-	struct sock *sk = skb->sk;
+	struct sock *sk = sock_of_skb(skb);
 	struct scene s;
 
 	s.ctx = ctx;
@@ -194,7 +200,7 @@ SEC("tp_btf/net_dev_start_xmit")
 int kernel_skb_send(u64 *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
-	struct sock *sk = skb->sk;
+	struct sock *sk = sock_of_skb(skb);
 	struct scene s;
 
 	s.ctx = ctx;
@@ -254,7 +260,7 @@ SEC("tp_btf/kfree_skb")
 int kernel_drop(u64 *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
-	struct sock *sk = skb->sk;
+	struct sock *sk = sock_of_skb(skb);
 	u32 reason = cfg_drop_args > 2 ? ctx[2] : 0;
 	struct ends e;
 	struct scene s;
@@ -262,7 +268,7 @@ int kernel_drop(u64 *ctx)
 	s.ctx = ctx;
 	if (cfg_drop_args > 2 && reason <= SKB_CONSUMED)
 		return 0;
-	if (!skb->len)
+	if (!READ(skb, len))
 		return 0; /* a FIN that was not read: nothing is lost */
 	if (!sk && cfg_drop_args > 3)
 		sk = (void *)ctx[3];

@@ -132,10 +132,10 @@ int kernel_switch(u64 *ctx)
 	struct task_struct *prev = (void *)ctx[1], *next = (void *)ctx[2];
 	u32 tid;
 
-	tid = prev->pid;
+	tid = READ(prev, pid);
 	if (may_be_ours(tid))
 		lies_down(prev, tid);
-	tid = next->pid;
+	tid = READ(next, pid);
 	if (may_be_ours(tid))
 		wakes(tid);
 	return 0;

@@ -168,6 +168,9 @@ func (t *traceFlags) checkLayers(cmd *cobra.Command) error {
 		if cmd.Flags().Changed("layers") && !slices.Equal(t.layers, []string{"krn"}) {
 			return usageError("--drops shows nothing but drops, of layer krn: leave out -l")
 		}
+		if t.view.tree {
+			return usageError("--drops shows nothing but drops: leave out --tree and --functions (-k shows where they were)")
+		}
 		t.layers = []string{"krn"}
 	case slices.Contains(t.layers, "krn") && !slices.Contains(t.layers, "sys"):
 		t.layers = append(t.layers, "sys")

@@ -18,6 +18,13 @@ func did(at uint64, context uint8, onTID uint32) wire.Record {
 	return wire.Seal(k.Append(nil))
 }
 
+// walked is a function that the thread of call went through: told of at its end,
+// with the time of its begin.
+func walked(at uint64) wire.Record {
+	f := wire.Func{H: wire.Hdr{Kind: wire.KindFunc, Layer: wire.LayerKrn, Time: at}, Owner: wire.Owner{Pid: 200, Tid: 201}, What: wire.FuncLeaf}
+	return wire.Seal(f.Append(nil))
+}
+
 // TestDoing holds that what the kernel did in a call stands behind it, wherever
 // that stands, and everything else at its own time.
 func TestDoing(t *testing.T) {
@@ -34,6 +41,8 @@ func TestDoing(t *testing.T) {
 		"before the call":   {[]wire.Record{did(1000*ms, task, 0), did(1006*ms, task, 0), call("recvfrom", 1001*ms, 1010*ms)}, "16@1000 1@1010 16@1006"},
 		"of two calls": {[]wire.Record{did(1002*ms, task, 0), call("recvfrom", 1001*ms, 1003*ms), did(1005*ms, task, 0), call("recvfrom", 1004*ms, 1010*ms)},
 			"1@1003 16@1002 1@1010 16@1005"},
+		"in a function that is told of later": {[]wire.Record{did(1006*ms, task, 0), walked(1005 * ms), did(1007*ms, task, 0), call("recvfrom", 1001*ms, 1010*ms)},
+			"1@1010 18@1005 16@1006 16@1007"},
 		"of a call that takes long": {[]wire.Record{did(1002*ms, task, 0), did(1090*ms, task, 0), call("recvfrom", 1001*ms, 1100*ms)},
 			"16@1002 1@1100 16@1090"},
 	} {

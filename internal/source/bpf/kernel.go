@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 )
 
 // probe is a program of the kernel layer: where it is attached, and what is
@@ -151,15 +150,7 @@ func (k *kernel) loadProbes(c Config, o object, names []string, set map[string]a
 }
 
 func (k *kernel) attachProbe(p probe, coll *ebpf.Collection) {
-	var err error
-	if prog := coll.Programs[p.prog]; prog.Type() == ebpf.RawTracepoint {
-		err = k.rawTracepoint(p.point, prog)
-	} else {
-		var l link.Link
-		if l, err = link.AttachTracing(link.TracingOptions{Program: prog}); err == nil {
-			k.links = append(k.links, l)
-		}
-	}
+	err := k.attachTracing(coll.Programs[p.prog], p.point)
 	if err != nil {
 		k.probeFailed(p, err)
 		return

@@ -43,6 +43,7 @@ type Config struct {
 	Snaplen   uint32            // bytes of a packet, at most MaxSnaplen
 	Filter    []bpf.Instruction // of pcapfilter.Compile: which packets; nil: all
 	RingBytes uint32            // a power of two; 0: DefaultRing
+	NoTracing bool              // as where tp_btf is refused; for tests
 	Threads   uint32            // watched threads at most; 0: DefaultThreads
 }
 
@@ -82,6 +83,7 @@ type kernel struct {
 	graph  *ftrace.Tracer
 	byName map[string]uint64 // addresses of the functions that graph traces
 	exact  bool              // functions are traced at their entries and returns
+	raw    bool              // tp_btf is refused: the same programs are raw tracepoints
 	bare   bool              // tracing programs have no socket storage and make no cookies: before 5.12
 }
 
@@ -354,6 +356,14 @@ func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (*
 	if k.filtered {
 		if err := setFilter(spec, c.Filter); err != nil {
 			return nil, err
+		}
+	}
+	if k.raw {
+		for _, p := range spec.Programs {
+			if p.Type == ebpf.Tracing && p.AttachType == ebpf.AttachTraceRawTp {
+				// Their contexts are the same: the tracepoint's arguments.
+				p.Type, p.AttachType = ebpf.RawTracepoint, ebpf.AttachNone
+			}
 		}
 	}
 	replace := map[string]*ebpf.Map{}

@@ -56,6 +56,7 @@ func TestLoadVariants(t *testing.T) {
 		"all":     {All: true, Follow: true, StrLen: 0},
 		"kernel":  {Kernel: true, Follow: true, StrLen: 32, Snaplen: 256},
 		"tree":    {Kernel: true, Tree: true, Stacks: true, Packets: true, Follow: true, StrLen: 32, Snaplen: 256},
+		"raw":     {Kernel: true, NoTracing: true, Follow: true, StrLen: 32, Snaplen: 256},
 		"drops":   {Kernel: true, Drops: true, NoCalls: true, Follow: true, StrLen: 32, Snaplen: 256},
 		"long":    {StrLen: MaxStrLen, RingBytes: 4 * DefaultRing},
 		"cgroups": {Cgroups: []string{"/"}, Follow: true, StrLen: 32},
@@ -79,6 +80,9 @@ func TestLoadVariants(t *testing.T) {
 				if n.err != nil {
 					t.Errorf("%s: %+v", n.text, n.err)
 				}
+			}
+			if c.NoTracing && (!k.raw || !k.has("states")) {
+				t.Error("not by raw tracepoints")
 			}
 			if !k.has("kernel_drop") || c.Tree && k.exact != exactHere(t) || c.Tree && !k.exact && !k.has("steps") {
 				t.Errorf("kernel_drop: %v, functions: %v, steps: %v", k.has("kernel_drop"), k.exact, k.has("steps"))

@@ -117,12 +117,21 @@ func (k *kernel) ownerPrograms(c Config) {
 	}
 }
 
-// ownerState attaches what tells of changes of TCP states; where tracing
-// programs have no socket storage, that and all the others do without.
+var errNoTracing = errors.New("tp_btf is not wanted")
+
+// ownerState attaches what tells of changes of TCP states. Where tracing programs
+// have no socket storage, that and all the others do without; where there are
+// none, they are raw tracepoints.
 func (k *kernel) ownerState(c Config) {
-	err := k.tracing(c, loadPackets, "owner_state")
+	err := errNoTracing
+	if !c.NoTracing {
+		if err = k.tracing(c, loadPackets, "owner_state"); err != nil {
+			k.bare = true
+			err = k.tracing(c, loadPackets, "owner_state")
+		}
+	}
 	if err != nil {
-		k.bare = true
+		k.bare, k.raw = true, true
 		err = k.tracing(c, loadPackets, "owner_state")
 	}
 	if err != nil {
@@ -138,11 +147,21 @@ func (k *kernel) tracing(c Config, object func() (*ebpf.CollectionSpec, error), 
 	if err != nil {
 		return err
 	}
+	point := spec.Programs[name].AttachTo
 	coll, err := k.loadSpec(c, spec, []string{name})
 	if err != nil {
 		return err
 	}
-	l, err := link.AttachTracing(link.TracingOptions{Program: coll.Programs[name]})
+	return k.attachTracing(coll.Programs[name], point)
+}
+
+// attachTracing attaches a program to the tracepoint that it is made for, as
+// whichever kind it was loaded.
+func (k *kernel) attachTracing(prog *ebpf.Program, point string) error {
+	if prog.Type() == ebpf.RawTracepoint {
+		return k.rawTracepoint(point, prog)
+	}
+	l, err := link.AttachTracing(link.TracingOptions{Program: prog})
 	if err != nil {
 		return err
 	}

@@ -300,6 +300,81 @@ func TestPackets(t *testing.T) {
 	}
 }
 
+// TestKernelEvents holds that what the kernel does for so many datagrams is told
+// once each or counted as lost, by tracing programs and by raw tracepoints.
+func TestKernelEvents(t *testing.T) {
+	needRoot(t)
+	const n = 500
+	for _, test := range []struct {
+		name  string
+		raw   bool
+		ring  uint32
+		sleep time.Duration
+	}{
+		{"tracing", false, DefaultRing, 0},
+		{"raw tracepoints", true, DefaultRing, 0},
+		{"slow reader", false, 64 << 10, 500 * time.Millisecond},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			child, in := actor(t, newDatagramVar, n)
+			s, err := New(Options{
+				Config:  Config{Self: uint32(os.Getpid()), Follow: true, NoCalls: true, Kernel: true, Snaplen: 64, RingBytes: test.ring, NoTracing: test.raw},
+				Targets: []proc.Target{{PID: uint32(child.Process.Pid)}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			s.Started = func() error {
+				io.WriteString(in, "\n")
+				time.Sleep(test.sleep)
+				return nil
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			defer cancel()
+			by := map[uint16]int{}
+			var lost uint64
+			err = s.Run(ctx, func(r wire.Record) error {
+				switch r.Kind() {
+				case wire.KindKernel:
+					var k wire.Kernel
+					var tail wire.KernelTail
+					if !wire.KernelParts(r, &k, &tail) || k.Owner.Pid != uint32(child.Process.Pid) {
+						t.Errorf("%+v", k)
+					}
+					if k.Event != wire.EventNone && k.Cookie == 0 {
+						t.Errorf("event %d of no socket", k.Event)
+					}
+					by[k.Event]++
+				case wire.KindPacket:
+					t.Error("a packet, where events alone were asked for")
+				case wire.KindLost:
+					var l wire.Lost
+					l.Unmarshal(r)
+					if l.H.Layer == wire.LayerKrn {
+						lost += l.Count
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum := 0
+			for _, e := range []uint16{wire.EventSkbQueue, wire.EventSkbSend, wire.EventSkbReceive} {
+				sum += by[e]
+				if test.sleep == 0 && by[e] != n {
+					t.Errorf("event %d: %d times, want %d", e, by[e], n)
+				}
+			}
+			if test.sleep == 0 && lost > 0 || test.sleep > 0 && (lost == 0 || uint64(sum)+lost < 3*n) {
+				t.Errorf("%d of %d, lost %d", sum, 3*n, lost)
+			}
+			t.Logf("%v, lost %d", by, lost)
+		})
+	}
+}
+
 // TestContract holds what every source promises.
 func TestContract(t *testing.T) {
 	needRoot(t)

@@ -2,6 +2,7 @@ package live
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -457,6 +458,14 @@ func TestTracerPutBack(t *testing.T) {
 			}
 			b.WriteString(file + ": " + string(text))
 		}
+		// 7 (expanded: 1408) or what that has become. Rounded up to pages.
+		size, _ := os.ReadFile(dir + "buffer_size_kb")
+		_, expanded, ok := strings.Cut(string(size), "expanded: ")
+		if !ok {
+			expanded = string(size)
+		}
+		kb, _ := strconv.Atoi(strings.Trim(expanded, ")\n"))
+		fmt.Fprintf(&b, "buffer of %d KiB or a bit more\n", kb/16*16)
 		instances, _ := filepath.Glob(dir + "instances/*")
 		return b.String() + strings.Join(instances, " ")
 	}

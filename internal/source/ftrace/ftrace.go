@@ -52,6 +52,7 @@ type saved struct {
 	Start   string   `json:"start"` // of the process, as /proc/PID/stat has it
 	Dir     string   `json:"dir"`
 	Clock   string   `json:"clock"`
+	Buffer  string   `json:"buffer"` // size in KiB, a CPU
 	Options []string `json:"options"`
 }
 
@@ -72,6 +73,11 @@ func Open(functions []string) (*Tracer, error) {
 		return nil, errors.New("this kernel has no function_graph")
 	}
 	t := &Tracer{fd: -1, r: ktrace.Reader{Format: ktrace.Ftrace}}
+	// Before an instance is tried: on older kernels its buffer decides about that of
+	// the machine too.
+	if t.saved, err = standing(root); err != nil {
+		return nil, err
+	}
 	dir := filepath.Join(root, "instances", instancePrefix+strconv.Itoa(os.Getpid()))
 	if err := os.Mkdir(dir, 0o700); err == nil {
 		t.dir, t.own = dir, true
@@ -84,7 +90,7 @@ func Open(functions []string) (*Tracer, error) {
 	if err := free(root); err != nil {
 		return nil, err
 	}
-	if err := t.remember(); err != nil {
+	if err := t.saved.write(); err != nil {
 		return nil, err
 	}
 	if err := t.begin(functions); err != nil {
@@ -142,6 +148,9 @@ func (t *Tracer) begin(functions []string) error {
 	if err := t.put("set_ftrace_pid", strconv.Itoa(os.Getpid())); err != nil {
 		return fmt.Errorf("set_ftrace_pid: %w", err)
 	}
+	if err := t.put("buffer_size_kb", bufferKB); err != nil {
+		return fmt.Errorf("buffer_size_kb: %w", err)
+	}
 	if err := t.put("trace_clock", "mono"); err != nil {
 		return fmt.Errorf("trace_clock: %w", err)
 	}
@@ -163,6 +172,10 @@ func (t *Tracer) begin(functions []string) error {
 	}
 	return nil
 }
+
+// bufferKB is the size of the buffer, a CPU: what is told between two looks at a
+// busy thread.
+const bufferKB = "4096"
 
 // Own reports whether the tracer has an instance of its own.
 func (t *Tracer) Own() bool { return t.own }
@@ -233,20 +246,29 @@ func discard(dir string) error {
 	return os.Remove(dir)
 }
 
-// remember puts down how the machine's own ftrace stands, before it is changed.
-func (t *Tracer) remember() error {
-	s := saved{PID: os.Getpid(), Dir: t.dir}
+// standing is how the machine's own ftrace stands, as far as it will be changed.
+func standing(root string) (saved, error) {
+	s := saved{PID: os.Getpid(), Dir: root}
 	s.Start = startOf(s.PID)
-	clock, err := os.ReadFile(filepath.Join(t.dir, "trace_clock"))
+	clock, err := os.ReadFile(filepath.Join(root, "trace_clock"))
 	if err != nil {
-		return err
+		return saved{}, err
 	}
 	if _, rest, ok := strings.Cut(string(clock), "["); ok {
 		s.Clock, _, _ = strings.Cut(rest, "]")
 	}
-	have, err := os.ReadFile(filepath.Join(t.dir, "trace_options"))
+	// 7 (expanded: 1408): the first use makes it larger, for good.
+	size, err := os.ReadFile(filepath.Join(root, "buffer_size_kb"))
 	if err != nil {
-		return err
+		return saved{}, err
+	}
+	s.Buffer = strings.TrimSpace(string(size))
+	if _, expanded, ok := strings.Cut(s.Buffer, "expanded: "); ok {
+		s.Buffer = strings.TrimSuffix(expanded, ")")
+	}
+	have, err := os.ReadFile(filepath.Join(root, "trace_options"))
+	if err != nil {
+		return saved{}, err
 	}
 	words := map[string]bool{}
 	for _, w := range strings.Fields(string(have)) {
@@ -260,6 +282,11 @@ func (t *Tracer) remember() error {
 			}
 		}
 	}
+	return s, nil
+}
+
+// write puts it down, for the next run if this one is killed.
+func (s *saved) write() error {
 	b, err := json.Marshal(s)
 	if err != nil {
 		return err
@@ -270,7 +297,6 @@ func (t *Tracer) remember() error {
 	if err := os.WriteFile(s.path(), b, 0o600); err != nil {
 		return fmt.Errorf("remembering how ftrace stood: %w", err)
 	}
-	t.saved = s
 	return nil
 }
 
@@ -287,6 +313,9 @@ func (s *saved) restore() error {
 	errs = append(errs, put(s.Dir, "current_tracer", "nop"), put(s.Dir, "set_ftrace_filter", ""), put(s.Dir, "set_ftrace_pid", ""))
 	if s.Clock != "" {
 		errs = append(errs, put(s.Dir, "trace_clock", s.Clock))
+	}
+	if s.Buffer != "" && strings.Trim(s.Buffer, "0123456789") == "" {
+		errs = append(errs, put(s.Dir, "buffer_size_kb", s.Buffer))
 	}
 	err := errors.Join(errs...)
 	if err != nil {

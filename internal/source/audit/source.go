@@ -165,7 +165,7 @@ func (s *Source) turnOn() error {
 	}
 	s.daemon = before.PID
 	s.unicast = s.o.Unicast && before.PID == 0
-	s.state = state{Key: newKey(), PID: os.Getpid(), Start: startOf(os.Getpid()), Before: before}
+	s.state = state{Key: newKey(), PID: os.Getpid(), Start: proc.StartOf(os.Getpid()), Before: before}
 	for _, other := range states() {
 		if other.alive() {
 			s.state.Before = other.Before // what we see is its work

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/source/sourcetest"
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -225,7 +226,7 @@ func TestState(t *testing.T) {
 	old := stateDir
 	stateDir = t.TempDir()
 	defer func() { stateDir = old }()
-	s := state{Key: newKey(), PID: os.Getpid(), Start: startOf(os.Getpid()), Before: Status{Enabled: 1, Backlog: 64, BacklogWait: 15000}}
+	s := state{Key: newKey(), PID: os.Getpid(), Start: proc.StartOf(os.Getpid()), Before: Status{Enabled: 1, Backlog: 64, BacklogWait: 15000}}
 	if err := s.write(); err != nil {
 		t.Fatal(err)
 	}

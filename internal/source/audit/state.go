@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
 // keyPrefix begins the keys of our rules: who finds one knows whose it is.
@@ -62,23 +64,8 @@ func (s *state) remove() { _ = os.Remove(s.path()) }
 
 // alive reports whether the run is still there.
 func (s *state) alive() bool {
-	start := startOf(s.PID)
+	start := proc.StartOf(s.PID)
 	return start != "" && start == s.Start
-}
-
-// startOf returns when a process started, in the kernel's ticks; empty if there
-// is none.
-func startOf(pid int) string {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return ""
-	}
-	const startField = 19 // behind the name, which may hold spaces and parentheses
-	_, rest, _ := strings.Cut(string(b[strings.LastIndexByte(string(b), ')')+1:]), " ")
-	if f := strings.Fields(rest); len(f) > startField {
-		return f[startField]
-	}
-	return ""
 }
 
 // states reads the files of all runs. One that cannot be read is of no run.

@@ -25,7 +25,7 @@ func (s *Source) graphWatch(pid uint32) error {
 		if err != nil {
 			continue
 		}
-		if err := s.k.graph.Watch(uint32(tid)); err != nil && len(tasks) > 0 {
+		if err := s.k.graph.Watch(uint32(tid)); err != nil {
 			if _, gone := os.Stat(dir); gone != nil {
 				continue // it has ended
 			}

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidwire/pidwire/internal/foreign/ktrace"
+	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
 // ErrInUse says that somebody else traces with the machine's ftrace.
@@ -288,7 +289,7 @@ func discard(dir string) error {
 // standing is how the machine's own ftrace stands, as far as it will be changed.
 func standing(root string) (saved, error) {
 	s := saved{PID: os.Getpid(), Dir: root}
-	s.Start = startOf(s.PID)
+	s.Start = proc.StartOf(s.PID)
 	clock, err := os.ReadFile(filepath.Join(root, "trace_clock"))
 	if err != nil {
 		return saved{}, err
@@ -374,7 +375,7 @@ func Clean() (n int, err error) {
 	own, _ := filepath.Glob(filepath.Join(root, "instances", instancePrefix+"*"))
 	for _, dir := range own {
 		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), instancePrefix))
-		if err != nil || startOf(pid) != "" {
+		if err != nil || proc.StartOf(pid) != "" {
 			continue
 		}
 		n++
@@ -387,26 +388,11 @@ func Clean() (n int, err error) {
 		if err != nil || json.Unmarshal(b, &s) != nil || s.path() != name {
 			continue
 		}
-		if start := startOf(s.PID); start != "" && start == s.Start {
+		if start := proc.StartOf(s.PID); start != "" && start == s.Start {
 			continue
 		}
 		n++
 		errs = append(errs, s.restore())
 	}
 	return n, errors.Join(errs...)
-}
-
-// startOf returns when a process started, in the kernel's ticks; empty if there
-// is none.
-func startOf(pid int) string {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return ""
-	}
-	const startField = 19 // behind the state; the name before may hold anything
-	rest := string(b[bytes.LastIndexByte(b, ')')+1:])
-	if f := strings.Fields(rest); len(f) > startField {
-		return f[startField]
-	}
-	return ""
 }

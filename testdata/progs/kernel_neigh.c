@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
@@ -15,7 +16,33 @@ static void address(struct ifreq *r, const char *a)
 	memcpy(&r->ifr_addr, &in, sizeof(in));
 }
 
-/* A destination without a route, and one on a wire on which nobody answers. */
+static int tap;
+
+/* On the wire: who has 10.98.0.3 answers. */
+static void *answer(void *arg)
+{
+	static const unsigned char mac[6] = {2, 0, 0, 0, 0, 3}, ip[4] = {10, 98, 0, 3};
+	unsigned char f[2048];
+
+	for (int i = 0; i < 1000; i++) {
+		ssize_t n = read(tap, f, sizeof(f));
+
+		/* An ARP request (RFC 826) for it. */
+		if (n < 42 || f[12] != 8 || f[13] != 6 || f[21] != 1 || memcmp(f + 38, ip, 4))
+			continue;
+		memcpy(f, f + 6, 6);
+		memcpy(f + 6, mac, 6);
+		f[21] = 2;
+		memcpy(f + 32, f + 22, 10);
+		memcpy(f + 22, mac, 6);
+		memcpy(f + 28, ip, 4);
+		if (write(tap, f, 42) == 42)
+			break;
+	}
+	return arg;
+}
+
+/* A destination without a route, one on a wire on which nobody answers, and one that does. */
 int main(void)
 {
 	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(80)};
@@ -23,7 +50,9 @@ int main(void)
 
 	if (unshare(CLONE_NEWNET))
 		skip("a network namespace of its own");
-	int tap = open("/dev/net/tun", O_RDWR);
+	pthread_t thread;
+
+	tap = open("/dev/net/tun", O_RDWR);
 	if (tap < 0)
 		skip("/dev/net/tun");
 	strcpy(r.ifr_name, "wire0");
@@ -61,5 +90,14 @@ int main(void)
 	say("#krn~skb:drop reason=NEIGH_FAILED protocol=udp peer=10.98.0.2:80 # in ");
 	say("#krn neigh:failed address=10.98.0.2 dev=wire0 asked=");
 	say("#krn sock:rcvbuf-wait <");
+
+	if (pthread_create(&thread, NULL, answer, NULL))
+		return 1;
+	inet_pton(AF_INET, "10.98.0.3", &sa.sin_addr);
+	must(sendto(d, "x", 1, 0, (void *)&sa, sizeof(sa)), "sendto");
+	pthread_join(thread, NULL);
+	say("#krn neigh:create address=10.98.0.3 dev=wire0");
+	say("#krn neigh:found address=10.98.0.3 dev=wire0");
+	usleep(20000);
 	return done();
 }

@@ -299,7 +299,7 @@ enum pw_kernel_event {
 	PW_EVENT_QUEUE_FULL = 7, /* no room in the receive queue: length, sk_rmem_alloc, sk_rcvbuf, -errno or 0 */
 	PW_EVENT_ACCEPT_FULL = 8, /* no room for a connection that comes in: waiting to be accepted, backlog, TCP flags, peer's port, AF_*; addr: peer */
 	PW_EVENT_SKB_QUEUE = 9, /* to the queue of a device: length, ifindex */
-	PW_EVENT_SKB_SEND = 10, /* offered to the device: length, ifindex, NETDEV_TX_* or NET_XMIT_*, 0 taken */
+	PW_EVENT_SKB_SEND = 10, /* offered to the device: length, ifindex */
 	PW_EVENT_SKB_RECEIVE = 11, /* has come to the socket: payload (TCP) or length, IPPROTO_*, then of TCP: seq | flags << 32, cwnd | ssthresh << 32, srtt us | rcv_wnd << 32, not acknowledged | snd_wnd << 32 */
 	PW_EVENT_SKB_COPY = 12, /* to the process's memory: length wanted, length there */
 	PW_EVENT_SKB_DROP = 13, /* reason as that kernel numbers it, 0 it has none; code address, length, IPPROTO_* | 1 << 32 for IPv6, port local | peer << 16, TCP flags; addr: local, peer */

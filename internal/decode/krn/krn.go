@@ -207,9 +207,6 @@ func (d *Decoder) event(e *event.Kernel, k *wire.Kernel, addr []byte) {
 		e.Bytes = int64(a[0])
 		d.uint("length", a[0])
 		d.iface(a[1])
-		if a[2] != 0 {
-			d.uint("code", a[2])
-		}
 	case wire.EventSkbReceive:
 		e.Bytes = int64(a[0])
 		d.uint("length", a[0])

@@ -69,7 +69,7 @@ func TestEvents(t *testing.T) {
 		{wire.EventQueueFull, [6]uint64{100, 2304, 4096}, nil, "sock:rcvqueue-full length=100 queued=2304 rcvbuf=4096"},
 		{wire.EventAcceptFull, [6]uint64{2, 1, 2, 4711, 2}, ten, "tcp:listen-overflow waiting=2 backlog=1 flags=S from=10.0.0.5:4711"},
 		{wire.EventSkbQueue, [6]uint64{66, 2}, nil, "skb:queue length=66 dev=eth0"},
-		{wire.EventSkbSend, [6]uint64{66, 3, 16}, nil, "skb:send length=66 dev=3 code=16"},
+		{wire.EventSkbSend, [6]uint64{66, 3}, nil, "skb:send length=66 dev=3"},
 		{wire.EventSkbReceive, [6]uint64{5, 6, 100 | 0x18<<32, 10 | 0x7fffffff<<32, 68 | 500<<32, 7 | 600<<32}, nil,
 			"skb:receive length=5 flags=P. seq=100 cwnd=10 srtt=68us unacked=7 sndwnd=600 rcvwnd=500"},
 		{wire.EventSkbReceive, [6]uint64{5, 6, 0, 10 | 5<<32}, nil, "skb:receive length=5 flags=none seq=0 cwnd=10 ssthresh=5 unacked=0 sndwnd=0 rcvwnd=0"},

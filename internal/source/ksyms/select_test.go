@@ -2,7 +2,6 @@ package ksyms
 
 import (
 	"errors"
-	"os"
 	"strings"
 	"testing"
 )
@@ -59,9 +58,7 @@ func TestSelect(t *testing.T) {
 
 // TestSelectRunning finds net/socket.c in this machine's own kernel.
 func TestSelectRunning(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("addresses are for root")
-	}
+	needRoot(t)
 	table, err := Read()
 	if err != nil {
 		t.Fatal(err)

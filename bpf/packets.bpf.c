@@ -425,20 +425,21 @@ static __always_inline void learn_flow(struct __sk_buff *skb, struct bpf_sock *s
 	note_flow(&k, last_of(w), bpf_get_socket_cookie(skb), 0);
 }
 
-/* The owner of a socket that could not be given one at attach, at its first packet. */
+/* The owner of a socket that could not be given one at attach or when it began to listen, at its first packet. */
 static __always_inline struct owned *adopt(struct __sk_buff *skb, struct bpf_sock *sk)
 {
 	u64 at = (u64)sk;
 	struct old_sock *old = bpf_map_lookup_elem(&old_socks, &at);
+	struct owned *m = cfg_storage ? 0 : bpf_map_lookup_elem(&owned_socks, &at);
 	struct owned *w;
 
-	if (!old)
+	if (!old && !(m && last_of(m)->how))
 		return 0;
 	w = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (w) {
-		w->by[BY_MAKER] = old->o;
+		w->by[BY_MAKER] = old ? old->o : *last_of(m);
 		w->by[BY_MAKER].cookie = bpf_get_socket_cookie(skb);
-		w->netns = old->netns;
+		w->netns = old ? old->netns : m->netns;
 	}
 	bpf_map_delete_elem(&old_socks, &at);
 	return w;

@@ -106,9 +106,6 @@ func TestPacketsOfServer(t *testing.T) {
 func TestPacketsOfMPTCP(t *testing.T) {
 	needRoot(t)
 	for _, before := range []bool{false, true} {
-		if !before && strings.HasPrefix(release(t), "5.10.") {
-			continue // tracing programs cannot use socket storage before 5.11
-		}
 		server := start(t, "pwserver", "mptcp=127.0.0.1:25884 serve=pong", nil)
 		listen := func() {
 			server.in.Write([]byte("\n"))
@@ -137,9 +134,6 @@ func TestPacketsOfMPTCP(t *testing.T) {
 // is found that binds a port, or whose user matches, only later.
 func TestPacketsOfLaterTargets(t *testing.T) {
 	needRoot(t)
-	if strings.HasPrefix(release(t), "5.10.") {
-		t.Skip("tracing programs cannot use socket storage before 5.11")
-	}
 	s := attach(t, ":25885", "uid:61235", "-l", "pkt")
 	server := start(t, "pwlater", "listen=127.0.0.1:25885 serve=pong serve=pong", nil)
 	server.in.Write([]byte("\n"))

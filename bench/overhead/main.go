@@ -41,6 +41,7 @@ func main() {
 	cpu := flag.Int("cpu", 0, "keep the load on this CPU: far less noise; -1 leaves it where it wants")
 	latency := flag.Bool("latency", true, "measure attach and call-to-line times too")
 	binary := flag.String("pidwire", "", "use this binary, do not build one")
+	load := flag.String("load", "", "use this load, do not compile one")
 	strict := flag.Bool("strict", false, "exit with 1 if a bound was passed, or if events were lost")
 	flag.Parse()
 
@@ -48,7 +49,7 @@ func main() {
 	if err != nil {
 		fatal(err)
 	}
-	b := &bench{dir: dir, seconds: *seconds, cpu: *cpu, pidwire: *binary}
+	b := &bench{dir: dir, seconds: *seconds, cpu: *cpu, pidwire: *binary, load: *load}
 	names := split(*tools)
 	ok, err := b.all(names, split(*modes), *rounds, *latency)
 	os.RemoveAll(dir)
@@ -74,27 +75,31 @@ func split(s string) []string {
 // bench holds what all runs share.
 type bench struct {
 	dir     string // of our own, removed at the end
+	load    string // path of the program
 	pidwire string // path of the binary
 	seconds float64
 	cpu     int // that the load stays on; -1 none
 }
 
-func (b *bench) load() string { return filepath.Join(b.dir, "load") }
-
 // build compiles the load, and pidwire if a tool needs it.
 func (b *bench) build(tools []string) error {
-	source := b.load() + ".c"
-	if err := os.WriteFile(source, loadSource, 0o600); err != nil {
-		return err
+	if b.load == "" {
+		b.load = filepath.Join(b.dir, "load")
+		source := b.load + ".c"
+		if err := os.WriteFile(source, loadSource, 0o600); err != nil {
+			return err
+		}
+		if err := command("gcc", "-std=gnu11", "-O2", "-Wall", "-o", b.load, source); err != nil {
+			return err
+		}
 	}
-	if err := command("gcc", "-std=gnu11", "-O2", "-Wall", "-o", b.load(), source); err != nil {
-		return err
+	if b.pidwire == "" && slices.ContainsFunc(tools, func(t string) bool { return t != "strace" }) {
+		b.pidwire = filepath.Join(b.dir, "pidwire")
+		if err := command("go", "build", "-buildvcs=false", "-o", b.pidwire, "github.com/pidwire/pidwire/cmd/pidwire"); err != nil {
+			return err
+		}
 	}
-	if b.pidwire != "" || !slices.ContainsFunc(tools, func(t string) bool { return strings.HasPrefix(t, "pidwire") }) {
-		return nil
-	}
-	b.pidwire = filepath.Join(b.dir, "pidwire")
-	return command("go", "build", "-buildvcs=false", "-o", b.pidwire, "github.com/pidwire/pidwire/cmd/pidwire")
+	return b.prepare(tools)
 }
 
 func command(name string, arg ...string) error {
@@ -133,11 +138,13 @@ func (b *bench) all(tools, modes []string, rounds int, latency bool) (bool, erro
 	if latency {
 		fmt.Println()
 		for _, t := range tools {
-			good, err := b.latency(t)
-			if err != nil {
-				return false, err
+			for _, measure := range []func(string) (bool, error){b.latency, b.attach} {
+				good, err := measure(t)
+				if err != nil {
+					return false, err
+				}
+				ok = ok && good
 			}
-			ok = ok && good
 		}
 	}
 	return ok, nil

@@ -53,12 +53,10 @@ var toolset = map[string]tool{
 		},
 		attached: watching,
 	},
-	"pidwire-tree": { // by kprobes, or where there are none by stacks
-		args: func(b *bench, pid int) []string {
-			return []string{b.pidwire, "trace", "--tree", "-p", strconv.Itoa(pid), "-w", filepath.Join(b.dir, "out.pidwire")}
-		},
-		attached: watching,
-	},
+	"pidwire-kprobe": engineTool("kprobe"),
+	"pidwire-graph":  engineTool("function_graph"),
+	"pidwire-stacks": engineTool("stacks"),
+	"function_graph": graphTool,
 	"pidwire-other-krn": {
 		args: func(b *bench, pid int) []string {
 			return []string{b.pidwire, "trace", "-l", "krn", "-p", strconv.Itoa(pid), "-w", filepath.Join(b.dir, "out.pidwire")}
@@ -108,7 +106,7 @@ func (b *bench) start(mode string, how ...string) (*loaded, error) {
 	if b.cpu >= 0 {
 		args = append(args, "-c", strconv.Itoa(b.cpu))
 	}
-	l := &loaded{cmd: exec.Command(b.load(), args...)}
+	l := &loaded{cmd: exec.Command(b.load, args...)}
 	l.cmd.Stderr = os.Stderr
 	var err error
 	if l.stdin, err = l.cmd.StdinPipe(); err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/pidwire/pidwire/internal/pipeline"
 )
 
-// counts is the line at the end.
-func (a *app) counts(r pipeline.Result, d time.Duration) {
+// counts is the line at the end; drops: of what was asked for nothing else.
+func (a *app) counts(r pipeline.Result, d time.Duration, drops bool) {
 	var dropped uint64
 	for _, n := range r.Dropped {
 		dropped += n
@@ -19,7 +19,10 @@ func (a *app) counts(r pipeline.Result, d time.Duration) {
 		seen += fmt.Sprintf(", %d packets", r.Packets)
 		lost += fmt.Sprintf(", pkt %d", r.Lost[event.LayerPkt])
 	}
-	if r.Events > 0 || r.Lost[event.LayerKrn] > 0 {
+	switch {
+	case drops:
+		lost, seen = fmt.Sprintf("lost %d", r.Lost[event.LayerKrn]), fmt.Sprintf("%d drops", r.Events)
+	case r.Events > 0 || r.Lost[event.LayerKrn] > 0:
 		seen += fmt.Sprintf(", %d kernel events", r.Events)
 		lost += fmt.Sprintf(", krn %d", r.Lost[event.LayerKrn])
 	}

@@ -22,6 +22,9 @@ func explain(err error) error {
 	if errors.Is(err, ksyms.ErrPattern) {
 		return &exitError{code: exitUsage, err: err, hint: []string{"pidwire kernel list PATTERN shows what there is"}}
 	}
+	if errors.Is(err, bpf.ErrEngine) {
+		return &exitError{code: exitFailure, err: err, hint: []string{"without --engine it is chosen; " + doctorHint}}
+	}
 	if errors.Is(err, audit.ErrAudit) {
 		if errors.Is(err, os.ErrPermission) {
 			return &exitError{code: exitPrivilege, err: err, hint: []string{"run it as root, as with sudo", doctorHint}}

@@ -90,7 +90,7 @@ func (a *app) open(parent context.Context, v *viewFlags, w *writeFlags, in *file
 	})
 	closeErr := errors.Join(closeOut(), out.close())
 	if res != nil && !v.quiet {
-		a.counts(*res, time.Since(began))
+		a.counts(*res, time.Since(began), v.drops)
 	}
 	if err != nil && !errors.Is(err, rotate.ErrDone) {
 		return err

@@ -38,6 +38,7 @@ type traceFlags struct {
 	snaplen uint32
 
 	functions []string
+	engine    string
 
 	auditWait, auditUnicast bool
 	noFollow                bool
@@ -80,6 +81,7 @@ on standard output. With -w - the command's own output goes to standard error.`,
 	f.BoolVar(&t.noFollow, "no-follow", false, "do not follow children")
 	f.StringSliceVarP(&t.layers, "layers", "l", []string{"sys"}, "which `LAYERS`: sys, pkt, krn, aud; krn brings sys")
 	f.StringArrayVar(&t.functions, "functions", nil, "the functions of --tree: `PATTERN` is a glob ('tcp_*'), '*@net/socket.c', or socket, the default set (repeat)")
+	f.StringVar(&t.engine, "engine", "", "what tells of the functions of --tree: `ENGINE` kprobe, function_graph or stacks (default: the first of them that works here)")
 	f.BoolVar(&t.auditWait, "audit-wait", false, "layer aud: a full queue makes the target wait, so that no record is lost")
 	f.BoolVar(&t.auditUnicast, "audit-unicast", false, "layer aud: take the records as audit's daemon, if none runs")
 	f.Uint32Var(&t.snaplen, "snaplen", 0, "bytes kept of each packet (default 256, into a recording 65535)")
@@ -159,7 +161,14 @@ func (t *traceFlags) checkLayers(cmd *cobra.Command) error {
 			return usageError("no layer %q (sys, pkt, krn, aud)", l)
 		}
 	}
-	t.view.tree = t.view.tree || len(t.functions) > 0
+	switch {
+	case t.engine == "":
+	case !slices.Contains(bpf.Engines, t.engine):
+		return usageError("no engine %q (%s)", t.engine, strings.Join(bpf.Engines, ", "))
+	case t.engine == bpf.EngineStacks && len(t.functions) > 0:
+		return usageError("--engine stacks shows whatever functions are on the stacks: leave out --functions")
+	}
+	t.view.tree = t.view.tree || len(t.functions) > 0 || t.engine != ""
 	if (t.view.tree || t.view.stacks) && !t.view.drops && !slices.Contains(t.layers, "krn") {
 		t.layers = append(t.layers, "krn")
 	}
@@ -169,7 +178,7 @@ func (t *traceFlags) checkLayers(cmd *cobra.Command) error {
 			return usageError("--drops shows nothing but drops, of layer krn: leave out -l")
 		}
 		if t.view.tree {
-			return usageError("--drops shows nothing but drops: leave out --tree and --functions (-k shows where they were)")
+			return usageError("--drops shows nothing but drops: leave out --tree, --functions and --engine (-k shows where they were)")
 		}
 		t.layers = []string{"krn"}
 	case slices.Contains(t.layers, "krn") && !slices.Contains(t.layers, "sys"):
@@ -296,7 +305,7 @@ func (l *liveRun) run(parent context.Context) error {
 			Self: uint32(os.Getpid()), Follow: !t.noFollow,
 			StrLen: uint32(t.view.strlen), Calls: t.view.sel.wants,
 			NoCalls: !slices.Contains(t.layers, "sys"), Audit: aud != nil, Packets: slices.Contains(t.layers, "pkt"), Snaplen: t.snapLength(),
-			Kernel: slices.Contains(t.layers, "krn"), Drops: t.view.drops, Tree: t.view.tree, Stacks: t.view.stacks, Functions: t.functions,
+			Kernel: slices.Contains(t.layers, "krn"), Drops: t.view.drops, Tree: t.view.tree, Stacks: t.view.stacks, Functions: t.functions, Engine: t.engine,
 			Filter: t.view.match,
 		},
 		Targets: l.targets, Command: l.argv, Tool: Version,
@@ -367,7 +376,7 @@ func (l *liveRun) run(parent context.Context) error {
 	}
 	out.told(a)
 	if !t.view.quiet {
-		a.counts(res, time.Since(began))
+		a.counts(res, time.Since(began), t.view.drops)
 	}
 	if child != nil {
 		select {

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -314,20 +315,51 @@ var step = regexp.MustCompile(` krn  ( +)([-~])> ([^\s(]+)`)
 // take longer.
 const tries = 5
 
-// TestTree: the functions of a call stand below it as a tree, by whichever
-// engine this kernel allows.
+// engines are those that this kernel has what they need for, the best first.
+func engines(t *testing.T) (list []string) {
+	t.Helper()
+	symbols, err := os.ReadFile("/proc/kallsyms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range [][2]string{{"kprobe", "register_fprobe_ips"}, {"function_graph", "register_ftrace_graph"}, {"stacks", "bpf_get_stack"}} {
+		if strings.Contains(string(symbols), " "+e[1]+"\n") {
+			list = append(list, e[0])
+		}
+	}
+	if !slices.Contains(list, "stacks") || built != "" && len(list) < 2 {
+		t.Fatalf("this kernel should have more than %v", list)
+	}
+	return list
+}
+
+// TestTree: the functions of a call stand below it as a tree, by each engine that
+// this kernel has; without a choice by the best one.
 func TestTree(t *testing.T) {
 	needRoot(t)
 	prog := build(t, "kernel_six", "64")
-	for i := range tries {
-		_, shown := watch(t, prog, "--tree")
-		wrong := treeOf(string(shown))
-		if len(wrong) == 0 {
-			return
-		}
-		if built == "" || i == tries-1 {
-			t.Fatalf("%s\n%s", strings.Join(wrong, "\n"), shown)
-		}
+	for n, engine := range append([]string{""}, engines(t)...) {
+		t.Run(engine, func(t *testing.T) {
+			how := []string{"--tree"}
+			if engine != "" {
+				how = []string{"--engine", engine}
+			}
+			out, err := exec.Command(pidwire, append(append([]string{"trace"}, how...), "-c", "--", prog)...).CombinedOutput()
+			said := regexp.MustCompile(`(?m)tree (?:by|is made of) (\w+)`).FindSubmatch(out)
+			if want := engines(t)[max(n-1, 0)]; err != nil || said == nil || string(said[1]) != want {
+				t.Fatalf("tree by %s, want %s: %v\n%s", said, want, err, out)
+			}
+			for i := range tries {
+				_, shown := watch(t, prog, how...)
+				wrong := treeOf(string(shown))
+				if len(wrong) == 0 {
+					return
+				}
+				if built == "" || i == tries-1 {
+					t.Fatalf("%s\n%s", strings.Join(wrong, "\n"), shown)
+				}
+			}
+		})
 	}
 }
 
@@ -447,28 +479,33 @@ func TestTreeOracle(t *testing.T) {
 		t.Fatalf("%d functions of net/socket.c", len(names))
 	}
 	want := graph(t, prog, names)
-	_, shown := watch(t, prog, "--functions", "*@net/socket.c")
-	got := map[string]bool{}
-	least := 40 // percent
-	for _, m := range step.FindAllStringSubmatch(string(shown), -1) {
-		got[m[3]] = true
-		if m[2] == "-" {
-			least = 95
+	for _, engine := range engines(t) {
+		how, least := []string{"--engine", engine, "--functions", "*@net/socket.c"}, 95 // percent
+		if engine == "stacks" {
+			how, least = how[:2], 40
 		}
-	}
-	found := 0
-	var missing []string
-	for name := range want {
-		if got[name] {
-			found++
-		} else {
-			missing = append(missing, name)
+		_, shown := watch(t, prog, how...)
+		got := map[string]bool{}
+		for _, m := range step.FindAllStringSubmatch(string(shown), -1) {
+			if (m[2] == "~") != (engine == "stacks") {
+				t.Errorf("%s: %s", engine, m[0])
+			}
+			got[m[3]] = true
 		}
-	}
-	share := 100 * found / max(len(want), 1)
-	t.Logf("function_graph saw %d functions of net/socket.c, %d of them are in the tree: %d%%; missing: %v", len(want), found, share, missing)
-	if len(want) < 15 || share < least {
-		t.Errorf("%d functions, %d%% of them found, want %d%%", len(want), share, least)
+		found := 0
+		var missing []string
+		for name := range want {
+			if got[name] {
+				found++
+			} else {
+				missing = append(missing, name)
+			}
+		}
+		share := 100 * found / max(len(want), 1)
+		t.Logf("function_graph saw %d functions of net/socket.c, %d of them are in the tree by %s: %d%%; missing: %v", len(want), found, engine, share, missing)
+		if len(want) < 15 || share < least {
+			t.Errorf("%s: %d functions, %d%% of them found, want %d%%", engine, len(want), share, least)
+		}
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/pidwire/pidwire/internal/foreign/ktrace"
+	"github.com/pidwire/pidwire/internal/source/ftrace"
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -38,8 +38,7 @@ func (s *Source) graphWatch(pid uint32) error {
 // drainGraph passes on what is in the ring and what function_graph tells, by
 // time: a call comes behind what was done in it. What is told of the time since
 // the ring was read stays for the next look, with its calls.
-func (s *Source) drainGraph(last bool, emit func(wire.Record) error) (n int, err error) {
-	at := now()
+func (s *Source) drainGraph(emit func(wire.Record) error) (n int, err error) {
 	s.ringed = s.ringed[:0]
 	if n, err = s.each(func(r wire.Record) error {
 		s.ringed = append(s.ringed, bytes.Clone(r))
@@ -47,73 +46,64 @@ func (s *Source) drainGraph(last bool, emit func(wire.Record) error) (n int, err
 	}); err != nil {
 		return n, err
 	}
-	keep := func(r wire.Record) error {
-		s.graphed = append(s.graphed, bytes.Clone(r))
-		return nil
-	}
-	if err := s.k.graph.Read(func(l *ktrace.Line) error { return s.graphLine(l, keep) }); err != nil {
+	upTo := now()
+	lost, err := s.k.graph.Fill(upTo)
+	if err != nil {
 		return n, err
 	}
-	g := s.graphed
-	upTo := func(t uint64) error {
-		for len(g) > 0 && g[0].Time() <= t {
-			if err := emit(g[0]); err != nil {
-				return err
-			}
-			g = g[1:]
+	if lost > 0 {
+		l := wire.Lost{H: wire.Hdr{Kind: wire.KindLost, Layer: wire.LayerKrn, Time: upTo}, Count: lost, Reason: wire.LostRing}
+		if err := emit(wire.Seal(l.Append(s.buf[:0]))); err != nil {
+			return n, err
 		}
-		return nil
 	}
 	for _, r := range s.ringed {
-		if err := upTo(min(at, r.Time())); err != nil {
+		if err := s.graphed(min(upTo, r.Time()), emit); err != nil {
 			return n, err
 		}
 		if err := s.pass(r, emit); err != nil {
 			return n, err
 		}
 	}
-	if last {
-		at = 1<<64 - 1
-	}
-	err = upTo(at)
-	s.graphed = append(s.graphed[:0], g...)
-	return n, err
+	return n, s.graphed(upTo, emit)
 }
 
-// graphLine makes a record of a line.
-func (s *Source) graphLine(l *ktrace.Line, emit func(wire.Record) error) error {
-	f := wire.Func{H: wire.Hdr{Kind: wire.KindFunc, Layer: wire.LayerKrn, Time: uint64(l.Time.NS)}, Depth: uint16(min(max(l.Depth, 0), 1<<15)), Cpu: uint16(max(l.CPU, 0))}
-	switch l.Kind {
-	case ktrace.Enter:
-		f.What = wire.FuncEnter
-	case ktrace.Leave:
-		f.What = wire.FuncLeave
-	case ktrace.Leaf:
-		f.What = wire.FuncLeaf
-	case ktrace.Lost:
-		return s.lostGraph(l, emit)
-	default:
+// graphed passes on the functions of the time up to t.
+func (s *Source) graphed(t uint64, emit func(wire.Record) error) error {
+	for {
+		e, ok := s.k.graph.Next(t)
+		if !ok {
+			return nil
+		}
+		if err := s.graphEvent(&e, emit); err != nil {
+			return err
+		}
+	}
+}
+
+// graphEvent makes a record of what function_graph tells.
+func (s *Source) graphEvent(e *ftrace.Event, emit func(wire.Record) error) error {
+	o, ok := s.threadOf(e.TID)
+	if !ok {
 		return nil
 	}
-	f.Ip = s.k.byName[string(l.Name)]
-	f.Dur = uint64(max(l.Dur, 0))
-	o, ok := s.threadOf(l.PID)
-	if f.Ip == 0 || !ok || l.Time.Clock != ktrace.Boot {
-		return nil
+	f := wire.Func{H: wire.Hdr{Kind: wire.KindFunc, Layer: wire.LayerKrn, Time: e.Time}, Owner: *o, Depth: e.Depth, Cpu: e.CPU, Dur: e.Dur}
+	f.Owner.Time = e.Time
+	f.What = [...]uint8{ftrace.Enter: wire.FuncEnter, ftrace.Leave: wire.FuncLeave, ftrace.Leaf: wire.FuncLeaf}[e.Kind]
+	if f.Ip = s.k.begins[e.Func]; f.Ip == 0 {
+		_, offset, ok := s.k.names.syms.Find(e.Func)
+		if !ok {
+			return nil
+		}
+		f.Ip = e.Func - offset
+		s.k.begins[e.Func] = f.Ip
+		s.k.names.protos[f.Ip] = "void" // it tells of no results
 	}
-	f.Owner = *o
-	f.Owner.Time = f.H.Time
-	r := wire.Seal(f.Append(s.buf[:0]))
-	if err := s.funcName(r, emit); err != nil {
+	if err := s.funcName(wire.Seal(f.Append(s.buf[:0])), emit); err != nil {
 		return err
 	}
 	// funcName has used the memory of records.
 	return emit(wire.Seal(f.Append(s.buf[:0])))
-}
-
-func (s *Source) lostGraph(l *ktrace.Line, emit func(wire.Record) error) error {
-	lost := wire.Lost{H: wire.Hdr{Kind: wire.KindLost, Layer: wire.LayerKrn, Time: now()}, Count: max(l.Count, 1), Reason: wire.LostRing}
-	return emit(wire.Seal(lost.Append(s.buf[:0])))
 }
 
 // maxThreads bounds how many threads are remembered.

@@ -38,6 +38,7 @@ type Config struct {
 	Drops     bool              // of that only what it drops
 	Tree      bool              // with the functions on the way
 	Functions []string          // which: patterns of ksyms.Select; nil: the default set
+	Engine    string            // that tells of them, one of Engines; empty: the first that works
 	Stacks    bool              // with the stacks of the kernel and the process
 	Audit     bool              // beside a source of audit's records
 	Snaplen   uint32            // bytes of a packet, at most MaxSnaplen
@@ -81,7 +82,7 @@ type kernel struct {
 	names  *nameTeller // of layer krn
 	Engine string      // that tells of functions, if any does
 	graph  *ftrace.Tracer
-	byName map[string]uint64 // addresses of the functions that graph traces
+	begins map[uint64]uint64 // where the functions begin that graph tells of, by what it tells
 	exact  bool              // functions are traced at their entries and returns
 	raw    bool              // tp_btf is refused: the same programs are raw tracepoints
 	bare   bool              // tracing programs have no socket storage and make no cookies: before 5.12

@@ -59,14 +59,18 @@ func ProbePackets() Ability {
 }
 
 // ProbeKernel does the same for kernel events, beside calls.
-func ProbeKernel() Ability {
+func ProbeKernel() (a Ability) {
 	c := probed
 	c.Kernel, c.Tree, c.Stacks = true, true, true
 	k, err := load(c)
 	if err != nil {
 		return Ability{Err: err}
 	}
-	defer k.Close()
+	defer func() {
+		if err := k.Close(); err != nil {
+			a.Notes, a.Fixes = append(a.Notes, err.Error()), append(a.Fixes, "pidwire doctor --clean")
+		}
+	}()
 	n := 0
 	for _, o := range probeObjects {
 		for _, p := range o.probes {

@@ -48,7 +48,6 @@ type Source struct {
 	ended   time.Time                // when no process was left
 	threads map[uint32]*wire.Owner   // of function_graph, by tid
 	ringed  []wire.Record            // of one look, where function_graph tells beside it
-	graphed []wire.Record            // what that tells, and has not been passed on
 	late    []string                 // what is to be said of what does not work, since the start
 }
 
@@ -260,7 +259,7 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 		default:
 			last = false
 		}
-		n, err := s.drain(last, emit)
+		n, err := s.drain(emit)
 		if err != nil {
 			return 0, err
 		}
@@ -324,10 +323,10 @@ func reasonOf(ctx context.Context) uint32 {
 }
 
 // drain passes on what is in the ring, up to as much as it can hold, and
-// returns how many bytes that were. last: there will be no other look.
-func (s *Source) drain(last bool, emit func(wire.Record) error) (n int, err error) {
+// returns how many bytes that were.
+func (s *Source) drain(emit func(wire.Record) error) (n int, err error) {
 	if s.k.graph != nil {
-		return s.drainGraph(last, emit)
+		return s.drainGraph(emit)
 	}
 	return s.each(func(r wire.Record) error { return s.pass(r, emit) })
 }

@@ -30,10 +30,30 @@ const (
 // bpf/tree.bpf.c).
 const maxFunctions = 8192
 
+// What can tell of functions: probes at their entries and returns
+// (kprobe.session, kprobe.multi), ftrace's function_graph, and stacks taken at
+// tracepoints.
+const (
+	EngineProbes = "kprobe"
+	EngineGraph  = "function_graph"
+	EngineStacks = "stacks"
+)
+
+// Engines are all of them, the one that tells most first.
+var Engines = []string{EngineProbes, EngineGraph, EngineStacks}
+
+// ErrEngine says that the engine that was asked for cannot be had.
+var ErrEngine = errors.New("engine of the tree")
+
 // loadTree attaches to the entries and returns of functions. Where the kernel
 // does not let us, the tree is made of stacks, and that is said. A pattern that
-// stands for nothing is an error.
+// stands for nothing is an error, and so is an engine that was asked for.
 func (k *kernel) loadTree(c Config) error {
+	if c.Engine == EngineStacks {
+		k.Engine = "stacks at tracepoints: functions are marked ~>, without times, arguments and results"
+		k.loadSteps(c)
+		return nil
+	}
 	patterns := c.Functions
 	if len(patterns) == 0 {
 		patterns = []string{ksyms.Default}
@@ -44,19 +64,28 @@ func (k *kernel) loadTree(c Config) error {
 	if err == nil {
 		list, note, err = k.selected(patterns)
 	}
-	if err == nil {
-		if err = k.traceFunctions(c, list, note); err != nil {
-			probes := err
-			if err = k.graphFunctions(list, note); err != nil {
-				err = fmt.Errorf("%w; %w", briefly(probes), err)
-			}
+	if err == nil && c.Engine != EngineGraph {
+		if err = k.traceFunctions(c, list, note); err == nil {
+			return nil
+		}
+		if errors.Is(err, ebpf.ErrNotSupported) {
+			err = errors.New("this kernel has no probes of many functions at once (kprobe.multi: Linux 5.18 with CONFIG_FPROBE)")
+		}
+		err = briefly(err)
+	}
+	if probes := err; list != nil && c.Engine != EngineProbes {
+		if err = k.graphFunctions(list, note); err == nil {
+			return nil
+		}
+		if probes != nil {
+			err = fmt.Errorf("%w; %w", probes, err)
 		}
 	}
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, ksyms.ErrPattern):
 		return err
+	case c.Engine != "":
+		return fmt.Errorf("%w: %s cannot be used here: %w", ErrEngine, c.Engine, err)
 	case len(c.Functions) > 0:
 		k.note(err, "functions cannot be traced one by one here: the tree has all that are seen on stacks, marked ~>", "")
 	default:
@@ -123,13 +152,9 @@ func (k *kernel) graphFunctions(list []ksyms.Function, note string) error {
 		return err // what a killed run has left is in the way
 	}
 	var names []string
-	k.byName = map[string]uint64{}
+	k.begins = map[uint64]uint64{}
 	for _, f := range list {
 		names = append(names, f.Name)
-		if _, there := k.byName[f.Name]; !there {
-			k.byName[f.Name] = f.Addr
-		}
-		k.names.protos[f.Addr] = "void"
 	}
 	t, err := ftrace.Open(names)
 	if err != nil {
@@ -339,12 +364,14 @@ func Functions(patterns []string) (list []Function, note string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	engine := "stacks"
+	engine := EngineStacks
 	switch {
 	case features.HaveBPFLinkKprobeSession() == nil:
 		engine = "kprobe.session"
 	case features.HaveBPFLinkKprobeMulti() == nil:
 		engine = "kprobe.multi"
+	case ftrace.Available() == nil:
+		engine = EngineGraph
 	}
 	may, err := traceable()
 	if err != nil {
@@ -357,7 +384,7 @@ func Functions(patterns []string) (list []Function, note string, err error) {
 	for _, f := range found {
 		one := Function{Name: f.Name, Module: f.Module, Engine: engine, Args: signature(protoOf(types, f))}
 		if may != nil && !may[f.Name] {
-			one.Engine = "stacks"
+			one.Engine = EngineStacks
 		}
 		list = append(list, one)
 	}

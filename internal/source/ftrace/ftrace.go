@@ -9,18 +9,19 @@ package ftrace
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidwire/pidwire/internal/foreign/ktrace"
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
@@ -42,11 +43,17 @@ type Tracer struct {
 	dir   string
 	own   bool // the instance is ours
 	saved saved
-	fd    int // trace_pipe, read without waiting
-	buf   []byte
-	r     ktrace.Reader
-	l     ktrace.Line
-	lines int // since the memory of the reader was last bounded
+	layout
+	cpus   []cpu
+	page   []byte  // being read
+	events []Event // read, by time
+	next   int     // the first of them that was not passed on
+}
+
+// cpu is a processor's part of the buffer.
+type cpu struct {
+	n  uint16
+	fd int // of trace_pipe_raw, read without waiting
 }
 
 // saved is what has to be put back into the machine's own ftrace, and by whom.
@@ -59,23 +66,43 @@ type saved struct {
 	Options []string `json:"options"`
 }
 
-// options are those that make the lines what they have to be.
-var options = []string{"funcgraph-abstime", "funcgraph-proc", "funcgraph-tail", "funcgraph-duration", "nofuncgraph-irqs", "nofuncgraph-overhead", "function-fork"}
+// options are those that decide what is told: not of interrupts, and of the
+// threads that a thread starts. Newer kernels may put arguments or the caller
+// into the event in place of its own kind.
+var options = []string{"nofuncgraph-irqs", "function-fork", "nofuncgraph-retaddr", "nofuncgraph-args"}
 
-// Open begins to trace functions, of nobody yet.
-func Open(functions []string) (*Tracer, error) {
-	root, err := mounted()
-	if err != nil {
-		return nil, err
+// Available returns why the kernel has no function_graph, or does not show it to
+// us; nil if it can be had, but for being in use.
+func Available() error {
+	_, err := available()
+	return err
+}
+
+// available returns where tracefs is that has function_graph.
+func available() (root string, err error) {
+	if root, err = mounted(); err != nil {
+		return "", err
 	}
 	b, err := os.ReadFile(filepath.Join(root, "available_tracers"))
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	if !bytes.Contains(b, []byte("function_graph")) {
-		return nil, errors.New("this kernel has no function_graph")
+		return "", errors.New("this kernel has no function_graph")
 	}
-	t := &Tracer{root: root, fd: -1, r: ktrace.Reader{Format: ktrace.Ftrace}}
+	return root, nil
+}
+
+// Open begins to trace functions, of nobody yet.
+func Open(functions []string) (*Tracer, error) {
+	root, err := available()
+	if err != nil {
+		return nil, err
+	}
+	t := &Tracer{root: root}
+	if err := t.readLayout(); err != nil {
+		return nil, err
+	}
 	// Before an instance is tried: on older kernels its buffer decides about that of
 	// the machine too.
 	if t.saved, err = standing(root); err != nil {
@@ -111,7 +138,10 @@ func mounted() (string, error) {
 			err = e
 		}
 	}
-	return "", fmt.Errorf("tracefs is not mounted: %w", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("tracefs is not mounted (mount -t tracefs tracefs %s)", roots[0])
+	}
+	return "", fmt.Errorf("tracefs cannot be read: %w", err)
 }
 
 // free reports whether nobody uses the machine's own ftrace.
@@ -199,6 +229,9 @@ func (t *Tracer) begin(functions []string) error {
 		return fmt.Errorf("set_ftrace_filter: %w", err)
 	}
 	for _, o := range options {
+		if !t.hasOption(o) {
+			continue
+		}
 		if err := t.put("trace_options", o); err != nil {
 			return fmt.Errorf("trace_options %s: %w", o, err)
 		}
@@ -206,11 +239,72 @@ func (t *Tracer) begin(functions []string) error {
 	if err := t.put("tracing_on", "1"); err != nil {
 		return fmt.Errorf("tracing_on: %w", err)
 	}
-	t.fd, err = unix.Open(filepath.Join(t.dir, "trace_pipe"), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	return t.openCPUs()
+}
+
+// openCPUs opens what the kernel tells, as it stands in memory: as text it costs
+// a hundred times as much (docs/decisions/0010-function-graph-by-pages.md).
+func (t *Tracer) openCPUs() error {
+	files, err := filepath.Glob(filepath.Join(t.dir, "per_cpu", "cpu*", "trace_pipe_raw"))
 	if err != nil {
-		return fmt.Errorf("trace_pipe: %w", err)
+		return err
+	}
+	for _, name := range files {
+		n, err := strconv.ParseUint(strings.TrimPrefix(filepath.Base(filepath.Dir(name)), "cpu"), 10, 16)
+		if err != nil {
+			continue
+		}
+		fd, err := unix.Open(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("trace_pipe_raw of CPU %d: %w", n, err)
+		}
+		t.cpus = append(t.cpus, cpu{uint16(n), fd})
+	}
+	if len(t.cpus) == 0 {
+		return errors.New("tracefs has no trace_pipe_raw")
+	}
+	t.page = make([]byte, t.size)
+	return nil
+}
+
+// readLayout asks how the kernel writes what it tells.
+func (t *Tracer) readLayout() error {
+	read := func(name string) (string, error) {
+		b, err := os.ReadFile(filepath.Join(t.root, "events", name))
+		return string(b), err
+	}
+	text, err := read("header_page")
+	if err != nil {
+		return err
+	}
+	if err := t.parsePage(text); err != nil {
+		return err
+	}
+	if text, err = read("ftrace/funcgraph_entry/format"); err == nil {
+		t.enter, err = parseFormat(text, "common_pid", "func", "depth")
+	}
+	if err != nil {
+		return fmt.Errorf("funcgraph_entry: %w", err)
+	}
+	if text, err = read("ftrace/funcgraph_exit/format"); err == nil {
+		t.leave, err = parseFormat(text, "common_pid", "func", "depth", "calltime", "rettime")
+	}
+	if err != nil {
+		return fmt.Errorf("funcgraph_exit: %w", err)
 	}
 	return nil
+}
+
+// hasOption reports whether the kernel knows an option, by its name or by that of
+// its opposite.
+func (t *Tracer) hasOption(o string) bool {
+	b, err := os.ReadFile(filepath.Join(t.dir, "trace_options"))
+	if err != nil {
+		return true // putting it will say why
+	}
+	name := strings.TrimPrefix(o, "no")
+	words := strings.Fields(string(b))
+	return slices.Contains(words, name) || slices.Contains(words, "no"+name)
 }
 
 // bufferKB is the size of the buffer, a CPU: what is told between two looks at a
@@ -230,49 +324,65 @@ func (t *Tracer) Watch(tid uint32) error {
 	return errors.Join(err, f.Close())
 }
 
-// maxLines is after how many lines the reader of text forgets what it knows of
-// threads, between calls of them: it would go on remembering those that ended.
-const maxLines = 1 << 20
-
-// Read passes on what is there to be read, line by line; l is good for the call.
-func (t *Tracer) Read(pass func(l *ktrace.Line) error) error {
-	chunk := make([]byte, 64<<10)
-	for {
-		n, err := unix.Read(t.fd, chunk)
-		if err == unix.EINTR {
-			continue
-		}
-		if err == unix.EAGAIN || err == nil && n == 0 {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("trace_pipe: %w", err)
-		}
-		t.buf = append(t.buf, chunk[:n]...)
+// Fill reads what there is to be told of the time up to upTo, or of a little more,
+// and returns how many events the kernel had no room for.
+func (t *Tracer) Fill(upTo uint64) (lost uint64, err error) {
+	t.events = append(t.events[:0], t.events[t.next:]...)
+	t.next = 0
+	told := 0 // CPUs that had something
+	if len(t.events) > 0 {
+		told++
+	}
+	for _, c := range t.cpus {
+		first := len(t.events)
 		for {
-			line, rest, ok := bytes.Cut(t.buf, []byte("\n"))
-			if !ok {
+			n, err := unix.Read(c.fd, t.page)
+			if err == unix.EINTR {
+				continue
+			}
+			if err == unix.EAGAIN || err == nil && n == 0 {
 				break
 			}
-			if t.lines++; t.lines > maxLines {
-				t.r, t.lines = ktrace.Reader{Format: ktrace.Ftrace}, 0
+			if err != nil {
+				return lost, fmt.Errorf("trace_pipe_raw of CPU %d: %w", c.n, err)
 			}
-			if t.r.Read(line, &t.l) == nil {
-				if err := pass(&t.l); err != nil {
-					return err
-				}
+			var missed uint64
+			t.events, missed, err = t.layout.page(t.page[:n], c.n, t.events)
+			lost += missed
+			if err != nil {
+				return lost, fmt.Errorf("trace_pipe_raw of CPU %d: %w", c.n, err)
 			}
-			t.buf = t.buf[:copy(t.buf, rest)]
+			// Of a busy CPU there is always more.
+			if len(t.events) > first && t.events[len(t.events)-1].Time > upTo {
+				break
+			}
+		}
+		if len(t.events) > first {
+			told++
 		}
 	}
+	if told > 1 {
+		// The events of one CPU are in order.
+		slices.SortStableFunc(t.events, func(a, b Event) int { return cmp.Compare(a.Time, b.Time) })
+	}
+	return lost, nil
+}
+
+// Next returns the next event of the time up to upTo, of those that Fill has read.
+func (t *Tracer) Next(upTo uint64) (e Event, ok bool) {
+	if t.next == len(t.events) || t.events[t.next].Time > upTo {
+		return Event{}, false
+	}
+	t.next++
+	return t.events[t.next-1], true
 }
 
 // Close ends the trace, and puts back what was there before.
 func (t *Tracer) Close() error {
-	if t.fd >= 0 {
-		unix.Close(t.fd)
-		t.fd = -1
+	for _, c := range t.cpus {
+		unix.Close(c.fd)
 	}
+	t.cpus = nil
 	if t.own {
 		return discard(t.dir)
 	}

@@ -72,10 +72,8 @@ int softirq_ends(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/sock_send_length")
-int kernel_sent(u64 *ctx)
+static __always_inline int sent(u64 *ctx, struct sock *sk, int length)
 {
-	struct sock *sk = (void *)ctx[0];
 	struct scene s;
 
 	s.ctx = ctx;
@@ -83,14 +81,12 @@ int kernel_sent(u64 *ctx)
 	if (!scene_of(&s, sk, true))
 		return 0;
 	tell_sock(&s, sk);
-	emit_event(&s, PW_EVENT_SEND, (s64)(int)ctx[1], (u32)ctx[2], 0, 0, 0, 0);
+	emit_event(&s, PW_EVENT_SEND, (s64)length, 0, 0, 0, 0, 0);
 	return 0;
 }
 
-SEC("tp_btf/sock_recv_length")
-int kernel_received(u64 *ctx)
+static __always_inline int received(u64 *ctx, struct sock *sk, int length, u32 flags)
 {
-	struct sock *sk = (void *)ctx[0];
 	struct scene s;
 
 	s.ctx = ctx;
@@ -98,12 +94,64 @@ int kernel_received(u64 *ctx)
 	if (!scene_of(&s, sk, true))
 		return 0;
 	tell_sock(&s, sk);
-	emit_event(&s, PW_EVENT_RECEIVE, (s64)(int)ctx[1], (u32)ctx[2], 0, 0, 0, 0);
+	emit_event(&s, PW_EVENT_RECEIVE, (s64)length, flags, 0, 0, 0, 0);
 	return 0;
 }
 
-SEC("tp_btf/sk_data_ready")
-int kernel_ready(u64 *ctx)
+/* Since 6.3. Before, the functions of the protocols tell the same, of IP's. */
+SEC("tp_btf/sock_send_length")
+int kernel_sent(u64 *ctx)
+{
+	return sent(ctx, (void *)ctx[0], ctx[1]);
+}
+
+static __always_inline int sent_on(u64 *ctx)
+{
+	struct socket *socket = (void *)ctx[0];
+	struct sock *sk = socket->sk;
+
+	return sk ? sent(ctx, sk, ctx[3]) : 0;
+}
+
+SEC("fexit/inet_sendmsg")
+int kernel_sent_inet(u64 *ctx)
+{
+	return sent_on(ctx);
+}
+
+SEC("fexit/inet6_sendmsg")
+int kernel_sent_inet6(u64 *ctx)
+{
+	return sent_on(ctx);
+}
+
+SEC("tp_btf/sock_recv_length")
+int kernel_received(u64 *ctx)
+{
+	return received(ctx, (void *)ctx[0], ctx[1], ctx[2]);
+}
+
+static __always_inline int received_on(u64 *ctx)
+{
+	struct socket *socket = (void *)ctx[0];
+	struct sock *sk = socket->sk;
+
+	return sk ? received(ctx, sk, ctx[4], ctx[3]) : 0;
+}
+
+SEC("fexit/inet_recvmsg")
+int kernel_received_inet(u64 *ctx)
+{
+	return received_on(ctx);
+}
+
+SEC("fexit/inet6_recvmsg")
+int kernel_received_inet6(u64 *ctx)
+{
+	return received_on(ctx);
+}
+
+static __always_inline int ready(u64 *ctx)
 {
 	struct sock *sk = (void *)ctx[0];
 	u16 protocol = READ(sk, sk_protocol);
@@ -123,8 +171,20 @@ int kernel_ready(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/inet_sk_error_report")
-int kernel_error(u64 *ctx)
+SEC("tp_btf/sk_data_ready")
+int kernel_ready(u64 *ctx)
+{
+	return ready(ctx);
+}
+
+/* Before 6.2: where the tracepoint is since. */
+SEC("fentry/sock_def_readable")
+int kernel_ready_default(u64 *ctx)
+{
+	return ready(ctx);
+}
+
+static __always_inline int error(u64 *ctx)
 {
 	struct sock *sk = (void *)ctx[0];
 	int err = READ(sk, sk_err);
@@ -136,6 +196,19 @@ int kernel_error(u64 *ctx)
 	tell_sock(&s, sk);
 	emit_event(&s, PW_EVENT_ERROR, err, state_of(sk), READ(sk, sk_protocol), 0, 0, 0);
 	return 0;
+}
+
+SEC("tp_btf/inet_sk_error_report")
+int kernel_error(u64 *ctx)
+{
+	return error(ctx);
+}
+
+/* Before 5.15. */
+SEC("fentry/sock_def_error_report")
+int kernel_error_default(u64 *ctx)
+{
+	return error(ctx);
 }
 
 SEC("tp_btf/sock_rcvqueue_full")
@@ -208,6 +281,28 @@ int kernel_skb_send(u64 *ctx)
 		return 0;
 	emit_event(&s, PW_EVENT_SKB_SEND, READ(skb, len), READ((struct net_device *)ctx[1], ifindex), 0, 0, 0, 0);
 	return 0;
+}
+
+const volatile u8 cfg_congestion = 1; /* a tracepoint tells when TCP's congestion state is set */
+
+static __always_inline void congestion(struct scene *s, struct sock *sk, u8 state)
+{
+	/* It is set again and again; and to Open, 0, when the connection begins. */
+	if (s->w && s->w->ca == state)
+		return;
+	if (s->w)
+		s->w->ca = state;
+	tell_sock(s, sk);
+	emit_event(s, PW_EVENT_CONGESTION, state, window(sk), srtt(sk), 0, 0, 0);
+}
+
+/* Where none tells (before 5.19), what it is when a segment goes again, or was acknowledged. */
+static __always_inline void look_at_congestion(struct scene *s, struct sock *sk)
+{
+	struct inet_connection_sock *icsk = (void *)sk;
+
+	if (!cfg_congestion && s->w)
+		congestion(s, sk, BPF_CORE_READ_BITFIELD_PROBED(icsk, icsk_ca_state));
 }
 
 /* Every segment that comes to an established connection. */
@@ -301,6 +396,7 @@ int kernel_retransmit(u64 *ctx)
 	if (!scene_of(&s, sk, false))
 		return 0;
 	tell_sock(&s, sk);
+	look_at_congestion(&s, sk);
 	seq = READ(cb, seq);
 	emit_event(&s, PW_EVENT_RETRANSMIT, seq, READ(cb, end_seq) - seq, READ((struct inet_connection_sock *)sk, icsk_retransmits),
 		   state_of(sk), window(sk), srtt(sk));
@@ -373,14 +469,19 @@ int kernel_congestion(u64 *ctx)
 	struct scene s;
 
 	s.ctx = ctx;
-	if (!scene_of(&s, sk, false))
-		return 0;
-	/* It is set again and again; and to Open, 0, when the connection begins. */
-	if (s.w && s.w->ca == (u8)ctx[1])
-		return 0;
-	if (s.w)
-		s.w->ca = ctx[1];
-	tell_sock(&s, sk);
-	emit_event(&s, PW_EVENT_CONGESTION, (u8)ctx[1], window(sk), srtt(sk), 0, 0, 0);
+	if (scene_of(&s, sk, false))
+		congestion(&s, sk, ctx[1]);
+	return 0;
+}
+
+SEC("fexit/tcp_ack")
+int kernel_acked(u64 *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	struct scene s;
+
+	s.ctx = ctx;
+	if (scene_of(&s, sk, false))
+		look_at_congestion(&s, sk);
 	return 0;
 }

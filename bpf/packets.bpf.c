@@ -72,6 +72,28 @@ int owner_received(u64 *ctx)
 	return 0;
 }
 
+static __always_inline int received_on(struct socket *s)
+{
+	struct sock *sk = s->sk;
+
+	if (sk)
+		used(sk, BY_RECEIVER, PW_OWNER_RECEIVED);
+	return 0;
+}
+
+/* Before 6.3. */
+SEC("fexit/inet_recvmsg")
+int owner_received_inet(u64 *ctx)
+{
+	return received_on((void *)ctx[0]);
+}
+
+SEC("fexit/inet6_recvmsg")
+int owner_received_inet6(u64 *ctx)
+{
+	return received_on((void *)ctx[0]);
+}
+
 static __always_inline int accepted(struct socket *s)
 {
 	struct sock *sk = s->sk;
@@ -248,8 +270,11 @@ static __always_inline void changes(struct sock *sk, int from, int to)
 SEC("tp_btf/inet_sock_set_state")
 int owner_state(u64 *ctx)
 {
-	changes((void *)ctx[0], ctx[1], ctx[2]);
-	if (ctx[2] == TCP_CLOSE)
+	struct sock *sk = (void *)ctx[0];
+
+	changes(sk, ctx[1], ctx[2]);
+	/* One that a process has is told of until its release. */
+	if (ctx[2] == TCP_CLOSE && !READ(sk, sk_socket))
 		forget_old(ctx[0]);
 	return 0;
 }

@@ -191,8 +191,7 @@ int kernel_neigh_found(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/icmp_send")
-int kernel_icmp(u64 *ctx)
+static __always_inline int icmp(u64 *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
 	struct ends e;
@@ -201,6 +200,25 @@ int kernel_icmp(u64 *ctx)
 	s.ctx = ctx;
 	/* It is about a packet that has come: to ours, or from ours on this very host. */
 	if (scene_of_packet(&s, &e, skb))
-		emit_event(&s, PW_EVENT_ICMP_SENT, (u32)ctx[1], (u32)ctx[2], READ(skb, len), e.k.v6 ? AF_INET6 : AF_INET, 0, 0);
+		emit_event(&s, PW_EVENT_ICMP_SENT, (u8)ctx[1], (u8)ctx[2], READ(skb, len), e.k.v6 ? AF_INET6 : AF_INET, 0, 0);
 	return 0;
+}
+
+SEC("tp_btf/icmp_send")
+int kernel_icmp(u64 *ctx)
+{
+	return icmp(ctx);
+}
+
+/* Before 6.10; of IPv6 there is no tracepoint. */
+SEC("fentry/__icmp_send")
+int kernel_icmp4(u64 *ctx)
+{
+	return icmp(ctx);
+}
+
+SEC("fentry/icmp6_send")
+int kernel_icmp6(u64 *ctx)
+{
+	return icmp(ctx);
 }

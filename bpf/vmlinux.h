@@ -288,6 +288,7 @@ struct request_sock {
 };
 
 struct inet_connection_sock {
+	u8 icsk_ca_state : 5;
 	u8 icsk_retransmits;
 };
 

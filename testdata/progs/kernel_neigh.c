@@ -85,8 +85,8 @@ int main(void)
 	say("#krn neigh:lookup address=10.98.0.2 dev=wire0 state=INCOMPLETE");
 	if (recv(d, &ret, sizeof(ret), 0) != -1 || errno != EHOSTUNREACH)
 		return 1;
-	say("#krn?icmp_send icmp:send type=unreachable code=host");
-	say("#krn?inet_sk_error_report sock:error error=EHOSTUNREACH");
+	say("#krn icmp:send type=unreachable code=host");
+	say("#krn sock:error error=EHOSTUNREACH");
 	say("#krn~skb:drop reason=NEIGH_FAILED protocol=udp peer=10.98.0.2:80 # in ");
 	say("#krn neigh:failed address=10.98.0.2 dev=wire0 asked=");
 	say("#krn sock:rcvbuf-wait <");

@@ -28,7 +28,7 @@ int main(void)
 	say("#krn skb:send dev=lo");
 	say("#krn?tcp_send_reset/3 tcp:reset-sent to_port=");
 	say("#krn tcp:reset-received state=SYN_SENT");
-	say("#krn?inet_sk_error_report sock:error error=ECONNREFUSED state=");
+	say("#krn sock:error error=ECONNREFUSED state=");
 	say("#krn tcp SYN_SENT -> CLOSE # RST received: refused");
 	say("#krn skb:drop protocol=tcp flags=S peer=127.0.0.1:%d # in tcp_v4_rcv", ntohs(tcp.sin_port));
 
@@ -37,9 +37,9 @@ int main(void)
 	say("connect(%d, %s, 16) = 0", u, addr(&udp, sizeof(udp)));
 	r = send(u, "x", 1, 0);
 	SENT(r, u, "\"x\"", 1, "0");
-	say("#krn?sock_send_length sock:send = 1");
-	say("#krn?icmp_send icmp:send type=unreachable code=port");
-	say("#krn?inet_sk_error_report sock:error error=ECONNREFUSED");
+	say("#krn sock:send = 1");
+	say("#krn icmp:send type=unreachable code=port");
+	say("#krn sock:error error=ECONNREFUSED");
 	say("#krn skb:drop protocol=udp peer=127.0.0.1:%d # in ", ntohs(udp.sin_port));
 	if (recv(u, got, sizeof(got), MSG_DONTWAIT) != -1 || errno != ECONNREFUSED)
 		return 1;

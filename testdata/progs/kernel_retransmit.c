@@ -26,8 +26,8 @@ int main(void)
 	say("#krn tcp:retransmit length=5 attempt= state=ESTABLISHED cwnd=1");
 	must(setsockopt(s, SOL_SOCKET, SO_DETACH_FILTER, &prog, sizeof(prog)), "SO_DETACH_FILTER");
 	must(recv(s, got, sizeof(got), 0), "recv");
-	say("#krn?tcp_cong_state_set tcp:congestion state=Loss cwnd=");
-	say("#krn?tcp_cong_state_set tcp:congestion state=Open cwnd=");
+	say("#krn tcp:congestion state=Loss cwnd=");
+	say("#krn tcp:congestion state=Open cwnd=");
 	say("#krn skb:receive length=5 flags=P.");
 	return done();
 }

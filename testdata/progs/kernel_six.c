@@ -22,7 +22,7 @@ int main(void)
 	say("#krn skb:receive length=5 flags=P.");
 	must(recv(s, got, sizeof(got), 0), "recv");
 	say("#krn skb:copy length=5");
-	say("#krn?sock_recv_length sock:receive = 5");
+	say("#krn sock:receive = 5");
 	close(l);
 	must(close(c), "close");
 	must(close(s), "close");

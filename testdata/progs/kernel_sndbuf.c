@@ -38,7 +38,7 @@ int main(void)
 		;
 	if (errno != EAGAIN)
 		return 1;
-	say("#krn?sock_send_length sock:send = -1 EAGAIN");
+	say("#krn sock:send = -1 EAGAIN");
 	if (pthread_create(&thread, NULL, reader, NULL))
 		return 1;
 	must(send(pair[0], data, sizeof(data), 0), "send");
@@ -49,7 +49,7 @@ int main(void)
 	saw(r, "shutdown(%d, SHUT_WR)", pair[0]);
 	say("#krn tcp ESTABLISHED -> FIN_WAIT1 # closed here");
 	say("#krn tcp ESTABLISHED -> CLOSE_WAIT # FIN received");
-	say("#krn?sk_data_ready sock:ready unread=0");
+	say("#krn sock:ready unread=0");
 	say("#krn sock:rcvbuf-wait rcvbuf= <");
 	pthread_join(thread, NULL);
 	return done();

@@ -17,7 +17,7 @@ int main(void)
 	must(connect(s, (void *)&sa, sizeof(sa)), "connect");
 	must(send(s, data, sizeof(data), 0), "send");
 	say("#krn skb:receive length=1052");
-	say("#krn?sk_data_ready sock:ready packets=1");
+	say("#krn sock:ready packets=1");
 	for (int i = 0; i < 20; i++)
 		must(send(s, data, sizeof(data), 0), "send");
 	say("#krn sock:rcvqueue-full queued= rcvbuf= error=ENOMEM");

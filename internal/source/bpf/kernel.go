@@ -17,6 +17,10 @@ type probe struct {
 	prog  string
 	point string // tracepoint
 	tells string // names of events; empty: it only helps the others
+	// Programs at functions, if the kernel has no such tracepoint.
+	instead []string
+	// What these do not tell of; empty: nothing.
+	but string
 }
 
 // object is a file of bpf/ with its probes.
@@ -27,37 +31,38 @@ type object struct {
 
 var probeObjects = []object{
 	{loadKernel, []probe{
-		{"softirq_begins", "softirq_entry", ""},
-		{"softirq_ends", "softirq_exit", ""},
-		{"kernel_sent", "sock_send_length", "sock:send"},
-		{"kernel_received", "sock_recv_length", "sock:receive"},
-		{"kernel_ready", "sk_data_ready", "sock:ready"},
-		{"kernel_error", "inet_sk_error_report", "sock:error"},
-		{"kernel_queue_full", "sock_rcvqueue_full", "sock:rcvqueue-full"},
-		{"kernel_udp_full", "udp_fail_queue_rcv_skb", "sock:rcvqueue-full of UDP"},
-		{"kernel_memory", "sock_exceed_buf_limit", "sock:memory-limit"},
-		{"kernel_skb_queue", "net_dev_queue", "skb:queue"},
-		{"kernel_skb_send", "net_dev_start_xmit", "skb:send"},
-		{"kernel_skb_receive", "tcp_probe", "skb:receive of TCP"},
-		{"kernel_skb_copy", "skb_copy_datagram_iovec", "skb:copy"},
-		{"kernel_drop", "kfree_skb", "skb:drop"},
-		{"kernel_retransmit", "tcp_retransmit_skb", "tcp:retransmit"},
-		{"kernel_synack", "tcp_retransmit_synack", "tcp:retransmit-synack"},
-		{"kernel_reset", "tcp_send_reset", "tcp:reset-sent"},
-		{"kernel_reset_received", "tcp_receive_reset", "tcp:reset-received"},
-		{"kernel_congestion", "tcp_cong_state_set", "tcp:congestion"},
+		{"softirq_begins", "softirq_entry", "", nil, ""},
+		{"softirq_ends", "softirq_exit", "", nil, ""},
+		{"kernel_sent", "sock_send_length", "sock:send", []string{"kernel_sent_inet", "kernel_sent_inet6"}, "sock:send of sockets that are not of IP"},
+		{"kernel_received", "sock_recv_length", "sock:receive", []string{"kernel_received_inet", "kernel_received_inet6"}, "sock:receive of sockets that are not of IP"},
+		{"kernel_ready", "sk_data_ready", "sock:ready", []string{"kernel_ready_default"}, ""},
+		{"kernel_error", "inet_sk_error_report", "sock:error", []string{"kernel_error_default"}, ""},
+		{"kernel_queue_full", "sock_rcvqueue_full", "sock:rcvqueue-full", nil, ""},
+		{"kernel_udp_full", "udp_fail_queue_rcv_skb", "sock:rcvqueue-full of UDP", nil, ""},
+		{"kernel_memory", "sock_exceed_buf_limit", "sock:memory-limit", nil, ""},
+		{"kernel_skb_queue", "net_dev_queue", "skb:queue", nil, ""},
+		{"kernel_skb_send", "net_dev_start_xmit", "skb:send", nil, ""},
+		{"kernel_skb_receive", "tcp_probe", "skb:receive of TCP", nil, ""},
+		{"kernel_skb_copy", "skb_copy_datagram_iovec", "skb:copy", nil, ""},
+		{"kernel_drop", "kfree_skb", "skb:drop", nil, ""},
+		{"kernel_retransmit", "tcp_retransmit_skb", "tcp:retransmit", nil, ""},
+		{"kernel_synack", "tcp_retransmit_synack", "tcp:retransmit-synack", nil, ""},
+		{"kernel_reset", "tcp_send_reset", "tcp:reset-sent", nil, ""},
+		{"kernel_reset_received", "tcp_receive_reset", "tcp:reset-received", nil, ""},
+		{"kernel_congestion", "tcp_cong_state_set", "tcp:congestion", []string{"kernel_acked"}, ""},
 	}},
 	{loadPath, []probe{
-		{"kernel_route", "fib_table_lookup", "route:lookup"},
-		{"kernel_route6", "fib6_table_lookup", "route:lookup of IPv6"},
-		{"kernel_neigh_new", "neigh_create", "neigh:create"},
-		{"kernel_neigh_asked", "neigh_event_send_done", "neigh:lookup"},
-		{"kernel_neigh_failed", "neigh_timer_handler", "neigh:failed"},
-		{"kernel_neigh_found", "neigh_update", "neigh:found"},
-		{"kernel_icmp", "icmp_send", "icmp:send"},
+		{"kernel_route", "fib_table_lookup", "route:lookup", nil, ""},
+		{"kernel_route6", "fib6_table_lookup", "route:lookup of IPv6", nil, ""},
+		{"kernel_neigh_new", "neigh_create", "neigh:create", nil, ""},
+		{"kernel_neigh_asked", "neigh_event_send_done", "neigh:lookup", nil, ""},
+		{"kernel_neigh_failed", "neigh_timer_handler", "neigh:failed", nil, ""},
+		{"kernel_neigh_found", "neigh_update", "neigh:found", nil, ""},
+		{"kernel_icmp", "icmp_send", "icmp:send", []string{"kernel_icmp4"}, ""},
+		{"kernel_icmp6", "", "icmp:send of IPv6", []string{"kernel_icmp6"}, ""},
 	}},
 	{loadWaits, []probe{
-		{"kernel_switch", "sched_switch", "sock:wait"},
+		{"kernel_switch", "sched_switch", "sock:wait", nil, ""},
 	}},
 }
 
@@ -79,9 +84,12 @@ func (k *kernel) loadKernelEvents(c Config) {
 	if p, err := tracepointProto(spec, "tcp_send_reset"); err == nil {
 		set["cfg_reset_args"] = uint8(len(p.Params) - 1)
 	}
+	if _, err := tracepointProto(spec, "tcp_cong_state_set"); err != nil {
+		set["cfg_congestion"] = uint8(0)
+	}
 	var lacking []string
 	for _, o := range probeObjects {
-		var there []probe
+		var there, absent []probe
 		for _, p := range o.probes {
 			if c.Drops && !slices.Contains(onlyDrops, p.prog) {
 				continue
@@ -91,18 +99,51 @@ func (k *kernel) loadKernelEvents(c Config) {
 				err = errors.New("another form than before and after Linux 5.18")
 			}
 			if err != nil {
-				if p.tells != "" {
-					lacking = append(lacking, p.tells)
-				}
+				absent = append(absent, p)
 				continue
 			}
 			there = append(there, p)
 		}
 		k.attachProbes(c, o, there, set)
+		for _, p := range absent {
+			switch {
+			case p.tells == "":
+			case !k.attachFunctionsOf(c, o, p, set):
+				lacking = append(lacking, p.tells)
+			case p.but != "":
+				lacking = append(lacking, p.but)
+			}
+		}
 	}
 	if len(lacking) > 0 {
 		k.note(nil, "this kernel does not tell of "+strings.Join(lacking, ", "), "")
 	}
+}
+
+// attachFunctionsOf attaches what tells of an event in the place of its
+// tracepoint: all of it, or nothing.
+func (k *kernel) attachFunctionsOf(c Config, o object, p probe, set map[string]any) bool {
+	if len(p.instead) == 0 || k.raw {
+		return false
+	}
+	coll, err := k.loadProbes(c, o, p.instead, set)
+	if err != nil {
+		return false
+	}
+	links := len(k.links)
+	for _, name := range p.instead {
+		if err := k.attachTracing(coll.Programs[name], ""); err != nil {
+			for _, l := range k.links[links:] {
+				l.Close()
+			}
+			k.links = k.links[:links]
+			return false
+		}
+	}
+	for _, name := range p.instead {
+		k.parts[name] = true
+	}
+	return true
 }
 
 // attachProbes loads the probes of an object together, and if that fails each

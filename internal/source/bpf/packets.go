@@ -103,7 +103,11 @@ func (k *kernel) socketTap(c Config) (*ebpf.Collection, error) {
 // ownerPrograms attaches what tells who uses a socket, and how it stands.
 func (k *kernel) ownerPrograms(c Config) {
 	if !c.Kernel { // kernel_received does the same
-		if err := k.tracing(c, loadPackets, "owner_received"); err != nil {
+		err := k.tracing(c, loadPackets, "owner_received")
+		if err != nil && k.tracing(c, loadPackets, "owner_received_inet") == nil && k.tracing(c, loadPackets, "owner_received_inet6") == nil {
+			err = nil
+		}
+		if err != nil {
 			k.note(err, "a socket that is handed to another process is shown as the new one's only when that sends on it", "")
 		}
 	}

@@ -71,15 +71,24 @@ func ProbeKernel() (a Ability) {
 			a.Notes, a.Fixes = append(a.Notes, err.Error()), append(a.Fixes, "pidwire doctor --clean")
 		}
 	}()
-	n := 0
+	points, functions := 0, 0
 	for _, o := range probeObjects {
 		for _, p := range o.probes {
-			if p.tells != "" && k.has(p.prog) {
-				n++
+			if p.tells != "" && p.point != "" && k.has(p.prog) {
+				points++
+			}
+			for _, name := range p.instead {
+				if k.has(name) {
+					functions++
+				}
 			}
 		}
 	}
-	parts := []string{fmt.Sprintf("named events by %d tracepoints", n), "stacks"}
+	named := fmt.Sprintf("named events by %d tracepoints", points)
+	if functions > 0 {
+		named += fmt.Sprintf(" and %d functions", functions)
+	}
+	parts := []string{named, "stacks"}
 	switch {
 	case k.exact:
 		engine, _, _ := strings.Cut(k.Engine, ",")

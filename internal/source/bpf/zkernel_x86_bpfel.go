@@ -162,17 +162,24 @@ const (
 	kernelMapTargets              = "targets"
 	kernelMapThreads              = "threads"
 	kernelMapUids                 = "uids"
+	kernelProgKernelAcked         = "kernel_acked"
 	kernelProgKernelCongestion    = "kernel_congestion"
 	kernelProgKernelDrop          = "kernel_drop"
 	kernelProgKernelError         = "kernel_error"
+	kernelProgKernelErrorDefault  = "kernel_error_default"
 	kernelProgKernelMemory        = "kernel_memory"
 	kernelProgKernelQueueFull     = "kernel_queue_full"
 	kernelProgKernelReady         = "kernel_ready"
+	kernelProgKernelReadyDefault  = "kernel_ready_default"
 	kernelProgKernelReceived      = "kernel_received"
+	kernelProgKernelReceivedInet  = "kernel_received_inet"
+	kernelProgKernelReceivedInet6 = "kernel_received_inet6"
 	kernelProgKernelReset         = "kernel_reset"
 	kernelProgKernelResetReceived = "kernel_reset_received"
 	kernelProgKernelRetransmit    = "kernel_retransmit"
 	kernelProgKernelSent          = "kernel_sent"
+	kernelProgKernelSentInet      = "kernel_sent_inet"
+	kernelProgKernelSentInet6     = "kernel_sent_inet6"
 	kernelProgKernelSkbCopy       = "kernel_skb_copy"
 	kernelProgKernelSkbQueue      = "kernel_skb_queue"
 	kernelProgKernelSkbReceive    = "kernel_skb_receive"
@@ -184,6 +191,7 @@ const (
 	kernelVarCfgAll               = "cfg_all"
 	kernelVarCfgCast              = "cfg_cast"
 	kernelVarCfgCgroups           = "cfg_cgroups"
+	kernelVarCfgCongestion        = "cfg_congestion"
 	kernelVarCfgDropArgs          = "cfg_drop_args"
 	kernelVarCfgDrops             = "cfg_drops"
 	kernelVarCfgExec              = "cfg_exec"
@@ -243,17 +251,24 @@ type kernelSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelProgramSpecs struct {
+	KernelAcked         *ebpf.ProgramSpec `ebpf:"kernel_acked"`
 	KernelCongestion    *ebpf.ProgramSpec `ebpf:"kernel_congestion"`
 	KernelDrop          *ebpf.ProgramSpec `ebpf:"kernel_drop"`
 	KernelError         *ebpf.ProgramSpec `ebpf:"kernel_error"`
+	KernelErrorDefault  *ebpf.ProgramSpec `ebpf:"kernel_error_default"`
 	KernelMemory        *ebpf.ProgramSpec `ebpf:"kernel_memory"`
 	KernelQueueFull     *ebpf.ProgramSpec `ebpf:"kernel_queue_full"`
 	KernelReady         *ebpf.ProgramSpec `ebpf:"kernel_ready"`
+	KernelReadyDefault  *ebpf.ProgramSpec `ebpf:"kernel_ready_default"`
 	KernelReceived      *ebpf.ProgramSpec `ebpf:"kernel_received"`
+	KernelReceivedInet  *ebpf.ProgramSpec `ebpf:"kernel_received_inet"`
+	KernelReceivedInet6 *ebpf.ProgramSpec `ebpf:"kernel_received_inet6"`
 	KernelReset         *ebpf.ProgramSpec `ebpf:"kernel_reset"`
 	KernelResetReceived *ebpf.ProgramSpec `ebpf:"kernel_reset_received"`
 	KernelRetransmit    *ebpf.ProgramSpec `ebpf:"kernel_retransmit"`
 	KernelSent          *ebpf.ProgramSpec `ebpf:"kernel_sent"`
+	KernelSentInet      *ebpf.ProgramSpec `ebpf:"kernel_sent_inet"`
+	KernelSentInet6     *ebpf.ProgramSpec `ebpf:"kernel_sent_inet6"`
 	KernelSkbCopy       *ebpf.ProgramSpec `ebpf:"kernel_skb_copy"`
 	KernelSkbQueue      *ebpf.ProgramSpec `ebpf:"kernel_skb_queue"`
 	KernelSkbReceive    *ebpf.ProgramSpec `ebpf:"kernel_skb_receive"`
@@ -292,24 +307,25 @@ type kernelMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelVariableSpecs struct {
-	CfgAll       *ebpf.VariableSpec `ebpf:"cfg_all"`
-	CfgCast      *ebpf.VariableSpec `ebpf:"cfg_cast"`
-	CfgCgroups   *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
-	CfgDropArgs  *ebpf.VariableSpec `ebpf:"cfg_drop_args"`
-	CfgDrops     *ebpf.VariableSpec `ebpf:"cfg_drops"`
-	CfgExec      *ebpf.VariableSpec `ebpf:"cfg_exec"`
-	CfgFollow    *ebpf.VariableSpec `ebpf:"cfg_follow"`
-	CfgKstack    *ebpf.VariableSpec `ebpf:"cfg_kstack"`
-	CfgOld       *ebpf.VariableSpec `ebpf:"cfg_old"`
-	CfgPorts     *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgResetArgs *ebpf.VariableSpec `ebpf:"cfg_reset_args"`
-	CfgSelf      *ebpf.VariableSpec `ebpf:"cfg_self"`
-	CfgSnaplen   *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
-	CfgSoftirqs  *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
-	CfgStorage   *ebpf.VariableSpec `ebpf:"cfg_storage"`
-	CfgStrlen    *ebpf.VariableSpec `ebpf:"cfg_strlen"`
-	CfgUids      *ebpf.VariableSpec `ebpf:"cfg_uids"`
-	CfgUstack    *ebpf.VariableSpec `ebpf:"cfg_ustack"`
+	CfgAll        *ebpf.VariableSpec `ebpf:"cfg_all"`
+	CfgCast       *ebpf.VariableSpec `ebpf:"cfg_cast"`
+	CfgCgroups    *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
+	CfgCongestion *ebpf.VariableSpec `ebpf:"cfg_congestion"`
+	CfgDropArgs   *ebpf.VariableSpec `ebpf:"cfg_drop_args"`
+	CfgDrops      *ebpf.VariableSpec `ebpf:"cfg_drops"`
+	CfgExec       *ebpf.VariableSpec `ebpf:"cfg_exec"`
+	CfgFollow     *ebpf.VariableSpec `ebpf:"cfg_follow"`
+	CfgKstack     *ebpf.VariableSpec `ebpf:"cfg_kstack"`
+	CfgOld        *ebpf.VariableSpec `ebpf:"cfg_old"`
+	CfgPorts      *ebpf.VariableSpec `ebpf:"cfg_ports"`
+	CfgResetArgs  *ebpf.VariableSpec `ebpf:"cfg_reset_args"`
+	CfgSelf       *ebpf.VariableSpec `ebpf:"cfg_self"`
+	CfgSnaplen    *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
+	CfgSoftirqs   *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
+	CfgStorage    *ebpf.VariableSpec `ebpf:"cfg_storage"`
+	CfgStrlen     *ebpf.VariableSpec `ebpf:"cfg_strlen"`
+	CfgUids       *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgUstack     *ebpf.VariableSpec `ebpf:"cfg_ustack"`
 }
 
 // kernelObjects contains all objects after they have been loaded into the kernel.
@@ -379,41 +395,49 @@ func (m *kernelMaps) Close() error {
 //
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelVariables struct {
-	CfgAll       *ebpf.Variable `ebpf:"cfg_all"`
-	CfgCast      *ebpf.Variable `ebpf:"cfg_cast"`
-	CfgCgroups   *ebpf.Variable `ebpf:"cfg_cgroups"`
-	CfgDropArgs  *ebpf.Variable `ebpf:"cfg_drop_args"`
-	CfgDrops     *ebpf.Variable `ebpf:"cfg_drops"`
-	CfgExec      *ebpf.Variable `ebpf:"cfg_exec"`
-	CfgFollow    *ebpf.Variable `ebpf:"cfg_follow"`
-	CfgKstack    *ebpf.Variable `ebpf:"cfg_kstack"`
-	CfgOld       *ebpf.Variable `ebpf:"cfg_old"`
-	CfgPorts     *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgResetArgs *ebpf.Variable `ebpf:"cfg_reset_args"`
-	CfgSelf      *ebpf.Variable `ebpf:"cfg_self"`
-	CfgSnaplen   *ebpf.Variable `ebpf:"cfg_snaplen"`
-	CfgSoftirqs  *ebpf.Variable `ebpf:"cfg_softirqs"`
-	CfgStorage   *ebpf.Variable `ebpf:"cfg_storage"`
-	CfgStrlen    *ebpf.Variable `ebpf:"cfg_strlen"`
-	CfgUids      *ebpf.Variable `ebpf:"cfg_uids"`
-	CfgUstack    *ebpf.Variable `ebpf:"cfg_ustack"`
+	CfgAll        *ebpf.Variable `ebpf:"cfg_all"`
+	CfgCast       *ebpf.Variable `ebpf:"cfg_cast"`
+	CfgCgroups    *ebpf.Variable `ebpf:"cfg_cgroups"`
+	CfgCongestion *ebpf.Variable `ebpf:"cfg_congestion"`
+	CfgDropArgs   *ebpf.Variable `ebpf:"cfg_drop_args"`
+	CfgDrops      *ebpf.Variable `ebpf:"cfg_drops"`
+	CfgExec       *ebpf.Variable `ebpf:"cfg_exec"`
+	CfgFollow     *ebpf.Variable `ebpf:"cfg_follow"`
+	CfgKstack     *ebpf.Variable `ebpf:"cfg_kstack"`
+	CfgOld        *ebpf.Variable `ebpf:"cfg_old"`
+	CfgPorts      *ebpf.Variable `ebpf:"cfg_ports"`
+	CfgResetArgs  *ebpf.Variable `ebpf:"cfg_reset_args"`
+	CfgSelf       *ebpf.Variable `ebpf:"cfg_self"`
+	CfgSnaplen    *ebpf.Variable `ebpf:"cfg_snaplen"`
+	CfgSoftirqs   *ebpf.Variable `ebpf:"cfg_softirqs"`
+	CfgStorage    *ebpf.Variable `ebpf:"cfg_storage"`
+	CfgStrlen     *ebpf.Variable `ebpf:"cfg_strlen"`
+	CfgUids       *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgUstack     *ebpf.Variable `ebpf:"cfg_ustack"`
 }
 
 // kernelPrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelPrograms struct {
+	KernelAcked         *ebpf.Program `ebpf:"kernel_acked"`
 	KernelCongestion    *ebpf.Program `ebpf:"kernel_congestion"`
 	KernelDrop          *ebpf.Program `ebpf:"kernel_drop"`
 	KernelError         *ebpf.Program `ebpf:"kernel_error"`
+	KernelErrorDefault  *ebpf.Program `ebpf:"kernel_error_default"`
 	KernelMemory        *ebpf.Program `ebpf:"kernel_memory"`
 	KernelQueueFull     *ebpf.Program `ebpf:"kernel_queue_full"`
 	KernelReady         *ebpf.Program `ebpf:"kernel_ready"`
+	KernelReadyDefault  *ebpf.Program `ebpf:"kernel_ready_default"`
 	KernelReceived      *ebpf.Program `ebpf:"kernel_received"`
+	KernelReceivedInet  *ebpf.Program `ebpf:"kernel_received_inet"`
+	KernelReceivedInet6 *ebpf.Program `ebpf:"kernel_received_inet6"`
 	KernelReset         *ebpf.Program `ebpf:"kernel_reset"`
 	KernelResetReceived *ebpf.Program `ebpf:"kernel_reset_received"`
 	KernelRetransmit    *ebpf.Program `ebpf:"kernel_retransmit"`
 	KernelSent          *ebpf.Program `ebpf:"kernel_sent"`
+	KernelSentInet      *ebpf.Program `ebpf:"kernel_sent_inet"`
+	KernelSentInet6     *ebpf.Program `ebpf:"kernel_sent_inet6"`
 	KernelSkbCopy       *ebpf.Program `ebpf:"kernel_skb_copy"`
 	KernelSkbQueue      *ebpf.Program `ebpf:"kernel_skb_queue"`
 	KernelSkbReceive    *ebpf.Program `ebpf:"kernel_skb_receive"`
@@ -426,17 +450,24 @@ type kernelPrograms struct {
 
 func (p *kernelPrograms) Close() error {
 	return _KernelClose(
+		p.KernelAcked,
 		p.KernelCongestion,
 		p.KernelDrop,
 		p.KernelError,
+		p.KernelErrorDefault,
 		p.KernelMemory,
 		p.KernelQueueFull,
 		p.KernelReady,
+		p.KernelReadyDefault,
 		p.KernelReceived,
+		p.KernelReceivedInet,
+		p.KernelReceivedInet6,
 		p.KernelReset,
 		p.KernelResetReceived,
 		p.KernelRetransmit,
 		p.KernelSent,
+		p.KernelSentInet,
+		p.KernelSentInet6,
 		p.KernelSkbCopy,
 		p.KernelSkbQueue,
 		p.KernelSkbReceive,

@@ -167,6 +167,8 @@ const (
 	packetsProgOwnerCreate        = "owner_create"
 	packetsProgOwnerFound         = "owner_found"
 	packetsProgOwnerReceived      = "owner_received"
+	packetsProgOwnerReceivedInet  = "owner_received_inet"
+	packetsProgOwnerReceivedInet6 = "owner_received_inet6"
 	packetsProgOwnerReleased      = "owner_released"
 	packetsProgOwnerSent          = "owner_sent"
 	packetsProgOwnerState         = "owner_state"
@@ -241,6 +243,8 @@ type packetsProgramSpecs struct {
 	OwnerCreate        *ebpf.ProgramSpec `ebpf:"owner_create"`
 	OwnerFound         *ebpf.ProgramSpec `ebpf:"owner_found"`
 	OwnerReceived      *ebpf.ProgramSpec `ebpf:"owner_received"`
+	OwnerReceivedInet  *ebpf.ProgramSpec `ebpf:"owner_received_inet"`
+	OwnerReceivedInet6 *ebpf.ProgramSpec `ebpf:"owner_received_inet6"`
 	OwnerReleased      *ebpf.ProgramSpec `ebpf:"owner_released"`
 	OwnerSent          *ebpf.ProgramSpec `ebpf:"owner_sent"`
 	OwnerState         *ebpf.ProgramSpec `ebpf:"owner_state"`
@@ -395,6 +399,8 @@ type packetsPrograms struct {
 	OwnerCreate        *ebpf.Program `ebpf:"owner_create"`
 	OwnerFound         *ebpf.Program `ebpf:"owner_found"`
 	OwnerReceived      *ebpf.Program `ebpf:"owner_received"`
+	OwnerReceivedInet  *ebpf.Program `ebpf:"owner_received_inet"`
+	OwnerReceivedInet6 *ebpf.Program `ebpf:"owner_received_inet6"`
 	OwnerReleased      *ebpf.Program `ebpf:"owner_released"`
 	OwnerSent          *ebpf.Program `ebpf:"owner_sent"`
 	OwnerState         *ebpf.Program `ebpf:"owner_state"`
@@ -410,6 +416,8 @@ func (p *packetsPrograms) Close() error {
 		p.OwnerCreate,
 		p.OwnerFound,
 		p.OwnerReceived,
+		p.OwnerReceivedInet,
+		p.OwnerReceivedInet6,
 		p.OwnerReleased,
 		p.OwnerSent,
 		p.OwnerState,

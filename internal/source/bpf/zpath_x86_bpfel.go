@@ -184,6 +184,8 @@ const (
 	pathMapThreads            = "threads"
 	pathMapUids               = "uids"
 	pathProgKernelIcmp        = "kernel_icmp"
+	pathProgKernelIcmp4       = "kernel_icmp4"
+	pathProgKernelIcmp6       = "kernel_icmp6"
 	pathProgKernelNeighAsked  = "kernel_neigh_asked"
 	pathProgKernelNeighFailed = "kernel_neigh_failed"
 	pathProgKernelNeighFound  = "kernel_neigh_found"
@@ -251,6 +253,8 @@ type pathSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type pathProgramSpecs struct {
 	KernelIcmp        *ebpf.ProgramSpec `ebpf:"kernel_icmp"`
+	KernelIcmp4       *ebpf.ProgramSpec `ebpf:"kernel_icmp4"`
+	KernelIcmp6       *ebpf.ProgramSpec `ebpf:"kernel_icmp6"`
 	KernelNeighAsked  *ebpf.ProgramSpec `ebpf:"kernel_neigh_asked"`
 	KernelNeighFailed *ebpf.ProgramSpec `ebpf:"kernel_neigh_failed"`
 	KernelNeighFound  *ebpf.ProgramSpec `ebpf:"kernel_neigh_found"`
@@ -398,6 +402,8 @@ type pathVariables struct {
 // It can be passed to loadPathObjects or ebpf.CollectionSpec.LoadAndAssign.
 type pathPrograms struct {
 	KernelIcmp        *ebpf.Program `ebpf:"kernel_icmp"`
+	KernelIcmp4       *ebpf.Program `ebpf:"kernel_icmp4"`
+	KernelIcmp6       *ebpf.Program `ebpf:"kernel_icmp6"`
 	KernelNeighAsked  *ebpf.Program `ebpf:"kernel_neigh_asked"`
 	KernelNeighFailed *ebpf.Program `ebpf:"kernel_neigh_failed"`
 	KernelNeighFound  *ebpf.Program `ebpf:"kernel_neigh_found"`
@@ -409,6 +415,8 @@ type pathPrograms struct {
 func (p *pathPrograms) Close() error {
 	return _PathClose(
 		p.KernelIcmp,
+		p.KernelIcmp4,
+		p.KernelIcmp6,
 		p.KernelNeighAsked,
 		p.KernelNeighFailed,
 		p.KernelNeighFound,

@@ -206,7 +206,7 @@ type watcher struct {
 
 // attachLimit bounds the wait for a tool to attach; strace needs but
 // milliseconds, and a verifier under emulation seconds.
-const attachLimit = 30 * time.Second
+const attachLimit = 120 * time.Second
 
 // watch starts a tool and returns when it watches.
 func watch(attached string, args []string) (*watcher, error) {

@@ -2,17 +2,18 @@
 # ftrace's function_graph by hand.
 cd /sys/kernel/tracing || exit 1
 undo() {
+	# The tracer stays as long as somebody reads.
+	kill $reader
+	wait $reader
 	echo nop >current_tracer
 	echo >set_ftrace_filter
 	echo >set_ftrace_pid
-	kill $reader
-	wait $reader
 	# What a CPU's buffer had no room for.
 	echo "lost $(cat per_cpu/cpu*/stats | awk '/^(overrun|dropped events)/ { n += $NF } END { print n + 0 }')" >&2
 	echo >trace
 	exit 0
 }
-trap undo INT
+trap undo INT TERM
 # By their places in the list: of names each is compared with all that there are.
 awk 'NR == FNR { want[$1] = 1; next } $1 in want { print FNR }' "$2" available_filter_functions >set_ftrace_filter
 echo "$1" >set_ftrace_pid

@@ -338,6 +338,9 @@ func engines(t *testing.T) (list []string) {
 func TestTree(t *testing.T) {
 	needRoot(t)
 	prog := build(t, "kernel_six", "64")
+	if out, err := exec.Command(pidwire, "kernel", "list", "-q", "__sys_sendto").Output(); err != nil || !strings.HasPrefix(string(out), engines(t)[0]) {
+		t.Errorf("kernel list: %v, %s; want engine %s", err, out, engines(t)[0])
+	}
 	for n, engine := range append([]string{""}, engines(t)...) {
 		t.Run(engine, func(t *testing.T) {
 			how := []string{"--tree"}

@@ -41,6 +41,7 @@ func (t *Table) Select(patterns []string) (list []Function, note string, err err
 			list = append(list, f)
 		}
 	}
+	names := t.called(patterns)
 	for _, p := range patterns {
 		matched = 0
 		switch glob, file, ofFile := strings.Cut(p, "@"); {
@@ -65,6 +66,10 @@ func (t *Table) Select(patterns []string) (list []Function, note string, err err
 					add(f)
 				}
 			}
+		case isName(p):
+			for _, f := range names[p] {
+				add(f)
+			}
 		default:
 			if _, err := path.Match(p, ""); err != nil {
 				return nil, "", fmt.Errorf("%w %q: %w", ErrPattern, p, err)
@@ -87,6 +92,30 @@ func (t *Table) Select(patterns []string) (list []Function, note string, err err
 		return 1
 	})
 	return list, note, nil
+}
+
+// isName reports whether a pattern can only match itself.
+func isName(pattern string) bool { return !strings.ContainsAny(pattern, `*?[\`) }
+
+// called are the functions that have the names among patterns, found in one go:
+// there may be hundreds of them.
+func (t *Table) called(patterns []string) map[string][]Function {
+	found := map[string][]Function{}
+	for _, p := range patterns {
+		if isName(p) {
+			found[p] = nil
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	for i := range t.addrs {
+		f := t.At(i)
+		if list, ok := found[f.Name]; ok {
+			found[f.Name] = append(list, f)
+		}
+	}
+	return found
 }
 
 // named adds the functions of a list that there are.

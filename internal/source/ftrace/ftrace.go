@@ -242,8 +242,8 @@ func (t *Tracer) begin(functions []string) error {
 	return t.openCPUs()
 }
 
-// openCPUs opens what the kernel tells, as it stands in memory: as text it costs
-// a hundred times as much (docs/decisions/0010-function-graph-by-pages.md).
+// openCPUs opens what the kernel tells, as it stands in memory: text cannot be read
+// as fast as it comes (docs/decisions/0010-function-graph-by-pages.md).
 func (t *Tracer) openCPUs() error {
 	files, err := filepath.Glob(filepath.Join(t.dir, "per_cpu", "cpu*", "trace_pipe_raw"))
 	if err != nil {

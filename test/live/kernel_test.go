@@ -139,12 +139,6 @@ var indented = regexp.MustCompile(` krn    [a-z]+:`)
 // where the call stands at its return.
 func TestKernelUnderCall(t *testing.T) {
 	needRoot(t)
-	if tracepoint(t, "sock_recv_length") == nil {
-		if built == "" {
-			t.Fatal("this kernel should have sock_recv_length")
-		}
-		t.Skip("needs tracepoint sock_recv_length (Linux 6.3)")
-	}
 	prog := build(t, "kernel_six", "64")
 	for i := range tries {
 		_, shown := watch(t, prog, "-l", "krn")

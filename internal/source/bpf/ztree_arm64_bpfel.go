@@ -227,6 +227,7 @@ const (
 	treeVarCfgKstack    = "cfg_kstack"
 	treeVarCfgOld       = "cfg_old"
 	treeVarCfgPorts     = "cfg_ports"
+	treeVarCfgPreempt   = "cfg_preempt"
 	treeVarCfgSelf      = "cfg_self"
 	treeVarCfgSnaplen   = "cfg_snaplen"
 	treeVarCfgSoftirqs  = "cfg_softirqs"
@@ -323,6 +324,7 @@ type treeVariableSpecs struct {
 	CfgKstack   *ebpf.VariableSpec `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.VariableSpec `ebpf:"cfg_old"`
 	CfgPorts    *ebpf.VariableSpec `ebpf:"cfg_ports"`
+	CfgPreempt  *ebpf.VariableSpec `ebpf:"cfg_preempt"`
 	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
@@ -414,6 +416,7 @@ type treeVariables struct {
 	CfgKstack   *ebpf.Variable `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.Variable `ebpf:"cfg_old"`
 	CfgPorts    *ebpf.Variable `ebpf:"cfg_ports"`
+	CfgPreempt  *ebpf.Variable `ebpf:"cfg_preempt"`
 	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.Variable `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.Variable `ebpf:"cfg_softirqs"`

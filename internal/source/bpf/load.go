@@ -71,8 +71,6 @@ type kernel struct {
 	parts map[string]bool // of what may be missing, what works: uring, cookies
 	types *btf.Cache      // the kernel's BTF, read once for all objects
 	cast  bool            // it has bpf_rdonly_cast: fields are read by plain loads
-	// It has bpf_preempt_disable: programs may hold preemption off.
-	preempt bool
 
 	adopt    *ebpf.Program // iterator: makes open sockets the targets'
 	filtered bool          // packets are filtered by the program at the sockets
@@ -176,7 +174,7 @@ func load(c Config) (_ *kernel, err error) {
 		return nil, fmt.Errorf("%d cgroups: at most %d at once", len(c.Cgroups), maxCgroups)
 	}
 
-	k.cast, k.preempt = k.hasFunc("bpf_rdonly_cast"), k.hasFunc("bpf_preempt_disable")
+	k.cast = k.hasFunc("bpf_rdonly_cast")
 	sys, err := loadSyscalls()
 	if err != nil {
 		return nil, err
@@ -339,7 +337,7 @@ func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (*
 		"cfg_follow":   c.Follow,
 		"cfg_strlen":   c.StrLen,
 		"cfg_cast":     k.cast,
-		"cfg_preempt":  k.preempt,
+		"cfg_preempt":  k.hasFunc("bpf_preempt_disable"),
 		"cfg_snaplen":  c.Snaplen,
 		"cfg_old":      k.adopt == nil,
 		"cfg_filter":   k.filtered,

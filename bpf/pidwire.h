@@ -26,27 +26,6 @@ const volatile u8 cfg_cast = 0;		 /* this kernel has bpf_rdonly_cast */
 /* Since 6.2 (kernel/bpf/helpers.c): gives an address a type. No code is made for it. */
 extern void *bpf_rdonly_cast(const void *obj, u32 btf_id) __ksym __weak;
 
-/*
- * Since 6.11. Newer kernels (7.x) preempt programs at tracepoints: another
- * thread's call must not write over the CPU's memory (struct scratch) meanwhile.
- * What cannot be helped: a thread that waits at the end of this lets the kernel
- * pass over the program for others on that CPU, and count it as missed.
- */
-extern void bpf_preempt_disable(void) __ksym __weak;
-extern void bpf_preempt_enable(void) __ksym __weak;
-
-const volatile u8 cfg_preempt = 0;	 /* this kernel has these */
-
-/* For the entry of such a program: its body, undisturbed. */
-#define UNDISTURBED(body)                        \
-	do {                                     \
-		if (cfg_preempt)                 \
-			bpf_preempt_disable();   \
-		body;                            \
-		if (cfg_preempt)                 \
-			bpf_preempt_enable();    \
-	} while (0)
-
 #define TYPED(p) ((typeof(p))bpf_rdonly_cast(p, bpf_core_type_id_kernel(typeof(*(p)))))
 
 /*

@@ -430,7 +430,8 @@ static __always_inline u32 match_port(struct pt_regs *regs, u32 tgid, bool compa
 	return PW_TARGET_WATCH;
 }
 
-static __always_inline int entered(struct bpf_raw_tracepoint_args *ctx)
+SEC("raw_tp/sys_enter")
+int sys_enter(struct bpf_raw_tracepoint_args *ctx)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	u32 tid = id, tgid = id >> 32, nr, slot, mode;
@@ -509,13 +510,6 @@ static __always_inline int entered(struct bpf_raw_tracepoint_args *ctx)
 	if (captured_before(d->capture, t) && !enter_capture(t, task, d->capture, d->flags))
 		return 0;
 	t->enter = bpf_ktime_get_ns();
-	return 0;
-}
-
-SEC("raw_tp/sys_enter")
-int sys_enter(struct bpf_raw_tracepoint_args *ctx)
-{
-	UNDISTURBED(entered(ctx));
 	return 0;
 }
 
@@ -807,7 +801,8 @@ static __always_inline u8 dying(s64 ret)
 	return READ(task, signal, flags) & SIGNAL_GROUP_EXIT ? PW_CALL_UNFINISHED : 0;
 }
 
-static __always_inline int returned(struct bpf_raw_tracepoint_args *ctx)
+SEC("raw_tp/sys_exit")
+int sys_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	s64 ret = ctx->args[1];
 	u32 tid = bpf_get_current_pid_tgid();
@@ -859,12 +854,5 @@ static __always_inline int returned(struct bpf_raw_tracepoint_args *ctx)
 	c->flags = t->flags | dying(ret) | (s->cut ? PW_CALL_CUT : 0) | (t->mode == PW_TARGET_TENTATIVE ? PW_CALL_TENTATIVE : 0);
 	t->enter = 0;
 	emit(c, len);
-	return 0;
-}
-
-SEC("raw_tp/sys_exit")
-int sys_exit(struct bpf_raw_tracepoint_args *ctx)
-{
-	UNDISTURBED(returned(ctx));
 	return 0;
 }

@@ -108,7 +108,8 @@ static __always_inline struct io_kiocb *submitted(struct bpf_raw_tracepoint_args
 	return (void *)ARG(0);
 }
 
-static __always_inline int request_begins(struct bpf_raw_tracepoint_args *ctx)
+SEC("raw_tp/io_uring_submit_req")
+int uring_submit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct io_kiocb *req = submitted(ctx);
 	struct task_struct *owner = cfg_submit == SUBMIT_CTX ? (void *)bpf_get_current_task() : owner_of(req);
@@ -181,14 +182,8 @@ static __always_inline int request_begins(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-SEC("raw_tp/io_uring_submit_req")
-int uring_submit(struct bpf_raw_tracepoint_args *ctx)
-{
-	UNDISTURBED(request_begins(ctx));
-	return 0;
-}
-
-static __always_inline int request_ends(struct bpf_raw_tracepoint_args *ctx)
+SEC("raw_tp/io_uring_complete")
+int uring_complete(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct io_kiocb *req = (void *)ARG(1);
 	struct {
@@ -268,12 +263,5 @@ static __always_inline int request_ends(struct bpf_raw_tracepoint_args *ctx)
 	if (!(cqe_flags & CQE_F_MORE))
 		bpf_map_delete_elem(&requests, &key);
 	bpf_ringbuf_submit(rec, BPF_RB_NO_WAKEUP);
-	return 0;
-}
-
-SEC("raw_tp/io_uring_complete")
-int uring_complete(struct bpf_raw_tracepoint_args *ctx)
-{
-	UNDISTURBED(request_ends(ctx));
 	return 0;
 }

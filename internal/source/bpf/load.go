@@ -113,8 +113,7 @@ func (k *kernel) Close() error {
 
 // missed counts the times that the kernel passed over one of the programs, as
 // it was running on that CPU already: interrupted, or preempted. The kernel
-// counts them by program, whoever the task was: where programs are preempted
-// (7.x) there may be more than were of the targets. Before 5.12 it does not count.
+// counts them by program, whoever the task was; before 5.12 it does not.
 func (k *kernel) missed() (n uint64) {
 	for _, c := range k.colls {
 		for name, p := range c.Programs {
@@ -337,7 +336,6 @@ func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (*
 		"cfg_follow":   c.Follow,
 		"cfg_strlen":   c.StrLen,
 		"cfg_cast":     k.cast,
-		"cfg_preempt":  k.hasFunc("bpf_preempt_disable"),
 		"cfg_snaplen":  c.Snaplen,
 		"cfg_old":      k.adopt == nil,
 		"cfg_filter":   k.filtered,

@@ -87,7 +87,6 @@ const (
 	auditVarCfgExec    = "cfg_exec"
 	auditVarCfgFollow  = "cfg_follow"
 	auditVarCfgPorts   = "cfg_ports"
-	auditVarCfgPreempt = "cfg_preempt"
 	auditVarCfgSelf    = "cfg_self"
 	auditVarCfgStrlen  = "cfg_strlen"
 	auditVarCfgUids    = "cfg_uids"
@@ -164,7 +163,6 @@ type auditVariableSpecs struct {
 	CfgExec    *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFollow  *ebpf.VariableSpec `ebpf:"cfg_follow"`
 	CfgPorts   *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgPreempt *ebpf.VariableSpec `ebpf:"cfg_preempt"`
 	CfgSelf    *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.VariableSpec `ebpf:"cfg_uids"`
@@ -227,7 +225,6 @@ type auditVariables struct {
 	CfgExec    *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFollow  *ebpf.Variable `ebpf:"cfg_follow"`
 	CfgPorts   *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgPreempt *ebpf.Variable `ebpf:"cfg_preempt"`
 	CfgSelf    *ebpf.Variable `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.Variable `ebpf:"cfg_uids"`

@@ -177,7 +177,6 @@ const (
 	deviceVarCfgFollow   = "cfg_follow"
 	deviceVarCfgOld      = "cfg_old"
 	deviceVarCfgPorts    = "cfg_ports"
-	deviceVarCfgPreempt  = "cfg_preempt"
 	deviceVarCfgSelf     = "cfg_self"
 	deviceVarCfgSnaplen  = "cfg_snaplen"
 	deviceVarCfgSoftirqs = "cfg_softirqs"
@@ -267,7 +266,6 @@ type deviceVariableSpecs struct {
 	CfgFollow   *ebpf.VariableSpec `ebpf:"cfg_follow"`
 	CfgOld      *ebpf.VariableSpec `ebpf:"cfg_old"`
 	CfgPorts    *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgPreempt  *ebpf.VariableSpec `ebpf:"cfg_preempt"`
 	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
@@ -350,7 +348,6 @@ type deviceVariables struct {
 	CfgFollow   *ebpf.Variable `ebpf:"cfg_follow"`
 	CfgOld      *ebpf.Variable `ebpf:"cfg_old"`
 	CfgPorts    *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgPreempt  *ebpf.Variable `ebpf:"cfg_preempt"`
 	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.Variable `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.Variable `ebpf:"cfg_softirqs"`

@@ -199,7 +199,6 @@ const (
 	kernelVarCfgKstack            = "cfg_kstack"
 	kernelVarCfgOld               = "cfg_old"
 	kernelVarCfgPorts             = "cfg_ports"
-	kernelVarCfgPreempt           = "cfg_preempt"
 	kernelVarCfgResetArgs         = "cfg_reset_args"
 	kernelVarCfgSelf              = "cfg_self"
 	kernelVarCfgSnaplen           = "cfg_snaplen"
@@ -319,7 +318,6 @@ type kernelVariableSpecs struct {
 	CfgKstack     *ebpf.VariableSpec `ebpf:"cfg_kstack"`
 	CfgOld        *ebpf.VariableSpec `ebpf:"cfg_old"`
 	CfgPorts      *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgPreempt    *ebpf.VariableSpec `ebpf:"cfg_preempt"`
 	CfgResetArgs  *ebpf.VariableSpec `ebpf:"cfg_reset_args"`
 	CfgSelf       *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgSnaplen    *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
@@ -408,7 +406,6 @@ type kernelVariables struct {
 	CfgKstack     *ebpf.Variable `ebpf:"cfg_kstack"`
 	CfgOld        *ebpf.Variable `ebpf:"cfg_old"`
 	CfgPorts      *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgPreempt    *ebpf.Variable `ebpf:"cfg_preempt"`
 	CfgResetArgs  *ebpf.Variable `ebpf:"cfg_reset_args"`
 	CfgSelf       *ebpf.Variable `ebpf:"cfg_self"`
 	CfgSnaplen    *ebpf.Variable `ebpf:"cfg_snaplen"`

@@ -187,7 +187,6 @@ const (
 	packetsVarCfgOld              = "cfg_old"
 	packetsVarCfgPackets          = "cfg_packets"
 	packetsVarCfgPorts            = "cfg_ports"
-	packetsVarCfgPreempt          = "cfg_preempt"
 	packetsVarCfgSelf             = "cfg_self"
 	packetsVarCfgSnaplen          = "cfg_snaplen"
 	packetsVarCfgSoftirqs         = "cfg_softirqs"
@@ -294,7 +293,6 @@ type packetsVariableSpecs struct {
 	CfgOld      *ebpf.VariableSpec `ebpf:"cfg_old"`
 	CfgPackets  *ebpf.VariableSpec `ebpf:"cfg_packets"`
 	CfgPorts    *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgPreempt  *ebpf.VariableSpec `ebpf:"cfg_preempt"`
 	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
@@ -383,7 +381,6 @@ type packetsVariables struct {
 	CfgOld      *ebpf.Variable `ebpf:"cfg_old"`
 	CfgPackets  *ebpf.Variable `ebpf:"cfg_packets"`
 	CfgPorts    *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgPreempt  *ebpf.Variable `ebpf:"cfg_preempt"`
 	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.Variable `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.Variable `ebpf:"cfg_softirqs"`

@@ -201,7 +201,6 @@ const (
 	pathVarCfgKstack          = "cfg_kstack"
 	pathVarCfgOld             = "cfg_old"
 	pathVarCfgPorts           = "cfg_ports"
-	pathVarCfgPreempt         = "cfg_preempt"
 	pathVarCfgSelf            = "cfg_self"
 	pathVarCfgSnaplen         = "cfg_snaplen"
 	pathVarCfgSoftirqs        = "cfg_softirqs"
@@ -302,7 +301,6 @@ type pathVariableSpecs struct {
 	CfgKstack   *ebpf.VariableSpec `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.VariableSpec `ebpf:"cfg_old"`
 	CfgPorts    *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgPreempt  *ebpf.VariableSpec `ebpf:"cfg_preempt"`
 	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
@@ -390,7 +388,6 @@ type pathVariables struct {
 	CfgKstack   *ebpf.Variable `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.Variable `ebpf:"cfg_old"`
 	CfgPorts    *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgPreempt  *ebpf.Variable `ebpf:"cfg_preempt"`
 	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.Variable `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.Variable `ebpf:"cfg_softirqs"`

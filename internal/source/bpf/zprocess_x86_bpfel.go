@@ -89,7 +89,6 @@ const (
 	processVarCfgExec      = "cfg_exec"
 	processVarCfgFollow    = "cfg_follow"
 	processVarCfgPorts     = "cfg_ports"
-	processVarCfgPreempt   = "cfg_preempt"
 	processVarCfgSelf      = "cfg_self"
 	processVarCfgStrlen    = "cfg_strlen"
 	processVarCfgUids      = "cfg_uids"
@@ -168,7 +167,6 @@ type processVariableSpecs struct {
 	CfgExec    *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFollow  *ebpf.VariableSpec `ebpf:"cfg_follow"`
 	CfgPorts   *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgPreempt *ebpf.VariableSpec `ebpf:"cfg_preempt"`
 	CfgSelf    *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.VariableSpec `ebpf:"cfg_uids"`
@@ -231,7 +229,6 @@ type processVariables struct {
 	CfgExec    *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFollow  *ebpf.Variable `ebpf:"cfg_follow"`
 	CfgPorts   *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgPreempt *ebpf.Variable `ebpf:"cfg_preempt"`
 	CfgSelf    *ebpf.Variable `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.Variable `ebpf:"cfg_uids"`

@@ -91,7 +91,6 @@ const (
 	socketsVarCfgFollow      = "cfg_follow"
 	socketsVarCfgNumber      = "cfg_number"
 	socketsVarCfgPorts       = "cfg_ports"
-	socketsVarCfgPreempt     = "cfg_preempt"
 	socketsVarCfgSelf        = "cfg_self"
 	socketsVarCfgStrlen      = "cfg_strlen"
 	socketsVarCfgUids        = "cfg_uids"
@@ -172,7 +171,6 @@ type socketsVariableSpecs struct {
 	CfgFollow  *ebpf.VariableSpec `ebpf:"cfg_follow"`
 	CfgNumber  *ebpf.VariableSpec `ebpf:"cfg_number"`
 	CfgPorts   *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgPreempt *ebpf.VariableSpec `ebpf:"cfg_preempt"`
 	CfgSelf    *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.VariableSpec `ebpf:"cfg_uids"`
@@ -236,7 +234,6 @@ type socketsVariables struct {
 	CfgFollow  *ebpf.Variable `ebpf:"cfg_follow"`
 	CfgNumber  *ebpf.Variable `ebpf:"cfg_number"`
 	CfgPorts   *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgPreempt *ebpf.Variable `ebpf:"cfg_preempt"`
 	CfgSelf    *ebpf.Variable `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.Variable `ebpf:"cfg_uids"`

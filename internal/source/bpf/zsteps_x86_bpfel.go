@@ -173,7 +173,6 @@ const (
 	stepsVarCfgKstack   = "cfg_kstack"
 	stepsVarCfgOld      = "cfg_old"
 	stepsVarCfgPorts    = "cfg_ports"
-	stepsVarCfgPreempt  = "cfg_preempt"
 	stepsVarCfgSelf     = "cfg_self"
 	stepsVarCfgSnaplen  = "cfg_snaplen"
 	stepsVarCfgSoftirqs = "cfg_softirqs"
@@ -266,7 +265,6 @@ type stepsVariableSpecs struct {
 	CfgKstack   *ebpf.VariableSpec `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.VariableSpec `ebpf:"cfg_old"`
 	CfgPorts    *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgPreempt  *ebpf.VariableSpec `ebpf:"cfg_preempt"`
 	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
@@ -352,7 +350,6 @@ type stepsVariables struct {
 	CfgKstack   *ebpf.Variable `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.Variable `ebpf:"cfg_old"`
 	CfgPorts    *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgPreempt  *ebpf.Variable `ebpf:"cfg_preempt"`
 	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.Variable `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.Variable `ebpf:"cfg_softirqs"`

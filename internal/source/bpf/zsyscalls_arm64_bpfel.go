@@ -99,7 +99,6 @@ const (
 	syscallsVarCfgExec      = "cfg_exec"
 	syscallsVarCfgFollow    = "cfg_follow"
 	syscallsVarCfgPorts     = "cfg_ports"
-	syscallsVarCfgPreempt   = "cfg_preempt"
 	syscallsVarCfgSelf      = "cfg_self"
 	syscallsVarCfgStrlen    = "cfg_strlen"
 	syscallsVarCfgUids      = "cfg_uids"
@@ -180,7 +179,6 @@ type syscallsVariableSpecs struct {
 	CfgExec      *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFollow    *ebpf.VariableSpec `ebpf:"cfg_follow"`
 	CfgPorts     *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgPreempt   *ebpf.VariableSpec `ebpf:"cfg_preempt"`
 	CfgSelf      *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgStrlen    *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids      *ebpf.VariableSpec `ebpf:"cfg_uids"`
@@ -248,7 +246,6 @@ type syscallsVariables struct {
 	CfgExec      *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFollow    *ebpf.Variable `ebpf:"cfg_follow"`
 	CfgPorts     *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgPreempt   *ebpf.Variable `ebpf:"cfg_preempt"`
 	CfgSelf      *ebpf.Variable `ebpf:"cfg_self"`
 	CfgStrlen    *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids      *ebpf.Variable `ebpf:"cfg_uids"`

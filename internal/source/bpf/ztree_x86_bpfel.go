@@ -227,7 +227,6 @@ const (
 	treeVarCfgKstack    = "cfg_kstack"
 	treeVarCfgOld       = "cfg_old"
 	treeVarCfgPorts     = "cfg_ports"
-	treeVarCfgPreempt   = "cfg_preempt"
 	treeVarCfgSelf      = "cfg_self"
 	treeVarCfgSnaplen   = "cfg_snaplen"
 	treeVarCfgSoftirqs  = "cfg_softirqs"
@@ -324,7 +323,6 @@ type treeVariableSpecs struct {
 	CfgKstack   *ebpf.VariableSpec `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.VariableSpec `ebpf:"cfg_old"`
 	CfgPorts    *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgPreempt  *ebpf.VariableSpec `ebpf:"cfg_preempt"`
 	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
@@ -416,7 +414,6 @@ type treeVariables struct {
 	CfgKstack   *ebpf.Variable `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.Variable `ebpf:"cfg_old"`
 	CfgPorts    *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgPreempt  *ebpf.Variable `ebpf:"cfg_preempt"`
 	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.Variable `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.Variable `ebpf:"cfg_softirqs"`

@@ -129,7 +129,6 @@ const (
 	uringVarCfgExec        = "cfg_exec"
 	uringVarCfgFollow      = "cfg_follow"
 	uringVarCfgPorts       = "cfg_ports"
-	uringVarCfgPreempt     = "cfg_preempt"
 	uringVarCfgSelf        = "cfg_self"
 	uringVarCfgStrlen      = "cfg_strlen"
 	uringVarCfgSubmit      = "cfg_submit"
@@ -210,7 +209,6 @@ type uringVariableSpecs struct {
 	CfgExec     *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFollow   *ebpf.VariableSpec `ebpf:"cfg_follow"`
 	CfgPorts    *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgPreempt  *ebpf.VariableSpec `ebpf:"cfg_preempt"`
 	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgStrlen   *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgSubmit   *ebpf.VariableSpec `ebpf:"cfg_submit"`
@@ -277,7 +275,6 @@ type uringVariables struct {
 	CfgExec     *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFollow   *ebpf.Variable `ebpf:"cfg_follow"`
 	CfgPorts    *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgPreempt  *ebpf.Variable `ebpf:"cfg_preempt"`
 	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
 	CfgStrlen   *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgSubmit   *ebpf.Variable `ebpf:"cfg_submit"`

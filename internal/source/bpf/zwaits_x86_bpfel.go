@@ -181,7 +181,6 @@ const (
 	waitsVarCfgKstack     = "cfg_kstack"
 	waitsVarCfgOld        = "cfg_old"
 	waitsVarCfgPorts      = "cfg_ports"
-	waitsVarCfgPreempt    = "cfg_preempt"
 	waitsVarCfgSelf       = "cfg_self"
 	waitsVarCfgSnaplen    = "cfg_snaplen"
 	waitsVarCfgSoftirqs   = "cfg_softirqs"
@@ -274,7 +273,6 @@ type waitsVariableSpecs struct {
 	CfgKstack   *ebpf.VariableSpec `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.VariableSpec `ebpf:"cfg_old"`
 	CfgPorts    *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgPreempt  *ebpf.VariableSpec `ebpf:"cfg_preempt"`
 	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
@@ -362,7 +360,6 @@ type waitsVariables struct {
 	CfgKstack   *ebpf.Variable `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.Variable `ebpf:"cfg_old"`
 	CfgPorts    *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgPreempt  *ebpf.Variable `ebpf:"cfg_preempt"`
 	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.Variable `ebpf:"cfg_snaplen"`
 	CfgSoftirqs *ebpf.Variable `ebpf:"cfg_softirqs"`

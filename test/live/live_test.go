@@ -110,7 +110,11 @@ func build(t *testing.T, name, bits string) string {
 // what pidwire showed.
 func watch(t *testing.T, prog string, flags ...string) (said, shown []byte) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	limit := time.Minute
+	if built != "" {
+		limit *= 4 // what is attached to functions takes seconds each under emulation
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	out := filepath.Join(t.TempDir(), "lines")
 	args := append([]string{"trace", "-q", "-o", out}, flags...)

@@ -89,7 +89,7 @@ func (k *kernel) loadKernelEvents(c Config) {
 	}
 	var lacking []string
 	for _, o := range probeObjects {
-		var there, absent []probe
+		var list []probe
 		for _, p := range o.probes {
 			if c.Drops && !slices.Contains(onlyDrops, p.prog) {
 				continue
@@ -98,81 +98,62 @@ func (k *kernel) loadKernelEvents(c Config) {
 			if err == nil && p.point == "sched_switch" && !(len(proto.Params) > 2 && pointsTo(proto.Params[2].Type, "task_struct")) {
 				err = errors.New("another form than before and after Linux 5.18")
 			}
-			if err != nil {
-				absent = append(absent, p)
+			switch {
+			case err == nil:
+				p.instead = nil
+			case len(p.instead) == 0 || k.raw:
+				if p.tells != "" {
+					lacking = append(lacking, p.tells)
+				}
 				continue
 			}
-			there = append(there, p)
+			list = append(list, p)
 		}
-		k.attachProbes(c, o, there, set)
-		for _, p := range absent {
-			switch {
-			case p.tells == "":
-			case !k.attachFunctionsOf(c, o, p, set):
-				lacking = append(lacking, p.tells)
-			case p.but != "":
-				lacking = append(lacking, p.but)
-			}
-		}
+		lacking = append(lacking, k.attachProbes(c, o, list, set)...)
 	}
 	if len(lacking) > 0 {
 		k.note(nil, "this kernel does not tell of "+strings.Join(lacking, ", "), "")
 	}
 }
 
-// attachFunctionsOf attaches what tells of an event in the place of its
-// tracepoint: all of it, or nothing.
-func (k *kernel) attachFunctionsOf(c Config, o object, p probe, set map[string]any) bool {
-	if len(p.instead) == 0 || k.raw {
-		return false
+// programs are those that tell of the probe's events: that at the tracepoint, or
+// those at functions.
+func (p *probe) programs() []string {
+	if len(p.instead) > 0 {
+		return p.instead
 	}
-	coll, err := k.loadProbes(c, o, p.instead, set)
-	if err != nil {
-		return false
-	}
-	links := len(k.links)
-	for _, name := range p.instead {
-		if err := k.attachTracing(coll.Programs[name], ""); err != nil {
-			for _, l := range k.links[links:] {
-				l.Close()
-			}
-			k.links = k.links[:links]
-			return false
-		}
-	}
-	for _, name := range p.instead {
-		k.parts[name] = true
-	}
-	return true
+	return []string{p.prog}
 }
 
 // attachProbes loads the probes of an object together, and if that fails each
-// for itself.
-func (k *kernel) attachProbes(c Config, o object, probes []probe, set map[string]any) {
+// for itself. It returns what functions do not tell of.
+func (k *kernel) attachProbes(c Config, o object, probes []probe, set map[string]any) (lacking []string) {
 	if len(probes) == 0 {
-		return
+		return nil
 	}
-	names := func(list []probe) (names []string) {
-		for _, p := range list {
-			names = append(names, p.prog)
-		}
-		return names
-	}
-	coll, err := k.loadProbes(c, o, names(probes), set)
-	if err == nil {
-		for _, p := range probes {
-			k.attachProbe(p, coll)
-		}
-		return
-	}
+	var names []string
 	for _, p := range probes {
-		coll, err := k.loadProbes(c, o, []string{p.prog}, set)
-		if err != nil {
-			k.probeFailed(p, err)
-			continue
-		}
-		k.attachProbe(p, coll)
+		names = append(names, p.programs()...)
 	}
+	all, err := k.loadProbes(c, o, names, set)
+	for _, p := range probes {
+		coll, alone := all, error(nil)
+		if err != nil {
+			coll, alone = k.loadProbes(c, o, p.programs(), set)
+		}
+		if alone == nil {
+			alone = k.attachProbe(&p, coll)
+		}
+		switch {
+		case alone == nil && len(p.instead) > 0 && p.but != "":
+			lacking = append(lacking, p.but)
+		case alone != nil && len(p.instead) > 0:
+			lacking = append(lacking, p.tells)
+		case alone != nil:
+			k.probeFailed(p, alone)
+		}
+	}
+	return lacking
 }
 
 func (k *kernel) loadProbes(c Config, o object, names []string, set map[string]any) (*ebpf.Collection, error) {
@@ -190,13 +171,22 @@ func (k *kernel) loadProbes(c Config, o object, names []string, set map[string]a
 	return k.loadSpec(c, spec, names)
 }
 
-func (k *kernel) attachProbe(p probe, coll *ebpf.Collection) {
-	err := k.attachTracing(coll.Programs[p.prog], p.point)
-	if err != nil {
-		k.probeFailed(p, err)
-		return
+// attachProbe attaches all programs of a probe, or none.
+func (k *kernel) attachProbe(p *probe, coll *ebpf.Collection) error {
+	links := len(k.links)
+	for _, name := range p.programs() {
+		if err := k.attachTracing(coll.Programs[name], p.point); err != nil {
+			for _, l := range k.links[links:] {
+				l.Close()
+			}
+			k.links = k.links[:links]
+			return err
+		}
 	}
-	k.parts[p.prog] = true
+	for _, name := range p.programs() {
+		k.parts[name] = true
+	}
+	return nil
 }
 
 func (k *kernel) probeFailed(p probe, err error) {

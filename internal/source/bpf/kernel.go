@@ -89,7 +89,7 @@ func (k *kernel) loadKernelEvents(c Config) {
 	}
 	var lacking []string
 	for _, o := range probeObjects {
-		var list []probe
+		var points, functions []probe
 		for _, p := range o.probes {
 			if c.Drops && !slices.Contains(onlyDrops, p.prog) {
 				continue
@@ -101,15 +101,20 @@ func (k *kernel) loadKernelEvents(c Config) {
 			switch {
 			case err == nil:
 				p.instead = nil
-			case len(p.instead) == 0 || k.raw:
-				if p.tells != "" {
-					lacking = append(lacking, p.tells)
-				}
-				continue
+				points = append(points, p)
+			case len(p.instead) > 0 && !k.raw:
+				functions = append(functions, p)
+			case p.tells != "":
+				lacking = append(lacking, p.tells)
 			}
-			list = append(list, p)
 		}
-		lacking = append(lacking, k.attachProbes(c, o, list, set)...)
+		if err := k.shareMaps(c, o); err != nil {
+			k.note(err, "what the kernel does is shown in part", "")
+			continue
+		}
+		k.attachProbes(c, o, points, set)
+		// Apart: where functions cannot be traced they do not go in.
+		lacking = append(lacking, k.attachProbes(c, o, functions, set)...)
 	}
 	if len(lacking) > 0 {
 		k.note(nil, "this kernel does not tell of "+strings.Join(lacking, ", "), "")
@@ -123,6 +128,30 @@ func (p *probe) programs() []string {
 		return p.instead
 	}
 	return []string{p.prog}
+}
+
+// shareMaps makes the maps of an object, for all its programs: what one of them
+// keeps another one looks up, also where they are loaded each for itself.
+func (k *kernel) shareMaps(c Config, o object) error {
+	spec, err := o.load()
+	if err == nil {
+		err = c.size(spec)
+	}
+	if err != nil {
+		return err
+	}
+	for name, m := range spec.Maps {
+		// .rodata is each collection's own.
+		if k.maps[name] != nil || strings.HasPrefix(name, ".") {
+			continue
+		}
+		made, err := ebpf.NewMap(m)
+		if err != nil {
+			return fmt.Errorf("map %s: %w", name, err)
+		}
+		k.maps[name] = made
+	}
+	return nil
 }
 
 // attachProbes loads the probes of an object together, and if that fails each

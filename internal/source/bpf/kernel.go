@@ -108,13 +108,17 @@ func (k *kernel) loadKernelEvents(c Config) {
 				lacking = append(lacking, p.tells)
 			}
 		}
-		if err := k.shareMaps(c, o); err != nil {
+		object, err := o.load()
+		if err == nil {
+			err = k.shareMaps(c, object)
+		}
+		if err != nil {
 			k.note(err, "what the kernel does is shown in part", "")
 			continue
 		}
-		k.attachProbes(c, o, points, set)
+		k.attachProbes(c, object, points, set)
 		// Apart: where functions cannot be traced they do not go in.
-		lacking = append(lacking, k.attachProbes(c, o, functions, set)...)
+		lacking = append(lacking, k.attachProbes(c, object, functions, set)...)
 	}
 	if len(lacking) > 0 {
 		k.note(nil, "this kernel does not tell of "+strings.Join(lacking, ", "), "")
@@ -132,12 +136,8 @@ func (p *probe) programs() []string {
 
 // shareMaps makes the maps of an object, for all its programs: what one of them
 // keeps another one looks up, also where they are loaded each for itself.
-func (k *kernel) shareMaps(c Config, o object) error {
-	spec, err := o.load()
-	if err == nil {
-		err = c.size(spec)
-	}
-	if err != nil {
+func (k *kernel) shareMaps(c Config, spec *ebpf.CollectionSpec) error {
+	if err := c.size(spec); err != nil {
 		return err
 	}
 	for name, m := range spec.Maps {
@@ -156,7 +156,7 @@ func (k *kernel) shareMaps(c Config, o object) error {
 
 // attachProbes loads the probes of an object together, and if that fails each
 // for itself. It returns what functions do not tell of.
-func (k *kernel) attachProbes(c Config, o object, probes []probe, set map[string]any) (lacking []string) {
+func (k *kernel) attachProbes(c Config, object *ebpf.CollectionSpec, probes []probe, set map[string]any) (lacking []string) {
 	if len(probes) == 0 {
 		return nil
 	}
@@ -164,11 +164,11 @@ func (k *kernel) attachProbes(c Config, o object, probes []probe, set map[string
 	for _, p := range probes {
 		names = append(names, p.programs()...)
 	}
-	all, err := k.loadProbes(c, o, names, set)
+	all, err := k.loadProbes(c, object, names, set)
 	for _, p := range probes {
 		coll, alone := all, error(nil)
 		if err != nil {
-			coll, alone = k.loadProbes(c, o, p.programs(), set)
+			coll, alone = k.loadProbes(c, object, p.programs(), set)
 		}
 		if alone == nil {
 			alone = k.attachProbe(&p, coll)
@@ -185,11 +185,8 @@ func (k *kernel) attachProbes(c Config, o object, probes []probe, set map[string
 	return lacking
 }
 
-func (k *kernel) loadProbes(c Config, o object, names []string, set map[string]any) (*ebpf.Collection, error) {
-	spec, err := o.load()
-	if err != nil {
-		return nil, err
-	}
+func (k *kernel) loadProbes(c Config, object *ebpf.CollectionSpec, names []string, set map[string]any) (*ebpf.Collection, error) {
+	spec := object.Copy()
 	for name, v := range set {
 		if cv := spec.Variables[name]; cv != nil {
 			if err := cv.Set(v); err != nil {

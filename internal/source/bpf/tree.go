@@ -3,11 +3,8 @@
 package bpf
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -65,7 +62,7 @@ func (k *kernel) loadTree(c Config) error {
 		list, note, err = k.selected(patterns)
 	}
 	if err == nil && c.Engine != EngineGraph {
-		if err = k.traceFunctions(c, list, note); err == nil {
+		if err = k.probeFunctions(c, list, note); err == nil {
 			return nil
 		}
 		if errors.Is(err, ebpf.ErrNotSupported) {
@@ -95,28 +92,58 @@ func (k *kernel) loadTree(c Config) error {
 	return nil
 }
 
-// selected are the functions that patterns stand for, as far as they can be traced.
+// selected are the functions that patterns stand for.
 func (k *kernel) selected(patterns []string) (list []ksyms.Function, note string, err error) {
-	all, note, err := k.names.syms.Select(patterns)
-	if err != nil {
-		return nil, "", err
+	list, note, err = k.names.syms.Select(patterns)
+	if err == nil && len(list) > maxFunctions {
+		err = fmt.Errorf("%d functions: at most %d at once", len(list), maxFunctions)
+		list = nil
 	}
-	may, err := traceable()
+	return list, note, err
+}
+
+var errNotTraceable = errors.New("the kernel lets none of these functions be traced")
+
+// traceable are those of the functions that the kernel lets be traced, and their
+// places in its list.
+func traceable(list []ksyms.Function) (may []ksyms.Function, places []int, err error) {
+	all, err := ftrace.Traceable()
 	if err != nil {
-		may = nil // what cannot be traced will say so
+		return nil, nil, err
 	}
-	for _, f := range all {
-		if may == nil || may[f.Name] {
-			list = append(list, f)
+	told := map[string]bool{}
+	for _, f := range list {
+		at := all[f.Name]
+		if len(at) == 0 {
+			continue
+		}
+		may = append(may, f)
+		if !told[f.Name] {
+			told[f.Name] = true
+			places = append(places, at...)
 		}
 	}
-	if len(list) == 0 {
-		return nil, "", errors.New("the kernel lets none of these functions be traced")
+	if len(may) == 0 {
+		return nil, nil, errNotTraceable
 	}
-	if len(list) > maxFunctions {
-		return nil, "", fmt.Errorf("%d functions: at most %d at once", len(list), maxFunctions)
+	return may, places, nil
+}
+
+// probeFunctions attaches to functions by kprobe.multi. Which of them can be traced
+// is asked only if not all can.
+func (k *kernel) probeFunctions(c Config, list []ksyms.Function, note string) error {
+	err := k.traceFunctions(c, list, note)
+	if err == nil || errors.Is(err, ebpf.ErrNotSupported) {
+		return err
 	}
-	return list, note, nil
+	may, _, e := traceable(list)
+	switch {
+	case errors.Is(e, errNotTraceable):
+		return e
+	case e != nil || len(may) == len(list):
+		return err
+	}
+	return k.traceFunctions(c, may, note)
 }
 
 // traceFunctions attaches to functions by kprobe.multi.
@@ -151,12 +178,12 @@ func (k *kernel) graphFunctions(list []ksyms.Function, note string) error {
 	if _, err := ftrace.Clean(); err != nil {
 		return err // what a killed run has left is in the way
 	}
-	var names []string
-	k.begins = map[uint64]uint64{}
-	for _, f := range list {
-		names = append(names, f.Name)
+	list, places, err := traceable(list)
+	if err != nil {
+		return fmt.Errorf("function_graph: %w", err)
 	}
-	t, err := ftrace.Open(names)
+	k.begins = map[uint64]uint64{}
+	t, err := ftrace.Open(places)
 	if err != nil {
 		return fmt.Errorf("function_graph: %w", err)
 	}
@@ -180,6 +207,9 @@ func (k *kernel) attachFunctions(c Config, list []ksyms.Function) (engine string
 		return "", err
 	}
 	for _, name := range []string{"functions", "walks", "no_walk"} {
+		if k.maps[name] != nil {
+			continue // of a first try, with functions that cannot be traced
+		}
 		if k.maps[name], err = ebpf.NewMap(spec.Maps[name]); err != nil {
 			delete(k.maps, name)
 			return "", fmt.Errorf("map %s: %w", name, err)
@@ -214,28 +244,6 @@ func (k *kernel) attachFunctions(c Config, list []ksyms.Function) (engine string
 	}
 	k.links = append(k.links, leave, enter)
 	return "kprobe.multi", nil
-}
-
-// traceable reads which functions the kernel lets be traced, from tracefs.
-func traceable() (map[string]bool, error) {
-	var f *os.File
-	var err error
-	for _, dir := range []string{"/sys/kernel/tracing", "/sys/kernel/debug/tracing"} {
-		if f, err = os.Open(dir + "/available_filter_functions"); err == nil {
-			break
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	names := map[string]bool{}
-	sc := bufio.NewScanner(f)
-	for sc.Scan() {
-		name, _, _ := bytes.Cut(sc.Bytes(), []byte(" "))
-		names[string(name)] = true
-	}
-	return names, sc.Err()
 }
 
 // protoOf is what BTF says of a function; nil where it says nothing, as of those
@@ -373,7 +381,7 @@ func Functions(patterns []string) (list []Function, note string, err error) {
 	case ftrace.Available() == nil:
 		engine = EngineGraph
 	}
-	may, err := traceable()
+	may, err := ftrace.Traceable()
 	if err != nil {
 		may = nil // it is not said here
 	}
@@ -383,7 +391,7 @@ func Functions(patterns []string) (list []Function, note string, err error) {
 	}
 	for _, f := range found {
 		one := Function{Name: f.Name, Module: f.Module, Engine: engine, Args: signature(protoOf(types, f))}
-		if may != nil && !may[f.Name] {
+		if may != nil && may[f.Name] == nil {
 			one.Engine = EngineStacks
 		}
 		list = append(list, one)

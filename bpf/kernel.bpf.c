@@ -6,6 +6,7 @@
  * only its own events.
  */
 #include "kernel.h"
+#include "turn.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -99,8 +100,7 @@ static __always_inline int received(u64 *ctx, struct sock *sk, int length, u32 f
 }
 
 /* Since 6.3. Before, the functions of the protocols tell the same, of IP's. */
-SEC("tp_btf/sock_send_length")
-int kernel_sent(u64 *ctx)
+TURN_PROGRAM("tp_btf/sock_send_length", kernel_sent)
 {
 	return sent(ctx, (void *)ctx[0], ctx[1]);
 }
@@ -125,8 +125,7 @@ int kernel_sent_inet6(u64 *ctx)
 	return sent_on(ctx);
 }
 
-SEC("tp_btf/sock_recv_length")
-int kernel_received(u64 *ctx)
+TURN_PROGRAM("tp_btf/sock_recv_length", kernel_received)
 {
 	return received(ctx, (void *)ctx[0], ctx[1], ctx[2]);
 }
@@ -171,8 +170,7 @@ static __always_inline int ready(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/sk_data_ready")
-int kernel_ready(u64 *ctx)
+TURN_PROGRAM("tp_btf/sk_data_ready", kernel_ready)
 {
 	return ready(ctx);
 }
@@ -198,8 +196,7 @@ static __always_inline int error(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/inet_sk_error_report")
-int kernel_error(u64 *ctx)
+TURN_PROGRAM("tp_btf/inet_sk_error_report", kernel_error)
 {
 	return error(ctx);
 }
@@ -211,8 +208,7 @@ int kernel_error_default(u64 *ctx)
 	return error(ctx);
 }
 
-SEC("tp_btf/sock_rcvqueue_full")
-int kernel_queue_full(u64 *ctx)
+TURN_PROGRAM("tp_btf/sock_rcvqueue_full", kernel_queue_full)
 {
 	struct sock *sk = (void *)ctx[0];
 	struct sk_buff *skb = (void *)ctx[1];
@@ -226,8 +222,7 @@ int kernel_queue_full(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/udp_fail_queue_rcv_skb")
-int kernel_udp_full(u64 *ctx)
+TURN_PROGRAM("tp_btf/udp_fail_queue_rcv_skb", kernel_udp_full)
 {
 	struct sock *sk = (void *)ctx[1];
 	struct scene s;
@@ -240,8 +235,7 @@ int kernel_udp_full(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/sock_exceed_buf_limit")
-int kernel_memory(u64 *ctx)
+TURN_PROGRAM("tp_btf/sock_exceed_buf_limit", kernel_memory)
 {
 	struct sock *sk = (void *)ctx[0];
 	struct scene s;
@@ -306,8 +300,7 @@ static __always_inline void look_at_congestion(struct scene *s, struct sock *sk)
 }
 
 /* Every segment that comes to an established connection. */
-SEC("tp_btf/tcp_probe")
-int kernel_skb_receive(u64 *ctx)
+TURN_PROGRAM("tp_btf/tcp_probe", kernel_skb_receive)
 {
 	struct sock *sk = (void *)ctx[0];
 	struct sk_buff *skb = (void *)ctx[1];
@@ -328,8 +321,7 @@ int kernel_skb_receive(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/skb_copy_datagram_iovec")
-int kernel_skb_copy(u64 *ctx)
+TURN_PROGRAM("tp_btf/skb_copy_datagram_iovec", kernel_skb_copy)
 {
 	struct sk_buff *skb = (void *)ctx[0];
 	struct scene s;
@@ -351,8 +343,7 @@ static __always_inline void dropped(struct scene *s, struct sk_buff *skb, struct
 		  (u32)e->k.lport | (u32)e->k.rport << 16, e->flags);
 }
 
-SEC("tp_btf/kfree_skb")
-int kernel_drop(u64 *ctx)
+TURN_PROGRAM("tp_btf/kfree_skb", kernel_drop)
 {
 	struct sk_buff *skb = (void *)ctx[0];
 	struct sock *sk = sock_of_skb(skb);
@@ -383,8 +374,7 @@ int kernel_drop(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/tcp_retransmit_skb")
-int kernel_retransmit(u64 *ctx)
+TURN_PROGRAM("tp_btf/tcp_retransmit_skb", kernel_retransmit)
 {
 	struct sock *sk = (void *)ctx[0];
 	struct sk_buff *skb = (void *)ctx[1];
@@ -403,8 +393,7 @@ int kernel_retransmit(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/tcp_retransmit_synack")
-int kernel_synack(u64 *ctx)
+TURN_PROGRAM("tp_btf/tcp_retransmit_synack", kernel_synack)
 {
 	struct sock *sk = (void *)ctx[0];
 	struct request_sock *req = (void *)ctx[1];
@@ -424,8 +413,7 @@ int kernel_synack(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/tcp_send_reset")
-int kernel_reset(u64 *ctx)
+TURN_PROGRAM("tp_btf/tcp_send_reset", kernel_reset)
 {
 	struct sock *sk = (void *)ctx[0];
 	struct sk_buff *skb = (void *)ctx[1];
@@ -448,8 +436,7 @@ int kernel_reset(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/tcp_receive_reset")
-int kernel_reset_received(u64 *ctx)
+TURN_PROGRAM("tp_btf/tcp_receive_reset", kernel_reset_received)
 {
 	struct sock *sk = (void *)ctx[0];
 	struct scene s;
@@ -462,8 +449,7 @@ int kernel_reset_received(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/tcp_cong_state_set")
-int kernel_congestion(u64 *ctx)
+TURN_PROGRAM("tp_btf/tcp_cong_state_set", kernel_congestion)
 {
 	struct sock *sk = (void *)ctx[0];
 	struct scene s;

@@ -8,19 +8,11 @@
 const volatile u8 cfg_drops = 0; /* nothing but drops is wanted */
 
 /* Counts of kernel events, by enum pw_lost_reason. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PW_LOST_REASONS);
-	__type(key, u32);
-	__type(value, u64);
-} lost_events SEC(".maps");
+COUNTS(lost_events);
 
 static __always_inline void count_lost_event(u32 reason)
 {
-	u64 *n = bpf_map_lookup_elem(&lost_events, &reason);
-
-	if (n)
-		*n += 1;
+	count_in(&lost_events, reason);
 }
 
 const volatile u8 cfg_kstack = 0; /* events have the kernel's stack */

@@ -113,19 +113,11 @@ struct {
 const volatile u8 cfg_old = 0; /* not only listeners are there */
 
 /* Counts of packets, by enum pw_lost_reason. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PW_LOST_REASONS);
-	__type(key, u32);
-	__type(value, u64);
-} lost_packets SEC(".maps");
+COUNTS(lost_packets);
 
 static __always_inline void count_lost_packet(u32 reason)
 {
-	u64 *n = bpf_map_lookup_elem(&lost_packets, &reason);
-
-	if (n)
-		*n += 1;
+	count_in(&lost_packets, reason);
 }
 
 static __always_inline bool ours(u32 tgid)

@@ -6,6 +6,7 @@
  * it, sent or received; never by whoever happens to run.
  */
 #include "kernel.h"
+#include "turn.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -58,15 +59,13 @@ int owner_released(struct bpf_sock *ctx)
 	return 1;
 }
 
-SEC("tp_btf/sock_send_length")
-int owner_sent(u64 *ctx)
+TURN_PROGRAM("tp_btf/sock_send_length", owner_sent)
 {
 	used((void *)ctx[0], BY_SENDER, PW_OWNER_SENT);
 	return 0;
 }
 
-SEC("tp_btf/sock_recv_length")
-int owner_received(u64 *ctx)
+TURN_PROGRAM("tp_btf/sock_recv_length", owner_received)
 {
 	used((void *)ctx[0], BY_RECEIVER, PW_OWNER_RECEIVED);
 	return 0;
@@ -267,8 +266,7 @@ static __always_inline void changes(struct sock *sk, int from, int to)
 	}
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int owner_state(u64 *ctx)
+TURN_PROGRAM("tp_btf/inet_sock_set_state", owner_state)
 {
 	struct sock *sk = (void *)ctx[0];
 

@@ -5,6 +5,7 @@
  * packets. Each program is loaded for itself.
  */
 #include "kernel.h"
+#include "turn.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -14,8 +15,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define NUD_REACHABLE 2
 #define NUD_FAILED 0x20
 
-SEC("tp_btf/fib_table_lookup")
-int kernel_route(u64 *ctx)
+TURN_PROGRAM("tp_btf/fib_table_lookup", kernel_route)
 {
 	struct flowi4 *flow = (void *)ctx[1];
 	struct fib_nh_common *nh = (void *)ctx[2];
@@ -36,8 +36,7 @@ int kernel_route(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/fib6_table_lookup")
-int kernel_route6(u64 *ctx)
+TURN_PROGRAM("tp_btf/fib6_table_lookup", kernel_route6)
 {
 	struct fib6_result *res = (void *)ctx[1];
 	struct fib6_table *table = (void *)ctx[2];
@@ -104,8 +103,7 @@ static __always_inline const void *key_of(struct neighbour *n)
 }
 
 /* One of its arguments has no type, which tp_btf did not take in older kernels. */
-SEC("raw_tp/neigh_create")
-int kernel_neigh_new(u64 *ctx)
+TURN_PROGRAM("raw_tp/neigh_create", kernel_neigh_new)
 {
 	struct neigh_table *table = (void *)ctx[0];
 	struct net_device *dev = (void *)ctx[1];
@@ -121,8 +119,7 @@ int kernel_neigh_new(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/neigh_event_send_done")
-int kernel_neigh_asked(u64 *ctx)
+TURN_PROGRAM("tp_btf/neigh_event_send_done", kernel_neigh_asked)
 {
 	struct neighbour *n = (void *)ctx[0];
 	u32 family = READ(n, tbl, family);
@@ -153,8 +150,7 @@ static __always_inline bool scene_of_neighbour(struct scene *s, u64 n)
 	return true;
 }
 
-SEC("tp_btf/neigh_timer_handler")
-int kernel_neigh_failed(u64 *ctx)
+TURN_PROGRAM("tp_btf/neigh_timer_handler", kernel_neigh_failed)
 {
 	struct neighbour *n = (void *)ctx[0];
 	u64 key = (u64)n;
@@ -172,8 +168,7 @@ int kernel_neigh_failed(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/neigh_update")
-int kernel_neigh_found(u64 *ctx)
+TURN_PROGRAM("tp_btf/neigh_update", kernel_neigh_found)
 {
 	struct neighbour *n = (void *)ctx[0];
 	u64 key = (u64)n;
@@ -204,8 +199,7 @@ static __always_inline int icmp(u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/icmp_send")
-int kernel_icmp(u64 *ctx)
+TURN_PROGRAM("tp_btf/icmp_send", kernel_icmp)
 {
 	return icmp(ctx);
 }

@@ -53,6 +53,17 @@ extern void *bpf_rdonly_cast(const void *obj, u32 btf_id) __ksym __weak;
 #define WORD(p) READ((struct timespec64 *)(p), tv_sec)
 #define WORD2(p) READ((struct timespec64 *)(p), tv_nsec)
 
+/*
+ * A word of a program's context. In assembly, for clang would merge the reads of two arguments into one at a
+ * computed offset, which the verifier refuses.
+ */
+#define ARG(n)                                                                                   \
+	({                                                                                       \
+		u64 arg_;                                                                        \
+		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(arg_) : "r"(ctx), "i"((n) * 8)); \
+		arg_;                                                                            \
+	})
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 8 << 20);
@@ -143,20 +154,33 @@ struct {
 	__type(value, u32);
 } cgroups SEC(".maps");
 
-/* Counts by enum pw_lost_reason; user space turns them into records. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PW_LOST_REASONS);
-	__type(key, u32);
-	__type(value, u64);
-} lost SEC(".maps");
+/*
+ * Counts by enum pw_lost_reason; user space turns them into records. It reads them
+ * as memory: while it is in a call to read a map, the kernel passes over programs
+ * at perf's events on its CPU (bpf_disable_instrumentation, include/linux/bpf.h).
+ */
+#define COUNTS(name)                                  \
+	struct {                                      \
+		__uint(type, BPF_MAP_TYPE_ARRAY);     \
+		__uint(map_flags, BPF_F_MMAPABLE);    \
+		__uint(max_entries, PW_LOST_REASONS); \
+		__type(key, u32);                     \
+		__type(value, u64);                   \
+	} name SEC(".maps")
+
+COUNTS(lost);
+
+static __always_inline void count_in(void *counts, u32 reason)
+{
+	u64 *n = bpf_map_lookup_elem(counts, &reason);
+
+	if (n)
+		__sync_fetch_and_add(n, 1);
+}
 
 static __always_inline void count_lost(u32 reason)
 {
-	u64 *n = bpf_map_lookup_elem(&lost, &reason);
-
-	if (n)
-		*n += 1;
+	count_in(&lost, reason);
 }
 
 /*

@@ -3,7 +3,7 @@
  * Births, execs and ends of processes: they keep the targets map, so that the
  * first call of a child is not lost, and stand on the timeline themselves.
  */
-#include "pidwire.h"
+#include "turn.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -18,11 +18,10 @@ struct exec_rec {
 	char argv[ARGV_MAX];
 };
 
-SEC("raw_tp/sched_process_fork")
-int process_fork(struct bpf_raw_tracepoint_args *ctx)
+TURN_PROGRAM("raw_tp/sched_process_fork", process_fork)
 {
-	struct task_struct *parent = (void *)ctx->args[0];
-	struct task_struct *child = (void *)ctx->args[1];
+	struct task_struct *parent = (void *)ctx[0];
+	struct task_struct *child = (void *)ctx[1];
 	u32 ptgid = READ(parent, tgid);
 	u32 tgid = READ(child, tgid);
 	u32 *mode;
@@ -37,12 +36,11 @@ int process_fork(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-SEC("raw_tp/sched_process_exec")
-int process_exec(struct bpf_raw_tracepoint_args *ctx)
+TURN_PROGRAM("raw_tp/sched_process_exec", process_exec)
 {
-	struct task_struct *task = (void *)ctx->args[0];
-	u32 old = ctx->args[1];
-	struct linux_binprm *bprm = (void *)ctx->args[2];
+	struct task_struct *task = (void *)ctx[0];
+	u32 old = ctx[1];
+	struct linux_binprm *bprm = (void *)ctx[2];
 	u32 tgid = READ(task, tgid);
 	unsigned long start, end;
 	struct exec_rec *r;
@@ -126,32 +124,34 @@ static __always_inline void emit_unfinished(struct pw_thread *t)
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 }
 
-SEC("raw_tp/sched_process_exit")
-int process_exit(struct bpf_raw_tracepoint_args *ctx)
+TURN_PROGRAM("raw_tp/sched_process_exit", process_exit)
 {
-	struct task_struct *task = (void *)ctx->args[0];
+	struct task_struct *task = (void *)ctx[0];
 	u32 tgid = READ(task, tgid);
 	u32 tid = READ(task, pid);
 	struct pw_thread *t = bpf_map_lookup_elem(&threads, &tid);
-	u32 *mode, code;
+	u32 *known, mode, code;
 
 	if (t) {
 		if (t->enter)
 			emit_unfinished(t);
 		bpf_map_delete_elem(&threads, &tid);
 	}
-	mode = bpf_map_lookup_elem(&targets, &tgid);
-	if (!mode || *mode == PW_TARGET_NEVER || READ(task, signal, live.counter) > 0)
+	known = bpf_map_lookup_elem(&targets, &tgid);
+	if (!known || *known == PW_TARGET_NEVER || READ(task, signal, live.counter) > 0)
 		return 0;
-	code = READ(task, signal, group_exit_code);
-	if (!code)
-		code = READ(task, exit_code);
-	emit_proc(READ(task, group_leader), PW_PROC_EXIT, *mode == PW_TARGET_TENTATIVE ? PW_PROC_TENTATIVE : 0, code);
-	if (*mode == PW_TARGET_WATCH) {
+	mode = *known;
+	if (mode == PW_TARGET_WATCH) {
 		u64 start = READ(task, group_leader, start_boottime);
 
 		bpf_map_update_elem(&gone, &tgid, &start, BPF_ANY);
 	}
-	bpf_map_delete_elem(&targets, &tgid);
+	/* Two of its threads may both be the last to live: one of them tells. */
+	if (bpf_map_delete_elem(&targets, &tgid))
+		return 0;
+	code = READ(task, signal, group_exit_code);
+	if (!code)
+		code = READ(task, exit_code);
+	emit_proc(READ(task, group_leader), PW_PROC_EXIT, mode == PW_TARGET_TENTATIVE ? PW_PROC_TENTATIVE : 0, code);
 	return 0;
 }

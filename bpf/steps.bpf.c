@@ -5,6 +5,7 @@
  * at ones that tell nothing of the network (memory, timers, the scheduler).
  */
 #include "kernel.h"
+#include "turn.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -26,8 +27,7 @@ static __always_inline struct pw_thread *call_of(struct scene *s)
 }
 
 /* Behind the program that keeps the call: that is there already. */
-SEC("raw_tp/sys_enter")
-int call_stack(struct bpf_raw_tracepoint_args *ctx)
+TURN_PROGRAM("raw_tp/sys_enter", call_stack)
 {
 	struct scene s;
 

@@ -6,6 +6,7 @@
  */
 #include "sock.h"
 #include "snap.h"
+#include "turn.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -66,6 +67,16 @@ struct arg_regs {
 #define FIRST_REG(r) (&(r)->regs)
 #endif
 
+/*
+ * Attached as perf's raw_syscalls:sys_enter and sys_exit, which disable preemption
+ * also where tracepoints do not (docs/decisions/0011-two-copies.md). Their context
+ * begins with a word that is not for us; then the call's number and its arguments
+ * or its result (include/trace/events/syscalls.h).
+ */
+const volatile u8 cfg_perf = 0;
+
+const volatile u8 cfg_returns = 1; /* sys_exit is attached */
+
 /* The arguments of a call, as its registers have them. */
 static __always_inline void read_args(u64 args[6], struct pt_regs *regs, bool compat)
 {
@@ -104,6 +115,23 @@ static __always_inline void read_args(u64 args[6], struct pt_regs *regs, bool co
 	args[4] = r.x[4] & mask;
 	args[5] = r.x[5] & mask;
 #endif
+}
+
+/* The arguments of the call that a program at sys_enter is told of. */
+static __always_inline void entry_args(u64 args[6], u64 *ctx, bool compat)
+{
+	u64 mask = compat ? 0xffffffff : ~0ULL;
+
+	if (!cfg_perf) {
+		read_args(args, (void *)ARG(0), compat);
+		return;
+	}
+	args[0] = ARG(2) & mask;
+	args[1] = ARG(3) & mask;
+	args[2] = ARG(4) & mask;
+	args[3] = ARG(5) & mask;
+	args[4] = ARG(6) & mask;
+	args[5] = ARG(7) & mask;
 }
 
 /* socketcall(call, vector): puts the vector's words in the place of the registers. */
@@ -399,7 +427,8 @@ static __always_inline struct pw_thread *new_thread(u32 tid, u32 tgid, struct ta
 	bpf_map_update_elem(&threads, &tid, t, BPF_NOEXIST);
 	t = bpf_map_lookup_elem(&threads, &tid);
 	if (!t) {
-		count_lost(PW_LOST_INFLIGHT);
+		if (cfg_turn != TURN_SECOND) /* it has been counted by then */
+			count_lost(PW_LOST_INFLIGHT);
 		return 0;
 	}
 	set_maybe(tid);
@@ -413,13 +442,13 @@ static __always_inline struct pw_thread *new_thread(u32 tid, u32 tgid, struct ta
 }
 
 /* bind to a port that is a target makes the process one, this call included. */
-static __always_inline u32 match_port(struct pt_regs *regs, u32 tgid, bool compat)
+static __always_inline u32 match_port(u64 *ctx, u32 tgid, bool compat)
 {
 	struct { u16 family; __be16 port; } a = {};
 	u64 args[6];
 	u16 port;
 
-	read_args(args, regs, compat);
+	entry_args(args, ctx, compat);
 	if (bpf_probe_read_user(&a, sizeof(a), (void *)args[1]))
 		return 0;
 	port = bswap16(a.port);
@@ -431,21 +460,19 @@ static __always_inline u32 match_port(struct pt_regs *regs, u32 tgid, bool compa
 }
 
 SEC("raw_tp/sys_enter")
-int sys_enter(struct bpf_raw_tracepoint_args *ctx)
+int sys_enter(u64 *ctx)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	u32 tid = id, tgid = id >> 32, nr, slot, mode;
 	struct pw_thread *t = 0;
 	struct task_struct *task;
-	struct pt_regs *regs;
 	struct pw_calldesc *d;
 	bool compat, any;
 
 	/* Everybody else leaves here. */
 	if (!may_be_ours(tid) && !may_be_ours(tgid) && !cfg_all && !cfg_uids && !cfg_cgroups && !cfg_ports)
 		return 0;
-	regs = (void *)ctx->args[0];
-	nr = ctx->args[1];
+	nr = ARG(1);
 	slot = nr & ~X32_BIT;
 	if (slot >= NR_MAX)
 		return 0;
@@ -458,10 +485,14 @@ int sys_enter(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	if (may_be_ours(tid))
 		t = bpf_map_lookup_elem(&threads, &tid);
+	if (cfg_turn == TURN_SECOND && t && t->seen) {
+		t->seen = 0;
+		return 0;
+	}
 	if (!t || t->epoch != targets_epoch || !t->mode) {
 		mode = watched(tgid);
 		if (!mode && d->flags & PW_DESC_PORTS && cfg_ports && tgid != cfg_self)
-			mode = match_port(regs, tgid, compat);
+			mode = match_port(ctx, tgid, compat);
 		if (!mode)
 			return 0;
 		if (!t)
@@ -471,7 +502,13 @@ int sys_enter(struct bpf_raw_tracepoint_args *ctx)
 		t->mode = mode;
 		t->epoch = targets_epoch;
 	}
+	/* Here the thread itself tells whose turn it is: each call has its entry and its end. */
+	if (cfg_turn == TURN_FIRST)
+		t->seen = 1;
+	t->began = 1;
 
+	if (t->enter && cfg_returns)
+		count_lost(PW_LOST_CALL); /* the end of the one before was not seen */
 	t->enter = 0;
 	t->nr = nr;
 	t->sub = 0;
@@ -479,7 +516,7 @@ int sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	t->snaplen = 0;
 	t->nsock = 0;
 	t->abi = compat ? ABI_COMPAT : nr & X32_BIT ? PW_ABI_X32 : ABI_NATIVE;
-	read_args(t->args, regs, compat);
+	entry_args(t->args, ctx, compat);
 	if (t->abi == PW_ABI_I386 && nr == NR_SOCKETCALL) {
 		slot = open_socketcall(t);
 		if (!slot)
@@ -783,6 +820,46 @@ static __always_inline u32 payload_limit(struct pw_thread *t, struct pw_syscall 
 	return header;
 }
 
+#if defined(__TARGET_ARCH_x86)
+#define NR_OF(regs) READ(regs, orig_ax)
+#elif defined(__TARGET_ARCH_arm64)
+#define NR_OF(regs) READ(regs, syscallno)
+#endif
+
+/* The number of the call that a program at sys_exit is told of. */
+static __always_inline u32 exit_nr(u64 *ctx)
+{
+	return cfg_perf ? (u32)ARG(1) : (u32)NR_OF((struct pt_regs *)ARG(0));
+}
+
+/* A call that returns and whose entry was not seen: counted, if it would have been shown. */
+static __always_inline void count_unseen(struct pw_thread *t, u64 *ctx, s64 ret)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	bool compat = is_compat(task);
+	u32 slot = exit_nr(ctx) & ~X32_BIT;
+	struct pw_calldesc *d;
+	u64 args[6];
+
+	if (slot >= NR_MAX || t->epoch != targets_epoch)
+		return; /* it may have been let go */
+	if (compat)
+		slot += PW_SLOT_COMPAT;
+	d = bpf_map_lookup_elem(&calls, &slot);
+	if (!d || !(d->flags & PW_DESC_ON))
+		return;
+	/* What seccomp refuses, or a tracer does itself, has no sys_enter (kernel/entry/common.c). */
+	if ((ret <= 0 && READ(task, seccomp.mode)) || READ(task, ptrace))
+		return;
+	if (d->flags & PW_DESC_SOCK) {
+		/* perf says no more than number and result. */
+		read_args(args, cfg_perf ? (void *)bpf_task_pt_regs(bpf_get_current_task_btf()) : (void *)ARG(0), compat);
+		if (!(d->fd1 >= 0 && fd_is_sock(args[d->fd1 & 3])) && !(d->fd2 >= 0 && fd_is_sock(args[d->fd2 & 3])))
+			return;
+	}
+	count_lost(PW_LOST_CALL);
+}
+
 #define ERESTARTSYS 512
 #define ERESTART_RESTARTBLOCK 516
 #define SIGNAL_GROUP_EXIT 4
@@ -802,9 +879,9 @@ static __always_inline u8 dying(s64 ret)
 }
 
 SEC("raw_tp/sys_exit")
-int sys_exit(struct bpf_raw_tracepoint_args *ctx)
+int sys_exit(u64 *ctx)
 {
-	s64 ret = ctx->args[1];
+	s64 ret = cfg_perf ? ARG(2) : ARG(1);
 	u32 tid = bpf_get_current_pid_tgid();
 	struct pw_thread *t;
 	struct pw_calldesc *d;
@@ -816,8 +893,22 @@ int sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (!may_be_ours(tid))
 		return 0;
 	t = bpf_map_lookup_elem(&threads, &tid);
-	if (!t || !t->enter)
+	if (!t)
 		return 0;
+	if (!t->began) {
+		if (cfg_turn != TURN_SECOND) /* the first one was here */
+			count_unseen(t, ctx, ret);
+		return 0;
+	}
+	t->began = 0;
+	t->seen = 0; /* should the second one have been passed over */
+	if (!t->enter)
+		return 0;
+	if (exit_nr(ctx) != t->nr) {
+		t->enter = 0;
+		count_lost(PW_LOST_CALL); /* it is another call's end: that of this one was not seen */
+		return 0;
+	}
 	desc = t->desc;
 	d = bpf_map_lookup_elem(&calls, &desc);
 	s = scratch_of();

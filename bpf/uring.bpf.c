@@ -5,6 +5,7 @@
  * request, never to whoever runs.
  */
 #include "sock.h"
+#include "turn.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -88,18 +89,7 @@ static __always_inline void add_sock(struct request *r, struct task_struct *owne
 	r->nsock = 1;
 }
 
-/*
- * In assembly, for clang would merge the reads of two arguments into one at a
- * computed offset, which the verifier refuses.
- */
-#define ARG(n)                                                                                   \
-	({                                                                                       \
-		u64 arg_;                                                                        \
-		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(arg_) : "r"(ctx), "i"((n) * 8)); \
-		arg_;                                                                            \
-	})
-
-static __always_inline struct io_kiocb *submitted(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline struct io_kiocb *submitted(u64 *ctx)
 {
 	if (cfg_submit == SUBMIT_CTX)
 		return 0;
@@ -108,8 +98,7 @@ static __always_inline struct io_kiocb *submitted(struct bpf_raw_tracepoint_args
 	return (void *)ARG(0);
 }
 
-SEC("raw_tp/io_uring_submit_req")
-int uring_submit(struct bpf_raw_tracepoint_args *ctx)
+TURN_PROGRAM("raw_tp/io_uring_submit_req", uring_submit)
 {
 	struct io_kiocb *req = submitted(ctx);
 	struct task_struct *owner = cfg_submit == SUBMIT_CTX ? (void *)bpf_get_current_task() : owner_of(req);
@@ -182,8 +171,7 @@ int uring_submit(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-SEC("raw_tp/io_uring_complete")
-int uring_complete(struct bpf_raw_tracepoint_args *ctx)
+TURN_PROGRAM("raw_tp/io_uring_complete", uring_complete)
 {
 	struct io_kiocb *req = (void *)ARG(1);
 	struct {

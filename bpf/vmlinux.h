@@ -48,6 +48,7 @@ enum {
 	BPF_F_NO_PREALLOC = 1,
 	BPF_SK_STORAGE_GET_F_CREATE = 1,
 	BPF_F_CLONE = 512,
+	BPF_F_MMAPABLE = 1024,
 	BPF_RB_NO_WAKEUP = 1,
 	BPF_F_USER_STACK = 256,
 };
@@ -187,9 +188,14 @@ struct mm_struct {
 	unsigned long arg_end;
 };
 
+struct seccomp {
+	int mode;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
+	unsigned int ptrace;
 	struct mm_struct *mm;
 	int exit_code;
 	pid_t pid;
@@ -205,6 +211,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct audit_context *audit_context;
 	unsigned int __state; /* since 5.14 */
+	struct seccomp seccomp;
 };
 
 struct task_struct___state {
@@ -469,6 +476,15 @@ struct bpf_iter_meta {
 	struct seq_file *seq;
 	u64 session_id;
 	u64 seq_num;
+};
+
+struct bpf_map;
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	void *value;
 };
 
 struct bpf_iter__task {

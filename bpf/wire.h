@@ -514,7 +514,8 @@ enum pw_lost_reason {
 	PW_LOST_BACKLOG = 7,  /* the kernel's queue of audit records was full */
 	PW_LOST_AUDIT = 8,    /* audit records came faster than they were read */
 	PW_LOST_TOOL = 9,     /* another tool said so of its own file */
-	PW_LOST_REASONS = 10,
+	PW_LOST_CALL = 10,    /* the kernel ran no program at a call's entry, or at its return */
+	PW_LOST_REASONS = 11,
 };
 
 struct pw_lost {
@@ -654,7 +655,9 @@ struct pw_thread {
 	__u8 nsock;
 	__u32 mode;  /* enum pw_target, */
 	__u32 epoch; /* as the targets map had it at this count of its changes */
-	__u32 _pad;
+	__u8 seen;   /* the first of two programs at a call's entry was not passed over (bpf/turn.h) */
+	__u8 began;  /* one of them was not */
+	__u16 _pad;
 	char comm[16];
 	struct pw_sock sock[2];
 	__u64 file[2]; /* whose the entries of sock are, kept from call to call: */

@@ -387,6 +387,8 @@ func lostReason(n uint32) string {
 		return "too many processes"
 	case wire.LostMissed:
 		return "skipped by the kernel, perhaps of other processes"
+	case wire.LostCall:
+		return "calls passed over by the kernel"
 	case wire.LostBacklog:
 		return "audit's queue full in the kernel, perhaps of other processes"
 	case wire.LostTool:

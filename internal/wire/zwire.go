@@ -1504,7 +1504,8 @@ const (
 	LostBacklog  = 7
 	LostAudit    = 8
 	LostTool     = 9
-	LostReasons  = 10
+	LostCall     = 10
+	LostReasons  = 11
 )
 
 // Offsets into struct pw_lost.
@@ -1866,6 +1867,8 @@ const (
 	OffThreadNsock   = 99
 	OffThreadMode    = 100
 	OffThreadEpoch   = 104
+	OffThreadSeen    = 108
+	OffThreadBegan   = 109
 	OffThreadComm    = 112
 	OffThreadSock    = 128
 	OffThreadFile    = 288
@@ -1893,6 +1896,8 @@ type Thread struct {
 	Nsock   uint8
 	Mode    uint32
 	Epoch   uint32
+	Seen    uint8
+	Began   uint8
 	Comm    [16]byte
 	Sock    [2]Sock
 	File    [2]uint64
@@ -1931,6 +1936,8 @@ func (s *Thread) Unmarshal(b []byte) bool {
 	s.Nsock = uint8(b[99])
 	s.Mode = binary.LittleEndian.Uint32(b[100:])
 	s.Epoch = binary.LittleEndian.Uint32(b[104:])
+	s.Seen = uint8(b[108])
+	s.Began = uint8(b[109])
 	copy(s.Comm[:], b[112:])
 	s.Sock[0].Unmarshal(b[128:])
 	s.Sock[1].Unmarshal(b[208:])
@@ -1974,6 +1981,8 @@ func (s *Thread) put(b []byte) {
 	b[99] = byte(s.Nsock)
 	binary.LittleEndian.PutUint32(b[100:], s.Mode)
 	binary.LittleEndian.PutUint32(b[104:], s.Epoch)
+	b[108] = byte(s.Seen)
+	b[109] = byte(s.Began)
 	copy(b[112:], s.Comm[:])
 	s.Sock[0].put(b[128:])
 	s.Sock[1].put(b[208:])

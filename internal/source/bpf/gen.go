@@ -9,6 +9,7 @@ package bpf
 //go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zpackets -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" packets ../../../bpf/packets.bpf.c
 //go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zdevice -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" device ../../../bpf/device.bpf.c
 //go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zaudit -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" audit ../../../bpf/audit.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zblocked -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" blocked ../../../bpf/blocked.bpf.c
 //go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zkernel -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" kernel ../../../bpf/kernel.bpf.c
 //go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zpath -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" path ../../../bpf/path.bpf.c
 //go:generate go tool bpf2go -target amd64,arm64 -go-package bpf -output-stem zwaits -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../bpf" waits ../../../bpf/waits.bpf.c

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync/atomic"
 
 	"github.com/cilium/ebpf"
@@ -45,6 +46,8 @@ type Config struct {
 	Filter    []bpf.Instruction // of pcapfilter.Compile: which packets; nil: all
 	RingBytes uint32            // a power of two; 0: DefaultRing
 	NoTracing bool              // as where tp_btf is refused; for tests
+	Twice     bool              // as where programs at tracepoints are preempted; for tests
+	NoPerf    bool              // then as where perf's events cannot be had; for tests
 	Threads   uint32            // watched threads at most; 0: DefaultThreads
 }
 
@@ -68,6 +71,9 @@ type kernel struct {
 	links []link.Link
 	iter  *ebpf.Program
 	notes []note
+
+	blocked *link.Iter // calls that are blocked; nil: they cannot be known
+
 	parts map[string]bool // of what may be missing, what works: uring, cookies
 	types *btf.Cache      // the kernel's BTF, read once for all objects
 	cast  bool            // it has bpf_rdonly_cast: fields are read by plain loads
@@ -78,6 +84,12 @@ type kernel struct {
 
 	changes atomic.Uint32  // of the targets map, by us
 	epoch   *ebpf.Variable // the same, for the programs
+
+	twice   bool // threads are preempted in programs at tracepoints: these have second copies
+	pairs   []*pair
+	seconds []*ebpf.Collection
+	again   map[*ebpf.Program]*ebpf.Program // the second copy of a program
+	before  uint64                          // what missed counted until all was attached
 
 	names  *nameTeller // of layer krn
 	Engine string      // that tells of functions, if any does
@@ -102,7 +114,7 @@ func (k *kernel) Close() error {
 	for _, l := range k.links {
 		l.Close()
 	}
-	for _, c := range k.colls {
+	for _, c := range slices.Concat(k.colls, k.seconds) {
 		c.Close()
 	}
 	for _, m := range k.maps {
@@ -111,21 +123,39 @@ func (k *kernel) Close() error {
 	return err
 }
 
+// harmless are the programs whose being passed over loses nothing.
+var harmless = map[string]bool{
+	"tree_step":            true, // it stands in the way of itself: what it does allocates too
+	"cookie_state":         true, // a cookie is made by whoever asks for it next
+	"owner_accepted":       true, // whose a socket is shows at its first use
+	"owner_accepted_mptcp": true,
+}
+
 // missed counts the times that the kernel passed over one of the programs, as
 // it was running on that CPU already: interrupted, or preempted. The kernel
-// counts them by program, whoever the task was; before 5.12 it does not.
+// counts them by program, whoever the task was; before 5.12 it does not. Where
+// there is a second copy, what that has done is not counted; nor are calls, as
+// each thread knows what was passed over of its own (PW_LOST_CALL).
 func (k *kernel) missed() (n uint64) {
 	for _, c := range k.colls {
 		for name, p := range c.Programs {
-			if name == "tree_step" {
-				continue // it stands in the way of itself: what it does allocates too
-			}
-			if s, err := p.Stats(); err == nil {
-				n += s.RecursionMisses
+			if !harmless[name] && !byThread[name] && k.again[p] == nil {
+				n += misses(p)
 			}
 		}
 	}
-	return n
+	for _, p := range k.pairs {
+		n += p.missed()
+	}
+	return n - min(n, k.before)
+}
+
+func misses(p *ebpf.Program) uint64 {
+	s, err := p.Stats()
+	if err != nil {
+		return 0
+	}
+	return s.RecursionMisses
 }
 
 func (k *kernel) has(part string) bool { return k.parts[part] }
@@ -153,7 +183,10 @@ var sharedMaps = []string{"ring", "targets", "threads", "calls", "uids", "ports"
 // load puts the programs into the kernel. What cannot be loaded and is not
 // needed for the system calls themselves becomes a note.
 func load(c Config) (_ *kernel, err error) {
-	k := &kernel{maps: map[string]*ebpf.Map{}, parts: map[string]bool{}, types: btf.NewCache()}
+	k := &kernel{
+		maps: map[string]*ebpf.Map{}, parts: map[string]bool{}, types: btf.NewCache(),
+		again: map[*ebpf.Program]*ebpf.Program{},
+	}
 	defer func() {
 		if err == nil {
 			return
@@ -174,6 +207,7 @@ func load(c Config) (_ *kernel, err error) {
 	}
 
 	k.cast = k.hasFunc("bpf_rdonly_cast")
+	k.twice = c.Twice || preemptedAtTracepoints(Release())
 	sys, err := loadSyscalls()
 	if err != nil {
 		return nil, err
@@ -191,11 +225,6 @@ func load(c Config) (_ *kernel, err error) {
 	if err := k.fill(c); err != nil {
 		return nil, err
 	}
-	coll, err := k.loadSpec(c, sys, nil)
-	if err != nil {
-		return nil, err
-	}
-	k.epoch = coll.Variables["targets_epoch"]
 	want := func(name string) bool {
 		switch {
 		case name == "bind" && len(c.Ports) > 0:
@@ -218,29 +247,22 @@ func load(c Config) (_ *kernel, err error) {
 	if err != nil {
 		return nil, err
 	}
-	type attachment struct {
-		tp   string
-		prog *ebpf.Program
-	}
 	// Births first: a child must be a target before its first call.
-	points := []attachment{
-		{"sched_process_fork", pcoll.Programs["process_fork"]},
-		{"sched_process_exec", pcoll.Programs["process_exec"]},
-		{"sched_process_exit", pcoll.Programs["process_exit"]},
-	}
-	if !c.NoCalls {
-		points = append(points, attachment{"sys_exit", coll.Programs["sys_exit"]})
+	for _, p := range []struct{ point, prog string }{
+		{"sched_process_fork", "process_fork"}, {"sched_process_exec", "process_exec"}, {"sched_process_exit", "process_exit"},
+	} {
+		if err := k.rawTracepoint(p.point, pcoll.Programs[p.prog]); err != nil {
+			return nil, err
+		}
 	}
 	if !c.NoCalls || c.matchedByCalls() {
-		points = append(points, attachment{"sys_enter", coll.Programs["sys_enter"]})
-	}
-	for _, p := range points {
-		if err := k.rawTracepoint(p.tp, p.prog); err != nil {
+		if err := k.watchCalls(c, sys); err != nil {
 			return nil, err
 		}
 	}
 	k.loadSockets(c)
 	if !c.NoCalls {
+		k.loadBlocked(c)
 		k.loadUring(c)
 	}
 	if c.Packets || c.Kernel {
@@ -275,6 +297,7 @@ func load(c Config) (_ *kernel, err error) {
 		}
 	}
 	k.types = nil // tens of megabytes, and of no use any more
+	k.before = k.missed()
 	return k, nil
 }
 
@@ -299,19 +322,23 @@ func (c Config) size(spec *ebpf.CollectionSpec) error {
 			}
 		}
 	}
-	if m := spec.Maps["scratches"]; m != nil {
+	for name, each := range map[string]uint32{"scratches": 1, "turns": turns} {
+		m := spec.Maps[name]
+		if m == nil {
+			continue
+		}
 		n, err := ebpf.PossibleCPU()
 		if err != nil {
 			return err
 		}
-		m.MaxEntries = uint32(n)
+		m.MaxEntries = uint32(n) * each
 	}
 	return nil
 }
 
 // loadSpec loads the named programs of an object, or all of them, with the
 // shared maps in the place of its own.
-func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (*ebpf.Collection, error) {
+func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (_ *ebpf.Collection, err error) {
 	if only != nil {
 		want := map[string]bool{}
 		for _, n := range only {
@@ -346,6 +373,7 @@ func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (*
 		"cfg_ustack":   c.Stacks,
 		"cfg_drops":    c.Drops,
 		"cfg_softirqs": c.Kernel,
+		"cfg_returns":  !c.NoCalls,
 	} {
 		v = byteBool(v)
 		if cv := spec.Variables[name]; cv != nil {
@@ -373,11 +401,22 @@ func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (*
 			replace[name] = m
 		}
 	}
+	var second *ebpf.CollectionSpec
+	if k.twice {
+		if second, err = secondCopies(spec); err != nil {
+			return nil, err
+		}
+	}
 	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: replace, Cache: k.types})
 	if err != nil {
 		return nil, err
 	}
 	k.colls = append(k.colls, coll)
+	if second != nil {
+		if err := k.loadSecond(coll, second); err != nil {
+			return nil, err
+		}
+	}
 	return coll, nil
 }
 
@@ -392,12 +431,16 @@ func byteBool(v any) any {
 	return uint8(0)
 }
 
+// rawTracepoint attaches a program and, behind it, its second copy.
 func (k *kernel) rawTracepoint(name string, prog *ebpf.Program) error {
 	l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: name, Program: prog})
 	if err != nil {
 		return fmt.Errorf("raw tracepoint %s: %w", name, err)
 	}
 	k.links = append(k.links, l)
+	if again := k.again[prog]; again != nil {
+		return k.rawTracepoint(name, again)
+	}
 	return nil
 }
 
@@ -580,6 +623,30 @@ func (k *kernel) loadSockets(c Config) {
 	} else {
 		k.note(err, "no iterator over open files: sockets open before are read from /proc", "")
 	}
+}
+
+// loadBlocked makes the iterator over the calls that are blocked.
+func (k *kernel) loadBlocked(c Config) {
+	err := func() error {
+		spec, err := loadBlocked()
+		if err != nil {
+			return err
+		}
+		if err := spec.Variables["cfg_blocked"].Set(uint64(waitShown)); err != nil {
+			return err
+		}
+		coll, err := k.loadSpec(c, spec, nil)
+		if err != nil {
+			return err
+		}
+		k.blocked, err = link.AttachIter(link.IterOptions{Program: coll.Programs["blocked"], Map: k.maps["threads"]})
+		return err
+	}()
+	if err != nil {
+		k.note(err, "calls that are blocked are not shown before they return", "")
+		return
+	}
+	k.links = append(k.links, k.blocked)
 }
 
 // loadUring attaches to the io_uring tracepoints in the form that this kernel

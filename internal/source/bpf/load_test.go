@@ -57,6 +57,7 @@ func TestLoadVariants(t *testing.T) {
 		"kernel":  {Kernel: true, Follow: true, StrLen: 32, Snaplen: 256},
 		"tree":    {Kernel: true, Tree: true, Stacks: true, Packets: true, Follow: true, StrLen: 32, Snaplen: 256},
 		"raw":     {Kernel: true, NoTracing: true, Follow: true, StrLen: 32, Snaplen: 256},
+		"twice":   {Kernel: true, Twice: true, Packets: true, Follow: true, StrLen: 32, Snaplen: 256},
 		"drops":   {Kernel: true, Drops: true, NoCalls: true, Follow: true, StrLen: 32, Snaplen: 256},
 		"long":    {StrLen: MaxStrLen, RingBytes: 4 * DefaultRing},
 		"cgroups": {Cgroups: []string{"/"}, Follow: true, StrLen: 32},

@@ -170,6 +170,9 @@ func (k *kernel) attachTracing(prog *ebpf.Program, point string) error {
 		return err
 	}
 	k.links = append(k.links, l)
+	if again := k.again[prog]; again != nil {
+		return k.attachTracing(again, point)
+	}
 	return nil
 }
 

@@ -26,7 +26,14 @@ func ProbeCalls() Ability {
 		return Ability{Err: err}
 	}
 	defer k.Close()
-	a := ability(k, "raw tracepoints, 64-bit and 32-bit calls")
+	by := "raw tracepoints"
+	switch {
+	case k.has("perf"):
+		by = "perf's tracepoints"
+	case k.twice:
+		by = "raw tracepoints, two programs at each"
+	}
+	a := ability(k, by+", 64-bit and 32-bit calls")
 	if k.iter != nil {
 		a.Parts = append(a.Parts, "open sockets by iterator")
 	}

@@ -194,21 +194,26 @@ func (s *Source) eachOpenSocket(f func(openSock) error) error {
 	return nil
 }
 
-// readIter runs an iterator over open files, and returns what it wrote.
+// readIter runs an iterator over tasks or their open files, and returns what it
+// wrote.
 func readIter(p *ebpf.Program) ([]byte, error) {
 	it, err := link.AttachIter(link.IterOptions{Program: p})
 	if err != nil {
-		return nil, fmt.Errorf("iterator over open files: %w", err)
+		return nil, fmt.Errorf("iterator: %w", err)
 	}
 	defer it.Close()
+	return readLink(it)
+}
+
+func readLink(it *link.Iter) ([]byte, error) {
 	r, err := it.Open()
 	if err != nil {
-		return nil, fmt.Errorf("iterator over open files: %w", err)
+		return nil, fmt.Errorf("iterator: %w", err)
 	}
 	defer r.Close()
 	b, err := io.ReadAll(r)
 	if err != nil {
-		return nil, fmt.Errorf("iterator over open files: %w", err)
+		return nil, fmt.Errorf("iterator: %w", err)
 	}
 	return b, nil
 }

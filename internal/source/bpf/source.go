@@ -274,7 +274,10 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 		s.late = nil
 		t := time.Now()
 		if last || t.After(nextScan) {
-			if err := s.lose(wire.LayerSys, wire.LostMissed, s.k.missed(), &s.lost[wire.LostMissed], emit); err != nil {
+			// It can go down again: what a program is passed over for, its second
+			// copy may be about to do.
+			missed := max(s.k.missed(), s.lost[wire.LostMissed])
+			if err := s.lose(wire.LayerSys, wire.LostMissed, missed, &s.lost[wire.LostMissed], emit); err != nil {
 				return 0, err
 			}
 		}
@@ -538,7 +541,7 @@ func (s *Source) note(text, fix string, emit func(wire.Record) error) error {
 
 // losses turns what the kernel side has counted since the last look into records.
 func (s *Source) losses(emit func(wire.Record) error) error {
-	for _, reason := range []uint32{wire.LostRing, wire.LostInflight, wire.LostUring, wire.LostTargets} {
+	for _, reason := range []uint32{wire.LostRing, wire.LostInflight, wire.LostUring, wire.LostTargets, wire.LostCall} {
 		if err := s.counted(s.k.maps["lost"], wire.LayerSys, reason, &s.lost[reason], emit); err != nil {
 			return err
 		}
@@ -559,15 +562,16 @@ func (s *Source) losses(emit func(wire.Record) error) error {
 
 // counted makes a record of what a count of the kernel side has grown by.
 func (s *Source) counted(m *ebpf.Map, layer uint16, reason uint32, before *uint64, emit func(wire.Record) error) error {
-	var per []uint64
-	if err := m.Lookup(reason, &per); err != nil {
+	// As memory: bpf/pidwire.h says why.
+	counts, err := m.Memory()
+	if err != nil {
 		return fmt.Errorf("reading the counts of losses: %w", err)
 	}
-	var sum uint64
-	for _, n := range per {
-		sum += n
+	var sum [8]byte
+	if _, err := counts.ReadAt(sum[:], int64(reason)*8); err != nil {
+		return fmt.Errorf("reading the counts of losses: %w", err)
 	}
-	return s.lose(layer, reason, sum, before, emit)
+	return s.lose(layer, reason, binary.NativeEndian.Uint64(sum[:]), before, emit)
 }
 
 func (s *Source) lose(layer uint16, reason uint32, sum uint64, before *uint64, emit func(wire.Record) error) error {
@@ -585,43 +589,32 @@ func (s *Source) lose(layer uint16, reason uint32, sum uint64, before *uint64, e
 // waiting reports, once each, the calls that have been blocked for longer than
 // waitShown: the threads map holds every call in flight.
 func (s *Source) waiting(emit func(wire.Record) error) error {
-	var (
-		cur    ebpf.MapBatchCursor
-		tids   = make([]uint32, 256)
-		values = make([][wire.SizeThread]byte, 256)
-		seen   = map[uint32]uint64{}
-		at     = now()
-	)
-	for {
-		n, err := s.k.maps["threads"].BatchLookup(&cur, tids, values, nil)
-		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("looking at calls in flight: %w", err)
+	if s.k.blocked == nil {
+		return nil
+	}
+	at, seen := now(), map[uint32]uint64{}
+	b, err := readLink(s.k.blocked)
+	if err != nil {
+		return fmt.Errorf("looking at calls in flight: %w", err)
+	}
+	for ; len(b) >= wire.SizeThread; b = b[wire.SizeThread:] {
+		var t wire.Thread
+		t.Unmarshal(b)
+		seen[t.Tid] = t.Enter
+		if s.said[t.Tid] == t.Enter {
+			continue
 		}
-		for i := range n {
-			var t wire.Thread
-			t.Unmarshal(values[i][:])
-			if t.Enter == 0 || at < t.Enter+uint64(waitShown) || t.Mode != wire.TargetWatch {
-				continue
-			}
-			seen[t.Tid] = t.Enter
-			if s.said[t.Tid] == t.Enter {
-				continue
-			}
-			// The copy was made while the thread ran: one made again, with
-			// the same entry on both sides, is of one call.
-			var again [wire.SizeThread]byte
-			if s.k.maps["threads"].Lookup(t.Tid, &again) != nil {
-				continue
-			}
-			if enter := t.Enter; !t.Unmarshal(again[:]) || t.Enter != enter {
-				continue
-			}
-			if err := emit(s.waitRecord(&t, at)); err != nil {
-				return err
-			}
+		// The copy was made while the thread ran: one made again, with the same
+		// entry on both sides, is of one call.
+		var again [wire.SizeThread]byte
+		if s.k.maps["threads"].Lookup(t.Tid, &again) != nil {
+			continue
 		}
-		if err != nil {
-			break
+		if enter := t.Enter; !t.Unmarshal(again[:]) || t.Enter != enter {
+			continue
+		}
+		if err := emit(s.waitRecord(&t, at)); err != nil {
+			return err
 		}
 	}
 	s.said = seen

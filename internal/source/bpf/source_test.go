@@ -5,11 +5,13 @@ package bpf
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -25,19 +27,25 @@ import (
 )
 
 // With one of these variables set the test binary is the watched process: it
-// writes and reads so many bytes on a socketpair, one by one, or sends itself
+// writes and reads so many bytes on a socketpair, one by one (after a pause behind
+// the first, until it is told to go on), or sends itself
 // so many datagrams of datagramSize bytes, on a socket that it makes before
-// anybody watches, or then.
+// anybody watches, or then; or makes so many sockets.
 const (
 	floodVar       = "PIDWIRE_BPF_FLOOD"
+	pauseVar       = "PIDWIRE_BPF_PAUSE"
 	datagramVar    = "PIDWIRE_BPF_DATAGRAMS"
 	newDatagramVar = "PIDWIRE_BPF_NEW_DATAGRAMS"
+	socketsVar     = "PIDWIRE_BPF_SOCKETS"
 	datagramSize   = 100
 )
 
 func TestMain(m *testing.M) {
 	if n := os.Getenv(floodVar); n != "" {
-		os.Exit(flood(n))
+		os.Exit(flood(n, false))
+	}
+	if n := os.Getenv(pauseVar); n != "" {
+		os.Exit(flood(n, true))
 	}
 	if n := os.Getenv(datagramVar); n != "" {
 		os.Exit(datagrams(n, false))
@@ -45,10 +53,31 @@ func TestMain(m *testing.M) {
 	if n := os.Getenv(newDatagramVar); n != "" {
 		os.Exit(datagrams(n, true))
 	}
+	if n := os.Getenv(socketsVar); n != "" {
+		os.Exit(sockets(n))
+	}
 	os.Exit(m.Run())
 }
 
-func flood(count string) int {
+func sockets(count string) int {
+	var n int
+	if _, err := fmt.Sscan(count, &n); err != nil {
+		return 1
+	}
+	fmt.Println("ready")
+	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+		return 1
+	}
+	for range n {
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
+		if err != nil || syscall.Close(fd) != nil {
+			return 1
+		}
+	}
+	return 0
+}
+
+func flood(count string, pause bool) int {
 	var n int
 	if _, err := fmt.Sscan(count, &n); err != nil {
 		return 1
@@ -58,11 +87,18 @@ func flood(count string) int {
 		return 1
 	}
 	fmt.Println("ready")
-	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+	in := bufio.NewReader(os.Stdin)
+	if _, err := in.ReadString('\n'); err != nil {
 		return 1
 	}
+	runtime.LockOSThread() // what is passed over is known of threads that were seen before
 	b := []byte{'x'}
-	for range n {
+	for i := range n {
+		if i == 1 && pause {
+			if _, err := in.ReadString('\n'); err != nil {
+				return 1
+			}
+		}
 		if _, err := syscall.Write(p[0], b); err != nil {
 			return 1
 		}
@@ -178,6 +214,7 @@ func TestLossesAreCounted(t *testing.T) {
 			defer cancel()
 			var calls, lost uint64
 			var ended bool
+			reasons := map[uint32]uint64{}
 			err = s.Run(ctx, func(r wire.Record) error {
 				switch r.Kind() {
 				case wire.KindSyscall:
@@ -186,6 +223,7 @@ func TestLossesAreCounted(t *testing.T) {
 					var l wire.Lost
 					l.Unmarshal(r)
 					lost += l.Count
+					reasons[l.Reason] += l.Count
 				case wire.KindEnd:
 					ended = true
 				}
@@ -201,7 +239,7 @@ func TestLossesAreCounted(t *testing.T) {
 			if (lost > 0) != test.lossy {
 				t.Errorf("lost %d", lost)
 			}
-			t.Logf("captured %d, lost %d", calls, lost)
+			t.Logf("captured %d, lost %d by reasons %v", calls, lost, reasons)
 		})
 	}
 }
@@ -372,6 +410,51 @@ func TestKernelEvents(t *testing.T) {
 			}
 			t.Logf("%v, lost %d", by, lost)
 		})
+	}
+}
+
+// TestMatchingCallsAlone holds that where calls only make processes targets, and
+// are not shown, none is shown or counted as lost.
+func TestMatchingCallsAlone(t *testing.T) {
+	needRoot(t)
+	child, in := actor(t, socketsVar, 100)
+	s, err := New(Options{
+		Config:  Config{Self: uint32(os.Getpid()), NoCalls: true, Packets: true, Snaplen: 64, Ports: []uint16{1}, UIDs: []uint32{uint32(os.Geteuid())}},
+		Targets: []proc.Target{{PID: uint32(child.Process.Pid)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.Started = func() error { _, err := io.WriteString(in, "\n"); return err }
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	ended := false
+	err = s.Run(ctx, func(r wire.Record) error {
+		switch r.Kind() {
+		case wire.KindSyscall:
+			t.Error("a call")
+		case wire.KindLost:
+			var l wire.Lost
+			l.Unmarshal(r)
+			if l.Reason == wire.LostCall {
+				t.Errorf("lost %d calls", l.Count)
+			}
+		case wire.KindProc:
+			var p wire.Proc
+			p.Unmarshal(r)
+			ended = ended || p.What == wire.ProcExit && p.Pid == uint32(child.Process.Pid)
+			if ended {
+				cancel()
+			}
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if !ended {
+		t.Error("its end was not told")
 	}
 }
 

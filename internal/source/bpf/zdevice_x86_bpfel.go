@@ -120,7 +120,9 @@ type devicePwThread struct {
 	Nsock   uint8
 	Mode    uint32
 	Epoch   uint32
-	Pad     uint32
+	Seen    uint8
+	Began   uint8
+	Pad     uint16
 	Comm    [16]int8
 	Sock    [2]struct {
 		_        structs.HostLayout

@@ -114,7 +114,9 @@ type kernelPwThread struct {
 	Nsock   uint8
 	Mode    uint32
 	Epoch   uint32
-	Pad     uint32
+	Seen    uint8
+	Began   uint8
+	Pad     uint16
 	Comm    [16]int8
 	Sock    [2]struct {
 		_        structs.HostLayout
@@ -140,6 +142,12 @@ type kernelPwThread struct {
 	Snap  [656]uint8
 }
 
+type kernelTurn struct {
+	_     structs.HostLayout
+	Done  [16]uint64
+	Taken uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -161,6 +169,7 @@ const (
 	kernelMapSoftirqs             = "softirqs"
 	kernelMapTargets              = "targets"
 	kernelMapThreads              = "threads"
+	kernelMapTurns                = "turns"
 	kernelMapUids                 = "uids"
 	kernelProgKernelAcked         = "kernel_acked"
 	kernelProgKernelCongestion    = "kernel_congestion"
@@ -205,6 +214,7 @@ const (
 	kernelVarCfgSoftirqs          = "cfg_softirqs"
 	kernelVarCfgStorage           = "cfg_storage"
 	kernelVarCfgStrlen            = "cfg_strlen"
+	kernelVarCfgTurn              = "cfg_turn"
 	kernelVarCfgUids              = "cfg_uids"
 	kernelVarCfgUstack            = "cfg_ustack"
 )
@@ -300,6 +310,7 @@ type kernelMapSpecs struct {
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
+	Turns       *ebpf.MapSpec `ebpf:"turns"`
 	Uids        *ebpf.MapSpec `ebpf:"uids"`
 }
 
@@ -324,6 +335,7 @@ type kernelVariableSpecs struct {
 	CfgSoftirqs   *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
 	CfgStorage    *ebpf.VariableSpec `ebpf:"cfg_storage"`
 	CfgStrlen     *ebpf.VariableSpec `ebpf:"cfg_strlen"`
+	CfgTurn       *ebpf.VariableSpec `ebpf:"cfg_turn"`
 	CfgUids       *ebpf.VariableSpec `ebpf:"cfg_uids"`
 	CfgUstack     *ebpf.VariableSpec `ebpf:"cfg_ustack"`
 }
@@ -365,6 +377,7 @@ type kernelMaps struct {
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
+	Turns       *ebpf.Map `ebpf:"turns"`
 	Uids        *ebpf.Map `ebpf:"uids"`
 }
 
@@ -387,6 +400,7 @@ func (m *kernelMaps) Close() error {
 		m.Softirqs,
 		m.Targets,
 		m.Threads,
+		m.Turns,
 		m.Uids,
 	)
 }
@@ -412,6 +426,7 @@ type kernelVariables struct {
 	CfgSoftirqs   *ebpf.Variable `ebpf:"cfg_softirqs"`
 	CfgStorage    *ebpf.Variable `ebpf:"cfg_storage"`
 	CfgStrlen     *ebpf.Variable `ebpf:"cfg_strlen"`
+	CfgTurn       *ebpf.Variable `ebpf:"cfg_turn"`
 	CfgUids       *ebpf.Variable `ebpf:"cfg_uids"`
 	CfgUstack     *ebpf.Variable `ebpf:"cfg_ustack"`
 }

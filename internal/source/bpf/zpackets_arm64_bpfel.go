@@ -114,7 +114,9 @@ type packetsPwThread struct {
 	Nsock   uint8
 	Mode    uint32
 	Epoch   uint32
-	Pad     uint32
+	Seen    uint8
+	Began   uint8
+	Pad     uint16
 	Comm    [16]int8
 	Sock    [2]struct {
 		_        structs.HostLayout
@@ -140,6 +142,12 @@ type packetsPwThread struct {
 	Snap  [656]uint8
 }
 
+type packetsTurn struct {
+	_     structs.HostLayout
+	Done  [16]uint64
+	Taken uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -161,6 +169,7 @@ const (
 	packetsMapSoftirqs            = "softirqs"
 	packetsMapTargets             = "targets"
 	packetsMapThreads             = "threads"
+	packetsMapTurns               = "turns"
 	packetsMapUids                = "uids"
 	packetsProgOwnerAccepted      = "owner_accepted"
 	packetsProgOwnerAcceptedMptcp = "owner_accepted_mptcp"
@@ -192,6 +201,7 @@ const (
 	packetsVarCfgSoftirqs         = "cfg_softirqs"
 	packetsVarCfgStorage          = "cfg_storage"
 	packetsVarCfgStrlen           = "cfg_strlen"
+	packetsVarCfgTurn             = "cfg_turn"
 	packetsVarCfgUids             = "cfg_uids"
 	packetsVarCfgUstack           = "cfg_ustack"
 )
@@ -274,6 +284,7 @@ type packetsMapSpecs struct {
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
+	Turns       *ebpf.MapSpec `ebpf:"turns"`
 	Uids        *ebpf.MapSpec `ebpf:"uids"`
 }
 
@@ -298,6 +309,7 @@ type packetsVariableSpecs struct {
 	CfgSoftirqs *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
 	CfgStorage  *ebpf.VariableSpec `ebpf:"cfg_storage"`
 	CfgStrlen   *ebpf.VariableSpec `ebpf:"cfg_strlen"`
+	CfgTurn     *ebpf.VariableSpec `ebpf:"cfg_turn"`
 	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
 	CfgUstack   *ebpf.VariableSpec `ebpf:"cfg_ustack"`
 }
@@ -339,6 +351,7 @@ type packetsMaps struct {
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
+	Turns       *ebpf.Map `ebpf:"turns"`
 	Uids        *ebpf.Map `ebpf:"uids"`
 }
 
@@ -361,6 +374,7 @@ func (m *packetsMaps) Close() error {
 		m.Softirqs,
 		m.Targets,
 		m.Threads,
+		m.Turns,
 		m.Uids,
 	)
 }
@@ -386,6 +400,7 @@ type packetsVariables struct {
 	CfgSoftirqs *ebpf.Variable `ebpf:"cfg_softirqs"`
 	CfgStorage  *ebpf.Variable `ebpf:"cfg_storage"`
 	CfgStrlen   *ebpf.Variable `ebpf:"cfg_strlen"`
+	CfgTurn     *ebpf.Variable `ebpf:"cfg_turn"`
 	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
 	CfgUstack   *ebpf.Variable `ebpf:"cfg_ustack"`
 }

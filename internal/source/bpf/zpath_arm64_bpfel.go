@@ -134,7 +134,9 @@ type pathPwThread struct {
 	Nsock   uint8
 	Mode    uint32
 	Epoch   uint32
-	Pad     uint32
+	Seen    uint8
+	Began   uint8
+	Pad     uint16
 	Comm    [16]int8
 	Sock    [2]struct {
 		_        structs.HostLayout
@@ -160,6 +162,12 @@ type pathPwThread struct {
 	Snap  [656]uint8
 }
 
+type pathTurn struct {
+	_     structs.HostLayout
+	Done  [16]uint64
+	Taken uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -182,6 +190,7 @@ const (
 	pathMapSoftirqs           = "softirqs"
 	pathMapTargets            = "targets"
 	pathMapThreads            = "threads"
+	pathMapTurns              = "turns"
 	pathMapUids               = "uids"
 	pathProgKernelIcmp        = "kernel_icmp"
 	pathProgKernelIcmp4       = "kernel_icmp4"
@@ -206,6 +215,7 @@ const (
 	pathVarCfgSoftirqs        = "cfg_softirqs"
 	pathVarCfgStorage         = "cfg_storage"
 	pathVarCfgStrlen          = "cfg_strlen"
+	pathVarCfgTurn            = "cfg_turn"
 	pathVarCfgUids            = "cfg_uids"
 	pathVarCfgUstack          = "cfg_ustack"
 )
@@ -285,6 +295,7 @@ type pathMapSpecs struct {
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
+	Turns       *ebpf.MapSpec `ebpf:"turns"`
 	Uids        *ebpf.MapSpec `ebpf:"uids"`
 }
 
@@ -306,6 +317,7 @@ type pathVariableSpecs struct {
 	CfgSoftirqs *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
 	CfgStorage  *ebpf.VariableSpec `ebpf:"cfg_storage"`
 	CfgStrlen   *ebpf.VariableSpec `ebpf:"cfg_strlen"`
+	CfgTurn     *ebpf.VariableSpec `ebpf:"cfg_turn"`
 	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
 	CfgUstack   *ebpf.VariableSpec `ebpf:"cfg_ustack"`
 }
@@ -348,6 +360,7 @@ type pathMaps struct {
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
+	Turns       *ebpf.Map `ebpf:"turns"`
 	Uids        *ebpf.Map `ebpf:"uids"`
 }
 
@@ -371,6 +384,7 @@ func (m *pathMaps) Close() error {
 		m.Softirqs,
 		m.Targets,
 		m.Threads,
+		m.Turns,
 		m.Uids,
 	)
 }
@@ -393,6 +407,7 @@ type pathVariables struct {
 	CfgSoftirqs *ebpf.Variable `ebpf:"cfg_softirqs"`
 	CfgStorage  *ebpf.Variable `ebpf:"cfg_storage"`
 	CfgStrlen   *ebpf.Variable `ebpf:"cfg_strlen"`
+	CfgTurn     *ebpf.Variable `ebpf:"cfg_turn"`
 	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
 	CfgUstack   *ebpf.Variable `ebpf:"cfg_ustack"`
 }

@@ -40,7 +40,9 @@ type processPwThread struct {
 	Nsock   uint8
 	Mode    uint32
 	Epoch   uint32
-	Pad     uint32
+	Seen    uint8
+	Began   uint8
+	Pad     uint16
 	Comm    [16]int8
 	Sock    [2]struct {
 		_        structs.HostLayout
@@ -66,6 +68,12 @@ type processPwThread struct {
 	Snap  [656]uint8
 }
 
+type processTurn struct {
+	_     structs.HostLayout
+	Done  [16]uint64
+	Taken uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -79,6 +87,7 @@ const (
 	processMapRing         = "ring"
 	processMapTargets      = "targets"
 	processMapThreads      = "threads"
+	processMapTurns        = "turns"
 	processMapUids         = "uids"
 	processProgProcessExec = "process_exec"
 	processProgProcessExit = "process_exit"
@@ -91,6 +100,7 @@ const (
 	processVarCfgPorts     = "cfg_ports"
 	processVarCfgSelf      = "cfg_self"
 	processVarCfgStrlen    = "cfg_strlen"
+	processVarCfgTurn      = "cfg_turn"
 	processVarCfgUids      = "cfg_uids"
 )
 
@@ -154,6 +164,7 @@ type processMapSpecs struct {
 	Ring    *ebpf.MapSpec `ebpf:"ring"`
 	Targets *ebpf.MapSpec `ebpf:"targets"`
 	Threads *ebpf.MapSpec `ebpf:"threads"`
+	Turns   *ebpf.MapSpec `ebpf:"turns"`
 	Uids    *ebpf.MapSpec `ebpf:"uids"`
 }
 
@@ -169,6 +180,7 @@ type processVariableSpecs struct {
 	CfgPorts   *ebpf.VariableSpec `ebpf:"cfg_ports"`
 	CfgSelf    *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.VariableSpec `ebpf:"cfg_strlen"`
+	CfgTurn    *ebpf.VariableSpec `ebpf:"cfg_turn"`
 	CfgUids    *ebpf.VariableSpec `ebpf:"cfg_uids"`
 }
 
@@ -201,6 +213,7 @@ type processMaps struct {
 	Ring    *ebpf.Map `ebpf:"ring"`
 	Targets *ebpf.Map `ebpf:"targets"`
 	Threads *ebpf.Map `ebpf:"threads"`
+	Turns   *ebpf.Map `ebpf:"turns"`
 	Uids    *ebpf.Map `ebpf:"uids"`
 }
 
@@ -215,6 +228,7 @@ func (m *processMaps) Close() error {
 		m.Ring,
 		m.Targets,
 		m.Threads,
+		m.Turns,
 		m.Uids,
 	)
 }
@@ -231,6 +245,7 @@ type processVariables struct {
 	CfgPorts   *ebpf.Variable `ebpf:"cfg_ports"`
 	CfgSelf    *ebpf.Variable `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.Variable `ebpf:"cfg_strlen"`
+	CfgTurn    *ebpf.Variable `ebpf:"cfg_turn"`
 	CfgUids    *ebpf.Variable `ebpf:"cfg_uids"`
 }
 

@@ -114,7 +114,9 @@ type stepsPwThread struct {
 	Nsock   uint8
 	Mode    uint32
 	Epoch   uint32
-	Pad     uint32
+	Seen    uint8
+	Began   uint8
+	Pad     uint16
 	Comm    [16]int8
 	Sock    [2]struct {
 		_        structs.HostLayout
@@ -140,6 +142,12 @@ type stepsPwThread struct {
 	Snap  [656]uint8
 }
 
+type stepsTurn struct {
+	_     structs.HostLayout
+	Done  [16]uint64
+	Taken uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -161,6 +169,7 @@ const (
 	stepsMapSoftirqs    = "softirqs"
 	stepsMapTargets     = "targets"
 	stepsMapThreads     = "threads"
+	stepsMapTurns       = "turns"
 	stepsMapUids        = "uids"
 	stepsProgCallStack  = "call_stack"
 	stepsProgTreeStep   = "tree_step"
@@ -178,6 +187,7 @@ const (
 	stepsVarCfgSoftirqs = "cfg_softirqs"
 	stepsVarCfgStorage  = "cfg_storage"
 	stepsVarCfgStrlen   = "cfg_strlen"
+	stepsVarCfgTurn     = "cfg_turn"
 	stepsVarCfgUids     = "cfg_uids"
 	stepsVarCfgUstack   = "cfg_ustack"
 )
@@ -249,6 +259,7 @@ type stepsMapSpecs struct {
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
+	Turns       *ebpf.MapSpec `ebpf:"turns"`
 	Uids        *ebpf.MapSpec `ebpf:"uids"`
 }
 
@@ -270,6 +281,7 @@ type stepsVariableSpecs struct {
 	CfgSoftirqs *ebpf.VariableSpec `ebpf:"cfg_softirqs"`
 	CfgStorage  *ebpf.VariableSpec `ebpf:"cfg_storage"`
 	CfgStrlen   *ebpf.VariableSpec `ebpf:"cfg_strlen"`
+	CfgTurn     *ebpf.VariableSpec `ebpf:"cfg_turn"`
 	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
 	CfgUstack   *ebpf.VariableSpec `ebpf:"cfg_ustack"`
 }
@@ -311,6 +323,7 @@ type stepsMaps struct {
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
+	Turns       *ebpf.Map `ebpf:"turns"`
 	Uids        *ebpf.Map `ebpf:"uids"`
 }
 
@@ -333,6 +346,7 @@ func (m *stepsMaps) Close() error {
 		m.Softirqs,
 		m.Targets,
 		m.Threads,
+		m.Turns,
 		m.Uids,
 	)
 }
@@ -355,6 +369,7 @@ type stepsVariables struct {
 	CfgSoftirqs *ebpf.Variable `ebpf:"cfg_softirqs"`
 	CfgStorage  *ebpf.Variable `ebpf:"cfg_storage"`
 	CfgStrlen   *ebpf.Variable `ebpf:"cfg_strlen"`
+	CfgTurn     *ebpf.Variable `ebpf:"cfg_turn"`
 	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
 	CfgUstack   *ebpf.Variable `ebpf:"cfg_ustack"`
 }

@@ -40,7 +40,9 @@ type syscallsPwThread struct {
 	Nsock   uint8
 	Mode    uint32
 	Epoch   uint32
-	Pad     uint32
+	Seen    uint8
+	Began   uint8
+	Pad     uint16
 	Comm    [16]int8
 	Sock    [2]struct {
 		_        structs.HostLayout
@@ -75,6 +77,12 @@ type syscallsScratch struct {
 	Data  [131200]uint8
 }
 
+type syscallsTurn struct {
+	_     structs.HostLayout
+	Done  [16]uint64
+	Taken uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -90,6 +98,7 @@ const (
 	syscallsMapScratches    = "scratches"
 	syscallsMapTargets      = "targets"
 	syscallsMapThreads      = "threads"
+	syscallsMapTurns        = "turns"
 	syscallsMapUids         = "uids"
 	syscallsProgSysEnter    = "sys_enter"
 	syscallsProgSysExit     = "sys_exit"
@@ -98,9 +107,12 @@ const (
 	syscallsVarCfgCgroups   = "cfg_cgroups"
 	syscallsVarCfgExec      = "cfg_exec"
 	syscallsVarCfgFollow    = "cfg_follow"
+	syscallsVarCfgPerf      = "cfg_perf"
 	syscallsVarCfgPorts     = "cfg_ports"
+	syscallsVarCfgReturns   = "cfg_returns"
 	syscallsVarCfgSelf      = "cfg_self"
 	syscallsVarCfgStrlen    = "cfg_strlen"
+	syscallsVarCfgTurn      = "cfg_turn"
 	syscallsVarCfgUids      = "cfg_uids"
 	syscallsVarTargetsEpoch = "targets_epoch"
 )
@@ -166,6 +178,7 @@ type syscallsMapSpecs struct {
 	Scratches *ebpf.MapSpec `ebpf:"scratches"`
 	Targets   *ebpf.MapSpec `ebpf:"targets"`
 	Threads   *ebpf.MapSpec `ebpf:"threads"`
+	Turns     *ebpf.MapSpec `ebpf:"turns"`
 	Uids      *ebpf.MapSpec `ebpf:"uids"`
 }
 
@@ -178,9 +191,12 @@ type syscallsVariableSpecs struct {
 	CfgCgroups   *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
 	CfgExec      *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFollow    *ebpf.VariableSpec `ebpf:"cfg_follow"`
+	CfgPerf      *ebpf.VariableSpec `ebpf:"cfg_perf"`
 	CfgPorts     *ebpf.VariableSpec `ebpf:"cfg_ports"`
+	CfgReturns   *ebpf.VariableSpec `ebpf:"cfg_returns"`
 	CfgSelf      *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgStrlen    *ebpf.VariableSpec `ebpf:"cfg_strlen"`
+	CfgTurn      *ebpf.VariableSpec `ebpf:"cfg_turn"`
 	CfgUids      *ebpf.VariableSpec `ebpf:"cfg_uids"`
 	TargetsEpoch *ebpf.VariableSpec `ebpf:"targets_epoch"`
 }
@@ -216,6 +232,7 @@ type syscallsMaps struct {
 	Scratches *ebpf.Map `ebpf:"scratches"`
 	Targets   *ebpf.Map `ebpf:"targets"`
 	Threads   *ebpf.Map `ebpf:"threads"`
+	Turns     *ebpf.Map `ebpf:"turns"`
 	Uids      *ebpf.Map `ebpf:"uids"`
 }
 
@@ -232,6 +249,7 @@ func (m *syscallsMaps) Close() error {
 		m.Scratches,
 		m.Targets,
 		m.Threads,
+		m.Turns,
 		m.Uids,
 	)
 }
@@ -245,9 +263,12 @@ type syscallsVariables struct {
 	CfgCgroups   *ebpf.Variable `ebpf:"cfg_cgroups"`
 	CfgExec      *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFollow    *ebpf.Variable `ebpf:"cfg_follow"`
+	CfgPerf      *ebpf.Variable `ebpf:"cfg_perf"`
 	CfgPorts     *ebpf.Variable `ebpf:"cfg_ports"`
+	CfgReturns   *ebpf.Variable `ebpf:"cfg_returns"`
 	CfgSelf      *ebpf.Variable `ebpf:"cfg_self"`
 	CfgStrlen    *ebpf.Variable `ebpf:"cfg_strlen"`
+	CfgTurn      *ebpf.Variable `ebpf:"cfg_turn"`
 	CfgUids      *ebpf.Variable `ebpf:"cfg_uids"`
 	TargetsEpoch *ebpf.Variable `ebpf:"targets_epoch"`
 }

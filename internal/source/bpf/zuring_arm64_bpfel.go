@@ -40,7 +40,9 @@ type uringPwThread struct {
 	Nsock   uint8
 	Mode    uint32
 	Epoch   uint32
-	Pad     uint32
+	Seen    uint8
+	Began   uint8
+	Pad     uint16
 	Comm    [16]int8
 	Sock    [2]struct {
 		_        structs.HostLayout
@@ -105,6 +107,12 @@ type uringRequest struct {
 	}
 }
 
+type uringTurn struct {
+	_     structs.HostLayout
+	Done  [16]uint64
+	Taken uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -119,6 +127,7 @@ const (
 	uringMapRing           = "ring"
 	uringMapTargets        = "targets"
 	uringMapThreads        = "threads"
+	uringMapTurns          = "turns"
 	uringMapUids           = "uids"
 	uringProgUringComplete = "uring_complete"
 	uringProgUringSubmit   = "uring_submit"
@@ -132,6 +141,7 @@ const (
 	uringVarCfgSelf        = "cfg_self"
 	uringVarCfgStrlen      = "cfg_strlen"
 	uringVarCfgSubmit      = "cfg_submit"
+	uringVarCfgTurn        = "cfg_turn"
 	uringVarCfgUids        = "cfg_uids"
 )
 
@@ -195,6 +205,7 @@ type uringMapSpecs struct {
 	Ring     *ebpf.MapSpec `ebpf:"ring"`
 	Targets  *ebpf.MapSpec `ebpf:"targets"`
 	Threads  *ebpf.MapSpec `ebpf:"threads"`
+	Turns    *ebpf.MapSpec `ebpf:"turns"`
 	Uids     *ebpf.MapSpec `ebpf:"uids"`
 }
 
@@ -212,6 +223,7 @@ type uringVariableSpecs struct {
 	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgStrlen   *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgSubmit   *ebpf.VariableSpec `ebpf:"cfg_submit"`
+	CfgTurn     *ebpf.VariableSpec `ebpf:"cfg_turn"`
 	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
 }
 
@@ -245,6 +257,7 @@ type uringMaps struct {
 	Ring     *ebpf.Map `ebpf:"ring"`
 	Targets  *ebpf.Map `ebpf:"targets"`
 	Threads  *ebpf.Map `ebpf:"threads"`
+	Turns    *ebpf.Map `ebpf:"turns"`
 	Uids     *ebpf.Map `ebpf:"uids"`
 }
 
@@ -260,6 +273,7 @@ func (m *uringMaps) Close() error {
 		m.Ring,
 		m.Targets,
 		m.Threads,
+		m.Turns,
 		m.Uids,
 	)
 }
@@ -278,6 +292,7 @@ type uringVariables struct {
 	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
 	CfgStrlen   *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgSubmit   *ebpf.Variable `ebpf:"cfg_submit"`
+	CfgTurn     *ebpf.Variable `ebpf:"cfg_turn"`
 	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
 }
 

@@ -1,0 +1,348 @@
+//go:build linux
+
+package bpf
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
+
+	"github.com/pidwire/pidwire/internal/source/proc"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+func TestPreemptedAtTracepoints(t *testing.T) {
+	for release, want := range map[string]bool{
+		"5.10.0-48-cloud-amd64": false, "6.19.14": false, "7.0.0-rc1": true, "7.2.12+deb14-cloud-amd64": true, "10.0": true, "unknown": false, "": false,
+	} {
+		if got := preemptedAtTracepoints(release); got != want {
+			t.Errorf("%q: %v", release, got)
+		}
+	}
+}
+
+// TestSecondCopies holds which programs have one: all at tracepoints, but for those
+// that no thread is preempted in.
+func TestSecondCopies(t *testing.T) {
+	single := map[string]string{
+		"cookie_state":     "asks for a cookie, which others do too",
+		"device_in":        "in softirq",
+		"device_out":       "softirqs are off",
+		"kernel_skb_queue": "softirqs are off",
+		"kernel_skb_send":  "softirqs are off",
+		"kernel_switch":    "in the scheduler",
+		"softirq_begins":   "in softirq",
+		"softirq_ends":     "in softirq",
+		"tree_step":        "stacks are samples",
+	}
+	for name, load := range map[string]func() (*ebpf.CollectionSpec, error){
+		"syscalls": loadSyscalls, "process": loadProcess, "sockets": loadSockets, "uring": loadUring, "packets": loadPackets,
+		"device": loadDevice, "kernel": loadKernel, "path": loadPath, "waits": loadWaits, "steps": loadSteps, "tree": loadTree, "audit": loadAudit,
+	} {
+		spec, err := load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, got []string
+		for name, p := range spec.Programs {
+			if (p.Type == ebpf.RawTracepoint || p.AttachType == ebpf.AttachTraceRawTp) && single[name] == "" {
+				want = append(want, name)
+			}
+		}
+		if m := spec.Maps["turns"]; m != nil && (m.ValueSize != sizeTurn || m.MaxEntries != turns) {
+			t.Errorf("%s: turns of %d bytes, %d", name, m.ValueSize, m.MaxEntries)
+		}
+		second, err := secondCopies(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if second != nil {
+			got = slices.Collect(maps.Keys(second.Programs))
+			var first, again uint8
+			if spec.Variables["cfg_turn"].Get(&first) != nil || second.Variables["cfg_turn"].Get(&again) != nil || first != turnFirst || again != turnSecond {
+				t.Errorf("%s: turns %d, %d", name, first, again)
+			}
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}
+
+// TestTwice holds that with two copies of each program everything is told once;
+// also where the first ones are passed over for all of it.
+func TestTwice(t *testing.T) {
+	needRoot(t)
+	const n = 300
+	for _, test := range []struct {
+		name         string
+		noPerf, over bool
+	}{
+		{"perf", false, false},
+		{"two copies", true, false},
+		{"passed over", true, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if !test.noPerf {
+				needPerf(t)
+			}
+			child, in := actor(t, newDatagramVar, n)
+			pid := uint32(child.Process.Pid)
+			s, err := New(Options{
+				Config:  Config{Self: uint32(os.Getpid()), Follow: true, StrLen: 32, Kernel: true, Snaplen: 64, Twice: true, NoPerf: test.noPerf},
+				Targets: []proc.Target{{PID: pid}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if len(s.k.again) < 20 {
+				t.Errorf("%d second copies", len(s.k.again))
+			}
+			if s.k.has("perf") == test.noPerf {
+				t.Errorf("by perf's events: %v", s.k.has("perf"))
+			}
+			if test.over {
+				passOver(t, s.k)
+			}
+			s.Started = func() error { _, err := io.WriteString(in, "\n"); return err }
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			defer cancel()
+			calls, events, exits, lost := 0, map[uint16]int{}, 0, 0
+			err = s.Run(ctx, func(r wire.Record) error {
+				switch r.Kind() {
+				case wire.KindSyscall:
+					var c wire.Syscall
+					c.Unmarshal(r)
+					for _, name := range []string{"sendto", "recvfrom"} {
+						if nr, ok := wire.CallByName(name).Number(c.Abi); ok && nr == c.Nr {
+							calls++
+						}
+					}
+				case wire.KindKernel:
+					var k wire.Kernel
+					var tail wire.KernelTail
+					wire.KernelParts(r, &k, &tail)
+					events[k.Event]++
+				case wire.KindProc:
+					var p wire.Proc
+					p.Unmarshal(r)
+					if p.What == wire.ProcExit && p.Pid == pid {
+						exits++
+					}
+				case wire.KindLost:
+					var l wire.Lost
+					l.Unmarshal(r)
+					// Two copies can both be passed over, where threads are really preempted.
+					if l.Reason != wire.LostCall || test.name == "perf" || !preemptedAtTracepoints(Release()) {
+						t.Errorf("lost %d of layer %d, reason %d", l.Count, l.H.Layer, l.Reason)
+					}
+					lost += int(l.Count)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if calls > 2*n || calls+lost < 2*n || exits != 1 { // what is lost may be another call
+				t.Errorf("%d calls and %d lost, want %d; %d ends", calls, lost, 2*n, exits)
+			}
+			for _, e := range []uint16{wire.EventSend, wire.EventReceive, wire.EventReady} {
+				if events[e] != n {
+					t.Errorf("event %d: %d times, want %d", e, events[e], n)
+				}
+			}
+		})
+	}
+}
+
+// needPerf skips where programs at calls cannot be perf's: they ask for a thread's
+// registers, which they can since 5.15, and are needed since 7.0.
+func needPerf(t *testing.T) {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(b, []byte(" tracefs ")) {
+		t.Skip("tracefs is not mounted")
+	}
+	if err := features.HaveProgramHelper(ebpf.TracePoint, asm.FnTaskPtRegs); err != nil {
+		t.Skipf("bpf_task_pt_regs: %v", err)
+	}
+}
+
+// passOver has the first of each two programs do nothing, as if another thread
+// were preempted in it on every CPU.
+func passOver(t *testing.T, k *kernel) {
+	t.Helper()
+	first := map[ebpf.ProgramID]bool{}
+	for p := range k.again {
+		first[programID(t, p)] = true
+	}
+	closeLinks(t, k, first)
+}
+
+func programID(t *testing.T, p *ebpf.Program) ebpf.ProgramID {
+	t.Helper()
+	info, err := p.Info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, _ := info.ID()
+	return id
+}
+
+// closeLinks detaches these programs, each of which is attached.
+func closeLinks(t *testing.T, k *kernel, programs map[ebpf.ProgramID]bool) {
+	t.Helper()
+	closed := 0
+	for _, l := range k.links {
+		info, err := l.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if programs[info.Program] {
+			l.Close()
+			closed++
+		}
+	}
+	if closed != len(programs) || closed == 0 {
+		t.Fatalf("%d of %d programs were attached", closed, len(programs))
+	}
+}
+
+// TestPassedOverCalls holds that calls are counted as lost whose entry or whose end
+// no program saw.
+func TestPassedOverCalls(t *testing.T) {
+	needRoot(t)
+	const n = 5000
+	for _, test := range []struct {
+		name, point string
+		perf        bool
+	}{
+		{"entries", "sys_enter", false}, {"returns", "sys_exit", false},
+		{"entries by perf", "sys_enter", true}, {"returns by perf", "sys_exit", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.perf {
+				needPerf(t)
+			}
+			child, in := actor(t, pauseVar, n)
+			s, err := New(Options{
+				Config: Config{
+					Self: uint32(os.Getpid()), StrLen: 32, Twice: test.perf, NoPerf: !test.perf,
+					Calls: func(name string) bool { return name == "read" || name == "write" },
+				},
+				Targets: []proc.Target{{PID: uint32(child.Process.Pid)}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			ids := map[ebpf.ProgramID]bool{}
+			for _, c := range s.k.colls {
+				if p := c.Programs[test.point]; p != nil {
+					ids[programID(t, p)] = true
+					if again := s.k.again[p]; again != nil {
+						ids[programID(t, again)] = true
+					}
+				}
+			}
+			s.Started = func() error { _, err := io.WriteString(in, "\n"); return err }
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			defer cancel()
+			var calls, lost uint64
+			err = s.Run(ctx, func(r wire.Record) error {
+				switch r.Kind() {
+				case wire.KindSyscall:
+					if calls == 0 {
+						closeLinks(t, s.k, ids)
+						if _, err := io.WriteString(in, "\n"); err != nil {
+							t.Error(err)
+						}
+					}
+					calls++
+				case wire.KindLost:
+					var l wire.Lost
+					l.Unmarshal(r)
+					if l.Reason == wire.LostCall {
+						lost += l.Count
+					} else if l.Reason != wire.LostMissed || !preemptedAtTracepoints(Release()) {
+						t.Errorf("%d lost for reason %d", l.Count, l.Reason)
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			least := uint64(2*n - 1)
+			if preemptedAtTracepoints(Release()) {
+				least = 2 * n * 95 / 100 // what is passed over at both ends, nobody knows of
+			}
+			if got := calls + lost; lost < least-2 || got < least || got > 2*n+1 {
+				t.Errorf("captured %d + lost %d, want %d", calls, lost, 2*n)
+			}
+			t.Logf("captured %d, lost %d", calls, lost)
+		})
+	}
+}
+
+// TestLetGo holds that nothing is counted of a process that is watched no more.
+func TestLetGo(t *testing.T) {
+	needRoot(t)
+	const n = 5000
+	child, in := actor(t, pauseVar, n)
+	s, err := New(Options{
+		Config:  Config{Self: uint32(os.Getpid()), StrLen: 32},
+		Targets: []proc.Target{{PID: uint32(child.Process.Pid)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.Started = func() error { _, err := io.WriteString(in, "\n"); return err }
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	calls := 0
+	err = s.Run(ctx, func(r wire.Record) error {
+		switch r.Kind() {
+		case wire.KindSyscall:
+			if calls == 0 {
+				if err := s.k.forget(uint32(child.Process.Pid)); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.WriteString(in, "\n"); err != nil {
+					t.Error(err)
+				}
+			}
+			calls++
+		case wire.KindLost:
+			var l wire.Lost
+			l.Unmarshal(r)
+			if l.Reason == wire.LostCall {
+				t.Errorf("lost %d", l.Count)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if calls == 0 || calls > 3 { // one may be under way
+		t.Errorf("captured %d of %d", calls, 2*n)
+	}
+	t.Logf("captured %d of %d", calls, 2*n)
+}

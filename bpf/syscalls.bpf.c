@@ -853,7 +853,12 @@ static __always_inline void count_unseen(struct pw_thread *t, u64 *ctx, s64 ret)
 		return;
 	if (d->flags & PW_DESC_SOCK) {
 		/* perf says no more than number and result. */
-		read_args(args, cfg_perf ? (void *)bpf_task_pt_regs(bpf_get_current_task_btf()) : (void *)ARG(0), compat);
+		struct pt_regs *regs = cfg_perf ? (void *)bpf_task_pt_regs(bpf_get_current_task_btf()) : (void *)ARG(0);
+
+		read_args(args, regs, compat);
+#if defined(__TARGET_ARCH_arm64)
+		args[0] = READ(regs, orig_x0); /* the result has come in its place */
+#endif
 		if (!(d->fd1 >= 0 && fd_is_sock(args[d->fd1 & 3])) && !(d->fd2 >= 0 && fd_is_sock(args[d->fd2 & 3])))
 			return;
 	}

@@ -202,10 +202,7 @@ func (k *kernel) attachProbe(p *probe, coll *ebpf.Collection) error {
 	links := len(k.links)
 	for _, name := range p.programs() {
 		if err := k.attachTracing(coll.Programs[name], p.point); err != nil {
-			for _, l := range k.links[links:] {
-				l.Close()
-			}
-			k.links = k.links[:links]
+			k.detach(links)
 			return err
 		}
 	}

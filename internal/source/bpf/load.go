@@ -431,6 +431,14 @@ func byteBool(v any) any {
 	return uint8(0)
 }
 
+// detach takes back all links but the first n.
+func (k *kernel) detach(n int) {
+	for _, l := range k.links[n:] {
+		l.Close()
+	}
+	k.links = k.links[:n]
+}
+
 // rawTracepoint attaches a program and, behind it, its second copy.
 func (k *kernel) rawTracepoint(name string, prog *ebpf.Program) error {
 	l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: name, Program: prog})

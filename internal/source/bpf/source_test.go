@@ -37,7 +37,9 @@ const (
 	datagramVar    = "PIDWIRE_BPF_DATAGRAMS"
 	newDatagramVar = "PIDWIRE_BPF_NEW_DATAGRAMS"
 	socketsVar     = "PIDWIRE_BPF_SOCKETS"
-	datagramSize   = 100
+	// With this one it runs tests, in a mount namespace that is to have tracefs.
+	tracefsVar   = "PIDWIRE_BPF_TRACEFS"
+	datagramSize = 100
 )
 
 func TestMain(m *testing.M) {
@@ -55,6 +57,12 @@ func TestMain(m *testing.M) {
 	}
 	if n := os.Getenv(socketsVar); n != "" {
 		os.Exit(sockets(n))
+	}
+	if os.Getenv(tracefsVar) != "" {
+		if err := syscall.Mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, ""); err != nil {
+			fmt.Println("mount tracefs:", err)
+			os.Exit(1)
+		}
 	}
 	os.Exit(m.Run())
 }

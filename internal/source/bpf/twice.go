@@ -68,10 +68,7 @@ func (k *kernel) attachCalls(c Config, spec *ebpf.CollectionSpec) error {
 	links := len(k.links)
 	for _, point := range points {
 		if err = k.attachCall(point, coll.Programs[point]); err != nil {
-			for _, l := range k.links[links:] {
-				l.Close()
-			}
-			k.links = k.links[:links]
+			k.detach(links)
 			return err
 		}
 	}

@@ -28,8 +28,11 @@ var mayImport = map[string][]string{
 	"source":     {"wire", "pcapfilter", "foreign"},
 	"bundle":     {"wire", "decode", "flow", "event"},
 	"sink":       {"event"},
+	"sandbox":    {},
+	"outfile":    {},
+	"rooms":      {"wire", "sandbox"},
 	"pipeline":   {"wire", "decode", "flow", "merge", "source", "sink", "event"},
-	"cli":        {"event", "wire", "decode", "flow", "merge", "pcapfilter", "foreign", "source", "bundle", "sink", "pipeline"},
+	"cli":        {"event", "wire", "decode", "flow", "merge", "pcapfilter", "foreign", "source", "bundle", "sink", "pipeline", "sandbox", "outfile", "rooms"},
 }
 
 // pure layers see the machine only as data.

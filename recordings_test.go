@@ -47,7 +47,7 @@ func TestRecordings(t *testing.T) {
 		for _, form := range forms {
 			t.Run(filepath.Base(base)+form.ext, func(t *testing.T) {
 				var out, stderr bytes.Buffer
-				if code := cli.Main(append([]string{"pidwire"}, form.args...), nil, &out, &stderr); code != 0 || stderr.Len() > 0 {
+				if code := cli.MainAlone(append([]string{"pidwire"}, form.args...), nil, &out, &stderr); code != 0 || stderr.Len() > 0 {
 					t.Fatalf("exit code %d: %s", code, stderr.String())
 				}
 				golden := base + form.ext

@@ -13,35 +13,29 @@ import (
 )
 
 // auditStarted says how audit is used, and which targets it cannot see.
-func (l *liveRun) auditStarted(src *bpf.Source, aud *audit.Source, then func() error) func() error {
-	return func() error {
-		w := l.app.stderr
-		if err := aud.Sync(); err != nil {
-			fmt.Fprintf(w, "pidwire: %v: some calls have no audit record\n", err)
+func (l *liveRun) auditStarted(src *bpf.Source, aud *audit.Source) {
+	w := l.app.stderr
+	if err := aud.Sync(); err != nil {
+		fmt.Fprintf(w, "pidwire: %v: some calls have no audit record\n", err)
+	}
+	if !l.t.view.quiet {
+		fmt.Fprintf(w, "pidwire: %s\n", aud.Mode())
+	}
+	blind, err := src.Unaudited()
+	if err != nil {
+		fmt.Fprintf(w, "pidwire: whether audit can see the targets is not known: %v\n", err)
+	}
+	const most = 8 // each by itself
+	for i, pid := range sorted(blind) {
+		if i == most {
+			fmt.Fprintf(w, "pidwire: nor %d further processes\n", len(blind)-most)
+			break
 		}
-		if !l.t.view.quiet {
-			fmt.Fprintf(w, "pidwire: %s\n", aud.Mode())
+		name := "?"
+		if p, err := proc.Default.Read(pid); err == nil {
+			name = p.Comm
 		}
-		blind, err := src.Unaudited()
-		if err != nil {
-			fmt.Fprintf(w, "pidwire: whether audit can see the targets is not known: %v\n", err)
-		}
-		const most = 8 // each by itself
-		for i, pid := range sorted(blind) {
-			if i == most {
-				fmt.Fprintf(w, "pidwire: nor %d further processes\n", len(blind)-most)
-				break
-			}
-			name := "?"
-			if p, err := proc.Default.Read(pid); err == nil {
-				name = p.Comm
-			}
-			fmt.Fprintf(w, "pidwire: audit cannot see %s[%d]: it started before audit was on for the first time since boot; restart it, or boot with audit=1\n", clean.Text(name), pid)
-		}
-		if then != nil {
-			return then()
-		}
-		return nil
+		fmt.Fprintf(w, "pidwire: audit cannot see %s[%d]: it started before audit was on for the first time since boot; restart it, or boot with audit=1\n", clean.Text(name), pid)
 	}
 }
 

@@ -39,7 +39,9 @@ and watches the process or user that it is about: each call with its record.
 		if err != nil {
 			return usageError("%v", err)
 		}
-		a.explainRule(r)
+		if a.outside() {
+			a.explainRule(r)
+		}
 		if explain {
 			return nil
 		}

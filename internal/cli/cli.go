@@ -54,23 +54,46 @@ func usageError(format string, args ...any) error {
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	code           int // of the watched command, or of a result
+	args           []string      // without the program's name
+	alone          bool          // one process does all; see MainAlone
+	code           int           // of the watched command, or of a result
+	in             *inside       // the collector, where this process is the one without privilege; else nil
+	inputs         []os.FileInfo // what was opened to be read, where this process does it all
 }
 
-// Main runs the program and returns its exit code. args[0] is its name.
+// MainAlone is Main without a second process, for what only reads files. It is for programs that are not
+// pidwire, and cannot be started as the process without privilege: tests.
+func MainAlone(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return run(&app{stdin: stdin, stdout: stdout, stderr: stderr, alone: true}, args)
+}
+
+// Main runs the program and returns its exit code. args[0] is its name, by which it knows which of the
+// processes of a run it is.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == shimName {
 		return shim(args[1:], stderr)
 	}
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	if len(args) > 0 && isRest(args[0]) {
+		in, err := enter()
+		if err != nil {
+			return a.fail(nil, err)
+		}
+		a.in = in
+	}
+	return run(a, args)
+}
+
+func run(a *app, args []string) int {
 	root := a.root()
 	if len(args) > 0 {
 		args = args[1:]
 	}
+	a.args = args
 	root.SetArgs(verbFirst(root, strayTimes(args)))
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
 	cmd, err := root.ExecuteC()
 	if err == nil {
 		return a.code
@@ -312,9 +335,38 @@ func (a *app) openFile(name string) (io.ReadCloser, error) {
 	if name == "-" {
 		return io.NopCloser(a.stdin), nil
 	}
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &exitError{code: exitNoTarget, err: err}
+	if a.in != nil {
+		return a.in.open(name)
 	}
-	return f, err
+	f, err := os.Open(name)
+	if err == nil {
+		if info, err := f.Stat(); err == nil {
+			a.inputs = append(a.inputs, info)
+		}
+	}
+	return f, inputError(err)
+}
+
+// sizeOf returns the bytes of a regular file of the command line.
+func (a *app) sizeOf(name string) (bytes int64, ok bool) {
+	if a.in != nil {
+		return a.in.size(name)
+	}
+	return regularSize(name)
+}
+
+func regularSize(name string) (bytes int64, ok bool) {
+	info, err := os.Stat(name)
+	if err != nil || !info.Mode().IsRegular() {
+		return 0, false
+	}
+	return info.Size(), true
+}
+
+// inputError gives the error of a file that is not there its exit code.
+func inputError(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return &exitError{code: exitNoTarget, err: err}
+	}
+	return err
 }

@@ -92,6 +92,9 @@ func (a *app) connsOf(ctx context.Context, c *connsFlags) error {
 	if c.watch > 0 {
 		return usageError("--watch is for processes; a recording has one end")
 	}
+	if a.outside() {
+		return a.twoRooms(ctx, allowed{in: c.files})
+	}
 	_, err := a.replay(ctx, &c.in, c.files, func(cfg *pipeline.Config, h wire.Header) error {
 		cfg.Sinks = []sink.Sink{c.table(a.stdout, h)}
 		return nil

@@ -2,20 +2,21 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pidwire/pidwire/internal/pipeline"
+	"github.com/pidwire/pidwire/internal/sandbox"
 	"github.com/pidwire/pidwire/internal/sink"
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/source/bpf"
 	"github.com/pidwire/pidwire/internal/source/proc"
+	"github.com/pidwire/pidwire/internal/wire"
 )
 
 // connsSnaplen is what is kept of a packet that is only counted: its headers.
@@ -29,6 +30,9 @@ func (a *app) connsLive(cmd *cobra.Command, c *connsFlags, names []string) error
 	if c.watch != 0 && c.watch < 100*time.Millisecond {
 		return usageError("--watch=%v: at least 100ms", c.watch)
 	}
+	if a.in != nil {
+		return a.connsView(cmd.Context(), c)
+	}
 	targets, err := a.targets(cmd, c.trace.pids, c.trace.users, names)
 	if err != nil {
 		return err
@@ -37,9 +41,25 @@ func (a *app) connsLive(cmd *cobra.Command, c *connsFlags, names []string) error
 		return usageError("no target: name a process, a pid, @user, :port or all, or -r FILE")
 	}
 	limitMemory()
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends us at once
+	e := endingsOf(cmd.Context())
+	defer e.stop()
+	rest, ctx, err := a.startRest(e, allowed{}, nil)
+	if err != nil {
+		return err
+	}
+	switch err := a.connsWatch(ctx, rest, c, targets); {
+	case errors.Is(err, errRest), err != nil && rest.Unsent() > 0:
+	case err != nil:
+		rest.Kill()
+		return err
+	}
+	a.code = rest.finish()
+	return nil
+}
+
+// connsWatch looks at the connections, and passes on what it sees.
+func (a *app) connsWatch(ctx context.Context, rest *over, c *connsFlags, targets []proc.Target) error {
+	defer rest.Cut() // unless the end was said
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if c.span > 0 {
@@ -60,7 +80,16 @@ func (a *app) connsLive(cmd *cobra.Command, c *connsFlags, names []string) error
 	for _, m := range src.Missing() {
 		fmt.Fprintf(a.stderr, "pidwire: %s\n", clean.Text(m))
 	}
+	if rest.Header(src.Header()) != nil {
+		return errRest
+	}
 	src.Started = func() error {
+		if err := rest.ready(ctx); err != nil {
+			return err
+		}
+		if err := sandbox.Collector(append(keptCaps(allowed{}), bpf.NeededCaps(false)...)...); err != nil {
+			fmt.Fprintf(a.stderr, "pidwire: %v\n", err)
+		}
 		if err := src.Look(); err != nil {
 			return err
 		}
@@ -71,13 +100,27 @@ func (a *app) connsLive(cmd *cobra.Command, c *connsFlags, names []string) error
 		go look(ctx, src, c.watch)
 		return nil
 	}
-	_, err = pipeline.Run(ctx, pipeline.Config{
-		Source: src, Clock: bpf.Clock, Sinks: []sink.Sink{c.table(a.stdout, src.Header())}, Wait: true,
-	})
-	if err != nil {
+	if err := src.Run(ctx, func(r wire.Record) error { return rest.Emit(r, bpf.Clock) }); err != nil {
 		return explain(err)
 	}
+	rest.End()
 	return nil
+}
+
+// connsView makes the table of what the collector passes on.
+func (a *app) connsView(ctx context.Context, c *connsFlags) error {
+	limitMemory()
+	src, err := a.in.Stream()
+	if err != nil {
+		return err
+	}
+	cfg := pipeline.Config{Source: src, Clock: src.Clock, Sinks: []sink.Sink{c.table(a.stdout, src.Header())}, Wait: true, Wrote: a.in.Beat}
+	a.confine(false)
+	if err := a.in.Ready(); err != nil {
+		return err
+	}
+	_, err = pipeline.Run(ctx, cfg)
+	return err
 }
 
 // look asks how the connections stand, a little before each table.

@@ -1,12 +1,16 @@
 package cli
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,25 +18,93 @@ import (
 
 func (a *app) demoCommand() *cobra.Command {
 	var client string
+	var server bool
 	cmd := &cobra.Command{
 		Use: "demo", Short: "watch a small client talk to a small server on this machine", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if client != "" {
+			switch {
+			case server:
+				return a.demoServer()
+			case client != "":
 				return demoClient(client)
 			}
 			return a.demo(cmd.Context())
 		},
 	}
 	cmd.Flags().StringVar(&client, "client", "", "be the client of the demonstration, for the server at this address")
+	cmd.Flags().BoolVar(&server, "server", false, "be the server of the demonstration, until the end of standard input")
 	_ = cmd.Flags().MarkHidden("client")
+	_ = cmd.Flags().MarkHidden("server")
 	return cmd
 }
 
-// demo serves HTTP on loopback by itself, and watches a client of it.
+// demo watches a client of a server, both on loopback and both this program.
 func (a *app) demo(ctx context.Context) error {
+	t := traceFlags{layers: []string{"sys", "pkt"}}
+	t.view = viewFlags{strlen: 32, time: "rel", durFlag: true, colour: "auto", format: "pidwire", output: "-", quiet: true}
+	if err := t.view.parse(); err != nil {
+		return err
+	}
+	live := liveRun{app: a, t: &t, argv: []string{"pidwire"}}
+	if !a.outside() {
+		return live.run(ctx)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	addr, stop, err := startDemoServer(self)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	fmt.Fprintf(a.stderr, "pidwire: a client asks a server at %s; every line is a call of the client on a socket, or a packet of it\n", addr)
+	live.argv = []string{self, "demo", "--client", addr}
+	if err := live.run(ctx); err != nil {
+		return err
+	}
+	if a.code != 0 {
+		return fmt.Errorf("the demonstration's client failed with exit code %d", a.code)
+	}
+	_, err = fmt.Fprintln(a.stdout, "Try next: pidwire -- curl -s http://example.com    or attach: pidwire PID")
+	return err
+}
+
+// startDemoServer starts the server as a process of its own: this one gives up what a server needs.
+func startDemoServer(self string) (addr string, stop func(), err error) {
+	cmd := exec.Command(self, "demo", "--server")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", nil, fmt.Errorf("the demonstration's server: %w", err)
+	}
+	stop = func() {
+		in.Close()
+		_ = cmd.Wait()
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		stop()
+		return "", nil, fmt.Errorf("the demonstration's server did not say where it is: %w", err)
+	}
+	return strings.TrimSpace(line), stop, nil
+}
+
+// demoServer serves HTTP on loopback until the end of its standard input.
+func (a *app) demoServer() error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("a server on loopback: %w", err)
+	}
+	if _, err := fmt.Fprintln(a.stdout, ln.Addr()); err != nil {
+		return err
 	}
 	srv := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -42,27 +114,8 @@ func (a *app) demo(ctx context.Context) error {
 		ReadHeaderTimeout: 5 * time.Second,
 	}
 	go srv.Serve(ln)
-	defer srv.Close()
-
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	t := traceFlags{layers: []string{"sys", "pkt"}}
-	t.view = viewFlags{strlen: 32, time: "rel", durFlag: true, colour: "auto", format: "pidwire", output: "-", quiet: true}
-	if err := t.view.parse(); err != nil {
-		return err
-	}
-	fmt.Fprintf(a.stderr, "pidwire: a client asks a server at %s; every line is a call of the client on a socket, or a packet of it\n", ln.Addr())
-	live := liveRun{app: a, t: &t, argv: []string{self, "demo", "--client", ln.Addr().String()}}
-	if err := live.run(ctx); err != nil {
-		return err
-	}
-	if a.code != 0 {
-		return fmt.Errorf("the demonstration's client failed with exit code %d", a.code)
-	}
-	_, err = fmt.Fprintln(a.stdout, "Try next: pidwire -- curl -s http://example.com    or attach: pidwire PID")
-	return err
+	_, err = io.Copy(io.Discard, a.stdin)
+	return errors.Join(err, srv.Close())
 }
 
 // demoClient is the watched process: one request over a plain connection.

@@ -19,7 +19,9 @@ type filesFlags struct {
 	quiet  bool
 	lines  bool // they are shown as they come
 	dates  bool // dates are shown
-	bar    *progress
+	// resolve: DNS is asked for names, which takes sockets.
+	resolve bool
+	bar     *progress
 }
 
 func (in *filesFlags) add(f *pflag.FlagSet) {

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"slices"
 	"syscall"
 	"time"
@@ -52,6 +50,7 @@ several files have; what was found is said, and can be set by hand.`,
 				return usageError("open takes a FILE or several, or - for standard input")
 			}
 			in.dates = v.json || v.time == "epoch"
+			in.resolve = v.resolve && !v.numeric
 			in.quiet, in.lines = v.quiet, !v.summary && v.output == "" && (w.file == "" || v.json)
 			return a.open(cmd.Context(), &v, &w, &in, args)
 		},
@@ -68,6 +67,9 @@ func (a *app) open(parent context.Context, v *viewFlags, w *writeFlags, in *file
 	}
 	if err := w.check(true); err != nil {
 		return err
+	}
+	if a.outside() {
+		return a.twoRooms(parent, allowed{in: names, out: *w, lines: v.output})
 	}
 	closeOut := func() error { return nil }
 	out := &writer{}
@@ -89,7 +91,7 @@ func (a *app) open(parent context.Context, v *viewFlags, w *writeFlags, in *file
 		return nil
 	})
 	closeErr := errors.Join(closeOut(), out.close())
-	if res != nil && !v.quiet {
+	if res != nil && !v.quiet && !errors.Is(err, syscall.EPIPE) {
 		a.counts(*res, time.Since(began), v.drops)
 	}
 	if err != nil && !errors.Is(err, rotate.ErrDone) {
@@ -108,10 +110,14 @@ func (a *app) open(parent context.Context, v *viewFlags, w *writeFlags, in *file
 // file that is cut is said to be so, and no error: everything that is there has
 // been shown. The result is nil where nothing was read.
 func (a *app) replay(parent context.Context, in *filesFlags, names []string, set func(*pipeline.Config, wire.Header) error) (*pipeline.Result, error) {
-	ctx, stop := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := a.interrupted(parent)
 	defer stop()
+	if err := in.parse(names); err != nil {
+		return nil, err
+	}
 	in.bar = a.watched(in, names)
 	defer in.bar.end()
+	a.confine(in.resolve)
 	src, closing, err := a.files(ctx, in, names)
 	if err != nil {
 		return nil, err
@@ -121,6 +127,7 @@ func (a *app) replay(parent context.Context, in *filesFlags, names []string, set
 	if err := set(&cfg, src.Header()); err != nil {
 		return nil, err
 	}
+	a.wrote(&cfg)
 	res, err := pipeline.Run(ctx, cfg)
 	return &res, a.ended(names[0], err)
 }
@@ -155,9 +162,6 @@ func (a *app) ended(name string, err error) error {
 
 // files opens files as one source; the caller closes it.
 func (a *app) files(ctx context.Context, in *filesFlags, names []string) (pipeline.Source, func() error, error) {
-	if err := in.parse(names); err != nil {
-		return nil, nil, err
-	}
 	groups := a.groups(in, names)
 	if len(groups) == 1 && !in.given() {
 		src, closing, err := a.group(in, groups[0])
@@ -232,9 +236,9 @@ func (a *app) groups(in *filesFlags, names []string) (list []group) {
 
 // isStrace reports whether strace wrote a file.
 func (a *app) isStrace(name string) bool {
-	f, err := os.Open(name)
+	f, err := a.openFile(name)
 	if err != nil {
-		return false // opening it says so
+		return false // opening it again says so
 	}
 	defer f.Close()
 	head := make([]byte, importer.SniffBytes)

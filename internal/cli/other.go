@@ -3,10 +3,16 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"io"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/pidwire/pidwire/internal/pipeline"
 )
 
 // connsLive says what it cannot do here.
@@ -14,6 +20,33 @@ func (a *app) connsLive(*cobra.Command, *connsFlags, []string) error { return ne
 
 func completeTargets(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return nil, cobra.ShellCompDirectiveDefault
+}
+
+// On other systems one process does all: there is nothing to be watched, and no privilege.
+
+func isRest(string) bool { return false }
+
+// inside is the process that opens files for another one; here there is none.
+type inside struct{}
+
+func enter() (*inside, error)                          { return nil, needsLinux() }
+func (*inside) open(string) (*os.File, error)          { return nil, needsLinux() }
+func (*inside) create(place) (*os.File, error)         { return nil, needsLinux() }
+func (*inside) size(string) (bytes int64, ok bool)     { return 0, false }
+func (a *app) outside() bool                           { return false }
+func (a *app) confine(bool)                            {}
+func (a *app) wrote(*pipeline.Config)                  {}
+func (a *app) twoRooms(context.Context, allowed) error { return needsLinux() }
+
+// allowed are the files of the command line.
+type allowed struct {
+	in    []string
+	out   writeFlags
+	lines string
+}
+
+func (a *app) interrupted(parent context.Context) (context.Context, func()) {
+	return signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
 }
 
 func needsLinux() error {

@@ -110,13 +110,13 @@ func (a *app) watched(in *filesFlags, names []string) *progress {
 	}
 	var total int64
 	for _, name := range names {
-		s, err := os.Stat(name)
-		if err != nil || !s.Mode().IsRegular() {
+		size, ok := a.sizeOf(name)
+		if !ok {
 			return nil // nobody knows how much there is
 		}
-		total += s.Size()
+		total += size
 		if len(names) > 1 || in.given() {
-			total += min(s.Size(), surveyed) // twice
+			total += min(size, surveyed) // twice
 		}
 	}
 	return newProgress(f, total, !unicodeLocale())

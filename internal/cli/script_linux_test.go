@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "write what is compared in the scripts a
 
 func TestMain(m *testing.M) {
 	program := func() { os.Exit(cli.Main(os.Args, os.Stdin, os.Stdout, os.Stderr)) }
-	testscript.Main(m, map[string]func(){"pidwire": program, "pidwire-exec": program})
+	testscript.Main(m, map[string]func(){"pidwire": program, "pidwire-exec": program, "pidwire-rest": program})
 }
 
 // TestScripts runs the program as a user does. Beside testscript's own, the

@@ -46,6 +46,9 @@ func (a *app) showCommand() *cobra.Command {
 					o.Width = max(60, min(w-1, 140))
 				}
 			}
+			if a.outside() {
+				return a.twoRooms(cmd.Context(), allowed{in: files})
+			}
 			var drawn *ladder.Sink
 			res, err := a.replay(cmd.Context(), &in, files, func(cfg *pipeline.Config, h wire.Header) error {
 				o.Start = int64(h.Wall)

@@ -6,16 +6,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pidwire/pidwire/internal/pipeline"
+	"github.com/pidwire/pidwire/internal/sandbox"
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/sink/rotate"
 	"github.com/pidwire/pidwire/internal/source/audit"
@@ -127,6 +126,10 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 	if t.asUser != "" && len(argv) == 0 {
 		return usageError("-u %s runs a COMMAND as that user; to watch a user's processes say @%s", t.asUser, t.asUser)
 	}
+	live := liveRun{app: a, t: t, argv: argv}
+	if a.in != nil {
+		return live.run(cmd.Context()) // whom it is about, the other process has found
+	}
 	targets, err := a.targets(cmd, t.pids, t.users, names)
 	if err != nil {
 		return err
@@ -134,7 +137,7 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 	if len(targets) == 0 && len(argv) == 0 {
 		return usageError("no target: name a process, a pid, @user, :port or all, or -- COMMAND")
 	}
-	live := liveRun{app: a, t: t, targets: targets, argv: argv}
+	live.targets = targets
 	return live.run(cmd.Context())
 }
 
@@ -258,48 +261,175 @@ func limitMemory() {
 	}
 }
 
+// run is the run, as far as it is this process's part of it.
 func (l *liveRun) run(parent context.Context) error {
-	a, t := l.app, l.t
 	limitMemory()
-	ctx, stop := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends us at once
+	if l.app.in != nil {
+		return l.view(parent)
+	}
+	return l.collect(parent)
+}
+
+// collect watches, and passes on what it sees to the process that prints. What it has put into the
+// kernel is taken back before it returns, however that one ends.
+func (l *liveRun) collect(parent context.Context) error {
+	a, t := l.app, l.t
+	e := endingsOf(parent)
+	defer e.stop()
+	files := allowed{out: t.write, lines: t.view.output}
+	rest, ctx, err := a.startRest(e, files, nil)
+	if err != nil {
+		return err
+	}
+	code, err := l.watch(ctx, rest, files)
+	switch {
+	case errors.Is(err, errRest):
+		err = nil // it has said why
+	case err != nil && rest.Unsent() > 0:
+		err = nil // it takes nothing: finish says so
+	case err != nil:
+		// Without a header it has nothing to end, and would only say that this one failed.
+		rest.Kill()
+		return err
+	}
+	if c := rest.finish(); c != 0 {
+		a.code = c
+	} else {
+		a.code = code
+	}
+	return err
+}
+
+// watch is what collect does beside the other process. It returns the exit code of the command, when
+// everything is out of the kernel again.
+func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code int, err error) {
+	a, t := l.app, l.t
+	defer rest.Cut() // without an end, that is to say: unless it was said
 	if t.span > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, t.span)
 		defer cancel()
 	}
-
 	var aud *audit.Source
 	if slices.Contains(t.layers, "aud") {
 		// Before the command is born: audit sees who is born while it is on.
-		var err error
 		if aud, err = audit.Open(audit.Options{Follow: !t.noFollow, Wait: t.auditWait, Unicast: t.auditUnicast}); err != nil {
-			return explain(err)
+			return 0, explain(err)
 		}
 		defer func() {
 			if err := aud.Close(); err != nil {
-				fmt.Fprintf(a.stderr, "pidwire: %v; pidwire doctor --clean tries again\n", err)
+				a.sayInTime(fmt.Sprintf("pidwire: %v; pidwire doctor --clean tries again\n", err))
 			}
 		}()
 	}
 	var child *command
 	if len(l.argv) > 0 {
-		stdin := l.stdin
-		if stdin == nil {
-			stdin = a.stdin
-		}
-		stdout := a.stdout
-		if t.write.file == "-" {
-			stdout = a.stderr // ours is the file's
-		}
-		var err error
-		if child, err = startCommand(l.argv, t.asUser, stdin, stdout, a.stderr); err != nil {
-			return err
+		if child, err = l.command(); err != nil {
+			return 0, err
 		}
 		defer child.abandon()
 	}
+	src, err := bpf.New(l.options(child, aud))
+	if err != nil {
+		return 0, explain(err)
+	}
+	defer func() {
+		if err := src.Close(); err != nil {
+			a.sayInTime(fmt.Sprintf("pidwire: %v; pidwire doctor --clean tries again\n", err))
+		}
+	}()
+	var source pipeline.Source = src
+	if aud != nil {
+		source = &audit.Both{Main: src, Audit: aud}
+	}
+	if err := rest.Header(source.Header()); err != nil {
+		return 0, errRest
+	}
+	src.Started = l.started(ctx, rest, src, aud, func() error {
+		if err := sandbox.Collector(l.neededCaps(files)...); err != nil {
+			fmt.Fprintf(a.stderr, "pidwire: %v\n", err)
+		}
+		if child != nil {
+			return child.letGo()
+		}
+		if !t.view.quiet {
+			fmt.Fprintf(a.stderr, "pidwire: watching %s; Ctrl-C ends it\n", describe(src.Watched()))
+		}
+		return nil
+	})
+	err = source.Run(ctx, func(r wire.Record) error { return rest.Emit(r, bpf.Clock) })
+	if err != nil {
+		if ctx.Err() != nil && errors.Is(context.Cause(ctx), errRest) {
+			return 0, errRest
+		}
+		return 0, explain(err)
+	}
+	rest.End()
+	if child != nil {
+		select {
+		case code = <-child.exit:
+		case <-time.After(commandGrace):
+			// We were told to stop; the command goes on by itself.
+		}
+	}
+	return code, nil
+}
 
+// started is what happens between the last program that is attached and the first record that is read;
+// begin is the end of it: nothing is loaded any more.
+func (l *liveRun) started(ctx context.Context, rest *over, src *bpf.Source, aud *audit.Source, begin func() error) func() error {
+	a, t := l.app, l.t
+	return func() error {
+		if err := rest.ready(ctx); err != nil {
+			return err
+		}
+		if e := src.Engine(); e != "" && !t.view.quiet {
+			fmt.Fprintf(a.stderr, "pidwire: tree by %s\n", e)
+		}
+		if !l.hasLines() {
+			// Lines say it on the timeline; here there are none.
+			for _, m := range src.Missing() {
+				fmt.Fprintf(a.stderr, "pidwire: %s\n", clean.Text(m))
+			}
+		}
+		if aud != nil {
+			l.auditStarted(src, aud)
+		}
+		return begin()
+	}
+}
+
+// hasLines reports whether the timeline is shown as lines.
+func (l *liveRun) hasLines() bool {
+	t := l.t
+	return !t.view.json && !t.view.summary && (t.write.file == "" || t.print || t.view.output != "")
+}
+
+// neededCaps are the capabilities that a run needs once it is loaded.
+func (l *liveRun) neededCaps(files allowed) []uint {
+	caps := append(keptCaps(files), bpf.NeededCaps(slices.Contains(l.t.layers, "krn"))...)
+	if slices.Contains(l.t.layers, "aud") {
+		caps = append(caps, audit.NeededCaps...)
+	}
+	return caps
+}
+
+// command starts the command, which waits to be let go.
+func (l *liveRun) command() (*command, error) {
+	stdin := l.stdin
+	if stdin == nil {
+		stdin = l.app.stdin
+	}
+	stdout := l.app.stdout
+	if l.t.write.file == "-" {
+		stdout = l.app.stderr // ours is the file's
+	}
+	return startCommand(l.argv, l.t.asUser, stdin, stdout, l.app.stderr)
+}
+
+// options are those of the source.
+func (l *liveRun) options(child *command, aud *audit.Source) bpf.Options {
+	t := l.t
 	opts := bpf.Options{
 		Config: bpf.Config{
 			Self: uint32(os.Getpid()), Follow: !t.noFollow,
@@ -322,68 +452,43 @@ func (l *liveRun) run(parent context.Context) error {
 	if aud != nil {
 		opts.Joined, opts.Left = aud.Watch, aud.Ended
 	}
-	src, err := bpf.New(opts)
-	if err != nil {
-		return explain(err)
-	}
-	defer func() {
-		if err := src.Close(); err != nil {
-			fmt.Fprintf(a.stderr, "pidwire: %v; pidwire doctor --clean tries again\n", err)
-		}
-	}()
+	return opts
+}
 
+// view shows and writes what the collector passes on.
+func (l *liveRun) view(parent context.Context) error {
+	a, t := l.app, l.t
+	src, err := a.in.Stream()
+	if err != nil {
+		return err
+	}
+	h := src.Header()
 	// A recording must not wait for whoever reads the lines; without one the
 	// ring takes up what they cannot read yet, and the kernel counts the rest.
-	cfg := pipeline.Config{Source: src, Keep: t.view.keep(src.Header()), Limit: t.view.count, Wait: t.write.file == ""}
-	if opts.Packets || opts.Kernel || aud != nil {
-		cfg.Clock = bpf.Clock
+	cfg := pipeline.Config{Source: src, Keep: t.view.keep(h), Limit: t.view.count, Wait: t.write.file == "", Wrote: a.in.Beat}
+	if h.Layers&^(1<<wire.LayerSys) != 0 {
+		cfg.Clock = src.Clock
 	}
-	if aud != nil {
-		cfg.Source = &audit.Both{Main: src, Audit: aud}
-	}
-	out, err := l.outputs(&cfg, src.Header(), child != nil)
+	out, err := l.outputs(&cfg, h, len(l.argv) > 0)
 	defer func() { _ = out.close() }()
 	if err != nil {
 		return err
 	}
-	if e := src.Engine(); e != "" && !t.view.quiet {
-		fmt.Fprintf(a.stderr, "pidwire: tree by %s\n", e)
-	}
-	if t.view.json || t.view.summary || len(cfg.Sinks) == 0 {
-		// Lines say it on the timeline; here there are none.
-		for _, m := range src.Missing() {
-			fmt.Fprintf(a.stderr, "pidwire: %s\n", clean.Text(m))
-		}
-	}
-	if child != nil {
-		src.Started = child.letGo
-	} else if !t.view.quiet {
-		src.Started = func() error {
-			fmt.Fprintf(a.stderr, "pidwire: watching %s; Ctrl-C ends it\n", describe(src.Watched()))
-			return nil
-		}
-	}
-	if aud != nil {
-		src.Started = l.auditStarted(src, aud, src.Started)
+	a.confine(t.view.resolve && !t.view.numeric)
+	if err := a.in.Ready(); err != nil {
+		return err
 	}
 	began := time.Now()
-	res, err := pipeline.Run(ctx, cfg)
+	res, err := pipeline.Run(parent, cfg)
 	if errors.Is(err, rotate.ErrDone) {
 		err = nil // -W files are full
 	}
 	if err = errors.Join(err, out.close()); err != nil {
-		return explain(err)
+		return err
 	}
 	out.told(a)
 	if !t.view.quiet {
 		a.counts(res, time.Since(began), t.view.drops)
-	}
-	if child != nil {
-		select {
-		case a.code = <-child.exit:
-		case <-time.After(commandGrace):
-			// We were told to stop; the command goes on by itself.
-		}
 	}
 	if t.view.strict && lostAny(res) {
 		a.code = exitLost
@@ -402,7 +507,7 @@ func (l *liveRun) outputs(cfg *pipeline.Config, h wire.Header, hasCommand bool) 
 	if err != nil {
 		return out, err
 	}
-	if t.write.file != "" && !t.print && t.view.output == "" && !t.view.json && !t.view.summary {
+	if !l.hasLines() && !t.view.json && !t.view.summary {
 		return out, nil
 	}
 	lines := a.stdout

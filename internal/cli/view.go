@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -141,14 +140,15 @@ func (v *viewFlags) sink(a *app, out io.Writer, h wire.Header) (sink.Sink, func(
 	closeOut := func() error { return nil }
 	switch v.output {
 	case "":
-	case "-":
+	case "-", "/dev/stdout":
 		out = a.stdout
+	case "/dev/stderr":
+		out = a.stderr
 	default:
-		f, err := os.OpenFile(v.output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		f, err := a.create(v.output, place{lines: true})
 		if err != nil {
 			return nil, nil, err
 		}
-		giveBack(f)
 		out, closeOut = f, f.Close
 	}
 	opts := notation.Options{StrLen: v.strlen, Verbose: v.verbose > 0, FDs: v.fds, Numeric: v.numeric, HexStrings: v.hex}
@@ -236,17 +236,4 @@ func (v *viewFlags) keep(h wire.Header) func(*event.Entry) bool {
 		}
 		return true
 	}
-}
-
-// giveBack hands a file made under sudo to the user who called it.
-func giveBack(f *os.File) {
-	var uid, gid int
-	if _, err := fmt.Sscan(os.Getenv("SUDO_UID"), &uid); err != nil {
-		return
-	}
-	if _, err := fmt.Sscan(os.Getenv("SUDO_GID"), &gid); err != nil {
-		return
-	}
-	// Without it the file is root's, and still there.
-	_ = f.Chown(uid, gid)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/pidwire/pidwire/internal/outfile"
 	"github.com/pidwire/pidwire/internal/pipeline"
 	"github.com/pidwire/pidwire/internal/sink"
 	"github.com/pidwire/pidwire/internal/sink/notation"
@@ -69,6 +70,9 @@ func (w *writeFlags) kind(packets bool) fileKind {
 
 // check finds what does not go together.
 func (w *writeFlags) check(packets bool) error {
+	if w.file == "/dev/stdout" {
+		w.file = "-"
+	}
 	kind := w.kind(packets)
 	for _, f := range []struct {
 		name string
@@ -82,7 +86,7 @@ func (w *writeFlags) check(packets bool) error {
 			return usageError("%s is for -w FILE.pcapng", f.name)
 		}
 	}
-	rotates := w.size != 0 || w.seconds != 0
+	rotates := w.rotates()
 	switch {
 	case kind == pcapFile && !packets:
 		return usageError("-w %s: a pcap holds packets: it needs layer pkt, as in -l pkt", w.file)
@@ -111,14 +115,28 @@ func (w *writer) close() (err error) {
 	return err
 }
 
-// outgoing tells what is being written to: a file, which may be one of many.
-func (a *app) outgoing(name string) (io.WriteCloser, error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return nil, err
+// place is a file that the command line names to be written.
+type place struct {
+	lines bool         // that of -o, not one of -w
+	file  rotate.Place // which of the many of -w -C or -G
+}
+
+// create opens a file to be written. The process without privilege asks the other one for it.
+func (a *app) create(name string, p place) (*os.File, error) {
+	if a.in != nil {
+		return a.in.create(p)
 	}
-	giveBack(f)
-	return f, nil
+	return outfile.Rules{UID: -1, Inputs: a.inputs}.Create(name)
+}
+
+// rotates reports whether there are many files.
+func (w *writeFlags) rotates() bool { return w.size != 0 || w.seconds != 0 }
+
+// names says what the many files are called.
+func (w *writeFlags) names() rotate.Options {
+	return rotate.Options{
+		Name: w.file, Size: int64(w.size) * 1_000_000, Every: time.Duration(w.seconds) * time.Second, Count: w.files, Zone: time.Local,
+	}
 }
 
 // open adds the file to a run: as its tap, or as its first sink.
@@ -129,7 +147,7 @@ func (w *writeFlags) open(a *app, cfg *pipeline.Config, h wire.Header, snaplen u
 		if w.file == "-" {
 			return a.stdout, nil
 		}
-		f, err := a.outgoing(w.file)
+		f, err := a.create(w.file, place{})
 		if err == nil {
 			out.closers = append(out.closers, f.Close)
 		}
@@ -184,11 +202,11 @@ func (w *writeFlags) open(a *app, cfg *pipeline.Config, h wire.Header, snaplen u
 		s   sink.Sink
 		err error
 	)
-	if w.size != 0 || w.seconds != 0 {
-		s, err = rotate.New(rotate.Options{
-			Name: w.file, Size: int64(w.size) * 1_000_000, Every: time.Duration(w.seconds) * time.Second, Count: w.files,
-			Start: int64(h.Wall), Zone: time.Local, Open: a.outgoing, Make: create,
-		})
+	if w.rotates() {
+		o := w.names()
+		o.Start, o.Make = int64(h.Wall), create
+		o.Open = func(name string, at rotate.Place) (io.WriteCloser, error) { return a.create(name, place{file: at}) }
+		s, err = rotate.New(o)
 	} else {
 		var f io.Writer
 		if f, err = single(); err == nil {

@@ -43,6 +43,8 @@ type Config struct {
 	// Files is how many of the first sinks are files: they are waited for in
 	// any case, and get all entries, also those that Keep leaves out.
 	Files int
+	// Wrote is called, by any goroutine, when a sink has written a batch; may be nil.
+	Wrote func()
 }
 
 // Result is what a run saw.
@@ -426,6 +428,9 @@ func (p *run) drain(s sink.Sink, q chan delivery, file bool) error {
 			}
 		}
 		p.done(d.b)
+		if p.Wrote != nil {
+			p.Wrote()
+		}
 	}
 	return s.Close()
 }

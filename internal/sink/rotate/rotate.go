@@ -35,11 +35,37 @@ type Options struct {
 	Start int64          // of the timeline, ns since the epoch: names the first file
 	Zone  *time.Location // of names; nil: UTC
 
-	// Open makes a file, over one of that name if there is one.
-	Open func(name string) (io.WriteCloser, error)
+	// Open makes a file, over one of that name if there is one. The name is NameOf(at).
+	Open func(name string, at Place) (io.WriteCloser, error)
 	// Make begins a file. A sink that has a method Size() int64 says with it
 	// how long its file is; of others what they have written counts.
 	Make func(w io.Writer) (sink.Sink, error)
+}
+
+// Place is one file of the many.
+type Place struct {
+	Since int64 // when its interval began, ns since the epoch; with Every alone the name depends on it
+	Turn  int   // its number in the ring, or in the interval
+}
+
+// NameOf returns the name of a file. The number 0 is left out where nothing says how many digits it has.
+func (o Options) NameOf(p Place) string {
+	name := o.Name
+	if o.Every > 0 {
+		zone := o.Zone
+		if zone == nil {
+			zone = time.UTC
+		}
+		name = strftime(name, time.Unix(0, p.Since).In(zone))
+	}
+	digits := 0
+	if o.Count > 1 && o.Size != 0 {
+		digits = len(strconv.Itoa(o.Count - 1))
+	}
+	if p.Turn == 0 && digits == 0 {
+		return name
+	}
+	return name + fmt.Sprintf("%0*d", digits, p.Turn)
 }
 
 // ErrDone says that all files there may be are written: the run is at its end,
@@ -58,19 +84,12 @@ type Sink struct {
 	since int64 // when the interval began, ns since the epoch
 	spans int   // intervals that have ended
 	turn  int   // number of the file in its ring, or interval
-	names int   // digits of a number
 	err   error
 }
 
 // New opens the first file. The error is that of Open or Make.
 func New(o Options) (*Sink, error) {
-	if o.Zone == nil {
-		o.Zone = time.UTC
-	}
 	s := &Sink{o: o, since: o.Start}
-	if o.Count > 1 {
-		s.names = len(strconv.Itoa(o.Count - 1))
-	}
 	return s, s.open()
 }
 
@@ -134,8 +153,9 @@ func (s *Sink) end() error {
 }
 
 func (s *Sink) open() error {
-	name := s.name()
-	f, err := s.o.Open(name)
+	at := Place{s.since, s.turn}
+	name := s.o.NameOf(at)
+	f, err := s.o.Open(name, at)
 	if err != nil {
 		return err
 	}
@@ -149,23 +169,6 @@ func (s *Sink) open() error {
 	}
 	s.begun = s.size()
 	return nil
-}
-
-// name is that of the file to be opened. The number 0 is left out where nothing
-// says how many digits it has.
-func (s *Sink) name() string {
-	name := s.o.Name
-	if s.o.Every > 0 {
-		name = strftime(name, time.Unix(0, s.since).In(s.o.Zone))
-	}
-	digits := s.names
-	if s.o.Size == 0 {
-		digits = 0
-	}
-	if s.turn == 0 && digits == 0 {
-		return name
-	}
-	return name + fmt.Sprintf("%0*d", digits, s.turn)
 }
 
 // Flush hands on what the file at hand has not got yet.

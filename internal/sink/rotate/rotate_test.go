@@ -41,7 +41,7 @@ func (f *file) Close() error { f.closed++; return nil }
 
 var errOpen = errors.New("permission denied")
 
-func (d *disk) open(name string) (io.WriteCloser, error) {
+func (d *disk) open(name string, _ rotate.Place) (io.WriteCloser, error) {
 	if len(d.opened) == d.fail {
 		return nil, errOpen
 	}
@@ -85,7 +85,7 @@ func TestContract(t *testing.T) {
 	sinktest.Run(t, func(w io.Writer) sink.Sink {
 		s, err := rotate.New(rotate.Options{
 			Name: "x", Size: 1 << 40, Every: time.Hour, Start: start,
-			Open: func(string) (io.WriteCloser, error) { return noClose{w}, nil },
+			Open: func(string, rotate.Place) (io.WriteCloser, error) { return noClose{w}, nil },
 			Make: func(w io.Writer) (sink.Sink, error) { return text.New(w, text.Options{}), nil },
 		})
 		if err != nil {

@@ -76,6 +76,10 @@ type Source struct {
 	broad   bool  // the rules are for all processes, and what is not watched is left out here
 }
 
+// NeededCaps are the capabilities that a source needs while it runs and to put everything back, by
+// number (linux/capability.h): AUDIT_CONTROL and AUDIT_READ.
+var NeededCaps = []uint{30, 37}
+
 // ErrAudit says that audit cannot be used here, and why.
 var ErrAudit = errors.New("audit cannot be used")
 

@@ -164,7 +164,7 @@ func TestRotated(t *testing.T) {
 	known := pcapng.NewPreamble()
 	s, err := rotate.New(rotate.Options{
 		Name: "x", Size: 8000,
-		Open: func(string) (io.WriteCloser, error) {
+		Open: func(string, rotate.Place) (io.WriteCloser, error) {
 			files = append(files, &bytes.Buffer{})
 			return file{files[len(files)-1]}, nil
 		},

@@ -1,0 +1,413 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/pidwire/pidwire/internal/outfile"
+	"github.com/pidwire/pidwire/internal/pipeline"
+	"github.com/pidwire/pidwire/internal/rooms"
+	"github.com/pidwire/pidwire/internal/sandbox"
+	"github.com/pidwire/pidwire/internal/sink/rotate"
+)
+
+// isRest reports whether this process is the one without privilege.
+func isRest(argv0 string) bool { return argv0 == rooms.Arg0 }
+
+// inside is the collector, as the process without privilege has it.
+type inside struct{ *rooms.Inside }
+
+func enter() (*inside, error) {
+	in, err := rooms.Enter()
+	return &inside{in}, err
+}
+
+// open opens a file of the command line to read.
+func (in *inside) open(name string) (*os.File, error) {
+	f, err := in.Open(name)
+	return f, exitOf(err)
+}
+
+// create opens a file of the command line to write.
+func (in *inside) create(p place) (*os.File, error) {
+	f, err := in.Create(rooms.Place{Lines: p.lines, Since: p.file.Since, Turn: p.file.Turn})
+	return f, exitOf(err)
+}
+
+// size returns the bytes of a regular file of the command line.
+func (in *inside) size(name string) (bytes int64, ok bool) { return in.Size(name) }
+
+// outside reports whether this is the process that the user started: what is read and printed belongs
+// into another one.
+func (a *app) outside() bool { return a.in == nil && !a.alone }
+
+// wrote has the collector told of what is written.
+func (a *app) wrote(c *pipeline.Config) {
+	if a.in != nil {
+		c.Wrote = a.in.Beat
+	}
+}
+
+// interrupted returns a context that is done when the user ends the run.
+func (a *app) interrupted(parent context.Context) (context.Context, func()) {
+	if a.in == nil {
+		return signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
+	}
+	ctx, cancel := context.WithCancel(parent)
+	a.in.Stopped(cancel)
+	return ctx, cancel
+}
+
+// exitOf gives an error of the collector's its exit code again.
+func exitOf(err error) error {
+	var fe *rooms.FileError
+	if !errors.As(err, &fe) {
+		return err
+	}
+	e := &exitError{code: fe.Code, err: fe}
+	if fe.Hint != "" {
+		e.hint = []string{fe.Hint}
+	}
+	return e
+}
+
+// confine gives up what is not needed to read and to print. It is called when all files are open and
+// before the first byte of them is read.
+func (a *app) confine(resolve bool) {
+	if a.in == nil {
+		return
+	}
+	_, _ = time.Now().Local().Zone() // reads the zone's file
+	if err := a.in.Confine(resolve); err != nil {
+		fmt.Fprintf(a.stderr, "pidwire: the process that prints could not give up all that it does not need: %v\n", err)
+	}
+}
+
+// allowed are the files of the command line: what the rest may ask for.
+type allowed struct {
+	in    []string // to read
+	out   writeFlags
+	lines string // of -o
+}
+
+// endings are the ways in which a user ends a run. The first signal ends it in order, the second at
+// once. Neither ends this process: what was put into the kernel is taken back in any case.
+type endings struct {
+	ctx   context.Context // done at the first
+	again chan struct{}   // closed at the second
+	stop  func()
+}
+
+func endingsOf(parent context.Context) *endings {
+	ctx, cancel := context.WithCancel(parent)
+	sigs := make(chan os.Signal, 4)
+	signal.Notify(sigs, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	// Who reads what we print may have seen enough; the error of the write says so.
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE)
+	e := &endings{ctx: ctx, again: make(chan struct{})}
+	done := make(chan struct{})
+	var once sync.Once
+	e.stop = func() {
+		once.Do(func() {
+			signal.Stop(sigs)
+			signal.Stop(pipes)
+			close(done)
+			cancel()
+		})
+	}
+	go func() {
+		for n := 0; ; {
+			select {
+			case <-sigs:
+				switch n++; n {
+				case 1:
+					cancel()
+				case 2:
+					close(e.again)
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
+	return e
+}
+
+// over is the other process, and how it ends.
+type over struct {
+	*rooms.Rest
+	a      *app
+	ended  *endings
+	cancel context.CancelCauseFunc // ends the run
+	cut    chan struct{}           // closed when it was killed for being stalled
+}
+
+// stopped is the cause of an end that the rest asked for.
+type stopped struct{ reason uint32 }
+
+func (s stopped) Error() string     { return "the process that prints has ended the run" }
+func (s stopped) EndReason() uint32 { return s.reason }
+
+// errRest says that the rest has ended early; it has said why.
+var errRest = errors.New("the process that prints has ended")
+
+// startRest starts the process without privilege. The context that it returns is done at the first
+// signal, or when that process ends or wants the run to end.
+func (a *app) startRest(e *endings, files allowed, stdin io.Reader) (*over, context.Context, error) {
+	ctx, cancel := context.WithCancelCause(e.ctx)
+	as := sandbox.Caller()
+	b, err := newBroker(files, as, a.stdout)
+	if err != nil {
+		cancel(nil)
+		return nil, nil, err
+	}
+	r, err := rooms.Start(rooms.Config{
+		Args: a.args, Stdin: stdin, Stdout: a.stdout, Stderr: a.stderr, As: as, Open: b.open, Size: b.size,
+		Stop: func(reason uint32) { cancel(stopped{reason}) },
+	})
+	if err != nil {
+		cancel(nil)
+		return nil, nil, err
+	}
+	o := &over{Rest: r, a: a, ended: e, cancel: cancel, cut: make(chan struct{})}
+	go func() {
+		<-r.Exited()
+		cancel(errRest)
+	}()
+	go o.watch()
+	return o, ctx, nil
+}
+
+const (
+	// stalledAfter is how long the rest may make no progress once the run is to end.
+	stalledAfter  = 600 * time.Millisecond
+	progressEvery = 50 * time.Millisecond
+)
+
+// watch ends a rest that is stalled once the user wants the run to end: it waits for whoever reads its
+// output. One that goes on may take its time, until the second signal.
+func (o *over) watch() {
+	select {
+	case <-o.Exited():
+		return
+	case <-o.ended.ctx.Done():
+	}
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-o.Exited():
+			return
+		case <-tick.C:
+			if o.Progress() {
+				last = time.Now()
+			}
+			if time.Since(last) < stalledAfter {
+				continue
+			}
+		case <-o.ended.again:
+		}
+		close(o.cut)
+		o.Hurry(time.Now()) // what waits for it waits no longer
+		o.Kill()
+		return
+	}
+}
+
+// ready waits until the rest has opened its outputs.
+func (o *over) ready(ctx context.Context) error {
+	select {
+	case <-o.Ready():
+		return nil
+	case <-o.Exited():
+		return errRest
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// finish waits for the rest to end, and returns its exit code. Whatever is said here is said even to an
+// output that takes nothing.
+func (o *over) finish() int {
+	<-o.Exited()
+	code, by := o.Exit()
+	select {
+	case <-o.cut:
+		o.a.sayInTime(fmt.Sprintf("pidwire: the output takes nothing any more: %d records were not passed on, and of those before, the last were not written\n", o.Unsent()))
+		return exitFailure
+	default:
+	}
+	if by != 0 {
+		o.a.sayInTime(fmt.Sprintf("pidwire: the process that prints was ended by signal %d (%v); nothing is left in the kernel\n", by, by))
+	}
+	return code
+}
+
+// sayInTime writes to standard error, and does not wait for a reader that does not read.
+func (a *app) sayInTime(text string) {
+	done := make(chan struct{})
+	go func() {
+		fmt.Fprint(a.stderr, text)
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(200 * time.Millisecond):
+	}
+}
+
+// twoRooms runs a verb that only reads files: all of it is done by the process without privilege, and
+// this one opens the files.
+func (a *app) twoRooms(parent context.Context, files allowed) error {
+	e := endingsOf(parent)
+	defer e.stop()
+	var stdin io.Reader
+	if slices.Contains(files.in, "-") {
+		stdin = a.stdin
+	}
+	o, ctx, err := a.startRest(e, files, stdin)
+	if err != nil {
+		return err
+	}
+	if err := sandbox.Collector(keptCaps(files)...); err != nil {
+		fmt.Fprintf(a.stderr, "pidwire: %v\n", err)
+	}
+	select {
+	case <-o.Exited():
+	case <-ctx.Done():
+		o.Interrupt()
+	}
+	a.code = o.finish()
+	return nil
+}
+
+// Capabilities by number (linux/capability.h).
+const (
+	capChown         = 0
+	capDACOverride   = 1
+	capDACReadSearch = 2
+	capFowner        = 3
+	capKill          = 5
+)
+
+// keptCaps are what opening the files of the command line takes, and ending the rest, which is another
+// user's. Files of -C and -G are made while the run goes on.
+func keptCaps(files allowed) []uint {
+	caps := []uint{capKill}
+	if len(files.in) > 0 {
+		caps = append(caps, capDACReadSearch)
+	}
+	if len(files.in) > 0 && (files.out.file != "" || files.lines != "") || files.out.rotates() {
+		caps = append(caps, capChown, capDACOverride, capFowner)
+	}
+	return caps
+}
+
+// broker opens the files of the command line for the rest, and no others.
+type broker struct {
+	files allowed
+	rules outfile.Rules
+	names rotate.Options
+	lines os.FileInfo // the file of -o, once it is open
+	wrote os.FileInfo // the one of -w that was opened last
+}
+
+func newBroker(files allowed, as sandbox.Identity, stdout io.Writer) (*broker, error) {
+	uid, gid := as.Owner()
+	b := &broker{files: files, rules: outfile.Rules{UID: int(uid), GID: int(gid)}, names: files.out.names()}
+	for _, name := range files.in {
+		var info os.FileInfo
+		var err error
+		if name == "-" {
+			info, err = os.Stdin.Stat()
+		} else {
+			info, err = os.Stat(name)
+		}
+		if err == nil {
+			b.rules.Inputs = append(b.rules.Inputs, info)
+		} // else opening it says what is wrong
+	}
+	if f, ok := stdout.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && len(b.rules.Inputs) > 0 {
+			for i, in := range b.rules.Inputs {
+				if os.SameFile(info, in) {
+					return nil, usageError("standard output is %s, which is read: it would be lost", files.in[i])
+				}
+			}
+		}
+	}
+	return b, nil
+}
+
+// open opens what the rest asks for.
+func (b *broker) open(q rooms.Request) (*os.File, error) {
+	if q.In != nil {
+		if !slices.Contains(b.files.in, *q.In) {
+			return nil, &rooms.FileError{Text: "not a file of the command line", Code: exitFailure}
+		}
+		f, err := os.Open(*q.In)
+		return f, fileError(inputError(err))
+	}
+	f, err := b.create(*q.Out)
+	return f, fileError(err)
+}
+
+func (b *broker) size(name string) (bytes int64, ok bool) {
+	if !slices.Contains(b.files.in, name) {
+		return 0, false
+	}
+	return regularSize(name)
+}
+
+func (b *broker) create(p rooms.Place) (*os.File, error) {
+	name := b.files.lines
+	if !p.Lines {
+		name = b.files.out.file
+		if b.files.out.rotates() {
+			name = b.names.NameOf(rotate.Place{Since: p.Since, Turn: p.Turn})
+		}
+	}
+	if name == "" || name == "-" {
+		return nil, errors.New("not a file of the command line")
+	}
+	rules := b.rules
+	// The files of -o and -w are not one.
+	other, mine := b.wrote, &b.lines
+	if !p.Lines {
+		other, mine = b.lines, &b.wrote
+	}
+	if other != nil {
+		rules.Inputs = append(slices.Clone(rules.Inputs), other)
+	}
+	f, err := rules.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	*mine, err = f.Stat()
+	return f, err
+}
+
+// fileError carries an error of this program to the rest, with its exit code.
+func fileError(err error) error {
+	if err == nil {
+		return nil
+	}
+	fe := &rooms.FileError{Text: err.Error(), Code: exitFailure}
+	var ee *exitError
+	if errors.As(err, &ee) {
+		fe.Code = ee.code
+	} else if errors.Is(err, outfile.ErrRefused) {
+		fe.Code = exitUsage
+	}
+	return fe
+}

@@ -1,0 +1,87 @@
+package rooms
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxMessage bounds a message of the control socket, in bytes: a request has one name of a file in it.
+const maxMessage = 64 << 10
+
+// control is one end of the socket between the two: SOCK_SEQPACKET, so that a message is one piece.
+type control struct{ fd int }
+
+// sockets makes both ends, closed on exec.
+func sockets() (ours control, theirs *os.File, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return control{}, nil, fmt.Errorf("a socket between the two processes: %w", err)
+	}
+	return control{pair[0]}, os.NewFile(uintptr(pair[1]), "control"), nil
+}
+
+func (c control) close() { _ = unix.Close(c.fd) }
+
+// send sends v as JSON, with a descriptor beside it if f is not nil.
+func (c control) send(v any, f *os.File) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if len(b) > maxMessage {
+		return fmt.Errorf("a message of %d bytes between the two processes", len(b))
+	}
+	var rights []byte
+	if f != nil {
+		rights = unix.UnixRights(int(f.Fd()))
+	}
+	for {
+		// Who is gone sends no signal: the error says so.
+		err := unix.Sendmsg(c.fd, b, rights, nil, unix.MSG_NOSIGNAL)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// receive waits for a message and reads it into v. The end of the other side is io.EOF.
+func (c control) receive(v any) (f *os.File, err error) {
+	b := make([]byte, maxMessage)
+	oob := make([]byte, unix.CmsgSpace(4))
+	var n, oobn int
+	for {
+		n, oobn, _, _, err = unix.Recvmsg(c.fd, b, oob, unix.MSG_CMSG_CLOEXEC)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	switch {
+	case errors.Is(err, unix.ECONNRESET), err == nil && n == 0:
+		return nil, io.EOF
+	case err != nil:
+		return nil, err
+	}
+	if oobn > 0 {
+		if f, err = fileOf(oob[:oobn]); err != nil {
+			return nil, err
+		}
+	}
+	return f, json.Unmarshal(b[:n], v)
+}
+
+func fileOf(oob []byte) (*os.File, error) {
+	list, err := unix.ParseSocketControlMessage(oob)
+	if err != nil || len(list) != 1 {
+		return nil, fmt.Errorf("a descriptor between the two processes: %w", errors.Join(err, unix.EBADMSG))
+	}
+	fds, err := unix.ParseUnixRights(&list[0])
+	if err != nil || len(fds) != 1 {
+		return nil, fmt.Errorf("a descriptor between the two processes: %w", errors.Join(err, unix.EBADMSG))
+	}
+	return os.NewFile(uintptr(fds[0]), "opened"), nil
+}

@@ -1,0 +1,173 @@
+package rooms
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+/*
+The stream is a sequence of frames: u32 kind, u32 length, then so many bytes.
+
+	header   the prologue of a recording: what is watched, on which machine
+	records  whole records, one behind the other; each begins with its length
+	idle     u64: nothing more was at hand at that CLOCK_MONOTONIC time
+	end      the collector ended in order; what follows is the end of the pipe
+
+Both ends are the same build of the program, so the frames have no version.
+*/
+
+const (
+	frameHeader  = 1
+	frameRecords = 2
+	frameIdle    = 3
+	frameEnd     = 4
+	frameHead    = 8
+	// maxFrame bounds what a reader accepts, in bytes. A record alone may be a little larger than
+	// fillFrame (wire: 64 KiB of payload and what belongs to it).
+	maxFrame = 32 << 20
+	// fillFrame is when a frame of records is written without an idle moment.
+	fillFrame = 64 << 10
+)
+
+// encoder makes frames. It is for one goroutine.
+type encoder struct {
+	w     io.Writer
+	buf   []byte // the frame of records at hand, its head included
+	count uint64 // records in it
+	sent  uint64 // records that w has taken
+	lost  uint64 // records that it has not, since fail
+	fail  error
+}
+
+func newEncoder(w io.Writer) *encoder {
+	return &encoder{w: w, buf: make([]byte, frameHead, 2*fillFrame)}
+}
+
+func appendHead(b []byte, kind uint32, n int) []byte {
+	b = binary.LittleEndian.AppendUint32(b, kind)
+	return binary.LittleEndian.AppendUint32(b, uint32(n))
+}
+
+func (e *encoder) header(h wire.Header) error {
+	var prologue bytes.Buffer
+	if _, err := wire.NewWriter(&prologue, h); err != nil {
+		return err
+	}
+	_, err := e.w.Write(append(appendHead(nil, frameHeader, prologue.Len()), prologue.Bytes()...))
+	return err
+}
+
+// add takes a record. Once the other side takes nothing any more records are only counted.
+func (e *encoder) add(r wire.Record) {
+	if e.fail != nil {
+		e.lost++
+		return
+	}
+	e.buf = append(e.buf, r...)
+	e.count++
+	if len(e.buf) >= fillFrame {
+		e.flush(nil)
+	}
+}
+
+// flush writes the records at hand, and tail behind them.
+func (e *encoder) flush(tail []byte) {
+	if e.fail != nil {
+		return
+	}
+	b := e.buf
+	if e.count == 0 {
+		b = b[:0]
+	} else {
+		binary.LittleEndian.PutUint32(b, frameRecords)
+		binary.LittleEndian.PutUint32(b[4:], uint32(len(b)-frameHead))
+	}
+	b = append(b, tail...)
+	if len(b) > 0 {
+		_, e.fail = e.w.Write(b)
+	}
+	if e.fail != nil {
+		e.lost += e.count
+	} else {
+		e.sent += e.count
+	}
+	e.buf, e.count = b[:frameHead], 0
+}
+
+func (e *encoder) idle(now uint64) {
+	e.flush(binary.LittleEndian.AppendUint64(appendHead(nil, frameIdle, 8), now))
+}
+
+func (e *encoder) end() { e.flush(appendHead(nil, frameEnd, 0)) }
+
+// decoder reads frames.
+type decoder struct {
+	r   *bufio.Reader
+	buf []byte
+}
+
+func newDecoder(r io.Reader) *decoder { return &decoder{r: bufio.NewReaderSize(r, 2*fillFrame)} }
+
+// errFrame says that the stream makes no sense: the two processes are of different builds, or the
+// collector is not ours.
+var errFrame = errors.New("what the collector sent cannot be understood")
+
+// next returns a frame; its payload is good until the next call.
+func (d *decoder) next() (kind uint32, payload []byte, err error) {
+	var head [frameHead]byte
+	if _, err := io.ReadFull(d.r, head[:]); err != nil {
+		return 0, nil, err
+	}
+	n := binary.LittleEndian.Uint32(head[4:])
+	if n > maxFrame {
+		return 0, nil, fmt.Errorf("%w: a frame of %d bytes", errFrame, n)
+	}
+	if uint32(cap(d.buf)) < n {
+		d.buf = make([]byte, n)
+	}
+	payload = d.buf[:n]
+	if _, err := io.ReadFull(d.r, payload); err != nil {
+		return 0, nil, err
+	}
+	return binary.LittleEndian.Uint32(head[:]), payload, nil
+}
+
+// header reads the first frame.
+func (d *decoder) header() (h wire.Header, err error) {
+	kind, b, err := d.next()
+	switch {
+	case err != nil:
+		return h, err
+	case kind != frameHeader:
+		return h, fmt.Errorf("%w: it begins with a frame of kind %d", errFrame, kind)
+	}
+	r, err := wire.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return h, fmt.Errorf("%w: %w", errFrame, err)
+	}
+	return r.Header, nil
+}
+
+// records passes on each record of a frame.
+func records(b []byte, emit func(wire.Record) error) error {
+	for len(b) > 0 {
+		if len(b) < wire.SizeHdr {
+			return fmt.Errorf("%w: half a record", errFrame)
+		}
+		n := binary.LittleEndian.Uint32(b)
+		if n < wire.SizeHdr || n%8 != 0 || uint64(n) > uint64(len(b)) {
+			return fmt.Errorf("%w: a record of %d bytes where %d are left", errFrame, n, len(b))
+		}
+		if err := emit(wire.Record(b[:n:n])); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}

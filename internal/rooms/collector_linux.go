@@ -51,8 +51,8 @@ type Rest struct {
 	mu     sync.Mutex
 	opened bool // ready is closed
 
-	last   uint64 // time of the first idle moment since the last record, ns; 0: there was none
-	unread int    // bytes in the pipe when Progress was last asked
+	last uint64 // time of the first idle moment since the last record, ns; 0: there was none
+	read int64  // bytes that had left the pipe when Progress was last asked
 }
 
 // pipeBytes is the size of the pipe, where the kernel grants it: what the rest may be late without
@@ -205,6 +205,9 @@ func (r *Rest) pass(q Request) error {
 // Header passes on what is watched.
 func (r *Rest) Header(h wire.Header) error { return r.enc.header(h) }
 
+// PID returns the process id of the rest.
+func (r *Rest) PID() int { return r.cmd.Process.Pid }
+
 // Ready is closed when the rest has opened all outputs.
 func (r *Rest) Ready() <-chan struct{} { return r.ready }
 
@@ -250,15 +253,15 @@ func (r *Rest) Progress() bool {
 	if err != nil {
 		return moved
 	}
-	left := -1
+	// What this side has written meanwhile is no progress.
+	written := r.enc.written.Load()
 	_ = conn.Control(func(fd uintptr) {
-		if v, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ); err == nil {
-			left = v
+		if left, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ); err == nil {
+			if read := written - int64(left); read > r.read {
+				moved, r.read = true, read
+			}
 		}
 	})
-	if left != r.unread {
-		moved, r.unread = true, left
-	}
 	return moved
 }
 

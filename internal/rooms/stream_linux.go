@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -43,6 +44,8 @@ type encoder struct {
 	sent  uint64 // records that w has taken
 	lost  uint64 // records that it has not, since fail
 	fail  error
+
+	written atomic.Int64 // bytes that w has taken
 }
 
 func newEncoder(w io.Writer) *encoder {
@@ -59,7 +62,8 @@ func (e *encoder) header(h wire.Header) error {
 	if _, err := wire.NewWriter(&prologue, h); err != nil {
 		return err
 	}
-	_, err := e.w.Write(append(appendHead(nil, frameHeader, prologue.Len()), prologue.Bytes()...))
+	n, err := e.w.Write(append(appendHead(nil, frameHeader, prologue.Len()), prologue.Bytes()...))
+	e.written.Add(int64(n))
 	return err
 }
 
@@ -90,7 +94,9 @@ func (e *encoder) flush(tail []byte) {
 	}
 	b = append(b, tail...)
 	if len(b) > 0 {
-		_, e.fail = e.w.Write(b)
+		var n int
+		n, e.fail = e.w.Write(b)
+		e.written.Add(int64(n))
 	}
 	if e.fail != nil {
 		e.lost += e.count

@@ -34,8 +34,23 @@ func init() {
 	}
 }
 
+// flood sends and receives until it is killed.
+func flood() int {
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	b := []byte("x")
+	for err == nil {
+		if _, err = syscall.Write(pair[0], b); err == nil {
+			_, err = syscall.Read(pair[1], b)
+		}
+	}
+	return 1
+}
+
 // perform waits for a line on stdin, then acts, word by word.
 func perform(act string) int {
+	if act == "flood" {
+		return flood()
+	}
 	acts := strings.Fields(act)
 	var old [2]int
 	if len(acts) > 0 && acts[0] == "old" {

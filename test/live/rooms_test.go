@@ -1,0 +1,312 @@
+package live
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidwire/pidwire/internal/source/audit"
+)
+
+// pair is a run of pidwire: the process that was started, and its child, which prints.
+type pair struct {
+	cmd             *exec.Cmd
+	collector, rest int
+	ended           chan struct{}
+}
+
+// startPair starts pidwire in a process group of its own, and waits until it watches.
+func startPair(t *testing.T, stdout *os.File, stderr *bytes.Buffer, env []string, args ...string) *pair {
+	t.Helper()
+	cmd := exec.Command(pidwire, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdout = stdout
+	log, err := os.CreateTemp(t.TempDir(), "stderr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd.Stderr = log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &pair{cmd: cmd, collector: cmd.Process.Pid, ended: make(chan struct{})}
+	go func() {
+		_ = cmd.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		_ = unix.Kill(-p.collector, unix.SIGKILL)
+		<-p.ended
+		b, _ := os.ReadFile(log.Name())
+		stderr.Write(b)
+	})
+	for range 200 {
+		if b, _ := os.ReadFile(log.Name()); bytes.Contains(b, []byte("watching")) {
+			if p.rest = childOf(p.collector); p.rest == 0 {
+				t.Fatal("the process that watches has no child that prints")
+			}
+			return p
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	b, _ := os.ReadFile(log.Name())
+	t.Fatalf("pidwire does not watch: %s", b)
+	return nil
+}
+
+// childOf finds a child by its name and parent.
+func childOf(parent int) int {
+	names, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, name := range names {
+		var pid, ppid int
+		var comm, state string
+		b, _ := os.ReadFile(name)
+		if n, _ := fmt.Sscan(string(b), &pid, &comm, &state, &ppid); n == 4 && ppid == parent && comm == "(pidwire-rest)" {
+			return pid
+		}
+	}
+	return 0
+}
+
+// mustEnd holds that the run ends in time.
+func (p *pair) mustEnd(t *testing.T, within time.Duration) int {
+	t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(within):
+		t.Errorf("it is there after %v", within)
+		return -1
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// sleeper is a target that does nothing.
+func sleeper(t *testing.T) string {
+	t.Helper()
+	cmd := exec.Command("sleep", "300")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return strconv.Itoa(cmd.Process.Pid)
+}
+
+// fieldsOf reads /proc/PID/status.
+func fieldsOf(t *testing.T, pid int) map[string]string {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := map[string]string{}
+	for line := range strings.Lines(string(b)) {
+		k, v, _ := strings.Cut(line, ":")
+		fields[k] = strings.Join(strings.Fields(v), " ")
+	}
+	return fields
+}
+
+// TestRooms holds what both processes may: the one that prints nothing, and as the user who called; the
+// one that collects what it needs.
+func TestRooms(t *testing.T) {
+	needAudit(t)
+	var said bytes.Buffer
+	env := []string{"SUDO_UID=4242", "SUDO_GID=4343"}
+	out := filepath.Join(t.TempDir(), "r.pidwire")
+	p := startPair(t, nil, &said, env, "trace", sleeper(t), "-l", "sys,pkt,krn,aud", "-w", out)
+	rest := fieldsOf(t, p.rest)
+	for field, want := range map[string]string{
+		"Uid": "4242 4242 4242 4242", "Gid": "4343 4343 4343 4343", "Groups": "", "CapEff": "0000000000000000", "CapPrm": "0000000000000000",
+		"NoNewPrivs": "1", "Seccomp": "2",
+	} {
+		if rest[field] != want {
+			t.Errorf("the rest's %s: %q, want %q", field, rest[field], want)
+		}
+	}
+	collector := fieldsOf(t, p.collector)
+	if collector["NoNewPrivs"] != "1" || collector["Seccomp"] != "2" {
+		t.Errorf("the collector's NoNewPrivs is %s, Seccomp %s", collector["NoNewPrivs"], collector["Seccomp"])
+	}
+	caps, err := strconv.ParseUint(collector["CapEff"], 16, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// CAP_SETUID, SETGID, NET_ADMIN, NET_RAW, SYS_MODULE, SYS_RAWIO, SYS_BOOT, MKNOD, SETFCAP, MAC_ADMIN.
+	for _, c := range []uint{6, 7, 12, 13, 16, 17, 22, 27, 31, 33} {
+		if caps&(1<<c) != 0 {
+			t.Errorf("the collector keeps capability %d (%x)", c, caps)
+		}
+	}
+	// The file is the calling user's, and for nobody else.
+	var st unix.Stat_t
+	if err := unix.Stat(out, &st); err != nil || st.Uid != 4242 || st.Mode&0o777 != 0o600 {
+		t.Errorf("the recording is of user %d with mode %o (%v)", st.Uid, st.Mode, err)
+	}
+	_ = unix.Kill(p.collector, unix.SIGINT)
+	if code := p.mustEnd(t, 5*time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestEndings holds that nothing is left, however a run ends: audit is as it was, no rule stands, no
+// program is attached.
+func TestEndings(t *testing.T) {
+	needAudit(t)
+	before, rules := auditState(t)
+	programs := ours(t)
+	for _, test := range []struct {
+		name   string
+		signal []syscall.Signal
+		to     func(*pair) int
+	}{
+		{"interrupt", []syscall.Signal{unix.SIGINT}, func(p *pair) int { return p.collector }},
+		{"interrupt of the group", []syscall.Signal{unix.SIGINT}, func(p *pair) int { return -p.collector }},
+		{"twice", []syscall.Signal{unix.SIGINT, unix.SIGINT}, func(p *pair) int { return -p.collector }},
+		{"quit", []syscall.Signal{unix.SIGQUIT}, func(p *pair) int { return -p.collector }},
+		{"hangup", []syscall.Signal{unix.SIGHUP}, func(p *pair) int { return -p.collector }},
+		{"terminate", []syscall.Signal{unix.SIGTERM}, func(p *pair) int { return p.collector }},
+		{"the rest is killed", []syscall.Signal{unix.SIGKILL}, func(p *pair) int { return p.rest }},
+		{"the rest crashes", []syscall.Signal{unix.SIGSEGV}, func(p *pair) int { return p.rest }},
+		{"the rest is stopped", []syscall.Signal{unix.SIGSTOP, unix.SIGINT}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var said bytes.Buffer
+			p := startPair(t, nil, &said, nil, "trace", sleeper(t), "-l", "sys,pkt,krn,aud")
+			if _, during := auditState(t); during == rules {
+				t.Error("no audit rule stands while it watches")
+			}
+			if test.to == nil {
+				_ = unix.Kill(p.rest, test.signal[0])
+				_ = unix.Kill(p.collector, test.signal[1])
+			} else {
+				for _, s := range test.signal {
+					_ = unix.Kill(test.to(p), s)
+				}
+			}
+			p.mustEnd(t, 5*time.Second)
+			untilAudit(t, before, rules)
+			if n := ours(t); n != programs {
+				t.Errorf("%d programs are loaded, %d before", n, programs)
+			}
+			if fields, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.rest)); err == nil && strings.HasPrefix(string(fields), "pidwire") {
+				t.Error("the rest is still there")
+			}
+		})
+	}
+	t.Run("closed pipe", func(t *testing.T) {
+		for range 3 {
+			cmd := exec.Command("sh", "-c", pidwire+" -l sys,aud -- "+build(t, "udp", "64")+" 2>&1 | head -n 2")
+			if b, err := cmd.Output(); err != nil || bytes.Count(b, []byte{'\n'}) != 2 {
+				t.Fatalf("%v: %s", err, b)
+			}
+			untilAudit(t, before, rules)
+		}
+	})
+}
+
+// untilAudit waits a moment until audit is as it was.
+func untilAudit(t *testing.T, before audit.Status, rules int) {
+	t.Helper()
+	for i := 0; ; i++ {
+		now, n := auditState(t)
+		if now == before && n == rules {
+			return
+		}
+		if i == 100 {
+			t.Errorf("audit is %+v with %d rules; before: %+v with %d", now, n, before, rules)
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// TestZombieIsGone holds that a collector that was killed, and that nobody has waited for, does not keep
+// its rules: the next one finds and removes them.
+func TestZombieIsGone(t *testing.T) {
+	needAudit(t)
+	before, rules := auditState(t)
+	cmd := exec.Command(pidwire, "trace", sleeper(t), "-l", "sys,aud")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	said := bufio.NewScanner(stderr)
+	for said.Scan() && !strings.Contains(said.Text(), "watching") {
+	}
+	if _, n := auditState(t); n == rules {
+		t.Fatal("no audit rule stands while it watches")
+	}
+	_ = cmd.Process.Kill()
+	for i := 0; fieldsOf(t, cmd.Process.Pid)["State"] != "Z (zombie)"; i++ {
+		if i == 100 {
+			t.Fatal("it is no zombie")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if out := run(t, "doctor", "--clean"); !strings.Contains(out, "; audit is as it was") {
+		t.Errorf("doctor --clean: %s", out)
+	}
+	untilAudit(t, before, rules)
+}
+
+// TestStalledOutput holds that the first Ctrl-C ends a run whose output nobody reads, within a second.
+func TestStalledOutput(t *testing.T) {
+	needAudit(t)
+	before, rules := auditState(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var said bytes.Buffer
+	load := startLoad(t)
+	func() {
+		defer w.Close()
+		p := startPair(t, w, &said, nil, "trace", load, "-l", "sys,aud")
+		time.Sleep(2 * time.Second) // the pipe is full, and the target goes on
+		began := time.Now()
+		_ = unix.Kill(p.collector, unix.SIGINT)
+		code := p.mustEnd(t, 5*time.Second)
+		if took := time.Since(began); took > time.Second && built == "" {
+			t.Errorf("it took %v", took)
+		}
+		if code == 0 {
+			t.Error("exit code 0, though not everything was written")
+		}
+	}()
+	untilAudit(t, before, rules)
+}
+
+// startLoad starts a process that sends and receives without end, and returns its pid.
+func startLoad(t *testing.T) string {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), actVar+"=flood")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return strconv.Itoa(cmd.Process.Pid)
+}

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/pidwire/pidwire/internal/pipeline"
 	"github.com/pidwire/pidwire/internal/sandbox"
@@ -46,6 +48,8 @@ type traceFlags struct {
 	print                   bool
 	asUser                  string
 	span                    time.Duration
+	buffer                  string // --buffer
+	ring                    uint32 // of it, in bytes
 }
 
 func (a *app) traceCommand() *cobra.Command {
@@ -87,6 +91,7 @@ on standard output. With -w - the command's own output goes to standard error.`,
 	t.write.add(f)
 	f.BoolVar(&t.print, "print", false, "with -w: print the lines too")
 	f.DurationVar(&t.span, "for", 0, "end after so long: 10s, 5m")
+	f.StringVarP(&t.buffer, "buffer", "B", "", "the kernel's buffer for what is not read yet: `KIB` as of tcpdump, or a size as 64MiB (default: by the machine's memory, "+byteWords(ringOf(0))+" to "+byteWords(ringOf(1<<62))+")")
 	t.view.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var argv []string
@@ -109,6 +114,10 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 		return err
 	}
 	if err := t.write.check(slices.Contains(t.layers, "pkt")); err != nil {
+		return err
+	}
+	var err error
+	if t.ring, err = ringSize(t.buffer); err != nil {
 		return err
 	}
 	if t.view.summary && !t.view.drops && !slices.Contains(t.layers, "sys") {
@@ -357,6 +366,7 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 		}
 		return nil
 	})
+	defer inTime()()
 	err = source.Run(ctx, func(r wire.Record) error { return rest.Emit(r, bpf.Clock) })
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(context.Cause(ctx), errRest) {
@@ -373,6 +383,21 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 		}
 	}
 	return code, nil
+}
+
+// readerNice is the priority of the thread that reads the ring: it has little to do, and what it does
+// not read in time is lost.
+const readerNice = -15
+
+// inTime gives the calling goroutine a thread of its own with that priority, until the function that it
+// returns is called. Who may not raise it goes on as before.
+func inTime() func() {
+	runtime.LockOSThread()
+	if unix.Setpriority(unix.PRIO_PROCESS, 0, readerNice) == nil {
+		// The thread keeps the priority, and ends with the goroutine: it is not given to another one.
+		return func() {}
+	}
+	return runtime.UnlockOSThread
 }
 
 // started is what happens between the last program that is attached and the first record that is read;
@@ -444,11 +469,7 @@ func (l *liveRun) options(child *command, aud *audit.Source) bpf.Options {
 	if child != nil {
 		opts.Targets = append(slices.Clone(l.targets), proc.Target{Text: strings.Join(l.argv, " "), PID: child.pid()})
 	}
-	if t.view.strlen > 4096 && !opts.Packets {
-		// A record may be 64 KiB long. With packets, which may be as long, the
-		// memory is needed behind the ring.
-		opts.RingBytes = 2 * bpf.DefaultRing
-	}
+	opts.RingBytes = t.ring
 	if aud != nil {
 		opts.Joined, opts.Left = aud.Watch, aud.Ended
 	}

@@ -268,6 +268,38 @@ func TestZombieIsGone(t *testing.T) {
 	untilAudit(t, before, rules)
 }
 
+// TestOtherMountNamespace holds that the rules of a run that has its own /run are not taken for those of
+// a run that was killed.
+func TestOtherMountNamespace(t *testing.T) {
+	needAudit(t)
+	before, rules := auditState(t)
+	cmd := exec.Command("sh", "-c", `mount -t tmpfs none /run && exec "$@"`, "sh", pidwire, "trace", sleeper(t), "-l", "sys,aud")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := bufio.NewScanner(stderr)
+	for said.Scan() && !strings.Contains(said.Text(), "watching") {
+	}
+	_, during := auditState(t)
+	if during == rules {
+		t.Error("no audit rule stands while it watches")
+	}
+	if out := run(t, "doctor", "--clean"); !strings.Contains(out, "removed 0 audit rules") {
+		t.Errorf("doctor --clean: %s", out)
+	}
+	if _, n := auditState(t); n != during {
+		t.Errorf("%d rules stand, %d before", n, during)
+	}
+	_ = cmd.Process.Signal(unix.SIGINT)
+	_ = cmd.Wait()
+	untilAudit(t, before, rules)
+}
+
 // TestStalledOutput holds that the first Ctrl-C ends a run whose output nobody reads, within a second.
 func TestStalledOutput(t *testing.T) {
 	needAudit(t)

@@ -103,7 +103,7 @@ func Probe() (now Status, left int, err error) {
 		alive[s.Key] = alive[s.Key] || s.alive()
 	}
 	for i := range list {
-		if key := list[i].key(); strings.HasPrefix(key, keyPrefix) && !alive[key] {
+		if key := list[i].key(); strings.HasPrefix(key, keyPrefix) && !alive[key] && !keyAlive(key) {
 			left++
 		}
 	}
@@ -170,11 +170,16 @@ func (s *Source) turnOn() error {
 	s.daemon = before.PID
 	s.unicast = s.o.Unicast && before.PID == 0
 	s.state = state{Key: newKey(), PID: os.Getpid(), Start: proc.StartOf(os.Getpid()), Before: before}
-	for _, other := range states() {
-		if other.alive() {
-			s.state.Before = other.Before // what we see is its work
+	for _, other := range s.state.othersAlive() {
+		s.state.Before = other.Before // what we see is its work
+	}
+	now := Status{Enabled: 1, Backlog: max(backlog, before.Backlog)}
+	if s.o.Wait {
+		if now.BacklogWait = before.BacklogWait; now.BacklogWait == 0 {
+			now.BacklogWait = defaultWait
 		}
 	}
+	s.state.Set = []Status{now}
 	if err := s.state.write(); err != nil {
 		return err
 	}
@@ -185,12 +190,6 @@ func (s *Source) turnOn() error {
 	s.never = slices.ContainsFunc(list, func(r rule) bool { return r.flags&0xf == listExit && r.action == actNever })
 	if before.Enabled == 2 {
 		return errors.New("audit's rules are locked until the next boot (auditctl -e 2): no rule can be added")
-	}
-	now := Status{Enabled: 1, Backlog: max(backlog, before.Backlog)}
-	if s.o.Wait {
-		if now.BacklogWait = before.BacklogWait; now.BacklogWait == 0 {
-			now.BacklogWait = defaultWait
-		}
 	}
 	if err := s.c.set(setEnabled|setBacklog|setBacklogWait, now); err != nil {
 		return fmt.Errorf("turning audit on: %w", err)
@@ -381,9 +380,12 @@ func (s *Source) Close() error {
 	}
 	if s.state.Key != "" {
 		if unlock, lockErr := lockState(); lockErr == nil {
-			others := slices.ContainsFunc(states(), func(o state) bool { return o.Key != s.state.Key && o.alive() })
-			if !others {
-				err = s.c.restore(s.state.Before)
+			// Another run may have had something to put back since this one began, and have left it to us.
+			s.state = s.state.again()
+			if others := s.state.othersAlive(); len(others) > 0 {
+				err = s.state.bequeath(others)
+			} else {
+				_, err = s.c.restore(s.state)
 			}
 			s.state.remove()
 			unlock()

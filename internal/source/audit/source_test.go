@@ -4,10 +4,12 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"reflect"
 	"slices"
 	"strconv"
 	"testing"
@@ -245,12 +247,120 @@ func TestState(t *testing.T) {
 		if got.alive() != (got.Key == s.Key) {
 			t.Errorf("%+v: alive %v", got, got.alive())
 		}
-		if got.Key == s.Key && got != s {
+		if got.Key == s.Key && !reflect.DeepEqual(got, s) {
 			t.Errorf("%+v, want %+v", got, s)
 		}
 	}
 	s.remove()
 	if len(states()) != 1 {
 		t.Error("not removed")
+	}
+}
+
+// TestToRestore holds that only what is still as we set it is put back, and that audit is not turned off
+// under somebody who uses it.
+func TestToRestore(t *testing.T) {
+	off := Status{Backlog: 64, BacklogWait: 15000}
+	set := Status{Enabled: 1, Backlog: 8192}
+	with := func(s Status, change func(*Status)) Status {
+		change(&s)
+		return s
+	}
+	for _, test := range []struct {
+		name   string
+		before Status
+		now    Status
+		others bool
+		mask   uint32
+	}{
+		{"as we left it", off, set, false, setEnabled | setBacklog | setBacklogWait},
+		{"a rule of another's stands", off, set, true, setBacklog | setBacklogWait},
+		{"a daemon has come", off, with(set, func(s *Status) { s.PID = 77 }), false, setBacklog | setBacklogWait},
+		{"a daemon has come that sets the backlog", off, with(set, func(s *Status) { s.PID, s.Backlog = 77, 20000 }), false, setBacklogWait},
+		{"the administrator's backlog", off, with(set, func(s *Status) { s.Backlog = 20000 }), false, setEnabled | setBacklogWait},
+		{"the administrator's wait", off, with(set, func(s *Status) { s.BacklogWait = 100 }), false, setEnabled | setBacklog},
+		{"turned off meanwhile", off, with(set, func(s *Status) { s.Enabled = 0 }), false, setBacklog | setBacklogWait},
+		{"locked meanwhile", off, with(set, func(s *Status) { s.Enabled = 2 }), false, 0},
+		{"it was on", Status{Enabled: 1, Backlog: 64, BacklogWait: 1}, set, true, setBacklog | setBacklogWait},
+		{"as it was", off, off, false, 0},
+	} {
+		s := state{Before: test.before, Set: []Status{set}}
+		mask, want := s.toRestore(test.now, test.others)
+		if mask != test.mask || mask != 0 && want != test.before {
+			t.Errorf("%s: mask %#x of %+v, want %#x", test.name, mask, want, test.mask)
+		}
+	}
+}
+
+// TestKeyAlive holds that a key says whether its run is there, without any file.
+func TestKeyAlive(t *testing.T) {
+	if key := newKey(); !keyAlive(key) {
+		t.Errorf("%s is not alive", key)
+	}
+	for _, key := range []string{"pidwire-0a1b2c3d", "pidwire-0a1b2c3d-1-1", "pidwire-", "pidwire-0a1b2c3d-999999999-", "pidwire-a-x-y", "pidwire-a--1-5"} {
+		if keyAlive(key) {
+			t.Errorf("%s is alive", key)
+		}
+	}
+}
+
+// TestAdministrator holds that what the administrator does while we run stands when we have ended.
+func TestAdministrator(t *testing.T) {
+	needRoot(t)
+	sourcetest.Alone(t, "audit")
+	c, err := dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	before, err := c.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.set(setEnabled|setBacklog|setBacklogWait, before) }()
+	s, err := Open(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRule(unix.AUDIT_ARCH_X86_64, []uint32{300}, fieldPID, 1, "administrator")
+	if err := c.addRule(&r); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.deleteRule(&r) }()
+	if err := c.set(setBacklog, Status{Backlog: 20000}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	now, err := c.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now.Enabled != 1 || now.Backlog != 20000 || now.BacklogWait != before.BacklogWait {
+		t.Errorf("audit is %+v; it was %+v, and the administrator set a backlog of 20000 and a rule", now, before)
+	}
+	// Two runs at once: the last one puts back what both have set.
+	if err := errors.Join(c.deleteRule(&r), c.set(setEnabled|setBacklog|setBacklogWait, before)); err != nil {
+		t.Fatal(err)
+	}
+	for _, firstEnds := range []bool{true, false} {
+		one, err := Open(Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		two, err := Open(Options{Wait: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !firstEnds {
+			one, two = two, one
+		}
+		if err := errors.Join(one.Close(), two.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if now, err := c.status(); err != nil || now.Enabled != before.Enabled || now.Backlog != before.Backlog || now.BacklogWait != before.BacklogWait {
+			t.Errorf("first ends first %v: audit is %+v (%v), it was %+v", firstEnds, now, err, before)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -31,12 +32,33 @@ type state struct {
 	PID    int    `json:"pid"`
 	Start  string `json:"start"` // of the process, as /proc/PID/stat has it
 	Before Status `json:"before"`
+	// Set are the settings that this run made, and those of runs that ended beside it: what stands as
+	// one of them says is ours to put back.
+	Set []Status `json:"set"`
 }
 
+// newKey makes the key of a run's rules. It names the process, so that a run that does not see our
+// files, as in another mount namespace, can tell whether the rules are still in use.
 func newKey() string {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	return keyPrefix + hex.EncodeToString(b[:])
+	pid := os.Getpid()
+	return fmt.Sprintf("%s%s-%d-%s", keyPrefix, hex.EncodeToString(b[:]), pid, proc.StartOf(pid))
+}
+
+// keyAlive reports whether the process that a key names is still there.
+func keyAlive(key string) bool {
+	var random, start string
+	var pid int
+	fields := strings.Split(strings.TrimPrefix(key, keyPrefix), "-")
+	if len(fields) != 3 {
+		return false // of a version that did not name it
+	}
+	random, start = fields[0], fields[2]
+	if _, err := fmt.Sscanf(fields[1], "%d", &pid); err != nil || random == "" || start == "" {
+		return false
+	}
+	return proc.StartOf(pid) == start
 }
 
 func (s *state) path() string { return filepath.Join(stateDir, "audit-"+s.Key+".json") }
@@ -127,6 +149,10 @@ func (c control) clean() (done Cleaned, err error) {
 		if !strings.HasPrefix(key, keyPrefix) || alive[key] {
 			continue
 		}
+		if keyAlive(key) {
+			alive[key] = true // its files are in another mount namespace
+			continue
+		}
 		if err := c.deleteRule(&list[i]); err != nil && !errors.Is(err, unix.ENOENT) {
 			return done, fmt.Errorf("removing a rule with key %s: %w", key, err)
 		}
@@ -134,29 +160,92 @@ func (c control) clean() (done Cleaned, err error) {
 	}
 	for _, s := range gone {
 		if len(alive) == 0 {
-			if err := c.restore(s.Before); err != nil {
+			if done.Restored, err = c.restore(s); err != nil {
 				return done, err
 			}
-			done.Restored = true
 		}
 		s.remove()
 	}
 	return done, nil
 }
 
-// restore puts back what a run changes. Locked audit stays as it is.
-func (c control) restore(before Status) error {
+// restore puts back what a run changed, as far as it is still as the run set it: what the administrator
+// has changed since is theirs. Audit is not turned off where somebody uses it by now: a daemon, or rules
+// that are not ours. It reports whether audit is as it was before the run.
+func (c control) restore(s state) (back bool, err error) {
 	now, err := c.status()
 	if err != nil {
-		return err
+		return false, err
 	}
+	list, err := c.rules()
+	if err != nil {
+		return false, err
+	}
+	others := slices.ContainsFunc(list, func(r rule) bool { return !strings.HasPrefix(r.key(), keyPrefix) })
+	mask, want := s.toRestore(now, others)
+	if mask != 0 {
+		if err := c.set(mask, want); err != nil {
+			return false, fmt.Errorf("putting audit back as it was: %w", err)
+		}
+		if now, err = c.status(); err != nil {
+			return false, err
+		}
+	}
+	b := s.Before
+	return now.Enabled == b.Enabled && now.Backlog == b.Backlog && now.BacklogWait == b.BacklogWait, nil
+}
+
+// toRestore says which settings are put back. others: rules stand that are not ours.
+func (s *state) toRestore(now Status, others bool) (mask uint32, want Status) {
 	if now.Enabled == 2 {
-		return nil
+		return 0, want // locked until the next boot
 	}
-	if err := c.set(setEnabled|setBacklog|setBacklogWait, before); err != nil {
-		return fmt.Errorf("putting audit back as it was: %w", err)
+	ours := func(field func(Status) uint32) bool {
+		return field(now) != field(s.Before) && slices.ContainsFunc(s.Set, func(set Status) bool { return field(set) == field(now) })
+	}
+	want = s.Before
+	used := others || now.PID != 0
+	if ours(func(x Status) uint32 { return x.Enabled }) && !(want.Enabled == 0 && used) {
+		mask |= setEnabled
+	}
+	if ours(func(x Status) uint32 { return x.Backlog }) {
+		mask |= setBacklog
+	}
+	if ours(func(x Status) uint32 { return x.BacklogWait }) {
+		mask |= setBacklogWait
+	}
+	return mask, want
+}
+
+// bequeath has the other runs put back, when the last of them ends, what this one set.
+func (s *state) bequeath(others []state) error {
+	for _, o := range others {
+		o.Set = append(o.Set, s.Set...)
+		if err := o.write(); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// again reads the state from its file, to which other runs may have added.
+func (s *state) again() state {
+	for _, o := range states() {
+		if o.Key == s.Key {
+			return o
+		}
+	}
+	return *s
+}
+
+// othersAlive returns the files of other runs that are there.
+func (s *state) othersAlive() (list []state) {
+	for _, o := range states() {
+		if o.Key != s.Key && o.alive() {
+			list = append(list, o)
+		}
+	}
+	return list
 }
 
 // lockState keeps two runs from changing audit at once.

@@ -1,0 +1,29 @@
+package cli
+
+import "testing"
+
+func TestRingSize(t *testing.T) {
+	for _, test := range []struct {
+		flag string
+		want uint32 // 0: refused
+	}{
+		{"64", 64 << 10}, {"65", 128 << 10}, {"4096", 4 << 20}, {"64MiB", 64 << 20}, {"64M", 64 << 20}, {"100mb", 128 << 20}, {"1GiB", 1 << 30},
+		{"63", 0}, {"2GiB", 0}, {"-1", 0}, {"0", 0}, {"much", 0}, {"1.5M", 0}, {"18446744073709551615G", 0}, {"MiB", 0},
+	} {
+		got, err := ringSize(test.flag)
+		if (err != nil) != (test.want == 0) || got != test.want {
+			t.Errorf("--buffer %s: %d, %v; want %d", test.flag, got, err, test.want)
+		}
+	}
+	for _, test := range []struct {
+		memory uint64
+		want   uint32
+	}{{0, 8 << 20}, {512 << 20, 8 << 20}, {1 << 30, 16 << 20}, {2 << 30, 32 << 20}, {3 << 30, 32 << 20}, {4 << 30, 64 << 20}, {24 << 30, 256 << 20}, {1 << 62, 256 << 20}} {
+		if got := ringOf(test.memory); got != test.want {
+			t.Errorf("%d bytes of memory: a ring of %d, want %d", test.memory, got, test.want)
+		}
+	}
+	if got, err := ringSize(""); err != nil || got < minRing || got > maxRing {
+		t.Errorf("by itself: %d, %v", got, err)
+	}
+}

@@ -35,7 +35,7 @@ func (l *liveRun) auditStarted(src *bpf.Source, aud *audit.Source) {
 		if p, err := proc.Default.Read(pid); err == nil {
 			name = p.Comm
 		}
-		fmt.Fprintf(w, "pidwire: audit cannot see %s[%d]: it started before audit was on for the first time since boot; restart it, or boot with audit=1\n", clean.Text(name), pid)
+		fmt.Fprintf(w, "pidwire: audit cannot see %s[%d]: it started before audit was on for the first time since boot; restart it, or boot with audit=1\n", clean.Name(name), pid)
 	}
 }
 

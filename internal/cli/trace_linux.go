@@ -71,6 +71,10 @@ and with -l sys,pkt or -l pkt their packets, as tcpdump reads.
   pidwire trace all --drops                  what the kernel dropped, why and where
   pidwire trace 1234 -l sys,aud              calls, and what Linux audit says of each
 
+A line is TIME NAME[PID/TID] CONN LAYER TEXT. NAME is what the process calls itself: blanks, brackets
+and what a terminal would obey are written as \x20, \x5b, \u202e, so that columns end where they
+seem to. ~ in front of it: inherited from the listener; ? in front: a guess; ~ behind TIME: about then.
+
 With -- COMMAND the lines go to standard error, as with strace; -o - puts them
 on standard output. With -w - the command's own output goes to standard error.`,
 		Args: cobra.ArbitraryArgs,
@@ -556,7 +560,7 @@ func describe(procs []*proc.Process) string {
 			names = append(names, fmt.Sprintf("and %d more", len(procs)-most))
 			break
 		}
-		names = append(names, fmt.Sprintf("%s[%d]", clean.Text(p.Comm), p.PID))
+		names = append(names, fmt.Sprintf("%s[%d]", clean.Name(p.Comm), p.PID))
 	}
 	return strings.Join(names, ", ")
 }

@@ -88,6 +88,49 @@ func appendText(dst []byte, s string, pass uint8) []byte {
 	return dst
 }
 
+// AppendName appends the name of a process or thread for a column of a line, as AppendText, and so that
+// what reads the line is never in doubt where the name ends: NAME[PID] is everything up to the first
+// blank, and the name everything up to its first bracket. Blanks, brackets and parentheses are written as
+// \x20, \x5b and so on, and so are ~ and ? in front, which say on what evidence a line names a process.
+func AppendName(dst []byte, s string) []byte {
+	at := len(dst)
+	dst = AppendText(dst, s)
+	safe := true
+	for i, c := range dst[at:] {
+		if delimits(c, i) {
+			safe = false
+			break
+		}
+	}
+	if safe {
+		return dst
+	}
+	text := string(dst[at:])
+	dst = dst[:at]
+	for i := range len(text) {
+		if c := text[i]; delimits(c, i) {
+			dst = append(dst, '\\', 'x', hexDigits[c>>4], hexDigits[c&15])
+		} else {
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// delimits reports whether a byte at place i of a name could be taken for the end of it, or for a mark.
+func delimits(c byte, i int) bool {
+	switch c {
+	case ' ', '[', ']', '(', ')', '<', '>':
+		return true
+	case '~', '?', '-', '+':
+		return i == 0
+	}
+	return false
+}
+
+// Name is AppendName into a new string.
+func Name(s string) string { return string(AppendName(nil, s)) }
+
 // Text is AppendText into a new string.
 func Text(s string) string { return string(AppendText(nil, s)) }
 

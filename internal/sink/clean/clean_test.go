@@ -2,6 +2,8 @@ package clean_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -126,4 +128,73 @@ func FuzzClean(f *testing.F) {
 			t.Errorf("Text(%q) = %q", s, text)
 		}
 	})
+}
+
+// TestName holds that what a process calls itself cannot be taken for a column, and that it can be read
+// back from a line.
+func TestName(t *testing.T) {
+	for name, want := range map[string]string{
+		"nginx": "nginx", "kworker/0:1": "kworker/0:1", "Web Content": `Web\x20Content`, "sshd[1]  c1 sys": `sshd\x5b1\x5d\x20\x20c1\x20sys`,
+		"~nginx": `\x7enginx`, "?": `\x3f`, "a~b?": "a~b?", "-": `\x2d`, "+++": `\x2b++`, "\x1b[2J\n": `\x1b\x5b2J\n`, `a\x20b`: `a\\x20b`, "": "", "ü": "ü",
+		"(sd-pam)": `\x28sd-pam\x29`,
+	} {
+		if got := clean.Name(name); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
+}
+
+func FuzzName(f *testing.F) {
+	for _, s := range []string{"sshd[1]  c1 sys", "\x1b[2J", "~?", `\x20`, "\xff ["} {
+		f.Add(s, uint32(42))
+	}
+	f.Fuzz(func(t *testing.T, name string, pid uint32) {
+		line := string(clean.AppendName([]byte("   0.001 "), name)) + fmt.Sprintf("[%d]  c1 sys  close(3) = 0", pid)
+		fields := strings.Fields(line)
+		want := clean.Name(name) + fmt.Sprintf("[%d]", pid)
+		if len(fields) != 7 || fields[1] != want || fields[2] != "c1" {
+			t.Fatalf("%q makes of a line %q", name, fields)
+		}
+		shown, rest, _ := strings.Cut(fields[1], "[")
+		if rest != fmt.Sprintf("%d]", pid) || clean.Name(unescape(shown)) != shown {
+			t.Fatalf("%q is shown as %q, and not read back", name, fields[1])
+		}
+	})
+}
+
+// unescape undoes what AppendName does.
+func unescape(s string) string {
+	var b []byte
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' {
+			b = append(b, s[i])
+			continue
+		}
+		digits := 0
+		switch i++; s[i] {
+		case 'n':
+			b = append(b, '\n')
+		case 't':
+			b = append(b, '\t')
+		case 'x':
+			digits = 2
+		case 'u':
+			digits = 4
+		case 'U':
+			digits = 8
+		default:
+			b = append(b, s[i])
+		}
+		if digits == 0 {
+			continue
+		}
+		n, _ := strconv.ParseUint(s[i+1:i+1+digits], 16, 32)
+		if i += digits; digits == 2 {
+			// A C1 control (U+0080 to U+009F) and a byte that is no UTF-8 are written alike.
+			b = append(b, byte(n))
+		} else {
+			b = utf8.AppendRune(b, rune(n))
+		}
+	}
+	return string(b)
 }

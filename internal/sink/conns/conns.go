@@ -381,7 +381,7 @@ func (s *Sink) since() bool { return s.o.Every > 0 }
 func (s *Sink) cells(r *row) []string {
 	c := r.conn
 	t := r.total(s.since())
-	owner := clean.Text(r.owner.Comm)
+	owner := clean.Name(r.owner.Comm)
 	switch r.how {
 	case event.MatchInherited:
 		owner = "~" + owner
@@ -400,7 +400,7 @@ func (s *Sink) cells(r *row) []string {
 		row[1] = fmt.Sprintf("%s[%d]", owner, r.owner.PID)
 	}
 	if to, from := r.users.Sender(), r.users.Receiver(); to != nil && from != nil && to.Task.Proc != from.Task.Proc {
-		row[1] = fmt.Sprintf(">%s[%d] <%s[%d]", clean.Text(to.Task.Comm), to.Task.PID, clean.Text(from.Task.Comm), from.Task.PID)
+		row[1] = fmt.Sprintf(">%s[%d] <%s[%d]", clean.Name(to.Task.Comm), to.Task.PID, clean.Name(from.Task.Comm), from.Task.PID)
 	}
 	if c.N != 0 {
 		row[0] = fmt.Sprintf("c%d", c.N)

@@ -131,7 +131,7 @@ func name(t *event.Task) string {
 	if t.PID == 0 {
 		return "of nobody that the file names:"
 	}
-	return fmt.Sprintf("%s[%d]", clean.Text(t.Comm), t.PID)
+	return fmt.Sprintf("%s[%d]", clean.Name(t.Comm), t.PID)
 }
 
 func (s *Sink) head(e *event.Entry) {

@@ -108,7 +108,7 @@ func (s *Sink) Write(e *event.Entry) error {
 				s.more++
 				return nil
 			}
-			k = &conn{owner: fmt.Sprintf("%s[%d]", clean.Text(e.Task.Comm), e.Task.PID)}
+			k = &conn{owner: fmt.Sprintf("%s[%d]", clean.Name(e.Task.Comm), e.Task.PID)}
 			s.conns[e.Conn.N] = k
 		}
 		k.add(b)

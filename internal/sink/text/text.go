@@ -373,7 +373,7 @@ func (s *Sink) line(e *event.Entry, layer string) {
 		case e.Match == event.MatchGuess:
 			s.b = append(s.b, '?')
 		}
-		s.b = clean.AppendText(s.b, e.Task.Comm)
+		s.b = clean.AppendName(s.b, e.Task.Comm)
 		s.b = append(s.b, '[')
 		s.b = strconv.AppendUint(s.b, uint64(e.Task.PID), 10)
 		if e.Task.TID != e.Task.PID && e.Task.TID != 0 {

@@ -263,7 +263,7 @@ func (w *Words) onTime(b []byte, e *event.Entry, k *event.Kernel) []byte {
 		b = append(b, "by "...)
 	}
 	if other {
-		b = append(clean.AppendText(b, k.OnComm), '[')
+		b = append(clean.AppendName(b, k.OnComm), '[')
 		b = append(strconv.AppendUint(b, uint64(k.OnTID), 10), ']')
 	}
 	return w.reset(b)
@@ -273,7 +273,7 @@ func (w *Words) onTime(b []byte, e *event.Entry, k *event.Kernel) []byte {
 // above were so already.
 func (w *Words) handover(b []byte, h *event.Handover) []byte {
 	b = append(append(b, w.Note...), "# has the socket now, after "...)
-	b = clean.AppendText(b, h.From.Comm)
+	b = clean.AppendName(b, h.From.Comm)
 	b = append(strconv.AppendUint(append(b, '['), uint64(h.From.PID), 10), ']')
 	if h.Shown > 0 {
 		b = strconv.AppendUint(append(b, "; packets above that were its already: "...), h.Shown, 10)

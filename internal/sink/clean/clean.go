@@ -136,8 +136,8 @@ func Text(s string) string { return string(AppendText(nil, s)) }
 
 func appendU(dst []byte, r rune) []byte {
 	if r > 0xffff {
-		dst = append(dst, `\U000`...)
-		for shift := 16; shift >= 0; shift -= 4 {
+		dst = append(dst, `\U00`...)
+		for shift := 20; shift >= 0; shift -= 4 {
 			dst = append(dst, hexDigits[r>>shift&15])
 		}
 		return dst

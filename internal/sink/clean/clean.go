@@ -36,7 +36,8 @@ func Hidden(r rune) bool {
 }
 
 // AppendText appends s for a terminal: hidden runes as \n, \x1b or \u202e, a
-// backslash as \\, bytes that are not UTF-8 as \xff.
+// backslash as \\, bytes that are not UTF-8 as \xff. \x80 to \xff are always
+// bytes: the control characters U+0080 to U+009F are \u0080 to \u009f.
 func AppendText(dst []byte, s string) []byte { return appendText(dst, s, itself) }
 
 // AppendPrinted is AppendText of what was escaped before: its backslashes stay
@@ -76,7 +77,7 @@ func appendText(dst []byte, s string, pass uint8) []byte {
 			dst = append(dst, `\t`...)
 		case r == utf8.RuneError && n <= 1:
 			dst = append(dst, '\\', 'x', hexDigits[s[i]>>4], hexDigits[s[i]&15])
-		case r < 0xa0:
+		case r < 0x80:
 			dst = append(dst, '\\', 'x', hexDigits[r>>4], hexDigits[r&15])
 		case Hidden(r):
 			dst = appendU(dst, r)

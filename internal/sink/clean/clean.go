@@ -3,6 +3,7 @@
 package clean
 
 import (
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -98,7 +99,7 @@ func AppendName(dst []byte, s string) []byte {
 	dst = AppendText(dst, s)
 	safe := true
 	for i, c := range dst[at:] {
-		if delimits(c, i) {
+		if c >= 0x80 || delimits(c, i) {
 			safe = false
 			break
 		}
@@ -108,11 +109,14 @@ func AppendName(dst []byte, s string) []byte {
 	}
 	text := string(dst[at:])
 	dst = dst[:at]
-	for i := range len(text) {
-		if c := text[i]; delimits(c, i) {
-			dst = append(dst, '\\', 'x', hexDigits[c>>4], hexDigits[c&15])
-		} else {
-			dst = append(dst, c)
+	for i, r := range text {
+		switch {
+		case r < 0x80 && delimits(byte(r), i):
+			dst = append(dst, '\\', 'x', hexDigits[r>>4], hexDigits[r&15])
+		case r >= 0x80 && unicode.IsSpace(r):
+			dst = appendU(dst, r)
+		default:
+			dst = utf8.AppendRune(dst, r)
 		}
 	}
 	return dst

@@ -14,7 +14,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/pidwire/pidwire/internal/source/intime"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -98,15 +100,38 @@ func (f FS) Read(pid uint32) (*Process, error) {
 	}
 	// The rest may be hidden from us; a process without it is still a process.
 	p.Exe, _ = os.Readlink(f.path(pid, "exe"))
-	if b, err := os.ReadFile(f.path(pid, "cmdline")); err == nil {
-		p.Argv = parseArgv(b)
+	m, err := intime.Do(memoryWithin, func() (m ofMemory, err error) { return f.ofMemory(pid), nil })
+	if err == nil {
+		p.Argv, p.Compat = m.argv, m.compat
 	}
 	if b, err := os.ReadFile(f.path(pid, "cgroup")); err == nil {
 		p.Cgroup = parseCgroup(b)
 	}
 	p.NetNS, _ = f.NetNS(pid)
-	p.Compat = f.compat(pid)
 	return p, nil
+}
+
+// memoryWithin is how long a process may keep its memory and its program file from being read.
+const memoryWithin = 100 * time.Millisecond
+
+// ofMemory is what the process itself decides about, and whether it can be read at all.
+type ofMemory struct {
+	argv   []string
+	compat bool
+}
+
+// maxArgv bounds what is read of a command line: the kernel lets it be megabytes.
+const maxArgv = 64 << 10
+
+func (f FS) ofMemory(pid uint32) (m ofMemory) {
+	if file, err := os.Open(f.path(pid, "cmdline")); err == nil {
+		if b, err := io.ReadAll(io.LimitReader(file, maxArgv)); err == nil {
+			m.argv = parseArgv(b)
+		}
+		file.Close()
+	}
+	m.compat = f.compat(pid)
+	return m
 }
 
 // compat reports whether the program is a 32-bit ELF file.

@@ -10,7 +10,9 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
 
@@ -494,4 +496,41 @@ func FuzzParse(f *testing.F) {
 			tgt.Match(&Process{Comm: s, Cgroup: s, Argv: []string{s}})
 		}
 	})
+}
+
+// TestHangingMemory holds that a process whose memory cannot be read, now or ever, costs a moment and its
+// command line, and nothing else.
+func TestHangingMemory(t *testing.T) {
+	root := t.TempDir()
+	dir := filepath.Join(root, "4711")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"status": "Name:\tevil\nTgid:\t4711\nPid:\t4711\nPPid:\t1\nUid:\t0\t0\t0\t0\nNSpid:\t4711\n",
+		"stat":   "4711 (evil) S 1 4711 4711 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 99 0 0",
+		"cgroup": "0::/evil\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Whoever opens it waits for somebody who writes.
+	fifo := filepath.Join(dir, "cmdline")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	p, err := FS{Root: root}.Read(4711)
+	if err != nil || p.Comm != "evil" || p.Argv != nil || p.Cgroup != "/evil" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if took := time.Since(began); took < memoryWithin || took > 20*memoryWithin {
+		t.Errorf("it took %v", took)
+	}
+	w, err := os.OpenFile(fifo, os.O_WRONLY, 0) // lets the reader go
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
 }

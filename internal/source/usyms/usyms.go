@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package usyms says which function of a process an address of code is in: by
 // its memory map and the symbols of the files in it.
 package usyms
@@ -12,6 +14,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidwire/pidwire/internal/source/intime"
 )
 
 // Resolver remembers what it has read of files and of processes. Its methods are
@@ -70,12 +77,14 @@ func (r *Resolver) Learn(pid uint32) {
 }
 
 func (r *Resolver) read(pid uint32) {
-	f, err := os.Open(filepath.Join(r.Proc, strconv.FormatUint(uint64(pid), 10), "maps"))
-	if err != nil {
-		return
-	}
-	maps, err := parseMaps(f)
-	f.Close()
+	maps, err := intime.Do(readWithin, func() ([]mapping, error) {
+		f, err := os.Open(filepath.Join(r.Proc, strconv.FormatUint(uint64(pid), 10), "maps"))
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return parseMaps(f)
+	})
 	if err != nil || len(maps) == 0 {
 		return // it ends: what was known before is still so
 	}
@@ -129,17 +138,41 @@ func (r *Resolver) open(pid uint32, m mapping) *symbols {
 		filepath.Join(dir, "map_files", fmt.Sprintf("%x-%x", m.from, m.to)),
 		filepath.Join(dir, "root", strings.TrimSuffix(m.path, " (deleted)")),
 	} {
-		f, err := os.Open(path)
-		if err != nil {
-			continue
-		}
-		s, err := Read(f)
-		f.Close()
+		s, err := intime.Do(readWithin, func() (*symbols, error) {
+			f, err := openRegular(path)
+			if err != nil {
+				return nil, err
+			}
+			defer f.Close()
+			return Read(f)
+		})
 		if err == nil {
 			return s
 		}
 	}
 	return &symbols{}
+}
+
+// readWithin is how long a map or a file of the process may take to be read.
+const readWithin = time.Second
+
+// openRegular opens a file that a process has chosen. What is no regular file is not opened at all: a
+// FIFO would wait for its other end, and a device may do something.
+func openRegular(path string) (*os.File, error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	// The same file, whatever the path leads to by now.
+	return os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", fd), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 }
 
 func find(maps []mapping, addr uint64) (mapping, bool) {

@@ -1,13 +1,18 @@
+//go:build linux
+
 package usyms
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -161,4 +166,31 @@ func FuzzMaps(f *testing.F) {
 			find(m, 1)
 		}
 	})
+}
+
+// TestOpenRegular holds that nothing but a regular file is opened: a FIFO would hold up who reads, and
+// opening a device may do something.
+func TestOpenRegular(t *testing.T) {
+	dir := t.TempDir()
+	fifo, file, link := filepath.Join(dir, "fifo"), filepath.Join(dir, "file"), filepath.Join(dir, "link")
+	if err := errors.Join(syscall.Mkfifo(fifo, 0o600), os.WriteFile(file, []byte("text"), 0o600), os.Symlink(file, link)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{fifo, "/dev/null", "/dev/tty", dir, filepath.Join(dir, "none")} {
+		if f, err := openRegular(name); err == nil {
+			f.Close()
+			t.Errorf("%s was opened", name)
+		}
+	}
+	for _, name := range []string{file, link} {
+		f, err := openRegular(name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if b, err := io.ReadAll(f); string(b) != "text" {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
+		f.Close()
+	}
 }

@@ -23,7 +23,7 @@ func TestAppendText(t *testing.T) {
 		{"\x1b]0;title\x07", `\x1b]0;title\x07`},
 		{"\x00abstract", `\x00abstract`},
 		{"\x7f", `\x7f`},
-		{"\u009b31m", `\u009b31m`},                   // CSI as one C1 character
+		{"\u009b31m", `\u009b31m`},                 // CSI as one C1 character
 		{"\x9b31m", `\x9b31m`},                     // and as a byte
 		{"user\u202egnp.exe", `user\u202egnp.exe`}, // right-to-left override
 		{"\u2066a\u2069", `\u2066a\u2069`},         // isolates

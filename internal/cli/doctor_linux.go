@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pidwire/pidwire/internal/sandbox"
 	"github.com/pidwire/pidwire/internal/source/bpf"
 )
 
@@ -39,7 +40,7 @@ func (a *app) doctorCommand() *cobra.Command {
 
 func (a *app) doctor(asJSON bool) error {
 	list := []finding{examine("sys", "system calls", bpf.ProbeCalls()), examine("pkt", "packets", bpf.ProbePackets()),
-		examine("krn", "what the kernel does", bpf.ProbeKernel()), examineAudit()}
+		examine("krn", "what the kernel does", bpf.ProbeKernel()), examineAudit(), examineRest()}
 	if list[0].State == "off" {
 		a.code = exitPrivilege
 	}
@@ -70,6 +71,30 @@ func (a *app) doctor(asJSON bool) error {
 	}
 	_, err := fmt.Fprintf(a.stdout, "pidwire %s on Linux %s, %s\n", Version, bpf.Release(), runtime.GOARCH)
 	return err
+}
+
+// examineRest says as whom, and how confined, what is watched is decoded and printed.
+func examineRest() finding {
+	id := sandbox.Caller()
+	name := id.Name
+	if name == "" {
+		name = "unnamed"
+	}
+	f := finding{Layer: "rest", State: "ok", What: fmt.Sprintf("decoding and printing: as user %s (%d, %s), without capabilities", name, id.UID, id.Why)}
+	seccomp, landlock := sandbox.Supported()
+	switch {
+	case !seccomp:
+		f.State = "degraded"
+		f.Cause = append(f.Cause, "this kernel has no seccomp filters: what is decoded is confined by its user alone")
+	default:
+		f.What += ", seccomp"
+	}
+	if landlock > 0 {
+		f.What += fmt.Sprintf(", Landlock (ABI %d)", landlock)
+	} else {
+		f.What += "; this kernel has no Landlock, seccomp forbids to open files"
+	}
+	return f
 }
 
 // examine puts what was found of a layer into words.

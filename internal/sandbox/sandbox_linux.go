@@ -13,7 +13,9 @@ import (
 	"syscall"
 	"unsafe"
 
+	seccomp "github.com/elastic/go-seccomp-bpf"
 	"github.com/landlock-lsm/go-landlock/landlock"
+	llsys "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 	"kernel.org/pub/linux/libs/security/libcap/psx"
 )
@@ -161,6 +163,16 @@ func noNewPrivs() error {
 
 // resolverFiles are what Go's resolver reads.
 var resolverFiles = []string{"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/services"}
+
+// Supported reports what of a sandbox this kernel has: seccomp filters, and the version of Landlock's
+// ABI, 0 without.
+func Supported() (filters bool, landlockABI int) {
+	abi, err := llsys.LandlockGetABIVersion()
+	if err != nil {
+		abi = 0
+	}
+	return seccomp.Supported(), abi
+}
 
 // Rest confines the unprivileged process: no capability, no exec, no file that is not open yet, no
 // socket. With resolve it may ask DNS, and read what says whom to ask. Landlock is used where the kernel

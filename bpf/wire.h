@@ -585,7 +585,7 @@ struct pw_end {
 };
 
 /*
- * How the kernel side captures a call: pushed by internal/source/bpf into the
+ * How the kernel side captures a call: pushed by internal/source/bpf/load into the
  * calls map. Not in recordings.
  */
 enum pw_capture {

@@ -150,6 +150,18 @@ func datagrams(count string, later bool) int {
 	return 0
 }
 
+// needRoot skips a test that cannot run without privilege, unless the
+// environment says that it must run (CI and the kernels under emulation).
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		if os.Getenv("PIDWIRE_MUST") != "" {
+			t.Fatal("PIDWIRE_MUST is set, and this is not root")
+		}
+		t.Skip("needs root")
+	}
+}
+
 // flooder starts the watched process, stopped before its flood.
 func flooder(t *testing.T, n int) (*exec.Cmd, io.Writer) {
 	t.Helper()

@@ -26,10 +26,11 @@ var mayImport = map[string][]string{
 	"pcapfilter": {},
 	"foreign":    {},
 	"source":     {"wire", "pcapfilter", "foreign"},
+	"target":     {"source"},
 	"bundle":     {"wire", "decode", "flow", "event"},
 	"sink":       {"event"},
 	"pipeline":   {"wire", "decode", "flow", "merge", "source", "sink", "event"},
-	"cli":        {"event", "wire", "decode", "flow", "merge", "pcapfilter", "foreign", "source", "bundle", "sink", "pipeline"},
+	"cli":        {"event", "wire", "decode", "flow", "merge", "pcapfilter", "foreign", "source", "target", "bundle", "sink", "pipeline"},
 }
 
 // pure layers see the machine only as data.

@@ -6,7 +6,9 @@
  *
  * All records are little-endian, 8-byte aligned and padded to 8 bytes.
  * Numbers of kinds, tags and flags are never used twice. A struct may grow at
- * its end only, with PW_WIRE_VERSION raised.
+ * its end only, by a multiple of 8, with PW_WIRE_VERSION raised; pw_hdr and
+ * pw_attr never do. A recording says how long its structs are
+ * (docs/decisions/0012-sizes-in-the-header.md).
  */
 #ifndef PIDWIRE_WIRE_H
 #define PIDWIRE_WIRE_H

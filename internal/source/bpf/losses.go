@@ -13,7 +13,10 @@ import (
 
 // losses turns what the kernel side has counted since the last look into records.
 func (s *Source) losses(emit func(wire.Record) error) error {
-	for _, reason := range []uint32{wire.LostRing, wire.LostInflight, wire.LostUring, wire.LostTargets, wire.LostCall} {
+	if err := s.lostProcs(); err != nil {
+		return err
+	}
+	for _, reason := range []uint32{wire.LostRing, wire.LostInflight, wire.LostUring, wire.LostTargets, wire.LostCall, wire.LostUnasked} {
 		if err := s.counted(s.k.Maps.Lost, wire.LayerSys, reason, &s.lost[reason], emit); err != nil {
 			return err
 		}
@@ -34,16 +37,56 @@ func (s *Source) losses(emit func(wire.Record) error) error {
 
 // counted makes a record of what a count of the kernel side has grown by.
 func (s *Source) counted(m *ebpf.Map, layer uint16, reason uint32, before *uint64, emit func(wire.Record) error) error {
+	sum, err := count(m, reason)
+	if err != nil {
+		return err
+	}
+	s.doubt = s.doubt || sum != *before
+	return s.lose(layer, reason, sum, before, emit)
+}
+
+// count reads a count of the kernel side.
+func count(m *ebpf.Map, reason uint32) (uint64, error) {
 	// As memory: bpf/pidwire.h says why.
 	counts, err := m.Memory()
-	if err != nil {
-		return fmt.Errorf("reading the counts of losses: %w", err)
-	}
 	var sum [8]byte
-	if _, err := counts.ReadAt(sum[:], int64(reason)*8); err != nil {
-		return fmt.Errorf("reading the counts of losses: %w", err)
+	if err == nil {
+		_, err = counts.ReadAt(sum[:], int64(reason)*8)
 	}
-	return s.lose(layer, reason, binary.NativeEndian.Uint64(sum[:]), before, emit)
+	if err != nil {
+		return 0, fmt.Errorf("reading the counts of losses: %w", err)
+	}
+	return binary.NativeEndian.Uint64(sum[:]), nil
+}
+
+// lostProcs has it looked up who is watched, if a birth, an exec or an end was lost.
+func (s *Source) lostProcs() error {
+	n, err := count(s.k.Maps.Lost, wire.LostProcs)
+	if err != nil {
+		return err
+	}
+	if n != s.procs {
+		s.procs, s.doubt = n, true
+	}
+	return nil
+}
+
+// lostOfTargets makes records of what was lost of processes that have turned out to
+// be watched, and of processes that are not watched because of a loss.
+func (s *Source) lostOfTargets(emit func(wire.Record) error) error {
+	t := s.targets
+	for layer, n := range t.Lost {
+		if err := s.lose(uint16(layer), wire.LostRing, n, new(uint64), emit); err != nil {
+			return err
+		}
+	}
+	clear(t.Lost[:])
+	if err := s.lose(wire.LayerSys, wire.LostTargets, t.Full, new(uint64), emit); err != nil {
+		return err
+	}
+	err := s.lose(wire.LayerSys, wire.LostUnasked, t.Unasked, new(uint64), emit)
+	t.Full, t.Unasked = 0, 0
+	return err
 }
 
 func (s *Source) lose(layer uint16, reason uint32, sum uint64, before *uint64, emit func(wire.Record) error) error {

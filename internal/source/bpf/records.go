@@ -12,22 +12,27 @@ import (
 // pass hands on a record of the kernel's, after the few that concern who is
 // watched have been acted on.
 func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
+	if pid, start := whose(r); pid != 0 {
+		ours, err := s.targets.Ours(pid, start, r.Time())
+		if err != nil {
+			return err
+		}
+		if err := s.turnedOut(r.Time(), emit); err != nil || !ours {
+			return err
+		}
+	}
 	switch r.Kind() {
 	case wire.KindSyscall:
 		if s.opts.NoCalls {
 			return nil // a call that only made its process a target, and was not left
 		}
-		if len(r) >= wire.SizeSyscall && r[wire.OffSyscallFlags]&wire.CallTentative != 0 {
-			if !s.targets.Decided(binary.LittleEndian.Uint32(r[wire.OffSyscallPid:])) {
-				return nil
-			}
+		if len(r) >= wire.SizeSyscall {
 			r[wire.OffSyscallFlags] &^= wire.CallTentative
 		}
 		scrub(r)
 	case wire.KindUring:
-		var u wire.Uring
-		if u.Unmarshal(r) && u.Flags&wire.UringTentative != 0 && !s.targets.Decided(u.Pid) {
-			return nil
+		if len(r) >= wire.SizeUring {
+			r[wire.OffUringFlags] &^= wire.UringTentative
 		}
 	case wire.KindPacket:
 		if len(r) < wire.SizePacket {
@@ -62,6 +67,37 @@ func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
 		return s.process(r, emit)
 	}
 	return emit(r)
+}
+
+// whose says of which process a record is: its pid, and when it began; 0 where it is
+// of none, or where the record keeps who is watched itself.
+func whose(r wire.Record) (pid uint32, start uint64) {
+	pidAt, startAt := 0, 0
+	switch r.Kind() {
+	case wire.KindSyscall:
+		pidAt, startAt = wire.OffSyscallPid, wire.OffSyscallStart
+	case wire.KindUring:
+		pidAt, startAt = wire.OffUringPid, wire.OffUringStart
+	case wire.KindPacket:
+		pidAt = wire.OffPacketOwner + wire.OffOwnerPid
+		startAt = wire.OffPacketOwner + wire.OffOwnerStart
+	case wire.KindState:
+		pidAt = wire.OffStateOwner + wire.OffOwnerPid
+		startAt = wire.OffStateOwner + wire.OffOwnerStart
+	case wire.KindHandover:
+		pidAt = wire.OffHandoverOwner + wire.OffOwnerPid
+		startAt = wire.OffHandoverOwner + wire.OffOwnerStart
+	case wire.KindKernel:
+		pidAt = wire.OffKernelOwner + wire.OffOwnerPid
+		startAt = wire.OffKernelOwner + wire.OffOwnerStart
+	case wire.KindFunc:
+		pidAt = wire.OffFuncOwner + wire.OffOwnerPid
+		startAt = wire.OffFuncOwner + wire.OffOwnerStart
+	}
+	if pidAt == 0 || len(r) < max(pidAt+4, startAt+8) {
+		return 0, 0
+	}
+	return binary.LittleEndian.Uint32(r[pidAt:]), binary.LittleEndian.Uint64(r[startAt:])
 }
 
 // frames is the room of a stack in a record, FRAMES in bpf/kernel.h.

@@ -52,6 +52,8 @@ type Source struct {
 	lost    [wire.LostReasons]uint64 // of calls
 	lostPkt [wire.LostReasons]uint64 // of packets
 	lostKrn [wire.LostReasons]uint64 // of kernel events
+	procs   uint64                   // births, execs and ends that were lost
+	doubt   bool                     // after a loss: who is watched is to be looked up
 	closing map[uint64]bool          // cookies of TCP connections that are not at their end
 	ended   time.Time                // when no process was left
 	ringed  []wire.Record            // of one look, where function_graph tells beside it
@@ -81,8 +83,10 @@ const (
 	// memory map can be read only while it lives.
 	stackInterval = time.Millisecond
 	// busyRing is when the next look follows at once, in bytes a look.
-	busyRing  = DefaultRing / 16
-	waitScan  = 250 * time.Millisecond
+	busyRing = DefaultRing / 16
+	waitScan = 250 * time.Millisecond
+	// lookAgain is how often it is looked up who is watched while records are lost.
+	lookAgain = 100 * time.Millisecond
 	clockStep = 10 * time.Second
 )
 
@@ -249,7 +253,7 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 	}
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	nextScan, nextClock := time.Now().Add(waitScan), time.Now().Add(clockStep)
+	nextScan, nextClock, nextLook := time.Now().Add(waitScan), time.Now().Add(clockStep), time.Now()
 	for {
 		// One more round collects what was on its way when the end came.
 		last := true
@@ -268,6 +272,23 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 		if err := s.losses(emit); err != nil {
 			return 0, err
 		}
+		if s.doubt && (last || s.targets.Empty() || time.Now().After(nextLook)) {
+			// First what is in the ring: the map may be ahead of it.
+			nextLook = time.Now().Add(lookAgain)
+			s.doubt = false
+			if err := s.targets.Look(); err != nil {
+				return 0, err
+			}
+			if err := s.turnedOut(now(), emit); err != nil {
+				return 0, err
+			}
+			if last && reason == wire.EndTargets && !s.targets.Empty() {
+				last = false
+			}
+		}
+		if err := s.lostOfTargets(emit); err != nil {
+			return 0, err
+		}
 		for _, text := range s.late {
 			if err := s.note(text, "", emit); err != nil {
 				return 0, err
@@ -279,6 +300,7 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 			// It can go down again: what a program is passed over for, its second
 			// copy may be about to do.
 			missed := max(s.k.Missed(), s.lost[wire.LostMissed])
+			s.doubt = s.doubt || missed != s.lost[wire.LostMissed]
 			if err := s.lose(wire.LayerSys, wire.LostMissed, missed, &s.lost[wire.LostMissed], emit); err != nil {
 				return 0, err
 			}
@@ -290,7 +312,9 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 					return 0, err
 				}
 			}
-			s.targets.Reap()
+			if err := s.targets.Reap(); err != nil {
+				return 0, err
+			}
 		}
 		if t.After(nextClock) {
 			nextClock = t.Add(clockStep)
@@ -395,9 +419,15 @@ func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
 	if p.What == wire.ProcExec || p.What == wire.ProcExit {
 		s.names.OtherProgram(p.Pid, p.What == wire.ProcExit)
 	}
-	ours, err := s.targets.Process(&p, r[wire.SizeProc:])
-	if err != nil || !ours {
+	ours, err := s.targets.Process(&p, r[wire.SizeProc:], r.Time())
+	if err != nil {
 		return err
+	}
+	if err := s.turnedOut(r.Time(), emit); err != nil || !ours {
+		return err
+	}
+	if p.Flags&wire.ProcTentative != 0 {
+		r[wire.OffProcFlags] &^= wire.ProcTentative
 	}
 	if p.What != wire.ProcExit {
 		s.ended = time.Time{}
@@ -413,6 +443,34 @@ func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
 		}
 	}
 	return emit(r)
+}
+
+// turnedOut puts down who processes are that are watched, where the record that
+// should have told was lost: before what is of them at that time.
+func (s *Source) turnedOut(at uint64, emit func(wire.Record) error) error {
+	if len(s.targets.Found) == 0 {
+		return nil
+	}
+	found := s.targets.Found
+	s.targets.Found = nil
+	s.ended = time.Time{}
+	return s.tell(found, at, emit)
+}
+
+// tell puts down who processes are, and the names that they bring.
+func (s *Source) tell(found []*proc.Process, at uint64, emit func(wire.Record) error) error {
+	for _, p := range found {
+		if err := s.names.User(p.UID, emit); err != nil {
+			return err
+		}
+		if err := emit(p.Record(at)); err != nil {
+			return err
+		}
+		if err := s.names.Interfaces(p.PID, p.NetNS, at, emit); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // joined is told of each process that is watched from now on.
@@ -443,17 +501,8 @@ func (s *Source) snapshot(emit func(wire.Record) error) error {
 		return err
 	}
 	at := now()
-	for _, p := range s.found {
-		s.targets.Add(p.PID)
-		if err := s.names.User(p.UID, emit); err != nil {
-			return err
-		}
-		if err := emit(p.Record(at)); err != nil {
-			return err
-		}
-		if err := s.names.Interfaces(p.PID, p.NetNS, at, emit); err != nil {
-			return err
-		}
+	if err := s.tell(s.found, at, emit); err != nil {
+		return err
 	}
 	if err := snapshot.Sockets(s.k, s.found, at, emit); err != nil {
 		return err

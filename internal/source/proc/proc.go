@@ -169,14 +169,36 @@ func unescape(s string) string {
 	return strings.NewReplacer(`\n`, "\n", `\\`, `\`).Replace(s)
 }
 
-// Alive reports whether a process is there and has not ended: a zombie has.
+// Alive reports whether a process is there and has not ended: a zombie has, unless
+// other threads than its first one live on.
 func (f FS) Alive(pid uint32) bool {
-	b, err := os.ReadFile(f.path(pid, "stat"))
+	dead, err := zombie(f.path(pid, "stat"))
 	if err != nil {
 		return !errors.Is(notExist(err), fs.ErrNotExist)
 	}
+	if !dead {
+		return true
+	}
+	tasks, err := readNames(f.path(pid, "task"))
+	if err != nil {
+		return false
+	}
+	for _, tid := range tasks {
+		if dead, err := zombie(f.path(pid, "task/"+tid+"/stat")); err == nil && !dead {
+			return true
+		}
+	}
+	return false
+}
+
+// zombie reads the state of a task.
+func zombie(stat string) (bool, error) {
+	b, err := os.ReadFile(stat)
+	if err != nil {
+		return false, err
+	}
 	i := bytes.LastIndexByte(b, ')')
-	return i+2 >= len(b) || b[i+2] != 'Z' && b[i+2] != 'X'
+	return i+2 < len(b) && (b[i+2] == 'Z' || b[i+2] == 'X'), nil
 }
 
 // parseStart returns field 22 of /proc/PID/stat in ns. The name in field 2 may

@@ -199,7 +199,7 @@ func Load(c Config) (_ *Kernel, err error) {
 	if err := c.size(spec); err != nil {
 		return nil, err
 	}
-	if err := k.Maps.make(sys.Ring, sys.Targets, sys.Threads, sys.Calls, sys.Uids, sys.Ports, sys.Cgroups, sys.Lost, sys.Maybe, sys.Gone); err != nil {
+	if err := k.Maps.make(sys.Ring, sys.Targets, sys.Refused, sys.Undecided, sys.Threads, sys.Calls, sys.Uids, sys.Ports, sys.Cgroups, sys.Lost, sys.Maybe, sys.Gone); err != nil {
 		return nil, err
 	}
 	if err := k.fill(c); err != nil {
@@ -394,36 +394,6 @@ func (k *Kernel) fill(c Config) error {
 		return k.SetTarget(c.Self, wire.TargetNever)
 	}
 	return nil
-}
-
-// maybeSlots is MAYBE_SLOTS of bpf/pidwire.h.
-const maybeSlots = 65536
-
-// SetTarget sets what a thread group is, enum pw_target.
-func (k *Kernel) SetTarget(pid, mode uint32) error {
-	if err := k.Maps.Targets.Put(pid, mode); err != nil {
-		return err
-	}
-	if err := k.Maps.Maybe.Put(pid%maybeSlots, uint8(1)); err != nil {
-		return err
-	}
-	return k.changed()
-}
-
-// Forget makes a thread group nobody's target.
-func (k *Kernel) Forget(pid uint32) error {
-	if err := k.Maps.Targets.Delete(pid); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-		return err
-	}
-	return k.changed()
-}
-
-// changed has the threads look again at what is kept of them as targets.
-func (k *Kernel) changed() error {
-	if k.epoch == nil {
-		return nil // nothing is loaded that keeps it
-	}
-	return k.epoch.Set(k.changes.Add(1))
 }
 
 // Release returns the kernel's release, as uname -r.

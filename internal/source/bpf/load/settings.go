@@ -73,7 +73,7 @@ func configure(spec *ebpf.CollectionSpec, settings map[string]any) error {
 // Maps are made once and given to every object that has them. Those behind Gone
 // are nil where neither packets nor kernel events are wanted, or cannot be had.
 type Maps struct {
-	Ring, Targets, Threads, Calls, Uids, Ports, Cgroups, Lost, Maybe, Gone *ebpf.Map
+	Ring, Targets, Refused, Undecided, Threads, Calls, Uids, Ports, Cgroups, Lost, Maybe, Gone *ebpf.Map
 
 	Owners, LostPackets, LostEvents, Flows, FlowPorts, OldSocks, OwnedSocks, Softirqs *ebpf.Map
 
@@ -85,6 +85,8 @@ func (m *Maps) byName() map[string]**ebpf.Map {
 	return map[string]**ebpf.Map{
 		object.SyscallsMapRing:       &m.Ring,
 		object.SyscallsMapTargets:    &m.Targets,
+		object.SyscallsMapRefused:    &m.Refused,
+		object.SyscallsMapUndecided:  &m.Undecided,
 		object.SyscallsMapThreads:    &m.Threads,
 		object.SyscallsMapCalls:      &m.Calls,
 		object.SyscallsMapUids:       &m.Uids,

@@ -68,6 +68,11 @@ type AuditPwThread struct {
 	Snap  [656]uint8
 }
 
+type AuditUndecided struct {
+	_    structs.HostLayout
+	Lost [4]uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -78,10 +83,12 @@ const (
 	AuditMapLost       = "lost"
 	AuditMapMaybe      = "maybe"
 	AuditMapPorts      = "ports"
+	AuditMapRefused    = "refused"
 	AuditMapRing       = "ring"
 	AuditMapTargets    = "targets"
 	AuditMapThreads    = "threads"
 	AuditMapUids       = "uids"
+	AuditMapUndecided  = "undecided"
 	AuditProgUnaudited = "unaudited"
 	AuditVarCfgAll     = "cfg_all"
 	AuditVarCfgCast    = "cfg_cast"
@@ -143,16 +150,18 @@ type AuditProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type AuditMapSpecs struct {
-	Calls   *ebpf.MapSpec `ebpf:"calls"`
-	Cgroups *ebpf.MapSpec `ebpf:"cgroups"`
-	Gone    *ebpf.MapSpec `ebpf:"gone"`
-	Lost    *ebpf.MapSpec `ebpf:"lost"`
-	Maybe   *ebpf.MapSpec `ebpf:"maybe"`
-	Ports   *ebpf.MapSpec `ebpf:"ports"`
-	Ring    *ebpf.MapSpec `ebpf:"ring"`
-	Targets *ebpf.MapSpec `ebpf:"targets"`
-	Threads *ebpf.MapSpec `ebpf:"threads"`
-	Uids    *ebpf.MapSpec `ebpf:"uids"`
+	Calls     *ebpf.MapSpec `ebpf:"calls"`
+	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
+	Gone      *ebpf.MapSpec `ebpf:"gone"`
+	Lost      *ebpf.MapSpec `ebpf:"lost"`
+	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
+	Ports     *ebpf.MapSpec `ebpf:"ports"`
+	Refused   *ebpf.MapSpec `ebpf:"refused"`
+	Ring      *ebpf.MapSpec `ebpf:"ring"`
+	Targets   *ebpf.MapSpec `ebpf:"targets"`
+	Threads   *ebpf.MapSpec `ebpf:"threads"`
+	Uids      *ebpf.MapSpec `ebpf:"uids"`
+	Undecided *ebpf.MapSpec `ebpf:"undecided"`
 }
 
 // AuditVariableSpecs contains global variables before they are loaded into the kernel.
@@ -190,16 +199,18 @@ func (o *AuditObjects) Close() error {
 //
 // It can be passed to LoadAuditObjects or ebpf.CollectionSpec.LoadAndAssign.
 type AuditMaps struct {
-	Calls   *ebpf.Map `ebpf:"calls"`
-	Cgroups *ebpf.Map `ebpf:"cgroups"`
-	Gone    *ebpf.Map `ebpf:"gone"`
-	Lost    *ebpf.Map `ebpf:"lost"`
-	Maybe   *ebpf.Map `ebpf:"maybe"`
-	Ports   *ebpf.Map `ebpf:"ports"`
-	Ring    *ebpf.Map `ebpf:"ring"`
-	Targets *ebpf.Map `ebpf:"targets"`
-	Threads *ebpf.Map `ebpf:"threads"`
-	Uids    *ebpf.Map `ebpf:"uids"`
+	Calls     *ebpf.Map `ebpf:"calls"`
+	Cgroups   *ebpf.Map `ebpf:"cgroups"`
+	Gone      *ebpf.Map `ebpf:"gone"`
+	Lost      *ebpf.Map `ebpf:"lost"`
+	Maybe     *ebpf.Map `ebpf:"maybe"`
+	Ports     *ebpf.Map `ebpf:"ports"`
+	Refused   *ebpf.Map `ebpf:"refused"`
+	Ring      *ebpf.Map `ebpf:"ring"`
+	Targets   *ebpf.Map `ebpf:"targets"`
+	Threads   *ebpf.Map `ebpf:"threads"`
+	Uids      *ebpf.Map `ebpf:"uids"`
+	Undecided *ebpf.Map `ebpf:"undecided"`
 }
 
 func (m *AuditMaps) Close() error {
@@ -210,10 +221,12 @@ func (m *AuditMaps) Close() error {
 		m.Lost,
 		m.Maybe,
 		m.Ports,
+		m.Refused,
 		m.Ring,
 		m.Targets,
 		m.Threads,
 		m.Uids,
+		m.Undecided,
 	)
 }
 

@@ -68,6 +68,11 @@ type BlockedPwThread struct {
 	Snap  [656]uint8
 }
 
+type BlockedUndecided struct {
+	_    structs.HostLayout
+	Lost [4]uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -78,10 +83,12 @@ const (
 	BlockedMapLost       = "lost"
 	BlockedMapMaybe      = "maybe"
 	BlockedMapPorts      = "ports"
+	BlockedMapRefused    = "refused"
 	BlockedMapRing       = "ring"
 	BlockedMapTargets    = "targets"
 	BlockedMapThreads    = "threads"
 	BlockedMapUids       = "uids"
+	BlockedMapUndecided  = "undecided"
 	BlockedProgBlocked   = "blocked"
 	BlockedVarCfgAll     = "cfg_all"
 	BlockedVarCfgBlocked = "cfg_blocked"
@@ -144,16 +151,18 @@ type BlockedProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type BlockedMapSpecs struct {
-	Calls   *ebpf.MapSpec `ebpf:"calls"`
-	Cgroups *ebpf.MapSpec `ebpf:"cgroups"`
-	Gone    *ebpf.MapSpec `ebpf:"gone"`
-	Lost    *ebpf.MapSpec `ebpf:"lost"`
-	Maybe   *ebpf.MapSpec `ebpf:"maybe"`
-	Ports   *ebpf.MapSpec `ebpf:"ports"`
-	Ring    *ebpf.MapSpec `ebpf:"ring"`
-	Targets *ebpf.MapSpec `ebpf:"targets"`
-	Threads *ebpf.MapSpec `ebpf:"threads"`
-	Uids    *ebpf.MapSpec `ebpf:"uids"`
+	Calls     *ebpf.MapSpec `ebpf:"calls"`
+	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
+	Gone      *ebpf.MapSpec `ebpf:"gone"`
+	Lost      *ebpf.MapSpec `ebpf:"lost"`
+	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
+	Ports     *ebpf.MapSpec `ebpf:"ports"`
+	Refused   *ebpf.MapSpec `ebpf:"refused"`
+	Ring      *ebpf.MapSpec `ebpf:"ring"`
+	Targets   *ebpf.MapSpec `ebpf:"targets"`
+	Threads   *ebpf.MapSpec `ebpf:"threads"`
+	Uids      *ebpf.MapSpec `ebpf:"uids"`
+	Undecided *ebpf.MapSpec `ebpf:"undecided"`
 }
 
 // BlockedVariableSpecs contains global variables before they are loaded into the kernel.
@@ -192,16 +201,18 @@ func (o *BlockedObjects) Close() error {
 //
 // It can be passed to LoadBlockedObjects or ebpf.CollectionSpec.LoadAndAssign.
 type BlockedMaps struct {
-	Calls   *ebpf.Map `ebpf:"calls"`
-	Cgroups *ebpf.Map `ebpf:"cgroups"`
-	Gone    *ebpf.Map `ebpf:"gone"`
-	Lost    *ebpf.Map `ebpf:"lost"`
-	Maybe   *ebpf.Map `ebpf:"maybe"`
-	Ports   *ebpf.Map `ebpf:"ports"`
-	Ring    *ebpf.Map `ebpf:"ring"`
-	Targets *ebpf.Map `ebpf:"targets"`
-	Threads *ebpf.Map `ebpf:"threads"`
-	Uids    *ebpf.Map `ebpf:"uids"`
+	Calls     *ebpf.Map `ebpf:"calls"`
+	Cgroups   *ebpf.Map `ebpf:"cgroups"`
+	Gone      *ebpf.Map `ebpf:"gone"`
+	Lost      *ebpf.Map `ebpf:"lost"`
+	Maybe     *ebpf.Map `ebpf:"maybe"`
+	Ports     *ebpf.Map `ebpf:"ports"`
+	Refused   *ebpf.Map `ebpf:"refused"`
+	Ring      *ebpf.Map `ebpf:"ring"`
+	Targets   *ebpf.Map `ebpf:"targets"`
+	Threads   *ebpf.Map `ebpf:"threads"`
+	Uids      *ebpf.Map `ebpf:"uids"`
+	Undecided *ebpf.Map `ebpf:"undecided"`
 }
 
 func (m *BlockedMaps) Close() error {
@@ -212,10 +223,12 @@ func (m *BlockedMaps) Close() error {
 		m.Lost,
 		m.Maybe,
 		m.Ports,
+		m.Refused,
 		m.Ring,
 		m.Targets,
 		m.Threads,
 		m.Uids,
+		m.Undecided,
 	)
 }
 

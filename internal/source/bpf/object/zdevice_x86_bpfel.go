@@ -148,6 +148,11 @@ type DevicePwThread struct {
 	Snap  [656]uint8
 }
 
+type DeviceUndecided struct {
+	_    structs.HostLayout
+	Lost [4]uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -164,12 +169,14 @@ const (
 	DeviceMapOwnedSocks  = "owned_socks"
 	DeviceMapOwners      = "owners"
 	DeviceMapPorts       = "ports"
+	DeviceMapRefused     = "refused"
 	DeviceMapRing        = "ring"
 	DeviceMapSeen        = "seen"
 	DeviceMapSoftirqs    = "softirqs"
 	DeviceMapTargets     = "targets"
 	DeviceMapThreads     = "threads"
 	DeviceMapUids        = "uids"
+	DeviceMapUndecided   = "undecided"
 	DeviceProgDeviceIn   = "device_in"
 	DeviceProgDeviceOut  = "device_out"
 	DeviceVarCfgAll      = "cfg_all"
@@ -249,12 +256,14 @@ type DeviceMapSpecs struct {
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
+	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Seen        *ebpf.MapSpec `ebpf:"seen"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
 	Uids        *ebpf.MapSpec `ebpf:"uids"`
+	Undecided   *ebpf.MapSpec `ebpf:"undecided"`
 }
 
 // DeviceVariableSpecs contains global variables before they are loaded into the kernel.
@@ -308,12 +317,14 @@ type DeviceMaps struct {
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
+	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Seen        *ebpf.Map `ebpf:"seen"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
 	Uids        *ebpf.Map `ebpf:"uids"`
+	Undecided   *ebpf.Map `ebpf:"undecided"`
 }
 
 func (m *DeviceMaps) Close() error {
@@ -330,12 +341,14 @@ func (m *DeviceMaps) Close() error {
 		m.OwnedSocks,
 		m.Owners,
 		m.Ports,
+		m.Refused,
 		m.Ring,
 		m.Seen,
 		m.Softirqs,
 		m.Targets,
 		m.Threads,
 		m.Uids,
+		m.Undecided,
 	)
 }
 

@@ -148,6 +148,11 @@ type KernelTurn struct {
 	Taken uint64
 }
 
+type KernelUndecided struct {
+	_    structs.HostLayout
+	Lost [4]uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -165,12 +170,14 @@ const (
 	KernelMapOwnedSocks           = "owned_socks"
 	KernelMapOwners               = "owners"
 	KernelMapPorts                = "ports"
+	KernelMapRefused              = "refused"
 	KernelMapRing                 = "ring"
 	KernelMapSoftirqs             = "softirqs"
 	KernelMapTargets              = "targets"
 	KernelMapThreads              = "threads"
 	KernelMapTurns                = "turns"
 	KernelMapUids                 = "uids"
+	KernelMapUndecided            = "undecided"
 	KernelProgKernelAcked         = "kernel_acked"
 	KernelProgKernelCongestion    = "kernel_congestion"
 	KernelProgKernelDrop          = "kernel_drop"
@@ -306,12 +313,14 @@ type KernelMapSpecs struct {
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
+	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
 	Turns       *ebpf.MapSpec `ebpf:"turns"`
 	Uids        *ebpf.MapSpec `ebpf:"uids"`
+	Undecided   *ebpf.MapSpec `ebpf:"undecided"`
 }
 
 // KernelVariableSpecs contains global variables before they are loaded into the kernel.
@@ -373,12 +382,14 @@ type KernelMaps struct {
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
+	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
 	Turns       *ebpf.Map `ebpf:"turns"`
 	Uids        *ebpf.Map `ebpf:"uids"`
+	Undecided   *ebpf.Map `ebpf:"undecided"`
 }
 
 func (m *KernelMaps) Close() error {
@@ -396,12 +407,14 @@ func (m *KernelMaps) Close() error {
 		m.OwnedSocks,
 		m.Owners,
 		m.Ports,
+		m.Refused,
 		m.Ring,
 		m.Softirqs,
 		m.Targets,
 		m.Threads,
 		m.Turns,
 		m.Uids,
+		m.Undecided,
 	)
 }
 

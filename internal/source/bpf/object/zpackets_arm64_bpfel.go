@@ -148,6 +148,11 @@ type PacketsTurn struct {
 	Taken uint64
 }
 
+type PacketsUndecided struct {
+	_    structs.HostLayout
+	Lost [4]uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -165,12 +170,14 @@ const (
 	PacketsMapOwnedSocks          = "owned_socks"
 	PacketsMapOwners              = "owners"
 	PacketsMapPorts               = "ports"
+	PacketsMapRefused             = "refused"
 	PacketsMapRing                = "ring"
 	PacketsMapSoftirqs            = "softirqs"
 	PacketsMapTargets             = "targets"
 	PacketsMapThreads             = "threads"
 	PacketsMapTurns               = "turns"
 	PacketsMapUids                = "uids"
+	PacketsMapUndecided           = "undecided"
 	PacketsProgOwnerAccepted      = "owner_accepted"
 	PacketsProgOwnerAcceptedMptcp = "owner_accepted_mptcp"
 	PacketsProgOwnerCreate        = "owner_create"
@@ -280,12 +287,14 @@ type PacketsMapSpecs struct {
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
+	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
 	Turns       *ebpf.MapSpec `ebpf:"turns"`
 	Uids        *ebpf.MapSpec `ebpf:"uids"`
+	Undecided   *ebpf.MapSpec `ebpf:"undecided"`
 }
 
 // PacketsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -347,12 +356,14 @@ type PacketsMaps struct {
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
+	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
 	Turns       *ebpf.Map `ebpf:"turns"`
 	Uids        *ebpf.Map `ebpf:"uids"`
+	Undecided   *ebpf.Map `ebpf:"undecided"`
 }
 
 func (m *PacketsMaps) Close() error {
@@ -370,12 +381,14 @@ func (m *PacketsMaps) Close() error {
 		m.OwnedSocks,
 		m.Owners,
 		m.Ports,
+		m.Refused,
 		m.Ring,
 		m.Softirqs,
 		m.Targets,
 		m.Threads,
 		m.Turns,
 		m.Uids,
+		m.Undecided,
 	)
 }
 

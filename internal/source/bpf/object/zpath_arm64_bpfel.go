@@ -168,6 +168,11 @@ type PathTurn struct {
 	Taken uint64
 }
 
+type PathUndecided struct {
+	_    structs.HostLayout
+	Lost [4]uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -186,12 +191,14 @@ const (
 	PathMapOwnedSocks         = "owned_socks"
 	PathMapOwners             = "owners"
 	PathMapPorts              = "ports"
+	PathMapRefused            = "refused"
 	PathMapRing               = "ring"
 	PathMapSoftirqs           = "softirqs"
 	PathMapTargets            = "targets"
 	PathMapThreads            = "threads"
 	PathMapTurns              = "turns"
 	PathMapUids               = "uids"
+	PathMapUndecided          = "undecided"
 	PathProgKernelIcmp        = "kernel_icmp"
 	PathProgKernelIcmp4       = "kernel_icmp4"
 	PathProgKernelIcmp6       = "kernel_icmp6"
@@ -291,12 +298,14 @@ type PathMapSpecs struct {
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
+	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
 	Turns       *ebpf.MapSpec `ebpf:"turns"`
 	Uids        *ebpf.MapSpec `ebpf:"uids"`
+	Undecided   *ebpf.MapSpec `ebpf:"undecided"`
 }
 
 // PathVariableSpecs contains global variables before they are loaded into the kernel.
@@ -356,12 +365,14 @@ type PathMaps struct {
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
+	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
 	Turns       *ebpf.Map `ebpf:"turns"`
 	Uids        *ebpf.Map `ebpf:"uids"`
+	Undecided   *ebpf.Map `ebpf:"undecided"`
 }
 
 func (m *PathMaps) Close() error {
@@ -380,12 +391,14 @@ func (m *PathMaps) Close() error {
 		m.OwnedSocks,
 		m.Owners,
 		m.Ports,
+		m.Refused,
 		m.Ring,
 		m.Softirqs,
 		m.Targets,
 		m.Threads,
 		m.Turns,
 		m.Uids,
+		m.Undecided,
 	)
 }
 

@@ -74,6 +74,11 @@ type ProcessTurn struct {
 	Taken uint64
 }
 
+type ProcessUndecided struct {
+	_    structs.HostLayout
+	Lost [4]uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -84,11 +89,13 @@ const (
 	ProcessMapLost         = "lost"
 	ProcessMapMaybe        = "maybe"
 	ProcessMapPorts        = "ports"
+	ProcessMapRefused      = "refused"
 	ProcessMapRing         = "ring"
 	ProcessMapTargets      = "targets"
 	ProcessMapThreads      = "threads"
 	ProcessMapTurns        = "turns"
 	ProcessMapUids         = "uids"
+	ProcessMapUndecided    = "undecided"
 	ProcessProgProcessExec = "process_exec"
 	ProcessProgProcessExit = "process_exit"
 	ProcessProgProcessFork = "process_fork"
@@ -155,17 +162,19 @@ type ProcessProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProcessMapSpecs struct {
-	Calls   *ebpf.MapSpec `ebpf:"calls"`
-	Cgroups *ebpf.MapSpec `ebpf:"cgroups"`
-	Gone    *ebpf.MapSpec `ebpf:"gone"`
-	Lost    *ebpf.MapSpec `ebpf:"lost"`
-	Maybe   *ebpf.MapSpec `ebpf:"maybe"`
-	Ports   *ebpf.MapSpec `ebpf:"ports"`
-	Ring    *ebpf.MapSpec `ebpf:"ring"`
-	Targets *ebpf.MapSpec `ebpf:"targets"`
-	Threads *ebpf.MapSpec `ebpf:"threads"`
-	Turns   *ebpf.MapSpec `ebpf:"turns"`
-	Uids    *ebpf.MapSpec `ebpf:"uids"`
+	Calls     *ebpf.MapSpec `ebpf:"calls"`
+	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
+	Gone      *ebpf.MapSpec `ebpf:"gone"`
+	Lost      *ebpf.MapSpec `ebpf:"lost"`
+	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
+	Ports     *ebpf.MapSpec `ebpf:"ports"`
+	Refused   *ebpf.MapSpec `ebpf:"refused"`
+	Ring      *ebpf.MapSpec `ebpf:"ring"`
+	Targets   *ebpf.MapSpec `ebpf:"targets"`
+	Threads   *ebpf.MapSpec `ebpf:"threads"`
+	Turns     *ebpf.MapSpec `ebpf:"turns"`
+	Uids      *ebpf.MapSpec `ebpf:"uids"`
+	Undecided *ebpf.MapSpec `ebpf:"undecided"`
 }
 
 // ProcessVariableSpecs contains global variables before they are loaded into the kernel.
@@ -204,17 +213,19 @@ func (o *ProcessObjects) Close() error {
 //
 // It can be passed to LoadProcessObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProcessMaps struct {
-	Calls   *ebpf.Map `ebpf:"calls"`
-	Cgroups *ebpf.Map `ebpf:"cgroups"`
-	Gone    *ebpf.Map `ebpf:"gone"`
-	Lost    *ebpf.Map `ebpf:"lost"`
-	Maybe   *ebpf.Map `ebpf:"maybe"`
-	Ports   *ebpf.Map `ebpf:"ports"`
-	Ring    *ebpf.Map `ebpf:"ring"`
-	Targets *ebpf.Map `ebpf:"targets"`
-	Threads *ebpf.Map `ebpf:"threads"`
-	Turns   *ebpf.Map `ebpf:"turns"`
-	Uids    *ebpf.Map `ebpf:"uids"`
+	Calls     *ebpf.Map `ebpf:"calls"`
+	Cgroups   *ebpf.Map `ebpf:"cgroups"`
+	Gone      *ebpf.Map `ebpf:"gone"`
+	Lost      *ebpf.Map `ebpf:"lost"`
+	Maybe     *ebpf.Map `ebpf:"maybe"`
+	Ports     *ebpf.Map `ebpf:"ports"`
+	Refused   *ebpf.Map `ebpf:"refused"`
+	Ring      *ebpf.Map `ebpf:"ring"`
+	Targets   *ebpf.Map `ebpf:"targets"`
+	Threads   *ebpf.Map `ebpf:"threads"`
+	Turns     *ebpf.Map `ebpf:"turns"`
+	Uids      *ebpf.Map `ebpf:"uids"`
+	Undecided *ebpf.Map `ebpf:"undecided"`
 }
 
 func (m *ProcessMaps) Close() error {
@@ -225,11 +236,13 @@ func (m *ProcessMaps) Close() error {
 		m.Lost,
 		m.Maybe,
 		m.Ports,
+		m.Refused,
 		m.Ring,
 		m.Targets,
 		m.Threads,
 		m.Turns,
 		m.Uids,
+		m.Undecided,
 	)
 }
 

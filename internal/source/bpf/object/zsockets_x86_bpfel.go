@@ -68,6 +68,11 @@ type SocketsPwThread struct {
 	Snap  [656]uint8
 }
 
+type SocketsUndecided struct {
+	_    structs.HostLayout
+	Lost [4]uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -78,10 +83,12 @@ const (
 	SocketsMapLost           = "lost"
 	SocketsMapMaybe          = "maybe"
 	SocketsMapPorts          = "ports"
+	SocketsMapRefused        = "refused"
 	SocketsMapRing           = "ring"
 	SocketsMapTargets        = "targets"
 	SocketsMapThreads        = "threads"
 	SocketsMapUids           = "uids"
+	SocketsMapUndecided      = "undecided"
 	SocketsProgCookieCreate  = "cookie_create"
 	SocketsProgCookieSockops = "cookie_sockops"
 	SocketsProgCookieState   = "cookie_state"
@@ -150,16 +157,18 @@ type SocketsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SocketsMapSpecs struct {
-	Calls   *ebpf.MapSpec `ebpf:"calls"`
-	Cgroups *ebpf.MapSpec `ebpf:"cgroups"`
-	Gone    *ebpf.MapSpec `ebpf:"gone"`
-	Lost    *ebpf.MapSpec `ebpf:"lost"`
-	Maybe   *ebpf.MapSpec `ebpf:"maybe"`
-	Ports   *ebpf.MapSpec `ebpf:"ports"`
-	Ring    *ebpf.MapSpec `ebpf:"ring"`
-	Targets *ebpf.MapSpec `ebpf:"targets"`
-	Threads *ebpf.MapSpec `ebpf:"threads"`
-	Uids    *ebpf.MapSpec `ebpf:"uids"`
+	Calls     *ebpf.MapSpec `ebpf:"calls"`
+	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
+	Gone      *ebpf.MapSpec `ebpf:"gone"`
+	Lost      *ebpf.MapSpec `ebpf:"lost"`
+	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
+	Ports     *ebpf.MapSpec `ebpf:"ports"`
+	Refused   *ebpf.MapSpec `ebpf:"refused"`
+	Ring      *ebpf.MapSpec `ebpf:"ring"`
+	Targets   *ebpf.MapSpec `ebpf:"targets"`
+	Threads   *ebpf.MapSpec `ebpf:"threads"`
+	Uids      *ebpf.MapSpec `ebpf:"uids"`
+	Undecided *ebpf.MapSpec `ebpf:"undecided"`
 }
 
 // SocketsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -198,16 +207,18 @@ func (o *SocketsObjects) Close() error {
 //
 // It can be passed to LoadSocketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SocketsMaps struct {
-	Calls   *ebpf.Map `ebpf:"calls"`
-	Cgroups *ebpf.Map `ebpf:"cgroups"`
-	Gone    *ebpf.Map `ebpf:"gone"`
-	Lost    *ebpf.Map `ebpf:"lost"`
-	Maybe   *ebpf.Map `ebpf:"maybe"`
-	Ports   *ebpf.Map `ebpf:"ports"`
-	Ring    *ebpf.Map `ebpf:"ring"`
-	Targets *ebpf.Map `ebpf:"targets"`
-	Threads *ebpf.Map `ebpf:"threads"`
-	Uids    *ebpf.Map `ebpf:"uids"`
+	Calls     *ebpf.Map `ebpf:"calls"`
+	Cgroups   *ebpf.Map `ebpf:"cgroups"`
+	Gone      *ebpf.Map `ebpf:"gone"`
+	Lost      *ebpf.Map `ebpf:"lost"`
+	Maybe     *ebpf.Map `ebpf:"maybe"`
+	Ports     *ebpf.Map `ebpf:"ports"`
+	Refused   *ebpf.Map `ebpf:"refused"`
+	Ring      *ebpf.Map `ebpf:"ring"`
+	Targets   *ebpf.Map `ebpf:"targets"`
+	Threads   *ebpf.Map `ebpf:"threads"`
+	Uids      *ebpf.Map `ebpf:"uids"`
+	Undecided *ebpf.Map `ebpf:"undecided"`
 }
 
 func (m *SocketsMaps) Close() error {
@@ -218,10 +229,12 @@ func (m *SocketsMaps) Close() error {
 		m.Lost,
 		m.Maybe,
 		m.Ports,
+		m.Refused,
 		m.Ring,
 		m.Targets,
 		m.Threads,
 		m.Uids,
+		m.Undecided,
 	)
 }
 

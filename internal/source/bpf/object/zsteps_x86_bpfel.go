@@ -148,6 +148,11 @@ type StepsTurn struct {
 	Taken uint64
 }
 
+type StepsUndecided struct {
+	_    structs.HostLayout
+	Lost [4]uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -165,12 +170,14 @@ const (
 	StepsMapOwnedSocks  = "owned_socks"
 	StepsMapOwners      = "owners"
 	StepsMapPorts       = "ports"
+	StepsMapRefused     = "refused"
 	StepsMapRing        = "ring"
 	StepsMapSoftirqs    = "softirqs"
 	StepsMapTargets     = "targets"
 	StepsMapThreads     = "threads"
 	StepsMapTurns       = "turns"
 	StepsMapUids        = "uids"
+	StepsMapUndecided   = "undecided"
 	StepsProgCallStack  = "call_stack"
 	StepsProgTreeStep   = "tree_step"
 	StepsVarCfgAll      = "cfg_all"
@@ -255,12 +262,14 @@ type StepsMapSpecs struct {
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
+	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
 	Turns       *ebpf.MapSpec `ebpf:"turns"`
 	Uids        *ebpf.MapSpec `ebpf:"uids"`
+	Undecided   *ebpf.MapSpec `ebpf:"undecided"`
 }
 
 // StepsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -319,12 +328,14 @@ type StepsMaps struct {
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
+	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
 	Turns       *ebpf.Map `ebpf:"turns"`
 	Uids        *ebpf.Map `ebpf:"uids"`
+	Undecided   *ebpf.Map `ebpf:"undecided"`
 }
 
 func (m *StepsMaps) Close() error {
@@ -342,12 +353,14 @@ func (m *StepsMaps) Close() error {
 		m.OwnedSocks,
 		m.Owners,
 		m.Ports,
+		m.Refused,
 		m.Ring,
 		m.Softirqs,
 		m.Targets,
 		m.Threads,
 		m.Turns,
 		m.Uids,
+		m.Undecided,
 	)
 }
 

@@ -83,6 +83,11 @@ type SyscallsTurn struct {
 	Taken uint64
 }
 
+type SyscallsUndecided struct {
+	_    structs.HostLayout
+	Lost [4]uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -94,12 +99,14 @@ const (
 	SyscallsMapLost         = "lost"
 	SyscallsMapMaybe        = "maybe"
 	SyscallsMapPorts        = "ports"
+	SyscallsMapRefused      = "refused"
 	SyscallsMapRing         = "ring"
 	SyscallsMapScratches    = "scratches"
 	SyscallsMapTargets      = "targets"
 	SyscallsMapThreads      = "threads"
 	SyscallsMapTurns        = "turns"
 	SyscallsMapUids         = "uids"
+	SyscallsMapUndecided    = "undecided"
 	SyscallsProgSysEnter    = "sys_enter"
 	SyscallsProgSysExit     = "sys_exit"
 	SyscallsVarCfgAll       = "cfg_all"
@@ -174,12 +181,14 @@ type SyscallsMapSpecs struct {
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
 	Ports     *ebpf.MapSpec `ebpf:"ports"`
+	Refused   *ebpf.MapSpec `ebpf:"refused"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
 	Scratches *ebpf.MapSpec `ebpf:"scratches"`
 	Targets   *ebpf.MapSpec `ebpf:"targets"`
 	Threads   *ebpf.MapSpec `ebpf:"threads"`
 	Turns     *ebpf.MapSpec `ebpf:"turns"`
 	Uids      *ebpf.MapSpec `ebpf:"uids"`
+	Undecided *ebpf.MapSpec `ebpf:"undecided"`
 }
 
 // SyscallsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -228,12 +237,14 @@ type SyscallsMaps struct {
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
 	Ports     *ebpf.Map `ebpf:"ports"`
+	Refused   *ebpf.Map `ebpf:"refused"`
 	Ring      *ebpf.Map `ebpf:"ring"`
 	Scratches *ebpf.Map `ebpf:"scratches"`
 	Targets   *ebpf.Map `ebpf:"targets"`
 	Threads   *ebpf.Map `ebpf:"threads"`
 	Turns     *ebpf.Map `ebpf:"turns"`
 	Uids      *ebpf.Map `ebpf:"uids"`
+	Undecided *ebpf.Map `ebpf:"undecided"`
 }
 
 func (m *SyscallsMaps) Close() error {
@@ -245,12 +256,14 @@ func (m *SyscallsMaps) Close() error {
 		m.Lost,
 		m.Maybe,
 		m.Ports,
+		m.Refused,
 		m.Ring,
 		m.Scratches,
 		m.Targets,
 		m.Threads,
 		m.Turns,
 		m.Uids,
+		m.Undecided,
 	)
 }
 

@@ -142,6 +142,11 @@ type TreePwThread struct {
 	Snap  [656]uint8
 }
 
+type TreeUndecided struct {
+	_    structs.HostLayout
+	Lost [4]uint64
+}
+
 type TreeWalk struct {
 	_     structs.HostLayout
 	Call  uint64
@@ -211,11 +216,13 @@ const (
 	TreeMapOwnedSocks   = "owned_socks"
 	TreeMapOwners       = "owners"
 	TreeMapPorts        = "ports"
+	TreeMapRefused      = "refused"
 	TreeMapRing         = "ring"
 	TreeMapSoftirqs     = "softirqs"
 	TreeMapTargets      = "targets"
 	TreeMapThreads      = "threads"
 	TreeMapUids         = "uids"
+	TreeMapUndecided    = "undecided"
 	TreeMapWalks        = "walks"
 	TreeProgTreeEnter   = "tree_enter"
 	TreeProgTreeLeave   = "tree_leave"
@@ -304,11 +311,13 @@ type TreeMapSpecs struct {
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
+	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
 	Uids        *ebpf.MapSpec `ebpf:"uids"`
+	Undecided   *ebpf.MapSpec `ebpf:"undecided"`
 	Walks       *ebpf.MapSpec `ebpf:"walks"`
 }
 
@@ -369,11 +378,13 @@ type TreeMaps struct {
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
+	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
 	Uids        *ebpf.Map `ebpf:"uids"`
+	Undecided   *ebpf.Map `ebpf:"undecided"`
 	Walks       *ebpf.Map `ebpf:"walks"`
 }
 
@@ -394,11 +405,13 @@ func (m *TreeMaps) Close() error {
 		m.OwnedSocks,
 		m.Owners,
 		m.Ports,
+		m.Refused,
 		m.Ring,
 		m.Softirqs,
 		m.Targets,
 		m.Threads,
 		m.Uids,
+		m.Undecided,
 		m.Walks,
 	)
 }

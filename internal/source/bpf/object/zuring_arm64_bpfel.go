@@ -113,6 +113,11 @@ type UringTurn struct {
 	Taken uint64
 }
 
+type UringUndecided struct {
+	_    structs.HostLayout
+	Lost [4]uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -123,12 +128,14 @@ const (
 	UringMapLost           = "lost"
 	UringMapMaybe          = "maybe"
 	UringMapPorts          = "ports"
+	UringMapRefused        = "refused"
 	UringMapRequests       = "requests"
 	UringMapRing           = "ring"
 	UringMapTargets        = "targets"
 	UringMapThreads        = "threads"
 	UringMapTurns          = "turns"
 	UringMapUids           = "uids"
+	UringMapUndecided      = "undecided"
 	UringProgUringComplete = "uring_complete"
 	UringProgUringSubmit   = "uring_submit"
 	UringVarCfgAll         = "cfg_all"
@@ -195,18 +202,20 @@ type UringProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type UringMapSpecs struct {
-	Calls    *ebpf.MapSpec `ebpf:"calls"`
-	Cgroups  *ebpf.MapSpec `ebpf:"cgroups"`
-	Gone     *ebpf.MapSpec `ebpf:"gone"`
-	Lost     *ebpf.MapSpec `ebpf:"lost"`
-	Maybe    *ebpf.MapSpec `ebpf:"maybe"`
-	Ports    *ebpf.MapSpec `ebpf:"ports"`
-	Requests *ebpf.MapSpec `ebpf:"requests"`
-	Ring     *ebpf.MapSpec `ebpf:"ring"`
-	Targets  *ebpf.MapSpec `ebpf:"targets"`
-	Threads  *ebpf.MapSpec `ebpf:"threads"`
-	Turns    *ebpf.MapSpec `ebpf:"turns"`
-	Uids     *ebpf.MapSpec `ebpf:"uids"`
+	Calls     *ebpf.MapSpec `ebpf:"calls"`
+	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
+	Gone      *ebpf.MapSpec `ebpf:"gone"`
+	Lost      *ebpf.MapSpec `ebpf:"lost"`
+	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
+	Ports     *ebpf.MapSpec `ebpf:"ports"`
+	Refused   *ebpf.MapSpec `ebpf:"refused"`
+	Requests  *ebpf.MapSpec `ebpf:"requests"`
+	Ring      *ebpf.MapSpec `ebpf:"ring"`
+	Targets   *ebpf.MapSpec `ebpf:"targets"`
+	Threads   *ebpf.MapSpec `ebpf:"threads"`
+	Turns     *ebpf.MapSpec `ebpf:"turns"`
+	Uids      *ebpf.MapSpec `ebpf:"uids"`
+	Undecided *ebpf.MapSpec `ebpf:"undecided"`
 }
 
 // UringVariableSpecs contains global variables before they are loaded into the kernel.
@@ -247,18 +256,20 @@ func (o *UringObjects) Close() error {
 //
 // It can be passed to LoadUringObjects or ebpf.CollectionSpec.LoadAndAssign.
 type UringMaps struct {
-	Calls    *ebpf.Map `ebpf:"calls"`
-	Cgroups  *ebpf.Map `ebpf:"cgroups"`
-	Gone     *ebpf.Map `ebpf:"gone"`
-	Lost     *ebpf.Map `ebpf:"lost"`
-	Maybe    *ebpf.Map `ebpf:"maybe"`
-	Ports    *ebpf.Map `ebpf:"ports"`
-	Requests *ebpf.Map `ebpf:"requests"`
-	Ring     *ebpf.Map `ebpf:"ring"`
-	Targets  *ebpf.Map `ebpf:"targets"`
-	Threads  *ebpf.Map `ebpf:"threads"`
-	Turns    *ebpf.Map `ebpf:"turns"`
-	Uids     *ebpf.Map `ebpf:"uids"`
+	Calls     *ebpf.Map `ebpf:"calls"`
+	Cgroups   *ebpf.Map `ebpf:"cgroups"`
+	Gone      *ebpf.Map `ebpf:"gone"`
+	Lost      *ebpf.Map `ebpf:"lost"`
+	Maybe     *ebpf.Map `ebpf:"maybe"`
+	Ports     *ebpf.Map `ebpf:"ports"`
+	Refused   *ebpf.Map `ebpf:"refused"`
+	Requests  *ebpf.Map `ebpf:"requests"`
+	Ring      *ebpf.Map `ebpf:"ring"`
+	Targets   *ebpf.Map `ebpf:"targets"`
+	Threads   *ebpf.Map `ebpf:"threads"`
+	Turns     *ebpf.Map `ebpf:"turns"`
+	Uids      *ebpf.Map `ebpf:"uids"`
+	Undecided *ebpf.Map `ebpf:"undecided"`
 }
 
 func (m *UringMaps) Close() error {
@@ -269,12 +280,14 @@ func (m *UringMaps) Close() error {
 		m.Lost,
 		m.Maybe,
 		m.Ports,
+		m.Refused,
 		m.Requests,
 		m.Ring,
 		m.Targets,
 		m.Threads,
 		m.Turns,
 		m.Uids,
+		m.Undecided,
 	)
 }
 

@@ -150,6 +150,11 @@ type WaitsSleep struct {
 	Pad   uint32
 }
 
+type WaitsUndecided struct {
+	_    structs.HostLayout
+	Lost [4]uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -167,12 +172,14 @@ const (
 	WaitsMapOwnedSocks    = "owned_socks"
 	WaitsMapOwners        = "owners"
 	WaitsMapPorts         = "ports"
+	WaitsMapRefused       = "refused"
 	WaitsMapRing          = "ring"
 	WaitsMapSleeps        = "sleeps"
 	WaitsMapSoftirqs      = "softirqs"
 	WaitsMapTargets       = "targets"
 	WaitsMapThreads       = "threads"
 	WaitsMapUids          = "uids"
+	WaitsMapUndecided     = "undecided"
 	WaitsProgKernelSwitch = "kernel_switch"
 	WaitsVarCfgAll        = "cfg_all"
 	WaitsVarCfgCast       = "cfg_cast"
@@ -254,12 +261,14 @@ type WaitsMapSpecs struct {
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
+	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Sleeps      *ebpf.MapSpec `ebpf:"sleeps"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
 	Uids        *ebpf.MapSpec `ebpf:"uids"`
+	Undecided   *ebpf.MapSpec `ebpf:"undecided"`
 }
 
 // WaitsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -317,12 +326,14 @@ type WaitsMaps struct {
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
+	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Sleeps      *ebpf.Map `ebpf:"sleeps"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
 	Uids        *ebpf.Map `ebpf:"uids"`
+	Undecided   *ebpf.Map `ebpf:"undecided"`
 }
 
 func (m *WaitsMaps) Close() error {
@@ -340,12 +351,14 @@ func (m *WaitsMaps) Close() error {
 		m.OwnedSocks,
 		m.Owners,
 		m.Ports,
+		m.Refused,
 		m.Ring,
 		m.Sleeps,
 		m.Softirqs,
 		m.Targets,
 		m.Threads,
 		m.Uids,
+		m.Undecided,
 	)
 }
 

@@ -92,6 +92,8 @@ func (a *app) fail(cmd *cobra.Command, err error) int {
 		code, hint = ee.code, ee.hint
 	case errors.Is(err, proc.ErrNoTarget):
 		code = exitNoTarget
+	case errors.Is(err, proc.ErrAmbiguous):
+		code, hint = exitPrivilege, []string{"mount a /proc of its own there: mount -t proc proc /proc"}
 	case errors.Is(err, target.ErrUsage):
 		code = exitUsage
 	case damaged(err):

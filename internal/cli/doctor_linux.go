@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pidwire/pidwire/internal/source/bpf"
+	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
 // finding is one line of doctor.
@@ -43,6 +45,7 @@ func (a *app) doctor(asJSON bool) error {
 	if list[0].State == "off" {
 		a.code = exitPrivilege
 	}
+	spaces := proc.Default.Namespaces()
 	if asJSON {
 		enc := json.NewEncoder(a.stdout)
 		enc.SetEscapeHTML(false)
@@ -52,6 +55,17 @@ func (a *app) doctor(asJSON bool) error {
 				Type string `json:"type"`
 				finding
 			}{1, "layer", f}); err != nil {
+				return err
+			}
+		}
+		for _, n := range spaces {
+			if err := enc.Encode(struct {
+				V     int    `json:"v"`
+				Type  string `json:"type"`
+				Kind  string `json:"kind"`
+				Inode string `json:"inode,omitempty"`
+				Where string `json:"where"`
+			}{1, "namespace", n.Kind, inode(n), n.Where}); err != nil {
 				return err
 			}
 		}
@@ -68,8 +82,23 @@ func (a *app) doctor(asJSON bool) error {
 			fmt.Fprintf(a.stdout, "                fix:   %s\n", x)
 		}
 	}
+	for _, n := range spaces {
+		fmt.Fprintf(a.stdout, "ns   %-10s %s %s\n", n.Kind, inode(n), n.Where)
+	}
+	if host, err := proc.Default.InHost(); err != nil {
+		fmt.Fprintf(a.stdout, "                cause: %v\n", err)
+	} else if !host {
+		fmt.Fprintf(a.stdout, "                pids are shown as the host has them, and in brackets as the process does\n")
+	}
 	_, err := fmt.Fprintf(a.stdout, "pidwire %s on Linux %s, %s\n", Version, bpf.Release(), runtime.GOARCH)
 	return err
+}
+
+func inode(n proc.Namespace) string {
+	if n.Inode == 0 {
+		return ""
+	}
+	return strconv.FormatUint(n.Inode, 10)
 }
 
 // examine puts what was found of a layer into words.

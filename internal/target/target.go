@@ -19,9 +19,9 @@ import (
 var ErrUsage = errors.New("bad target")
 
 // Machine is asked for what a target names; proc.FS is one. Its errors wrap
-// proc.ErrNoTarget, and that of Read fs.ErrNotExist, where there is none.
+// proc.ErrNoTarget, and that of Named fs.ErrNotExist, where there is none.
 type Machine interface {
-	Read(pid uint32) (*proc.Process, error)
+	Named(pid uint32) (*proc.Process, error)
 	UserID(name string) (uint32, error)
 	FindCgroup(want func(path string) bool) (string, error)
 	FindContainer(id string) (string, error)
@@ -78,7 +78,7 @@ func pid(m Machine, t proc.Target) (proc.Target, error) {
 	if err != nil || n == 0 {
 		return t, fmt.Errorf("%w: %q is not a process id", ErrUsage, t.Text)
 	}
-	p, err := m.Read(uint32(n))
+	p, err := m.Named(uint32(n))
 	if errors.Is(err, fs.ErrNotExist) {
 		return t, fmt.Errorf("%w: no process %s", proc.ErrNoTarget, t.Text)
 	}

@@ -30,6 +30,8 @@ var Engines = load.Engines
 var (
 	// ErrPackets says that packets cannot be captured here, and why.
 	ErrPackets = load.ErrPackets
+	// ErrNamespace says that pids cannot be translated into the host's, and why.
+	ErrNamespace = load.ErrNamespace
 	// ErrEngine says that the engine that was asked for cannot be had.
 	ErrEngine = load.ErrEngine
 )

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/cilium/ebpf/ringbuf"
@@ -36,6 +37,9 @@ type Source struct {
 	opts    Options
 	header  wire.Header
 	k       *load.Kernel
+	pids    *load.Pids // nil: in the host's pid namespace
+	proc    proc.FS    // with the host's pids
+	self    uint32     // our own pid there
 	targets *targets.Set
 	names   *names.Teller
 	graph   *graph.Graph // of function_graph; nil: it is not used
@@ -117,28 +121,62 @@ func New(o Options) (*Source, error) {
 	}
 	s.header.Kernel = load.Release()
 	s.header.Host, _ = os.Hostname()
+	if err := s.translate(); err != nil {
+		return nil, err
+	}
+	o = s.opts
 	k, err := load.Load(o.Config)
 	if err != nil {
+		s.pids.Close()
 		return nil, err
 	}
 	s.k = k
-	s.targets = targets.New(k, targets.Options{Criteria: o.Targets, Self: o.Self, Follow: o.Follow, Joined: s.joined, Left: o.Left})
-	tell := names.Options{Stacks: o.Stacks, Now: now, Note: func(text string, emit func(wire.Record) error) error { return s.note(text, "", emit) }}
+	s.targets = targets.New(k, targets.Options{Criteria: o.Targets, Proc: s.proc, Self: o.Self, Follow: o.Follow, Joined: s.joined, Left: o.Left})
+	tell := names.Options{Proc: s.proc, Self: s.self, Stacks: o.Stacks, Now: now, Note: func(text string, emit func(wire.Record) error) error { return s.note(text, "", emit) }}
 	if o.Kernel {
 		tell.Kernel = &k.Names
 	}
 	s.names = names.New(tell)
 	if k.Graph != nil {
-		s.graph = graph.New(k.Graph, &k.Names, s.targets.Has, s.names.Function)
+		s.graph = graph.New(k.Graph, &k.Names, s.proc, s.targets.Has, s.names.Function)
 	}
 	s.header.Mono, s.header.Wall = clocks()
 	if s.rd, err = ringbuf.NewReader(k.Maps.Ring); err != nil {
+		s.pids.Close()
 		k.Close()
 		return nil, err
 	}
 	// A deadline in the past: reads return what is there, and never wait.
 	s.rd.SetDeadline(time.Unix(1, 0))
 	return s, nil
+}
+
+// translate puts what was given as /proc and our own pid namespace have it into the
+// host's numbers, where they differ: the kernel side knows no others.
+func (s *Source) translate() (err error) {
+	s.proc, s.self = proc.Default, uint32(os.Getpid())
+	if s.pids, err = load.OpenPids(s.proc); err != nil || s.pids == nil {
+		return err
+	}
+	s.proc.Pids, s.self = s.pids, s.pids.Self
+	o := &s.opts
+	if o.Self != 0 {
+		o.Self = s.pids.Self
+	}
+	o.Targets = slices.Clone(o.Targets)
+	for i := range o.Targets {
+		t := &o.Targets[i]
+		if t.PID == 0 {
+			continue
+		}
+		host, ok := s.pids.Host(t.PID)
+		if !ok {
+			s.pids.Close()
+			return fmt.Errorf("%w: process %d of this pid namespace", proc.ErrNoTarget, t.PID)
+		}
+		t.PID = host
+	}
+	return nil
 }
 
 // layers are those that are watched, as a Header has them.
@@ -186,8 +224,8 @@ func now() uint64 {
 // Header returns the header of what Run emits.
 func (s *Source) Header() wire.Header { return s.header }
 
-// Watch makes a process a target at once. It may be called before Run, from
-// any goroutine.
+// Watch makes a process a target at once, by the number that records have for it. It
+// may be called before Run, from any goroutine.
 func (s *Source) Watch(pid uint32) error {
 	return s.k.SetTarget(pid, wire.TargetWatch)
 }
@@ -212,7 +250,7 @@ func (s *Source) Watched() []*proc.Process { return s.found }
 
 // Close detaches every program and frees every map.
 func (s *Source) Close() error {
-	return errors.Join(s.rd.Close(), s.k.Close())
+	return errors.Join(s.rd.Close(), s.k.Close(), s.pids.Close())
 }
 
 // Run emits records until ctx is done, or until no target is left and none can
@@ -231,6 +269,11 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 }
 
 func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason uint32, err error) {
+	if s.pids != nil {
+		if err := s.inform("this runs in a pid namespace below the host's: pids are those of the host", emit); err != nil {
+			return 0, err
+		}
+	}
 	for _, n := range s.k.Notes {
 		if err := s.note(n.Text, n.Fix, emit); err != nil {
 			return 0, err
@@ -490,7 +533,7 @@ func (s *Source) joined(pid uint32) {
 // they are and which sockets they hold. The programs are attached by now: what
 // happens meanwhile waits in the ring.
 func (s *Source) snapshot(emit func(wire.Record) error) error {
-	holders, err := snapshot.PortHolders(s.k, s.opts.Ports)
+	holders, err := snapshot.PortHolders(s.k, s.proc, s.opts.Ports)
 	if err != nil {
 		return err
 	}
@@ -504,10 +547,10 @@ func (s *Source) snapshot(emit func(wire.Record) error) error {
 	if err := s.tell(s.found, at, emit); err != nil {
 		return err
 	}
-	if err := snapshot.Sockets(s.k, s.found, at, emit); err != nil {
+	if err := snapshot.Sockets(s.k, s.proc, s.found, at, emit); err != nil {
 		return err
 	}
-	return snapshot.Epolls(s.found, at, emit)
+	return snapshot.Epolls(s.proc, s.found, at, emit)
 }
 
 // Look puts into the ring how the TCP sockets of the targets stand now. It may
@@ -551,6 +594,13 @@ func (s *Source) drainGraph(emit func(wire.Record) error) (n int, err error) {
 		}
 	}
 	return n, s.graph.UpTo(upTo, emit)
+}
+
+// inform puts down what nothing is missing for.
+func (s *Source) inform(text string, emit func(wire.Record) error) error {
+	attrs := wire.AppendAttr(nil, wire.TagText, text)
+	n := wire.Note{H: wire.Hdr{Kind: wire.KindNote, Layer: wire.LayerSys, Time: now()}, Level: wire.NoteInfo, Attrs: uint16(len(attrs))}
+	return emit(wire.Seal(append(n.Append(s.buf[:0]), attrs...)))
 }
 
 func (s *Source) note(text, fix string, emit func(wire.Record) error) error {

@@ -22,6 +22,7 @@ import (
 type Graph struct {
 	tracer  *ftrace.Tracer
 	kernel  *load.Names
+	proc    proc.FS
 	watched func(pid uint32) bool
 	tell    func(r wire.Record, emit Emit) error // which function a record is of
 
@@ -35,13 +36,13 @@ type Emit = func(wire.Record) error
 
 // New returns the functions that t tells of. watched says which processes are,
 // and tell is called before each record.
-func New(t *ftrace.Tracer, n *load.Names, watched func(pid uint32) bool, tell func(r wire.Record, emit Emit) error) *Graph {
-	return &Graph{tracer: t, kernel: n, watched: watched, tell: tell, begins: map[uint64]uint64{}, threads: map[uint32]*wire.Owner{}}
+func New(t *ftrace.Tracer, n *load.Names, f proc.FS, watched func(pid uint32) bool, tell func(r wire.Record, emit Emit) error) *Graph {
+	return &Graph{tracer: t, kernel: n, proc: f, watched: watched, tell: tell, begins: map[uint64]uint64{}, threads: map[uint32]*wire.Owner{}}
 }
 
 // Watch has the threads of a process traced.
 func (g *Graph) Watch(pid uint32) error {
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	tasks, err := filepath.Glob(g.proc.Path(pid, "task/*"))
 	if err != nil {
 		return err
 	}
@@ -113,7 +114,7 @@ func (g *Graph) threadOf(tid uint32) (*wire.Owner, bool) {
 	if o := g.threads[tid]; o != nil {
 		return o, g.watched(o.Pid)
 	}
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", tid))
+	b, err := os.ReadFile(g.proc.Path(tid, "status"))
 	if err != nil {
 		return nil, false
 	}
@@ -123,7 +124,7 @@ func (g *Graph) threadOf(tid uint32) (*wire.Owner, bool) {
 	if !ok || err != nil || !g.watched(uint32(pid)) {
 		return nil, false
 	}
-	p, err := proc.Default.Read(uint32(pid))
+	p, err := g.proc.Read(uint32(pid))
 	if err != nil {
 		return nil, false
 	}

@@ -42,7 +42,7 @@ func (k *Kernel) settings(c Config) map[string]any {
 // ownVariables are set by whoever loads their object, in the spec's own fields.
 var ownVariables = []string{
 	object.SyscallsVarCfgPerf, object.SyscallsVarCfgTurn, object.SocketsVarCfgNumber, object.BlockedVarCfgBlocked,
-	object.UringVarCfgSubmit, object.UringVarCfgComplete,
+	object.UringVarCfgSubmit, object.UringVarCfgComplete, object.PidsVarCfgLevel,
 	object.KernelVarCfgDropArgs, object.KernelVarCfgResetArgs, object.KernelVarCfgCongestion,
 }
 

@@ -24,7 +24,9 @@ import (
 // Teller makes the records. Its methods are for one goroutine.
 type Teller struct {
 	kernel *load.Names // nil: without layer krn
-	stacks bool        // functions of processes are named
+	proc   proc.FS
+	self   uint32 // our own pid
+	stacks bool   // functions of processes are named
 	now    func() uint64
 	note   func(text string, emit Emit) error
 
@@ -49,17 +51,26 @@ type key struct {
 // Options say what is told.
 type Options struct {
 	Kernel *load.Names // with layer krn; else nil
-	Stacks bool        // functions of processes are named
+	Proc   proc.FS
+	Self   uint32 // our own pid, as records have it
+	Stacks bool   // functions of processes are named
 	Now    func() uint64
 	Note   func(text string, emit Emit) error // says what does not work
 }
 
 // New returns a Teller that has said nothing.
 func New(o Options) *Teller {
+	symbols := usyms.New()
+	if pids := o.Proc.Pids; pids != nil {
+		symbols.Local = func(pid uint32) uint32 {
+			pid, _ = pids.There(pid) // 0 is nobody's
+			return pid
+		}
+	}
 	return &Teller{
-		kernel: o.Kernel, stacks: o.Stacks, now: o.Now, note: o.Note,
+		kernel: o.Kernel, proc: o.Proc, self: o.Self, stacks: o.Stacks, now: o.Now, note: o.Note,
 		users: map[uint32]bool{}, ifaces: map[uint64]bool{}, said: map[key]bool{},
-		symbols: usyms.New(), programs: map[uint32]uint32{},
+		symbols: symbols, programs: map[uint32]uint32{},
 	}
 }
 
@@ -265,7 +276,7 @@ func (t *Teller) Interfaces(pid uint32, netns, at uint64, emit Emit) error {
 		return nil
 	}
 	t.ifaces[netns] = true
-	list, err := interfacesOf(pid, netns)
+	list, err := t.interfacesOf(pid, netns)
 	if err != nil {
 		return nil
 	}
@@ -282,11 +293,11 @@ func (t *Teller) Interfaces(pid uint32, netns, at uint64, emit Emit) error {
 
 // interfacesOf lists the interfaces of a network namespace, by way of a process
 // that is in it.
-func interfacesOf(pid uint32, netns uint64) ([]net.Interface, error) {
-	if own, err := proc.Default.NetNS(uint32(os.Getpid())); err == nil && own == netns {
+func (t *Teller) interfacesOf(pid uint32, netns uint64) ([]net.Interface, error) {
+	if own, err := t.proc.NetNS(t.self); err == nil && own == netns {
 		return net.Interfaces()
 	}
-	f, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pid))
+	f, err := os.Open(t.proc.Path(pid, "ns/net"))
 	if err != nil {
 		return nil, err
 	}

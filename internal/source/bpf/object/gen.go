@@ -18,6 +18,7 @@ import (
 //go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zpackets -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Packets ../../../../bpf/packets.bpf.c
 //go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zdevice -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Device ../../../../bpf/device.bpf.c
 //go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zaudit -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Audit ../../../../bpf/audit.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zpids -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Pids ../../../../bpf/pids.bpf.c
 //go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zblocked -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Blocked ../../../../bpf/blocked.bpf.c
 //go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zkernel -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Kernel ../../../../bpf/kernel.bpf.c
 //go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zpath -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Path ../../../../bpf/path.bpf.c

@@ -18,10 +18,10 @@ type Emit = func(wire.Record) error
 
 // Epolls puts down what the processes' epoll instances wait for: epoll_wait
 // gives back only the number that was registered with each.
-func Epolls(found []*proc.Process, at uint64, emit Emit) error {
+func Epolls(f proc.FS, found []*proc.Process, at uint64, emit Emit) error {
 	var buf []byte
 	for _, p := range found {
-		list, err := proc.Default.Ready(p.PID)
+		list, err := f.Ready(p.PID)
 		if err != nil {
 			continue // it ended, or is hidden from us
 		}
@@ -40,7 +40,7 @@ func Epolls(found []*proc.Process, at uint64, emit Emit) error {
 }
 
 // PortHolders returns the processes that have a socket on one of the local ports.
-func PortHolders(k *load.Kernel, ports []uint16) (map[uint32]bool, error) {
+func PortHolders(k *load.Kernel, f proc.FS, ports []uint16) (map[uint32]bool, error) {
 	if len(ports) == 0 {
 		return nil, nil
 	}
@@ -54,16 +54,16 @@ func PortHolders(k *load.Kernel, ports []uint16) (map[uint32]bool, error) {
 		})
 		return pids, err
 	}
-	inodes, err := proc.Default.PortInodes(ports)
+	inodes, err := f.PortInodes(ports)
 	if err != nil {
 		return nil, err
 	}
-	all, err := proc.Default.PIDs()
+	all, err := f.PIDs()
 	if err != nil {
 		return nil, err
 	}
 	for _, pid := range all {
-		socks, err := proc.Default.Socks(pid)
+		socks, err := f.Socks(pid)
 		if err != nil {
 			continue
 		}
@@ -107,11 +107,11 @@ func each(k *load.Kernel, do func(*open) error) error {
 
 // Sockets puts down the sockets that processes hold, and has the kernel side know
 // whose they are.
-func Sockets(k *load.Kernel, found []*proc.Process, at uint64, emit Emit) error {
+func Sockets(k *load.Kernel, f proc.FS, found []*proc.Process, at uint64, emit Emit) error {
 	if len(found) == 0 {
 		return nil
 	}
-	paths, err := proc.Default.UnixPaths()
+	paths, err := f.UnixPaths()
 	if err != nil {
 		paths = nil // only names are missing without it
 	}
@@ -129,7 +129,7 @@ func Sockets(k *load.Kernel, found []*proc.Process, at uint64, emit Emit) error 
 		return emit(wire.Seal(buf))
 	}
 	if k.Open == nil {
-		return listed(found, paths, put)
+		return listed(f, found, paths, put)
 	}
 	holders := map[uint32]*proc.Process{}
 	for _, p := range found {
@@ -153,13 +153,13 @@ func Sockets(k *load.Kernel, found []*proc.Process, at uint64, emit Emit) error 
 }
 
 // listed gives the sockets as /proc has them, where there is no iterator.
-func listed(found []*proc.Process, paths map[uint64]string, put func(*proc.Process, *wire.Sock) error) error {
+func listed(f proc.FS, found []*proc.Process, paths map[uint64]string, put func(*proc.Process, *wire.Sock) error) error {
 	for _, p := range found {
-		socks, err := proc.Default.Socks(p.PID)
+		socks, err := f.Socks(p.PID)
 		if err != nil {
 			continue // it ended, or is hidden from us
 		}
-		table, err := proc.Default.Inet(p.PID)
+		table, err := f.Inet(p.PID)
 		if err != nil {
 			table = nil
 		}

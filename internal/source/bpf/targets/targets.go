@@ -116,8 +116,9 @@ func (p *past[T]) drop(pid uint32) {
 // Options say who is to be watched.
 type Options struct {
 	Criteria []proc.Target
-	Self     uint32 // never watched; 0: nobody
-	Follow   bool   // children of targets are targets
+	Proc     proc.FS // where processes are read
+	Self     uint32  // never watched; 0: nobody
+	Follow   bool    // children of targets are targets
 	// Joined and Left are told of each process that is watched from then on, and
 	// that has ended; may be nil.
 	Joined, Left func(pid uint32)
@@ -125,7 +126,7 @@ type Options struct {
 
 // New returns a set of nobody.
 func New(k kernel, o Options) *Set {
-	return &Set{o: o, kernel: k, proc: proc.Default, alive: map[uint32]*member{}}
+	return &Set{o: o, kernel: k, proc: o.Proc, alive: map[uint32]*member{}}
 }
 
 // Find marks the matching processes as watched, their children too, and
@@ -475,13 +476,7 @@ func (s *Set) Look() error {
 		if there[pid] {
 			continue
 		}
-		if !s.proc.Alive(pid) {
-			s.end(m)
-		} else if err := s.accept(m); err != nil {
-			return err
-		} else if t, err := s.kernel.Target(pid); err == nil && t.Mode == 0 {
-			s.end(m) // there is no room for it: nothing of it is seen
-		}
+		s.end(m) // it has ended, or there is no room for it: nothing of it is seen
 	}
 	return nil
 }

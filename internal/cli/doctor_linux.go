@@ -49,15 +49,6 @@ func (a *app) doctor(asJSON bool) error {
 	if asJSON {
 		enc := json.NewEncoder(a.stdout)
 		enc.SetEscapeHTML(false)
-		for _, f := range list {
-			if err := enc.Encode(struct {
-				V    int    `json:"v"`
-				Type string `json:"type"`
-				finding
-			}{1, "layer", f}); err != nil {
-				return err
-			}
-		}
 		for _, n := range spaces {
 			if err := enc.Encode(struct {
 				V     int    `json:"v"`
@@ -66,6 +57,15 @@ func (a *app) doctor(asJSON bool) error {
 				Inode string `json:"inode,omitempty"`
 				Where string `json:"where"`
 			}{1, "namespace", n.Kind, inode(n), n.Where}); err != nil {
+				return err
+			}
+		}
+		for _, f := range list {
+			if err := enc.Encode(struct {
+				V    int    `json:"v"`
+				Type string `json:"type"`
+				finding
+			}{1, "layer", f}); err != nil {
 				return err
 			}
 		}

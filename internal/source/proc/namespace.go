@@ -11,12 +11,14 @@ import (
 	"strings"
 )
 
-// initPid is the inode of the host's pid namespace (PROC_PID_INIT_INO,
-// include/linux/proc_ns.h); of the other kinds below likewise.
+// Inodes of the host's namespaces (include/linux/proc_ns.h, include/uapi/linux/nsfs.h).
+// Those of mnt and net are fixed since Linux 6.18; before, no namespace has these.
 const (
 	initPid    = 4026531836
 	initUser   = 4026531837
 	initCgroup = 4026531835
+	initMnt    = 4026531832
+	initNet    = 4026531833
 )
 
 // Namespace is one that this process is in.
@@ -33,7 +35,7 @@ func (f FS) Namespaces() []Namespace {
 	for _, n := range []struct {
 		kind string
 		init uint64
-	}{{"pid", initPid}, {"mnt", 0}, {"net", 0}, {"user", initUser}, {"cgroup", initCgroup}} {
+	}{{"pid", initPid}, {"mnt", initMnt}, {"net", initNet}, {"user", initUser}, {"cgroup", initCgroup}} {
 		link, err := os.Readlink(filepath.Join(f.Root, "self/ns", n.kind))
 		if err != nil {
 			list = append(list, Namespace{Kind: n.kind, Where: "cannot be read: " + err.Error()})
@@ -42,9 +44,9 @@ func (f FS) Namespaces() []Namespace {
 		ns := Namespace{Kind: n.kind, Inode: nsInode(link)}
 		first, err := os.Readlink(filepath.Join(f.Root, "1/ns", n.kind))
 		switch {
-		case n.init != 0 && ns.Inode == n.init:
+		case ns.Inode == n.init:
 			ns.Where = "the host's"
-		case n.init != 0:
+		case n.kind != "mnt" && n.kind != "net":
 			ns.Where = "not the host's"
 		case err != nil:
 			ns.Where = "that of process 1 cannot be read"

@@ -26,13 +26,14 @@ var mayImport = map[string][]string{
 	"pcapfilter": {},
 	"foreign":    {},
 	"source":     {"wire", "pcapfilter", "foreign"},
+	"target":     {"source"},
 	"bundle":     {"wire", "decode", "flow", "event"},
 	"sink":       {"event"},
 	"sandbox":    {},
 	"outfile":    {},
 	"rooms":      {"wire", "sandbox"},
 	"pipeline":   {"wire", "decode", "flow", "merge", "source", "sink", "event"},
-	"cli":        {"event", "wire", "decode", "flow", "merge", "pcapfilter", "foreign", "source", "bundle", "sink", "pipeline", "sandbox", "outfile", "rooms"},
+	"cli":        {"event", "wire", "decode", "flow", "merge", "pcapfilter", "foreign", "source", "target", "bundle", "sink", "pipeline", "sandbox", "outfile", "rooms"},
 }
 
 // pure layers see the machine only as data.

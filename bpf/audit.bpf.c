@@ -27,7 +27,7 @@ int unaudited(struct bpf_iter__task *ctx)
 		return 0;
 	u.tgid = READ(task, tgid);
 	u.tid = READ(task, pid);
-	if (may_be_ours(u.tgid) && bpf_map_lookup_elem(&targets, &u.tgid))
+	if (may_be_ours(u.tgid) && mode_of(u.tgid))
 		bpf_seq_write(ctx->meta->seq, &u, sizeof(u));
 	return 0;
 }

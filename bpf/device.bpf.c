@@ -113,7 +113,7 @@ static __always_inline void emit_view(struct view *v, struct pw_owner *o, u64 co
 	else
 		done = emit_wire(v, o, cookie, made, link, 9216);
 	if (!done)
-		count_lost_packet(PW_LOST_RING);
+		count_lost_packet(o->pid, PW_LOST_RING);
 }
 
 /* The addresses and the protocol of an IP header; where the next one begins, 0 if it is none. */

@@ -10,9 +10,9 @@ const volatile u8 cfg_drops = 0; /* nothing but drops is wanted */
 /* Counts of kernel events, by enum pw_lost_reason. */
 COUNTS(lost_events);
 
-static __always_inline void count_lost_event(u32 reason)
+static __always_inline void count_lost_event(u32 tgid, u32 reason)
 {
-	count_in(&lost_events, reason);
+	count_of(&lost_events, PW_LAYER_KRN, reason, tgid);
 }
 
 const volatile u8 cfg_kstack = 0; /* events have the kernel's stack */
@@ -167,7 +167,7 @@ static __always_inline void emit_stacks(struct scene *s, u16 event, u8 (*addr)[1
 	long n;
 
 	if (!r) {
-		count_lost_event(PW_LOST_RING);
+		count_lost_event(s->o->pid, PW_LOST_RING);
 		return;
 	}
 	fill_event(&r->k, s, event);
@@ -201,7 +201,7 @@ static __always_inline void emit_with(struct scene *s, u16 event, u8 (*addr)[16]
 	}
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
-		count_lost_event(PW_LOST_RING);
+		count_lost_event(s->o->pid, PW_LOST_RING);
 		return;
 	}
 	fill_event(&r->k, s, event);
@@ -223,7 +223,7 @@ static __always_inline void emit_event(struct scene *s, u16 event, u64 a0, u64 a
 	}
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
-		count_lost_event(PW_LOST_RING);
+		count_lost_event(s->o->pid, PW_LOST_RING);
 		return;
 	}
 	fill_event(r, s, event);

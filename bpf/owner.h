@@ -115,19 +115,19 @@ const volatile u8 cfg_old = 0; /* not only listeners are there */
 /* Counts of packets, by enum pw_lost_reason. */
 COUNTS(lost_packets);
 
-static __always_inline void count_lost_packet(u32 reason)
+static __always_inline void count_lost_packet(u32 tgid, u32 reason)
 {
-	count_in(&lost_packets, reason);
+	count_of(&lost_packets, PW_LAYER_PKT, reason, tgid);
 }
 
 static __always_inline bool ours(u32 tgid)
 {
-	u32 *mode;
+	u32 mode;
 
 	if (!may_be_ours(tgid))
 		return false;
-	mode = bpf_map_lookup_elem(&targets, &tgid);
-	return mode && *mode != PW_TARGET_NEVER;
+	mode = mode_of(tgid);
+	return mode && mode != PW_TARGET_NEVER;
 }
 
 /* A socket whose owner is a watched process, or was one until it ended. */
@@ -203,7 +203,7 @@ static __always_inline void emit_handover(struct pw_owner *o, u64 cookie, u64 li
 
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
-		count_lost_packet(PW_LOST_RING);
+		count_lost_packet(o->pid, PW_LOST_RING);
 		return;
 	}
 	r->h.h.len = sizeof(*r);

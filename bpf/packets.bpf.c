@@ -34,7 +34,7 @@ int owner_create(struct bpf_sock *ctx)
 		return 1;
 	w = bpf_sk_storage_get(&owners, ctx, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!w) {
-		count_lost_packet(PW_LOST_TARGETS);
+		count_lost_packet(id >> 32, PW_LOST_TARGETS);
 		return 1;
 	}
 	task = (void *)bpf_get_current_task();
@@ -128,7 +128,7 @@ static __always_inline void emit_state(struct sock *sk, struct owned *w, u8 what
 
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
-		count_lost_packet(PW_LOST_RING);
+		count_lost_packet(last_of(w)->pid, PW_LOST_RING);
 		return;
 	}
 	__builtin_memset(r, 0, sizeof(*r));
@@ -661,7 +661,7 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 	else
 		done = emit_packet(skb, o, dir, cap, SNAPLEN_MAX + 1);
 	if (!done)
-		count_lost_packet(PW_LOST_RING);
+		count_lost_packet(o->pid, PW_LOST_RING);
 	return 1;
 }
 

@@ -69,13 +69,41 @@ struct {
 	__uint(max_entries, 8 << 20);
 } ring SEC(".maps");
 
-/* Thread groups: enum pw_target. */
+/* Thread groups: enum pw_target in the low bits, above them when it became that. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
 	__type(key, u32);
-	__type(value, u32);
+	__type(value, u64);
 } targets SEC(".maps");
+
+#define TARGET_BITS 2
+#define TARGET(since, mode) ((since) << TARGET_BITS | (mode))
+#define TARGET_MODE(value) ((value) & ((1 << TARGET_BITS) - 1))
+
+/*
+ * Of those that are undecided the ones that user space has said no to, with their
+ * entry in targets at that time. It deletes no entry there: the process may have
+ * exec'ed something else meanwhile, which nobody has been asked about.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u32);
+	__type(value, u64);
+} refused SEC(".maps");
+
+/* What was lost of a process while it was undecided, by layer: counted when it turns out to be a target. */
+struct undecided {
+	u64 lost[PW_LAYER_AUD]; /* of PW_LAYER_NONE: the record of its exec, which asks who it is */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u32);
+	__type(value, struct undecided);
+} undecided SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -183,15 +211,75 @@ static __always_inline void count_lost(u32 reason)
 	count_in(&lost, reason);
 }
 
+/* What a thread group is; 0 if it is no target, or was said no to. */
+static __always_inline u32 mode_of(u32 tgid)
+{
+	u64 *v = bpf_map_lookup_elem(&targets, &tgid), *no;
+	u64 value;
+
+	if (!v)
+		return 0;
+	value = *v;
+	if (TARGET_MODE(value) != PW_TARGET_TENTATIVE)
+		return TARGET_MODE(value);
+	no = bpf_map_lookup_elem(&refused, &tgid);
+	return no && *no == value ? 0 : PW_TARGET_TENTATIVE;
+}
+
+static __always_inline void count_undecided(u32 layer, u32 tgid)
+{
+	struct undecided none = {}, *u;
+
+	bpf_map_update_elem(&undecided, &tgid, &none, BPF_NOEXIST);
+	u = bpf_map_lookup_elem(&undecided, &tgid);
+	if (u && layer < PW_LAYER_AUD)
+		__sync_fetch_and_add(&u->lost[layer], 1);
+}
+
+/* Counts a loss of a process, or keeps it until it is known whether that is a target. */
+static __always_inline void count_of(void *counts, u32 layer, u32 reason, u32 tgid)
+{
+	if (cfg_exec && mode_of(tgid) == PW_TARGET_TENTATIVE)
+		count_undecided(layer, tgid);
+	else
+		count_in(counts, reason);
+}
+
+static __always_inline void count_lost_of(u32 tgid, u32 reason)
+{
+	count_of(&lost, PW_LAYER_SYS, reason, tgid);
+}
+
+/* A birth, an exec or an end is not in the ring: who is watched must be looked up. */
+static __always_inline void count_lost_proc(u32 tgid, u8 what, u8 flags)
+{
+	struct undecided *u;
+
+	count_in(&lost, PW_LOST_PROCS);
+	if (!(flags & PW_PROC_TENTATIVE)) {
+		count_in(&lost, PW_LOST_RING);
+		return;
+	}
+	count_undecided(PW_LAYER_SYS, tgid);
+	if (what == PW_PROC_EXEC)
+		count_undecided(PW_LAYER_NONE, tgid);
+	if (what != PW_PROC_EXIT)
+		return;
+	/* User space has neither its exec nor its end to ask about. */
+	u = bpf_map_lookup_elem(&undecided, &tgid);
+	if (u && u->lost[PW_LAYER_NONE])
+		count_in(&lost, PW_LOST_UNASKED);
+}
+
 /*
  * Nothing wakes the reader: a wake-up costs the watched process more than the
  * event does (5.3 us against 1.1 us a call, measured 2026-11). It looks by its
  * own clock.
  */
-static __always_inline void emit(void *rec, u64 len)
+static __always_inline void emit(void *rec, u64 len, u32 tgid)
 {
 	if (bpf_ringbuf_output(&ring, rec, len, BPF_RB_NO_WAKEUP))
-		count_lost(PW_LOST_RING);
+		count_lost_of(tgid, PW_LOST_RING);
 }
 
 /* The pid of a task in its own pid namespace. */
@@ -233,24 +321,28 @@ static __always_inline void fill_proc(struct pw_proc *p, struct task_struct *t, 
 	BPF_CORE_READ_INTO(&p->comm, t, comm);
 }
 
-static __always_inline int emit_proc(struct task_struct *t, u8 what, u8 flags, u32 code)
+static __always_inline int emit_proc(struct task_struct *t, u8 what, u8 flags, u32 code, u64 time)
 {
 	struct pw_proc *p = bpf_ringbuf_reserve(&ring, sizeof(*p), 0);
 
 	if (!p) {
-		count_lost(PW_LOST_RING);
+		count_lost_proc(READ(t, tgid), what, flags);
 		return -1;
 	}
 	fill_proc(p, t, what);
+	p->h.time = time;
 	p->flags = flags;
 	p->code = code;
 	bpf_ringbuf_submit(p, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 
-static __always_inline void set_target(u32 tgid, u32 mode)
+/* since: the time of the record that tells of it. */
+static __always_inline void set_target(u32 tgid, u32 mode, u64 since)
 {
-	if (bpf_map_update_elem(&targets, &tgid, &mode, BPF_ANY))
+	u64 value = TARGET(since, mode);
+
+	if (bpf_map_update_elem(&targets, &tgid, &value, BPF_ANY))
 		count_lost(PW_LOST_TARGETS);
 	set_maybe(tgid);
 }
@@ -275,11 +367,25 @@ static __always_inline bool in_cgroups(void)
  */
 static __always_inline u32 watched(u32 tgid)
 {
-	if (may_be_ours(tgid)) {
-		u32 *mode = bpf_map_lookup_elem(&targets, &tgid);
+	u64 now;
 
-		if (mode)
-			return *mode == PW_TARGET_NEVER ? 0 : *mode;
+	if (may_be_ours(tgid)) {
+		u64 *v = bpf_map_lookup_elem(&targets, &tgid), *no;
+
+		if (v) {
+			u64 value = *v;
+
+			if (TARGET_MODE(value) == PW_TARGET_NEVER)
+				return 0;
+			if (TARGET_MODE(value) == PW_TARGET_WATCH)
+				return PW_TARGET_WATCH;
+			no = bpf_map_lookup_elem(&refused, &tgid);
+			if (!no || *no != value)
+				return PW_TARGET_TENTATIVE;
+			/* Only the process itself may take it out: it does not exec meanwhile. */
+			bpf_map_delete_elem(&targets, &tgid);
+			bpf_map_delete_elem(&refused, &tgid);
+		}
 	}
 	if (!cfg_all && !cfg_uids && !cfg_cgroups)
 		return 0;
@@ -298,8 +404,9 @@ static __always_inline u32 watched(u32 tgid)
 		if (!hit)
 			return 0;
 	}
-	set_target(tgid, PW_TARGET_WATCH);
-	emit_proc((void *)bpf_get_current_task(), PW_PROC_FOUND, 0, 0);
+	now = bpf_ktime_get_ns();
+	set_target(tgid, PW_TARGET_WATCH, now);
+	emit_proc((void *)bpf_get_current_task(), PW_PROC_FOUND, 0, 0, now);
 	return PW_TARGET_WATCH;
 }
 

@@ -24,15 +24,17 @@ TURN_PROGRAM("raw_tp/sched_process_fork", process_fork)
 	struct task_struct *child = (void *)ctx[1];
 	u32 ptgid = READ(parent, tgid);
 	u32 tgid = READ(child, tgid);
-	u32 *mode;
+	u64 now;
+	u32 mode;
 
 	if (tgid == ptgid || !cfg_follow)
 		return 0;
-	mode = bpf_map_lookup_elem(&targets, &ptgid);
-	if (!mode || *mode == PW_TARGET_NEVER)
+	mode = mode_of(ptgid);
+	if (!mode || mode == PW_TARGET_NEVER)
 		return 0;
-	set_target(tgid, *mode);
-	emit_proc(child, PW_PROC_FORK, *mode == PW_TARGET_TENTATIVE ? PW_PROC_TENTATIVE : 0, 0);
+	now = bpf_ktime_get_ns();
+	set_target(tgid, mode, now);
+	emit_proc(child, PW_PROC_FORK, mode == PW_TARGET_TENTATIVE ? PW_PROC_TENTATIVE : 0, 0, now);
 	return 0;
 }
 
@@ -46,24 +48,23 @@ TURN_PROGRAM("raw_tp/sched_process_exec", process_exec)
 	struct exec_rec *r;
 	u32 mode = watched(tgid);
 	bool ask = false;
-	u64 n;
+	u64 n, now = bpf_ktime_get_ns();
 
 	if (old != tgid)
 		bpf_map_delete_elem(&threads, &old);
 	if (mode != PW_TARGET_WATCH) {
-		u32 *known = bpf_map_lookup_elem(&targets, &tgid);
-
-		if (!cfg_exec || tgid == cfg_self || (known && *known == PW_TARGET_NEVER))
+		if (!cfg_exec || tgid == cfg_self || mode_of(tgid) == PW_TARGET_NEVER)
 			return 0;
-		set_target(tgid, PW_TARGET_TENTATIVE);
+		set_target(tgid, PW_TARGET_TENTATIVE, now);
 		ask = true;
 	}
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
-		count_lost(PW_LOST_RING);
+		count_lost_proc(tgid, PW_PROC_EXEC, ask ? PW_PROC_TENTATIVE : 0);
 		return 0;
 	}
 	fill_proc(&r->p, task, PW_PROC_EXEC);
+	r->p.h.time = now;
 	r->p.h.len = sizeof(*r);
 	r->p.flags = ask ? PW_PROC_TENTATIVE : 0;
 	r->p.attrs = sizeof(*r) - sizeof(r->p);
@@ -98,7 +99,7 @@ static __always_inline void emit_unfinished(struct pw_thread *t)
 
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
-		count_lost(PW_LOST_RING);
+		count_lost_of(t->pid, PW_LOST_RING);
 		return;
 	}
 	__builtin_memset(&r->c, 0, sizeof(r->c));
@@ -130,17 +131,18 @@ TURN_PROGRAM("raw_tp/sched_process_exit", process_exit)
 	u32 tgid = READ(task, tgid);
 	u32 tid = READ(task, pid);
 	struct pw_thread *t = bpf_map_lookup_elem(&threads, &tid);
-	u32 *known, mode, code;
+	u32 mode, code;
 
 	if (t) {
 		if (t->enter)
 			emit_unfinished(t);
 		bpf_map_delete_elem(&threads, &tid);
 	}
-	known = bpf_map_lookup_elem(&targets, &tgid);
-	if (!known || *known == PW_TARGET_NEVER || READ(task, signal, live.counter) > 0)
+	if (!bpf_map_lookup_elem(&targets, &tgid) || READ(task, signal, live.counter) > 0)
 		return 0;
-	mode = *known;
+	mode = mode_of(tgid);
+	if (mode == PW_TARGET_NEVER)
+		return 0;
 	if (mode == PW_TARGET_WATCH) {
 		u64 start = READ(task, group_leader, start_boottime);
 
@@ -149,9 +151,14 @@ TURN_PROGRAM("raw_tp/sched_process_exit", process_exit)
 	/* Two of its threads may both be the last to live: one of them tells. */
 	if (bpf_map_delete_elem(&targets, &tgid))
 		return 0;
+	if (cfg_exec)
+		bpf_map_delete_elem(&refused, &tgid);
+	if (!mode)
+		return 0; /* it was said no to */
 	code = READ(task, signal, group_exit_code);
 	if (!code)
 		code = READ(task, exit_code);
-	emit_proc(READ(task, group_leader), PW_PROC_EXIT, mode == PW_TARGET_TENTATIVE ? PW_PROC_TENTATIVE : 0, code);
+	emit_proc(READ(task, group_leader), PW_PROC_EXIT, mode == PW_TARGET_TENTATIVE ? PW_PROC_TENTATIVE : 0, code,
+		  bpf_ktime_get_ns());
 	return 0;
 }

@@ -428,7 +428,7 @@ static __always_inline struct pw_thread *new_thread(u32 tid, u32 tgid, struct ta
 	t = bpf_map_lookup_elem(&threads, &tid);
 	if (!t) {
 		if (cfg_turn != TURN_SECOND) /* it has been counted by then */
-			count_lost(PW_LOST_INFLIGHT);
+			count_lost_of(tgid, PW_LOST_INFLIGHT);
 		return 0;
 	}
 	set_maybe(tid);
@@ -445,7 +445,7 @@ static __always_inline struct pw_thread *new_thread(u32 tid, u32 tgid, struct ta
 static __always_inline u32 match_port(u64 *ctx, u32 tgid, bool compat)
 {
 	struct { u16 family; __be16 port; } a = {};
-	u64 args[6];
+	u64 args[6], now;
 	u16 port;
 
 	entry_args(args, ctx, compat);
@@ -454,8 +454,9 @@ static __always_inline u32 match_port(u64 *ctx, u32 tgid, bool compat)
 	port = bswap16(a.port);
 	if ((a.family != AF_INET && a.family != AF_INET6) || !bpf_map_lookup_elem(&ports, &port))
 		return 0;
-	set_target(tgid, PW_TARGET_WATCH);
-	emit_proc((void *)bpf_get_current_task(), PW_PROC_FOUND, 0, 0);
+	now = bpf_ktime_get_ns();
+	set_target(tgid, PW_TARGET_WATCH, now);
+	emit_proc((void *)bpf_get_current_task(), PW_PROC_FOUND, 0, 0, now);
 	return PW_TARGET_WATCH;
 }
 
@@ -493,8 +494,11 @@ int sys_enter(u64 *ctx)
 		mode = watched(tgid);
 		if (!mode && d->flags & PW_DESC_PORTS && cfg_ports && tgid != cfg_self)
 			mode = match_port(ctx, tgid, compat);
-		if (!mode)
+		if (!mode) {
+			if (t)
+				bpf_map_delete_elem(&threads, &tid); /* it was let go */
 			return 0;
+		}
 		if (!t)
 			t = new_thread(tid, tgid, task);
 		if (!t)
@@ -508,7 +512,7 @@ int sys_enter(u64 *ctx)
 	t->began = 1;
 
 	if (t->enter && cfg_returns)
-		count_lost(PW_LOST_CALL); /* the end of the one before was not seen */
+		count_lost_of(tgid, PW_LOST_CALL); /* the end of the one before was not seen */
 	t->enter = 0;
 	t->nr = nr;
 	t->sub = 0;
@@ -862,7 +866,7 @@ static __always_inline void count_unseen(struct pw_thread *t, u64 *ctx, s64 ret)
 		if (!(d->fd1 >= 0 && fd_is_sock(args[d->fd1 & 3])) && !(d->fd2 >= 0 && fd_is_sock(args[d->fd2 & 3])))
 			return;
 	}
-	count_lost(PW_LOST_CALL);
+	count_lost_of(t->pid, PW_LOST_CALL);
 }
 
 #define ERESTARTSYS 512
@@ -911,7 +915,7 @@ int sys_exit(u64 *ctx)
 		return 0;
 	if (exit_nr(ctx) != t->nr) {
 		t->enter = 0;
-		count_lost(PW_LOST_CALL); /* it is another call's end: that of this one was not seen */
+		count_lost_of(t->pid, PW_LOST_CALL); /* it is another call's end: that of this one was not seen */
 		return 0;
 	}
 	desc = t->desc;
@@ -949,6 +953,6 @@ int sys_exit(u64 *ctx)
 	c->chunks = len - start;
 	c->flags = t->flags | dying(ret) | (s->cut ? PW_CALL_CUT : 0) | (t->mode == PW_TARGET_TENTATIVE ? PW_CALL_TENTATIVE : 0);
 	t->enter = 0;
-	emit(c, len);
+	emit(c, len, t->pid);
 	return 0;
 }

@@ -61,7 +61,7 @@ static __always_inline void emit_func(struct pw_func *f, u8 what)
 {
 	f->what = what;
 	if (bpf_ringbuf_output(&ring, f, sizeof(*f), BPF_RB_NO_WAKEUP))
-		count_lost_event(PW_LOST_RING);
+		count_lost_event(f->owner.pid, PW_LOST_RING);
 }
 
 /* The thread that runs, if it is ours and in a network call. */

@@ -103,15 +103,15 @@ TURN_PROGRAM("raw_tp/io_uring_submit_req", uring_submit)
 	struct io_kiocb *req = submitted(ctx);
 	struct task_struct *owner = cfg_submit == SUBMIT_CTX ? (void *)bpf_get_current_task() : owner_of(req);
 	u32 tgid = READ(owner, tgid);
-	u32 *mode = bpf_map_lookup_elem(&targets, &tgid);
+	u32 mode = mode_of(tgid);
 	struct request r = {};
 	u64 key;
 
-	if (!mode || *mode == PW_TARGET_NEVER) {
+	if (!mode || mode == PW_TARGET_NEVER) {
 		/* `all`, a user or a cgroup can name the current task only. */
-		if (owner != (void *)bpf_get_current_task() || !watched(tgid))
+		if (owner != (void *)bpf_get_current_task())
 			return 0;
-		mode = bpf_map_lookup_elem(&targets, &tgid);
+		mode = watched(tgid);
 		if (!mode)
 			return 0;
 	}
@@ -158,7 +158,7 @@ TURN_PROGRAM("raw_tp/io_uring_submit_req", uring_submit)
 	r.nspid = ns_pid(READ(owner, group_leader));
 	r.nstid = ns_pid(owner);
 	r.uid = READ(owner, cred, euid.val);
-	r.mode = *mode;
+	r.mode = mode;
 	BPF_CORE_READ_INTO(&r.comm, owner, comm);
 	/*
 	 * Without the request at completion, two in flight with one user_data
@@ -205,7 +205,7 @@ TURN_PROGRAM("raw_tp/io_uring_complete", uring_complete)
 		return 0;
 	rec = bpf_ringbuf_reserve(&ring, sizeof(*rec), 0);
 	if (!rec) {
-		count_lost(PW_LOST_RING);
+		count_lost_of(r->pid, PW_LOST_RING);
 		return 0;
 	}
 	__builtin_memset(rec, 0, sizeof(*rec));

@@ -84,7 +84,7 @@ static __always_inline void lies_down(struct task_struct *task, u32 tid)
 	z.since = bpf_ktime_get_ns();
 	z.enter = t->enter;
 	if (bpf_map_update_elem(&sleeps, &tid, &z, BPF_ANY))
-		count_lost_event(PW_LOST_INFLIGHT);
+		count_lost_event(t->pid, PW_LOST_INFLIGHT);
 }
 
 static __always_inline void wakes(u32 tid)

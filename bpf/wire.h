@@ -6,7 +6,9 @@
  *
  * All records are little-endian, 8-byte aligned and padded to 8 bytes.
  * Numbers of kinds, tags and flags are never used twice. A struct may grow at
- * its end only, with PW_WIRE_VERSION raised.
+ * its end only, by a multiple of 8, with PW_WIRE_VERSION raised; pw_hdr and
+ * pw_attr never do. A recording says how long its structs are
+ * (docs/decisions/0012-sizes-in-the-header.md).
  */
 #ifndef PIDWIRE_WIRE_H
 #define PIDWIRE_WIRE_H
@@ -505,6 +507,7 @@ struct pw_socksnap {
 };
 
 enum pw_lost_reason {
+	PW_LOST_PROCS = 0,    /* in no record: births, execs and ends among PW_LOST_RING's, by which user space looks who is watched */
 	PW_LOST_RING = 1,     /* the ring buffer was full */
 	PW_LOST_INFLIGHT = 2, /* no room to remember a call at its entry */
 	PW_LOST_URING = 3,    /* no room to remember a request */
@@ -515,7 +518,8 @@ enum pw_lost_reason {
 	PW_LOST_AUDIT = 8,    /* audit records came faster than they were read */
 	PW_LOST_TOOL = 9,     /* another tool said so of its own file */
 	PW_LOST_CALL = 10,    /* the kernel ran no program at a call's entry, or at its return */
-	PW_LOST_REASONS = 11,
+	PW_LOST_UNASKED = 11, /* processes that ended before it was known who they were: the record of their exec was lost */
+	PW_LOST_REASONS = 12,
 };
 
 struct pw_lost {
@@ -585,7 +589,7 @@ struct pw_end {
 };
 
 /*
- * How the kernel side captures a call: pushed by internal/source/bpf into the
+ * How the kernel side captures a call: pushed by internal/source/bpf/load into the
  * calls map. Not in recordings.
  */
 enum pw_capture {

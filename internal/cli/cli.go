@@ -17,6 +17,7 @@ import (
 	"github.com/pidwire/pidwire/docs"
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/source/proc"
+	"github.com/pidwire/pidwire/internal/target"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -114,7 +115,9 @@ func (a *app) fail(cmd *cobra.Command, err error) int {
 		code, hint = ee.code, ee.hint
 	case errors.Is(err, proc.ErrNoTarget):
 		code = exitNoTarget
-	case errors.Is(err, proc.ErrTargetUsage):
+	case errors.Is(err, proc.ErrAmbiguous):
+		code, hint = exitPrivilege, []string{"mount a /proc of its own there: mount -t proc proc /proc"}
+	case errors.Is(err, target.ErrUsage):
 		code = exitUsage
 	case damaged(err):
 		code = exitDamaged

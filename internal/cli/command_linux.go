@@ -9,6 +9,8 @@ import (
 	"os/user"
 	"strconv"
 	"syscall"
+
+	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
 // shimName is argv[0] of the process that becomes the command: it waits until
@@ -21,9 +23,10 @@ const shimFD = 3
 
 // command is a COMMAND that waits to be let go.
 type command struct {
-	cmd  *exec.Cmd
-	gate *os.File // nil once it was let go, or given up
-	exit chan int // its exit code, when it has ended
+	cmd   *exec.Cmd
+	there uint32   // its pid in /proc
+	gate  *os.File // nil once it was let go, or given up
+	exit  chan int // its exit code, when it has ended
 }
 
 // startCommand starts the shim of a command, as another user if asked.
@@ -67,7 +70,12 @@ func startCommand(argv []string, asUser string, stdin io.Reader, stdout, stderr 
 		return nil, err
 	}
 	child := &command{cmd: c, gate: w, exit: make(chan int, 1)}
+	child.there, err = proc.Default.There(uint32(c.Process.Pid))
 	go func() { child.exit <- child.wait() }()
+	if err != nil {
+		child.abandon()
+		return nil, err
+	}
 	return child, nil
 }
 
@@ -99,7 +107,8 @@ func credential(name string) (*syscall.Credential, []string, error) {
 	return cred, []string{"HOME=" + u.HomeDir, "USER=" + u.Username, "LOGNAME=" + u.Username}, nil
 }
 
-func (c *command) pid() uint32 { return uint32(c.cmd.Process.Pid) }
+// pid is the command's, as /proc has it.
+func (c *command) pid() uint32 { return c.there }
 
 // letGo makes the shim become the command.
 func (c *command) letGo() error {

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pidwire/pidwire/internal/sandbox"
 	"github.com/pidwire/pidwire/internal/source/bpf"
+	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
 // finding is one line of doctor.
@@ -44,9 +46,21 @@ func (a *app) doctor(asJSON bool) error {
 	if list[0].State == "off" {
 		a.code = exitPrivilege
 	}
+	spaces := proc.Default.Namespaces()
 	if asJSON {
 		enc := json.NewEncoder(a.stdout)
 		enc.SetEscapeHTML(false)
+		for _, n := range spaces {
+			if err := enc.Encode(struct {
+				V     int    `json:"v"`
+				Type  string `json:"type"`
+				Kind  string `json:"kind"`
+				Inode string `json:"inode,omitempty"`
+				Where string `json:"where"`
+			}{1, "namespace", n.Kind, inode(n), n.Where}); err != nil {
+				return err
+			}
+		}
 		for _, f := range list {
 			if err := enc.Encode(struct {
 				V    int    `json:"v"`
@@ -68,6 +82,14 @@ func (a *app) doctor(asJSON bool) error {
 		for _, x := range f.Fix {
 			fmt.Fprintf(a.stdout, "                fix:   %s\n", x)
 		}
+	}
+	for _, n := range spaces {
+		fmt.Fprintf(a.stdout, "ns   %-10s %s %s\n", n.Kind, inode(n), n.Where)
+	}
+	if host, err := proc.Default.InHost(); err != nil {
+		fmt.Fprintf(a.stdout, "                cause: %v\n", err)
+	} else if !host {
+		fmt.Fprintf(a.stdout, "                pids are shown as the host has them, and in brackets as the process does\n")
 	}
 	_, err := fmt.Fprintf(a.stdout, "pidwire %s on Linux %s, %s\n", Version, bpf.Release(), runtime.GOARCH)
 	return err
@@ -95,6 +117,13 @@ func examineRest() finding {
 		f.What += "; this kernel has no Landlock, seccomp forbids to open files"
 	}
 	return f
+}
+
+func inode(n proc.Namespace) string {
+	if n.Inode == 0 {
+		return ""
+	}
+	return strconv.FormatUint(n.Inode, 10)
 }
 
 // examine puts what was found of a layer into words.

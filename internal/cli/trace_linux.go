@@ -22,6 +22,7 @@ import (
 	"github.com/pidwire/pidwire/internal/source/audit"
 	"github.com/pidwire/pidwire/internal/source/bpf"
 	"github.com/pidwire/pidwire/internal/source/proc"
+	"github.com/pidwire/pidwire/internal/target"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -211,23 +212,23 @@ func (a *app) targets(cmd *cobra.Command, pids, users, names []string) ([]proc.T
 		}
 	}
 	for _, text := range slices.Concat(pids, names) {
-		target, err := proc.Default.ParseTarget(text)
+		tgt, err := target.Parse(proc.Default, text)
 		if err != nil {
 			return nil, err
 		}
-		if target.Name != "" && target.User == "" {
-			if err := a.checkName(cmd, &target); err != nil {
+		if tgt.Name != "" && tgt.User == "" {
+			if err := a.checkName(cmd, &tgt); err != nil {
 				return nil, err
 			}
 		}
-		targets = append(targets, target)
+		targets = append(targets, tgt)
 	}
 	for _, u := range users {
-		target, err := proc.UserTarget(u)
+		tgt, err := target.User(proc.Default, u)
 		if err != nil {
 			return nil, err
 		}
-		targets = append(targets, target)
+		targets = append(targets, tgt)
 	}
 	return targets, nil
 }

@@ -385,6 +385,8 @@ func lostReason(n uint32) string {
 		return "too many io_uring requests"
 	case wire.LostTargets:
 		return "too many processes"
+	case wire.LostUnasked:
+		return "processes that ended before their names were known"
 	case wire.LostMissed:
 		return "skipped by the kernel, perhaps of other processes"
 	case wire.LostCall:

@@ -127,18 +127,21 @@ func (e *NewerError) Error() string {
 // Reader reads a recording.
 type Reader struct {
 	Header Header
+	Layout *Layout // of the file; Next has converted its records
 
-	r     *bufio.Reader
-	off   int64  // of the next byte of r
-	start int64  // offset in the file of the current block
-	left  uint32 // records that the block still promises
-	buf   []byte // the current block
-	rest  []byte // of it, what is not read yet
-	base  int64  // offset in the file of the end of rest
-	err   error  // what follows rest; a *CutError: the block is cut
+	version uint16 // of the file
+	r       *bufio.Reader
+	off     int64  // of the next byte of r
+	start   int64  // offset in the file of the current block
+	left    uint32 // records that the block still promises
+	buf     []byte // the current block
+	rest    []byte // of it, what is not read yet
+	base    int64  // offset in the file of the end of rest
+	err     error  // what follows rest; a *CutError: the block is cut
 }
 
-// NewReader reads the prologue. It returns ErrNotRecording, a *NewerError, a
+// NewReader reads the prologue. A recording of a later version is read as far as
+// its header says how; Later says what is not. It returns ErrNotRecording, a *NewerError, a
 // *DamageError or a *CutError, or the error of r.
 func NewReader(r io.Reader) (*Reader, error) {
 	rd := &Reader{r: bufio.NewReaderSize(r, 256<<10)}
@@ -174,10 +177,35 @@ func NewReader(r io.Reader) (*Reader, error) {
 	if err := rd.Header.unmarshal(attrs[:n]); err != nil {
 		return nil, &DamageError{16, err.Error()}
 	}
-	if rd.Header.Version > WireVersion {
-		return nil, &NewerError{uint32(rd.Header.Version)}
+	table := AttrOf(attrs[:n], tagSizes)
+	rd.version = rd.Header.Version
+	if rd.version > WireVersion {
+		if table == nil {
+			return nil, &NewerError{uint32(rd.version)}
+		}
+		rd.Header.Version = WireVersion
+	}
+	if rd.Layout, err = newLayout(table); err != nil {
+		return nil, &DamageError{16, err.Error()}
+	}
+	if !rd.Layout.same {
+		rd.Header.Version = WireVersion
 	}
 	return rd, nil
+}
+
+// Later says what a recording of a later version has that is not read; empty where
+// it is of this version or an earlier one.
+func (r *Reader) Later() string {
+	longer := r.Layout.longer()
+	if longer == "" && r.version <= WireVersion {
+		return ""
+	}
+	text := fmt.Sprintf("recorded by a later pidwire (records of version %d, this one knows version %d)", r.version, WireVersion)
+	if longer != "" {
+		text += ": not read are the last " + longer
+	}
+	return text
 }
 
 // full fills b. A short file is a CutError; no byte at all is io.EOF.
@@ -222,7 +250,12 @@ func (r *Reader) Next() (Record, error) {
 	r.left--
 	rec := Record(r.rest[:n:n])
 	r.rest = r.rest[n:]
-	return rec, nil
+	if rec, err := r.Layout.Convert(rec); err == nil {
+		return rec, nil
+	} else {
+		r.err = nil
+		return nil, r.stop(at, err.Error())
+	}
 }
 
 // stop ends the reading. Behind a cut block half a record is no damage.

@@ -8,7 +8,7 @@ import (
 // Header says where and how records were made. It opens a recording, and a
 // live source has one as well.
 type Header struct {
-	Version  uint16 // WireVersion of the writer
+	Version  uint16 // of the records: WireVersion; a Reader puts those of another one into this form
 	Arch     string // GOARCH of the recorded machine: "amd64", "arm64"
 	Kernel   string // release, as uname -r
 	Host     string
@@ -49,6 +49,7 @@ const (
 	tagPageSize
 	tagLayers
 	tagClock
+	tagSizes // not in Header: Reader puts records into the form of this version
 )
 
 // maxHeader bounds what a reader accepts as a header, in bytes.
@@ -74,6 +75,9 @@ func (h *Header) marshal() []byte {
 	num(tagPageSize, uint64(h.PageSize))
 	num(tagLayers, uint64(h.Layers))
 	num(tagClock, uint64(h.Clock))
+	if h.Version == WireVersion {
+		b = AppendAttr(b, tagSizes, string(appendSizes(nil)))
+	}
 	str(tagArch, h.Arch)
 	str(tagKernel, h.Kernel)
 	str(tagHost, h.Host)

@@ -1496,6 +1496,7 @@ func (s *Socksnap) put(b []byte) {
 
 // enum pw_lost_reason
 const (
+	LostProcs    = 0
 	LostRing     = 1
 	LostInflight = 2
 	LostUring    = 3
@@ -1505,7 +1506,8 @@ const (
 	LostAudit    = 8
 	LostTool     = 9
 	LostCall     = 10
-	LostReasons  = 11
+	LostUnasked  = 11
+	LostReasons  = 12
 )
 
 // Offsets into struct pw_lost.

@@ -773,3 +773,77 @@ func TestKeysOfStrace(t *testing.T) {
 	}
 	mustShow(t, string(lines2), "TLS_TX", "TCP_MD5SIG", "ALG_SET_KEY", "key not shown")
 }
+
+// TestPidNamespace holds that in a pid namespace below the host's a command, a
+// process by its pid and the demonstration are watched, and nobody else; where
+// /proc is of another pid namespace, what cannot be told is refused.
+func TestPidNamespace(t *testing.T) {
+	needRoot(t)
+	if _, err := exec.LookPath("unshare"); err != nil {
+		t.Skip("no unshare")
+	}
+	prog := build(t, "tcp", "64")
+	script := filepath.Join(t.TempDir(), "script")
+	err := os.WriteFile(script, []byte(`
+PW=$1 PROG=$2 DIR=$3
+$PW trace -q -o $DIR/command -- $PROG >/dev/null; echo "command $?"
+sh -c "sleep 1; exec $PROG" >/dev/null & pid=$!
+$PW trace -q -o $DIR/attached -p $pid; echo "attached $?"
+wait $pid
+$PW demo >$DIR/demo 2>/dev/null; echo "demo $?"
+$PW trace -q -o $DIR/nobody nosuchname --for 500ms; echo "nobody $?"
+`), 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		in     []string
+		refuse bool // a pid, which has two meanings
+	}{
+		"nested":         {[]string{"unshare", "-pf", "--mount-proc"}, false},
+		"twice":          {[]string{"unshare", "-pf", "--mount-proc", "unshare", "-pf", "--mount-proc"}, false},
+		"proc of host":   {[]string{"unshare", "-pf"}, true},
+		"proc of middle": {[]string{"unshare", "-pf", "--mount-proc", "unshare", "-pf"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+			defer cancel()
+			args := append(append([]string{}, test.in[1:]...), "sh", script, pidwire, prog, dir)
+			out, err := exec.CommandContext(ctx, test.in[0], args...).CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			file := func(name string) string {
+				b, err := os.ReadFile(filepath.Join(dir, name))
+				if err != nil && !os.IsNotExist(err) {
+					t.Fatal(err)
+				}
+				return string(b)
+			}
+			for _, want := range []string{"command 0\n", "demo 0\n", "nobody 0\n"} {
+				if !strings.Contains(string(out), want) {
+					t.Errorf("no %q in:\n%s", want, out)
+				}
+			}
+			if lines := file("command"); !strings.Contains(lines, "connect(") || !strings.Contains(lines, "+++ exited with 0 +++") {
+				t.Errorf("the command:\n%s", lines)
+			}
+			if lines := file("demo"); !strings.Contains(lines, " pkt ") || !strings.Contains(lines, "connect(") {
+				t.Errorf("the demonstration:\n%s", lines)
+			}
+			if lines := file("nobody"); lines != "" {
+				t.Errorf("nobody:\n%s", lines)
+			}
+			attached := file("attached")
+			// The number may stand for nobody else in /proc: then it is plain who is meant.
+			if test.refuse && !strings.Contains(string(out), "attached 0\n") {
+				if !strings.Contains(string(out), "attached 4\n") || !strings.Contains(string(out), "cannot be told") || attached != "" {
+					t.Errorf("not refused:\n%s\n%s", out, attached)
+				}
+			} else if !strings.Contains(string(out), "attached 0\n") || !strings.Contains(attached, "connect(") {
+				t.Errorf("attached:\n%s\n%s", out, attached)
+			}
+		})
+	}
+}

@@ -2,22 +2,22 @@
 
 package bpf
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/pidwire/pidwire/internal/source/bpf/load"
+)
 
 // Unaudited returns the threads of the targets that Linux audit cannot see, by
 // process: those that were born before audit was on for the first time since
 // boot. nil without an error where the kernel does not tell.
 func (s *Source) Unaudited() (map[uint32][]uint32, error) {
-	spec, err := loadAudit()
+	prog, err := s.k.Unaudited(s.opts.Config)
 	if err != nil {
 		return nil, err
 	}
-	coll, err := s.k.loadSpec(s.opts.Config, spec, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer coll.Programs["unaudited"].Close()
-	b, err := readIter(coll.Programs["unaudited"])
+	defer prog.Close()
+	b, err := load.ReadIter(prog)
 	if err != nil {
 		return nil, err
 	}

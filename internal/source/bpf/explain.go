@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidwire/pidwire/internal/source/bpf/load"
 )
 
 // Cause is why eBPF cannot be used here, and what helps.
@@ -27,6 +29,12 @@ const (
 // Explain finds the true cause of an error of New: it looks at what the error
 // itself does not say.
 func Explain(err error) (Cause, bool) {
+	if errors.Is(err, load.ErrNamespace) {
+		return Cause{
+			Text: "the pids of this place cannot be told from those of the host: " + err.Error(),
+			Fix:  []string{"mount a /proc of its own there: mount -t proc proc /proc", "or run it on the host, or in a container with --pid host"},
+		}, true
+	}
 	if !errors.Is(err, os.ErrPermission) && !errors.Is(err, unix.EPERM) {
 		if _, e := os.Stat("/sys/kernel/btf/vmlinux"); e != nil {
 			return Cause{

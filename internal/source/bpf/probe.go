@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/pidwire/pidwire/internal/source/bpf/load"
 )
 
 // Ability is what a layer can do on this machine.
@@ -21,26 +23,26 @@ var probed = Config{Self: uint32(os.Getpid()), Follow: true, StrLen: 32, Threads
 
 // ProbeCalls loads and attaches what system calls need, and takes it away again.
 func ProbeCalls() Ability {
-	k, err := load(probed)
+	k, err := load.Load(probed)
 	if err != nil {
 		return Ability{Err: err}
 	}
 	defer k.Close()
 	by := "raw tracepoints"
 	switch {
-	case k.has("perf"):
+	case k.Works.Perf:
 		by = "perf's tracepoints"
-	case k.twice:
+	case k.Twice():
 		by = "raw tracepoints, two programs at each"
 	}
 	a := ability(k, by+", 64-bit and 32-bit calls")
-	if k.iter != nil {
+	if k.Open != nil {
 		a.Parts = append(a.Parts, "open sockets by iterator")
 	}
-	if k.has("uring") {
+	if k.Works.Uring {
 		a.Parts = append(a.Parts, "io_uring")
 	}
-	if k.has("cookies") {
+	if k.Works.Cookies {
 		a.Parts = append(a.Parts, "socket cookies from birth")
 	}
 	return a
@@ -50,16 +52,16 @@ func ProbeCalls() Ability {
 func ProbePackets() Ability {
 	c := probed
 	c.NoCalls, c.Packets, c.Snaplen = true, true, 256
-	k, err := load(c)
+	k, err := load.Load(c)
 	if err != nil {
 		return Ability{Err: err}
 	}
 	defer k.Close()
 	parts := []string{"at the sockets of all network namespaces, owners by evidence"}
-	if k.has("device_in") && k.has("device_out") {
+	if k.Works.DeviceIn && k.Works.DeviceOut {
 		parts = append(parts, "what no socket gets")
 	}
-	if k.has("states") {
+	if k.Works.States {
 		parts = append(parts, "TCP states")
 	}
 	return ability(k, parts...)
@@ -69,7 +71,7 @@ func ProbePackets() Ability {
 func ProbeKernel() (a Ability) {
 	c := probed
 	c.Kernel, c.Tree, c.Stacks = true, true, true
-	k, err := load(c)
+	k, err := load.Load(c)
 	if err != nil {
 		return Ability{Err: err}
 	}
@@ -78,39 +80,27 @@ func ProbeKernel() (a Ability) {
 			a.Notes, a.Fixes = append(a.Notes, err.Error()), append(a.Fixes, "pidwire doctor --clean")
 		}
 	}()
-	points, functions := 0, 0
-	for _, o := range probeObjects {
-		for _, p := range o.probes {
-			if p.tells != "" && p.point != "" && k.has(p.prog) {
-				points++
-			}
-			for _, name := range p.instead {
-				if k.has(name) {
-					functions++
-				}
-			}
-		}
-	}
+	points, functions := k.Points()
 	named := fmt.Sprintf("named events by %d tracepoints", points)
 	if functions > 0 {
 		named += fmt.Sprintf(" and %d functions", functions)
 	}
 	parts := []string{named, "stacks"}
 	switch {
-	case k.exact:
+	case k.Exact:
 		engine, _, _ := strings.Cut(k.Engine, ",")
 		parts = append(parts, "tree by "+engine)
-	case k.has("steps"):
+	case k.Works.Steps:
 		parts = append(parts, "tree by stacks")
 	}
 	return ability(k, parts...)
 }
 
-func ability(k *kernel, parts ...string) Ability {
+func ability(k *load.Kernel, parts ...string) Ability {
 	a := Ability{Parts: parts}
-	for _, n := range k.notes {
-		a.Notes = append(a.Notes, n.text)
-		a.Fixes = append(a.Fixes, n.fix)
+	for _, n := range k.Notes {
+		a.Notes = append(a.Notes, n.Text)
+		a.Fixes = append(a.Fixes, n.Fix)
 	}
 	return a
 }

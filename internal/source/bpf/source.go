@@ -2,21 +2,31 @@
 
 // Package bpf is the source of live records: eBPF programs on raw tracepoints,
 // which never stop the watched process. It is one of the doors to the machine.
+//
+// Below it, object has the programs, load puts them into the kernel, targets keeps
+// who is watched, snapshot puts down what was there before, names tells what
+// numbers mean, and graph reads function_graph. What is here runs them: it reads
+// the ring and passes on its records.
 package bpf
 
 import (
+	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
-	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
 
+	"github.com/pidwire/pidwire/internal/source/bpf/graph"
+	"github.com/pidwire/pidwire/internal/source/bpf/load"
+	"github.com/pidwire/pidwire/internal/source/bpf/names"
+	"github.com/pidwire/pidwire/internal/source/bpf/snapshot"
+	"github.com/pidwire/pidwire/internal/source/bpf/targets"
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -24,11 +34,17 @@ import (
 // Source watches processes. Its methods are for one goroutine, but for those
 // that say otherwise.
 type Source struct {
-	opts   Options
-	header wire.Header
-	k      *kernel
-	rd     *ringbuf.Reader
-	rec    ringbuf.Record // the one being read
+	opts    Options
+	header  wire.Header
+	k       *load.Kernel
+	pids    *load.Pids // nil: in the host's pid namespace
+	proc    proc.FS    // with the host's pids
+	self    uint32     // our own pid there
+	targets *targets.Set
+	names   *names.Teller
+	graph   *graph.Graph // of function_graph; nil: it is not used
+	rd      *ringbuf.Reader
+	rec     ringbuf.Record // the one being read
 
 	// Started is called by Run once everything is attached and the targets
 	// are marked, before the first record of the kernel's is read. May be nil.
@@ -40,13 +56,10 @@ type Source struct {
 	lost    [wire.LostReasons]uint64 // of calls
 	lostPkt [wire.LostReasons]uint64 // of packets
 	lostKrn [wire.LostReasons]uint64 // of kernel events
-	pids    map[uint32]bool          // watched processes that are alive
-	decided map[uint32]bool          // exec'ed processes that were asked about
-	users   map[uint32]bool          // whose names have been told
-	ifaces  map[uint64]bool          // network namespaces whose interfaces have been told
+	procs   uint64                   // births, execs and ends that were lost
+	doubt   bool                     // after a loss: who is watched is to be looked up
 	closing map[uint64]bool          // cookies of TCP connections that are not at their end
 	ended   time.Time                // when no process was left
-	threads map[uint32]*wire.Owner   // of function_graph, by tid
 	ringed  []wire.Record            // of one look, where function_graph tells beside it
 	late    []string                 // what is to be said of what does not work, since the start
 }
@@ -74,11 +87,11 @@ const (
 	// memory map can be read only while it lives.
 	stackInterval = time.Millisecond
 	// busyRing is when the next look follows at once, in bytes a look.
-	busyRing  = DefaultRing / 16
-	waitScan  = 250 * time.Millisecond
+	busyRing = DefaultRing / 16
+	waitScan = 250 * time.Millisecond
+	// lookAgain is how often it is looked up who is watched while records are lost.
+	lookAgain = 100 * time.Millisecond
 	clockStep = 10 * time.Second
-	// waitShown is how long a call is blocked before it is shown as waiting.
-	waitShown = time.Second
 )
 
 // New loads and attaches. errors.Is(err, os.ErrPermission) tells a lack of
@@ -98,26 +111,38 @@ func New(o Options) (*Source, error) {
 			o.UIDs = append(o.UIDs, t.UID)
 		}
 	}
-	s := &Source{
-		opts: o, said: map[uint32]uint64{}, pids: map[uint32]bool{},
-		decided: map[uint32]bool{}, users: map[uint32]bool{}, ifaces: map[uint64]bool{}, closing: map[uint64]bool{},
-	}
+	s := &Source{opts: o, said: map[uint32]uint64{}, closing: map[uint64]bool{}}
 	s.header = wire.Header{
 		Version: wire.WireVersion, Arch: runtime.GOARCH, Tool: o.Tool, Command: o.Command,
-		StrLen: o.StrLen, PageSize: uint32(os.Getpagesize()), Layers: o.layers(),
+		StrLen: o.StrLen, PageSize: uint32(os.Getpagesize()), Layers: layers(&o.Config),
 	}
 	for _, t := range o.Targets {
 		s.header.Targets = append(s.header.Targets, t.Text)
 	}
-	s.header.Kernel = Release()
+	s.header.Kernel = load.Release()
 	s.header.Host, _ = os.Hostname()
-	k, err := load(o.Config)
+	if err := s.translate(); err != nil {
+		return nil, err
+	}
+	o = s.opts
+	k, err := load.Load(o.Config)
 	if err != nil {
+		s.pids.Close()
 		return nil, err
 	}
 	s.k = k
+	s.targets = targets.New(k, targets.Options{Criteria: o.Targets, Proc: s.proc, Self: o.Self, Follow: o.Follow, Joined: s.joined, Left: o.Left})
+	tell := names.Options{Proc: s.proc, Self: s.self, Stacks: o.Stacks, Now: now, Note: func(text string, emit func(wire.Record) error) error { return s.note(text, "", emit) }}
+	if o.Kernel {
+		tell.Kernel = &k.Names
+	}
+	s.names = names.New(tell)
+	if k.Graph != nil {
+		s.graph = graph.New(k.Graph, &k.Names, s.proc, s.targets.Has, s.names.Function)
+	}
 	s.header.Mono, s.header.Wall = clocks()
-	if s.rd, err = ringbuf.NewReader(k.maps["ring"]); err != nil {
+	if s.rd, err = ringbuf.NewReader(k.Maps.Ring); err != nil {
+		s.pids.Close()
 		k.Close()
 		return nil, err
 	}
@@ -126,8 +151,36 @@ func New(o Options) (*Source, error) {
 	return s, nil
 }
 
+// translate puts what was given as /proc and our own pid namespace have it into the
+// host's numbers, where they differ: the kernel side knows no others.
+func (s *Source) translate() (err error) {
+	s.proc, s.self = proc.Default, uint32(os.Getpid())
+	if s.pids, err = load.OpenPids(s.proc); err != nil || s.pids == nil {
+		return err
+	}
+	s.proc.Pids, s.self = s.pids, s.pids.Self
+	o := &s.opts
+	if o.Self != 0 {
+		o.Self = s.pids.Self
+	}
+	o.Targets = slices.Clone(o.Targets)
+	for i := range o.Targets {
+		t := &o.Targets[i]
+		if t.PID == 0 {
+			continue
+		}
+		host, ok := s.pids.Host(t.PID)
+		if !ok {
+			s.pids.Close()
+			return fmt.Errorf("%w: process %d of this pid namespace", proc.ErrNoTarget, t.PID)
+		}
+		t.PID = host
+	}
+	return nil
+}
+
 // layers are those that are watched, as a Header has them.
-func (c Config) layers() (bits uint32) {
+func layers(c *Config) (bits uint32) {
 	if !c.NoCalls {
 		bits |= 1 << wire.LayerSys
 	}
@@ -141,15 +194,6 @@ func (c Config) layers() (bits uint32) {
 		bits |= 1 << wire.LayerKrn
 	}
 	return bits
-}
-
-// Release returns the kernel's release, as uname -r.
-func Release() string {
-	var u unix.Utsname
-	if unix.Uname(&u) != nil {
-		return "unknown"
-	}
-	return unix.ByteSliceToString(u.Release[:])
 }
 
 // clocks reads CLOCK_MONOTONIC and CLOCK_REALTIME as one moment: of a few
@@ -180,18 +224,18 @@ func now() uint64 {
 // Header returns the header of what Run emits.
 func (s *Source) Header() wire.Header { return s.header }
 
-// Watch makes a process a target at once. It may be called before Run, from
-// any goroutine.
+// Watch makes a process a target at once, by the number that records have for it. It
+// may be called before Run, from any goroutine.
 func (s *Source) Watch(pid uint32) error {
-	return s.k.target(pid, wire.TargetWatch)
+	return s.k.SetTarget(pid, wire.TargetWatch)
 }
 
 // Missing returns what does not work here, a sentence each. It is on the
 // timeline too, as notes.
 func (s *Source) Missing() []string {
 	var list []string
-	for _, n := range s.k.notes {
-		list = append(list, n.text)
+	for _, n := range s.k.Notes {
+		list = append(list, n.Text)
 	}
 	return list
 }
@@ -206,7 +250,7 @@ func (s *Source) Watched() []*proc.Process { return s.found }
 
 // Close detaches every program and frees every map.
 func (s *Source) Close() error {
-	return errors.Join(s.rd.Close(), s.k.Close())
+	return errors.Join(s.rd.Close(), s.k.Close(), s.pids.Close())
 }
 
 // Run emits records until ctx is done, or until no target is left and none can
@@ -225,8 +269,13 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 }
 
 func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason uint32, err error) {
-	for _, n := range s.k.notes {
-		if err := s.note(n.text, n.fix, emit); err != nil {
+	if s.pids != nil {
+		if err := s.inform("this runs in a pid namespace below the host's: pids are those of the host", emit); err != nil {
+			return 0, err
+		}
+	}
+	for _, n := range s.k.Notes {
+		if err := s.note(n.Text, n.Fix, emit); err != nil {
 			return 0, err
 		}
 	}
@@ -247,14 +296,14 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 	}
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	nextScan, nextClock := time.Now().Add(waitScan), time.Now().Add(clockStep)
+	nextScan, nextClock, nextLook := time.Now().Add(waitScan), time.Now().Add(clockStep), time.Now()
 	for {
 		// One more round collects what was on its way when the end came.
 		last := true
 		switch {
 		case ctx.Err() != nil:
 			reason = reasonOf(ctx)
-		case !s.opts.Endless && len(s.pids) == 0 && s.closed():
+		case !s.opts.Endless && s.targets.Empty() && s.closed():
 			reason = wire.EndTargets
 		default:
 			last = false
@@ -264,6 +313,23 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 			return 0, err
 		}
 		if err := s.losses(emit); err != nil {
+			return 0, err
+		}
+		if s.doubt && (last || s.targets.Empty() || time.Now().After(nextLook)) {
+			// First what is in the ring: the map may be ahead of it.
+			nextLook = time.Now().Add(lookAgain)
+			s.doubt = false
+			if err := s.targets.Look(); err != nil {
+				return 0, err
+			}
+			if err := s.turnedOut(now(), emit); err != nil {
+				return 0, err
+			}
+			if last && reason == wire.EndTargets && !s.targets.Empty() {
+				last = false
+			}
+		}
+		if err := s.lostOfTargets(emit); err != nil {
 			return 0, err
 		}
 		for _, text := range s.late {
@@ -276,7 +342,8 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 		if last || t.After(nextScan) {
 			// It can go down again: what a program is passed over for, its second
 			// copy may be about to do.
-			missed := max(s.k.missed(), s.lost[wire.LostMissed])
+			missed := max(s.k.Missed(), s.lost[wire.LostMissed])
+			s.doubt = s.doubt || missed != s.lost[wire.LostMissed]
 			if err := s.lose(wire.LayerSys, wire.LostMissed, missed, &s.lost[wire.LostMissed], emit); err != nil {
 				return 0, err
 			}
@@ -288,7 +355,9 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 					return 0, err
 				}
 			}
-			s.reap()
+			if err := s.targets.Reap(); err != nil {
+				return 0, err
+			}
 		}
 		if t.After(nextClock) {
 			nextClock = t.Add(clockStep)
@@ -328,7 +397,7 @@ func reasonOf(ctx context.Context) uint32 {
 // drain passes on what is in the ring, up to as much as it can hold, and
 // returns how many bytes that were.
 func (s *Source) drain(emit func(wire.Record) error) (n int, err error) {
-	if s.k.graph != nil {
+	if s.graph != nil {
 		return s.drainGraph(emit)
 	}
 	return s.each(func(r wire.Record) error { return s.pass(r, emit) })
@@ -353,62 +422,7 @@ func (s *Source) each(do func(wire.Record) error) (n int, err error) {
 }
 
 func (s *Source) ringBytes() int {
-	return int(s.k.maps["ring"].MaxEntries())
-}
-
-// pass hands on a record of the kernel's, after the few that concern who is
-// watched have been acted on.
-func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
-	switch r.Kind() {
-	case wire.KindSyscall:
-		if s.opts.NoCalls {
-			return nil // a call that only made its process a target, and was not left
-		}
-		if len(r) >= wire.SizeSyscall && r[wire.OffSyscallFlags]&wire.CallTentative != 0 {
-			if !s.decided[binary.LittleEndian.Uint32(r[wire.OffSyscallPid:])] {
-				return nil
-			}
-			r[wire.OffSyscallFlags] &^= wire.CallTentative
-		}
-		scrub(r)
-	case wire.KindUring:
-		var u wire.Uring
-		if u.Unmarshal(r) && u.Flags&wire.UringTentative != 0 && !s.decided[u.Pid] {
-			return nil
-		}
-	case wire.KindPacket:
-		if len(r) < wire.SizePacket {
-			return nil
-		}
-		// The room of its class is larger than what it holds, and not cleared.
-		r = r[:min(uint32(len(r)), binary.LittleEndian.Uint32(r))]
-		clear(r[min(len(r), wire.SizePacket+int(binary.LittleEndian.Uint32(r[wire.OffPacketCaplen:]))):])
-		if !s.passes(r) {
-			return nil
-		}
-	case wire.KindState:
-		if len(r) >= wire.SizeState+wire.SizeSock {
-			cookie := binary.LittleEndian.Uint64(r[wire.SizeState:])
-			switch r[wire.OffStateTo] {
-			case tcpClose, tcpListen:
-				delete(s.closing, cookie)
-			default:
-				s.closing[cookie] = true
-			}
-		}
-	case wire.KindKernel:
-		r = compact(r)
-		if err := s.eventNames(r, emit); err != nil {
-			return err
-		}
-	case wire.KindFunc:
-		if err := s.funcName(r, emit); err != nil {
-			return err
-		}
-	case wire.KindProc:
-		return s.process(r, emit)
-	}
-	return emit(r)
+	return int(s.k.Maps.Ring.MaxEntries())
 }
 
 const (
@@ -432,102 +446,161 @@ func (s *Source) closed() bool {
 		s.ended = time.Now()
 	}
 	past := time.Since(s.ended)
-	if !s.k.has("states") {
+	if !s.k.Works.States {
 		return past > lingerBlind
 	}
 	return past > lingerMax || past > lingerMin && len(s.closing) == 0
 }
 
-// process keeps the set of watched processes by their births and ends, and
-// decides about those that were exec'ed and may match a name.
+// process has the set of watched processes kept, and the names told that a
+// process brings.
 func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
 	var p wire.Proc
 	if !p.Unmarshal(r) {
 		return nil
 	}
-	tentative := p.Flags&wire.ProcTentative != 0
-	if s.k.names != nil && (p.What == wire.ProcExec || p.What == wire.ProcExit) {
-		s.k.names.otherProgram(p.Pid, p.What == wire.ProcExit, s.opts.Stacks)
+	if p.What == wire.ProcExec || p.What == wire.ProcExit {
+		s.names.OtherProgram(p.Pid, p.What == wire.ProcExit)
 	}
-	switch p.What {
-	case wire.ProcExec, wire.ProcFork:
-		if tentative {
-			// A child goes as its parent went, whatever it becomes.
-			match := s.decided[p.Ppid]
-			if p.What == wire.ProcExec {
-				match = s.decided[p.Pid] || s.matchExec(&p, r[wire.SizeProc:])
-			}
-			s.decided[p.Pid] = match
-			if !match {
-				return s.k.forget(p.Pid)
-			}
-			if err := s.Watch(p.Pid); err != nil {
-				return err
-			}
-		}
-		s.watched(p.Pid)
-		s.ended = time.Time{}
-	case wire.ProcFound:
-		s.watched(p.Pid)
-		s.ended = time.Time{}
-	case wire.ProcExit:
-		if s.opts.Left != nil {
-			s.opts.Left(p.Pid)
-		}
-		was := s.decided[p.Pid]
-		delete(s.decided, p.Pid)
-		delete(s.pids, p.Pid)
-		delete(s.threads, p.Pid)
-		if tentative && !was {
-			return nil
-		}
+	ours, err := s.targets.Process(&p, r[wire.SizeProc:], r.Time())
+	if err != nil {
+		return err
 	}
-	if err := s.userName(p.Uid, emit); err != nil {
+	if err := s.turnedOut(r.Time(), emit); err != nil || !ours {
+		return err
+	}
+	if p.Flags&wire.ProcTentative != 0 {
+		r[wire.OffProcFlags] &^= wire.ProcTentative
+	}
+	if p.What != wire.ProcExit {
+		s.ended = time.Time{}
+	} else if s.graph != nil {
+		s.graph.Forget(p.Pid)
+	}
+	if err := s.names.User(p.Uid, emit); err != nil {
 		return err
 	}
 	if p.What == wire.ProcExec || p.What == wire.ProcFound {
-		if err := s.ifaceNames(p.Pid, p.Netns, r.Time(), emit); err != nil {
+		if err := s.names.Interfaces(p.Pid, p.Netns, r.Time(), emit); err != nil {
 			return err
 		}
 	}
 	return emit(r)
 }
 
-// watched takes a process into the set, and tells who wants to know.
-func (s *Source) watched(pid uint32) {
-	if !s.pids[pid] && s.opts.Joined != nil {
+// turnedOut puts down who processes are that are watched, where the record that
+// should have told was lost: before what is of them at that time.
+func (s *Source) turnedOut(at uint64, emit func(wire.Record) error) error {
+	if len(s.targets.Found) == 0 {
+		return nil
+	}
+	found := s.targets.Found
+	s.targets.Found = nil
+	s.ended = time.Time{}
+	return s.tell(found, at, emit)
+}
+
+// tell puts down who processes are, and the names that they bring.
+func (s *Source) tell(found []*proc.Process, at uint64, emit func(wire.Record) error) error {
+	for _, p := range found {
+		if err := s.names.User(p.UID, emit); err != nil {
+			return err
+		}
+		if err := emit(p.Record(at)); err != nil {
+			return err
+		}
+		if err := s.names.Interfaces(p.PID, p.NetNS, at, emit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// joined is told of each process that is watched from now on.
+func (s *Source) joined(pid uint32) {
+	if s.opts.Joined != nil {
 		s.opts.Joined(pid)
 	}
-	if !s.pids[pid] && s.k.graph != nil {
-		if err := s.graphWatch(pid); err != nil {
-			s.late = append(s.late, fmt.Sprintf("functions of process %d are not traced (%v)", pid, err))
-		}
+	if s.graph == nil {
+		return
 	}
-	s.pids[pid] = true
+	if err := s.graph.Watch(pid); err != nil {
+		s.late = append(s.late, fmt.Sprintf("functions of process %d are not traced (%v)", pid, err))
+	}
 }
 
-// matchExec says whether a process that was just exec'ed is a target by name.
-func (s *Source) matchExec(p *wire.Proc, attrs []byte) bool {
-	q := proc.Process{PID: p.Pid, UID: p.Uid, Comm: unix.ByteSliceToString(p.Comm[:])}
-	q.Exe = unix.ByteSliceToString(wire.AttrOf(attrs, wire.TagExe))
-	if argv := wire.AttrOf(attrs, wire.TagArgv); len(argv) > 0 {
-		q.Argv = []string{unix.ByteSliceToString(argv)}
+// snapshot makes targets of the processes that are there, and puts down who
+// they are and which sockets they hold. The programs are attached by now: what
+// happens meanwhile waits in the ring.
+func (s *Source) snapshot(emit func(wire.Record) error) error {
+	holders, err := snapshot.PortHolders(s.k, s.proc, s.opts.Ports)
+	if err != nil {
+		return err
 	}
-	for i := range s.opts.Targets {
-		if t := &s.opts.Targets[i]; t.Name != "" && t.Match(&q) {
-			return true
-		}
+	if s.found, err = s.targets.Find(holders); err != nil {
+		return err
 	}
-	return false
+	if err := s.k.Adopt(); err != nil {
+		return err
+	}
+	at := now()
+	if err := s.tell(s.found, at, emit); err != nil {
+		return err
+	}
+	if err := snapshot.Sockets(s.k, s.proc, s.found, at, emit); err != nil {
+		return err
+	}
+	return snapshot.Epolls(s.proc, s.found, at, emit)
 }
 
-// reap forgets processes whose end was not seen: the record of it was lost.
-func (s *Source) reap() {
-	for pid := range s.pids {
-		if !proc.Default.Alive(pid) {
-			delete(s.pids, pid)
+// Look puts into the ring how the TCP sockets of the targets stand now. It may
+// be called from any goroutine while Run runs.
+func (s *Source) Look() error {
+	if s.k.States == nil {
+		return nil
+	}
+	_, err := load.ReadIter(s.k.States)
+	return err
+}
+
+// drainGraph passes on what is in the ring and what function_graph tells, by
+// time: a call comes behind what was done in it. What is told of the time since
+// the ring was read stays for the next look, with its calls.
+func (s *Source) drainGraph(emit func(wire.Record) error) (n int, err error) {
+	s.ringed = s.ringed[:0]
+	if n, err = s.each(func(r wire.Record) error {
+		s.ringed = append(s.ringed, bytes.Clone(r))
+		return nil
+	}); err != nil {
+		return n, err
+	}
+	upTo := now()
+	lost, err := s.graph.Fill(upTo)
+	if err != nil {
+		return n, err
+	}
+	if lost > 0 {
+		l := wire.Lost{H: wire.Hdr{Kind: wire.KindLost, Layer: wire.LayerKrn, Time: upTo}, Count: lost, Reason: wire.LostRing}
+		if err := emit(wire.Seal(l.Append(s.buf[:0]))); err != nil {
+			return n, err
 		}
 	}
+	for _, r := range s.ringed {
+		if err := s.graph.UpTo(min(upTo, r.Time()), emit); err != nil {
+			return n, err
+		}
+		if err := s.pass(r, emit); err != nil {
+			return n, err
+		}
+	}
+	return n, s.graph.UpTo(upTo, emit)
+}
+
+// inform puts down what nothing is missing for.
+func (s *Source) inform(text string, emit func(wire.Record) error) error {
+	attrs := wire.AppendAttr(nil, wire.TagText, text)
+	n := wire.Note{H: wire.Hdr{Kind: wire.KindNote, Layer: wire.LayerSys, Time: now()}, Level: wire.NoteInfo, Attrs: uint16(len(attrs))}
+	return emit(wire.Seal(append(n.Append(s.buf[:0]), attrs...)))
 }
 
 func (s *Source) note(text, fix string, emit func(wire.Record) error) error {
@@ -537,104 +610,4 @@ func (s *Source) note(text, fix string, emit func(wire.Record) error) error {
 	}
 	n := wire.Note{H: wire.Hdr{Kind: wire.KindNote, Layer: wire.LayerSys, Time: now()}, Level: wire.NoteDegraded, Attrs: uint16(len(attrs))}
 	return emit(wire.Seal(append(n.Append(s.buf[:0]), attrs...)))
-}
-
-// losses turns what the kernel side has counted since the last look into records.
-func (s *Source) losses(emit func(wire.Record) error) error {
-	for _, reason := range []uint32{wire.LostRing, wire.LostInflight, wire.LostUring, wire.LostTargets, wire.LostCall} {
-		if err := s.counted(s.k.maps["lost"], wire.LayerSys, reason, &s.lost[reason], emit); err != nil {
-			return err
-		}
-		for _, l := range []struct {
-			counts string
-			layer  uint16
-			before *uint64
-		}{{"lost_packets", wire.LayerPkt, &s.lostPkt[reason]}, {"lost_events", wire.LayerKrn, &s.lostKrn[reason]}} {
-			if m := s.k.maps[l.counts]; m != nil {
-				if err := s.counted(m, l.layer, reason, l.before, emit); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// counted makes a record of what a count of the kernel side has grown by.
-func (s *Source) counted(m *ebpf.Map, layer uint16, reason uint32, before *uint64, emit func(wire.Record) error) error {
-	// As memory: bpf/pidwire.h says why.
-	counts, err := m.Memory()
-	if err != nil {
-		return fmt.Errorf("reading the counts of losses: %w", err)
-	}
-	var sum [8]byte
-	if _, err := counts.ReadAt(sum[:], int64(reason)*8); err != nil {
-		return fmt.Errorf("reading the counts of losses: %w", err)
-	}
-	return s.lose(layer, reason, binary.NativeEndian.Uint64(sum[:]), before, emit)
-}
-
-func (s *Source) lose(layer uint16, reason uint32, sum uint64, before *uint64, emit func(wire.Record) error) error {
-	if sum == *before {
-		return nil
-	}
-	l := wire.Lost{
-		H:     wire.Hdr{Kind: wire.KindLost, Layer: layer, Time: now()},
-		Count: sum - *before, Reason: reason,
-	}
-	*before = sum
-	return emit(wire.Seal(l.Append(s.buf[:0])))
-}
-
-// waiting reports, once each, the calls that have been blocked for longer than
-// waitShown: the threads map holds every call in flight.
-func (s *Source) waiting(emit func(wire.Record) error) error {
-	if s.k.blocked == nil {
-		return nil
-	}
-	at, seen := now(), map[uint32]uint64{}
-	b, err := readLink(s.k.blocked)
-	if err != nil {
-		return fmt.Errorf("looking at calls in flight: %w", err)
-	}
-	for ; len(b) >= wire.SizeThread; b = b[wire.SizeThread:] {
-		var t wire.Thread
-		t.Unmarshal(b)
-		seen[t.Tid] = t.Enter
-		if s.said[t.Tid] == t.Enter {
-			continue
-		}
-		// The copy was made while the thread ran: one made again, with the same
-		// entry on both sides, is of one call.
-		var again [wire.SizeThread]byte
-		if s.k.maps["threads"].Lookup(t.Tid, &again) != nil {
-			continue
-		}
-		if enter := t.Enter; !t.Unmarshal(again[:]) || t.Enter != enter {
-			continue
-		}
-		if err := emit(s.waitRecord(&t, at)); err != nil {
-			return err
-		}
-	}
-	s.said = seen
-	return nil
-}
-
-func (s *Source) waitRecord(t *wire.Thread, at uint64) wire.Record {
-	nsock := min(t.Nsock, 2)
-	snap := t.Snap[:min(int(t.Snaplen), len(t.Snap))]
-	c := wire.Syscall{
-		H:     wire.Hdr{Kind: wire.KindSyscall, Layer: wire.LayerSys, Time: at},
-		Enter: t.Enter, Start: t.Start, Args: t.Args, Pid: t.Pid, Tid: t.Tid, Nspid: t.Nspid, Nstid: t.Nstid,
-		Uid: t.Uid, Nr: t.Nr, Abi: t.Abi, Sub: t.Sub, Flags: wire.CallWaiting, Nsock: nsock,
-		Chunks: uint32(len(snap)), Comm: t.Comm,
-	}
-	b := c.Append(s.buf[:0])
-	for i := range nsock {
-		b = t.Sock[i].Append(b)
-	}
-	b = append(b, snap...)
-	s.buf = b
-	return wire.Seal(b)
 }

@@ -37,6 +37,11 @@ const (
 	datagramVar    = "PIDWIRE_BPF_DATAGRAMS"
 	newDatagramVar = "PIDWIRE_BPF_NEW_DATAGRAMS"
 	socketsVar     = "PIDWIRE_BPF_SOCKETS"
+	// With these it makes so many TCP connections with itself; floods a socketpair
+	// and leaves a child behind that makes so many sockets; or is that child.
+	tcpVar    = "PIDWIRE_BPF_TCP"
+	orphanVar = "PIDWIRE_BPF_ORPHAN"
+	leftVar   = "PIDWIRE_BPF_LEFT"
 	// With this one it runs tests, in a mount namespace that is to have tracefs.
 	tracefsVar   = "PIDWIRE_BPF_TRACEFS"
 	datagramSize = 100
@@ -57,6 +62,15 @@ func TestMain(m *testing.M) {
 	}
 	if n := os.Getenv(socketsVar); n != "" {
 		os.Exit(sockets(n))
+	}
+	if n := os.Getenv(tcpVar); n != "" {
+		os.Exit(connections(n))
+	}
+	if n := os.Getenv(orphanVar); n != "" {
+		os.Exit(orphan(n))
+	}
+	if n := os.Getenv(leftVar); n != "" {
+		os.Exit(left(n))
 	}
 	if os.Getenv(tracefsVar) != "" {
 		if err := syscall.Mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, ""); err != nil {
@@ -148,6 +162,18 @@ func datagrams(count string, later bool) int {
 		}
 	}
 	return 0
+}
+
+// needRoot skips a test that cannot run without privilege, unless the
+// environment says that it must run (CI and the kernels under emulation).
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		if os.Getenv("PIDWIRE_MUST") != "" {
+			t.Fatal("PIDWIRE_MUST is set, and this is not root")
+		}
+		t.Skip("needs root")
+	}
 }
 
 // flooder starts the watched process, stopped before its flood.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -20,69 +19,11 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/features"
 
+	"github.com/pidwire/pidwire/internal/source/bpf/load"
+	"github.com/pidwire/pidwire/internal/source/bpf/object"
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/wire"
 )
-
-func TestPreemptedAtTracepoints(t *testing.T) {
-	for release, want := range map[string]bool{
-		"5.10.0-48-cloud-amd64": false, "6.19.14": false, "7.0.0-rc1": true, "7.2.12+deb14-cloud-amd64": true, "10.0": true, "unknown": false, "": false,
-	} {
-		if got := preemptedAtTracepoints(release); got != want {
-			t.Errorf("%q: %v", release, got)
-		}
-	}
-}
-
-// TestSecondCopies holds which programs have one: all at tracepoints, but for those
-// that no thread is preempted in.
-func TestSecondCopies(t *testing.T) {
-	single := map[string]string{
-		"cookie_state":     "asks for a cookie, which others do too",
-		"device_in":        "in softirq",
-		"device_out":       "softirqs are off",
-		"kernel_skb_queue": "softirqs are off",
-		"kernel_skb_send":  "softirqs are off",
-		"kernel_switch":    "in the scheduler",
-		"softirq_begins":   "in softirq",
-		"softirq_ends":     "in softirq",
-		"tree_step":        "stacks are samples",
-	}
-	for name, load := range map[string]func() (*ebpf.CollectionSpec, error){
-		"syscalls": loadSyscalls, "process": loadProcess, "sockets": loadSockets, "uring": loadUring, "packets": loadPackets,
-		"device": loadDevice, "kernel": loadKernel, "path": loadPath, "waits": loadWaits, "steps": loadSteps, "tree": loadTree, "audit": loadAudit,
-	} {
-		spec, err := load()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var want, got []string
-		for name, p := range spec.Programs {
-			if (p.Type == ebpf.RawTracepoint || p.AttachType == ebpf.AttachTraceRawTp) && single[name] == "" {
-				want = append(want, name)
-			}
-		}
-		if m := spec.Maps["turns"]; m != nil && (m.ValueSize != sizeTurn || m.MaxEntries != turns) {
-			t.Errorf("%s: turns of %d bytes, %d", name, m.ValueSize, m.MaxEntries)
-		}
-		second, err := secondCopies(spec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if second != nil {
-			got = slices.Collect(maps.Keys(second.Programs))
-			var first, again uint8
-			if spec.Variables["cfg_turn"].Get(&first) != nil || second.Variables["cfg_turn"].Get(&again) != nil || first != turnFirst || again != turnSecond {
-				t.Errorf("%s: turns %d, %d", name, first, again)
-			}
-		}
-		slices.Sort(want)
-		slices.Sort(got)
-		if !slices.Equal(got, want) {
-			t.Errorf("%s: %v, want %v", name, got, want)
-		}
-	}
-}
 
 // TestTwice holds that with two copies of each program everything is told once;
 // also where the first ones are passed over for all of it.
@@ -111,11 +52,11 @@ func TestTwice(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			if len(s.k.again) < 20 {
-				t.Errorf("%d second copies", len(s.k.again))
+			if seconds(s.k) < 20 {
+				t.Errorf("%d second copies", seconds(s.k))
 			}
-			if s.k.has("perf") == test.noPerf {
-				t.Errorf("by perf's events: %v", s.k.has("perf"))
+			if s.k.Works.Perf == test.noPerf {
+				t.Errorf("by perf's events: %v", s.k.Works.Perf)
 			}
 			if test.over {
 				passOver(t, s.k)
@@ -149,7 +90,7 @@ func TestTwice(t *testing.T) {
 					var l wire.Lost
 					l.Unmarshal(r)
 					// Two copies can both be passed over, where threads are really preempted.
-					if l.Reason != wire.LostCall || test.name == "perf" || !preemptedAtTracepoints(Release()) {
+					if l.Reason != wire.LostCall || test.name == "perf" || !load.PreemptedAtTracepoints(Release()) {
 						t.Errorf("lost %d of layer %d, reason %d", l.Count, l.H.Layer, l.Reason)
 					}
 					lost += int(l.Count)
@@ -163,19 +104,19 @@ func TestTwice(t *testing.T) {
 				t.Errorf("%d calls and %d lost, want %d; %d ends", calls, lost, 2*n, exits)
 			}
 			for e, programs := range map[uint16][]string{
-				wire.EventSend:    {"kernel_sent", "kernel_sent_inet"},
-				wire.EventReceive: {"kernel_received", "kernel_received_inet"},
-				wire.EventReady:   {"kernel_ready", "kernel_ready_default"},
+				wire.EventSend:    {object.KernelProgKernelSent, object.KernelProgKernelSentInet},
+				wire.EventReceive: {object.KernelProgKernelReceived, object.KernelProgKernelReceivedInet},
+				wire.EventReady:   {object.KernelProgKernelReady, object.KernelProgKernelReadyDefault},
 			} {
 				want := 0 // where a kernel has neither tracepoint nor fentry (arm64 before 6.3)
-				if slices.ContainsFunc(programs, s.k.has) {
+				if slices.ContainsFunc(programs, s.k.Tells) {
 					want = n
 				}
 				if events[e] != want {
 					t.Errorf("event %d: %d times, want %d", e, events[e], want)
 				}
 			}
-			if told := s.k.has("kernel_sent") || s.k.has("kernel_sent_inet"); !told && !slices.ContainsFunc(s.Missing(), func(m string) bool { return strings.Contains(m, "sock:send") }) {
+			if told := s.k.Tells(object.KernelProgKernelSent) || s.k.Tells(object.KernelProgKernelSentInet); !told && !slices.ContainsFunc(s.Missing(), func(m string) bool { return strings.Contains(m, "sock:send") }) {
 				t.Errorf("sends are not told, and that is not said: %v", s.Missing())
 			}
 		})
@@ -212,13 +153,25 @@ func needPerf(t *testing.T) (done bool) {
 	return true
 }
 
+// seconds counts the programs that have a second copy.
+func seconds(k *load.Kernel) (n int) {
+	for _, p := range k.Programs() {
+		if p.Again != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // passOver has the first of each two programs do nothing, as if another thread
 // were preempted in it on every CPU.
-func passOver(t *testing.T, k *kernel) {
+func passOver(t *testing.T, k *load.Kernel) {
 	t.Helper()
 	first := map[ebpf.ProgramID]bool{}
-	for p := range k.again {
-		first[programID(t, p)] = true
+	for _, p := range k.Programs() {
+		if p.Again != nil {
+			first[programID(t, p.First)] = true
+		}
 	}
 	closeLinks(t, k, first)
 }
@@ -234,10 +187,10 @@ func programID(t *testing.T, p *ebpf.Program) ebpf.ProgramID {
 }
 
 // closeLinks detaches these programs, each of which is attached.
-func closeLinks(t *testing.T, k *kernel, programs map[ebpf.ProgramID]bool) {
+func closeLinks(t *testing.T, k *load.Kernel, programs map[ebpf.ProgramID]bool) {
 	t.Helper()
 	closed := 0
-	for _, l := range k.links {
+	for _, l := range k.Links() {
 		info, err := l.Info()
 		if err != nil {
 			t.Fatal(err)
@@ -281,12 +234,13 @@ func TestPassedOverCalls(t *testing.T) {
 			}
 			defer s.Close()
 			ids := map[ebpf.ProgramID]bool{}
-			for _, c := range s.k.colls {
-				if p := c.Programs[test.point]; p != nil {
-					ids[programID(t, p)] = true
-					if again := s.k.again[p]; again != nil {
-						ids[programID(t, again)] = true
-					}
+			for _, p := range s.k.Programs() {
+				if p.Name != test.point {
+					continue
+				}
+				ids[programID(t, p.First)] = true
+				if p.Again != nil {
+					ids[programID(t, p.Again)] = true
 				}
 			}
 			s.Started = func() error { _, err := io.WriteString(in, "\n"); return err }
@@ -308,7 +262,7 @@ func TestPassedOverCalls(t *testing.T) {
 					l.Unmarshal(r)
 					if l.Reason == wire.LostCall {
 						lost += l.Count
-					} else if l.Reason != wire.LostMissed || !preemptedAtTracepoints(Release()) {
+					} else if l.Reason != wire.LostMissed || !load.PreemptedAtTracepoints(Release()) {
 						t.Errorf("%d lost for reason %d", l.Count, l.Reason)
 					}
 				}
@@ -318,7 +272,7 @@ func TestPassedOverCalls(t *testing.T) {
 				t.Fatal(err)
 			}
 			least := uint64(2*n - 1)
-			if preemptedAtTracepoints(Release()) {
+			if load.PreemptedAtTracepoints(Release()) {
 				least = 2 * n * 95 / 100 // what is passed over at both ends, nobody knows of
 			}
 			if got := calls + lost; lost < least-2 || got < least || got > 2*n+1 {
@@ -350,7 +304,7 @@ func TestLetGo(t *testing.T) {
 		switch r.Kind() {
 		case wire.KindSyscall:
 			if calls == 0 {
-				if err := s.k.forget(uint32(child.Process.Pid)); err != nil {
+				if err := s.k.Forget(uint32(child.Process.Pid)); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := io.WriteString(in, "\n"); err != nil {

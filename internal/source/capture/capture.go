@@ -95,13 +95,16 @@ type Source struct {
 	seen  uint32   // interfaces in all
 	news  []ifname // names of interfaces that are not sent yet
 
-	ours   bool   // header is of the rows, and so are their records
-	prolog []byte // as it stands in the first row
-	part   []byte // what the next row's field begins with
-	dec    []byte // decoded from base64
-	told   bool   // that rows hold records which cannot be read
-	end    []byte // the last record, kept for last
-	closed bool   // statistics came last
+	ours    bool         // header is of the rows, and so are their records
+	prolog  []byte       // as it stands in the first row
+	layout  *wire.Layout // of the records in rows
+	later   string       // what of them this version cannot read
+	unknown wire.Unknown
+	part    []byte // what the next row's field begins with
+	dec     []byte // decoded from base64
+	told    bool   // that rows hold records which cannot be read
+	end     []byte // the last record, kept for last
+	closed  bool   // statistics came last
 }
 
 // New reads up to the first packet or row. name is what the header has as its
@@ -160,6 +163,11 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 		}
 		return nil
 	}
+	if s.later != "" {
+		if err := s.note(s.latest, true, s.later); err != nil {
+			return errors.Unwrap(err)
+		}
+	}
 	next := s.nextPcap
 	switch {
 	case s.snoop:
@@ -189,7 +197,14 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 // emitError is an error of emit, which is not called again then.
 type emitError struct{ error }
 
+func (e *emitError) Unwrap() error { return e.error }
+
 func (s *Source) finish() error {
+	if text := s.unknown.Text(); text != "" {
+		if err := s.note(s.latest, true, text); err != nil {
+			return err
+		}
+	}
 	if s.end == nil {
 		if s.ours && !s.closed {
 			return replay.ErrNotClosed

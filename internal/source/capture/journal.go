@@ -99,7 +99,7 @@ func (s *Source) firstHeader(r row, body []byte) error {
 		s.begin(r.ns)
 		return nil
 	}
-	s.header, s.ours, s.prolog = rd.Header, true, bytes.Clone(b)
+	s.header, s.ours, s.prolog, s.layout, s.later = rd.Header, true, bytes.Clone(b), rd.Layout, rd.Later()
 	s.news = nil
 	s.passBlock(body)
 	return nil
@@ -170,10 +170,13 @@ func (s *Source) records(at uint64, b []byte) error {
 		if n < wire.SizeHdr || n%8 != 0 || uint64(n) > uint64(len(b)) {
 			return s.bad(at, fmt.Errorf("a record of %d bytes where %d are left", n, len(b)))
 		}
-		r := wire.Record(b[:n:n])
+		r, err := s.layout.Convert(wire.Record(b[:n:n]))
 		b = b[n:]
-		var err error
 		switch {
+		case err != nil:
+			err = s.bad(at, err)
+		case !r.Known() && s.later != "": // else nobody ever wrote such a record
+			s.unknown.Add(r)
 		case !valid(r):
 			err = s.bad(at, fmt.Errorf("a record of kind %d with %d bytes", r.Kind(), n))
 		case r.Kind() == wire.KindEnd:

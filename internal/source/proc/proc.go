@@ -23,6 +23,14 @@ import (
 // FS is a proc file system.
 type FS struct {
 	Root string // "/proc"
+	Pids Pids   // nil: processes are known by the numbers that this /proc has for them
+}
+
+// Pids says which number a process has in /proc, where it is known by the host's:
+// in a pid namespace below that they differ.
+type Pids interface {
+	There(host uint32) (pid uint32, ok bool)
+	Host(pid uint32) (host uint32, ok bool)
 }
 
 // Default is the machine's own.
@@ -59,14 +67,32 @@ func (f FS) PIDs() ([]uint32, error) {
 	}
 	var pids []uint32
 	for _, n := range names {
-		if pid, err := strconv.ParseUint(n, 10, 32); err == nil {
-			pids = append(pids, uint32(pid))
+		pid, err := strconv.ParseUint(n, 10, 32)
+		if err != nil {
+			continue
+		}
+		if host, ok := f.host(uint32(pid)); ok {
+			pids = append(pids, host)
 		}
 	}
 	return pids, nil
 }
 
+func (f FS) host(pid uint32) (uint32, bool) {
+	if f.Pids == nil {
+		return pid, true
+	}
+	return f.Pids.Host(pid)
+}
+
+// Path returns where a file of a process is. Of one that this /proc does not have,
+// there is none.
+func (f FS) Path(pid uint32, name string) string { return f.path(pid, name) }
+
 func (f FS) path(pid uint32, name string) string {
+	if f.Pids != nil {
+		pid, _ = f.Pids.There(pid) // 0 is nobody's
+	}
 	return filepath.Join(f.Root, strconv.FormatUint(uint64(pid), 10), name)
 }
 
@@ -78,7 +104,7 @@ func (f FS) Read(pid uint32) (*Process, error) {
 		return nil, notExist(err)
 	}
 	p := &Process{PID: pid}
-	if err := parseStatus(status, p); err != nil {
+	if err := f.parseStatus(status, p); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.path(pid, "status"), err)
 	}
 	if p.PID != pid {
@@ -87,7 +113,7 @@ func (f FS) Read(pid uint32) (*Process, error) {
 		if status, err = os.ReadFile(f.path(pid, "status")); err != nil {
 			return nil, notExist(err)
 		}
-		if err := parseStatus(status, p); err != nil {
+		if err := f.parseStatus(status, p); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.path(pid, "status"), err)
 		}
 	}
@@ -154,6 +180,19 @@ func notExist(err error) error {
 	return err
 }
 
+// parseStatus fills p, with the numbers that processes are known by.
+func (f FS) parseStatus(b []byte, p *Process) error {
+	if err := parseStatus(b, p); err != nil {
+		return err
+	}
+	var ok bool
+	if p.PID, ok = f.host(p.PID); !ok {
+		return fs.ErrNotExist
+	}
+	p.PPID, _ = f.host(p.PPID) // 0: outside of what this /proc shows
+	return nil
+}
+
 func parseStatus(b []byte, p *Process) error {
 	for line := range strings.Lines(string(b)) {
 		key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
@@ -194,14 +233,36 @@ func unescape(s string) string {
 	return strings.NewReplacer(`\n`, "\n", `\\`, `\`).Replace(s)
 }
 
-// Alive reports whether a process is there and has not ended: a zombie has.
+// Alive reports whether a process is there and has not ended: a zombie has, unless
+// other threads than its first one live on.
 func (f FS) Alive(pid uint32) bool {
-	b, err := os.ReadFile(f.path(pid, "stat"))
+	dead, err := zombie(f.path(pid, "stat"))
 	if err != nil {
 		return !errors.Is(notExist(err), fs.ErrNotExist)
 	}
+	if !dead {
+		return true
+	}
+	tasks, err := readNames(f.path(pid, "task"))
+	if err != nil {
+		return false
+	}
+	for _, tid := range tasks {
+		if dead, err := zombie(f.path(pid, "task/"+tid+"/stat")); err == nil && !dead {
+			return true
+		}
+	}
+	return false
+}
+
+// zombie reads the state of a task.
+func zombie(stat string) (bool, error) {
+	b, err := os.ReadFile(stat)
+	if err != nil {
+		return false, err
+	}
 	i := bytes.LastIndexByte(b, ')')
-	return i+2 >= len(b) || b[i+2] != 'Z' && b[i+2] != 'X'
+	return i+2 < len(b) && (b[i+2] == 'Z' || b[i+2] == 'X'), nil
 }
 
 // parseStart returns field 22 of /proc/PID/stat in ns. The name in field 2 may

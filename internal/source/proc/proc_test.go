@@ -14,44 +14,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rogpeppe/go-internal/txtar"
-
+	"github.com/pidwire/pidwire/internal/source/proc/proctest"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// machine unpacks testdata/machine.txtar, and returns its /proc.
-func machine(t testing.TB) FS {
-	t.Helper()
-	root := t.TempDir()
-	ar, err := txtar.ParseFile("testdata/machine.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	escapes := strings.NewReplacer(`\0`, "\x00", `\x7f`, "\x7f", `\x01`, "\x01", `\x02`, "\x02", "$ROOT", root)
-	for _, f := range ar.Files {
-		name, target, link := strings.Cut(f.Name, " -> ")
-		file := filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if link {
-			err = os.Symlink(escapes.Replace(target), file)
-		} else {
-			text := escapes.Replace(string(f.Data))
-			if strings.HasSuffix(name, "/cmdline") || strings.HasPrefix(name, "bin/") {
-				text = strings.TrimSuffix(text, "\n")
-			}
-			err = os.WriteFile(file, []byte(text), 0o644)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return FS{Root: filepath.Join(root, "proc")}
-}
+func machine(t testing.TB) FS { return FS{Root: proctest.Machine(t)} }
 
-const dockerID = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-const podmanID = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
+const (
+	dockerID = proctest.DockerID
+	podmanID = proctest.PodmanID
+)
 
 func TestRead(t *testing.T) {
 	f := machine(t)
@@ -312,92 +284,6 @@ func TestCgroupRoot(t *testing.T) {
 		if got := unoctal(in); got != want {
 			t.Errorf("unoctal(%q) = %q, want %q", in, got, want)
 		}
-	}
-}
-
-func TestParseTarget(t *testing.T) {
-	f := machine(t)
-	docker, podman := "/system.slice/docker-"+dockerID+".scope", "/machine.slice/libpod-"+podmanID+".scope"
-	for text, want := range map[string]Target{
-		"all":                        {All: true},
-		"1":                          {PID: 1},
-		"01234":                      {PID: 1234},
-		"1235":                       {PID: 1234}, // a thread is its process
-		"emulator":                   {Name: "emulator"},
-		"py*":                        {Name: "py*"},
-		"[kc]url?":                   {Name: "[kc]url?"},
-		"kworker/0:1":                {Name: "kworker/0:1"},
-		"@root":                      {User: "root"},
-		"@0":                         {User: "0"},
-		"@4294967294":                {User: "4294967294", UID: 4294967294},
-		"emulator@root":              {Name: "emulator", User: "root"},
-		"uid:1000":                   {User: "1000", UID: 1000},
-		":8080":                      {Port: 8080},
-		":65535":                     {Port: 65535},
-		"unit:nginx":                 {Cgroup: "/system.slice/nginx.service"},
-		"unit:nginx.service":         {Cgroup: "/system.slice/nginx.service"},
-		"unit:foo.socket":            {Cgroup: "/system.slice/foo.socket"},
-		"cgroup:/system.slice":       {Cgroup: "/system.slice"},
-		"cgroup:system.slice/":       {Cgroup: "/system.slice"},
-		"cgroup:/":                   {Cgroup: "/"},
-		"container:" + dockerID:      {Cgroup: docker},
-		"container:" + dockerID[:12]: {Cgroup: docker},
-		"container:web":              {Cgroup: docker},
-		"container:db":               {Cgroup: podman}, // and not conmon, which only watches it
-		"container:cafe":             {Cgroup: podman}, // a name that could be an id
-		"container:" + podmanID[:12]: {Cgroup: podman},
-	} {
-		want.Text = text
-		got, err := f.ParseTarget(text)
-		if err != nil {
-			t.Errorf("%s: %v", text, err)
-		} else if got != want {
-			t.Errorf("%s:\n got %+v\nwant %+v", text, got, want)
-		}
-	}
-	for text, want := range map[string]error{
-		"":                     ErrTargetUsage,
-		":":                    ErrTargetUsage,
-		":0":                   ErrTargetUsage,
-		":65536":               ErrTargetUsage,
-		":http":                ErrTargetUsage,
-		":-1":                  ErrTargetUsage,
-		"0":                    ErrTargetUsage,
-		"99999999999999999999": ErrTargetUsage,
-		"4294967296":           ErrTargetUsage,
-		"@":                    ErrTargetUsage,
-		"x@":                   ErrTargetUsage,
-		"[":                    ErrTargetUsage,
-		"a[":                   ErrTargetUsage,
-		"unit:":                ErrTargetUsage,
-		"cgroup:":              ErrTargetUsage,
-		"container:":           ErrTargetUsage,
-		"uid:":                 ErrTargetUsage,
-		"uid:alice":            ErrTargetUsage,
-		"77":                   ErrNoTarget,
-		"@nobody-of-that-name": ErrNoTarget,
-		"x@nobody-of-that":     ErrNoTarget,
-		"unit:none":            ErrNoTarget,
-		"cgroup:/none":         ErrNoTarget,
-		"container:none":       ErrNoTarget,
-		"container:ffffffff":   ErrNoTarget,
-		"container:stopped":    ErrNoTarget,
-	} {
-		got, err := f.ParseTarget(text)
-		if !errors.Is(err, want) {
-			t.Errorf("%q: %+v, %v; want %v", text, got, err, want)
-		} else if msg := err.Error(); text != "" && len(msg) < len(want.Error())+4 {
-			t.Errorf("%q: the error says too little: %s", text, msg)
-		}
-	}
-	if _, err := (FS{Root: t.TempDir()}).ParseTarget("unit:nginx"); !errors.Is(err, ErrNoTarget) {
-		t.Errorf("without a mount table: %v", err)
-	}
-	if got, err := UserTarget("root"); err != nil || got != (Target{Text: "@root", User: "root"}) {
-		t.Errorf("UserTarget: %+v, %v", got, err)
-	}
-	if _, err := UserTarget("nobody-of-that-name"); !errors.Is(err, ErrNoTarget) {
-		t.Errorf("UserTarget: %v", err)
 	}
 }
 

@@ -8,15 +8,14 @@ import (
 	"os/user"
 	"path"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 )
 
-// Target is one way in which the user named processes. Exactly one of the
-// groups of fields is set; Name and User may stand together.
+// Target is a criterion by which processes are watched. Exactly one of the groups of
+// fields is set; Name and User may stand together.
 type Target struct {
-	Text   string // as given
+	Text   string // as the user wrote it, to be shown
 	PID    uint32
 	Name   string // glob: comm, base of the executable, base of argv[0]
 	User   string
@@ -29,89 +28,12 @@ type Target struct {
 // ErrNoTarget says that what a target names is not there.
 var ErrNoTarget = errors.New("no such target")
 
-// ErrTargetUsage says that a target cannot be understood.
-var ErrTargetUsage = errors.New("bad target")
-
-// kinds are the words before the colon of a target; before a port there is none.
-var kinds = []string{"unit", "cgroup", "container", "uid", ""}
-
 // Later reports whether processes that start later can match.
 func (t *Target) Later() bool { return t.PID == 0 }
 
-// ParseTarget reads a target as the command line has it. Users, units and
-// containers are looked up now: an error that wraps ErrNoTarget says that
-// there is none, one that wraps ErrTargetUsage that the text is no target.
-func (f FS) ParseTarget(text string) (Target, error) {
-	t := Target{Text: text}
-	kind, rest, colon := strings.Cut(text, ":")
-	switch {
-	case text == "":
-		return t, fmt.Errorf("%w: it is empty", ErrTargetUsage)
-	case text == "all":
-		t.All = true
-	case colon && rest == "" && slices.Contains(kinds, kind):
-		return t, fmt.Errorf("%w: nothing behind the colon of %q", ErrTargetUsage, text)
-	case kind == "unit" && rest != "":
-		return f.cgroupTarget(t, unitDir(rest))
-	case kind == "cgroup" && rest != "":
-		return f.cgroupTarget(t, func(p string) bool { return p == path.Clean("/"+rest) })
-	case kind == "container" && rest != "":
-		return f.containerTarget(t, rest)
-	case kind == "uid" && rest != "":
-		n, err := strconv.ParseUint(rest, 10, 32)
-		if err != nil {
-			return t, fmt.Errorf("%w: %q is not a user id", ErrTargetUsage, rest)
-		}
-		t.User, t.UID = rest, uint32(n)
-	case kind == "" && rest != "":
-		n, err := strconv.ParseUint(rest, 10, 16)
-		if err != nil || n == 0 {
-			return t, fmt.Errorf("%w: %q is not a port (1 to 65535)", ErrTargetUsage, rest)
-		}
-		t.Port = uint16(n)
-	case strings.Trim(text, "0123456789") == "":
-		n, err := strconv.ParseUint(text, 10, 31)
-		if err != nil || n == 0 {
-			return t, fmt.Errorf("%w: %q is not a process id", ErrTargetUsage, text)
-		}
-		p, err := f.Read(uint32(n))
-		if errors.Is(err, fs.ErrNotExist) {
-			return t, fmt.Errorf("%w: no process %s", ErrNoTarget, text)
-		}
-		if err != nil {
-			return t, err
-		}
-		t.PID = p.PID
-	default:
-		name, usr, at := strings.Cut(text, "@")
-		t.Name = name
-		if at {
-			uid, err := lookupUser(usr)
-			if err != nil {
-				return t, err
-			}
-			t.User, t.UID = usr, uid
-		}
-		if _, err := path.Match(name, ""); err != nil {
-			return t, fmt.Errorf("%w: %q is not a pattern: %v", ErrTargetUsage, name, err)
-		}
-		if name == "" && !at {
-			return t, fmt.Errorf("%w: %q", ErrTargetUsage, text)
-		}
-	}
-	return t, nil
-}
-
-// UserTarget makes the target of --user.
-func UserTarget(name string) (Target, error) {
-	uid, err := lookupUser(name)
-	return Target{Text: "@" + name, User: name, UID: uid}, err
-}
-
-func lookupUser(name string) (uint32, error) {
-	if name == "" {
-		return 0, fmt.Errorf("%w: no user behind @", ErrTargetUsage)
-	}
+// UserID returns the id of a user, by name or number. The error wraps ErrNoTarget
+// where there is none.
+func (f FS) UserID(name string) (uint32, error) {
 	u, err := user.Lookup(name)
 	if err != nil {
 		if n, perr := strconv.ParseUint(name, 10, 32); perr == nil {
@@ -165,34 +87,29 @@ func unoctal(s string) string {
 	return b.String()
 }
 
-func unitDir(unit string) func(string) bool {
-	if !strings.Contains(unit, ".") {
-		unit += ".service"
-	}
-	return func(p string) bool { return path.Base(p) == unit }
-}
-
-// cgroupTarget finds the first directory of the cgroup tree that want accepts.
-func (f FS) cgroupTarget(t Target, want func(string) bool) (Target, error) {
+// FindCgroup returns the first directory of the cgroup tree that want accepts, as a
+// path below the cgroup v2 root. The error wraps ErrNoTarget where there is none.
+func (f FS) FindCgroup(want func(path string) bool) (string, error) {
 	root, err := f.CgroupRoot()
 	if err != nil {
-		return t, fmt.Errorf("%w: %s: %v", ErrNoTarget, t.Text, err)
+		return "", fmt.Errorf("%w: %v", ErrNoTarget, err)
 	}
+	found := ""
 	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
 			return nil
 		}
 		rel := "/" + strings.TrimPrefix(strings.TrimPrefix(p, root), "/")
 		if want(rel) {
-			t.Cgroup = rel
+			found = rel
 			return fs.SkipAll
 		}
 		return nil
 	})
-	if err == nil && t.Cgroup == "" {
-		err = fmt.Errorf("%w: no cgroup of %s below %s", ErrNoTarget, t.Text, root)
+	if err == nil && found == "" {
+		err = fmt.Errorf("%w: no such cgroup below %s", ErrNoTarget, root)
 	}
-	return t, err
+	return found, err
 }
 
 // ContainerOf returns the id of the container whose cgroup this is, empty if
@@ -218,9 +135,11 @@ func ContainerOf(cgroup string) string {
 	}
 }
 
-func (f FS) containerTarget(t Target, id string) (Target, error) {
+// FindContainer returns the cgroup of a container, by its name or the beginning of
+// its id. The error wraps ErrNoTarget where there is none.
+func (f FS) FindContainer(id string) (string, error) {
 	if hex := strings.Trim(id, "0123456789abcdef") == "" && len(id) >= 4; hex {
-		found, err := f.cgroupTarget(t, func(p string) bool {
+		found, err := f.FindCgroup(func(p string) bool {
 			c := ContainerOf(p)
 			return strings.HasPrefix(c, id) && strings.Contains(path.Base(p), c)
 		})
@@ -230,9 +149,9 @@ func (f FS) containerTarget(t Target, id string) (Target, error) {
 	}
 	full, err := containerByName(f.containerState(), id)
 	if err != nil {
-		return t, fmt.Errorf("%w: %v", ErrNoTarget, err)
+		return "", fmt.Errorf("%w: %v", ErrNoTarget, err)
 	}
-	return f.cgroupTarget(t, func(p string) bool { return ContainerOf(p) == full && strings.Contains(path.Base(p), full) })
+	return f.FindCgroup(func(p string) bool { return ContainerOf(p) == full && strings.Contains(path.Base(p), full) })
 }
 
 // Match reports whether a process is one of the target's, as far as the

@@ -32,12 +32,25 @@ func (s *Source) Header() wire.Header { return s.r.Header }
 // closed: its writer was killed between two blocks.
 var ErrNotClosed = errors.New("not closed in order: the last moments may be missing")
 
-// Run emits every record. It returns nil at the end of a
+// Run emits every record that this version knows. What a recording of a later
+// version has beside them is said in notes: first what is longer there, and at the
+// end how many records of unknown kinds were left out. It returns nil at the end of a
 // recording that was closed, else ErrNotClosed, a *wire.CutError or a
 // *wire.DamageError, after everything before that has been emitted.
 func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
+	var unknown wire.Unknown
+	at := s.r.Header.Mono
+	if err := note(at, s.r.Later(), emit); err != nil {
+		return err
+	}
 	for {
 		rec, err := s.r.Next()
+		if err != nil || rec.Kind() == wire.KindEnd {
+			if err := note(at, unknown.Text(), emit); err != nil {
+				return err
+			}
+			unknown = wire.Unknown{}
+		}
 		if err == io.EOF {
 			if err := emit(nil); err != nil {
 				return err
@@ -51,11 +64,24 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 			return errors.Join(emit(nil), err)
 		}
 		s.ended = rec.Kind() == wire.KindEnd
-		if err := emit(rec); err != nil {
+		at = max(at, rec.Time())
+		if !rec.Known() {
+			unknown.Add(rec)
+		} else if err := emit(rec); err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
+}
+
+// note emits a sentence about what is missing from what follows; none if it is empty.
+func note(at uint64, text string, emit func(wire.Record) error) error {
+	if text == "" {
+		return nil
+	}
+	attrs := wire.AppendAttr(nil, wire.TagText, text)
+	n := wire.Note{H: wire.Hdr{Kind: wire.KindNote, Time: at}, Level: wire.NoteDegraded, Attrs: uint16(len(attrs))}
+	return emit(wire.Seal(append(n.Append(nil), attrs...)))
 }

@@ -156,3 +156,39 @@ func TestIdleError(t *testing.T) {
 		}
 	}
 }
+
+// TestUnknownKinds holds that records of kinds that are not known are counted and
+// said once, before the end, and not passed on.
+func TestUnknownKinds(t *testing.T) {
+	var b bytes.Buffer
+	w, err := wire.NewWriter(&b, header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(kind uint16, n int) {
+		for range n {
+			h := wire.Hdr{Kind: kind, Time: mono + 5}
+			if err := w.Write(wire.Seal(append(h.Append(nil), 1, 2, 3))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	put(77, 3)
+	put(500, 1)
+	put(77, 1)
+	end := wire.End{H: wire.Hdr{Kind: wire.KindEnd, Time: mono + 10}, Reason: wire.EndDetached}
+	if err := errors.Join(w.Write(wire.Seal(end.Append(nil))), w.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	recs, _, err := run(t, b.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(recs) != 2 || recs[0].Kind() != wire.KindNote || recs[1].Kind() != wire.KindEnd {
+		t.Fatalf("%d records: %v", len(recs), recs)
+	}
+	text := string(wire.AttrOf(recs[0][wire.SizeNote:], wire.TagText))
+	if text != "records that this version does not know are left out: 4 of kind 77, 1 of kind 500" {
+		t.Errorf("%q", text)
+	}
+}

@@ -24,6 +24,8 @@ import (
 // Resolver remembers what it has read of files and of processes. Its methods are
 // for one goroutine.
 type Resolver struct {
+	// Local gives the number that /proc has for a process; nil: it is the same.
+	Local func(pid uint32) uint32
 	// Proc is where /proc is mounted.
 	Proc  string
 	files map[fileKey]*symbols
@@ -61,6 +63,13 @@ func New() *Resolver {
 	return &Resolver{Proc: "/proc", files: map[fileKey]*symbols{}, procs: map[uint32][]mapping{}}
 }
 
+func (r *Resolver) dir(pid uint32) string {
+	if r.Local != nil {
+		pid = r.Local(pid)
+	}
+	return filepath.Join(r.Proc, strconv.FormatUint(uint64(pid), 10))
+}
+
 // Forget drops what is known of a process's memory: it ended, or another program
 // runs in it.
 func (r *Resolver) Forget(pid uint32) { delete(r.procs, pid) }
@@ -78,7 +87,7 @@ func (r *Resolver) Learn(pid uint32) {
 
 func (r *Resolver) read(pid uint32) {
 	maps, err := intime.Do(readWithin, func() ([]mapping, error) {
-		f, err := os.Open(filepath.Join(r.Proc, strconv.FormatUint(uint64(pid), 10), "maps"))
+		f, err := os.Open(filepath.Join(r.dir(pid), "maps"))
 		if err != nil {
 			return nil, err
 		}
@@ -133,7 +142,7 @@ func (r *Resolver) Find(pid uint32, addr uint64) (Location, bool) {
 // is there when the path is another file's by now, or else by the path as the
 // process sees it.
 func (r *Resolver) open(pid uint32, m mapping) *symbols {
-	dir := filepath.Join(r.Proc, strconv.FormatUint(uint64(pid), 10))
+	dir := r.dir(pid)
 	for _, path := range []string{
 		filepath.Join(dir, "map_files", fmt.Sprintf("%x-%x", m.from, m.to)),
 		filepath.Join(dir, "root", strings.TrimSuffix(m.path, " (deleted)")),

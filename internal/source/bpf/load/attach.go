@@ -1,0 +1,71 @@
+//go:build linux
+
+package load
+
+import (
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+)
+
+// attached keeps a link: one that is collected detaches its program.
+func (k *Kernel) attached(l link.Link) { k.links = append(k.links, l) }
+
+// detach takes back all links but the first n.
+func (k *Kernel) detach(n int) {
+	for _, l := range k.links[n:] {
+		l.Close()
+	}
+	k.links = k.links[:n]
+}
+
+// rawTracepoint attaches a program and, behind it, its second copy.
+func (k *Kernel) rawTracepoint(name string, prog *ebpf.Program) error {
+	l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: name, Program: prog})
+	if err != nil {
+		return fmt.Errorf("raw tracepoint %s: %w", name, err)
+	}
+	k.attached(l)
+	if again := k.again[prog]; again != nil {
+		return k.rawTracepoint(name, again)
+	}
+	return nil
+}
+
+// tracing attaches a program to the tracepoint that it is made for, as whichever
+// kind it was loaded, and behind it its second copy.
+func (k *Kernel) tracing(prog *ebpf.Program, point string) error {
+	if prog.Type() == ebpf.RawTracepoint {
+		return k.rawTracepoint(point, prog)
+	}
+	l, err := link.AttachTracing(link.TracingOptions{Program: prog})
+	if err != nil {
+		return err
+	}
+	k.attached(l)
+	if again := k.again[prog]; again != nil {
+		return k.tracing(again, point)
+	}
+	return nil
+}
+
+// perfEvent attaches a program to an event of perf's.
+func (k *Kernel) perfEvent(group, point string, prog *ebpf.Program) error {
+	l, err := link.Tracepoint(group, point, prog, nil)
+	if err != nil {
+		return fmt.Errorf("perf's event %s:%s: %w", group, point, err)
+	}
+	k.attached(l)
+	return nil
+}
+
+// cgroup attaches a program to all sockets below a cgroup.
+func (k *Kernel) cgroup(path string, as ebpf.AttachType, prog *ebpf.Program) error {
+	l, err := link.AttachCgroup(link.CgroupOptions{Path: path, Attach: as, Program: prog})
+	if err != nil {
+		return err
+	}
+	k.attached(l)
+	return nil
+}

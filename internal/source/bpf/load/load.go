@@ -1,0 +1,415 @@
+//go:build linux
+
+// Package load puts the programs of bpf/ into the kernel, and attaches them: which
+// of them for which layer, in which form for this kernel, and what is not there if
+// one is refused. A Kernel is what came of it.
+package load
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+
+	"github.com/pidwire/pidwire/internal/source/bpf/object"
+	"github.com/pidwire/pidwire/internal/source/ftrace"
+	"github.com/pidwire/pidwire/internal/source/ksyms"
+	"github.com/pidwire/pidwire/internal/source/proc"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// Kernel is what is loaded and attached.
+type Kernel struct {
+	Maps  Maps
+	Works Works
+	Notes []Note // what does not work here
+
+	Open    *ebpf.Program // iterator over the open sockets of the host; nil: they are read from /proc
+	States  *ebpf.Program // iterator: puts into the ring how the targets' TCP sockets stand; nil: none
+	Blocked *link.Iter    // over the calls that are blocked; nil: they cannot be known
+
+	Filtered bool   // packets are filtered by the program at the sockets
+	Engine   string // that tells of functions, if any does
+	Exact    bool   // functions are traced at their entries and returns
+	Graph    *ftrace.Tracer
+	Names    Names
+
+	colls []*ebpf.Collection
+	owned []*ebpf.Map // of objects whose programs are loaded each for itself
+	links []link.Link
+	tells map[string]bool // of the programs at named events, those that are attached
+
+	types *btf.Cache    // the kernel's BTF, read once for all objects; nil when all is loaded
+	cast  bool          // it has bpf_rdonly_cast: fields are read by plain loads
+	adopt *ebpf.Program // iterator: makes open sockets the targets'
+
+	changes atomic.Uint32  // of the targets map, by us
+	epoch   *ebpf.Variable // the same, for the programs
+
+	twice   bool // threads are preempted in programs at tracepoints: these have second copies
+	pairs   []*pair
+	seconds []*ebpf.Collection
+	again   map[*ebpf.Program]*ebpf.Program // the second copy of a program
+	before  uint64                          // what Missed counted until all was attached
+
+	raw  bool // tp_btf is refused: the same programs are raw tracepoints
+	bare bool // tracing programs have no socket storage and make no cookies: before 5.12
+}
+
+// Works says of the parts that may be missing which are there.
+type Works struct {
+	Cookies, Uring      bool
+	Perf                bool // programs at calls are at perf's events
+	Packets, States     bool
+	DeviceIn, DeviceOut bool // packets that no socket gets
+	Steps               bool // stacks at tracepoints on the way
+}
+
+// Names are what numbers of this kernel mean. With layer krn alone.
+type Names struct {
+	Drops, Resets map[uint32]string // reasons, by enum skb_drop_reason and sk_rst_reason; nil without BTF
+	Symbols       *ksyms.Table      // nil: not read, or SymbolsErr
+	SymbolsErr    error
+	Protos        map[uint64]string // what functions that are traced take and give, by address
+}
+
+// ReadSymbols reads the kernel's table, which takes a tenth of a second.
+func (n *Names) ReadSymbols() { n.Symbols, n.SymbolsErr = ksyms.Read() }
+
+// Note is something that does not work here, and what that costs.
+type Note struct {
+	Text, Fix string
+	Err       error // may be nil
+}
+
+// Tells reports whether a program at a named event is attached.
+func (k *Kernel) Tells(program string) bool { return k.tells[program] }
+
+// Close detaches every program and frees every map.
+func (k *Kernel) Close() error {
+	var err error
+	if k.Graph != nil {
+		err = k.Graph.Close()
+	}
+	for _, l := range k.links {
+		l.Close()
+	}
+	for _, c := range slices.Concat(k.colls, k.seconds) {
+		c.Close()
+	}
+	for _, m := range k.owned {
+		m.Close()
+	}
+	k.Maps.close()
+	return err
+}
+
+// harmless are the programs whose being passed over loses nothing.
+var harmless = map[string]bool{
+	object.StepsProgTreeStep:             true, // it stands in the way of itself: what it does allocates too
+	object.SocketsProgCookieState:        true, // a cookie is made by whoever asks for it next
+	object.PacketsProgOwnerAccepted:      true, // whose a socket is shows at its first use
+	object.PacketsProgOwnerAcceptedMptcp: true,
+}
+
+// Missed counts the times that the kernel passed over one of the programs, as
+// it was running on that CPU already: interrupted, or preempted. The kernel
+// counts them by program, whoever the task was; before 5.12 it does not. Where
+// there is a second copy, what that has done is not counted; nor are calls, as
+// each thread knows what was passed over of its own (PW_LOST_CALL).
+func (k *Kernel) Missed() (n uint64) {
+	for _, c := range k.colls {
+		for name, p := range c.Programs {
+			if !harmless[name] && !byThread[name] && k.again[p] == nil {
+				n += misses(p)
+			}
+		}
+	}
+	for _, p := range k.pairs {
+		n += p.missed()
+	}
+	return n - min(n, k.before)
+}
+
+func misses(p *ebpf.Program) uint64 {
+	s, err := p.Stats()
+	if err != nil {
+		return 0
+	}
+	return s.RecursionMisses
+}
+
+func (k *Kernel) note(err error, text, fix string) {
+	if err != nil {
+		text += " (" + briefly(err).Error() + ")"
+	}
+	k.Notes = append(k.Notes, Note{text, fix, err})
+}
+
+// hasFunc reports whether the kernel has a function for programs to call.
+func (k *Kernel) hasFunc(name string) bool {
+	spec, err := k.types.Kernel()
+	if err != nil {
+		return false
+	}
+	var f *btf.Func
+	return spec.TypeByName(name, &f) == nil
+}
+
+// Load puts the programs into the kernel. What cannot be loaded and is not
+// needed for the system calls themselves becomes a note.
+func Load(c Config) (_ *Kernel, err error) {
+	k := &Kernel{
+		types: btf.NewCache(), tells: map[string]bool{},
+		again: map[*ebpf.Program]*ebpf.Program{},
+	}
+	defer func() {
+		if err == nil {
+			return
+		}
+		k.Close()
+		if c.NoCalls && !errors.Is(err, ErrPackets) {
+			err = fmt.Errorf("%w: %w", ErrPackets, err) // there is nothing else
+		}
+	}()
+	// Maps count against RLIMIT_MEMLOCK before 5.11. Where it cannot be raised,
+	// it may be enough as it is: what fails then says so.
+	_ = rlimit.RemoveMemlock()
+	if c.StrLen > MaxStrLen {
+		return nil, fmt.Errorf("string size %d: at most %d bytes are copied of one buffer", c.StrLen, MaxStrLen)
+	}
+	if len(c.Cgroups) > maxCgroups {
+		return nil, fmt.Errorf("%d cgroups: at most %d at once", len(c.Cgroups), maxCgroups)
+	}
+
+	k.cast = k.hasFunc("bpf_rdonly_cast")
+	k.twice = c.Twice || PreemptedAtTracepoints(Release())
+	spec, sys, err := object.Open[object.SyscallsSpecs](object.LoadSyscalls)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.size(spec); err != nil {
+		return nil, err
+	}
+	if err := k.Maps.make(sys.Ring, sys.Targets, sys.Refused, sys.Undecided, sys.Threads, sys.Calls, sys.Uids, sys.Ports, sys.Cgroups, sys.Lost, sys.Maybe, sys.Gone); err != nil {
+		return nil, err
+	}
+	if err := k.fill(c); err != nil {
+		return nil, err
+	}
+	want := func(name string) bool {
+		switch {
+		case name == "bind" && len(c.Ports) > 0:
+			return true // it makes a process a target by port, shown or not
+		case c.NoCalls:
+			// So does the first call of a user's or a cgroup's process; packets
+			// begin with a socket.
+			return name == "socket" && c.matchedByCalls()
+		}
+		return c.Calls == nil || c.Calls(name)
+	}
+	if err := fillCalls(k.Maps.Calls, want); err != nil {
+		return nil, err
+	}
+	if err := k.loadProcess(c); err != nil {
+		return nil, err
+	}
+	if !c.NoCalls || c.matchedByCalls() {
+		if err := k.watchCalls(c, spec); err != nil {
+			return nil, err
+		}
+	}
+	k.loadSockets(c)
+	if !c.NoCalls {
+		k.loadBlocked(c)
+		k.loadUring(c)
+	}
+	if c.Packets || c.Kernel {
+		if err := k.loadPackets(c); err != nil {
+			switch {
+			case c.NoCalls && c.Packets:
+				return nil, err
+			case c.Packets:
+				k.note(err, "packets are not shown", "")
+			default:
+				k.note(err, "of what the kernel does only what it does in a thread's own time is shown", "")
+			}
+		}
+	}
+	if c.Kernel {
+		types, _ := k.types.Kernel() // without, there are numbers
+		k.Names = Names{
+			Drops:  reasonsOf(types, "skb_drop_reason", "SKB_DROP_REASON_"),
+			Resets: reasonsOf(types, "sk_rst_reason", "SK_RST_REASON_"),
+			Protos: map[uint64]string{},
+		}
+		if c.Tree || c.Stacks {
+			k.Names.ReadSymbols() // before there is something to watch, that may end meanwhile
+			if err := k.Names.SymbolsErr; err != nil {
+				k.note(err, "functions of the kernel are shown as addresses", "")
+			}
+		}
+		if c.Tree {
+			if err := k.loadTree(c); err != nil {
+				return nil, err
+			}
+		}
+		k.loadKernelEvents(c)
+		if c.Stacks && !c.NoCalls {
+			k.loadCallStacks(c)
+		}
+	}
+	k.types = nil // tens of megabytes, and of no use any more
+	k.before = k.Missed()
+	return k, nil
+}
+
+// loadProcess attaches to births, execs and ends. Births first: a child must be a
+// target before its first call.
+func (k *Kernel) loadProcess(c Config) error {
+	spec, o, err := object.Open[object.ProcessSpecs](object.LoadProcess)
+	if err != nil {
+		return err
+	}
+	progs, err := k.load(c, spec, nil, o.ProcessFork, o.ProcessExec, o.ProcessExit)
+	if err != nil {
+		return err
+	}
+	for i, point := range []string{"sched_process_fork", "sched_process_exec", "sched_process_exit"} {
+		if err := k.rawTracepoint(point, progs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load loads programs of an object, in their order, with the shared maps in the
+// place of its own. own are maps of the object that were made before; nil: none.
+// An object of which nothing else is loaded may be given as it is; else as a copy.
+func (k *Kernel) load(c Config, spec *ebpf.CollectionSpec, own map[string]*ebpf.Map, which ...*ebpf.ProgramSpec) ([]*ebpf.Program, error) {
+	coll, err := k.collection(c, spec, own, which...)
+	if err != nil {
+		return nil, err
+	}
+	progs := make([]*ebpf.Program, len(which))
+	for i, p := range which {
+		progs[i] = coll.Programs[p.Name]
+	}
+	return progs, nil
+}
+
+func (k *Kernel) collection(c Config, spec *ebpf.CollectionSpec, own map[string]*ebpf.Map, which ...*ebpf.ProgramSpec) (*ebpf.Collection, error) {
+	wanted := map[string]*ebpf.ProgramSpec{}
+	for _, p := range which {
+		if spec.Programs[p.Name] == nil {
+			return nil, fmt.Errorf("program %s: the object has none of that name", p.Name)
+		}
+		wanted[p.Name] = spec.Programs[p.Name]
+	}
+	spec.Programs = wanted
+	if err := c.size(spec); err != nil {
+		return nil, err
+	}
+	if err := configure(spec, k.settings(c)); err != nil {
+		return nil, err
+	}
+	if k.Filtered {
+		if err := setFilter(spec, c.Filter); err != nil {
+			return nil, err
+		}
+	}
+	if k.raw {
+		for _, p := range spec.Programs {
+			if p.Type == ebpf.Tracing && p.AttachType == ebpf.AttachTraceRawTp {
+				// Their contexts are the same: the tracepoint's arguments.
+				p.Type, p.AttachType = ebpf.RawTracepoint, ebpf.AttachNone
+			}
+		}
+	}
+	replace, err := k.Maps.shared(spec)
+	if err != nil {
+		return nil, err
+	}
+	for name, m := range own {
+		replace[name] = m
+	}
+	var second *ebpf.CollectionSpec
+	if k.twice {
+		if second, err = secondCopies(spec); err != nil {
+			return nil, err
+		}
+	}
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: replace, Cache: k.types})
+	if err != nil {
+		return nil, err
+	}
+	k.colls = append(k.colls, coll)
+	if second != nil {
+		if err := k.loadSecond(coll, second, own[object.SyscallsMapTurns]); err != nil {
+			return nil, err
+		}
+	}
+	return coll, nil
+}
+
+// fill writes the criteria that the kernel side matches by itself.
+func (k *Kernel) fill(c Config) error {
+	one := uint8(1)
+	for _, uid := range c.UIDs {
+		if err := k.Maps.Uids.Put(uid, one); err != nil {
+			return fmt.Errorf("user %d: %w", uid, err)
+		}
+	}
+	for _, port := range c.Ports {
+		if err := k.Maps.Ports.Put(port, one); err != nil {
+			return fmt.Errorf("port %d: %w", port, err)
+		}
+	}
+	if len(c.Cgroups) > 0 {
+		root, err := proc.Default.CgroupRoot()
+		if err != nil {
+			return err
+		}
+		for i, path := range c.Cgroups {
+			d, err := os.Open(filepath.Join(root, path))
+			if err != nil {
+				return err
+			}
+			err = k.Maps.Cgroups.Put(uint32(i), uint32(d.Fd()))
+			d.Close()
+			if err != nil {
+				return fmt.Errorf("cgroup %s: %w", path, err)
+			}
+		}
+	}
+	if c.Self != 0 {
+		return k.SetTarget(c.Self, wire.TargetNever)
+	}
+	return nil
+}
+
+// Release returns the kernel's release, as uname -r.
+func Release() string {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return "unknown"
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}
+
+// briefly cuts a verifier's log from an error.
+func briefly(err error) error {
+	var ve *ebpf.VerifierError
+	if errors.As(err, &ve) {
+		return ve.Cause
+	}
+	return err
+}

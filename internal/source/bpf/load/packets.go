@@ -1,0 +1,258 @@
+//go:build linux
+
+package load
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/net/bpf"
+
+	"github.com/pidwire/pidwire/internal/pcapfilter"
+	"github.com/pidwire/pidwire/internal/source/bpf/object"
+	"github.com/pidwire/pidwire/internal/source/proc"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// ErrPackets says that packets cannot be captured here, and why.
+var ErrPackets = errors.New("packets cannot be captured")
+
+// packets opens the object of packets: fresh, for what is loaded of it is set in it.
+func packets() (*ebpf.CollectionSpec, *object.PacketsSpecs, error) {
+	return object.Open[object.PacketsSpecs](object.LoadPackets)
+}
+
+// loadPackets attaches to the packets of all sockets: to show them, or to know
+// whose what the kernel does is. What tells whose a socket
+// is by its last use is not on every kernel: then its maker and its holder at
+// attach are what is known.
+func (k *Kernel) loadPackets(c Config) error {
+	root, err := proc.Default.CgroupRoot()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrPackets, err)
+	}
+	_, o, err := packets()
+	if err != nil {
+		return err
+	}
+	if err := k.Maps.make(o.Owners, o.LostPackets, o.LostEvents, o.Flows, o.FlowPorts, o.OldSocks, o.OwnedSocks, o.Softirqs); err != nil {
+		return fmt.Errorf("%w: %w", ErrPackets, err)
+	}
+	k.ownerState(c)
+	if spec, o, err := packets(); err != nil {
+		return err
+	} else if found, err := k.load(c, spec, nil, o.OwnerFound, o.States); err == nil {
+		k.adopt, k.States = found[0], found[1]
+	} else if k.Open == nil {
+		k.note(err, "packets of sockets that were open before are not shown", "")
+	}
+	tap, err := k.socketTap(c)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrPackets, err)
+	}
+	k.ownerPrograms(c)
+	if c.Packets {
+		k.Works.DeviceIn = k.device(c, func(o *object.DeviceSpecs) *ebpf.ProgramSpec { return o.DeviceIn })
+		k.Works.DeviceOut = k.device(c, func(o *object.DeviceSpecs) *ebpf.ProgramSpec { return o.DeviceOut })
+	}
+	for i, as := range tapHooks {
+		if err := k.cgroup(root, as, tap[i]); err != nil {
+			return fmt.Errorf("%w: %s: %w", ErrPackets, as, err)
+		}
+	}
+	k.Works.Packets = c.Packets
+	return nil
+}
+
+// device attaches a program that sees what no socket gets.
+func (k *Kernel) device(c Config, which func(*object.DeviceSpecs) *ebpf.ProgramSpec) bool {
+	spec, o, err := object.Open[object.DeviceSpecs](object.LoadDevice)
+	if err == nil {
+		err = k.loadTracing(c, spec, which(o))
+	}
+	if err != nil {
+		k.note(err, "packets that no socket gets (after its close, ICMP errors, AF_PACKET) are not shown", "")
+	}
+	return err == nil
+}
+
+// tapHooks are where the programs of socketTap go, in their order.
+var tapHooks = []ebpf.AttachType{
+	ebpf.AttachCGroupInetSockCreate, ebpf.AttachCgroupInetSockRelease, ebpf.AttachCGroupInetIngress, ebpf.AttachCGroupInetEgress,
+}
+
+// socketTap loads the programs at the sockets, with the filter in them if that
+// goes: rather too much is copied than nothing.
+func (k *Kernel) socketTap(c Config) ([]*ebpf.Program, error) {
+	load := func() ([]*ebpf.Program, error) {
+		spec, o, err := packets()
+		if err != nil {
+			return nil, err
+		}
+		return k.load(c, spec, nil, o.OwnerCreate, o.OwnerReleased, o.PacketIn, o.PacketOut)
+	}
+	k.Filtered = c.Filter != nil
+	progs, err := load()
+	if err == nil || !k.Filtered {
+		return progs, err
+	}
+	why := err
+	k.Filtered = false
+	if progs, err = load(); err == nil {
+		k.note(why, "the filter does not load into the kernel: packets are copied first, and then filtered", "")
+	}
+	return progs, err
+}
+
+// owner attaches a program that tells who uses a socket, or how it stands.
+func (k *Kernel) owner(c Config, which func(*object.PacketsSpecs) *ebpf.ProgramSpec) error {
+	spec, o, err := packets()
+	if err != nil {
+		return err
+	}
+	return k.loadTracing(c, spec, which(o))
+}
+
+// ownerPrograms attaches what tells who uses a socket.
+func (k *Kernel) ownerPrograms(c Config) {
+	if !c.Kernel { // kernel_received does the same
+		err := k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerReceived })
+		if err != nil &&
+			k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerReceivedInet }) == nil &&
+			k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerReceivedInet6 }) == nil {
+			err = nil
+		}
+		if err != nil {
+			k.note(err, "a socket that is handed to another process is shown as the new one's only when that sends on it", "")
+		}
+	}
+	// Without them, who accepted a socket is known by the call, or by its first
+	// use, and who sends by the first packet.
+	_ = k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerAccepted })
+	_ = k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerAcceptedMptcp })
+	if !c.Kernel { // kernel_sent does the same
+		_ = k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerSent })
+	}
+}
+
+var errNoTracing = errors.New("tp_btf is not wanted")
+
+// ownerState attaches what tells of changes of TCP states. Where tracing programs
+// have no socket storage, that and all the others do without; where there are
+// none, they are raw tracepoints.
+func (k *Kernel) ownerState(c Config) {
+	state := func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerState }
+	err := errNoTracing
+	if !c.NoTracing {
+		if err = k.owner(c, state); err != nil {
+			k.bare = true
+			err = k.owner(c, state)
+		}
+	}
+	if err != nil {
+		k.bare, k.raw = true, true
+		err = k.owner(c, state)
+	}
+	if err != nil {
+		k.note(err, "changes of TCP states are not shown, nor what comes after a socket's close; packets of MPTCP listeners (those of Go servers) that are made from now on are not shown", "")
+		return
+	}
+	k.Works.States = true
+}
+
+// loadTracing loads a program of an object, and attaches it to its tracepoint or function.
+func (k *Kernel) loadTracing(c Config, spec *ebpf.CollectionSpec, which *ebpf.ProgramSpec) error {
+	point := which.AttachTo
+	progs, err := k.load(c, spec, nil, which)
+	if err != nil {
+		return err
+	}
+	return k.tracing(progs[0], point)
+}
+
+// setFilter puts a filter in the place of pcap_filter (bpf/packets.bpf.c), in
+// every program that has it.
+func setFilter(spec *ebpf.CollectionSpec, filter []bpf.Instruction) error {
+	const name = "pcap_filter"
+	for _, p := range spec.Programs {
+		from := slices.IndexFunc(p.Instructions, func(i asm.Instruction) bool { return i.Symbol() == name })
+		if from < 0 {
+			continue
+		}
+		to := from + 1
+		for to < len(p.Instructions) && p.Instructions[to].Symbol() == "" {
+			to++
+		}
+		body, err := pcapfilter.EBPF(filter)
+		if err != nil {
+			return err
+		}
+		body[0].Metadata = p.Instructions[from].Metadata
+		p.Instructions = slices.Concat(p.Instructions[:from], body, p.Instructions[to:])
+	}
+	return nil
+}
+
+// Adopt makes the sockets that the targets hold theirs.
+func (k *Kernel) Adopt() error {
+	if k.adopt == nil {
+		return nil
+	}
+	_, err := ReadIter(k.adopt)
+	return err
+}
+
+// ReadIter runs an iterator over tasks or their open files, and returns what it
+// wrote.
+func ReadIter(p *ebpf.Program) ([]byte, error) {
+	it, err := link.AttachIter(link.IterOptions{Program: p})
+	if err != nil {
+		return nil, fmt.Errorf("iterator: %w", err)
+	}
+	defer it.Close()
+	return ReadLink(it)
+}
+
+// ReadLink does the same for an iterator that is attached.
+func ReadLink(it *link.Iter) ([]byte, error) {
+	r, err := it.Open()
+	if err != nil {
+		return nil, fmt.Errorf("iterator: %w", err)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("iterator: %w", err)
+	}
+	return b, nil
+}
+
+// OldSocket keeps whose a socket is that no program can reach, until its first
+// packet: sk is its address, first that of an MPTCP socket's first TCP one, else 0.
+// Its address is its name for so long: its end is watched.
+func (k *Kernel) OldSocket(sk, first uint64, o *wire.Owner, netns uint32) error {
+	var addrs []uint64
+	if k.Maps.OldSocks == nil {
+		return nil
+	}
+	if k.adopt == nil && k.Works.States {
+		addrs = append(addrs, sk)
+	}
+	if first != 0 {
+		addrs = append(addrs, first)
+	}
+	for _, at := range addrs {
+		// struct old_sock in bpf/owner.h
+		b := binary.LittleEndian.AppendUint64(o.Append(nil), uint64(netns))
+		if err := k.Maps.OldSocks.Put(at, b); err != nil {
+			return fmt.Errorf("remembering a socket of process %d: %w", o.Pid, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,192 @@
+//go:build linux
+
+package load
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/pidwire/pidwire/internal/source/bpf/object"
+)
+
+// settings are the values of the variables that objects have in common, by name.
+// An object has those of the headers that it includes.
+func (k *Kernel) settings(c Config) map[string]any {
+	return map[string]any{
+		object.ProcessVarCfgSelf:     c.Self,
+		object.ProcessVarCfgAll:      c.All,
+		object.ProcessVarCfgUids:     len(c.UIDs) > 0,
+		object.ProcessVarCfgCgroups:  uint8(len(c.Cgroups)),
+		object.ProcessVarCfgPorts:    len(c.Ports) > 0,
+		object.ProcessVarCfgExec:     c.AskExec,
+		object.ProcessVarCfgFollow:   c.Follow,
+		object.ProcessVarCfgStrlen:   c.StrLen,
+		object.ProcessVarCfgCast:     k.cast,
+		object.PacketsVarCfgSnaplen:  c.Snaplen,
+		object.PacketsVarCfgOld:      k.adopt == nil,
+		object.PacketsVarCfgFilter:   k.Filtered,
+		object.PacketsVarCfgPackets:  c.Packets,
+		object.PacketsVarCfgEvents:   c.Kernel,
+		object.PacketsVarCfgStorage:  !k.bare,
+		object.PacketsVarCfgKstack:   c.Tree && !k.Exact || c.Stacks,
+		object.PacketsVarCfgUstack:   c.Stacks,
+		object.PacketsVarCfgDrops:    c.Drops,
+		object.PacketsVarCfgSoftirqs: c.Kernel,
+		object.SyscallsVarCfgReturns: !c.NoCalls,
+	}
+}
+
+// ownVariables are set by whoever loads their object, in the spec's own fields.
+var ownVariables = []string{
+	object.SyscallsVarCfgPerf, object.SyscallsVarCfgTurn, object.SocketsVarCfgNumber, object.BlockedVarCfgBlocked,
+	object.UringVarCfgSubmit, object.UringVarCfgComplete, object.PidsVarCfgLevel,
+	object.KernelVarCfgDropArgs, object.KernelVarCfgResetArgs, object.KernelVarCfgCongestion,
+}
+
+// configure sets the variables that objects have in common. A variable that is
+// not known here is an error: nobody would set it.
+func configure(spec *ebpf.CollectionSpec, settings map[string]any) error {
+	for name, variable := range spec.Variables {
+		if !strings.HasPrefix(name, "cfg_") || slices.Contains(ownVariables, name) {
+			continue
+		}
+		v, ok := settings[name]
+		if !ok {
+			return fmt.Errorf("variable %s: nobody sets it", name)
+		}
+		if b, ok := v.(bool); ok {
+			v = uint8(0)
+			if b {
+				v = uint8(1)
+			}
+		}
+		if err := variable.Set(v); err != nil {
+			return fmt.Errorf("variable %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// Maps are made once and given to every object that has them. Those behind Gone
+// are nil where neither packets nor kernel events are wanted, or cannot be had.
+type Maps struct {
+	Ring, Targets, Refused, Undecided, Threads, Calls, Uids, Ports, Cgroups, Lost, Maybe, Gone *ebpf.Map
+
+	Owners, LostPackets, LostEvents, Flows, FlowPorts, OldSocks, OwnedSocks, Softirqs *ebpf.Map
+
+	Functions, Walks, NoWalk *ebpf.Map // of the tree
+}
+
+// byName are all of them, by the names that objects have for them.
+func (m *Maps) byName() map[string]**ebpf.Map {
+	return map[string]**ebpf.Map{
+		object.SyscallsMapRing:       &m.Ring,
+		object.SyscallsMapTargets:    &m.Targets,
+		object.SyscallsMapRefused:    &m.Refused,
+		object.SyscallsMapUndecided:  &m.Undecided,
+		object.SyscallsMapThreads:    &m.Threads,
+		object.SyscallsMapCalls:      &m.Calls,
+		object.SyscallsMapUids:       &m.Uids,
+		object.SyscallsMapPorts:      &m.Ports,
+		object.SyscallsMapCgroups:    &m.Cgroups,
+		object.SyscallsMapLost:       &m.Lost,
+		object.SyscallsMapMaybe:      &m.Maybe,
+		object.SyscallsMapGone:       &m.Gone,
+		object.PacketsMapOwners:      &m.Owners,
+		object.PacketsMapLostPackets: &m.LostPackets,
+		object.PacketsMapLostEvents:  &m.LostEvents,
+		object.PacketsMapFlows:       &m.Flows,
+		object.PacketsMapFlowPorts:   &m.FlowPorts,
+		object.PacketsMapOldSocks:    &m.OldSocks,
+		object.PacketsMapOwnedSocks:  &m.OwnedSocks,
+		object.PacketsMapSoftirqs:    &m.Softirqs,
+		object.TreeMapFunctions:      &m.Functions,
+		object.TreeMapWalks:          &m.Walks,
+		object.TreeMapNoWalk:         &m.NoWalk,
+	}
+}
+
+// ownMaps belong to one object, which makes them: other programs' turns are none
+// of its.
+var ownMaps = []string{
+	object.SyscallsMapTurns, object.SyscallsMapScratches, object.SyscallsMapBlank,
+	object.UringMapRequests, object.DeviceMapSeen, object.PathMapNeighbours, object.WaitsMapSleeps,
+}
+
+// shared are the maps of an object that are there already. A map that is not known
+// here is an error: it would be another one in each object.
+func (m *Maps) shared(spec *ebpf.CollectionSpec) (map[string]*ebpf.Map, error) {
+	known, there := m.byName(), map[string]*ebpf.Map{}
+	for name := range spec.Maps {
+		at := known[name]
+		switch {
+		case at != nil && *at != nil:
+			there[name] = *at
+		case at == nil && !slices.Contains(ownMaps, name) && !ofSection(name):
+			return nil, fmt.Errorf("map %s: it is neither shared nor an object's own", name)
+		}
+	}
+	return there, nil
+}
+
+// ofSection reports whether a map holds the variables of an object: .rodata, .bss.
+func ofSection(name string) bool { return strings.HasPrefix(name, ".") }
+
+// make makes those of the maps that are not there yet.
+func (m *Maps) make(specs ...*ebpf.MapSpec) error {
+	known := m.byName()
+	for _, spec := range specs {
+		at := known[spec.Name]
+		if at == nil {
+			return fmt.Errorf("map %s: it is not a shared one", spec.Name)
+		}
+		if *at != nil {
+			continue
+		}
+		made, err := ebpf.NewMap(spec)
+		if err != nil {
+			return fmt.Errorf("map %s: %w", spec.Name, err)
+		}
+		*at = made
+	}
+	return nil
+}
+
+func (m *Maps) close() {
+	for _, at := range m.byName() {
+		if *at != nil {
+			(*at).Close()
+		}
+	}
+}
+
+// size sets the sizes of an object's maps, which must agree in all objects.
+func (c Config) size(spec *ebpf.CollectionSpec) error {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return err
+	}
+	threads := orDefault(c.Threads, DefaultThreads)
+	for name, entries := range map[string]uint32{
+		object.SyscallsMapRing:      orDefault(c.RingBytes, DefaultRing),
+		object.SyscallsMapThreads:   threads,
+		object.SyscallsMapTargets:   threads,
+		object.SyscallsMapScratches: uint32(cpus),
+		object.SyscallsMapTurns:     uint32(cpus) * turns,
+	} {
+		if m := spec.Maps[name]; m != nil {
+			m.MaxEntries = entries
+		}
+	}
+	return nil
+}
+
+func orDefault(n, otherwise uint32) uint32 {
+	if n == 0 {
+		return otherwise
+	}
+	return n
+}

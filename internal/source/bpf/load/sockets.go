@@ -1,0 +1,114 @@
+//go:build linux
+
+package load
+
+import (
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+
+	"github.com/pidwire/pidwire/internal/source/bpf/object"
+	"github.com/pidwire/pidwire/internal/source/proc"
+)
+
+// WaitShown is how long a call is blocked before it is shown as waiting, in ns.
+const WaitShown = 1_000_000_000
+
+// loadSockets makes the kernel number sockets at their birth. Each part may
+// fail for itself.
+func (k *Kernel) loadSockets(c Config) {
+	one := func(which func(*object.SocketsSpecs) *ebpf.ProgramSpec, number bool) (*ebpf.Program, error) {
+		spec, o, err := object.Open[object.SocketsSpecs](object.LoadSockets)
+		if err != nil {
+			return nil, err
+		}
+		if number {
+			if err := o.CfgNumber.Set(uint8(1)); err != nil {
+				return nil, err
+			}
+		}
+		progs, err := k.load(c, spec, nil, which(o))
+		if err != nil {
+			return nil, err
+		}
+		return progs[0], nil
+	}
+	state, err := one(func(o *object.SocketsSpecs) *ebpf.ProgramSpec { return o.CookieState }, false)
+	if err == nil {
+		// By its kind alone: where the helper is refused there is no other way to make one here.
+		var l link.Link
+		if l, err = link.AttachTracing(link.TracingOptions{Program: state}); err == nil {
+			k.attached(l)
+		}
+	}
+	byTracing := err == nil
+
+	root, err := proc.Default.CgroupRoot()
+	if err != nil {
+		k.note(err, "sockets get their cookies late, and are told apart by inode", "mount -t cgroup2 none /sys/fs/cgroup")
+	} else {
+		k.Works.Cookies = true
+		hook := func(as ebpf.AttachType, which func(*object.SocketsSpecs) *ebpf.ProgramSpec) {
+			p, err := one(which, false)
+			if err == nil {
+				err = k.cgroup(root, as, p)
+			}
+			if err != nil {
+				k.Works.Cookies = false
+				k.note(fmt.Errorf("%s: %w", as, err), "sockets get their cookies late, and are told apart by inode", "")
+			}
+		}
+		hook(ebpf.AttachCGroupInetSockCreate, func(o *object.SocketsSpecs) *ebpf.ProgramSpec { return o.CookieCreate })
+		if !byTracing {
+			hook(ebpf.AttachCGroupSockOps, func(o *object.SocketsSpecs) *ebpf.ProgramSpec { return o.CookieSockops })
+		}
+	}
+	open := func(o *object.SocketsSpecs) *ebpf.ProgramSpec { return o.OpenSockets }
+	if k.Open, err = one(open, true); err != nil {
+		// Those that are open already stay without a cookie, and are told apart by inode.
+		k.Open, err = one(open, false)
+	}
+	if err != nil {
+		k.note(err, "no iterator over open files: sockets open before are read from /proc", "")
+	}
+}
+
+// loadBlocked makes the iterator over the calls that are blocked.
+func (k *Kernel) loadBlocked(c Config) {
+	err := func() error {
+		spec, o, err := object.Open[object.BlockedSpecs](object.LoadBlocked)
+		if err != nil {
+			return err
+		}
+		if err := o.CfgBlocked.Set(uint64(WaitShown)); err != nil {
+			return err
+		}
+		progs, err := k.load(c, spec, nil, o.Blocked)
+		if err != nil {
+			return err
+		}
+		k.Blocked, err = link.AttachIter(link.IterOptions{Program: progs[0], Map: k.Maps.Threads})
+		return err
+	}()
+	if err != nil {
+		k.Blocked = nil
+		k.note(err, "calls that are blocked are not shown before they return", "")
+		return
+	}
+	k.attached(k.Blocked)
+}
+
+// Unaudited loads the iterator over the targets' threads that Linux audit cannot
+// see. It is the caller's to close.
+func (k *Kernel) Unaudited(c Config) (*ebpf.Program, error) {
+	spec, o, err := object.Open[object.AuditSpecs](object.LoadAudit)
+	if err != nil {
+		return nil, err
+	}
+	progs, err := k.load(c, spec, nil, o.Unaudited)
+	if err != nil {
+		return nil, err
+	}
+	return progs[0], nil
+}

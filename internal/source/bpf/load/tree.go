@@ -1,0 +1,413 @@
+//go:build linux
+
+package load
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/features"
+	"github.com/cilium/ebpf/link"
+
+	"github.com/pidwire/pidwire/internal/source/bpf/object"
+	"github.com/pidwire/pidwire/internal/source/ftrace"
+	"github.com/pidwire/pidwire/internal/source/ksyms"
+)
+
+// Kinds of arguments, enum arg in bpf/tree.bpf.c.
+const (
+	argValue = 1
+	argSock  = 2
+	argSkb   = 3
+)
+
+// maxFunctions is how many functions can be traced at once (functions in
+// bpf/tree.bpf.c).
+const maxFunctions = 8192
+
+// What can tell of functions: probes at their entries and returns
+// (kprobe.session, kprobe.multi), ftrace's function_graph, and stacks taken at
+// tracepoints.
+const (
+	EngineProbes = "kprobe"
+	EngineGraph  = "function_graph"
+	EngineStacks = "stacks"
+)
+
+// Engines are all of them, the one that tells most first.
+var Engines = []string{EngineProbes, EngineGraph, EngineStacks}
+
+// ErrEngine says that the engine that was asked for cannot be had.
+var ErrEngine = errors.New("engine of the tree")
+
+// loadTree attaches to the entries and returns of functions. Where the kernel
+// does not let us, the tree is made of stacks, and that is said. A pattern that
+// stands for nothing is an error, and so is an engine that was asked for.
+func (k *Kernel) loadTree(c Config) error {
+	if c.Engine == EngineStacks {
+		k.Engine = "stacks at tracepoints: functions are marked ~>, without times, arguments and results"
+		k.loadSteps(c)
+		return nil
+	}
+	patterns := c.Functions
+	if len(patterns) == 0 {
+		patterns = []string{ksyms.Default}
+	}
+	err := k.Names.SymbolsErr
+	var list []ksyms.Function
+	var note string
+	if err == nil {
+		list, note, err = k.selected(patterns)
+	}
+	if err == nil && c.Engine != EngineGraph {
+		if err = k.probeFunctions(c, list, note); err == nil {
+			return nil
+		}
+		if errors.Is(err, ebpf.ErrNotSupported) {
+			err = errors.New("this kernel has no probes of many functions at once (kprobe.multi: Linux 5.18 with CONFIG_FPROBE)")
+		}
+		err = briefly(err)
+	}
+	if probes := err; list != nil && c.Engine != EngineProbes {
+		if err = k.graphFunctions(list, note); err == nil {
+			return nil
+		}
+		if probes != nil {
+			err = fmt.Errorf("%w; %w", probes, err)
+		}
+	}
+	switch {
+	case errors.Is(err, ksyms.ErrPattern):
+		return err
+	case c.Engine != "":
+		return fmt.Errorf("%w: %s cannot be used here: %w", ErrEngine, c.Engine, err)
+	case len(c.Functions) > 0:
+		k.note(err, "functions cannot be traced one by one here: the tree has all that are seen on stacks, marked ~>", "")
+	default:
+		k.note(err, "the tree is made of stacks at tracepoints: its functions are marked ~>, without times, arguments and results", "")
+	}
+	k.loadSteps(c)
+	return nil
+}
+
+// selected are the functions that patterns stand for.
+func (k *Kernel) selected(patterns []string) (list []ksyms.Function, note string, err error) {
+	list, note, err = k.Names.Symbols.Select(patterns)
+	if err == nil && len(list) > maxFunctions {
+		err = fmt.Errorf("%d functions: at most %d at once", len(list), maxFunctions)
+		list = nil
+	}
+	return list, note, err
+}
+
+var errNotTraceable = errors.New("the kernel lets none of these functions be traced")
+
+// traceable are those of the functions that the kernel lets be traced, and their
+// places in its list.
+func traceable(list []ksyms.Function) (may []ksyms.Function, places []int, err error) {
+	all, err := ftrace.Traceable()
+	if err != nil {
+		return nil, nil, err
+	}
+	told := map[string]bool{}
+	for _, f := range list {
+		at := all[f.Name]
+		if len(at) == 0 {
+			continue
+		}
+		may = append(may, f)
+		if !told[f.Name] {
+			told[f.Name] = true
+			places = append(places, at...)
+		}
+	}
+	if len(may) == 0 {
+		return nil, nil, errNotTraceable
+	}
+	return may, places, nil
+}
+
+// probeFunctions attaches to functions by kprobe.multi. Which of them can be traced
+// is asked only if not all can.
+func (k *Kernel) probeFunctions(c Config, list []ksyms.Function, note string) error {
+	err := k.traceFunctions(c, list, note)
+	if err == nil || errors.Is(err, ebpf.ErrNotSupported) {
+		return err
+	}
+	may, _, e := traceable(list)
+	switch {
+	case errors.Is(e, errNotTraceable):
+		return e
+	case e != nil || len(may) == len(list):
+		return err
+	}
+	return k.traceFunctions(c, may, note)
+}
+
+// traceFunctions attaches to functions by kprobe.multi.
+func (k *Kernel) traceFunctions(c Config, list []ksyms.Function, note string) error {
+	engine, err := k.attachFunctions(c, list)
+	if err != nil {
+		return err
+	}
+	types, _ := k.types.Kernel()
+	for _, f := range list {
+		p := protoOf(types, f)
+		k.Names.Protos[f.Addr] = describe(p)
+		if err := k.Maps.Functions.Put(f.Addr, kindsOf(p)); err != nil {
+			return fmt.Errorf("function %s: %w", f.Name, err)
+		}
+	}
+	k.tracedBy(engine, len(list), note)
+	return nil
+}
+
+func (k *Kernel) tracedBy(engine string, n int, note string) {
+	k.Exact = true
+	k.Engine = fmt.Sprintf("%s, %d functions", engine, n)
+	if note != "" {
+		k.Engine += " (" + note + ")"
+	}
+}
+
+// graphFunctions has functions traced by ftrace's function_graph, which tells of
+// entries, returns and times, not of arguments.
+func (k *Kernel) graphFunctions(list []ksyms.Function, note string) error {
+	if _, err := ftrace.Clean(); err != nil {
+		return err // what a killed run has left is in the way
+	}
+	list, places, err := traceable(list)
+	if err != nil {
+		return fmt.Errorf("function_graph: %w", err)
+	}
+	t, err := ftrace.Open(places)
+	if err != nil {
+		return fmt.Errorf("function_graph: %w", err)
+	}
+	k.Graph = t
+	engine := "function_graph"
+	if !t.Own() {
+		engine = "function_graph of the machine's own ftrace"
+	}
+	k.tracedBy(engine, len(list), note)
+	return nil
+}
+
+// attachFunctions puts the probes into the kernel, all of them at once.
+func (k *Kernel) attachFunctions(c Config, list []ksyms.Function) (engine string, err error) {
+	addrs := make([]uintptr, len(list))
+	for i, f := range list {
+		addrs[i] = uintptr(f.Addr)
+	}
+	open := func() (*ebpf.CollectionSpec, *object.TreeSpecs, error) {
+		return object.Open[object.TreeSpecs](object.LoadTree)
+	}
+	spec, o, err := open()
+	if err != nil {
+		return "", err
+	}
+	// They may be there, of a first try with functions that cannot be traced.
+	if err := k.Maps.make(o.Functions, o.Walks, o.NoWalk); err != nil {
+		return "", err
+	}
+	opts := link.KprobeMultiOptions{Addresses: addrs}
+	progs, err := k.load(c, spec, nil, o.TreeSession)
+	if err == nil {
+		session := opts
+		session.Session = true
+		var l link.Link
+		if l, err = link.KprobeMulti(progs[0], session); err == nil {
+			k.attached(l)
+			return "kprobe.session", nil
+		}
+	}
+	// One program for entries and one for returns, where no program does both.
+	if spec, o, err = open(); err != nil {
+		return "", err
+	}
+	if progs, err = k.load(c, spec, nil, o.TreeLeave, o.TreeEnter); err != nil {
+		return "", err
+	}
+	leave, err := link.KretprobeMulti(progs[0], opts)
+	if err != nil {
+		return "", err
+	}
+	enter, err := link.KprobeMulti(progs[1], opts)
+	if err != nil {
+		leave.Close()
+		return "", err
+	}
+	k.attached(leave)
+	k.attached(enter)
+	return "kprobe.multi", nil
+}
+
+// protoOf is what BTF says of a function; nil where it says nothing, as of those
+// of modules.
+func protoOf(types *btf.Spec, f ksyms.Function) *btf.FuncProto {
+	if types == nil || f.Module != "" {
+		return nil
+	}
+	name, _, _ := strings.Cut(f.Name, ".") // .constprop.0
+	var fn *btf.Func
+	if types.TypeByName(name, &fn) != nil {
+		return nil
+	}
+	p, _ := fn.Type.(*btf.FuncProto)
+	return p
+}
+
+// kindsOf says which arguments are sockets and packets.
+func kindsOf(p *btf.FuncProto) (kinds uint32) {
+	if p == nil {
+		return 0
+	}
+	for i, a := range p.Params {
+		if i == 6 {
+			break
+		}
+		kind := uint32(argValue)
+		switch structOf(a.Type) {
+		case "sock", "inet_sock", "tcp_sock", "udp_sock", "unix_sock", "inet_connection_sock":
+			kind = argSock
+		case "sk_buff":
+			kind = argSkb
+		}
+		kinds |= kind << (4 * i)
+	}
+	return kinds
+}
+
+// structOf is the name of the struct that a type points to; empty if it points
+// to none.
+func structOf(t btf.Type) string {
+	p, ok := btf.UnderlyingType(t).(*btf.Pointer)
+	if !ok {
+		return ""
+	}
+	s, ok := btf.UnderlyingType(p.Target).(*btf.Struct)
+	if !ok {
+		return ""
+	}
+	return s.Name
+}
+
+// describe writes what a function takes and gives, for the decoder:
+//
+//	RESULT|NAME:TYPE|NAME:TYPE...
+//
+// with the types s32, u8 and so on, bool, void, ptr, sock, skb, struct (of which
+// registers say nothing), and enum{NAME=1,...}.
+func describe(p *btf.FuncProto) string {
+	if p == nil {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString(typeOf(p.Return))
+	for i, a := range p.Params {
+		if i == 6 {
+			break
+		}
+		fmt.Fprintf(&b, "|%s:%s", a.Name, typeOf(a.Type))
+	}
+	return b.String()
+}
+
+// mostNames bounds the names of an enum that are told.
+const mostNames = 64
+
+func typeOf(t btf.Type) string {
+	switch u := btf.UnderlyingType(t).(type) {
+	case *btf.Void:
+		return "void"
+	case *btf.Int:
+		switch {
+		case u.Encoding == btf.Bool:
+			return "bool"
+		case u.Encoding == btf.Signed:
+			return fmt.Sprintf("s%d", 8*u.Size)
+		}
+		return fmt.Sprintf("u%d", 8*u.Size)
+	case *btf.Pointer:
+		switch structOf(u) {
+		case "sock", "inet_sock", "tcp_sock", "udp_sock", "unix_sock", "inet_connection_sock":
+			return "sock"
+		case "sk_buff":
+			return "skb"
+		}
+		return "ptr"
+	case *btf.Enum:
+		var names []string
+		for i, v := range u.Values {
+			if i == mostNames {
+				break
+			}
+			names = append(names, fmt.Sprintf("%s=%d", v.Name, int64(v.Value)))
+		}
+		return "enum{" + strings.Join(names, ",") + "}"
+	}
+	return "struct"
+}
+
+// Function is a function of the running kernel that can be asked for.
+type Function struct {
+	Name   string
+	Module string // empty: the kernel itself
+	Args   string // as BTF has them: (sk sock, size u64) s32; empty where it has none
+	Engine string // that would tell of it
+}
+
+// Functions lists what patterns stand for (ksyms.Select), and by which engine each
+// function would be traced. note says how a source file was found.
+func Functions(patterns []string) (list []Function, note string, err error) {
+	table, err := ksyms.Read()
+	if err != nil {
+		return nil, "", err
+	}
+	found, note, err := table.Select(patterns)
+	if err != nil {
+		return nil, "", err
+	}
+	engine := EngineStacks
+	switch {
+	case features.HaveBPFLinkKprobeSession() == nil:
+		engine = "kprobe.session"
+	case features.HaveBPFLinkKprobeMulti() == nil:
+		engine = "kprobe.multi"
+	case ftrace.Available() == nil:
+		engine = EngineGraph
+	}
+	may, err := ftrace.Traceable()
+	if err != nil {
+		may = nil // it is not said here
+	}
+	types, err := btf.NewCache().Kernel()
+	if err != nil {
+		types = nil
+	}
+	for _, f := range found {
+		one := Function{Name: f.Name, Module: f.Module, Engine: engine, Args: signature(protoOf(types, f))}
+		if may != nil && may[f.Name] == nil {
+			one.Engine = EngineStacks
+		}
+		list = append(list, one)
+	}
+	return list, note, nil
+}
+
+// signature writes what a function takes and gives for people.
+func signature(p *btf.FuncProto) string {
+	if p == nil {
+		return ""
+	}
+	var args []string
+	for _, a := range p.Params {
+		typ, _, _ := strings.Cut(typeOf(a.Type), "{")
+		args = append(args, strings.TrimSpace(a.Name+" "+typ))
+	}
+	result, _, _ := strings.Cut(typeOf(p.Return), "{")
+	return "(" + strings.Join(args, ", ") + ") " + result
+}

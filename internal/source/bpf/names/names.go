@@ -1,0 +1,339 @@
+//go:build linux
+
+// Package names tells what numbers of this machine mean, each once before the
+// first record that has it: users, interfaces, and of this kernel reasons, whose
+// numbers differ from kernel to kernel, and addresses of code, which differ from
+// boot to boot.
+package names
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidwire/pidwire/internal/source/bpf/load"
+	"github.com/pidwire/pidwire/internal/source/proc"
+	"github.com/pidwire/pidwire/internal/source/usyms"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// Teller makes the records. Its methods are for one goroutine.
+type Teller struct {
+	kernel *load.Names // nil: without layer krn
+	proc   proc.FS
+	self   uint32 // our own pid
+	stacks bool   // functions of processes are named
+	now    func() uint64
+	note   func(text string, emit Emit) error
+
+	users    map[uint32]bool // whose names have been told
+	ifaces   map[uint64]bool // network namespaces whose interfaces have been told
+	said     map[key]bool
+	symbols  *usyms.Resolver
+	programs map[uint32]uint32 // how many a process has exec'ed
+	buf      []byte
+}
+
+// Emit is where records go; each is good for the call.
+type Emit = func(wire.Record) error
+
+type key struct {
+	what    uint16
+	n       uint64
+	pid     uint32 // of symbols; 0: the kernel's
+	program uint32
+}
+
+// Options say what is told.
+type Options struct {
+	Kernel *load.Names // with layer krn; else nil
+	Proc   proc.FS
+	Self   uint32 // our own pid, as records have it
+	Stacks bool   // functions of processes are named
+	Now    func() uint64
+	Note   func(text string, emit Emit) error // says what does not work
+}
+
+// New returns a Teller that has said nothing.
+func New(o Options) *Teller {
+	symbols := usyms.New()
+	if pids := o.Proc.Pids; pids != nil {
+		symbols.Local = func(pid uint32) uint32 {
+			pid, _ = pids.There(pid) // 0 is nobody's
+			return pid
+		}
+	}
+	return &Teller{
+		kernel: o.Kernel, proc: o.Proc, self: o.Self, stacks: o.Stacks, now: o.Now, note: o.Note,
+		users: map[uint32]bool{}, ifaces: map[uint64]bool{}, said: map[key]bool{},
+		symbols: symbols, programs: map[uint32]uint32{},
+	}
+}
+
+const (
+	symbolKey = 0xffff // beside the names of enum pw_name_what
+	// maxSaid bounds what is remembered of what was said.
+	maxSaid = 1 << 16
+)
+
+// Function tells which function a thread went through.
+func (t *Teller) Function(r wire.Record, emit Emit) error {
+	if len(r) < wire.SizeFunc {
+		return nil
+	}
+	ip := binary.LittleEndian.Uint64(r[wire.OffFuncIp:])
+	if !t.once(symbolKey, ip) || t.kernel.Symbols == nil {
+		return nil
+	}
+	f, _, ok := t.kernel.Symbols.Find(ip)
+	if !ok {
+		return nil
+	}
+	// At the entry of the call, if that is earlier: this stands before all that is of it.
+	return t.tellSymbol(0, ip, 0, f.Name, f.Module, t.kernel.Protos[ip], r.Time()-min(r.Time(), binary.LittleEndian.Uint64(r[wire.OffFuncDur:])), emit)
+}
+
+// Event tells what the numbers of a kernel event mean, at the event's own
+// time: it stands before it.
+func (t *Teller) Event(r wire.Record, emit Emit) error {
+	if len(r) < wire.SizeKernel {
+		return nil
+	}
+	if err := t.stacked(r, emit); err != nil {
+		return err
+	}
+	arg := func(i int) uint64 { return binary.LittleEndian.Uint64(r[wire.OffKernelArgs+8*i:]) }
+	switch binary.LittleEndian.Uint16(r[wire.OffKernelEvent:]) {
+	case wire.EventSkbDrop:
+		if err := t.reason(wire.NameDrop, t.kernel.Drops, uint32(arg(0)), r.Time(), emit); err != nil {
+			return err
+		}
+		return t.symbol(arg(1), r.Time(), emit)
+	case wire.EventRstSent:
+		return t.reason(wire.NameReset, t.kernel.Resets, uint32(arg(0)), r.Time(), emit)
+	case wire.EventSkbQueue, wire.EventSkbSend:
+		return t.device(r, uint32(arg(1)), emit)
+	case wire.EventRoute, wire.EventNeighAsked:
+		return t.device(r, uint32(arg(2)), emit)
+	case wire.EventNeighNew:
+		return t.device(r, uint32(arg(0)), emit)
+	case wire.EventNeighFailed, wire.EventNeighFound:
+		return t.device(r, uint32(arg(1)), emit)
+	}
+	return nil
+}
+
+// device tells the names of a namespace's interfaces again when there is one
+// that has come since.
+func (t *Teller) device(r wire.Record, ifindex uint32, emit Emit) error {
+	netns := uint64(binary.LittleEndian.Uint32(r[wire.OffKernelNetns:]))
+	if ifindex == 0 || netns == 0 || !t.once(wire.NameIface, netns<<32|uint64(ifindex)) {
+		return nil
+	}
+	delete(t.ifaces, netns)
+	pid := binary.LittleEndian.Uint32(r[wire.OffKernelOwner+wire.OffOwnerPid:])
+	return t.Interfaces(pid, netns, r.Time(), emit)
+}
+
+// once reports whether something is to be said for the first time.
+func (t *Teller) once(what uint16, n uint64) bool {
+	return t.first(key{what: what, n: n})
+}
+
+func (t *Teller) first(k key) bool {
+	if t.said[k] {
+		return false
+	}
+	if len(t.said) >= maxSaid {
+		clear(t.said)
+	}
+	t.said[k] = true
+	return true
+}
+
+func (t *Teller) reason(what uint16, names map[uint32]string, n uint32, at uint64, emit Emit) error {
+	if names[n] == "" || !t.once(what, uint64(n)) {
+		return nil
+	}
+	return t.at(at, what, 0, n, names[n], emit)
+}
+
+// symbol tells which function an address of the kernel is in.
+func (t *Teller) symbol(addr, at uint64, emit Emit) error {
+	if addr == 0 || !t.once(symbolKey, addr) {
+		return nil
+	}
+	if t.kernel.Symbols == nil {
+		if t.kernel.SymbolsErr != nil {
+			return nil
+		}
+		if t.kernel.ReadSymbols(); t.kernel.SymbolsErr != nil {
+			return t.note("functions of the kernel are shown as addresses: "+t.kernel.SymbolsErr.Error(), emit)
+		}
+	}
+	// A frame goes on behind its call, which may be a function's last instruction.
+	f, offset, ok := t.kernel.Symbols.Find(addr - 1)
+	if !ok {
+		return nil
+	}
+	return t.tellSymbol(0, addr, offset+1, f.Name, f.Module, "", at, emit)
+}
+
+// userSymbol tells which function of a process an address is in.
+func (t *Teller) userSymbol(pid uint32, addr, at uint64, emit Emit) error {
+	if addr == 0 || !t.first(key{symbolKey, addr, pid, t.programs[pid]}) {
+		return nil
+	}
+	l, ok := t.symbols.Find(pid, addr-1)
+	if !ok {
+		return nil
+	}
+	return t.tellSymbol(pid, addr, l.Offset+1, l.Name, l.File, "", at, emit)
+}
+
+func (t *Teller) tellSymbol(pid uint32, addr, offset uint64, name, file, proto string, at uint64, emit Emit) error {
+	var attrs []byte
+	if name != "" {
+		attrs = wire.AppendAttr(attrs, wire.TagName, name)
+	}
+	if file != "" {
+		attrs = wire.AppendAttr(attrs, wire.TagExe, file)
+	}
+	if proto != "" {
+		attrs = wire.AppendAttr(attrs, wire.TagText, proto)
+	}
+	y := wire.Symbol{H: wire.Hdr{Kind: wire.KindSymbol, Layer: wire.LayerKrn, Time: at}, Addr: addr, Offset: offset, Pid: pid, Attrs: uint16(len(attrs))}
+	return emit(wire.Seal(append(y.Append(t.buf[:0]), attrs...)))
+}
+
+// OtherProgram says that what was known of a process's code is so no more: it has
+// exec'ed, or ended. Where stacks are wanted, what is mapped is read at once: it
+// may end soon.
+func (t *Teller) OtherProgram(pid uint32, ended bool) {
+	if t.kernel == nil {
+		return
+	}
+	t.symbols.Forget(pid)
+	switch {
+	case ended:
+		delete(t.programs, pid)
+	case len(t.programs) < maxSaid:
+		t.programs[pid]++
+	}
+	if t.stacks && !ended {
+		t.symbols.Learn(pid)
+	}
+}
+
+// stacked tells which functions are on the stacks of an event.
+func (t *Teller) stacked(r wire.Record, emit Emit) error {
+	var k wire.Kernel
+	var tail wire.KernelTail
+	if r[wire.OffKernelNkstack] == 0 && r[wire.OffKernelNustack] == 0 || !wire.KernelParts(r, &k, &tail) {
+		return nil
+	}
+	// The process first: it may end.
+	for b := tail.User; len(b) > 0; b = b[8:] {
+		if err := t.userSymbol(k.Owner.Pid, binary.LittleEndian.Uint64(b), r.Time(), emit); err != nil {
+			return err
+		}
+	}
+	for b := tail.Kernel; len(b) > 0; b = b[8:] {
+		if err := t.symbol(binary.LittleEndian.Uint64(b), r.Time(), emit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// User tells the name of a user once.
+func (t *Teller) User(uid uint32, emit Emit) error {
+	if t.users[uid] {
+		return nil
+	}
+	if len(t.users) >= maxSaid {
+		clear(t.users)
+	}
+	t.users[uid] = true
+	name := proc.UserName(uid)
+	if name == "" {
+		return nil
+	}
+	return t.at(t.now(), wire.NameUser, 0, uid, name, emit)
+}
+
+// maxNamespaces bounds the network namespaces whose interfaces are told.
+const maxNamespaces = 1024
+
+// Interfaces tells the names of the interfaces of a process's network
+// namespace, once a namespace. Where it cannot be entered, numbers stay numbers.
+func (t *Teller) Interfaces(pid uint32, netns, at uint64, emit Emit) error {
+	if t.ifaces[netns] || netns == 0 || len(t.ifaces) >= maxNamespaces {
+		return nil
+	}
+	t.ifaces[netns] = true
+	list, err := t.interfacesOf(pid, netns)
+	if err != nil {
+		return nil
+	}
+	for _, i := range list {
+		if t.kernel != nil {
+			t.once(wire.NameIface, netns<<32|uint64(i.Index))
+		}
+		if err := t.at(at, wire.NameIface, netns, uint32(i.Index), i.Name, emit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// interfacesOf lists the interfaces of a network namespace, by way of a process
+// that is in it.
+func (t *Teller) interfacesOf(pid uint32, netns uint64) ([]net.Interface, error) {
+	if own, err := t.proc.NetNS(t.self); err == nil && own == netns {
+		return net.Interfaces()
+	}
+	f, err := os.Open(t.proc.Path(pid, "ns/net"))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return nil, err
+	}
+	if st.Ino != netns {
+		return nil, fmt.Errorf("process %d has left network namespace %d", pid, netns)
+	}
+	type result struct {
+		list []net.Interface
+		err  error
+	}
+	done := make(chan result)
+	go func() {
+		// Never unlocked: the thread ends with the goroutine, and nobody else
+		// finds itself in that namespace.
+		runtime.LockOSThread()
+		var r result
+		if r.err = unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); r.err == nil {
+			r.list, r.err = net.Interfaces()
+		}
+		done <- r
+	}()
+	r := <-done
+	return r.list, r.err
+}
+
+// at tells what an id stands for.
+func (t *Teller) at(time uint64, what uint16, netns uint64, id uint32, name string, emit Emit) error {
+	attrs := wire.AppendAttr(nil, wire.TagName, name)
+	n := wire.Name{
+		H:     wire.Hdr{Kind: wire.KindName, Time: time},
+		Netns: netns, Id: id, What: what, Attrs: uint16(len(attrs)),
+	}
+	return emit(wire.Seal(append(n.Append(t.buf[:0]), attrs...)))
+}

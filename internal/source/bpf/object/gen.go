@@ -1,0 +1,42 @@
+//go:build linux
+
+// Package object holds the programs of bpf/ as clang made them, and the names of
+// all that is in them: a program, map or variable that an object does not have is
+// a mistake that the compiler finds, or Open.
+package object
+
+import (
+	"fmt"
+
+	"github.com/cilium/ebpf"
+)
+
+//go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zsyscalls -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Syscalls ../../../../bpf/syscalls.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zprocess -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Process ../../../../bpf/process.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zsockets -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Sockets ../../../../bpf/sockets.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zuring -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Uring ../../../../bpf/uring.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zpackets -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Packets ../../../../bpf/packets.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zdevice -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Device ../../../../bpf/device.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zaudit -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Audit ../../../../bpf/audit.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zpids -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Pids ../../../../bpf/pids.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zblocked -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Blocked ../../../../bpf/blocked.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zkernel -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Kernel ../../../../bpf/kernel.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zpath -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Path ../../../../bpf/path.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zwaits -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Waits ../../../../bpf/waits.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zsteps -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Steps ../../../../bpf/steps.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem ztree -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Tree ../../../../bpf/tree.bpf.c
+
+// Open reads an object, and gives its parts by their names: S is one of the
+// structs XSpecs, or a part of one. They are those of the spec: what is set in
+// them is set there. A name that the object does not have is an error.
+func Open[S any](load func() (*ebpf.CollectionSpec, error)) (*ebpf.CollectionSpec, *S, error) {
+	spec, err := load()
+	if err != nil {
+		return nil, nil, err
+	}
+	parts := new(S)
+	if err := spec.Assign(parts); err != nil {
+		return nil, nil, fmt.Errorf("%T: %w", *parts, err)
+	}
+	return spec, parts, nil
+}

@@ -1,0 +1,178 @@
+//go:build linux
+
+// Package snapshot puts down what was there before anybody watched: which sockets
+// processes hold, and what their epoll instances wait for.
+package snapshot
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/pidwire/pidwire/internal/source/bpf/load"
+	"github.com/pidwire/pidwire/internal/source/proc"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// Emit is where records go; each is good for the call.
+type Emit = func(wire.Record) error
+
+// Epolls puts down what the processes' epoll instances wait for: epoll_wait
+// gives back only the number that was registered with each.
+func Epolls(f proc.FS, found []*proc.Process, at uint64, emit Emit) error {
+	var buf []byte
+	for _, p := range found {
+		list, err := f.Ready(p.PID)
+		if err != nil {
+			continue // it ended, or is hidden from us
+		}
+		for _, w := range list {
+			r := wire.Ready{
+				H:     wire.Hdr{Kind: wire.KindReady, Layer: wire.LayerSys, Time: at},
+				Start: p.Start, Data: w.Data, Ino: w.Inode, Pid: p.PID, Epfd: w.EpFD, Fd: w.FD, Events: w.Events,
+			}
+			buf = r.Append(buf[:0])
+			if err := emit(wire.Seal(buf)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// PortHolders returns the processes that have a socket on one of the local ports.
+func PortHolders(k *load.Kernel, f proc.FS, ports []uint16) (map[uint32]bool, error) {
+	if len(ports) == 0 {
+		return nil, nil
+	}
+	pids := map[uint32]bool{}
+	if k.Open != nil {
+		err := each(k, func(o *open) error {
+			if slices.Contains(ports, o.sock.Lport) {
+				pids[o.pid] = true
+			}
+			return nil
+		})
+		return pids, err
+	}
+	inodes, err := f.PortInodes(ports)
+	if err != nil {
+		return nil, err
+	}
+	all, err := f.PIDs()
+	if err != nil {
+		return nil, err
+	}
+	for _, pid := range all {
+		socks, err := f.Socks(pid)
+		if err != nil {
+			continue
+		}
+		for _, ino := range socks {
+			if _, ok := inodes[ino]; ok {
+				pids[pid] = true
+			}
+		}
+	}
+	return pids, nil
+}
+
+// open is a socket that a process holds, struct open_sock in bpf/sockets.bpf.c.
+type open struct {
+	start uint64
+	pid   uint32
+	sk    uint64 // address of the struct sock
+	first uint64 // MPTCP: of its first TCP socket, else 0
+	sock  wire.Sock
+}
+
+const sizeOpen = 32 + wire.SizeSock
+
+// each runs the iterator over all open files of the host; it also
+// makes it plain which descriptor is which socket, in any network namespace.
+func each(k *load.Kernel, do func(*open) error) error {
+	b, err := load.ReadIter(k.Open)
+	if err != nil {
+		return err
+	}
+	for ; len(b) >= sizeOpen; b = b[sizeOpen:] {
+		o := open{start: binary.LittleEndian.Uint64(b), pid: binary.LittleEndian.Uint32(b[8:])}
+		o.sk, o.first = binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
+		o.sock.Unmarshal(b[32:])
+		if err := do(&o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Sockets puts down the sockets that processes hold, and has the kernel side know
+// whose they are.
+func Sockets(k *load.Kernel, f proc.FS, found []*proc.Process, at uint64, emit Emit) error {
+	if len(found) == 0 {
+		return nil
+	}
+	paths, err := f.UnixPaths()
+	if err != nil {
+		paths = nil // only names are missing without it
+	}
+	var buf []byte
+	put := func(p *proc.Process, sock *wire.Sock) error {
+		var attrs []byte
+		if path := paths[sock.Ino]; path != "" {
+			attrs = wire.AppendAttr(attrs, wire.TagName, path)
+		}
+		r := wire.Socksnap{
+			H:     wire.Hdr{Kind: wire.KindSock, Layer: wire.LayerSys, Time: at},
+			Start: p.Start, Pid: p.PID, Attrs: uint16(len(attrs)),
+		}
+		buf = append(sock.Append(r.Append(buf[:0])), attrs...)
+		return emit(wire.Seal(buf))
+	}
+	if k.Open == nil {
+		return listed(f, found, paths, put)
+	}
+	holders := map[uint32]*proc.Process{}
+	for _, p := range found {
+		holders[p.PID] = p
+	}
+	return each(k, func(o *open) error {
+		p := holders[o.pid]
+		if p == nil {
+			return nil
+		}
+		w := wire.Owner{
+			Cookie: o.sock.Cookie, Start: o.start, Time: at, Pid: p.PID, Tid: p.PID, Nspid: p.NSPID, Nstid: p.NSPID,
+			Uid: p.UID, How: wire.OwnerFound | wire.OwnerOld,
+		}
+		copy(w.Comm[:len(w.Comm)-1], p.Comm)
+		if err := k.OldSocket(o.sk, o.first, &w, o.sock.Netns); err != nil {
+			return err
+		}
+		return put(p, &o.sock)
+	})
+}
+
+// listed gives the sockets as /proc has them, where there is no iterator.
+func listed(f proc.FS, found []*proc.Process, paths map[uint64]string, put func(*proc.Process, *wire.Sock) error) error {
+	for _, p := range found {
+		socks, err := f.Socks(p.PID)
+		if err != nil {
+			continue // it ended, or is hidden from us
+		}
+		table, err := f.Inet(p.PID)
+		if err != nil {
+			table = nil
+		}
+		for fd, ino := range socks {
+			sock := table[ino]
+			sock.Ino, sock.Fd = ino, fd
+			if _, ok := paths[ino]; ok {
+				sock.Family = 1 // AF_UNIX
+			}
+			if err := put(p, &sock); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -97,7 +97,7 @@ static __always_inline bool emit_wire(struct view *v, struct pw_owner *o, u64 co
 		cap = 0;
 	r->p.caplen = cap;
 	r->p.h.len = sizeof(r->p) + ((cap + 7) & ~7ULL);
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, ring_flags());
 	return true;
 }
 

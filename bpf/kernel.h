@@ -185,7 +185,7 @@ static __always_inline void emit_stacks(struct scene *s, u16 event, u8 (*addr)[1
 		if (n > 0)
 			r->k.nustack = n / 8;
 	}
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, ring_flags());
 }
 
 /* An event with naddr addresses; addr has room for two. */
@@ -209,7 +209,7 @@ static __always_inline void emit_with(struct scene *s, u16 event, u8 (*addr)[16]
 	r->k.naddr = naddr;
 	__builtin_memcpy(r->addr, addr, 32);
 	__builtin_memcpy(r->k.args, args, sizeof(r->k.args));
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, ring_flags());
 }
 
 static __always_inline void emit_event(struct scene *s, u16 event, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
@@ -234,7 +234,7 @@ static __always_inline void emit_event(struct scene *s, u16 event, u64 a0, u64 a
 	r->args[3] = a3;
 	r->args[4] = a4;
 	r->args[5] = a5;
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, ring_flags());
 }
 
 /* Which socket it is that the next events are on: once for each. */
@@ -256,7 +256,7 @@ static __always_inline void tell_sock(struct scene *s, struct sock *sk)
 	r->k.nsock = 1;
 	__builtin_memset(r->k.args, 0, sizeof(r->k.args));
 	fill_sock(&r->sock, sk, inode_of(sk), -1, 0);
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, ring_flags());
 }
 
 /* The addresses of a packet without a socket, as one of its two ends sees it. */

@@ -215,7 +215,7 @@ static __always_inline void emit_handover(struct pw_owner *o, u64 cookie, u64 li
 	r->h.owner = *o;
 	ATTR8(r, PW_TAG_SINCE, since);
 	r->since = since;
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, ring_flags());
 }
 
 static __always_inline u32 netns_of(struct sock *sk)

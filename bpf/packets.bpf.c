@@ -171,7 +171,7 @@ static __always_inline void emit_state(struct sock *sk, struct owned *w, u8 what
 	r->k.state = to;
 	if (!r->k.lport) /* a closed socket has given its port back */
 		r->k.lport = bswap16(READ((struct inet_sock *)sk, inet_sport));
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, ring_flags());
 }
 
 /* The flow of a TCP socket, as its packets have it. */
@@ -364,7 +364,7 @@ static __always_inline bool emit_packet(struct __sk_buff *skb, struct pw_owner *
 		cap = 0;
 	r->p.caplen = cap;
 	r->p.h.len = sizeof(r->p) + ((cap + 7) & ~7ULL);
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, ring_flags());
 	return true;
 }
 

@@ -85,7 +85,7 @@ TURN_PROGRAM("raw_tp/sched_process_exec", process_exec)
 		if (!bpf_probe_read_user(r->argv, n, (void *)start))
 			r->argv_attr.len = n;
 	}
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, ring_flags());
 	return 0;
 }
 
@@ -122,7 +122,7 @@ static __always_inline void emit_unfinished(struct pw_thread *t)
 	r->c.nsock = t->nsock ? 1 : 0;
 	__builtin_memcpy(r->c.comm, t->comm, sizeof(r->c.comm));
 	r->k = t->sock[0];
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, ring_flags());
 }
 
 TURN_PROGRAM("raw_tp/sched_process_exit", process_exit)

@@ -60,7 +60,7 @@ static __always_inline u64 *slot(u64 *list, u32 d)
 static __always_inline void emit_func(struct pw_func *f, u8 what)
 {
 	f->what = what;
-	if (bpf_ringbuf_output(&ring, f, sizeof(*f), BPF_RB_NO_WAKEUP))
+	if (bpf_ringbuf_output(&ring, f, sizeof(*f), ring_flags()))
 		count_lost_event(f->owner.pid, PW_LOST_RING);
 }
 

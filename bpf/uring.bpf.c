@@ -250,6 +250,6 @@ TURN_PROGRAM("raw_tp/io_uring_complete", uring_complete)
 	}
 	if (!(cqe_flags & CQE_F_MORE))
 		bpf_map_delete_elem(&requests, &key);
-	bpf_ringbuf_submit(rec, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(rec, ring_flags());
 	return 0;
 }

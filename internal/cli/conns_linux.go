@@ -70,7 +70,7 @@ func (a *app) connsWatch(ctx context.Context, rest *over, c *connsFlags, targets
 		Config: bpf.Config{
 			Self: uint32(os.Getpid()), Follow: !c.trace.noFollow, NoCalls: true, Packets: true, Snaplen: connsSnaplen,
 		},
-		Targets: targets, Tool: Version,
+		Targets: targets, Tool: Version, Never: []uint32{uint32(rest.PID())},
 		Endless: c.watch > 0 && slices.ContainsFunc(targets, func(t proc.Target) bool { return t.Later() }),
 	})
 	if err != nil {

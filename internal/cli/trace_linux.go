@@ -343,7 +343,7 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 		}
 		defer child.abandon()
 	}
-	src, err := bpf.New(l.options(child, aud))
+	src, err := bpf.New(l.options(rest, child, aud))
 	if err != nil {
 		return 0, explain(err)
 	}
@@ -458,7 +458,7 @@ func (l *liveRun) command() (*command, error) {
 }
 
 // options are those of the source.
-func (l *liveRun) options(child *command, aud *audit.Source) bpf.Options {
+func (l *liveRun) options(rest *over, child *command, aud *audit.Source) bpf.Options {
 	t := l.t
 	opts := bpf.Options{
 		Config: bpf.Config{
@@ -468,7 +468,7 @@ func (l *liveRun) options(child *command, aud *audit.Source) bpf.Options {
 			Kernel: slices.Contains(t.layers, "krn"), Drops: t.view.drops, Tree: t.view.tree, Stacks: t.view.stacks, Functions: t.functions, Engine: t.engine,
 			Filter: t.view.match,
 		},
-		Targets: l.targets, Command: l.argv, Tool: Version,
+		Targets: l.targets, Command: l.argv, Tool: Version, Never: []uint32{uint32(rest.PID())},
 		Endless: slices.ContainsFunc(l.targets, func(t proc.Target) bool { return t.Later() }),
 	}
 	if child != nil {

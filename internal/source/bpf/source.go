@@ -45,6 +45,9 @@ type Source struct {
 	graph   *graph.Graph // of function_graph; nil: it is not used
 	rd      *ringbuf.Reader
 	rec     ringbuf.Record // the one being read
+	held    bool           // it was read by sleep, and not passed on
+	bed     bed
+	quiet   time.Time // since when the ring was found empty
 
 	// Started is called by Run once everything is attached and the targets
 	// are marked, before the first record of the kernel's is read. May be nil.
@@ -71,6 +74,7 @@ type Options struct {
 	Command []string // for the header
 	Tool    string   // version, for the header
 	Endless bool     // go on when no process is left: more may come
+	Never   []uint32 // further processes of ours, by pid: not watched, whatever the targets are
 	// Joined and Left are told of each process that is watched from then on, and
 	// that has ended; may be nil. They are called by Run.
 	Joined, Left func(pid uint32)
@@ -78,10 +82,10 @@ type Options struct {
 
 const (
 	// pollInterval is how long a record lies in the ring unread: a line is on
-	// the terminal well within 100 ms of its call. The ring is looked at by
-	// this clock alone. A wake-up costs the watched process more than its event
-	// does, and epoll on a ring that is never empty returns at once, each time
-	// for a few records.
+	// the terminal well within 100 ms of its call. While there are records the
+	// ring is looked at by this clock alone: a wake-up costs the watched process
+	// more than its event does, and epoll on a ring that is never empty returns
+	// at once, each time for a few records. While there are none see sleep.go.
 	pollInterval = 10 * time.Millisecond
 	// stackInterval is the same where functions of the process are to be named: its
 	// memory map can be read only while it lives.
@@ -89,6 +93,8 @@ const (
 	// busyRing is when the next look follows at once, in bytes a look.
 	busyRing = DefaultRing / 16
 	waitScan = 250 * time.Millisecond
+	// quietScan is waitScan while the reader sleeps.
+	quietScan = time.Second
 	// lookAgain is how often it is looked up who is watched while records are lost.
 	lookAgain = 100 * time.Millisecond
 	clockStep = 10 * time.Second
@@ -131,7 +137,14 @@ func New(o Options) (*Source, error) {
 		return nil, err
 	}
 	s.k = k
-	s.targets = targets.New(k, targets.Options{Criteria: o.Targets, Proc: s.proc, Self: o.Self, Follow: o.Follow, Joined: s.joined, Left: o.Left})
+	for _, pid := range o.Never {
+		if err := k.SetTarget(pid, wire.TargetNever); err != nil {
+			s.pids.Close()
+			k.Close()
+			return nil, err
+		}
+	}
+	s.targets = targets.New(k, targets.Options{Criteria: o.Targets, Proc: s.proc, Never: append(s.opts.Never, o.Self), Follow: o.Follow, Joined: s.joined, Left: o.Left})
 	tell := names.Options{Proc: s.proc, Self: s.self, Stacks: o.Stacks, Now: now, Note: func(text string, emit func(wire.Record) error) error { return s.note(text, "", emit) }}
 	if o.Kernel {
 		tell.Kernel = &k.Names
@@ -146,8 +159,10 @@ func New(o Options) (*Source, error) {
 		k.Close()
 		return nil, err
 	}
-	// A deadline in the past: reads return what is there, and never wait.
-	s.rd.SetDeadline(time.Unix(1, 0))
+	if s.bed, err = newBed(k.Maps.Reader); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.rd.SetDeadline(past)
 	return s, nil
 }
 
@@ -162,6 +177,12 @@ func (s *Source) translate() (err error) {
 	o := &s.opts
 	if o.Self != 0 {
 		o.Self = s.pids.Self
+	}
+	o.Never = slices.Clone(o.Never)
+	for i, pid := range o.Never {
+		if host, ok := s.pids.Host(pid); ok {
+			o.Never[i] = host
+		}
 	}
 	o.Targets = slices.Clone(o.Targets)
 	for i := range o.Targets {
@@ -373,13 +394,29 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 		if last {
 			return reason, nil
 		}
-		if n < busyRing {
+		if n > 0 {
+			s.quiet = t
+		}
+		switch {
+		case n >= busyRing:
+		case t.Sub(s.quiet) > quietAfter && s.graph == nil && !s.doubt && (s.opts.Endless || !s.targets.Empty()):
+			if err := s.sleep(ctx, earlier(nextScan.Add(quietScan-waitScan), nextClock)); err != nil {
+				return 0, err
+			}
+		default:
 			select {
 			case <-ctx.Done():
 			case <-tick.C:
 			}
 		}
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // reasonOf says why a context was done: its cause may know.
@@ -406,11 +443,13 @@ func (s *Source) drain(emit func(wire.Record) error) (n int, err error) {
 // each reads what is in the ring; a record is good for the call.
 func (s *Source) each(do func(wire.Record) error) (n int, err error) {
 	for n < s.ringBytes() {
-		err := s.rd.ReadInto(&s.rec)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
+		if s.held {
+			s.held = false
+		} else if err := s.rd.ReadInto(&s.rec); errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, nil
-		}
-		if err != nil {
+		} else if errors.Is(err, ringbuf.ErrFlushed) {
+			continue // sleep was told to end
+		} else if err != nil {
 			return n, err
 		}
 		n += len(s.rec.RawSample)

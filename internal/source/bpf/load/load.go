@@ -199,7 +199,7 @@ func Load(c Config) (_ *Kernel, err error) {
 	if err := c.size(spec); err != nil {
 		return nil, err
 	}
-	if err := k.Maps.make(sys.Ring, sys.Targets, sys.Refused, sys.Undecided, sys.Threads, sys.Calls, sys.Uids, sys.Ports, sys.Cgroups, sys.Lost, sys.Maybe, sys.Gone); err != nil {
+	if err := k.Maps.make(sys.Ring, sys.Targets, sys.Refused, sys.Undecided, sys.Threads, sys.Calls, sys.Uids, sys.Ports, sys.Cgroups, sys.Lost, sys.Maybe, sys.Reader, sys.Gone); err != nil {
 		return nil, err
 	}
 	if err := k.fill(c); err != nil {

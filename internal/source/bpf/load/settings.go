@@ -73,7 +73,7 @@ func configure(spec *ebpf.CollectionSpec, settings map[string]any) error {
 // Maps are made once and given to every object that has them. Those behind Gone
 // are nil where neither packets nor kernel events are wanted, or cannot be had.
 type Maps struct {
-	Ring, Targets, Refused, Undecided, Threads, Calls, Uids, Ports, Cgroups, Lost, Maybe, Gone *ebpf.Map
+	Ring, Targets, Refused, Undecided, Threads, Calls, Uids, Ports, Cgroups, Lost, Maybe, Reader, Gone *ebpf.Map
 
 	Owners, LostPackets, LostEvents, Flows, FlowPorts, OldSocks, OwnedSocks, Softirqs *ebpf.Map
 
@@ -94,6 +94,7 @@ func (m *Maps) byName() map[string]**ebpf.Map {
 		object.SyscallsMapCgroups:    &m.Cgroups,
 		object.SyscallsMapLost:       &m.Lost,
 		object.SyscallsMapMaybe:      &m.Maybe,
+		object.SyscallsMapReader:     &m.Reader,
 		object.SyscallsMapGone:       &m.Gone,
 		object.PacketsMapOwners:      &m.Owners,
 		object.PacketsMapLostPackets: &m.LostPackets,

@@ -83,6 +83,7 @@ const (
 	AuditMapLost       = "lost"
 	AuditMapMaybe      = "maybe"
 	AuditMapPorts      = "ports"
+	AuditMapReader     = "reader"
 	AuditMapRefused    = "refused"
 	AuditMapRing       = "ring"
 	AuditMapTargets    = "targets"
@@ -156,6 +157,7 @@ type AuditMapSpecs struct {
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
 	Ports     *ebpf.MapSpec `ebpf:"ports"`
+	Reader    *ebpf.MapSpec `ebpf:"reader"`
 	Refused   *ebpf.MapSpec `ebpf:"refused"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
 	Targets   *ebpf.MapSpec `ebpf:"targets"`
@@ -205,6 +207,7 @@ type AuditMaps struct {
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
 	Ports     *ebpf.Map `ebpf:"ports"`
+	Reader    *ebpf.Map `ebpf:"reader"`
 	Refused   *ebpf.Map `ebpf:"refused"`
 	Ring      *ebpf.Map `ebpf:"ring"`
 	Targets   *ebpf.Map `ebpf:"targets"`
@@ -221,6 +224,7 @@ func (m *AuditMaps) Close() error {
 		m.Lost,
 		m.Maybe,
 		m.Ports,
+		m.Reader,
 		m.Refused,
 		m.Ring,
 		m.Targets,

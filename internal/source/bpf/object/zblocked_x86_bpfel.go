@@ -83,6 +83,7 @@ const (
 	BlockedMapLost       = "lost"
 	BlockedMapMaybe      = "maybe"
 	BlockedMapPorts      = "ports"
+	BlockedMapReader     = "reader"
 	BlockedMapRefused    = "refused"
 	BlockedMapRing       = "ring"
 	BlockedMapTargets    = "targets"
@@ -157,6 +158,7 @@ type BlockedMapSpecs struct {
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
 	Ports     *ebpf.MapSpec `ebpf:"ports"`
+	Reader    *ebpf.MapSpec `ebpf:"reader"`
 	Refused   *ebpf.MapSpec `ebpf:"refused"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
 	Targets   *ebpf.MapSpec `ebpf:"targets"`
@@ -207,6 +209,7 @@ type BlockedMaps struct {
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
 	Ports     *ebpf.Map `ebpf:"ports"`
+	Reader    *ebpf.Map `ebpf:"reader"`
 	Refused   *ebpf.Map `ebpf:"refused"`
 	Ring      *ebpf.Map `ebpf:"ring"`
 	Targets   *ebpf.Map `ebpf:"targets"`
@@ -223,6 +226,7 @@ func (m *BlockedMaps) Close() error {
 		m.Lost,
 		m.Maybe,
 		m.Ports,
+		m.Reader,
 		m.Refused,
 		m.Ring,
 		m.Targets,

@@ -169,6 +169,7 @@ const (
 	DeviceMapOwnedSocks  = "owned_socks"
 	DeviceMapOwners      = "owners"
 	DeviceMapPorts       = "ports"
+	DeviceMapReader      = "reader"
 	DeviceMapRefused     = "refused"
 	DeviceMapRing        = "ring"
 	DeviceMapSeen        = "seen"
@@ -256,6 +257,7 @@ type DeviceMapSpecs struct {
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
+	Reader      *ebpf.MapSpec `ebpf:"reader"`
 	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Seen        *ebpf.MapSpec `ebpf:"seen"`
@@ -317,6 +319,7 @@ type DeviceMaps struct {
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
+	Reader      *ebpf.Map `ebpf:"reader"`
 	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Seen        *ebpf.Map `ebpf:"seen"`
@@ -341,6 +344,7 @@ func (m *DeviceMaps) Close() error {
 		m.OwnedSocks,
 		m.Owners,
 		m.Ports,
+		m.Reader,
 		m.Refused,
 		m.Ring,
 		m.Seen,

@@ -170,6 +170,7 @@ const (
 	KernelMapOwnedSocks           = "owned_socks"
 	KernelMapOwners               = "owners"
 	KernelMapPorts                = "ports"
+	KernelMapReader               = "reader"
 	KernelMapRefused              = "refused"
 	KernelMapRing                 = "ring"
 	KernelMapSoftirqs             = "softirqs"
@@ -313,6 +314,7 @@ type KernelMapSpecs struct {
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
+	Reader      *ebpf.MapSpec `ebpf:"reader"`
 	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
@@ -382,6 +384,7 @@ type KernelMaps struct {
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
+	Reader      *ebpf.Map `ebpf:"reader"`
 	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
@@ -407,6 +410,7 @@ func (m *KernelMaps) Close() error {
 		m.OwnedSocks,
 		m.Owners,
 		m.Ports,
+		m.Reader,
 		m.Refused,
 		m.Ring,
 		m.Softirqs,

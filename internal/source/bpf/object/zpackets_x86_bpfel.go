@@ -170,6 +170,7 @@ const (
 	PacketsMapOwnedSocks          = "owned_socks"
 	PacketsMapOwners              = "owners"
 	PacketsMapPorts               = "ports"
+	PacketsMapReader              = "reader"
 	PacketsMapRefused             = "refused"
 	PacketsMapRing                = "ring"
 	PacketsMapSoftirqs            = "softirqs"
@@ -287,6 +288,7 @@ type PacketsMapSpecs struct {
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
+	Reader      *ebpf.MapSpec `ebpf:"reader"`
 	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
@@ -356,6 +358,7 @@ type PacketsMaps struct {
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
+	Reader      *ebpf.Map `ebpf:"reader"`
 	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
@@ -381,6 +384,7 @@ func (m *PacketsMaps) Close() error {
 		m.OwnedSocks,
 		m.Owners,
 		m.Ports,
+		m.Reader,
 		m.Refused,
 		m.Ring,
 		m.Softirqs,

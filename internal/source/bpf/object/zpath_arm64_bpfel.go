@@ -191,6 +191,7 @@ const (
 	PathMapOwnedSocks         = "owned_socks"
 	PathMapOwners             = "owners"
 	PathMapPorts              = "ports"
+	PathMapReader             = "reader"
 	PathMapRefused            = "refused"
 	PathMapRing               = "ring"
 	PathMapSoftirqs           = "softirqs"
@@ -298,6 +299,7 @@ type PathMapSpecs struct {
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
+	Reader      *ebpf.MapSpec `ebpf:"reader"`
 	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
@@ -365,6 +367,7 @@ type PathMaps struct {
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
+	Reader      *ebpf.Map `ebpf:"reader"`
 	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
@@ -391,6 +394,7 @@ func (m *PathMaps) Close() error {
 		m.OwnedSocks,
 		m.Owners,
 		m.Ports,
+		m.Reader,
 		m.Refused,
 		m.Ring,
 		m.Softirqs,

@@ -89,6 +89,7 @@ const (
 	ProcessMapLost         = "lost"
 	ProcessMapMaybe        = "maybe"
 	ProcessMapPorts        = "ports"
+	ProcessMapReader       = "reader"
 	ProcessMapRefused      = "refused"
 	ProcessMapRing         = "ring"
 	ProcessMapTargets      = "targets"
@@ -168,6 +169,7 @@ type ProcessMapSpecs struct {
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
 	Ports     *ebpf.MapSpec `ebpf:"ports"`
+	Reader    *ebpf.MapSpec `ebpf:"reader"`
 	Refused   *ebpf.MapSpec `ebpf:"refused"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
 	Targets   *ebpf.MapSpec `ebpf:"targets"`
@@ -219,6 +221,7 @@ type ProcessMaps struct {
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
 	Ports     *ebpf.Map `ebpf:"ports"`
+	Reader    *ebpf.Map `ebpf:"reader"`
 	Refused   *ebpf.Map `ebpf:"refused"`
 	Ring      *ebpf.Map `ebpf:"ring"`
 	Targets   *ebpf.Map `ebpf:"targets"`
@@ -236,6 +239,7 @@ func (m *ProcessMaps) Close() error {
 		m.Lost,
 		m.Maybe,
 		m.Ports,
+		m.Reader,
 		m.Refused,
 		m.Ring,
 		m.Targets,

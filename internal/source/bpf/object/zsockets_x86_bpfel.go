@@ -83,6 +83,7 @@ const (
 	SocketsMapLost           = "lost"
 	SocketsMapMaybe          = "maybe"
 	SocketsMapPorts          = "ports"
+	SocketsMapReader         = "reader"
 	SocketsMapRefused        = "refused"
 	SocketsMapRing           = "ring"
 	SocketsMapTargets        = "targets"
@@ -163,6 +164,7 @@ type SocketsMapSpecs struct {
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
 	Ports     *ebpf.MapSpec `ebpf:"ports"`
+	Reader    *ebpf.MapSpec `ebpf:"reader"`
 	Refused   *ebpf.MapSpec `ebpf:"refused"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
 	Targets   *ebpf.MapSpec `ebpf:"targets"`
@@ -213,6 +215,7 @@ type SocketsMaps struct {
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
 	Ports     *ebpf.Map `ebpf:"ports"`
+	Reader    *ebpf.Map `ebpf:"reader"`
 	Refused   *ebpf.Map `ebpf:"refused"`
 	Ring      *ebpf.Map `ebpf:"ring"`
 	Targets   *ebpf.Map `ebpf:"targets"`
@@ -229,6 +232,7 @@ func (m *SocketsMaps) Close() error {
 		m.Lost,
 		m.Maybe,
 		m.Ports,
+		m.Reader,
 		m.Refused,
 		m.Ring,
 		m.Targets,

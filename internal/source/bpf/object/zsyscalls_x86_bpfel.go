@@ -99,6 +99,7 @@ const (
 	SyscallsMapLost         = "lost"
 	SyscallsMapMaybe        = "maybe"
 	SyscallsMapPorts        = "ports"
+	SyscallsMapReader       = "reader"
 	SyscallsMapRefused      = "refused"
 	SyscallsMapRing         = "ring"
 	SyscallsMapScratches    = "scratches"
@@ -181,6 +182,7 @@ type SyscallsMapSpecs struct {
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
 	Ports     *ebpf.MapSpec `ebpf:"ports"`
+	Reader    *ebpf.MapSpec `ebpf:"reader"`
 	Refused   *ebpf.MapSpec `ebpf:"refused"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
 	Scratches *ebpf.MapSpec `ebpf:"scratches"`
@@ -237,6 +239,7 @@ type SyscallsMaps struct {
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
 	Ports     *ebpf.Map `ebpf:"ports"`
+	Reader    *ebpf.Map `ebpf:"reader"`
 	Refused   *ebpf.Map `ebpf:"refused"`
 	Ring      *ebpf.Map `ebpf:"ring"`
 	Scratches *ebpf.Map `ebpf:"scratches"`
@@ -256,6 +259,7 @@ func (m *SyscallsMaps) Close() error {
 		m.Lost,
 		m.Maybe,
 		m.Ports,
+		m.Reader,
 		m.Refused,
 		m.Ring,
 		m.Scratches,

@@ -216,6 +216,7 @@ const (
 	TreeMapOwnedSocks   = "owned_socks"
 	TreeMapOwners       = "owners"
 	TreeMapPorts        = "ports"
+	TreeMapReader       = "reader"
 	TreeMapRefused      = "refused"
 	TreeMapRing         = "ring"
 	TreeMapSoftirqs     = "softirqs"
@@ -311,6 +312,7 @@ type TreeMapSpecs struct {
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
+	Reader      *ebpf.MapSpec `ebpf:"reader"`
 	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
@@ -378,6 +380,7 @@ type TreeMaps struct {
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
+	Reader      *ebpf.Map `ebpf:"reader"`
 	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
@@ -405,6 +408,7 @@ func (m *TreeMaps) Close() error {
 		m.OwnedSocks,
 		m.Owners,
 		m.Ports,
+		m.Reader,
 		m.Refused,
 		m.Ring,
 		m.Softirqs,

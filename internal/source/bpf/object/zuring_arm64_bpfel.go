@@ -128,6 +128,7 @@ const (
 	UringMapLost           = "lost"
 	UringMapMaybe          = "maybe"
 	UringMapPorts          = "ports"
+	UringMapReader         = "reader"
 	UringMapRefused        = "refused"
 	UringMapRequests       = "requests"
 	UringMapRing           = "ring"
@@ -208,6 +209,7 @@ type UringMapSpecs struct {
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
 	Ports     *ebpf.MapSpec `ebpf:"ports"`
+	Reader    *ebpf.MapSpec `ebpf:"reader"`
 	Refused   *ebpf.MapSpec `ebpf:"refused"`
 	Requests  *ebpf.MapSpec `ebpf:"requests"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
@@ -262,6 +264,7 @@ type UringMaps struct {
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
 	Ports     *ebpf.Map `ebpf:"ports"`
+	Reader    *ebpf.Map `ebpf:"reader"`
 	Refused   *ebpf.Map `ebpf:"refused"`
 	Requests  *ebpf.Map `ebpf:"requests"`
 	Ring      *ebpf.Map `ebpf:"ring"`
@@ -280,6 +283,7 @@ func (m *UringMaps) Close() error {
 		m.Lost,
 		m.Maybe,
 		m.Ports,
+		m.Reader,
 		m.Refused,
 		m.Requests,
 		m.Ring,

@@ -172,6 +172,7 @@ const (
 	WaitsMapOwnedSocks    = "owned_socks"
 	WaitsMapOwners        = "owners"
 	WaitsMapPorts         = "ports"
+	WaitsMapReader        = "reader"
 	WaitsMapRefused       = "refused"
 	WaitsMapRing          = "ring"
 	WaitsMapSleeps        = "sleeps"
@@ -261,6 +262,7 @@ type WaitsMapSpecs struct {
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
+	Reader      *ebpf.MapSpec `ebpf:"reader"`
 	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Sleeps      *ebpf.MapSpec `ebpf:"sleeps"`
@@ -326,6 +328,7 @@ type WaitsMaps struct {
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Ports       *ebpf.Map `ebpf:"ports"`
+	Reader      *ebpf.Map `ebpf:"reader"`
 	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Sleeps      *ebpf.Map `ebpf:"sleeps"`
@@ -351,6 +354,7 @@ func (m *WaitsMaps) Close() error {
 		m.OwnedSocks,
 		m.Owners,
 		m.Ports,
+		m.Reader,
 		m.Refused,
 		m.Ring,
 		m.Sleeps,

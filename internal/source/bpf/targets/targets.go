@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -116,9 +117,9 @@ func (p *past[T]) drop(pid uint32) {
 // Options say who is to be watched.
 type Options struct {
 	Criteria []proc.Target
-	Proc     proc.FS // where processes are read
-	Self     uint32  // never watched; 0: nobody
-	Follow   bool    // children of targets are targets
+	Proc     proc.FS  // where processes are read
+	Never    []uint32 // never watched; 0 stands for nobody
+	Follow   bool     // children of targets are targets
 	// Joined and Left are told of each process that is watched from then on, and
 	// that has ended; may be nil.
 	Joined, Left func(pid uint32)
@@ -144,7 +145,7 @@ func (s *Set) Find(byPort map[uint32]bool) ([]*proc.Process, error) {
 		}
 		added := false
 		for _, pid := range pids {
-			if marked[pid] != nil || pid == s.o.Self || full[pid] {
+			if marked[pid] != nil || slices.Contains(s.o.Never, pid) || full[pid] {
 				continue
 			}
 			p, err := s.proc.Read(pid)

@@ -370,6 +370,7 @@ struct tcp_sock {
 	u32 write_seq;
 	u32 snd_nxt;
 	u32 snd_una;
+	u32 packets_out;
 	u32 rcv_nxt;
 	u32 copied_seq;
 	u32 mss_cache;

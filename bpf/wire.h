@@ -214,6 +214,7 @@ enum pw_packet_flags {
 	PW_PACKET_HANDED = 2, /* the owner is the one that the socket was handed to just after */
 	PW_PACKET_CLAIMED = 4, /* a file says so: pid and name are what stands there */
 	PW_PACKET_MATCHED = 8, /* the owner made the calls of another file that go with it: a guess */
+	PW_PACKET_SHARED = 16, /* several processes write to the stream, or read from the socket: the owner is the last that was seen to, and perhaps not the one */
 };
 
 struct pw_packet {

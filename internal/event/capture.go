@@ -86,6 +86,7 @@ type Capture struct {
 	Old       bool  // the socket was there before the first record
 	Inherited bool  // the evidence is of the listener that the socket came from
 	Handed    bool  // the evidence came after the packet: the socket was handed over
+	Shared    bool  // several processes write to the stream, or read from the socket: the owner is the last that was seen to
 	Handshake bool  // Cookie is the listener's, and the owner that of the connection it led to
 	Wire      bool  // seen at the device; no socket had it
 	Claimed   bool  // the owner is what a file says

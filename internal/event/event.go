@@ -265,6 +265,7 @@ const (
 	MatchNone      Match = iota
 	MatchGuess           // address, port, time, byte counts
 	MatchTable           // inode, descriptor or 4-tuple found in a table
+	MatchShared          // the kernel's own identity of the socket; the owner is one of several processes that use it at once
 	MatchInherited       // the kernel's own identity; the owner is that of the socket it came from
 	MatchExact           // the kernel's own identity of the socket
 )
@@ -275,6 +276,8 @@ func (m Match) String() string {
 		return "exact"
 	case MatchInherited:
 		return "inherited"
+	case MatchShared:
+		return "shared"
 	case MatchTable:
 		return "table"
 	case MatchGuess:

@@ -35,6 +35,9 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 			e.Task, e.Match, p.Owner, p.Inherited = u.Task, event.MatchExact, u.What, false
 		}
 	}
+	if p.Shared {
+		e.Match = min(e.Match, event.MatchShared)
+	}
 	if p.Cookie == 0 && !p.Wire {
 		j.foreign(e, p)
 		return

@@ -564,6 +564,7 @@ const (
 	PacketHanded  = 2
 	PacketClaimed = 4
 	PacketMatched = 8
+	PacketShared  = 16
 )
 
 // Offsets into struct pw_packet.

@@ -256,7 +256,7 @@ func (s *Sink) comm(v string) {
 	}
 }
 
-var flagNames = [...]string{"wire", "handed", "claimed", "matched"}
+var flagNames = [...]string{"wire", "handed", "claimed", "matched", "shared"}
 
 func (s *Sink) flags(v byte) {
 	switch {

@@ -58,7 +58,7 @@
 //	sys           the call that sent it, and its descriptor: for readers only
 //	how           created, found, accepted, sent, received or used; ",old": since before the start
 //	made          rst, timewait, icmp, closed: by whom, where not by the socket
-//	flags         wire, handed, claimed, matched
+//	flags         wire, handed, claimed, matched, shared
 //	uid, start    effective user; ns since boot
 //	nspid, nstid  in its own pid namespace, where other than outside
 //	seen          ns from the evidence to the packet, may be negative; none: no time

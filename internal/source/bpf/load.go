@@ -97,6 +97,7 @@ type kernel struct {
 	begins map[uint64]uint64 // where the functions begin that graph tells of, by what it tells
 	exact  bool              // functions are traced at their entries and returns
 	raw    bool              // tp_btf is refused: the same programs are raw tracepoints
+	ends   bool              // the end of each call that sends is told of
 	bare   bool              // tracing programs have no socket storage and make no cookies: before 5.12
 }
 
@@ -175,6 +176,16 @@ func (k *kernel) hasFunc(name string) bool {
 	}
 	var f *btf.Func
 	return spec.TypeByName(name, &f) == nil
+}
+
+// hasTracepoint reports whether the kernel has a tracepoint.
+func (k *kernel) hasTracepoint(name string) bool {
+	spec, err := k.types.Kernel()
+	if err != nil {
+		return false
+	}
+	_, err = tracepointProto(spec, name)
+	return err == nil
 }
 
 // sharedMaps are made once and given to every object.
@@ -374,6 +385,7 @@ func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (_
 		"cfg_drops":    c.Drops,
 		"cfg_softirqs": c.Kernel,
 		"cfg_returns":  !c.NoCalls,
+		"cfg_ends":     k.ends,
 	} {
 		v = byteBool(v)
 		if cv := spec.Variables[name]; cv != nil {

@@ -34,7 +34,7 @@ func (k *kernel) loadPackets(c Config) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"owners", "lost_packets", "lost_events", "flows", "flow_ports", "old_socks", "owned_socks", "softirqs", "calls"} {
+	for _, name := range []string{"owners", "lost_packets", "lost_events", "flows", "flow_ports", "old_socks", "owned_socks", "people", "softirqs", "calls"} {
 		if k.maps[name] != nil {
 			continue
 		}
@@ -49,11 +49,11 @@ func (k *kernel) loadPackets(c Config) error {
 	} else if k.iter == nil {
 		k.note(err, "packets of sockets that were open before are not shown", "")
 	}
+	k.ownerPrograms(c)
 	coll, err := k.socketTap(c)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrPackets, err)
 	}
-	k.ownerPrograms(c)
 	for _, name := range []string{"device_in", "device_out"} {
 		if !c.Packets {
 			break
@@ -118,6 +118,15 @@ func (k *kernel) ownerPrograms(c Config) {
 			continue // kernel_sent does the same
 		}
 		k.parts[name] = k.tracing(c, loadPackets, name) == nil
+	}
+	switch {
+	case c.Kernel:
+		// kernel_sent, or where there is no such tracepoint programs at functions.
+		k.ends = !c.Drops && (k.hasTracepoint("sock_send_length") || k.parts["owner_accepted"])
+	case k.parts["owner_sent"]:
+		k.ends = true
+	default:
+		k.ends = k.tracing(c, loadPackets, "owner_sent_inet") == nil && k.tracing(c, loadPackets, "owner_sent_inet6") == nil
 	}
 }
 

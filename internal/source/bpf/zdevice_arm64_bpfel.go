@@ -17,19 +17,8 @@ type deviceFlow struct {
 	_      structs.HostLayout
 	Cookie uint64
 	Closed uint64
-	O      struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	Seal   uint64
+	O      devicePwOwner
 }
 
 type deviceFlowKey struct {
@@ -51,39 +40,18 @@ type deviceLast struct {
 }
 
 type deviceOldSock struct {
-	_ structs.HostLayout
-	O struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	_     structs.HostLayout
+	O     devicePwOwner
 	Netns uint32
 	Pad   uint32
 }
 
 type deviceOwned struct {
-	_  structs.HostLayout
-	By [4]struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	_      structs.HostLayout
+	By     [4]uint64
+	Time   [4]uint64
+	From   uint64
+	Maker  devicePwOwner
 	Sk     uint64
 	Peer   uint64
 	Netns  uint32
@@ -91,6 +59,10 @@ type deviceOwned struct {
 	Shared uint8
 	Told   uint8
 	Ca     uint8
+	Turns  [4]uint8
+	Mixed  uint8
+	Pad    [3]uint8
+	Quiet  uint64
 }
 
 type devicePwCalldesc struct {
@@ -99,6 +71,20 @@ type devicePwCalldesc struct {
 	Flags   uint8
 	Fd1     int8
 	Fd2     int8
+}
+
+type devicePwOwner struct {
+	_      structs.HostLayout
+	Cookie uint64
+	Start  uint64
+	Time   uint64
+	Pid    uint32
+	Tid    uint32
+	Nspid  uint32
+	Nstid  uint32
+	Uid    uint32
+	How    uint32
+	Comm   [16]int8
 }
 
 type devicePwThread struct {
@@ -163,6 +149,7 @@ const (
 	deviceMapOldSocks    = "old_socks"
 	deviceMapOwnedSocks  = "owned_socks"
 	deviceMapOwners      = "owners"
+	deviceMapPeople      = "people"
 	deviceMapPorts       = "ports"
 	deviceMapRing        = "ring"
 	deviceMapSeen        = "seen"
@@ -248,6 +235,7 @@ type deviceMapSpecs struct {
 	OldSocks    *ebpf.MapSpec `ebpf:"old_socks"`
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
+	People      *ebpf.MapSpec `ebpf:"people"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Seen        *ebpf.MapSpec `ebpf:"seen"`
@@ -307,6 +295,7 @@ type deviceMaps struct {
 	OldSocks    *ebpf.Map `ebpf:"old_socks"`
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
+	People      *ebpf.Map `ebpf:"people"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Seen        *ebpf.Map `ebpf:"seen"`
@@ -329,6 +318,7 @@ func (m *deviceMaps) Close() error {
 		m.OldSocks,
 		m.OwnedSocks,
 		m.Owners,
+		m.People,
 		m.Ports,
 		m.Ring,
 		m.Seen,

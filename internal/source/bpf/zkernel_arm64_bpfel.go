@@ -17,19 +17,8 @@ type kernelFlow struct {
 	_      structs.HostLayout
 	Cookie uint64
 	Closed uint64
-	O      struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	Seal   uint64
+	O      kernelPwOwner
 }
 
 type kernelFlowKey struct {
@@ -45,39 +34,18 @@ type kernelFlowKey struct {
 }
 
 type kernelOldSock struct {
-	_ structs.HostLayout
-	O struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	_     structs.HostLayout
+	O     kernelPwOwner
 	Netns uint32
 	Pad   uint32
 }
 
 type kernelOwned struct {
-	_  structs.HostLayout
-	By [4]struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	_      structs.HostLayout
+	By     [4]uint64
+	Time   [4]uint64
+	From   uint64
+	Maker  kernelPwOwner
 	Sk     uint64
 	Peer   uint64
 	Netns  uint32
@@ -85,6 +53,10 @@ type kernelOwned struct {
 	Shared uint8
 	Told   uint8
 	Ca     uint8
+	Turns  [4]uint8
+	Mixed  uint8
+	Pad    [3]uint8
+	Quiet  uint64
 }
 
 type kernelPwCalldesc struct {
@@ -93,6 +65,20 @@ type kernelPwCalldesc struct {
 	Flags   uint8
 	Fd1     int8
 	Fd2     int8
+}
+
+type kernelPwOwner struct {
+	_      structs.HostLayout
+	Cookie uint64
+	Start  uint64
+	Time   uint64
+	Pid    uint32
+	Tid    uint32
+	Nspid  uint32
+	Nstid  uint32
+	Uid    uint32
+	How    uint32
+	Comm   [16]int8
 }
 
 type kernelPwThread struct {
@@ -164,6 +150,7 @@ const (
 	kernelMapOldSocks             = "old_socks"
 	kernelMapOwnedSocks           = "owned_socks"
 	kernelMapOwners               = "owners"
+	kernelMapPeople               = "people"
 	kernelMapPorts                = "ports"
 	kernelMapRing                 = "ring"
 	kernelMapSoftirqs             = "softirqs"
@@ -305,6 +292,7 @@ type kernelMapSpecs struct {
 	OldSocks    *ebpf.MapSpec `ebpf:"old_socks"`
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
+	People      *ebpf.MapSpec `ebpf:"people"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
@@ -372,6 +360,7 @@ type kernelMaps struct {
 	OldSocks    *ebpf.Map `ebpf:"old_socks"`
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
+	People      *ebpf.Map `ebpf:"people"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
@@ -395,6 +384,7 @@ func (m *kernelMaps) Close() error {
 		m.OldSocks,
 		m.OwnedSocks,
 		m.Owners,
+		m.People,
 		m.Ports,
 		m.Ring,
 		m.Softirqs,

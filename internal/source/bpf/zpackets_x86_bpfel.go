@@ -17,19 +17,8 @@ type packetsFlow struct {
 	_      structs.HostLayout
 	Cookie uint64
 	Closed uint64
-	O      struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	Seal   uint64
+	O      packetsPwOwner
 }
 
 type packetsFlowKey struct {
@@ -45,39 +34,18 @@ type packetsFlowKey struct {
 }
 
 type packetsOldSock struct {
-	_ structs.HostLayout
-	O struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	_     structs.HostLayout
+	O     packetsPwOwner
 	Netns uint32
 	Pad   uint32
 }
 
 type packetsOwned struct {
-	_  structs.HostLayout
-	By [4]struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	_      structs.HostLayout
+	By     [4]uint64
+	Time   [4]uint64
+	From   uint64
+	Maker  packetsPwOwner
 	Sk     uint64
 	Peer   uint64
 	Netns  uint32
@@ -85,6 +53,10 @@ type packetsOwned struct {
 	Shared uint8
 	Told   uint8
 	Ca     uint8
+	Turns  [4]uint8
+	Mixed  uint8
+	Pad    [3]uint8
+	Quiet  uint64
 }
 
 type packetsPwCalldesc struct {
@@ -93,6 +65,20 @@ type packetsPwCalldesc struct {
 	Flags   uint8
 	Fd1     int8
 	Fd2     int8
+}
+
+type packetsPwOwner struct {
+	_      structs.HostLayout
+	Cookie uint64
+	Start  uint64
+	Time   uint64
+	Pid    uint32
+	Tid    uint32
+	Nspid  uint32
+	Nstid  uint32
+	Uid    uint32
+	How    uint32
+	Comm   [16]int8
 }
 
 type packetsPwThread struct {
@@ -164,6 +150,7 @@ const (
 	packetsMapOldSocks            = "old_socks"
 	packetsMapOwnedSocks          = "owned_socks"
 	packetsMapOwners              = "owners"
+	packetsMapPeople              = "people"
 	packetsMapPorts               = "ports"
 	packetsMapRing                = "ring"
 	packetsMapSoftirqs            = "softirqs"
@@ -180,6 +167,8 @@ const (
 	packetsProgOwnerReceivedInet6 = "owner_received_inet6"
 	packetsProgOwnerReleased      = "owner_released"
 	packetsProgOwnerSent          = "owner_sent"
+	packetsProgOwnerSentInet      = "owner_sent_inet"
+	packetsProgOwnerSentInet6     = "owner_sent_inet6"
 	packetsProgOwnerState         = "owner_state"
 	packetsProgPacketIn           = "packet_in"
 	packetsProgPacketOut          = "packet_out"
@@ -188,6 +177,7 @@ const (
 	packetsVarCfgCast             = "cfg_cast"
 	packetsVarCfgCgroups          = "cfg_cgroups"
 	packetsVarCfgDrops            = "cfg_drops"
+	packetsVarCfgEnds             = "cfg_ends"
 	packetsVarCfgEvents           = "cfg_events"
 	packetsVarCfgExec             = "cfg_exec"
 	packetsVarCfgFilter           = "cfg_filter"
@@ -257,6 +247,8 @@ type packetsProgramSpecs struct {
 	OwnerReceivedInet6 *ebpf.ProgramSpec `ebpf:"owner_received_inet6"`
 	OwnerReleased      *ebpf.ProgramSpec `ebpf:"owner_released"`
 	OwnerSent          *ebpf.ProgramSpec `ebpf:"owner_sent"`
+	OwnerSentInet      *ebpf.ProgramSpec `ebpf:"owner_sent_inet"`
+	OwnerSentInet6     *ebpf.ProgramSpec `ebpf:"owner_sent_inet6"`
 	OwnerState         *ebpf.ProgramSpec `ebpf:"owner_state"`
 	PacketIn           *ebpf.ProgramSpec `ebpf:"packet_in"`
 	PacketOut          *ebpf.ProgramSpec `ebpf:"packet_out"`
@@ -279,6 +271,7 @@ type packetsMapSpecs struct {
 	OldSocks    *ebpf.MapSpec `ebpf:"old_socks"`
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
+	People      *ebpf.MapSpec `ebpf:"people"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
@@ -296,6 +289,7 @@ type packetsVariableSpecs struct {
 	CfgCast     *ebpf.VariableSpec `ebpf:"cfg_cast"`
 	CfgCgroups  *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
 	CfgDrops    *ebpf.VariableSpec `ebpf:"cfg_drops"`
+	CfgEnds     *ebpf.VariableSpec `ebpf:"cfg_ends"`
 	CfgEvents   *ebpf.VariableSpec `ebpf:"cfg_events"`
 	CfgExec     *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFilter   *ebpf.VariableSpec `ebpf:"cfg_filter"`
@@ -346,6 +340,7 @@ type packetsMaps struct {
 	OldSocks    *ebpf.Map `ebpf:"old_socks"`
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
+	People      *ebpf.Map `ebpf:"people"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
@@ -369,6 +364,7 @@ func (m *packetsMaps) Close() error {
 		m.OldSocks,
 		m.OwnedSocks,
 		m.Owners,
+		m.People,
 		m.Ports,
 		m.Ring,
 		m.Softirqs,
@@ -387,6 +383,7 @@ type packetsVariables struct {
 	CfgCast     *ebpf.Variable `ebpf:"cfg_cast"`
 	CfgCgroups  *ebpf.Variable `ebpf:"cfg_cgroups"`
 	CfgDrops    *ebpf.Variable `ebpf:"cfg_drops"`
+	CfgEnds     *ebpf.Variable `ebpf:"cfg_ends"`
 	CfgEvents   *ebpf.Variable `ebpf:"cfg_events"`
 	CfgExec     *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFilter   *ebpf.Variable `ebpf:"cfg_filter"`
@@ -418,6 +415,8 @@ type packetsPrograms struct {
 	OwnerReceivedInet6 *ebpf.Program `ebpf:"owner_received_inet6"`
 	OwnerReleased      *ebpf.Program `ebpf:"owner_released"`
 	OwnerSent          *ebpf.Program `ebpf:"owner_sent"`
+	OwnerSentInet      *ebpf.Program `ebpf:"owner_sent_inet"`
+	OwnerSentInet6     *ebpf.Program `ebpf:"owner_sent_inet6"`
 	OwnerState         *ebpf.Program `ebpf:"owner_state"`
 	PacketIn           *ebpf.Program `ebpf:"packet_in"`
 	PacketOut          *ebpf.Program `ebpf:"packet_out"`
@@ -435,6 +434,8 @@ func (p *packetsPrograms) Close() error {
 		p.OwnerReceivedInet6,
 		p.OwnerReleased,
 		p.OwnerSent,
+		p.OwnerSentInet,
+		p.OwnerSentInet6,
 		p.OwnerState,
 		p.PacketIn,
 		p.PacketOut,

@@ -17,19 +17,8 @@ type stepsFlow struct {
 	_      structs.HostLayout
 	Cookie uint64
 	Closed uint64
-	O      struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	Seal   uint64
+	O      stepsPwOwner
 }
 
 type stepsFlowKey struct {
@@ -45,39 +34,18 @@ type stepsFlowKey struct {
 }
 
 type stepsOldSock struct {
-	_ structs.HostLayout
-	O struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	_     structs.HostLayout
+	O     stepsPwOwner
 	Netns uint32
 	Pad   uint32
 }
 
 type stepsOwned struct {
-	_  structs.HostLayout
-	By [4]struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	_      structs.HostLayout
+	By     [4]uint64
+	Time   [4]uint64
+	From   uint64
+	Maker  stepsPwOwner
 	Sk     uint64
 	Peer   uint64
 	Netns  uint32
@@ -85,6 +53,10 @@ type stepsOwned struct {
 	Shared uint8
 	Told   uint8
 	Ca     uint8
+	Turns  [4]uint8
+	Mixed  uint8
+	Pad    [3]uint8
+	Quiet  uint64
 }
 
 type stepsPwCalldesc struct {
@@ -93,6 +65,20 @@ type stepsPwCalldesc struct {
 	Flags   uint8
 	Fd1     int8
 	Fd2     int8
+}
+
+type stepsPwOwner struct {
+	_      structs.HostLayout
+	Cookie uint64
+	Start  uint64
+	Time   uint64
+	Pid    uint32
+	Tid    uint32
+	Nspid  uint32
+	Nstid  uint32
+	Uid    uint32
+	How    uint32
+	Comm   [16]int8
 }
 
 type stepsPwThread struct {
@@ -164,6 +150,7 @@ const (
 	stepsMapOldSocks    = "old_socks"
 	stepsMapOwnedSocks  = "owned_socks"
 	stepsMapOwners      = "owners"
+	stepsMapPeople      = "people"
 	stepsMapPorts       = "ports"
 	stepsMapRing        = "ring"
 	stepsMapSoftirqs    = "softirqs"
@@ -254,6 +241,7 @@ type stepsMapSpecs struct {
 	OldSocks    *ebpf.MapSpec `ebpf:"old_socks"`
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
+	People      *ebpf.MapSpec `ebpf:"people"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
@@ -318,6 +306,7 @@ type stepsMaps struct {
 	OldSocks    *ebpf.Map `ebpf:"old_socks"`
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
+	People      *ebpf.Map `ebpf:"people"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
@@ -341,6 +330,7 @@ func (m *stepsMaps) Close() error {
 		m.OldSocks,
 		m.OwnedSocks,
 		m.Owners,
+		m.People,
 		m.Ports,
 		m.Ring,
 		m.Softirqs,

@@ -17,19 +17,8 @@ type treeFlow struct {
 	_      structs.HostLayout
 	Cookie uint64
 	Closed uint64
-	O      struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	Seal   uint64
+	O      treePwOwner
 }
 
 type treeFlowKey struct {
@@ -45,39 +34,18 @@ type treeFlowKey struct {
 }
 
 type treeOldSock struct {
-	_ structs.HostLayout
-	O struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	_     structs.HostLayout
+	O     treePwOwner
 	Netns uint32
 	Pad   uint32
 }
 
 type treeOwned struct {
-	_  structs.HostLayout
-	By [4]struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	_      structs.HostLayout
+	By     [4]uint64
+	Time   [4]uint64
+	From   uint64
+	Maker  treePwOwner
 	Sk     uint64
 	Peer   uint64
 	Netns  uint32
@@ -85,6 +53,10 @@ type treeOwned struct {
 	Shared uint8
 	Told   uint8
 	Ca     uint8
+	Turns  [4]uint8
+	Mixed  uint8
+	Pad    [3]uint8
+	Quiet  uint64
 }
 
 type treePwCalldesc struct {
@@ -93,6 +65,20 @@ type treePwCalldesc struct {
 	Flags   uint8
 	Fd1     int8
 	Fd2     int8
+}
+
+type treePwOwner struct {
+	_      structs.HostLayout
+	Cookie uint64
+	Start  uint64
+	Time   uint64
+	Pid    uint32
+	Tid    uint32
+	Nspid  uint32
+	Nstid  uint32
+	Uid    uint32
+	How    uint32
+	Comm   [16]int8
 }
 
 type treePwThread struct {
@@ -158,24 +144,12 @@ type treeWalk struct {
 			Layer uint16
 			Time  uint64
 		}
-		Ip     uint64
-		Dur    uint64
-		Ret    int64
-		Args   [6]uint64
-		Cookie uint64
-		Owner  struct {
-			_      structs.HostLayout
-			Cookie uint64
-			Start  uint64
-			Time   uint64
-			Pid    uint32
-			Tid    uint32
-			Nspid  uint32
-			Nstid  uint32
-			Uid    uint32
-			How    uint32
-			Comm   [16]int8
-		}
+		Ip       uint64
+		Dur      uint64
+		Ret      int64
+		Args     [6]uint64
+		Cookie   uint64
+		Owner    treePwOwner
 		Laddr    [16]uint8
 		Raddr    [16]uint8
 		Family   uint16
@@ -210,6 +184,7 @@ const (
 	treeMapOldSocks     = "old_socks"
 	treeMapOwnedSocks   = "owned_socks"
 	treeMapOwners       = "owners"
+	treeMapPeople       = "people"
 	treeMapPorts        = "ports"
 	treeMapRing         = "ring"
 	treeMapSoftirqs     = "softirqs"
@@ -303,6 +278,7 @@ type treeMapSpecs struct {
 	OldSocks    *ebpf.MapSpec `ebpf:"old_socks"`
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
+	People      *ebpf.MapSpec `ebpf:"people"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
@@ -368,6 +344,7 @@ type treeMaps struct {
 	OldSocks    *ebpf.Map `ebpf:"old_socks"`
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
+	People      *ebpf.Map `ebpf:"people"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
@@ -393,6 +370,7 @@ func (m *treeMaps) Close() error {
 		m.OldSocks,
 		m.OwnedSocks,
 		m.Owners,
+		m.People,
 		m.Ports,
 		m.Ring,
 		m.Softirqs,

@@ -17,19 +17,8 @@ type waitsFlow struct {
 	_      structs.HostLayout
 	Cookie uint64
 	Closed uint64
-	O      struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	Seal   uint64
+	O      waitsPwOwner
 }
 
 type waitsFlowKey struct {
@@ -45,39 +34,18 @@ type waitsFlowKey struct {
 }
 
 type waitsOldSock struct {
-	_ structs.HostLayout
-	O struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	_     structs.HostLayout
+	O     waitsPwOwner
 	Netns uint32
 	Pad   uint32
 }
 
 type waitsOwned struct {
-	_  structs.HostLayout
-	By [4]struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	_      structs.HostLayout
+	By     [4]uint64
+	Time   [4]uint64
+	From   uint64
+	Maker  waitsPwOwner
 	Sk     uint64
 	Peer   uint64
 	Netns  uint32
@@ -85,6 +53,10 @@ type waitsOwned struct {
 	Shared uint8
 	Told   uint8
 	Ca     uint8
+	Turns  [4]uint8
+	Mixed  uint8
+	Pad    [3]uint8
+	Quiet  uint64
 }
 
 type waitsPwCalldesc struct {
@@ -93,6 +65,20 @@ type waitsPwCalldesc struct {
 	Flags   uint8
 	Fd1     int8
 	Fd2     int8
+}
+
+type waitsPwOwner struct {
+	_      structs.HostLayout
+	Cookie uint64
+	Start  uint64
+	Time   uint64
+	Pid    uint32
+	Tid    uint32
+	Nspid  uint32
+	Nstid  uint32
+	Uid    uint32
+	How    uint32
+	Comm   [16]int8
 }
 
 type waitsPwThread struct {
@@ -166,6 +152,7 @@ const (
 	waitsMapOldSocks      = "old_socks"
 	waitsMapOwnedSocks    = "owned_socks"
 	waitsMapOwners        = "owners"
+	waitsMapPeople        = "people"
 	waitsMapPorts         = "ports"
 	waitsMapRing          = "ring"
 	waitsMapSleeps        = "sleeps"
@@ -253,6 +240,7 @@ type waitsMapSpecs struct {
 	OldSocks    *ebpf.MapSpec `ebpf:"old_socks"`
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
+	People      *ebpf.MapSpec `ebpf:"people"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Sleeps      *ebpf.MapSpec `ebpf:"sleeps"`
@@ -316,6 +304,7 @@ type waitsMaps struct {
 	OldSocks    *ebpf.Map `ebpf:"old_socks"`
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
+	People      *ebpf.Map `ebpf:"people"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Sleeps      *ebpf.Map `ebpf:"sleeps"`
@@ -339,6 +328,7 @@ func (m *waitsMaps) Close() error {
 		m.OldSocks,
 		m.OwnedSocks,
 		m.Owners,
+		m.People,
 		m.Ports,
 		m.Ring,
 		m.Sleeps,

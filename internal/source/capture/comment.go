@@ -260,6 +260,8 @@ func flags(v []byte, n uint64) uint8 {
 			f |= wire.PacketClaimed
 		case "matched":
 			f |= wire.PacketMatched
+		case "shared":
+			f |= wire.PacketShared
 		}
 		v = rest
 	}

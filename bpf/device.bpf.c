@@ -82,9 +82,9 @@ static __always_inline bool emit_wire(struct view *v, struct pw_owner *o, u64 co
 	r->p.dir = v->dir;
 	r->p.made = made;
 	r->p.flags = PW_PACKET_WIRE;
-	r->p._pad = 0;
+	r->p.ns_high = v->netns ? (v->netns + 1) >> 16 : 0;
 	r->p.link = link;
-	r->p._pad2 = 0;
+	r->p.ns_low = v->netns ? v->netns + 1 : 0;
 	if (cap > v->linear)
 		cap = v->linear;
 	if (cap > cfg_snaplen)
@@ -321,6 +321,7 @@ int device_out(u64 *ctx)
 	v.len = READ(skb, len);
 	v.linear = v.len - READ(skb, data_len);
 	if (sk && READ(sk, __sk_common.skc_family) == AF_PACKET) {
+		v.netns = READ(v.skb, dev, nd_net.net, ns.inum);
 		frame(&v);
 		return 0;
 	}

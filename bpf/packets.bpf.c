@@ -369,7 +369,7 @@ int states(struct bpf_iter__task_file *ctx)
 }
 
 /* A record has the room of its class and no more: a snaplen for each would fill the ring with nothing. */
-static __always_inline bool emit_packet(struct __sk_buff *skb, struct pw_owner *o, u8 dir, u8 flags, u64 cap, const u32 room)
+static __always_inline bool emit_packet(struct __sk_buff *skb, struct pw_owner *o, u8 dir, u8 flags, u32 netns, u64 cap, const u32 room)
 {
 	struct {
 		struct pw_packet p;
@@ -390,9 +390,9 @@ static __always_inline bool emit_packet(struct __sk_buff *skb, struct pw_owner *
 	r->p.dir = dir;
 	r->p.made = PW_MADE_SOCKET;
 	r->p.flags = flags;
-	r->p._pad = 0;
+	r->p.ns_high = netns ? (netns + 1) >> 16 : 0;
 	r->p.link = 0;
-	r->p._pad2 = 0;
+	r->p.ns_low = netns ? netns + 1 : 0;
 	keep_bound(cap);
 	if (cap > room)
 		cap = room;
@@ -734,17 +734,17 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 	if (cap > cfg_snaplen)
 		cap = cfg_snaplen;
 	if (cap <= 64)
-		done = emit_packet(skb, &o, dir, flags, cap, 64);
+		done = emit_packet(skb, &o, dir, flags, w->netns, cap, 64);
 	else if (cap <= 128)
-		done = emit_packet(skb, &o, dir, flags, cap, 128);
+		done = emit_packet(skb, &o, dir, flags, w->netns, cap, 128);
 	else if (cap <= 256)
-		done = emit_packet(skb, &o, dir, flags, cap, 256);
+		done = emit_packet(skb, &o, dir, flags, w->netns, cap, 256);
 	else if (cap <= 1536)
-		done = emit_packet(skb, &o, dir, flags, cap, 1536);
+		done = emit_packet(skb, &o, dir, flags, w->netns, cap, 1536);
 	else if (cap <= 9216)
-		done = emit_packet(skb, &o, dir, flags, cap, 9216);
+		done = emit_packet(skb, &o, dir, flags, w->netns, cap, 9216);
 	else
-		done = emit_packet(skb, &o, dir, flags, cap, SNAPLEN_MAX + 1);
+		done = emit_packet(skb, &o, dir, flags, w->netns, cap, SNAPLEN_MAX + 1);
 	if (!done)
 		count_lost_packet(PW_LOST_RING);
 	return 1;

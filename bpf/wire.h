@@ -228,9 +228,9 @@ struct pw_packet {
 	__u8 dir;   /* enum pw_packet_dir, as the owner's end sees it */
 	__u8 made;  /* enum pw_made */
 	__u8 flags; /* enum pw_packet_flags */
-	__u8 _pad;
+	__u8 ns_high; /* with ns_low: the low 24 bits of the number behind the inode of the network namespace */
 	__u16 link; /* LINKTYPE_* of the header it begins with; 0: the IP header */
-	__u16 _pad2;
+	__u16 ns_low; /* both 0: it is not known */
 };
 
 /* Another process than before, or one for the first time, uses a socket. Attributes follow. */

@@ -579,7 +579,9 @@ const (
 	OffPacketDir     = 104
 	OffPacketMade    = 105
 	OffPacketFlags   = 106
+	OffPacketNsHigh  = 107
 	OffPacketLink    = 108
+	OffPacketNsLow   = 110
 )
 
 // Packet is struct pw_packet.
@@ -594,7 +596,9 @@ type Packet struct {
 	Dir     uint8
 	Made    uint8
 	Flags   uint8
+	NsHigh  uint8
 	Link    uint16
+	NsLow   uint16
 }
 
 // SizePacket is the size of Packet on the wire, in bytes.
@@ -615,7 +619,9 @@ func (s *Packet) Unmarshal(b []byte) bool {
 	s.Dir = uint8(b[104])
 	s.Made = uint8(b[105])
 	s.Flags = uint8(b[106])
+	s.NsHigh = uint8(b[107])
 	s.Link = binary.LittleEndian.Uint16(b[108:])
+	s.NsLow = binary.LittleEndian.Uint16(b[110:])
 	return true
 }
 
@@ -637,7 +643,9 @@ func (s *Packet) put(b []byte) {
 	b[104] = byte(s.Dir)
 	b[105] = byte(s.Made)
 	b[106] = byte(s.Flags)
+	b[107] = byte(s.NsHigh)
 	binary.LittleEndian.PutUint16(b[108:], s.Link)
+	binary.LittleEndian.PutUint16(b[110:], s.NsLow)
 }
 
 // Offsets into struct pw_handover.

@@ -149,6 +149,55 @@ func TestPacketsOfLaterTargets(t *testing.T) {
 	}
 }
 
+// TestPacketsOfNamespaces holds that connections of two network namespaces with the
+// same addresses and ports at the same time are not taken for one.
+func TestPacketsOfNamespaces(t *testing.T) {
+	needRoot(t)
+	apart := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	var actors []*actor
+	for _, name := range []string{"pwone", "pwtwo"} {
+		actors = append(actors, start(t, name, "lo listen=127.0.0.1:25887 meet=25888", apart))
+	}
+	s := attach(t, actors[0].pid(), actors[1].pid(), "-l", "sys,pkt", "-e", "accept4,write,connect")
+	for _, a := range actors {
+		a.in.Write([]byte("\n"))
+	}
+	for _, a := range actors {
+		if err := a.cmd.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines := s.wait(t)
+	owners := map[string]map[string]int{}
+	for _, m := range regexp.MustCompile(`(?m)^ *[0-9.]+ +~?(pw\w+)\[\S+ +(?:\([^)]*\) *)?(c[0-9]+) +(?:pkt|sys|krn) `).FindAllStringSubmatch(lines, -1) {
+		if owners[m[2]] == nil {
+			owners[m[2]] = map[string]int{}
+		}
+		owners[m[2]][m[1]]++
+	}
+	ends := map[string]int{}
+	for conn, of := range owners {
+		if len(of) != 1 {
+			t.Errorf("%s is of %v", conn, of)
+		}
+		for name := range of {
+			ends[name]++
+		}
+	}
+	// 50 connections with two ends each, and the listener.
+	if ends["pwone"] != 101 || ends["pwtwo"] != 101 {
+		t.Errorf("%v connections", ends)
+	}
+	for conn := range owners {
+		if got := flagsOf(packetsOf(lines), conn); got != "" && strings.Count(got, "S ") != 1 {
+			t.Errorf("%s went %s", conn, got)
+		}
+	}
+	if t.Failed() {
+		t.Logf("the first of %d bytes:\n%s", len(lines), lines[:min(len(lines), 4000)])
+	}
+}
+
 // TestPacketsRecorded holds that a recording gives the lines that were seen.
 func TestPacketsRecorded(t *testing.T) {
 	needRoot(t)

@@ -64,6 +64,7 @@
 //	seen          ns from the evidence to the packet, may be negative; none: no time
 //	sock, owner   cookies: of the socket; of the one that the evidence is of, where another
 //	if, mark      interface number and SO_MARK
+//	space         low 24 bits of the number behind the network namespace's inode
 //	link, l2      LINKTYPE_ and bytes (base64, unpadded) of what stood before the IP header
 //
 // Numbers are decimal, also in place of a name that there is none for. A key that

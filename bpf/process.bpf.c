@@ -135,7 +135,8 @@ TURN_PROGRAM("raw_tp/sched_process_exit", process_exit)
 	if (t) {
 		if (t->enter)
 			emit_unfinished(t);
-		bpf_map_delete_elem(&threads, &tid);
+		if (!t->rolled) /* that is for sys_killed */
+			bpf_map_delete_elem(&threads, &tid);
 	}
 	known = bpf_map_lookup_elem(&targets, &tgid);
 	if (!known || *known == PW_TARGET_NEVER || READ(task, signal, live.counter) > 0)

@@ -76,6 +76,7 @@ struct arg_regs {
 const volatile u8 cfg_perf = 0;
 
 const volatile u8 cfg_returns = 1; /* sys_exit is attached */
+const volatile u64 cfg_loaded = 0; /* when it was, ns since boot */
 
 /* The arguments of a call, as its registers have them. */
 static __always_inline void read_args(u64 args[6], struct pt_regs *regs, bool compat)
@@ -459,6 +460,52 @@ static __always_inline u32 match_port(u64 *ctx, u32 tgid, bool compat)
 	return PW_TARGET_WATCH;
 }
 
+static __always_inline void clear_call(struct pw_thread *t, u32 nr, bool compat)
+{
+	t->enter = 0;
+	t->nr = nr;
+	t->sub = 0;
+	t->flags = 0;
+	t->snaplen = 0;
+	t->nsock = 0;
+	t->abi = compat ? ABI_COMPAT : nr & X32_BIT ? PW_ABI_X32 : ABI_NATIVE;
+}
+
+/* Takes a call whose arguments are there for one that is shown at its return, if it is to be. */
+static __always_inline void take_in(struct pw_thread *t, struct task_struct *task, struct pw_calldesc *d, u32 slot)
+{
+	bool any = false;
+
+	if (t->abi == PW_ABI_I386 && t->nr == NR_SOCKETCALL) {
+		slot = open_socketcall(t);
+		if (!slot)
+			return;
+		d = bpf_map_lookup_elem(&calls, &slot);
+		if (!d || !(d->flags & PW_DESC_ON))
+			return;
+	}
+	t->desc = slot;
+	if (d->fd1 >= 0 && enter_sock(t, task, 0, t->args[d->fd1 & 3])) {
+		t->nsock = 1;
+		any = true;
+	}
+	if (d->fd2 >= 0) {
+		if (any ? enter_sock(t, task, 1, t->args[d->fd2 & 3]) :
+			  enter_sock(t, task, 0, t->args[d->fd2 & 3])) {
+			t->nsock++;
+			any = true;
+		}
+	}
+	if (d->flags & PW_DESC_SOCK && !any)
+		return;
+	/* close and its kin end what the return would read. */
+	if (any && d->capture == PW_CAP_NONE)
+		fill_sock_state(&t->sock[0], (struct sock *)t->sk[0]);
+	if (captured_before(d->capture, t) && !enter_capture(t, task, d->capture, d->flags))
+		return;
+	t->enter = bpf_ktime_get_ns();
+}
+
 SEC("raw_tp/sys_enter")
 int sys_enter(u64 *ctx)
 {
@@ -467,7 +514,7 @@ int sys_enter(u64 *ctx)
 	struct pw_thread *t = 0;
 	struct task_struct *task;
 	struct pw_calldesc *d;
-	bool compat, any;
+	bool compat;
 
 	/* Everybody else leaves here. */
 	if (!may_be_ours(tid) && !may_be_ours(tgid) && !cfg_all && !cfg_uids && !cfg_cgroups && !cfg_ports)
@@ -509,44 +556,9 @@ int sys_enter(u64 *ctx)
 
 	if (t->enter && cfg_returns)
 		count_lost(PW_LOST_CALL); /* the end of the one before was not seen */
-	t->enter = 0;
-	t->nr = nr;
-	t->sub = 0;
-	t->flags = 0;
-	t->snaplen = 0;
-	t->nsock = 0;
-	t->abi = compat ? ABI_COMPAT : nr & X32_BIT ? PW_ABI_X32 : ABI_NATIVE;
+	clear_call(t, nr, compat);
 	entry_args(t->args, ctx, compat);
-	if (t->abi == PW_ABI_I386 && nr == NR_SOCKETCALL) {
-		slot = open_socketcall(t);
-		if (!slot)
-			return 0;
-		d = bpf_map_lookup_elem(&calls, &slot);
-		if (!d || !(d->flags & PW_DESC_ON))
-			return 0;
-	}
-	t->desc = slot;
-
-	any = false;
-	if (d->fd1 >= 0 && enter_sock(t, task, 0, t->args[d->fd1 & 3])) {
-		t->nsock = 1;
-		any = true;
-	}
-	if (d->fd2 >= 0) {
-		if (any ? enter_sock(t, task, 1, t->args[d->fd2 & 3]) :
-			  enter_sock(t, task, 0, t->args[d->fd2 & 3])) {
-			t->nsock++;
-			any = true;
-		}
-	}
-	if (d->flags & PW_DESC_SOCK && !any)
-		return 0;
-	/* close and its kin end what the return would read. */
-	if (any && d->capture == PW_CAP_NONE)
-		fill_sock_state(&t->sock[0], (struct sock *)t->sk[0]);
-	if (captured_before(d->capture, t) && !enter_capture(t, task, d->capture, d->flags))
-		return 0;
-	t->enter = bpf_ktime_get_ns();
+	take_in(t, task, d, slot);
 	return 0;
 }
 
@@ -832,8 +844,61 @@ static __always_inline u32 exit_nr(u64 *ctx)
 	return cfg_perf ? (u32)ARG(1) : (u32)NR_OF((struct pt_regs *)ARG(0));
 }
 
+/* The registers of the thread that runs, as a program at sys_exit has them; regs: what the tracepoint gave. */
+static __always_inline void exit_args(u64 args[6], u64 regs, bool compat)
+{
+	/* perf says no more than number and result. */
+	struct pt_regs *r = cfg_perf && !regs ? (void *)bpf_task_pt_regs(bpf_get_current_task_btf()) : (void *)regs;
+
+	read_args(args, r, compat);
+#if defined(__TARGET_ARCH_arm64)
+	args[0] = READ(r, orig_x0); /* the result has come in its place */
+#endif
+}
+
+/*
+ * A call of ours that did not come by sys_enter: what seccomp refuses, answers or
+ * puts a signal in the place of has only its return (kernel/entry/common.c). It is
+ * taken in as it is now, with nothing done to its memory. Returns 0 if it is not to
+ * be shown.
+ */
+__noinline int take_unseen(u64 regs, u32 nr)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	u64 id = bpf_get_current_pid_tgid();
+	u32 tid = id, tgid = id >> 32, slot = nr & ~X32_BIT, mode;
+	bool compat = is_compat(task);
+	struct pw_calldesc *d;
+	struct pw_thread *t;
+
+	if (slot >= NR_MAX)
+		return 0;
+	if (compat)
+		slot += PW_SLOT_COMPAT;
+	d = bpf_map_lookup_elem(&calls, &slot);
+	if (!d || !(d->flags & PW_DESC_ON))
+		return 0;
+	t = bpf_map_lookup_elem(&threads, &tid);
+	if (!t || t->epoch != targets_epoch || !t->mode) {
+		mode = watched(tgid);
+		if (!mode)
+			return 0;
+		if (!t)
+			t = new_thread(tid, tgid, task);
+		if (!t)
+			return 0;
+		t->mode = mode;
+		t->epoch = targets_epoch;
+	}
+	clear_call(t, nr, compat);
+	exit_args(t->args, regs, compat);
+	take_in(t, task, d, slot);
+	t->flags |= PW_CALL_REFUSED;
+	return t->enter != 0;
+}
+
 /* A call that returns and whose entry was not seen: counted, if it would have been shown. */
-static __always_inline void count_unseen(struct pw_thread *t, u64 *ctx, s64 ret)
+static __always_inline void count_unseen(struct pw_thread *t, u64 *ctx)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	bool compat = is_compat(task);
@@ -848,17 +913,11 @@ static __always_inline void count_unseen(struct pw_thread *t, u64 *ctx, s64 ret)
 	d = bpf_map_lookup_elem(&calls, &slot);
 	if (!d || !(d->flags & PW_DESC_ON))
 		return;
-	/* What seccomp refuses, or a tracer does itself, has no sys_enter (kernel/entry/common.c). */
-	if ((ret <= 0 && READ(task, seccomp.mode)) || READ(task, ptrace))
+	/* What a tracer does itself has no sys_enter. */
+	if (READ(task, ptrace))
 		return;
 	if (d->flags & PW_DESC_SOCK) {
-		/* perf says no more than number and result. */
-		struct pt_regs *regs = cfg_perf ? (void *)bpf_task_pt_regs(bpf_get_current_task_btf()) : (void *)ARG(0);
-
-		read_args(args, regs, compat);
-#if defined(__TARGET_ARCH_arm64)
-		args[0] = READ(regs, orig_x0); /* the result has come in its place */
-#endif
+		exit_args(args, cfg_perf ? 0 : ARG(0), compat);
 		if (!(d->fd1 >= 0 && fd_is_sock(args[d->fd1 & 3])) && !(d->fd2 >= 0 && fd_is_sock(args[d->fd2 & 3])))
 			return;
 	}
@@ -883,38 +942,15 @@ static __always_inline u8 dying(s64 ret)
 	return READ(task, signal, flags) & SIGNAL_GROUP_EXIT ? PW_CALL_UNFINISHED : 0;
 }
 
-SEC("raw_tp/sys_exit")
-int sys_exit(u64 *ctx)
+/* Makes the record of a call that has come to its end. */
+static __always_inline int finish(struct pw_thread *t, s64 ret, u8 flags)
 {
-	s64 ret = cfg_perf ? ARG(2) : ARG(1);
-	u32 tid = bpf_get_current_pid_tgid();
-	struct pw_thread *t;
 	struct pw_calldesc *d;
 	struct pw_syscall *c;
 	struct scratch *s;
-	u32 desc;
+	u32 desc = t->desc;
 	u64 start, len;
 
-	if (!may_be_ours(tid))
-		return 0;
-	t = bpf_map_lookup_elem(&threads, &tid);
-	if (!t)
-		return 0;
-	if (!t->began) {
-		if (cfg_turn != TURN_SECOND) /* the first one was here */
-			count_unseen(t, ctx, ret);
-		return 0;
-	}
-	t->began = 0;
-	t->seen = 0; /* should the second one have been passed over */
-	if (!t->enter)
-		return 0;
-	if (exit_nr(ctx) != t->nr) {
-		t->enter = 0;
-		count_lost(PW_LOST_CALL); /* it is another call's end: that of this one was not seen */
-		return 0;
-	}
-	desc = t->desc;
 	d = bpf_map_lookup_elem(&calls, &desc);
 	s = scratch_of();
 	if (!d || !s)
@@ -947,8 +983,157 @@ int sys_exit(u64 *ctx)
 		len = SCRATCH_WINDOW + SCRATCH_SLACK;
 	c->h.len = len;
 	c->chunks = len - start;
-	c->flags = t->flags | dying(ret) | (s->cut ? PW_CALL_CUT : 0) | (t->mode == PW_TARGET_TENTATIVE ? PW_CALL_TENTATIVE : 0);
+	c->flags = t->flags | flags | (s->cut ? PW_CALL_CUT : 0) | (t->mode == PW_TARGET_TENTATIVE ? PW_CALL_TENTATIVE : 0);
 	t->enter = 0;
 	emit(c, len);
+	return 0;
+}
+
+/* Seccomp is at work on the thread that runs. */
+static __always_inline bool filtered(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return READ(task, seccomp.mode) && !READ(task, ptrace);
+}
+
+/* The thread that runs was there before the programs. */
+static __always_inline bool is_old(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return READ(task, start_boottime) < cfg_loaded;
+}
+
+static __always_inline void note_thread(u32 tgid, u32 tid)
+{
+	u32 mode = watched(tgid);
+	struct pw_thread *t;
+
+	if (!mode)
+		return;
+	t = new_thread(tid, tgid, (void *)bpf_get_current_task());
+	if (!t)
+		return;
+	t->mode = mode;
+	t->epoch = targets_epoch;
+}
+
+SEC("raw_tp/sys_exit")
+int sys_exit(u64 *ctx)
+{
+	s64 ret = cfg_perf ? ARG(2) : ARG(1);
+	u64 id = bpf_get_current_pid_tgid();
+	u32 tid = id, nr;
+	struct pw_thread *t = 0;
+
+	if (may_be_ours(tid))
+		t = bpf_map_lookup_elem(&threads, &tid);
+	if (!t) {
+		if ((!may_be_ours(id >> 32) && !cfg_all && !cfg_uids && !cfg_cgroups) || cfg_turn == TURN_SECOND || !filtered())
+			return 0;
+		nr = exit_nr(ctx);
+		if (is_old()) {
+			/* This one may have begun before it was watched; none that follows has. */
+			note_thread(id >> 32, tid);
+			return 0;
+		}
+		if (!take_unseen(cfg_perf ? 0 : ARG(0), nr))
+			return 0;
+		t = bpf_map_lookup_elem(&threads, &tid);
+		return t ? finish(t, ret, 0) : 0;
+	}
+	if (!t->began) {
+		if (cfg_turn == TURN_SECOND) /* the first one was here */
+			return 0;
+		if (!filtered()) {
+			count_unseen(t, ctx);
+			return 0;
+		}
+		nr = exit_nr(ctx);
+		if (!take_unseen(cfg_perf ? 0 : ARG(0), nr))
+			return 0;
+		if (ret == nr)
+			t->rolled = 1;
+		return finish(t, ret, 0);
+	}
+	t->began = 0;
+	t->seen = 0; /* should the second one have been passed over */
+	if (!t->enter)
+		return 0;
+	if (exit_nr(ctx) != t->nr) {
+		t->enter = 0;
+		count_lost(PW_LOST_CALL); /* it is another call's end: that of this one was not seen */
+		return 0;
+	}
+	return finish(t, ret, dying(ret));
+}
+
+#define SIGSYS 31
+#define ENOSYS 38
+
+/*
+ * The registers of a thread stand at the end of its stack: of 16 KiB, perhaps with a
+ * little room behind them (FRED). Returns 0 if it does not look like them there.
+ */
+static __always_inline u64 regs_of(struct task_struct *task)
+{
+	u64 at = 0;
+
+	/* By helper: a number, where a load would give a pointer, which no global function takes. */
+	bpf_core_read(&at, sizeof(at), &task->stack);
+	at += 16384 - bpf_core_type_size(struct pt_regs);
+#pragma unroll
+	for (int room = 0; room <= 16; room += 16) {
+		struct pt_regs *r = (void *)(at - room);
+#if defined(__TARGET_ARCH_x86)
+		if (READ(r, cs) == 0x33 || READ(r, cs) == 0x23)
+			return (u64)r;
+#elif defined(__TARGET_ARCH_arm64)
+		if (!(READ(r, pstate) & 15) && READ(r, sp) && READ(r, pc))
+			return (u64)r;
+#endif
+	}
+	return 0;
+}
+
+/* The result is what stood there at the call's entry: nobody has set it. */
+static __always_inline bool no_result(struct pt_regs *r)
+{
+#if defined(__TARGET_ARCH_x86)
+	return READ(r, ax) == (u64)-ENOSYS || READ(r, ax) == READ(r, orig_ax);
+#elif defined(__TARGET_ARCH_arm64)
+	return WORD(FIRST_REG(r)) == READ(r, orig_x0);
+#endif
+}
+
+/*
+ * A thread that seccomp has ended in a call, which so has neither an entry nor a
+ * return. Where all of the process ends its other threads have the same signal, but
+ * not in such a call. It comes behind process_exit.
+ */
+SEC("raw_tp/sched_process_exit")
+int sys_killed(u64 *ctx)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	u64 id = bpf_get_current_pid_tgid(), regs;
+	struct pw_thread *t;
+	u32 tid = id;
+
+	if ((!may_be_ours(tid) && !may_be_ours(id >> 32)) || (READ(task, exit_code) & 0x7f) != SIGSYS || !READ(task, seccomp.mode))
+		return 0;
+	t = bpf_map_lookup_elem(&threads, &tid);
+	if (t) {
+		/* Its return has been shown. */
+		bpf_map_delete_elem(&threads, &tid);
+		return 0;
+	}
+	regs = regs_of(task);
+	if (!regs || !no_result((void *)regs) || !take_unseen(regs, NR_OF((struct pt_regs *)regs)))
+		return 0;
+	t = bpf_map_lookup_elem(&threads, &tid);
+	if (t)
+		finish(t, 0, PW_CALL_UNFINISHED);
+	bpf_map_delete_elem(&threads, &tid);
 	return 0;
 }

@@ -194,6 +194,7 @@ struct seccomp {
 
 struct task_struct {
 	struct thread_info thread_info;
+	void *stack;
 	unsigned int flags;
 	unsigned int ptrace;
 	struct mm_struct *mm;

@@ -94,6 +94,7 @@ enum pw_syscall_flags {
 	PW_CALL_UNFINISHED = 2, /* the task ended inside the call */
 	PW_CALL_CUT = 4,        /* the capture space ran out: some memory is not here */
 	PW_CALL_REDACTED = 8,   /* key material was left in the process */
+	PW_CALL_REFUSED = 64,   /* seccomp refused or answered it: the kernel did not do it, and tells only its return */
 	PW_CALL_TENTATIVE = 32, /* emitted before it was known whether the process is a target */
 };
 
@@ -658,7 +659,8 @@ struct pw_thread {
 	__u32 epoch; /* as the targets map had it at this count of its changes */
 	__u8 seen;   /* the first of two programs at a call's entry was not passed over (bpf/turn.h) */
 	__u8 began;  /* one of them was not */
-	__u16 _pad;
+	__u8 rolled; /* the return of a call that seccomp put a signal in the place of was shown */
+	__u8 _pad;
 	char comm[16];
 	struct pw_sock sock[2];
 	__u64 file[2]; /* whose the entries of sock are, kept from call to call: */

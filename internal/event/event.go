@@ -116,6 +116,7 @@ type Call struct {
 	Bytes    int64          // payload moved, 0 if none
 	In       bool           // Bytes came in
 	Redacted bool           // key material was left where it was
+	Refused  bool           // seccomp refused or answered it, and the kernel did not do it: when it began is not known
 	Cut      bool           // some memory was not captured: limits of the capture
 	Foreign  bool           // printed by another tool: arguments are text, sockets are not known
 }

@@ -192,6 +192,7 @@ const (
 	CallUnfinished = 2
 	CallCut        = 4
 	CallRedacted   = 8
+	CallRefused    = 64
 	CallTentative  = 32
 )
 
@@ -1878,6 +1879,7 @@ const (
 	OffThreadEpoch   = 104
 	OffThreadSeen    = 108
 	OffThreadBegan   = 109
+	OffThreadRolled  = 110
 	OffThreadComm    = 112
 	OffThreadSock    = 128
 	OffThreadFile    = 288
@@ -1907,6 +1909,7 @@ type Thread struct {
 	Epoch   uint32
 	Seen    uint8
 	Began   uint8
+	Rolled  uint8
 	Comm    [16]byte
 	Sock    [2]Sock
 	File    [2]uint64
@@ -1947,6 +1950,7 @@ func (s *Thread) Unmarshal(b []byte) bool {
 	s.Epoch = binary.LittleEndian.Uint32(b[104:])
 	s.Seen = uint8(b[108])
 	s.Began = uint8(b[109])
+	s.Rolled = uint8(b[110])
 	copy(s.Comm[:], b[112:])
 	s.Sock[0].Unmarshal(b[128:])
 	s.Sock[1].Unmarshal(b[208:])
@@ -1992,6 +1996,7 @@ func (s *Thread) put(b []byte) {
 	binary.LittleEndian.PutUint32(b[104:], s.Epoch)
 	b[108] = byte(s.Seen)
 	b[109] = byte(s.Began)
+	b[110] = byte(s.Rolled)
 	copy(b[112:], s.Comm[:])
 	s.Sock[0].put(b[128:])
 	s.Sock[1].put(b[208:])

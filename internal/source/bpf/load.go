@@ -16,6 +16,7 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/pidwire/pidwire/internal/source/ftrace"
 	"github.com/pidwire/pidwire/internal/source/proc"
@@ -157,6 +158,15 @@ func misses(p *ebpf.Program) uint64 {
 		return 0
 	}
 	return s.RecursionMisses
+}
+
+// sinceBoot returns CLOCK_BOOTTIME in ns, which the starts of tasks count in.
+func sinceBoot() uint64 {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		return 0
+	}
+	return uint64(t.Nano())
 }
 
 func (k *kernel) has(part string) bool { return k.parts[part] }
@@ -386,6 +396,7 @@ func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (_
 		"cfg_softirqs": c.Kernel,
 		"cfg_returns":  !c.NoCalls,
 		"cfg_ends":     k.ends,
+		"cfg_loaded":   sinceBoot(),
 	} {
 		v = byteBool(v)
 		if cv := spec.Variables[name]; cv != nil {

@@ -42,7 +42,8 @@ type processPwThread struct {
 	Epoch   uint32
 	Seen    uint8
 	Began   uint8
-	Pad     uint16
+	Rolled  uint8
+	Pad     uint8
 	Comm    [16]int8
 	Sock    [2]struct {
 		_        structs.HostLayout

@@ -42,7 +42,8 @@ type syscallsPwThread struct {
 	Epoch   uint32
 	Seen    uint8
 	Began   uint8
-	Pad     uint16
+	Rolled  uint8
+	Pad     uint8
 	Comm    [16]int8
 	Sock    [2]struct {
 		_        structs.HostLayout
@@ -102,11 +103,13 @@ const (
 	syscallsMapUids         = "uids"
 	syscallsProgSysEnter    = "sys_enter"
 	syscallsProgSysExit     = "sys_exit"
+	syscallsProgSysKilled   = "sys_killed"
 	syscallsVarCfgAll       = "cfg_all"
 	syscallsVarCfgCast      = "cfg_cast"
 	syscallsVarCfgCgroups   = "cfg_cgroups"
 	syscallsVarCfgExec      = "cfg_exec"
 	syscallsVarCfgFollow    = "cfg_follow"
+	syscallsVarCfgLoaded    = "cfg_loaded"
 	syscallsVarCfgPerf      = "cfg_perf"
 	syscallsVarCfgPorts     = "cfg_ports"
 	syscallsVarCfgReturns   = "cfg_returns"
@@ -159,8 +162,9 @@ type syscallsSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type syscallsProgramSpecs struct {
-	SysEnter *ebpf.ProgramSpec `ebpf:"sys_enter"`
-	SysExit  *ebpf.ProgramSpec `ebpf:"sys_exit"`
+	SysEnter  *ebpf.ProgramSpec `ebpf:"sys_enter"`
+	SysExit   *ebpf.ProgramSpec `ebpf:"sys_exit"`
+	SysKilled *ebpf.ProgramSpec `ebpf:"sys_killed"`
 }
 
 // syscallsMapSpecs contains maps before they are loaded into the kernel.
@@ -191,6 +195,7 @@ type syscallsVariableSpecs struct {
 	CfgCgroups   *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
 	CfgExec      *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFollow    *ebpf.VariableSpec `ebpf:"cfg_follow"`
+	CfgLoaded    *ebpf.VariableSpec `ebpf:"cfg_loaded"`
 	CfgPerf      *ebpf.VariableSpec `ebpf:"cfg_perf"`
 	CfgPorts     *ebpf.VariableSpec `ebpf:"cfg_ports"`
 	CfgReturns   *ebpf.VariableSpec `ebpf:"cfg_returns"`
@@ -263,6 +268,7 @@ type syscallsVariables struct {
 	CfgCgroups   *ebpf.Variable `ebpf:"cfg_cgroups"`
 	CfgExec      *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFollow    *ebpf.Variable `ebpf:"cfg_follow"`
+	CfgLoaded    *ebpf.Variable `ebpf:"cfg_loaded"`
 	CfgPerf      *ebpf.Variable `ebpf:"cfg_perf"`
 	CfgPorts     *ebpf.Variable `ebpf:"cfg_ports"`
 	CfgReturns   *ebpf.Variable `ebpf:"cfg_returns"`
@@ -277,14 +283,16 @@ type syscallsVariables struct {
 //
 // It can be passed to loadSyscallsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type syscallsPrograms struct {
-	SysEnter *ebpf.Program `ebpf:"sys_enter"`
-	SysExit  *ebpf.Program `ebpf:"sys_exit"`
+	SysEnter  *ebpf.Program `ebpf:"sys_enter"`
+	SysExit   *ebpf.Program `ebpf:"sys_exit"`
+	SysKilled *ebpf.Program `ebpf:"sys_killed"`
 }
 
 func (p *syscallsPrograms) Close() error {
 	return _SyscallsClose(
 		p.SysEnter,
 		p.SysExit,
+		p.SysKilled,
 	)
 }
 

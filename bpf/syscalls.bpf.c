@@ -844,6 +844,32 @@ static __always_inline u32 exit_nr(u64 *ctx)
 	return cfg_perf ? (u32)ARG(1) : (u32)NR_OF((struct pt_regs *)ARG(0));
 }
 
+/*
+ * The entry of the thread that runs, made if it has none; 0 if it is not ours. A
+ * function of its own, as are the next two: their stacks do not add up so, of which
+ * 5.10 gives no more than 512 bytes.
+ */
+__noinline int thread_ready(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	u64 id = bpf_get_current_pid_tgid();
+	u32 tid = id, tgid = id >> 32, mode;
+	struct pw_thread *t = bpf_map_lookup_elem(&threads, &tid);
+
+	if (t && t->epoch == targets_epoch && t->mode)
+		return 1;
+	mode = watched(tgid);
+	if (!mode)
+		return 0;
+	if (!t)
+		t = new_thread(tid, tgid, task);
+	if (!t)
+		return 0;
+	t->mode = mode;
+	t->epoch = targets_epoch;
+	return 1;
+}
+
 /* The registers of the thread that runs, as a program at sys_exit has them; regs: what the tracepoint gave. */
 static __always_inline void exit_args(u64 args[6], u64 regs, bool compat)
 {
@@ -856,6 +882,17 @@ static __always_inline void exit_args(u64 args[6], u64 regs, bool compat)
 #endif
 }
 
+__noinline int put_args(u64 regs)
+{
+	u32 tid = bpf_get_current_pid_tgid();
+	struct pw_thread *t = bpf_map_lookup_elem(&threads, &tid);
+
+	if (!t)
+		return 0;
+	exit_args(t->args, regs, t->abi == ABI_COMPAT);
+	return 1;
+}
+
 /*
  * A call of ours that did not come by sys_enter: what seccomp refuses, answers or
  * puts a signal in the place of has only its return (kernel/entry/common.c). It is
@@ -865,8 +902,7 @@ static __always_inline void exit_args(u64 args[6], u64 regs, bool compat)
 __noinline int take_unseen(u64 regs, u32 nr)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	u64 id = bpf_get_current_pid_tgid();
-	u32 tid = id, tgid = id >> 32, slot = nr & ~X32_BIT, mode;
+	u32 tid = bpf_get_current_pid_tgid(), slot = nr & ~X32_BIT;
 	bool compat = is_compat(task);
 	struct pw_calldesc *d;
 	struct pw_thread *t;
@@ -876,22 +912,13 @@ __noinline int take_unseen(u64 regs, u32 nr)
 	if (compat)
 		slot += PW_SLOT_COMPAT;
 	d = bpf_map_lookup_elem(&calls, &slot);
-	if (!d || !(d->flags & PW_DESC_ON))
+	if (!d || !(d->flags & PW_DESC_ON) || !thread_ready())
 		return 0;
 	t = bpf_map_lookup_elem(&threads, &tid);
-	if (!t || t->epoch != targets_epoch || !t->mode) {
-		mode = watched(tgid);
-		if (!mode)
-			return 0;
-		if (!t)
-			t = new_thread(tid, tgid, task);
-		if (!t)
-			return 0;
-		t->mode = mode;
-		t->epoch = targets_epoch;
-	}
+	if (!t)
+		return 0;
 	clear_call(t, nr, compat);
-	exit_args(t->args, regs, compat);
+	put_args(regs);
 	take_in(t, task, d, slot);
 	t->flags |= PW_CALL_REFUSED;
 	return t->enter != 0;
@@ -1005,20 +1032,6 @@ static __always_inline bool is_old(void)
 	return READ(task, start_boottime) < cfg_loaded;
 }
 
-static __always_inline void note_thread(u32 tgid, u32 tid)
-{
-	u32 mode = watched(tgid);
-	struct pw_thread *t;
-
-	if (!mode)
-		return;
-	t = new_thread(tid, tgid, (void *)bpf_get_current_task());
-	if (!t)
-		return;
-	t->mode = mode;
-	t->epoch = targets_epoch;
-}
-
 SEC("raw_tp/sys_exit")
 int sys_exit(u64 *ctx)
 {
@@ -1035,7 +1048,7 @@ int sys_exit(u64 *ctx)
 		nr = exit_nr(ctx);
 		if (is_old()) {
 			/* This one may have begun before it was watched; none that follows has. */
-			note_thread(id >> 32, tid);
+			thread_ready();
 			return 0;
 		}
 		if (!take_unseen(cfg_perf ? 0 : ARG(0), nr))

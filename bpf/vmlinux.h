@@ -457,6 +457,18 @@ struct io_close {
 	int fd;
 };
 
+struct io_accept {
+	u32 file_slot; /* 0: it makes a descriptor */
+};
+
+struct io_socket {
+	u32 file_slot;
+};
+
+struct io_splice {
+	int splice_fd_in;
+};
+
 /* io_kiocb of 6.13 and later; the variants below are of earlier kernels. */
 struct io_kiocb {
 	struct file *file;

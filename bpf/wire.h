@@ -167,6 +167,8 @@ enum pw_uring_flags {
 	PW_URING_SQPOLL = 2,     /* submitted by the ring's kernel thread */
 	PW_URING_WAITING = 4,
 	PW_URING_TENTATIVE = 8,
+	PW_URING_SKIPPED = 16, /* its completion is only told if it fails: this is the submission, and res is nothing */
+	PW_URING_FIXED_RESULT = 32, /* what it makes is not a descriptor, but one of the ring's registered files */
 };
 
 enum pw_owner_how {

@@ -458,10 +458,12 @@ func (s *Uring) put(b []byte) {
 
 // enum pw_uring_flags
 const (
-	UringFixedFile = 1
-	UringSqpoll    = 2
-	UringWaiting   = 4
-	UringTentative = 8
+	UringFixedFile   = 1
+	UringSqpoll      = 2
+	UringWaiting     = 4
+	UringTentative   = 8
+	UringSkipped     = 16
+	UringFixedResult = 32
 )
 
 // enum pw_owner_how

@@ -698,9 +698,27 @@ func (k *kernel) loadUring(c Config) {
 		if err := spec.Variables["cfg_complete"].Set(complete); err != nil {
 			return err
 		}
+		overflow := k.hasTracepoint("io_uring_cqe_overflow") // since 5.19; before it is told as any other
+		if overflow {
+			types, _ := k.types.Kernel()
+			p, err := tracepointProto(types, "io_uring_cqe_overflow")
+			if err != nil {
+				return err
+			}
+			if err := spec.Variables["cfg_overflow_cqe"].Set(byteBool(len(p.Params) > 2 && pointsTo(p.Params[2].Type, ""))); err != nil {
+				return err
+			}
+		} else {
+			delete(spec.Programs, "uring_overflow")
+		}
 		coll, err := k.loadSpec(c, spec, nil)
 		if err != nil {
 			return err
+		}
+		if overflow {
+			if err := k.rawTracepoint("io_uring_cqe_overflow", coll.Programs["uring_overflow"]); err != nil {
+				return err
+			}
 		}
 		if err := k.rawTracepoint("io_uring_complete", coll.Programs["uring_complete"]); err != nil {
 			return err

@@ -13,6 +13,12 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type uringCompletion struct {
+	_        structs.HostLayout
+	Ring     uint64
+	UserData uint64
+}
+
 type uringPwCalldesc struct {
 	_       structs.HostLayout
 	Capture uint8
@@ -118,6 +124,7 @@ type uringTurn struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	uringMapByData         = "by_data"
 	uringMapCalls          = "calls"
 	uringMapCgroups        = "cgroups"
 	uringMapGone           = "gone"
@@ -131,6 +138,7 @@ const (
 	uringMapTurns          = "turns"
 	uringMapUids           = "uids"
 	uringProgUringComplete = "uring_complete"
+	uringProgUringOverflow = "uring_overflow"
 	uringProgUringSubmit   = "uring_submit"
 	uringVarCfgAll         = "cfg_all"
 	uringVarCfgCast        = "cfg_cast"
@@ -138,6 +146,7 @@ const (
 	uringVarCfgComplete    = "cfg_complete"
 	uringVarCfgExec        = "cfg_exec"
 	uringVarCfgFollow      = "cfg_follow"
+	uringVarCfgOverflowCqe = "cfg_overflow_cqe"
 	uringVarCfgPorts       = "cfg_ports"
 	uringVarCfgSelf        = "cfg_self"
 	uringVarCfgStrlen      = "cfg_strlen"
@@ -189,6 +198,7 @@ type uringSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type uringProgramSpecs struct {
 	UringComplete *ebpf.ProgramSpec `ebpf:"uring_complete"`
+	UringOverflow *ebpf.ProgramSpec `ebpf:"uring_overflow"`
 	UringSubmit   *ebpf.ProgramSpec `ebpf:"uring_submit"`
 }
 
@@ -196,6 +206,7 @@ type uringProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type uringMapSpecs struct {
+	ByData   *ebpf.MapSpec `ebpf:"by_data"`
 	Calls    *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups  *ebpf.MapSpec `ebpf:"cgroups"`
 	Gone     *ebpf.MapSpec `ebpf:"gone"`
@@ -214,18 +225,19 @@ type uringMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type uringVariableSpecs struct {
-	CfgAll      *ebpf.VariableSpec `ebpf:"cfg_all"`
-	CfgCast     *ebpf.VariableSpec `ebpf:"cfg_cast"`
-	CfgCgroups  *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
-	CfgComplete *ebpf.VariableSpec `ebpf:"cfg_complete"`
-	CfgExec     *ebpf.VariableSpec `ebpf:"cfg_exec"`
-	CfgFollow   *ebpf.VariableSpec `ebpf:"cfg_follow"`
-	CfgPorts    *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
-	CfgStrlen   *ebpf.VariableSpec `ebpf:"cfg_strlen"`
-	CfgSubmit   *ebpf.VariableSpec `ebpf:"cfg_submit"`
-	CfgTurn     *ebpf.VariableSpec `ebpf:"cfg_turn"`
-	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgAll         *ebpf.VariableSpec `ebpf:"cfg_all"`
+	CfgCast        *ebpf.VariableSpec `ebpf:"cfg_cast"`
+	CfgCgroups     *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
+	CfgComplete    *ebpf.VariableSpec `ebpf:"cfg_complete"`
+	CfgExec        *ebpf.VariableSpec `ebpf:"cfg_exec"`
+	CfgFollow      *ebpf.VariableSpec `ebpf:"cfg_follow"`
+	CfgOverflowCqe *ebpf.VariableSpec `ebpf:"cfg_overflow_cqe"`
+	CfgPorts       *ebpf.VariableSpec `ebpf:"cfg_ports"`
+	CfgSelf        *ebpf.VariableSpec `ebpf:"cfg_self"`
+	CfgStrlen      *ebpf.VariableSpec `ebpf:"cfg_strlen"`
+	CfgSubmit      *ebpf.VariableSpec `ebpf:"cfg_submit"`
+	CfgTurn        *ebpf.VariableSpec `ebpf:"cfg_turn"`
+	CfgUids        *ebpf.VariableSpec `ebpf:"cfg_uids"`
 }
 
 // uringObjects contains all objects after they have been loaded into the kernel.
@@ -248,6 +260,7 @@ func (o *uringObjects) Close() error {
 //
 // It can be passed to loadUringObjects or ebpf.CollectionSpec.LoadAndAssign.
 type uringMaps struct {
+	ByData   *ebpf.Map `ebpf:"by_data"`
 	Calls    *ebpf.Map `ebpf:"calls"`
 	Cgroups  *ebpf.Map `ebpf:"cgroups"`
 	Gone     *ebpf.Map `ebpf:"gone"`
@@ -264,6 +277,7 @@ type uringMaps struct {
 
 func (m *uringMaps) Close() error {
 	return _UringClose(
+		m.ByData,
 		m.Calls,
 		m.Cgroups,
 		m.Gone,
@@ -283,18 +297,19 @@ func (m *uringMaps) Close() error {
 //
 // It can be passed to loadUringObjects or ebpf.CollectionSpec.LoadAndAssign.
 type uringVariables struct {
-	CfgAll      *ebpf.Variable `ebpf:"cfg_all"`
-	CfgCast     *ebpf.Variable `ebpf:"cfg_cast"`
-	CfgCgroups  *ebpf.Variable `ebpf:"cfg_cgroups"`
-	CfgComplete *ebpf.Variable `ebpf:"cfg_complete"`
-	CfgExec     *ebpf.Variable `ebpf:"cfg_exec"`
-	CfgFollow   *ebpf.Variable `ebpf:"cfg_follow"`
-	CfgPorts    *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
-	CfgStrlen   *ebpf.Variable `ebpf:"cfg_strlen"`
-	CfgSubmit   *ebpf.Variable `ebpf:"cfg_submit"`
-	CfgTurn     *ebpf.Variable `ebpf:"cfg_turn"`
-	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgAll         *ebpf.Variable `ebpf:"cfg_all"`
+	CfgCast        *ebpf.Variable `ebpf:"cfg_cast"`
+	CfgCgroups     *ebpf.Variable `ebpf:"cfg_cgroups"`
+	CfgComplete    *ebpf.Variable `ebpf:"cfg_complete"`
+	CfgExec        *ebpf.Variable `ebpf:"cfg_exec"`
+	CfgFollow      *ebpf.Variable `ebpf:"cfg_follow"`
+	CfgOverflowCqe *ebpf.Variable `ebpf:"cfg_overflow_cqe"`
+	CfgPorts       *ebpf.Variable `ebpf:"cfg_ports"`
+	CfgSelf        *ebpf.Variable `ebpf:"cfg_self"`
+	CfgStrlen      *ebpf.Variable `ebpf:"cfg_strlen"`
+	CfgSubmit      *ebpf.Variable `ebpf:"cfg_submit"`
+	CfgTurn        *ebpf.Variable `ebpf:"cfg_turn"`
+	CfgUids        *ebpf.Variable `ebpf:"cfg_uids"`
 }
 
 // uringPrograms contains all programs after they have been loaded into the kernel.
@@ -302,12 +317,14 @@ type uringVariables struct {
 // It can be passed to loadUringObjects or ebpf.CollectionSpec.LoadAndAssign.
 type uringPrograms struct {
 	UringComplete *ebpf.Program `ebpf:"uring_complete"`
+	UringOverflow *ebpf.Program `ebpf:"uring_overflow"`
 	UringSubmit   *ebpf.Program `ebpf:"uring_submit"`
 }
 
 func (p *uringPrograms) Close() error {
 	return _UringClose(
 		p.UringComplete,
+		p.UringOverflow,
 		p.UringSubmit,
 	)
 }

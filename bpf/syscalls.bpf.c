@@ -24,6 +24,7 @@ struct {
 #define NR_MAX 1024
 #define X32_BIT 0x40000000
 #define NR_SOCKETCALL 102
+#define NR_OLD_SELECT 82
 #define VECTOR_MAX 20
 #define MAX_SOCKS 8
 #define MAX_POLL 64
@@ -160,6 +161,21 @@ static __always_inline u32 open_socketcall(struct pw_thread *t)
 	t->args[5] = vec[5];
 	t->sub = sub;
 	return PW_SLOT_VECTOR + sub;
+}
+
+/* The first select of i386: its arguments stand in memory. */
+static __always_inline bool open_old_select(struct pw_thread *t)
+{
+	u32 v[5] = {};
+
+	if (bpf_probe_read_user(v, sizeof(v), (void *)t->args[0]))
+		return false;
+	t->args[0] = v[0];
+	t->args[1] = v[1];
+	t->args[2] = v[2];
+	t->args[3] = v[3];
+	t->args[4] = v[4];
+	return true;
 }
 
 /*
@@ -308,11 +324,116 @@ static __always_inline bool captured_before(u32 capture, struct pw_thread *t)
 {
 	const u64 none = 1ULL << PW_CAP_NONE | 1ULL << PW_CAP_BUF_IN | 1ULL << PW_CAP_BUF_OUT | 1ULL << PW_CAP_SENDTO |
 			 1ULL << PW_CAP_IOV_IN | 1ULL << PW_CAP_IOV_OUT | 1ULL << PW_CAP_OPT_SET |
-			 1ULL << PW_CAP_FDPAIR | 1ULL << PW_CAP_FCNTL;
+			 1ULL << PW_CAP_FDPAIR | 1ULL << PW_CAP_FCNTL | 1ULL << PW_CAP_RESTART;
 
 	if (capture == PW_CAP_RECVFROM)
 		return t->args[5];
 	return !(none >> (capture & 63) & 1);
+}
+
+struct iocb_head {
+	u64 data;
+	u32 key, rw_flags;
+	u16 opcode;
+	u16 prio;
+	s32 fd;
+	u64 buf;
+	u64 nbytes;
+};
+
+#define IOCB_SIZE 64
+#define MAX_IOCB 8
+#define IOCB_PWRITE 1
+#define IOCB_PWRITEV 8
+
+static __always_inline u64 iocb_at(u64 list, u32 i, u32 narrow)
+{
+	u64 at = 0;
+	u32 at32 = 0;
+
+	if (!narrow)
+		return bpf_probe_read_user(&at, 8, (void *)(list + i * 8)) ? 0 : at;
+	return bpf_probe_read_user(&at32, 4, (void *)(list + i * 4)) ? 0 : at32;
+}
+
+/* As poll_sock: the first descriptor among the requests that is a socket. */
+__noinline int aio_sock(u64 list, u32 n, u32 narrow)
+{
+	for (u32 i = 0; i < MAX_IOCB; i++) {
+		struct iocb_head c = {};
+		u64 at;
+
+		if (i >= n)
+			return 0;
+		at = iocb_at(list, i, narrow);
+		if (at && !bpf_probe_read_user(&c, sizeof(c), (void *)at) && c.fd >= 0 && fd_is_sock(c.fd))
+			return c.fd + 1;
+	}
+	return n > MAX_IOCB ? -1 : 0;
+}
+
+/* The requests, and what those on one descriptor write. */
+__noinline int snap_aio(u64 list, u32 n, u32 narrow, u32 fd)
+{
+	snap(list, (n < MAX_IOCB ? n : MAX_IOCB) * (narrow ? 4 : 8), MAX_IOCB * 8);
+	for (u32 i = 0; i < MAX_IOCB; i++) {
+		struct iocb_head c = {};
+		u64 at;
+
+		if (i >= n)
+			break;
+		at = iocb_at(list, i, narrow);
+		if (!at)
+			continue;
+		snap(at, IOCB_SIZE, IOCB_SIZE);
+		if (bpf_probe_read_user(&c, sizeof(c), (void *)at) || c.fd != fd)
+			continue;
+		if (c.opcode == IOCB_PWRITE)
+			snap_payload(c.buf, c.nbytes);
+		if (c.opcode == IOCB_PWRITEV)
+			snap_iov(c.buf, c.nbytes, narrow, ~0ULL);
+	}
+	return 0;
+}
+
+/* A process's AIO contexts that requests on sockets were given to: the last such descriptor. */
+struct aio_key {
+	u64 ctx;
+	u32 pid;
+	u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct aio_key);
+	__type(value, s32);
+} aios SEC(".maps");
+
+static __always_inline bool enter_aio(struct pw_thread *t, struct task_struct *task, bool submits)
+{
+	struct aio_key k = {};
+	s32 fd, *known;
+
+	k.ctx = t->args[0];
+	k.pid = t->pid;
+	if (submits) {
+		s64 n = t->args[1];
+
+		fd = n <= 0 ? 0 : aio_sock(t->args[2], n > 1 << 20 ? 1 << 20 : n, is32(t->abi));
+		if (fd > 0) {
+			fd--;
+			bpf_map_update_elem(&aios, &k, &fd, BPF_ANY);
+			t->nsock = enter_sock(t, task, 0, fd);
+			return true;
+		}
+		return fd < 0;
+	}
+	known = bpf_map_lookup_elem(&aios, &k);
+	if (!known)
+		return false;
+	t->nsock = enter_sock(t, task, 0, *known);
+	return true;
 }
 
 /* Copies what the call will overwrite; false if the call is not about sockets after all. */
@@ -391,6 +512,13 @@ static __noinline bool enter_capture(struct pw_thread *t, struct task_struct *ta
 		break;
 	case PW_CAP_EPOLL_CTL:
 		snap_enter(t, t->args[3], 16, 16);
+		break;
+	case PW_CAP_AIO_SUBMIT:
+		return enter_aio(t, task, true);
+	case PW_CAP_AIO_EVENTS:
+		if (!enter_aio(t, task, false))
+			return false;
+		snap_enter(t, t->args[4], ts, 16);
 		break;
 	case PW_CAP_SENDFILE:
 		snap_enter(t, t->args[2], narrow && !(flags & PW_DESC_TIME64) ? 4 : 8, 16);
@@ -484,6 +612,8 @@ static __always_inline void take_in(struct pw_thread *t, struct task_struct *tas
 		if (!d || !(d->flags & PW_DESC_ON))
 			return;
 	}
+	if (t->abi == PW_ABI_I386 && t->nr == NR_OLD_SELECT && !open_old_select(t))
+		return;
 	t->desc = slot;
 	if (d->fd1 >= 0 && enter_sock(t, task, 0, t->args[d->fd1 & 3])) {
 		t->nsock = 1;
@@ -503,6 +633,25 @@ static __always_inline void take_in(struct pw_thread *t, struct task_struct *tas
 		fill_sock_state(&t->sock[0], (struct sock *)t->sk[0]);
 	if (captured_before(d->capture, t) && !enter_capture(t, task, d->capture, d->flags))
 		return;
+	t->enter = bpf_ktime_get_ns();
+}
+
+/*
+ * restart_syscall goes on with a poll that was interrupted: on the sockets of that,
+ * whose arguments the kernel has kept.
+ */
+static __always_inline void restart(struct pw_thread *t, struct task_struct *task, u32 nr, u32 slot)
+{
+	bool same = t->restarts && (u64)READ(task, restart_block.poll.ufds) == t->args[0];
+
+	t->enter = 0;
+	if (!same)
+		return;
+	t->args[1] = t->nr;
+	t->nr = nr;
+	t->flags = 0;
+	t->snaplen = 0;
+	t->desc = slot;
 	t->enter = bpf_ktime_get_ns();
 }
 
@@ -556,6 +705,11 @@ int sys_enter(u64 *ctx)
 
 	if (t->enter && cfg_returns)
 		count_lost(PW_LOST_CALL); /* the end of the one before was not seen */
+	if (d->capture == PW_CAP_RESTART) {
+		restart(t, task, nr, slot);
+		return 0;
+	}
+	t->restarts = 0;
 	clear_call(t, nr, compat);
 	entry_args(t->args, ctx, compat);
 	take_in(t, task, d, slot);
@@ -750,6 +904,12 @@ static __always_inline void exit_capture(struct scratch *s, struct pw_thread *t,
 		break;
 	case PW_CAP_FDPAIR:
 		snap(t->args[3], 8, 8);
+		break;
+	case PW_CAP_AIO_SUBMIT:
+		snap_aio(t->args[2], t->args[1], narrow, t->nsock ? t->sock[0].fd : -1);
+		break;
+	case PW_CAP_AIO_EVENTS:
+		snap(t->args[3], n * 32, 512);
 		break;
 	case PW_CAP_IOCTL:
 		snap(t->args[2], ioctl_size(t->args[1]), 64);
@@ -1079,6 +1239,7 @@ int sys_exit(u64 *ctx)
 		count_lost(PW_LOST_CALL); /* it is another call's end: that of this one was not seen */
 		return 0;
 	}
+	t->restarts = ret == -ERESTART_RESTARTBLOCK;
 	return finish(t, ret, dying(ret));
 }
 

@@ -192,8 +192,18 @@ struct seccomp {
 	int mode;
 };
 
+struct restart_block {
+	union {
+		struct {
+			void *ufds;
+			int nfds;
+		} poll;
+	};
+};
+
 struct task_struct {
 	struct thread_info thread_info;
+	struct restart_block restart_block;
 	void *stack;
 	unsigned int flags;
 	unsigned int ptrace;

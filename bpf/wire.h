@@ -619,6 +619,9 @@ enum pw_capture {
 	PW_CAP_OLDSELECT = 23, /* i386: (struct) */
 	PW_CAP_URING_SETUP = 24, /* (entries, params) */
 	PW_CAP_FCNTL = 25,
+	PW_CAP_AIO_SUBMIT = 26, /* (ctx, n, iocb **) */
+	PW_CAP_AIO_EVENTS = 27, /* (ctx, min, max, events, timeout) = n */
+	PW_CAP_RESTART = 28,   /* (): goes on with the call before; in the record args[1] is the number of that */
 };
 
 enum pw_desc_flags {
@@ -662,7 +665,7 @@ struct pw_thread {
 	__u8 seen;   /* the first of two programs at a call's entry was not passed over (bpf/turn.h) */
 	__u8 began;  /* one of them was not */
 	__u8 rolled; /* the return of a call that seccomp put a signal in the place of was shown */
-	__u8 _pad;
+	__u8 restarts; /* the last call was shown to be interrupted, and to go on by restart_syscall */
 	char comm[16];
 	struct pw_sock sock[2];
 	__u64 file[2]; /* whose the entries of sock are, kept from call to call: */

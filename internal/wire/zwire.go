@@ -1841,6 +1841,9 @@ const (
 	CapOldselect  = 23
 	CapUringSetup = 24
 	CapFcntl      = 25
+	CapAioSubmit  = 26
+	CapAioEvents  = 27
+	CapRestart    = 28
 )
 
 // enum pw_desc_flags
@@ -1862,62 +1865,64 @@ const (
 
 // Offsets into struct pw_thread.
 const (
-	OffThreadEnter   = 0
-	OffThreadStart   = 8
-	OffThreadArgs    = 16
-	OffThreadPid     = 64
-	OffThreadTid     = 68
-	OffThreadNspid   = 72
-	OffThreadNstid   = 76
-	OffThreadUid     = 80
-	OffThreadNr      = 84
-	OffThreadSnaplen = 88
-	OffThreadDesc    = 92
-	OffThreadAbi     = 96
-	OffThreadSub     = 97
-	OffThreadFlags   = 98
-	OffThreadNsock   = 99
-	OffThreadMode    = 100
-	OffThreadEpoch   = 104
-	OffThreadSeen    = 108
-	OffThreadBegan   = 109
-	OffThreadRolled  = 110
-	OffThreadComm    = 112
-	OffThreadSock    = 128
-	OffThreadFile    = 288
-	OffThreadInode   = 304
-	OffThreadSk      = 320
-	OffThreadSnap    = 336
+	OffThreadEnter    = 0
+	OffThreadStart    = 8
+	OffThreadArgs     = 16
+	OffThreadPid      = 64
+	OffThreadTid      = 68
+	OffThreadNspid    = 72
+	OffThreadNstid    = 76
+	OffThreadUid      = 80
+	OffThreadNr       = 84
+	OffThreadSnaplen  = 88
+	OffThreadDesc     = 92
+	OffThreadAbi      = 96
+	OffThreadSub      = 97
+	OffThreadFlags    = 98
+	OffThreadNsock    = 99
+	OffThreadMode     = 100
+	OffThreadEpoch    = 104
+	OffThreadSeen     = 108
+	OffThreadBegan    = 109
+	OffThreadRolled   = 110
+	OffThreadRestarts = 111
+	OffThreadComm     = 112
+	OffThreadSock     = 128
+	OffThreadFile     = 288
+	OffThreadInode    = 304
+	OffThreadSk       = 320
+	OffThreadSnap     = 336
 )
 
 // Thread is struct pw_thread.
 type Thread struct {
-	Enter   uint64
-	Start   uint64
-	Args    [6]uint64
-	Pid     uint32
-	Tid     uint32
-	Nspid   uint32
-	Nstid   uint32
-	Uid     uint32
-	Nr      uint32
-	Snaplen uint32
-	Desc    uint32
-	Abi     uint8
-	Sub     uint8
-	Flags   uint8
-	Nsock   uint8
-	Mode    uint32
-	Epoch   uint32
-	Seen    uint8
-	Began   uint8
-	Rolled  uint8
-	Comm    [16]byte
-	Sock    [2]Sock
-	File    [2]uint64
-	Inode   [2]uint64
-	Sk      [2]uint64
-	Snap    [656]byte
+	Enter    uint64
+	Start    uint64
+	Args     [6]uint64
+	Pid      uint32
+	Tid      uint32
+	Nspid    uint32
+	Nstid    uint32
+	Uid      uint32
+	Nr       uint32
+	Snaplen  uint32
+	Desc     uint32
+	Abi      uint8
+	Sub      uint8
+	Flags    uint8
+	Nsock    uint8
+	Mode     uint32
+	Epoch    uint32
+	Seen     uint8
+	Began    uint8
+	Rolled   uint8
+	Restarts uint8
+	Comm     [16]byte
+	Sock     [2]Sock
+	File     [2]uint64
+	Inode    [2]uint64
+	Sk       [2]uint64
+	Snap     [656]byte
 }
 
 // SizeThread is the size of Thread on the wire, in bytes.
@@ -1953,6 +1958,7 @@ func (s *Thread) Unmarshal(b []byte) bool {
 	s.Seen = uint8(b[108])
 	s.Began = uint8(b[109])
 	s.Rolled = uint8(b[110])
+	s.Restarts = uint8(b[111])
 	copy(s.Comm[:], b[112:])
 	s.Sock[0].Unmarshal(b[128:])
 	s.Sock[1].Unmarshal(b[208:])
@@ -1999,6 +2005,7 @@ func (s *Thread) put(b []byte) {
 	b[108] = byte(s.Seen)
 	b[109] = byte(s.Began)
 	b[110] = byte(s.Rolled)
+	b[111] = byte(s.Restarts)
 	copy(b[112:], s.Comm[:])
 	s.Sock[0].put(b[128:])
 	s.Sock[1].put(b[208:])

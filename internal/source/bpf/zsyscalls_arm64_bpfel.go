@@ -13,6 +13,13 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type syscallsAioKey struct {
+	_   structs.HostLayout
+	Ctx uint64
+	Pid uint32
+	Pad uint32
+}
+
 type syscallsPwCalldesc struct {
 	_       structs.HostLayout
 	Capture uint8
@@ -22,30 +29,30 @@ type syscallsPwCalldesc struct {
 }
 
 type syscallsPwThread struct {
-	_       structs.HostLayout
-	Enter   uint64
-	Start   uint64
-	Args    [6]uint64
-	Pid     uint32
-	Tid     uint32
-	Nspid   uint32
-	Nstid   uint32
-	Uid     uint32
-	Nr      uint32
-	Snaplen uint32
-	Desc    uint32
-	Abi     uint8
-	Sub     uint8
-	Flags   uint8
-	Nsock   uint8
-	Mode    uint32
-	Epoch   uint32
-	Seen    uint8
-	Began   uint8
-	Rolled  uint8
-	Pad     uint8
-	Comm    [16]int8
-	Sock    [2]struct {
+	_        structs.HostLayout
+	Enter    uint64
+	Start    uint64
+	Args     [6]uint64
+	Pid      uint32
+	Tid      uint32
+	Nspid    uint32
+	Nstid    uint32
+	Uid      uint32
+	Nr       uint32
+	Snaplen  uint32
+	Desc     uint32
+	Abi      uint8
+	Sub      uint8
+	Flags    uint8
+	Nsock    uint8
+	Mode     uint32
+	Epoch    uint32
+	Seen     uint8
+	Began    uint8
+	Rolled   uint8
+	Restarts uint8
+	Comm     [16]int8
+	Sock     [2]struct {
 		_        structs.HostLayout
 		Cookie   uint64
 		Ino      uint64
@@ -88,6 +95,7 @@ type syscallsTurn struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	syscallsMapAios         = "aios"
 	syscallsMapBlank        = "blank"
 	syscallsMapCalls        = "calls"
 	syscallsMapCgroups      = "cgroups"
@@ -171,6 +179,7 @@ type syscallsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type syscallsMapSpecs struct {
+	Aios      *ebpf.MapSpec `ebpf:"aios"`
 	Blank     *ebpf.MapSpec `ebpf:"blank"`
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
@@ -226,6 +235,7 @@ func (o *syscallsObjects) Close() error {
 //
 // It can be passed to loadSyscallsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type syscallsMaps struct {
+	Aios      *ebpf.Map `ebpf:"aios"`
 	Blank     *ebpf.Map `ebpf:"blank"`
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
@@ -243,6 +253,7 @@ type syscallsMaps struct {
 
 func (m *syscallsMaps) Close() error {
 	return _SyscallsClose(
+		m.Aios,
 		m.Blank,
 		m.Calls,
 		m.Cgroups,

@@ -1223,6 +1223,10 @@ int sys_exit(u64 *ctx)
 			count_unseen(t, ctx);
 			return 0;
 		}
+		if (t->epoch != targets_epoch) {
+			thread_ready(); /* it may have been let go when this one began */
+			return 0;
+		}
 		nr = exit_nr(ctx);
 		if (!take_unseen(cfg_perf ? 0 : ARG(0), nr))
 			return 0;

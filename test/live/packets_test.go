@@ -314,3 +314,40 @@ func TestPacketsOfFrames(t *testing.T) {
 		t.Errorf("no frame behind its call:\n%s", lines)
 	}
 }
+
+// TestSharedSocket holds that each packet of two processes that send on one socket at
+// the same time is its sender's, by name and number.
+func TestSharedSocket(t *testing.T) {
+	needRoot(t)
+	_, shown := watch(t, build(t, "beyond_shared", "64"), "-l", "pkt", "-A", "--snaplen", "64")
+	owner, right := "", 0
+	head := regexp.MustCompile(`(\S+)\[(\d+)\] +c\d+ pkt  ([<>]) `)
+	payload := regexp.MustCompile(`pid=(\d{10})\.`)
+	for l := range strings.Lines(string(shown)) {
+		if m := head.FindStringSubmatch(l); m != nil {
+			owner = ""
+			if m[3] == ">" {
+				owner = m[2]
+			}
+			if m[1] != "beyond_shared" {
+				t.Fatalf("the name is %s: %s", m[1], l)
+			}
+		}
+		m := payload.FindStringSubmatch(l)
+		if m == nil || owner == "" {
+			continue
+		}
+		if strings.TrimLeft(m[1], "0") != owner {
+			t.Fatalf("of %s, shown as %s's", m[1], owner)
+		}
+		right++
+		owner = ""
+	}
+	// Where the emulator is slow some may be lost, which is said.
+	if right < 10_000 && !strings.Contains(string(shown), "lost") {
+		t.Errorf("%d packets, want 10000", right)
+	}
+	if right < 1000 {
+		t.Errorf("%d packets", right)
+	}
+}

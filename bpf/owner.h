@@ -65,6 +65,7 @@ struct owned {
 	u8 mixed;  /* what is sent may be of the sender before this one still */
 	u8 pad[3];
 	u64 quiet; /* when that one was seen last, CLOCK_MONOTONIC ns */
+	u64 self;  /* in owned_socks: cookie of the socket, 0: it had none yet */
 };
 
 /* A socket that is made from another one, as by accept, begins with a copy. */
@@ -114,6 +115,17 @@ static __always_inline struct owned *owned_of(struct sock *sk, bool create)
 		return bpf_sk_storage_get(&owners, sk, 0, create ? BPF_SK_STORAGE_GET_F_CREATE : 0);
 	}
 	w = bpf_map_lookup_elem(&owned_socks, &at);
+	if (w) {
+		u64 cookie = READ(sk, __sk_common.skc_cookie.counter);
+
+		if (!w->self) {
+			w->self = cookie;
+		} else if (w->self != cookie) {
+			/* Its memory was another socket's. */
+			bpf_map_delete_elem(&owned_socks, &at);
+			w = 0;
+		}
+	}
 	if (w || !create)
 		return w;
 	bpf_map_update_elem(&owned_socks, &at, &owned_none, BPF_NOEXIST);

@@ -11,15 +11,17 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* What is known of a socket's owner, for tracing programs that cannot ask for it. */
-static __always_inline void mirror(u64 at, struct owned *w)
+static __always_inline void mirror(u64 at, struct owned *w, u64 cookie)
 {
 	struct owned *m;
 
 	if (cfg_storage)
 		return;
 	m = bpf_map_lookup_elem(&owned_socks, &at);
-	if (!m || last_word(m) != last_word(w) || m->from != w->from)
+	if (!m || last_word(m) != last_word(w) || m->from != w->from || m->self != cookie) {
+		w->self = cookie;
 		bpf_map_update_elem(&owned_socks, &at, w, BPF_ANY);
+	}
 }
 
 /* The maker of a socket, in its own context. */
@@ -41,7 +43,7 @@ int owner_create(struct bpf_sock *ctx)
 	task = (void *)bpf_get_current_task();
 	give_task(w, &o, BY_MAKER, task, bpf_get_socket_cookie(ctx), PW_OWNER_CREATED);
 	w->netns = READ(task, nsproxy, net_ns, ns.inum);
-	mirror((u64)ctx, w);
+	mirror((u64)ctx, w, bpf_get_socket_cookie(ctx));
 	return 1;
 }
 
@@ -721,7 +723,9 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 		count_lost_packet(PW_LOST_TARGETS);
 		return 1;
 	}
-	mirror((u64)sk, w);
+	/* The reset of a socket that is being closed: nothing would take it out any more. */
+	if (sk->protocol != IPPROTO_TCP || sk->state != TCP_CLOSE)
+		mirror((u64)sk, w, bpf_get_socket_cookie(skb));
 	if (!owned_by_ours(&o))
 		return 1;
 	learn_flow(skb, sk, w, &o, dir);

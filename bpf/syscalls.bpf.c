@@ -7,6 +7,7 @@
 #include "sock.h"
 #include "snap.h"
 #include "turn.h"
+#include "regs.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -21,52 +22,16 @@ struct {
 	__type(value, struct pw_thread);
 } blank SEC(".maps");
 
-#define NR_MAX 1024
-#define X32_BIT 0x40000000
 #define NR_SOCKETCALL 102
 #define NR_OLD_SELECT 82
 #define VECTOR_MAX 20
 #define MAX_SOCKS 8
 #define MAX_POLL 64
 
-#if defined(__TARGET_ARCH_x86)
-#define TS_COMPAT 2
-#define ABI_NATIVE PW_ABI_X86_64
-#define ABI_COMPAT PW_ABI_I386
-static __always_inline bool is_compat(struct task_struct *t)
-{
-	return READ(t, thread_info.status) & TS_COMPAT;
-}
-#elif defined(__TARGET_ARCH_arm64)
-#define TIF_32BIT 22
-#define ABI_NATIVE PW_ABI_ARM64
-#define ABI_COMPAT PW_ABI_ARM
-static __always_inline bool is_compat(struct task_struct *t)
-{
-	return READ(t, thread_info.flags) & (1UL << TIF_32BIT);
-}
-#endif
-
 static __always_inline bool is32(u8 abi)
 {
 	return abi == PW_ABI_I386 || abi == PW_ABI_ARM || abi == PW_ABI_X32;
 }
-
-/*
- * Of pt_regs, from the first register that holds an argument to the last. The
- * whole would not fit on the stack of these programs on arm64.
- */
-#if defined(__TARGET_ARCH_x86)
-struct arg_regs {
-	u64 bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di;
-};
-#define FIRST_REG(r) (&(r)->bp)
-#elif defined(__TARGET_ARCH_arm64)
-struct arg_regs {
-	u64 x[6];
-};
-#define FIRST_REG(r) (&(r)->regs)
-#endif
 
 /*
  * Attached as perf's raw_syscalls:sys_enter and sys_exit, which disable preemption
@@ -78,46 +43,6 @@ const volatile u8 cfg_perf = 0;
 
 const volatile u8 cfg_returns = 1; /* sys_exit is attached */
 const volatile u64 cfg_loaded = 0; /* when it was, ns since boot */
-
-/* The arguments of a call, as its registers have them. */
-static __always_inline void read_args(u64 args[6], struct pt_regs *regs, bool compat)
-{
-	struct arg_regs r;
-
-	if (cfg_cast) {
-		struct pt_regs *typed = TYPED(regs);
-
-		__builtin_memcpy(&r, FIRST_REG(typed), sizeof(r));
-	} else {
-		bpf_probe_read_kernel(&r, sizeof(r), FIRST_REG(regs));
-	}
-#if defined(__TARGET_ARCH_x86)
-	if (compat) {
-		args[0] = (u32)r.bx;
-		args[1] = (u32)r.cx;
-		args[2] = (u32)r.dx;
-		args[3] = (u32)r.si;
-		args[4] = (u32)r.di;
-		args[5] = (u32)r.bp;
-	} else {
-		args[0] = r.di;
-		args[1] = r.si;
-		args[2] = r.dx;
-		args[3] = r.r10;
-		args[4] = r.r8;
-		args[5] = r.r9;
-	}
-#elif defined(__TARGET_ARCH_arm64)
-	u64 mask = compat ? 0xffffffff : ~0ULL;
-
-	args[0] = r.x[0] & mask;
-	args[1] = r.x[1] & mask;
-	args[2] = r.x[2] & mask;
-	args[3] = r.x[3] & mask;
-	args[4] = r.x[4] & mask;
-	args[5] = r.x[5] & mask;
-#endif
-}
 
 /* The arguments of the call that a program at sys_enter is told of. */
 static __always_inline void entry_args(u64 args[6], u64 *ctx, bool compat)
@@ -992,12 +917,6 @@ static __always_inline u32 payload_limit(struct pw_thread *t, struct pw_syscall 
 	return header;
 }
 
-#if defined(__TARGET_ARCH_x86)
-#define NR_OF(regs) READ(regs, orig_ax)
-#elif defined(__TARGET_ARCH_arm64)
-#define NR_OF(regs) READ(regs, syscallno)
-#endif
-
 /* The number of the call that a program at sys_exit is told of. */
 static __always_inline u32 exit_nr(u64 *ctx)
 {
@@ -1034,7 +953,7 @@ __noinline int thread_ready(void)
 static __always_inline void exit_args(u64 args[6], u64 regs, bool compat)
 {
 	/* perf says no more than number and result. */
-	struct pt_regs *r = cfg_perf && !regs ? (void *)bpf_task_pt_regs(bpf_get_current_task_btf()) : (void *)regs;
+	struct pt_regs *r = cfg_perf ? (void *)bpf_task_pt_regs(bpf_get_current_task_btf()) : (void *)regs;
 
 	read_args(args, r, compat);
 #if defined(__TARGET_ARCH_arm64)
@@ -1079,9 +998,38 @@ __noinline int take_unseen(u64 regs, u32 nr)
 		return 0;
 	clear_call(t, nr, compat);
 	put_args(regs);
-	take_in(t, task, d, slot);
+	if (t->abi == PW_ABI_I386 && nr == NR_SOCKETCALL) {
+		slot = open_socketcall(t);
+		if (!slot)
+			return 0;
+		d = bpf_map_lookup_elem(&calls, &slot);
+		if (!d || !(d->flags & PW_DESC_ON))
+			return 0;
+	}
+	if (t->abi == PW_ABI_I386 && nr == NR_OLD_SELECT && !open_old_select(t))
+		return 0;
+	t->desc = slot;
+	if (d->fd1 >= 0)
+		t->nsock = enter_sock(t, task, 0, t->args[d->fd1 & 3]);
+	if (!t->nsock && d->fd2 >= 0)
+		t->nsock = enter_sock(t, task, 0, t->args[d->fd2 & 3]);
+	if (d->flags & PW_DESC_SOCK && !t->nsock)
+		return 0;
+	/* Nothing was done to the memory: only lengths are looked for as they were before. */
+	switch (d->capture) {
+	case PW_CAP_ADDR_OUT:
+		snap_enter(t, t->args[2], 4, 16);
+		break;
+	case PW_CAP_RECVFROM:
+		snap_enter(t, t->args[5], 4, 16);
+		break;
+	case PW_CAP_OPT_GET:
+		snap_enter(t, t->args[4], 4, 16);
+		break;
+	}
 	t->flags |= PW_CALL_REFUSED;
-	return t->enter != 0;
+	t->enter = bpf_ktime_get_ns();
+	return 1;
 }
 
 /* A call that returns and whose entry was not seen: counted, if it would have been shown. */
@@ -1199,6 +1147,7 @@ int sys_exit(u64 *ctx)
 	u64 id = bpf_get_current_pid_tgid();
 	u32 tid = id, nr;
 	struct pw_thread *t = 0;
+	u8 flags = 0;
 
 	if (may_be_ours(tid))
 		t = bpf_map_lookup_elem(&threads, &tid);
@@ -1214,7 +1163,9 @@ int sys_exit(u64 *ctx)
 		if (!take_unseen(cfg_perf ? 0 : ARG(0), nr))
 			return 0;
 		t = bpf_map_lookup_elem(&threads, &tid);
-		return t ? finish(t, ret, 0) : 0;
+		if (!t)
+			return 0;
+		goto end;
 	}
 	if (!t->began) {
 		if (cfg_turn == TURN_SECOND) /* the first one was here */
@@ -1230,9 +1181,7 @@ int sys_exit(u64 *ctx)
 		nr = exit_nr(ctx);
 		if (!take_unseen(cfg_perf ? 0 : ARG(0), nr))
 			return 0;
-		if (ret == nr)
-			t->rolled = 1;
-		return finish(t, ret, 0);
+		goto end;
 	}
 	t->began = 0;
 	t->seen = 0; /* should the second one have been passed over */
@@ -1244,74 +1193,8 @@ int sys_exit(u64 *ctx)
 		return 0;
 	}
 	t->restarts = ret == -ERESTART_RESTARTBLOCK;
-	return finish(t, ret, dying(ret));
-}
-
-#define SIGSYS 31
-#define ENOSYS 38
-
-/*
- * The registers of a thread stand at the end of its stack: of 16 KiB, perhaps with a
- * little room behind them (FRED). Returns 0 if it does not look like them there.
- */
-static __always_inline u64 regs_of(struct task_struct *task)
-{
-	u64 at = 0;
-
-	/* By helper: a number, where a load would give a pointer, which no global function takes. */
-	bpf_core_read(&at, sizeof(at), &task->stack);
-	at += 16384 - bpf_core_type_size(struct pt_regs);
-#pragma unroll
-	for (int room = 0; room <= 16; room += 16) {
-		struct pt_regs *r = (void *)(at - room);
-#if defined(__TARGET_ARCH_x86)
-		if (READ(r, cs) == 0x33 || READ(r, cs) == 0x23)
-			return (u64)r;
-#elif defined(__TARGET_ARCH_arm64)
-		if (!(READ(r, pstate) & 15) && READ(r, sp) && READ(r, pc))
-			return (u64)r;
-#endif
-	}
-	return 0;
-}
-
-/* The result is what stood there at the call's entry: nobody has set it. */
-static __always_inline bool no_result(struct pt_regs *r)
-{
-#if defined(__TARGET_ARCH_x86)
-	return READ(r, ax) == (u64)-ENOSYS || READ(r, ax) == READ(r, orig_ax);
-#elif defined(__TARGET_ARCH_arm64)
-	return WORD(FIRST_REG(r)) == READ(r, orig_x0);
-#endif
-}
-
-/*
- * A thread that seccomp has ended in a call, which so has neither an entry nor a
- * return. Where all of the process ends its other threads have the same signal, but
- * not in such a call. It comes behind process_exit.
- */
-SEC("raw_tp/sched_process_exit")
-int sys_killed(u64 *ctx)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-	u64 id = bpf_get_current_pid_tgid(), regs;
-	struct pw_thread *t;
-	u32 tid = id;
-
-	if ((!may_be_ours(tid) && !may_be_ours(id >> 32)) || (READ(task, exit_code) & 0x7f) != SIGSYS || !READ(task, seccomp.mode))
-		return 0;
-	t = bpf_map_lookup_elem(&threads, &tid);
-	if (t) {
-		/* Its return has been shown. */
-		bpf_map_delete_elem(&threads, &tid);
-		return 0;
-	}
-	regs = regs_of(task);
-	if (!regs || !no_result((void *)regs) || !take_unseen(regs, NR_OF((struct pt_regs *)regs)))
-		return 0;
-	t = bpf_map_lookup_elem(&threads, &tid);
-	if (t)
-		finish(t, 0, PW_CALL_UNFINISHED);
-	bpf_map_delete_elem(&threads, &tid);
-	return 0;
+	flags = dying(ret);
+end:
+	t->rolled = ret == t->nr && t->flags & PW_CALL_REFUSED;
+	return finish(t, ret, flags);
 }

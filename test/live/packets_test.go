@@ -179,6 +179,11 @@ func TestPacketsOfNamespaces(t *testing.T) {
 	for conn, of := range owners {
 		if len(of) != 1 {
 			t.Errorf("%s is of %v", conn, of)
+			for name, n := range of {
+				if n < 12 && len(of) > 1 {
+					t.Logf("%s", strings.Join(regexp.MustCompile(`(?m)^ *[0-9.]+ +~?`+name+`\[.* `+conn+` .*$`).FindAllString(lines, 4), "\n"))
+				}
+			}
 		}
 		for name := range of {
 			ends[name]++

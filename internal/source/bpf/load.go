@@ -397,6 +397,7 @@ func (k *kernel) loadSpec(c Config, spec *ebpf.CollectionSpec, only []string) (_
 		"cfg_returns":  !c.NoCalls,
 		"cfg_ends":     k.ends,
 		"cfg_loaded":   sinceBoot(),
+		"cfg_calls":    !c.NoCalls,
 	} {
 		v = byteBool(v)
 		if cv := spec.Variables[name]; cv != nil {

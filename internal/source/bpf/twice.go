@@ -72,12 +72,6 @@ func (k *kernel) attachCalls(c Config, spec *ebpf.CollectionSpec) error {
 			return err
 		}
 	}
-	if !c.NoCalls {
-		if err = k.rawTracepoint("sched_process_exit", coll.Programs["sys_killed"]); err != nil {
-			k.detach(links)
-			return err
-		}
-	}
 	k.epoch = coll.Variables["targets_epoch"]
 	return nil
 }

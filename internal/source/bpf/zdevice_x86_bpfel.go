@@ -63,6 +63,7 @@ type deviceOwned struct {
 	Mixed  uint8
 	Pad    [3]uint8
 	Quiet  uint64
+	Self   uint64
 }
 
 type devicePwCalldesc struct {

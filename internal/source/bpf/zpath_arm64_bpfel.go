@@ -65,6 +65,7 @@ type pathOwned struct {
 	Mixed  uint8
 	Pad    [3]uint8
 	Quiet  uint64
+	Self   uint64
 }
 
 type pathPwCalldesc struct {

@@ -94,6 +94,7 @@ const (
 	processProgProcessExit = "process_exit"
 	processProgProcessFork = "process_fork"
 	processVarCfgAll       = "cfg_all"
+	processVarCfgCalls     = "cfg_calls"
 	processVarCfgCast      = "cfg_cast"
 	processVarCfgCgroups   = "cfg_cgroups"
 	processVarCfgExec      = "cfg_exec"
@@ -174,6 +175,7 @@ type processMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type processVariableSpecs struct {
 	CfgAll     *ebpf.VariableSpec `ebpf:"cfg_all"`
+	CfgCalls   *ebpf.VariableSpec `ebpf:"cfg_calls"`
 	CfgCast    *ebpf.VariableSpec `ebpf:"cfg_cast"`
 	CfgCgroups *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
 	CfgExec    *ebpf.VariableSpec `ebpf:"cfg_exec"`
@@ -239,6 +241,7 @@ func (m *processMaps) Close() error {
 // It can be passed to loadProcessObjects or ebpf.CollectionSpec.LoadAndAssign.
 type processVariables struct {
 	CfgAll     *ebpf.Variable `ebpf:"cfg_all"`
+	CfgCalls   *ebpf.Variable `ebpf:"cfg_calls"`
 	CfgCast    *ebpf.Variable `ebpf:"cfg_cast"`
 	CfgCgroups *ebpf.Variable `ebpf:"cfg_cgroups"`
 	CfgExec    *ebpf.Variable `ebpf:"cfg_exec"`

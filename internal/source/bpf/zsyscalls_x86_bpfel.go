@@ -111,7 +111,6 @@ const (
 	syscallsMapUids         = "uids"
 	syscallsProgSysEnter    = "sys_enter"
 	syscallsProgSysExit     = "sys_exit"
-	syscallsProgSysKilled   = "sys_killed"
 	syscallsVarCfgAll       = "cfg_all"
 	syscallsVarCfgCast      = "cfg_cast"
 	syscallsVarCfgCgroups   = "cfg_cgroups"
@@ -170,9 +169,8 @@ type syscallsSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type syscallsProgramSpecs struct {
-	SysEnter  *ebpf.ProgramSpec `ebpf:"sys_enter"`
-	SysExit   *ebpf.ProgramSpec `ebpf:"sys_exit"`
-	SysKilled *ebpf.ProgramSpec `ebpf:"sys_killed"`
+	SysEnter *ebpf.ProgramSpec `ebpf:"sys_enter"`
+	SysExit  *ebpf.ProgramSpec `ebpf:"sys_exit"`
 }
 
 // syscallsMapSpecs contains maps before they are loaded into the kernel.
@@ -294,16 +292,14 @@ type syscallsVariables struct {
 //
 // It can be passed to loadSyscallsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type syscallsPrograms struct {
-	SysEnter  *ebpf.Program `ebpf:"sys_enter"`
-	SysExit   *ebpf.Program `ebpf:"sys_exit"`
-	SysKilled *ebpf.Program `ebpf:"sys_killed"`
+	SysEnter *ebpf.Program `ebpf:"sys_enter"`
+	SysExit  *ebpf.Program `ebpf:"sys_exit"`
 }
 
 func (p *syscallsPrograms) Close() error {
 	return _SyscallsClose(
 		p.SysEnter,
 		p.SysExit,
-		p.SysKilled,
 	)
 }
 

@@ -57,6 +57,7 @@ type waitsOwned struct {
 	Mixed  uint8
 	Pad    [3]uint8
 	Quiet  uint64
+	Self   uint64
 }
 
 type waitsPwCalldesc struct {

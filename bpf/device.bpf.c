@@ -82,9 +82,9 @@ static __always_inline bool emit_wire(struct view *v, struct pw_owner *o, u64 co
 	r->p.dir = v->dir;
 	r->p.made = made;
 	r->p.flags = PW_PACKET_WIRE;
-	r->p._pad = 0;
+	r->p.ns_high = v->netns ? (v->netns + 1) >> 16 : 0;
 	r->p.link = link;
-	r->p._pad2 = 0;
+	r->p.ns_low = v->netns ? v->netns + 1 : 0;
 	if (cap > v->linear)
 		cap = v->linear;
 	if (cap > cfg_snaplen)
@@ -153,6 +153,7 @@ static __always_inline u64 hash(u8 *h, u32 words)
 static __always_inline void icmp(struct view *v, u32 at, bool v6)
 {
 	struct flow_key k = {};
+	struct pw_owner o;
 	struct flow *f;
 	u8 h[40], type;
 	u16 ports[4];
@@ -183,13 +184,14 @@ static __always_inline void icmp(struct view *v, u32 at, bool v6)
 	}
 	k.netns = v->netns;
 	f = bpf_map_lookup_elem(&flows, &k);
-	if (f && owned_by_ours(&f->o) && !seen_before(v->dir, hash(h, 5) ^ type))
-		emit_view(v, &f->o, f->cookie, PW_MADE_ICMP, 0);
+	if (f && flow_of_ours(&o, f) && !seen_before(v->dir, hash(h, 5) ^ type))
+		emit_view(v, &o, f->cookie, PW_MADE_ICMP, 0);
 }
 
 static __always_inline void tcp(struct view *v, struct flow_key *k, u32 at)
 {
 	u8 made = PW_MADE_PEER;
+	struct pw_owner o;
 	struct flow *f;
 	u8 h[16];
 	u16 sport, dport;
@@ -223,12 +225,12 @@ static __always_inline void tcp(struct view *v, struct flow_key *k, u32 at)
 		if (f && !f->closed)
 			return;
 	}
-	if (!f || !owned_by_ours(&f->o))
+	if (!f || !flow_of_ours(&o, f))
 		return;
 	if (f->closed ? bpf_ktime_get_ns() - f->closed > CLOSED_FOR : v->dir == PW_PACKET_IN)
 		return;
 	if (!seen_before(v->dir, hash(h, 2) ^ v->len))
-		emit_view(v, &f->o, f->cookie, made, 0);
+		emit_view(v, &o, f->cookie, made, 0);
 }
 
 static __always_inline void ip(struct view *v)
@@ -319,6 +321,7 @@ int device_out(u64 *ctx)
 	v.len = READ(skb, len);
 	v.linear = v.len - READ(skb, data_len);
 	if (sk && READ(sk, __sk_common.skc_family) == AF_PACKET) {
+		v.netns = READ(v.skb, dev, nd_net.net, ns.inum);
 		frame(&v);
 		return 0;
 	}

@@ -29,7 +29,7 @@ struct scene {
 	u8 context;
 	bool own; /* o is the thread that does it */
 	void *ctx; /* the program's, for the stack; 0: none can be had */
-	struct pw_owner now; /* where o is none that stands with a socket */
+	struct pw_owner now; /* what o points to, mostly */
 };
 
 /* By way of the task: not all programs may ask for the id itself. */
@@ -51,17 +51,14 @@ static __always_inline bool our_call(struct scene *s)
 
 static __always_inline void current_is_owner(struct scene *s)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct pw_owner *last = s->w ? last_of(s->w) : 0;
+	u64 word = fill_owner(&s->now, (void *)bpf_get_current_task(), s->cookie, PW_OWNER_USED);
 
 	s->own = true;
-	if (last && last->cookie == s->cookie && last->tid == current_tid()) {
-		s->o = last;
-		return;
-	}
-	s->now.tid = 0; /* nobody's yet */
-	fill_owner(&s->now, task, s->cookie, PW_OWNER_USED);
 	s->o = &s->now;
+	if (s->w && !((last_word(s->w) ^ word) & KEY_MASK) && is_own(last_word(s->w), s->cookie)) {
+		s->now.how = how_of(last_word(s->w));
+		s->now.time = s->w->time[last_kind(s->w)];
+	}
 }
 
 static __always_inline void owner_is(struct scene *s, struct pw_owner *o)
@@ -84,14 +81,14 @@ static __always_inline bool scene_of(struct scene *s, struct sock *sk, bool call
 		return false;
 	if (!mine)
 		s->context = context();
-	if (!mine && !owned_by_ours(last_of(s->w)))
-		return false;
 	s->cookie = READ(sk, __sk_common.skc_cookie.counter); /* made at its birth */
+	if (!mine && (!last_of(&s->now, s->w, s->cookie) || !owned_by_ours(&s->now)))
+		return false;
 	s->netns = s->w ? s->w->netns : 0;
 	if (mine)
 		current_is_owner(s);
 	else
-		owner_is(s, last_of(s->w));
+		owner_is(s, &s->now);
 	return true;
 }
 
@@ -332,9 +329,8 @@ static __always_inline bool scene_of_ends(struct scene *s, struct ends *e)
 	if (!maybe_flow(e->k.lport))
 		return false;
 	f = bpf_map_lookup_elem(&flows, &e->k);
-	if (!f || !owned_by_ours(&f->o))
+	if (!f || !flow_of_ours(&s->now, f))
 		return false;
-	s->now = f->o;
 	s->w = 0;
 	s->cookie = f->cookie;
 	s->netns = e->k.netns;

@@ -34,8 +34,26 @@ enum kind {
 	KINDS,
 };
 
+/*
+ * Several CPUs use a socket at once, and each writes down who it was. So an owner
+ * is one word, which is read and written whole: which thread (the key of its entry
+ * in `people`), how it is known, and of which socket.
+ */
+#define TID_BITS 22 /* PID_MAX_LIMIT, include/linux/threads.h */
+#define KEY_BITS 40 /* the thread's id and a hash of its name, user and start */
+#define TID_MASK ((1ULL << TID_BITS) - 1)
+#define HOW_AT 40
+#define OLD_AT 43
+#define COOKIE_AT 44 /* the low bits of the socket's cookie: a copy for another socket shows */
+
+#define KEY_MASK ((1ULL << KEY_BITS) - 1)
+#define HOW_MASK 7
+
 struct owned {
-	struct pw_owner by[KINDS];
+	u64 by[KINDS];	 /* words, 0: no evidence */
+	u64 time[KINDS]; /* of the evidence, CLOCK_MONOTONIC ns */
+	u64 from;  /* cookie of the socket that this was made for; an accepted one has its listener's */
+	struct pw_owner maker; /* whom the first word named, sealed: `people` may forget */
 	u64 sk;    /* address of the socket, as its last packet had it */
 	u64 peer;  /* of UDP: a hash of the last one, which is in flows */
 	u32 netns; /* of the socket: programs at its packets may not read it there */
@@ -43,6 +61,11 @@ struct owned {
 	u8 shared; /* one sends and another receives, in turn */
 	u8 told;   /* a record says which socket it is */
 	u8 ca;     /* TCP's congestion state, as last told */
+	u8 turns[KINDS]; /* how often another process came to be the one, 255: or more */
+	u8 mixed;  /* what is sent may be of the sender before this one still */
+	u8 pad[3];
+	u64 quiet; /* when that one was seen last, CLOCK_MONOTONIC ns */
+	u64 self;  /* in owned_socks: cookie of the socket, 0: it had none yet */
 };
 
 /* A socket that is made from another one, as by accept, begins with a copy. */
@@ -65,6 +88,17 @@ struct {
 	__type(value, struct owned);
 } owned_socks SEC(".maps");
 
+/*
+ * Who a word names. An entry is never changed. Its cookie is a seal: where memory
+ * that was another entry's is read while it is filled, the seal does not fit.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 32768);
+	__type(key, u64);
+	__type(value, struct pw_owner);
+} people SEC(".maps");
+
 const volatile u8 cfg_storage = 1;	/* tracing programs have socket storage, and cookies */
 static const struct owned owned_none = {}; /* for there to be one */
 
@@ -81,6 +115,17 @@ static __always_inline struct owned *owned_of(struct sock *sk, bool create)
 		return bpf_sk_storage_get(&owners, sk, 0, create ? BPF_SK_STORAGE_GET_F_CREATE : 0);
 	}
 	w = bpf_map_lookup_elem(&owned_socks, &at);
+	if (w) {
+		u64 cookie = READ(sk, __sk_common.skc_cookie.counter);
+
+		if (!w->self) {
+			w->self = cookie;
+		} else if (w->self != cookie) {
+			/* Its memory was another socket's. */
+			bpf_map_delete_elem(&owned_socks, &at);
+			w = 0;
+		}
+	}
 	if (w || !create)
 		return w;
 	bpf_map_update_elem(&owned_socks, &at, &owned_none, BPF_NOEXIST);
@@ -144,44 +189,214 @@ static __always_inline bool owned_by_ours(struct pw_owner *o)
 	return start && *start == o->start;
 }
 
-static __always_inline void fill_owner(struct pw_owner *o, struct task_struct *task, u64 cookie, u32 how)
+static __always_inline u64 mix(u64 sum, u64 word)
 {
+	sum = (sum ^ word) * 0x9e3779b97f4a7c15ULL;
+	return sum ^ sum >> 29;
+}
+
+#define PAIR(p) (*(u64 *)&(p))
+
+/* Over all that tells who it is. */
+static __always_inline u64 seal_of(struct pw_owner *o)
+{
+	u64 sum = mix(0x70697764ULL, o->start);
+
+	sum = mix(sum, PAIR(o->pid)); /* with tid */
+	sum = mix(sum, PAIR(o->nspid)); /* with nstid */
+	sum = mix(sum, o->uid);
+	sum = mix(sum, ((u64 *)o->comm)[0]);
+	return mix(sum, ((u64 *)o->comm)[1]);
+}
+
+static __always_inline u64 key_from(u64 start, u32 pid, u32 tid, u32 uid, u64 name, u64 name2)
+{
+	u64 sum = mix(mix(start, (u64)pid << 32 | uid), name ^ name2 << 1);
+
+	return (sum >> TID_BITS << TID_BITS | (tid & TID_MASK)) & KEY_MASK;
+}
+
+/*
+ * Puts down who a thread is and returns its key. o: who, whole; it leaves with its
+ * seal for a cookie. Different ones with one key are as rare as they are few: the
+ * second has the next key.
+ */
+static __always_inline u64 put_down(struct pw_owner *o, u64 key)
+{
+	struct pw_owner *p;
+
+	o->time = 0;
+	o->how = 0;
+	o->cookie = seal_of(o);
+#pragma unroll
+	for (int i = 0; i < 3; i++) {
+		p = bpf_map_lookup_elem(&people, &key);
+		if (!p) {
+			bpf_map_update_elem(&people, &key, o, BPF_NOEXIST);
+			break;
+		}
+		if (p->cookie == o->cookie)
+			break;
+		key = (key + (1ULL << TID_BITS)) & KEY_MASK;
+	}
+	return key;
+}
+
+static __always_inline u64 word_of(u64 key, u64 cookie, u32 how)
+{
+	return key | (u64)(how & HOW_MASK) << HOW_AT | (how & PW_OWNER_OLD ? 1ULL << OLD_AT : 0) | cookie << COOKIE_AT;
+}
+
+/* Whether a word is evidence of this very socket, not of the one that it came from. */
+static __always_inline bool is_own(u64 word, u64 cookie)
+{
+	return word && word >> COOKIE_AT == (cookie & ((1ULL << (64 - COOKIE_AT)) - 1));
+}
+
+static __always_inline u32 how_of(u64 word)
+{
+	return (word >> HOW_AT & HOW_MASK) | (word >> OLD_AT & 1 ? PW_OWNER_OLD : 0);
+}
+
+/*
+ * Who a task is, as an owner by evidence of now; returns the word for that. Read
+ * from the task itself: what others write down meanwhile does not matter.
+ */
+static __always_inline u64 fill_owner(struct pw_owner *o, struct task_struct *task, u64 cookie, u32 how)
+{
+	u64 start = READ(task, group_leader, start_boottime);
+	u64 name = WORD(&task->comm), name2 = WORD2(&task->comm);
+	u32 pid = READ(task, tgid), tid = READ(task, pid), uid = READ(task, cred, euid.val);
+	u64 key = key_from(start, pid, tid, uid, name, name2);
+	struct pw_owner *known = bpf_map_lookup_elem(&people, &key);
+
+	o->start = start;
+	o->pid = pid;
+	o->tid = tid;
+	o->uid = uid;
+	((u64 *)o->comm)[0] = name;
+	((u64 *)o->comm)[1] = name2;
+	o->nspid = known ? known->nspid : 0;
+	o->nstid = known ? known->nstid : 0;
+	if (!known || seal_of(o) != known->cookie) {
+		o->nspid = ns_pid(READ(task, group_leader));
+		o->nstid = ns_pid(task);
+		key = put_down(o, key);
+	}
 	o->cookie = cookie;
 	o->how = how;
 	o->time = bpf_ktime_get_ns();
-	/* Most evidence is of the thread that was there before. */
-	if (o->tid == (u32)READ(task, pid) && o->start)
-		return;
-	o->start = READ(task, group_leader, start_boottime);
-	o->pid = READ(task, tgid);
-	o->tid = READ(task, pid);
-	o->nspid = ns_pid(READ(task, group_leader));
-	o->nstid = ns_pid(task);
-	o->uid = READ(task, cred, euid.val);
-	((u64 *)o->comm)[0] = WORD(&task->comm);
-	((u64 *)o->comm)[1] = WORD2(&task->comm);
+	return word_of(key, cookie, how);
 }
 
-static __always_inline struct pw_owner *last_of(struct owned *w)
+/* Who it is that somebody else has found out: o is whole. */
+static __always_inline u64 know(struct pw_owner *o)
 {
-	return &w->by[w->last & (KINDS - 1)];
+	u64 time = o->time, cookie = o->cookie;
+	u32 how = o->how;
+	u64 key = key_from(o->start, o->pid, o->tid, o->uid, ((u64 *)o->comm)[0], ((u64 *)o->comm)[1]);
+
+	key = put_down(o, key);
+	o->time = time;
+	o->cookie = cookie;
+	o->how = how;
+	return word_of(key, cookie, how);
 }
 
-static __always_inline void give(struct owned *w, enum kind kind, struct task_struct *task, u64 cookie, u32 how)
+/*
+ * The owner that a word of a socket names, with its cookie. One that was forgotten
+ * is the one that the socket began with, or nobody.
+ */
+static __always_inline bool named(struct pw_owner *o, struct owned *w, u64 word, u64 time, u64 cookie)
 {
-	fill_owner(&w->by[kind], task, cookie, how | (last_of(w)->how & PW_OWNER_OLD));
+	u64 key = word & KEY_MASK, from = is_own(word, cookie) ? cookie : w->from;
+	struct pw_owner *p = bpf_map_lookup_elem(&people, &key);
+
+	if (!word)
+		return false;
+	if (!p)
+		p = &w->maker;
+	*o = *p;
+	if (o->cookie != seal_of(o)) {
+		*o = w->maker;
+		if (o->cookie != seal_of(o))
+			return false;
+		p = &w->maker;
+	}
+	if (p == &w->maker && (key ^ key_from(o->start, o->pid, o->tid, o->uid, ((u64 *)o->comm)[0], ((u64 *)o->comm)[1])) & TID_MASK)
+		from = 0; /* it is the one that the socket began with, not the one that was meant */
+	o->cookie = from;
+	o->how = how_of(word);
+	o->time = time;
+	return true;
+}
+
+/* The process that a word names, 0 if it was forgotten. */
+static __always_inline u32 pid_of(u64 word)
+{
+	u64 key = word & KEY_MASK;
+	struct pw_owner *p = bpf_map_lookup_elem(&people, &key);
+
+	return p ? p->pid : 0;
+}
+
+/* The same, where it is mostly o, whom word names. */
+static __always_inline u32 pid_beside(u64 other, u64 word, struct pw_owner *o)
+{
+	return (other ^ word) & KEY_MASK ? pid_of(other) : o->pid;
+}
+
+static __always_inline u32 last_kind(struct owned *w)
+{
+	return w->last & (KINDS - 1);
+}
+
+static __always_inline u64 last_word(struct owned *w)
+{
+	return w->by[last_kind(w)];
+}
+
+static __always_inline bool last_of(struct pw_owner *o, struct owned *w, u64 cookie)
+{
+	u32 kind = last_kind(w);
+
+	return named(o, w, w->by[kind], w->time[kind], cookie);
+}
+
+/* The first owner of all, who is kept whole. o is left as it was. */
+static __always_inline void begin_with(struct owned *w, struct pw_owner *o, u64 cookie)
+{
+	w->maker = *o;
+	w->maker.time = 0;
+	w->maker.how = 0;
+	w->maker.cookie = seal_of(o);
+	w->from = cookie;
+}
+
+static __always_inline void give(struct owned *w, u32 kind, u64 word, u64 time)
+{
+	w->by[kind] = word;
+	w->time[kind] = time;
 	w->last = kind;
+}
+
+/* Makes a task the owner, whom o is filled with. */
+static __always_inline void give_task(struct owned *w, struct pw_owner *o, u32 kind, struct task_struct *task, u64 cookie, u32 how)
+{
+	u64 word = fill_owner(o, task, cookie, how | (how_of(last_word(w)) & PW_OWNER_OLD));
+
+	if (!last_word(w))
+		begin_with(w, o, cookie);
+	give(w, kind, word, o->time);
 }
 
 /*
  * Whose a packet is. Whoever used the socket last has it all, until another
  * one is seen to have kept his side of it.
  */
-static __always_inline struct pw_owner *owner_of(struct owned *w, u64 cookie, enum kind side)
+static __always_inline u32 kind_of(struct owned *w, u64 cookie, u32 side)
 {
-	struct pw_owner *o = &w->by[side];
-
-	return w->shared && o->how && o->cookie == cookie ? o : last_of(w);
+	return w->shared && is_own(w->by[side], cookie) ? side : last_kind(w);
 }
 
 /* Attributes begin at a multiple of 4, and what is in these at one of 8: an empty one stands first. */
@@ -223,37 +438,66 @@ static __always_inline u32 netns_of(struct sock *sk)
 	return READ(sk, __sk_common.skc_net.net, ns.inum);
 }
 
-static __always_inline void used_by(struct owned *w, struct task_struct *task, u64 cookie, enum kind side, u32 how)
+/*
+ * o has used a socket on one of its sides. Several may do so at once: each word
+ * that is written is whole, and whoever comes last stays.
+ */
+static __always_inline void used_by(struct owned *w, struct pw_owner *o, u64 word, u64 cookie, u32 side)
 {
-	struct pw_owner *before = owner_of(w, cookie, side);
-	u64 since = w->by[BY_RECEIVER].cookie == cookie ? w->by[BY_RECEIVER].time : 0;
-	u64 from = before->cookie;
-	u32 tgid = READ(task, tgid);
-	u32 pid = before->pid;
+	u64 mine = w->by[side], before, from, since;
+	u32 last = last_kind(w), pid;
 
-	if (pid == tgid && !ours(tgid))
+	if (mine == word && last == side) {
+		w->time[side] = o->time;
+		return;
+	}
+	since = is_own(w->by[BY_RECEIVER], cookie) ? w->time[BY_RECEIVER] : 0;
+	before = w->by[kind_of(w, cookie, side) & (KINDS - 1)];
+	from = is_own(before, cookie) ? cookie : before ? w->from : 0;
+	pid = pid_beside(before, word, o);
+	if (pid == o->pid && !ours(o->pid))
 		return; /* an owner that is watched no more */
-	if (last_of(w)->pid != tgid && w->by[side].pid == tgid && w->by[side].cookie == cookie)
-		w->shared = 1;
-	give(w, side, task, cookie, how);
-	if (pid != tgid || from != cookie)
-		emit_handover(&w->by[side], cookie, from != cookie ? from : 0, since);
+	if (is_own(mine, cookie)) {
+		if (pid_beside(mine, word, o) != o->pid) {
+			if (w->turns[side] < 255)
+				w->turns[side]++;
+			if (side == BY_SENDER) {
+				w->quiet = w->time[side];
+				w->mixed = 1;
+			}
+		} else if (pid_beside(w->by[last], word, o) != o->pid) {
+			w->shared = 1;
+		}
+	}
+	if (!w->by[last])
+		begin_with(w, o, cookie);
+	give(w, side, word, o->time);
+	if (pid != o->pid || from != cookie)
+		emit_handover(o, cookie, from != cookie ? from : 0, since);
+}
+
+static __always_inline void used_by_task(struct owned *w, struct pw_owner *o, struct task_struct *task, u64 cookie, u32 side, u32 how)
+{
+	u64 word = fill_owner(o, task, cookie, how | (how_of(last_word(w)) & PW_OWNER_OLD));
+
+	used_by(w, o, word, cookie, side);
 }
 
 /* Whoever uses a socket owns what it carries from then on. */
-static __always_inline void used(struct sock *sk, enum kind side, u32 how)
+static __always_inline void used(struct sock *sk, u32 side, u32 how)
 {
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct pw_owner o;
 	struct owned *w;
 
 	w = owned_of(sk, ours(tgid));
 	if (!w)
 		return;
-	if (!last_of(w)->how) {
-		last_of(w)->how = PW_OWNER_OLD;
+	if (!last_word(w)) {
+		how |= PW_OWNER_OLD;
 		w->netns = netns_of(sk);
 	}
-	used_by(w, (void *)bpf_get_current_task(), cookie_of(sk), side, how);
+	used_by_task(w, &o, (void *)bpf_get_current_task(), cookie_of(sk), side, how);
 }
 
 /* Not 0 while a CPU does the work of a softirq, on the time of whoever ran. */
@@ -291,6 +535,7 @@ struct flow_key {
 struct flow {
 	u64 cookie;
 	u64 closed; /* CLOCK_MONOTONIC ns, 0: its socket is there and has its packets */
+	u64 seal;   /* of o: an entry may be filled anew while it is read */
 	struct pw_owner o;
 };
 
@@ -310,6 +555,13 @@ struct {
 	__type(value, u8);
 } flow_ports SEC(".maps");
 
+/* Copies the owner of a flow; false if it is none of ours. */
+static __always_inline bool flow_of_ours(struct pw_owner *o, struct flow *f)
+{
+	*o = f->o;
+	return f->seal == seal_of(o) && owned_by_ours(o);
+}
+
 static __always_inline bool maybe_flow(u16 lport)
 {
 	u32 slot = lport;
@@ -324,6 +576,7 @@ static __always_inline void set_flow(struct flow_key *k, struct flow *f)
 	u32 any = 0;
 	u8 one = 1;
 
+	f->seal = seal_of(&f->o);
 	bpf_map_update_elem(&flows, k, f, BPF_ANY);
 	bpf_map_update_elem(&flow_ports, &slot, &one, BPF_ANY);
 	bpf_map_update_elem(&flow_ports, &any, &one, BPF_ANY);

@@ -11,15 +11,17 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* What is known of a socket's owner, for tracing programs that cannot ask for it. */
-static __always_inline void mirror(u64 at, struct owned *w)
+static __always_inline void mirror(u64 at, struct owned *w, u64 cookie)
 {
 	struct owned *m;
 
 	if (cfg_storage)
 		return;
 	m = bpf_map_lookup_elem(&owned_socks, &at);
-	if (!m || last_of(m)->cookie != last_of(w)->cookie || last_of(m)->tid != last_of(w)->tid)
+	if (!m || last_word(m) != last_word(w) || m->from != w->from || m->self != cookie) {
+		w->self = cookie;
 		bpf_map_update_elem(&owned_socks, &at, w, BPF_ANY);
+	}
 }
 
 /* The maker of a socket, in its own context. */
@@ -28,6 +30,7 @@ int owner_create(struct bpf_sock *ctx)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	struct task_struct *task;
+	struct pw_owner o;
 	struct owned *w;
 
 	if (!ours(id >> 32))
@@ -38,9 +41,9 @@ int owner_create(struct bpf_sock *ctx)
 		return 1;
 	}
 	task = (void *)bpf_get_current_task();
-	give(w, BY_MAKER, task, bpf_get_socket_cookie(ctx), PW_OWNER_CREATED);
+	give_task(w, &o, BY_MAKER, task, bpf_get_socket_cookie(ctx), PW_OWNER_CREATED);
 	w->netns = READ(task, nsproxy, net_ns, ns.inum);
-	mirror((u64)ctx, w);
+	mirror((u64)ctx, w, bpf_get_socket_cookie(ctx));
 	return 1;
 }
 
@@ -68,6 +71,27 @@ TURN_PROGRAM("tp_btf/sock_send_length", owner_sent)
 TURN_PROGRAM("tp_btf/sock_recv_length", owner_received)
 {
 	used((void *)ctx[0], BY_RECEIVER, PW_OWNER_RECEIVED);
+	return 0;
+}
+
+/* Before 6.3. */
+SEC("fexit/inet_sendmsg")
+int owner_sent_inet(u64 *ctx)
+{
+	struct sock *sk = ((struct socket *)ctx[0])->sk;
+
+	if (sk)
+		used(sk, BY_SENDER, PW_OWNER_SENT);
+	return 0;
+}
+
+SEC("fexit/inet6_sendmsg")
+int owner_sent_inet6(u64 *ctx)
+{
+	struct sock *sk = ((struct socket *)ctx[0])->sk;
+
+	if (sk)
+		used(sk, BY_SENDER, PW_OWNER_SENT);
 	return 0;
 }
 
@@ -116,9 +140,10 @@ int owner_accepted_mptcp(u64 *ctx)
 	return accepted((void *)ctx[1]);
 }
 
-static __always_inline void emit_state(struct sock *sk, struct owned *w, u8 what, u8 from, u8 to)
+static __always_inline void emit_state(struct sock *sk, struct owned *w, struct pw_owner *o, u64 cookie, u8 what, u8 from, u8 to)
 {
 	struct tcp_sock *t = (void *)sk;
+	struct pw_owner who;
 	struct {
 		struct pw_state s;
 		struct pw_sock k;
@@ -128,7 +153,7 @@ static __always_inline void emit_state(struct sock *sk, struct owned *w, u8 what
 
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
-		count_lost_packet(last_of(w)->pid, PW_LOST_RING);
+		count_lost_packet(o->pid, PW_LOST_RING);
 		return;
 	}
 	__builtin_memset(r, 0, sizeof(*r));
@@ -136,9 +161,12 @@ static __always_inline void emit_state(struct sock *sk, struct owned *w, u8 what
 	r->s.h.kind = PW_KIND_STATE;
 	r->s.h.layer = PW_LAYER_KRN;
 	r->s.h.time = bpf_ktime_get_ns();
-	r->s.owner = *last_of(w);
+	r->s.owner = *o;
 	ATTR8(r, PW_TAG_OWNERS, by);
-	__builtin_memcpy(r->by, w->by, sizeof(r->by));
+#pragma unroll
+	for (int i = 0; i < KINDS; i++)
+		if (named(&who, w, w->by[i], w->time[i], cookie))
+			r->by[i] = who;
 	r->s.what = what;
 	r->s.from = from;
 	r->s.to = to;
@@ -214,6 +242,7 @@ static __always_inline void note_flow(struct flow_key *k, struct pw_owner *o, u6
 static __always_inline struct owned *inherited(struct sock *sk, int to)
 {
 	struct flow_key k;
+	struct pw_owner o;
 	struct owned *w;
 	struct flow *f;
 
@@ -227,11 +256,12 @@ static __always_inline struct owned *inherited(struct sock *sk, int to)
 		__builtin_memset(k.laddr, 0, 16);
 		f = bpf_map_lookup_elem(&flows, &k);
 	}
-	if (!f || f->closed || !owned_by_ours(&f->o))
+	if (!f || f->closed || !flow_of_ours(&o, f))
 		return 0;
 	w = owned_of(sk, true);
 	if (w) {
-		w->by[BY_MAKER] = f->o;
+		begin_with(w, &o, o.cookie);
+		give(w, BY_MAKER, know(&o), o.time);
 		w->netns = k.netns;
 	}
 	return w;
@@ -245,24 +275,30 @@ static __always_inline void changes(struct sock *sk, int from, int to)
 {
 	bool opens = (to == TCP_SYN_SENT || to == TCP_LISTEN) && ours(bpf_get_current_pid_tgid() >> 32);
 	struct owned *w = owned_of(sk, opens);
+	struct pw_owner o;
 	struct flow_key k;
+	u64 cookie;
 
 	if (!w)
 		w = inherited(sk, to);
 	if (!w)
 		return;
-	if (opens && !last_of(w)->how) {
+	if (opens && !last_word(w)) {
 		w->netns = netns_of(sk);
-		give(w, BY_MAKER, (void *)bpf_get_current_task(), cookie_of(sk), PW_OWNER_CREATED);
+		give_task(w, &o, BY_MAKER, (void *)bpf_get_current_task(), cookie_of(sk), PW_OWNER_CREATED);
 	}
-	if (!owned_by_ours(last_of(w)) || READ(sk, sk_protocol) != IPPROTO_TCP)
+	cookie = READ(sk, __sk_common.skc_cookie.counter);
+	if (!last_of(&o, w, cookie) || !owned_by_ours(&o) || READ(sk, sk_protocol) != IPPROTO_TCP)
 		return;
-	cookie_of(sk); /* for there to be one */
+	if (!cookie) {
+		cookie = cookie_of(sk); /* for there to be one */
+		last_of(&o, w, cookie);
+	}
 	w->told = 1;
-	emit_state(sk, w, PW_STATE_CHANGED, from, to);
+	emit_state(sk, w, &o, cookie, PW_STATE_CHANGED, from, to);
 	if (to == TCP_ESTABLISHED || to == TCP_CLOSE || (to == TCP_LISTEN && !cfg_storage)) {
 		key_of_sock(&k, sk);
-		note_flow(&k, last_of(w), cookie_of(sk), to == TCP_CLOSE ? bpf_ktime_get_ns() : 0);
+		note_flow(&k, &o, cookie, to == TCP_CLOSE ? bpf_ktime_get_ns() : 0);
 	}
 }
 
@@ -295,6 +331,7 @@ int owner_found(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct sock *sk = held(ctx);
+	struct pw_owner o;
 	struct flow_key k;
 	struct owned *w;
 
@@ -302,14 +339,14 @@ int owner_found(struct bpf_iter__task_file *ctx)
 		return 0;
 	w = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	/* The last user is better evidence than a holder. */
-	if (!w || last_of(w)->how)
+	if (!w || last_word(w))
 		return 0;
-	give(w, BY_MAKER, task, bpf_get_socket_cookie(sk), PW_OWNER_FOUND | PW_OWNER_OLD);
+	give_task(w, &o, BY_MAKER, task, bpf_get_socket_cookie(sk), PW_OWNER_FOUND | PW_OWNER_OLD);
 	w->netns = netns_of(sk);
 	if (READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	key_of_sock(&k, sk);
-	note_flow(&k, last_of(w), bpf_get_socket_cookie(sk), 0);
+	note_flow(&k, &o, bpf_get_socket_cookie(sk), 0);
 	return 0;
 }
 
@@ -318,20 +355,23 @@ SEC("iter/task_file")
 int states(struct bpf_iter__task_file *ctx)
 {
 	struct sock *sk = held(ctx);
+	struct pw_owner o;
 	struct owned *w;
+	u64 cookie;
 	u8 state;
 
 	if (!sk || READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	w = bpf_sk_storage_get(&owners, sk, 0, 0);
 	state = state_of(sk);
-	if (w)
-		emit_state(sk, w, PW_STATE_LOOK, state, state);
+	cookie = READ(sk, __sk_common.skc_cookie.counter);
+	if (w && last_of(&o, w, cookie))
+		emit_state(sk, w, &o, cookie, PW_STATE_LOOK, state, state);
 	return 0;
 }
 
 /* A record has the room of its class and no more: a snaplen for each would fill the ring with nothing. */
-static __always_inline bool emit_packet(struct __sk_buff *skb, struct pw_owner *o, u8 dir, u64 cap, const u32 room)
+static __always_inline bool emit_packet(struct __sk_buff *skb, struct pw_owner *o, u8 dir, u8 flags, u32 netns, u64 cap, const u32 room)
 {
 	struct {
 		struct pw_packet p;
@@ -351,10 +391,10 @@ static __always_inline bool emit_packet(struct __sk_buff *skb, struct pw_owner *
 	r->p.mark = skb->mark;
 	r->p.dir = dir;
 	r->p.made = PW_MADE_SOCKET;
-	r->p.flags = 0;
-	r->p._pad = 0;
+	r->p.flags = flags;
+	r->p.ns_high = netns ? (netns + 1) >> 16 : 0;
 	r->p.link = 0;
-	r->p._pad2 = 0;
+	r->p.ns_low = netns ? netns + 1 : 0;
 	keep_bound(cap);
 	if (cap > room)
 		cap = room;
@@ -420,14 +460,14 @@ static __always_inline bool key_of_packet(struct flow_key *k, struct __sk_buff *
 }
 
 /* Remembers what a packet tells of its flow: the first of it, or one to another peer. */
-static __always_inline void learn_flow(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, u8 dir)
+static __always_inline void learn_flow(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, struct pw_owner *o, u8 dir)
 {
 	struct flow_key k;
 	u64 peer;
 
 	if (sk->protocol == IPPROTO_TCP) {
 		if (dir == PW_PACKET_OUT && sk->state == TCP_SYN_SENT && key_of_packet(&k, skb, w->netns, dir))
-			note_flow(&k, last_of(w), bpf_get_socket_cookie(skb), 0);
+			note_flow(&k, o, bpf_get_socket_cookie(skb), 0);
 		/* The addresses of a closed connection come round again. */
 		else if (dir == PW_PACKET_IN && sk->state == TCP_LISTEN && key_of_packet(&k, skb, w->netns, dir))
 			bpf_map_delete_elem(&flows, &k);
@@ -445,24 +485,33 @@ static __always_inline void learn_flow(struct __sk_buff *skb, struct bpf_sock *s
 	if (peer == w->peer)
 		return;
 	w->peer = peer;
-	note_flow(&k, last_of(w), bpf_get_socket_cookie(skb), 0);
+	note_flow(&k, o, bpf_get_socket_cookie(skb), 0);
 }
 
 /* The owner of a socket that could not be given one at attach or when it began to listen, at its first packet. */
 static __always_inline struct owned *adopt(struct __sk_buff *skb, struct bpf_sock *sk)
 {
-	u64 at = (u64)sk;
+	u64 at = (u64)sk, cookie = bpf_get_socket_cookie(skb);
 	struct old_sock *old = bpf_map_lookup_elem(&old_socks, &at);
 	struct owned *m = cfg_storage ? 0 : bpf_map_lookup_elem(&owned_socks, &at);
+	struct pw_owner o;
 	struct owned *w;
+	u32 netns;
 
-	if (!old && !(m && last_of(m)->how))
+	if (old) {
+		o = old->o;
+		netns = old->netns;
+	} else if (m && last_of(&o, m, cookie)) {
+		netns = m->netns;
+	} else {
 		return 0;
+	}
 	w = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (w) {
-		w->by[BY_MAKER] = old ? old->o : *last_of(m);
-		w->by[BY_MAKER].cookie = bpf_get_socket_cookie(skb);
-		w->netns = old ? old->netns : m->netns;
+		begin_with(w, &o, cookie);
+		o.cookie = cookie;
+		give(w, BY_MAKER, know(&o), o.time);
+		w->netns = netns;
 	}
 	bpf_map_delete_elem(&old_socks, &at);
 	return w;
@@ -527,55 +576,89 @@ static __always_inline bool carries(struct __sk_buff *skb)
 	return skb->len > at + (offset >> 4) * 4;
 }
 
-static __always_inline bool is(struct pw_owner *o, u32 tgid, u64 cookie)
+#define HANDED_OVER (100ULL * 1000 * 1000)
+
+/*
+ * Whether another thread that sent on a stream before has nothing to do with its
+ * packets any more. All that it wrote leaves in its own calls, or by an
+ * acknowledgement, or when the next one lets go of the socket: that is over where
+ * nothing was in flight before this packet, and it has not been seen for a while.
+ * If it comes back they are several.
+ */
+static __always_inline bool handed_over(struct sock *sk, struct owned *w)
 {
-	return o->pid == tgid && o->cookie == cookie;
+	struct tcp_sock *t = (void *)sk;
+
+	return w->turns[BY_SENDER] < 2 && bpf_ktime_get_ns() - w->quiet > HANDED_OVER && !READ(t, packets_out) &&
+	       READ(t, snd_una) == READ(t, snd_nxt);
 }
 
-/* The owner of a packet that the thread that runs sends; 0 if that is not a process's. */
-static __always_inline struct pw_owner *current_owner(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w,
-						      u64 cookie, struct pw_owner *now)
+const volatile u8 cfg_ends = 0; /* the end of each call that sends is told of */
+
+/*
+ * The owner of a packet that the thread that runs sends: itself, read from itself.
+ * False if that is not a process's.
+ *
+ * A stream's data may be another's: who lets go of a socket, after a read too, sends
+ * what could not be sent before. So it is taken for what the known sender wrote or
+ * for his own, but not as evidence of either, until his call ends.
+ */
+static __always_inline bool sent_by_task(struct bpf_sock *sk, struct owned *w, u64 cookie, bool bare, bool stream, struct pw_owner *o,
+					 u8 *flags)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct pw_owner *o = &w->by[BY_SENDER];
-	u32 tid = READ(task, pid), tgid;
-	bool bare;
+	u64 word;
 
-	if (o->tid != tid || o->cookie != cookie) {
-		if (READ(task, flags) & PF_KTHREAD)
-			return 0;
-		tgid = READ(task, tgid);
-		/* Who reads acknowledges, and who closes last sends the FIN: that does not make him a sender. */
-		bare = !carries(skb);
-		if (bare) {
-			if (is(last_of(w), tgid, cookie))
-				return last_of(w);
-			if (is(&w->by[BY_RECEIVER], tgid, cookie))
-				return &w->by[BY_RECEIVER];
-		}
-		if (bare && sk->state != TCP_SYN_SENT) {
-			fill_owner(now, task, cookie, PW_OWNER_USED | (last_of(w)->how & PW_OWNER_OLD));
-			return now;
+	if (READ(task, flags) & PF_KTHREAD)
+		return false;
+	word = fill_owner(o, task, cookie, PW_OWNER_SENT | (how_of(last_word(w)) & PW_OWNER_OLD));
+	/* Who reads acknowledges, and who closes last sends the FIN: that does not make him a sender. */
+	if (bare && sk->state != TCP_SYN_SENT && !(is_own(w->by[BY_SENDER], cookie) && !((w->by[BY_SENDER] ^ word) & KEY_MASK))) {
+		u64 last = last_word(w), reader = w->by[BY_RECEIVER];
+		u32 how = PW_OWNER_USED | (how_of(last) & PW_OWNER_OLD);
+
+		if (is_own(last, cookie) && pid_beside(last, word, o) == o->pid)
+			how = how_of(last);
+		else if (is_own(reader, cookie) && pid_beside(reader, word, o) == o->pid)
+			how = how_of(reader);
+		o->how = how;
+		return true;
+	}
+	if (stream && cfg_ends) {
+		u64 sender = w->by[BY_SENDER];
+
+		if (is_own(sender, cookie) && pid_beside(sender, word, o) != o->pid) {
+			*flags = PW_PACKET_SHARED;
+			if (is_own(w->by[BY_RECEIVER], cookie) && pid_beside(w->by[BY_RECEIVER], word, o) == o->pid)
+				return named(o, w, sender, w->time[BY_SENDER], cookie);
+			return true;
 		}
 	}
-	used_by(w, task, cookie, BY_SENDER, PW_OWNER_SENT);
-	return o;
+	used_by(w, o, word, cookie, BY_SENDER);
+	return true;
 }
 
-static __always_inline struct pw_owner *packet_owner(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, u8 dir,
-						     struct pw_owner *now)
+/* Whose a packet is, and what is to be said of that: enum pw_packet_flags. False if nobody knows. */
+static __always_inline bool packet_owner(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, u8 dir, struct pw_owner *o, u8 *flags)
 {
 	u64 cookie = bpf_get_socket_cookie(skb);
-	struct pw_owner *o;
+	bool stream = sk->protocol == IPPROTO_TCP;
+	bool bare = stream && (dir == PW_PACKET_OUT || w->shared || w->turns[BY_RECEIVER] > 1) && !carries(skb);
+	u32 kind;
 
-	if (dir == PW_PACKET_OUT && sent_by_current(sk, w)) {
-		o = current_owner(skb, sk, w, cookie, now);
-		if (o)
-			return o;
+	if (dir == PW_PACKET_OUT && sent_by_current(sk, w) && sent_by_task(sk, w, cookie, bare, stream, o, flags)) {
+		if (!stream || bare)
+			return true;
+		if (w->mixed && handed_over(whole(sk, w), w))
+			w->mixed = 0;
+		if (w->mixed)
+			*flags = PW_PACKET_SHARED;
+		return true;
 	}
-	if (w->shared && !carries(skb))
-		return last_of(w);
-	return owner_of(w, cookie, dir == PW_PACKET_OUT ? BY_SENDER : BY_RECEIVER);
+	if (dir == PW_PACKET_OUT ? stream && !bare && w->mixed : !bare && w->turns[BY_RECEIVER] > 1)
+		*flags = PW_PACKET_SHARED;
+	kind = w->shared && bare ? last_kind(w) : kind_of(w, cookie, dir == PW_PACKET_OUT ? BY_SENDER : BY_RECEIVER);
+	return named(o, w, w->by[kind & (KINDS - 1)], w->time[kind & (KINDS - 1)], cookie);
 }
 
 #define TCP_RST 4
@@ -617,9 +700,10 @@ static __always_inline void came(struct __sk_buff *skb, struct bpf_sock *sk, str
 static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 {
 	struct bpf_sock *sk = skb->sk;
-	struct pw_owner now = {}, *o;
+	struct pw_owner o;
 	struct owned *w;
 	u32 cap = skb->len;
+	u8 flags = 0;
 	bool done;
 
 	if (!sk)
@@ -635,13 +719,18 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 		w = adopt(skb, sk);
 	if (!w)
 		return 1;
-	o = packet_owner(skb, sk, w, dir, &now);
-	mirror((u64)sk, w);
-	if (!owned_by_ours(o))
+	if (!packet_owner(skb, sk, w, dir, &o, &flags)) {
+		count_lost_packet(0, PW_LOST_TARGETS);
 		return 1;
-	learn_flow(skb, sk, w, dir);
+	}
+	/* The reset of a socket that is being closed: nothing would take it out any more. */
+	if (sk->protocol != IPPROTO_TCP || sk->state != TCP_CLOSE)
+		mirror((u64)sk, w, bpf_get_socket_cookie(skb));
+	if (!owned_by_ours(&o))
+		return 1;
+	learn_flow(skb, sk, w, &o, dir);
 	if (cfg_events && dir == PW_PACKET_IN)
-		came(skb, sk, w, o);
+		came(skb, sk, w, &o);
 	if (!cfg_packets)
 		return 1;
 	if (cfg_filter && !pcap_filter(skb))
@@ -649,19 +738,19 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 	if (cap > cfg_snaplen)
 		cap = cfg_snaplen;
 	if (cap <= 64)
-		done = emit_packet(skb, o, dir, cap, 64);
+		done = emit_packet(skb, &o, dir, flags, w->netns, cap, 64);
 	else if (cap <= 128)
-		done = emit_packet(skb, o, dir, cap, 128);
+		done = emit_packet(skb, &o, dir, flags, w->netns, cap, 128);
 	else if (cap <= 256)
-		done = emit_packet(skb, o, dir, cap, 256);
+		done = emit_packet(skb, &o, dir, flags, w->netns, cap, 256);
 	else if (cap <= 1536)
-		done = emit_packet(skb, o, dir, cap, 1536);
+		done = emit_packet(skb, &o, dir, flags, w->netns, cap, 1536);
 	else if (cap <= 9216)
-		done = emit_packet(skb, o, dir, cap, 9216);
+		done = emit_packet(skb, &o, dir, flags, w->netns, cap, 9216);
 	else
-		done = emit_packet(skb, o, dir, cap, SNAPLEN_MAX + 1);
+		done = emit_packet(skb, &o, dir, flags, w->netns, cap, SNAPLEN_MAX + 1);
 	if (!done)
-		count_lost_packet(o->pid, PW_LOST_RING);
+		count_lost_packet(o.pid, PW_LOST_RING);
 	return 1;
 }
 

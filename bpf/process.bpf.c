@@ -3,7 +3,9 @@
  * Births, execs and ends of processes: they keep the targets map, so that the
  * first call of a child is not lost, and stand on the timeline themselves.
  */
+#include "sock.h"
 #include "turn.h"
+#include "regs.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -125,6 +127,87 @@ static __always_inline void emit_unfinished(struct pw_thread *t)
 	bpf_ringbuf_submit(r, ring_flags());
 }
 
+#define SIGSYS 31
+
+/*
+ * A thread that seccomp has ended in a call, which so has neither an entry nor a
+ * return. Where all of the process ends its other threads have the same signal, but
+ * not in such a call. Up to Linux 6.15 its memory is gone by now.
+ */
+static __always_inline void emit_killed(struct task_struct *task, u32 mode)
+{
+	struct {
+		struct pw_syscall c;
+		struct pw_sock k;
+		struct pw_chunk chunk;
+		u8 addr[128];
+	} *r;
+	struct pt_regs *regs = (void *)regs_of(task);
+	bool compat = is_compat(task);
+	struct inode *inode = 0;
+	struct pw_calldesc *d;
+	struct sock *sk;
+	u32 nr, slot, len;
+	u64 args[6];
+
+	if (!regs || !no_result(regs))
+		return;
+	nr = NR_OF(regs);
+	slot = nr & ~X32_BIT;
+	if (slot >= NR_MAX || (ABI_COMPAT == PW_ABI_I386 && compat && nr == 102))
+		return; /* of socketcall the arguments stand in memory */
+	if (compat)
+		slot += PW_SLOT_COMPAT;
+	d = bpf_map_lookup_elem(&calls, &slot);
+	if (!d || !(d->flags & PW_DESC_ON))
+		return;
+	read_args(args, regs, compat);
+	sk = d->fd1 >= 0 ? sock_of(file_of(task, args[d->fd1 & 3]), &inode) : 0;
+	if (d->flags & PW_DESC_SOCK && !sk)
+		return;
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		count_lost_of(READ(task, tgid), PW_LOST_RING);
+		return;
+	}
+	__builtin_memset(r, 0, sizeof(*r));
+	r->c.h.kind = PW_KIND_SYSCALL;
+	r->c.h.layer = PW_LAYER_SYS;
+	r->c.h.time = bpf_ktime_get_ns();
+	r->c.enter = r->c.h.time;
+	r->c.start = READ(task, group_leader, start_boottime);
+	__builtin_memcpy(r->c.args, args, sizeof(r->c.args));
+	r->c.pid = READ(task, tgid);
+	r->c.tid = READ(task, pid);
+	r->c.nspid = ns_pid(READ(task, group_leader));
+	r->c.nstid = ns_pid(task);
+	r->c.uid = READ(task, cred, euid.val);
+	r->c.nr = nr;
+	r->c.abi = compat ? ABI_COMPAT : nr & X32_BIT ? PW_ABI_X32 : ABI_NATIVE;
+	r->c.flags = PW_CALL_UNFINISHED | PW_CALL_REFUSED | (mode == PW_TARGET_TENTATIVE ? PW_CALL_TENTATIVE : 0);
+	BPF_CORE_READ_INTO(&r->c.comm, task, comm);
+	r->c.h.len = sizeof(r->c);
+	if (sk) {
+		r->c.nsock = 1;
+		fill_sock(&r->k, sk, READ(inode, i_ino), args[d->fd1 & 3], PW_SOCK_ENTER);
+		r->c.h.len += sizeof(r->k);
+	}
+	if (sk && d->capture == PW_CAP_ADDR_IN) {
+		len = args[2] > sizeof(r->addr) ? sizeof(r->addr) : args[2];
+		keep_bound(len);
+		if (len && len <= sizeof(r->addr) && !bpf_probe_read_user(r->addr, len, (void *)args[1])) {
+			r->chunk.addr = args[1];
+			r->chunk.len = len;
+			r->chunk.phase = PW_PHASE_ENTER;
+			r->c.chunks = sizeof(r->chunk) + ((len + 7) & ~7U);
+			r->c.h.len += r->c.chunks;
+		}
+	}
+	bpf_ringbuf_submit(r, ring_flags());
+}
+
+const volatile u8 cfg_calls = 1; /* calls are wanted */
+
 TURN_PROGRAM("raw_tp/sched_process_exit", process_exit)
 {
 	struct task_struct *task = (void *)ctx[0];
@@ -132,16 +215,20 @@ TURN_PROGRAM("raw_tp/sched_process_exit", process_exit)
 	u32 tid = READ(task, pid);
 	struct pw_thread *t = bpf_map_lookup_elem(&threads, &tid);
 	u32 mode, code;
+	bool told = false;
 
 	if (t) {
+		told = t->enter || t->began || t->rolled;
 		if (t->enter)
 			emit_unfinished(t);
 		bpf_map_delete_elem(&threads, &tid);
 	}
-	if (!bpf_map_lookup_elem(&targets, &tgid) || READ(task, signal, live.counter) > 0)
-		return 0;
 	mode = mode_of(tgid);
-	if (mode == PW_TARGET_NEVER)
+	if (!mode || mode == PW_TARGET_NEVER)
+		return 0;
+	if (cfg_calls && !told && (READ(task, exit_code) & 0x7f) == SIGSYS && READ(task, seccomp.mode))
+		emit_killed(task, mode);
+	if (READ(task, signal, live.counter) > 0)
 		return 0;
 	if (mode == PW_TARGET_WATCH) {
 		u64 start = READ(task, group_leader, start_boottime);

@@ -7,6 +7,7 @@
 #include "sock.h"
 #include "snap.h"
 #include "turn.h"
+#include "regs.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -21,51 +22,16 @@ struct {
 	__type(value, struct pw_thread);
 } blank SEC(".maps");
 
-#define NR_MAX 1024
-#define X32_BIT 0x40000000
 #define NR_SOCKETCALL 102
+#define NR_OLD_SELECT 82
 #define VECTOR_MAX 20
 #define MAX_SOCKS 8
 #define MAX_POLL 64
-
-#if defined(__TARGET_ARCH_x86)
-#define TS_COMPAT 2
-#define ABI_NATIVE PW_ABI_X86_64
-#define ABI_COMPAT PW_ABI_I386
-static __always_inline bool is_compat(struct task_struct *t)
-{
-	return READ(t, thread_info.status) & TS_COMPAT;
-}
-#elif defined(__TARGET_ARCH_arm64)
-#define TIF_32BIT 22
-#define ABI_NATIVE PW_ABI_ARM64
-#define ABI_COMPAT PW_ABI_ARM
-static __always_inline bool is_compat(struct task_struct *t)
-{
-	return READ(t, thread_info.flags) & (1UL << TIF_32BIT);
-}
-#endif
 
 static __always_inline bool is32(u8 abi)
 {
 	return abi == PW_ABI_I386 || abi == PW_ABI_ARM || abi == PW_ABI_X32;
 }
-
-/*
- * Of pt_regs, from the first register that holds an argument to the last. The
- * whole would not fit on the stack of these programs on arm64.
- */
-#if defined(__TARGET_ARCH_x86)
-struct arg_regs {
-	u64 bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di;
-};
-#define FIRST_REG(r) (&(r)->bp)
-#elif defined(__TARGET_ARCH_arm64)
-struct arg_regs {
-	u64 x[6];
-};
-#define FIRST_REG(r) (&(r)->regs)
-#endif
 
 /*
  * Attached as perf's raw_syscalls:sys_enter and sys_exit, which disable preemption
@@ -76,46 +42,7 @@ struct arg_regs {
 const volatile u8 cfg_perf = 0;
 
 const volatile u8 cfg_returns = 1; /* sys_exit is attached */
-
-/* The arguments of a call, as its registers have them. */
-static __always_inline void read_args(u64 args[6], struct pt_regs *regs, bool compat)
-{
-	struct arg_regs r;
-
-	if (cfg_cast) {
-		struct pt_regs *typed = TYPED(regs);
-
-		__builtin_memcpy(&r, FIRST_REG(typed), sizeof(r));
-	} else {
-		bpf_probe_read_kernel(&r, sizeof(r), FIRST_REG(regs));
-	}
-#if defined(__TARGET_ARCH_x86)
-	if (compat) {
-		args[0] = (u32)r.bx;
-		args[1] = (u32)r.cx;
-		args[2] = (u32)r.dx;
-		args[3] = (u32)r.si;
-		args[4] = (u32)r.di;
-		args[5] = (u32)r.bp;
-	} else {
-		args[0] = r.di;
-		args[1] = r.si;
-		args[2] = r.dx;
-		args[3] = r.r10;
-		args[4] = r.r8;
-		args[5] = r.r9;
-	}
-#elif defined(__TARGET_ARCH_arm64)
-	u64 mask = compat ? 0xffffffff : ~0ULL;
-
-	args[0] = r.x[0] & mask;
-	args[1] = r.x[1] & mask;
-	args[2] = r.x[2] & mask;
-	args[3] = r.x[3] & mask;
-	args[4] = r.x[4] & mask;
-	args[5] = r.x[5] & mask;
-#endif
-}
+const volatile u64 cfg_loaded = 0; /* when it was, ns since boot */
 
 /* The arguments of the call that a program at sys_enter is told of. */
 static __always_inline void entry_args(u64 args[6], u64 *ctx, bool compat)
@@ -159,6 +86,21 @@ static __always_inline u32 open_socketcall(struct pw_thread *t)
 	t->args[5] = vec[5];
 	t->sub = sub;
 	return PW_SLOT_VECTOR + sub;
+}
+
+/* The first select of i386: its arguments stand in memory. */
+static __always_inline bool open_old_select(struct pw_thread *t)
+{
+	u32 v[5] = {};
+
+	if (bpf_probe_read_user(v, sizeof(v), (void *)t->args[0]))
+		return false;
+	t->args[0] = v[0];
+	t->args[1] = v[1];
+	t->args[2] = v[2];
+	t->args[3] = v[3];
+	t->args[4] = v[4];
+	return true;
 }
 
 /*
@@ -307,11 +249,116 @@ static __always_inline bool captured_before(u32 capture, struct pw_thread *t)
 {
 	const u64 none = 1ULL << PW_CAP_NONE | 1ULL << PW_CAP_BUF_IN | 1ULL << PW_CAP_BUF_OUT | 1ULL << PW_CAP_SENDTO |
 			 1ULL << PW_CAP_IOV_IN | 1ULL << PW_CAP_IOV_OUT | 1ULL << PW_CAP_OPT_SET |
-			 1ULL << PW_CAP_FDPAIR | 1ULL << PW_CAP_FCNTL;
+			 1ULL << PW_CAP_FDPAIR | 1ULL << PW_CAP_FCNTL | 1ULL << PW_CAP_RESTART;
 
 	if (capture == PW_CAP_RECVFROM)
 		return t->args[5];
 	return !(none >> (capture & 63) & 1);
+}
+
+struct iocb_head {
+	u64 data;
+	u32 key, rw_flags;
+	u16 opcode;
+	u16 prio;
+	s32 fd;
+	u64 buf;
+	u64 nbytes;
+};
+
+#define IOCB_SIZE 64
+#define MAX_IOCB 8
+#define IOCB_PWRITE 1
+#define IOCB_PWRITEV 8
+
+static __always_inline u64 iocb_at(u64 list, u32 i, u32 narrow)
+{
+	u64 at = 0;
+	u32 at32 = 0;
+
+	if (!narrow)
+		return bpf_probe_read_user(&at, 8, (void *)(list + i * 8)) ? 0 : at;
+	return bpf_probe_read_user(&at32, 4, (void *)(list + i * 4)) ? 0 : at32;
+}
+
+/* As poll_sock: the first descriptor among the requests that is a socket. */
+__noinline int aio_sock(u64 list, u32 n, u32 narrow)
+{
+	for (u32 i = 0; i < MAX_IOCB; i++) {
+		struct iocb_head c = {};
+		u64 at;
+
+		if (i >= n)
+			return 0;
+		at = iocb_at(list, i, narrow);
+		if (at && !bpf_probe_read_user(&c, sizeof(c), (void *)at) && c.fd >= 0 && fd_is_sock(c.fd))
+			return c.fd + 1;
+	}
+	return n > MAX_IOCB ? -1 : 0;
+}
+
+/* The requests, and what those on one descriptor write. */
+__noinline int snap_aio(u64 list, u32 n, u32 narrow, u32 fd)
+{
+	snap(list, (n < MAX_IOCB ? n : MAX_IOCB) * (narrow ? 4 : 8), MAX_IOCB * 8);
+	for (u32 i = 0; i < MAX_IOCB; i++) {
+		struct iocb_head c = {};
+		u64 at;
+
+		if (i >= n)
+			break;
+		at = iocb_at(list, i, narrow);
+		if (!at)
+			continue;
+		snap(at, IOCB_SIZE, IOCB_SIZE);
+		if (bpf_probe_read_user(&c, sizeof(c), (void *)at) || c.fd != fd)
+			continue;
+		if (c.opcode == IOCB_PWRITE)
+			snap_payload(c.buf, c.nbytes);
+		if (c.opcode == IOCB_PWRITEV)
+			snap_iov(c.buf, c.nbytes, narrow, ~0ULL);
+	}
+	return 0;
+}
+
+/* A process's AIO contexts that requests on sockets were given to: the last such descriptor. */
+struct aio_key {
+	u64 ctx;
+	u32 pid;
+	u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct aio_key);
+	__type(value, s32);
+} aios SEC(".maps");
+
+static __always_inline bool enter_aio(struct pw_thread *t, struct task_struct *task, bool submits)
+{
+	struct aio_key k = {};
+	s32 fd, *known;
+
+	k.ctx = t->args[0];
+	k.pid = t->pid;
+	if (submits) {
+		s64 n = t->args[1];
+
+		fd = n <= 0 ? 0 : aio_sock(t->args[2], n > 1 << 20 ? 1 << 20 : n, is32(t->abi));
+		if (fd > 0) {
+			fd--;
+			bpf_map_update_elem(&aios, &k, &fd, BPF_ANY);
+			t->nsock = enter_sock(t, task, 0, fd);
+			return true;
+		}
+		return fd < 0;
+	}
+	known = bpf_map_lookup_elem(&aios, &k);
+	if (!known)
+		return false;
+	t->nsock = enter_sock(t, task, 0, *known);
+	return true;
 }
 
 /* Copies what the call will overwrite; false if the call is not about sockets after all. */
@@ -391,6 +438,13 @@ static __noinline bool enter_capture(struct pw_thread *t, struct task_struct *ta
 	case PW_CAP_EPOLL_CTL:
 		snap_enter(t, t->args[3], 16, 16);
 		break;
+	case PW_CAP_AIO_SUBMIT:
+		return enter_aio(t, task, true);
+	case PW_CAP_AIO_EVENTS:
+		if (!enter_aio(t, task, false))
+			return false;
+		snap_enter(t, t->args[4], ts, 16);
+		break;
 	case PW_CAP_SENDFILE:
 		snap_enter(t, t->args[2], narrow && !(flags & PW_DESC_TIME64) ? 4 : 8, 16);
 		break;
@@ -460,6 +514,73 @@ static __always_inline u32 match_port(u64 *ctx, u32 tgid, bool compat)
 	return PW_TARGET_WATCH;
 }
 
+static __always_inline void clear_call(struct pw_thread *t, u32 nr, bool compat)
+{
+	t->enter = 0;
+	t->nr = nr;
+	t->sub = 0;
+	t->flags = 0;
+	t->snaplen = 0;
+	t->nsock = 0;
+	t->abi = compat ? ABI_COMPAT : nr & X32_BIT ? PW_ABI_X32 : ABI_NATIVE;
+}
+
+/* Takes a call whose arguments are there for one that is shown at its return, if it is to be. */
+static __always_inline void take_in(struct pw_thread *t, struct task_struct *task, struct pw_calldesc *d, u32 slot)
+{
+	bool any = false;
+
+	if (t->abi == PW_ABI_I386 && t->nr == NR_SOCKETCALL) {
+		slot = open_socketcall(t);
+		if (!slot)
+			return;
+		d = bpf_map_lookup_elem(&calls, &slot);
+		if (!d || !(d->flags & PW_DESC_ON))
+			return;
+	}
+	if (t->abi == PW_ABI_I386 && t->nr == NR_OLD_SELECT && !open_old_select(t))
+		return;
+	t->desc = slot;
+	if (d->fd1 >= 0 && enter_sock(t, task, 0, t->args[d->fd1 & 3])) {
+		t->nsock = 1;
+		any = true;
+	}
+	if (d->fd2 >= 0) {
+		if (any ? enter_sock(t, task, 1, t->args[d->fd2 & 3]) :
+			  enter_sock(t, task, 0, t->args[d->fd2 & 3])) {
+			t->nsock++;
+			any = true;
+		}
+	}
+	if (d->flags & PW_DESC_SOCK && !any)
+		return;
+	/* close and its kin end what the return would read. */
+	if (any && d->capture == PW_CAP_NONE)
+		fill_sock_state(&t->sock[0], (struct sock *)t->sk[0]);
+	if (captured_before(d->capture, t) && !enter_capture(t, task, d->capture, d->flags))
+		return;
+	t->enter = bpf_ktime_get_ns();
+}
+
+/*
+ * restart_syscall goes on with a poll that was interrupted: on the sockets of that,
+ * whose arguments the kernel has kept.
+ */
+static __always_inline void restart(struct pw_thread *t, struct task_struct *task, u32 nr, u32 slot)
+{
+	bool same = t->restarts && (u64)READ(task, restart_block.poll.ufds) == t->args[0];
+
+	t->enter = 0;
+	if (!same)
+		return;
+	t->args[1] = t->nr;
+	t->nr = nr;
+	t->flags = 0;
+	t->snaplen = 0;
+	t->desc = slot;
+	t->enter = bpf_ktime_get_ns();
+}
+
 SEC("raw_tp/sys_enter")
 int sys_enter(u64 *ctx)
 {
@@ -468,7 +589,7 @@ int sys_enter(u64 *ctx)
 	struct pw_thread *t = 0;
 	struct task_struct *task;
 	struct pw_calldesc *d;
-	bool compat, any;
+	bool compat;
 
 	/* Everybody else leaves here. */
 	if (!may_be_ours(tid) && !may_be_ours(tgid) && !cfg_all && !cfg_uids && !cfg_cgroups && !cfg_ports)
@@ -513,44 +634,14 @@ int sys_enter(u64 *ctx)
 
 	if (t->enter && cfg_returns)
 		count_lost_of(tgid, PW_LOST_CALL); /* the end of the one before was not seen */
-	t->enter = 0;
-	t->nr = nr;
-	t->sub = 0;
-	t->flags = 0;
-	t->snaplen = 0;
-	t->nsock = 0;
-	t->abi = compat ? ABI_COMPAT : nr & X32_BIT ? PW_ABI_X32 : ABI_NATIVE;
+	if (d->capture == PW_CAP_RESTART) {
+		restart(t, task, nr, slot);
+		return 0;
+	}
+	t->restarts = 0;
+	clear_call(t, nr, compat);
 	entry_args(t->args, ctx, compat);
-	if (t->abi == PW_ABI_I386 && nr == NR_SOCKETCALL) {
-		slot = open_socketcall(t);
-		if (!slot)
-			return 0;
-		d = bpf_map_lookup_elem(&calls, &slot);
-		if (!d || !(d->flags & PW_DESC_ON))
-			return 0;
-	}
-	t->desc = slot;
-
-	any = false;
-	if (d->fd1 >= 0 && enter_sock(t, task, 0, t->args[d->fd1 & 3])) {
-		t->nsock = 1;
-		any = true;
-	}
-	if (d->fd2 >= 0) {
-		if (any ? enter_sock(t, task, 1, t->args[d->fd2 & 3]) :
-			  enter_sock(t, task, 0, t->args[d->fd2 & 3])) {
-			t->nsock++;
-			any = true;
-		}
-	}
-	if (d->flags & PW_DESC_SOCK && !any)
-		return 0;
-	/* close and its kin end what the return would read. */
-	if (any && d->capture == PW_CAP_NONE)
-		fill_sock_state(&t->sock[0], (struct sock *)t->sk[0]);
-	if (captured_before(d->capture, t) && !enter_capture(t, task, d->capture, d->flags))
-		return 0;
-	t->enter = bpf_ktime_get_ns();
+	take_in(t, task, d, slot);
 	return 0;
 }
 
@@ -743,6 +834,12 @@ static __always_inline void exit_capture(struct scratch *s, struct pw_thread *t,
 	case PW_CAP_FDPAIR:
 		snap(t->args[3], 8, 8);
 		break;
+	case PW_CAP_AIO_SUBMIT:
+		snap_aio(t->args[2], t->args[1], narrow, t->nsock ? t->sock[0].fd : -1);
+		break;
+	case PW_CAP_AIO_EVENTS:
+		snap(t->args[3], n * 32, 512);
+		break;
 	case PW_CAP_IOCTL:
 		snap(t->args[2], ioctl_size(t->args[1]), 64);
 		break;
@@ -824,20 +921,123 @@ static __always_inline u32 payload_limit(struct pw_thread *t, struct pw_syscall 
 	return header;
 }
 
-#if defined(__TARGET_ARCH_x86)
-#define NR_OF(regs) READ(regs, orig_ax)
-#elif defined(__TARGET_ARCH_arm64)
-#define NR_OF(regs) READ(regs, syscallno)
-#endif
-
 /* The number of the call that a program at sys_exit is told of. */
 static __always_inline u32 exit_nr(u64 *ctx)
 {
 	return cfg_perf ? (u32)ARG(1) : (u32)NR_OF((struct pt_regs *)ARG(0));
 }
 
+/*
+ * The entry of the thread that runs, made if it has none; 0 if it is not ours. A
+ * function of its own, as are the next two: their stacks do not add up so, of which
+ * 5.10 gives no more than 512 bytes.
+ */
+__noinline int thread_ready(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	u64 id = bpf_get_current_pid_tgid();
+	u32 tid = id, tgid = id >> 32, mode;
+	struct pw_thread *t = bpf_map_lookup_elem(&threads, &tid);
+
+	if (t && t->epoch == targets_epoch && t->mode)
+		return 1;
+	mode = watched(tgid);
+	if (!mode)
+		return 0;
+	if (!t)
+		t = new_thread(tid, tgid, task);
+	if (!t)
+		return 0;
+	t->mode = mode;
+	t->epoch = targets_epoch;
+	return 1;
+}
+
+/* The registers of the thread that runs, as a program at sys_exit has them; regs: what the tracepoint gave. */
+static __always_inline void exit_args(u64 args[6], u64 regs, bool compat)
+{
+	/* perf says no more than number and result. */
+	struct pt_regs *r = cfg_perf ? (void *)bpf_task_pt_regs(bpf_get_current_task_btf()) : (void *)regs;
+
+	read_args(args, r, compat);
+#if defined(__TARGET_ARCH_arm64)
+	args[0] = READ(r, orig_x0); /* the result has come in its place */
+#endif
+}
+
+__noinline int put_args(u64 regs)
+{
+	u32 tid = bpf_get_current_pid_tgid();
+	struct pw_thread *t = bpf_map_lookup_elem(&threads, &tid);
+
+	if (!t)
+		return 0;
+	exit_args(t->args, regs, t->abi == ABI_COMPAT);
+	return 1;
+}
+
+/*
+ * A call of ours that did not come by sys_enter: what seccomp refuses, answers or
+ * puts a signal in the place of has only its return (kernel/entry/common.c). It is
+ * taken in as it is now, with nothing done to its memory. Returns 0 if it is not to
+ * be shown.
+ */
+__noinline int take_unseen(u64 regs, u32 nr)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	u32 tid = bpf_get_current_pid_tgid(), slot = nr & ~X32_BIT;
+	bool compat = is_compat(task);
+	struct pw_calldesc *d;
+	struct pw_thread *t;
+
+	if (slot >= NR_MAX)
+		return 0;
+	if (compat)
+		slot += PW_SLOT_COMPAT;
+	d = bpf_map_lookup_elem(&calls, &slot);
+	if (!d || !(d->flags & PW_DESC_ON) || !thread_ready())
+		return 0;
+	t = bpf_map_lookup_elem(&threads, &tid);
+	if (!t)
+		return 0;
+	clear_call(t, nr, compat);
+	put_args(regs);
+	if (t->abi == PW_ABI_I386 && nr == NR_SOCKETCALL) {
+		slot = open_socketcall(t);
+		if (!slot)
+			return 0;
+		d = bpf_map_lookup_elem(&calls, &slot);
+		if (!d || !(d->flags & PW_DESC_ON))
+			return 0;
+	}
+	if (t->abi == PW_ABI_I386 && nr == NR_OLD_SELECT && !open_old_select(t))
+		return 0;
+	t->desc = slot;
+	if (d->fd1 >= 0)
+		t->nsock = enter_sock(t, task, 0, t->args[d->fd1 & 3]);
+	if (!t->nsock && d->fd2 >= 0)
+		t->nsock = enter_sock(t, task, 0, t->args[d->fd2 & 3]);
+	if (d->flags & PW_DESC_SOCK && !t->nsock)
+		return 0;
+	/* Nothing was done to the memory: only lengths are looked for as they were before. */
+	switch (d->capture) {
+	case PW_CAP_ADDR_OUT:
+		snap_enter(t, t->args[2], 4, 16);
+		break;
+	case PW_CAP_RECVFROM:
+		snap_enter(t, t->args[5], 4, 16);
+		break;
+	case PW_CAP_OPT_GET:
+		snap_enter(t, t->args[4], 4, 16);
+		break;
+	}
+	t->flags |= PW_CALL_REFUSED;
+	t->enter = bpf_ktime_get_ns();
+	return 1;
+}
+
 /* A call that returns and whose entry was not seen: counted, if it would have been shown. */
-static __always_inline void count_unseen(struct pw_thread *t, u64 *ctx, s64 ret)
+static __always_inline void count_unseen(struct pw_thread *t, u64 *ctx)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	bool compat = is_compat(task);
@@ -852,17 +1052,11 @@ static __always_inline void count_unseen(struct pw_thread *t, u64 *ctx, s64 ret)
 	d = bpf_map_lookup_elem(&calls, &slot);
 	if (!d || !(d->flags & PW_DESC_ON))
 		return;
-	/* What seccomp refuses, or a tracer does itself, has no sys_enter (kernel/entry/common.c). */
-	if ((ret <= 0 && READ(task, seccomp.mode)) || READ(task, ptrace))
+	/* What a tracer does itself has no sys_enter. */
+	if (READ(task, ptrace))
 		return;
 	if (d->flags & PW_DESC_SOCK) {
-		/* perf says no more than number and result. */
-		struct pt_regs *regs = cfg_perf ? (void *)bpf_task_pt_regs(bpf_get_current_task_btf()) : (void *)ARG(0);
-
-		read_args(args, regs, compat);
-#if defined(__TARGET_ARCH_arm64)
-		args[0] = READ(regs, orig_x0); /* the result has come in its place */
-#endif
+		exit_args(args, cfg_perf ? 0 : ARG(0), compat);
 		if (!(d->fd1 >= 0 && fd_is_sock(args[d->fd1 & 3])) && !(d->fd2 >= 0 && fd_is_sock(args[d->fd2 & 3])))
 			return;
 	}
@@ -887,38 +1081,15 @@ static __always_inline u8 dying(s64 ret)
 	return READ(task, signal, flags) & SIGNAL_GROUP_EXIT ? PW_CALL_UNFINISHED : 0;
 }
 
-SEC("raw_tp/sys_exit")
-int sys_exit(u64 *ctx)
+/* Makes the record of a call that has come to its end. */
+static __always_inline int finish(struct pw_thread *t, s64 ret, u8 flags)
 {
-	s64 ret = cfg_perf ? ARG(2) : ARG(1);
-	u32 tid = bpf_get_current_pid_tgid();
-	struct pw_thread *t;
 	struct pw_calldesc *d;
 	struct pw_syscall *c;
 	struct scratch *s;
-	u32 desc;
+	u32 desc = t->desc;
 	u64 start, len;
 
-	if (!may_be_ours(tid))
-		return 0;
-	t = bpf_map_lookup_elem(&threads, &tid);
-	if (!t)
-		return 0;
-	if (!t->began) {
-		if (cfg_turn != TURN_SECOND) /* the first one was here */
-			count_unseen(t, ctx, ret);
-		return 0;
-	}
-	t->began = 0;
-	t->seen = 0; /* should the second one have been passed over */
-	if (!t->enter)
-		return 0;
-	if (exit_nr(ctx) != t->nr) {
-		t->enter = 0;
-		count_lost_of(t->pid, PW_LOST_CALL); /* it is another call's end: that of this one was not seen */
-		return 0;
-	}
-	desc = t->desc;
 	d = bpf_map_lookup_elem(&calls, &desc);
 	s = scratch_of();
 	if (!d || !s)
@@ -951,8 +1122,83 @@ int sys_exit(u64 *ctx)
 		len = SCRATCH_WINDOW + SCRATCH_SLACK;
 	c->h.len = len;
 	c->chunks = len - start;
-	c->flags = t->flags | dying(ret) | (s->cut ? PW_CALL_CUT : 0) | (t->mode == PW_TARGET_TENTATIVE ? PW_CALL_TENTATIVE : 0);
+	c->flags = t->flags | flags | (s->cut ? PW_CALL_CUT : 0) | (t->mode == PW_TARGET_TENTATIVE ? PW_CALL_TENTATIVE : 0);
 	t->enter = 0;
 	emit(c, len, t->pid);
 	return 0;
+}
+
+/* Seccomp is at work on the thread that runs. */
+static __always_inline bool filtered(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return READ(task, seccomp.mode) && !READ(task, ptrace);
+}
+
+/* The thread that runs was there before the programs. */
+static __always_inline bool is_old(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return READ(task, start_boottime) < cfg_loaded;
+}
+
+SEC("raw_tp/sys_exit")
+int sys_exit(u64 *ctx)
+{
+	s64 ret = cfg_perf ? ARG(2) : ARG(1);
+	u64 id = bpf_get_current_pid_tgid();
+	u32 tid = id, nr;
+	struct pw_thread *t = 0;
+	u8 flags = 0;
+
+	if (may_be_ours(tid))
+		t = bpf_map_lookup_elem(&threads, &tid);
+	if (!t) {
+		if ((!may_be_ours(id >> 32) && !cfg_all && !cfg_uids && !cfg_cgroups) || cfg_turn == TURN_SECOND || !filtered())
+			return 0;
+		nr = exit_nr(ctx);
+		if (is_old()) {
+			/* This one may have begun before it was watched; none that follows has. */
+			thread_ready();
+			return 0;
+		}
+		if (!take_unseen(cfg_perf ? 0 : ARG(0), nr))
+			return 0;
+		t = bpf_map_lookup_elem(&threads, &tid);
+		if (!t)
+			return 0;
+		goto end;
+	}
+	if (!t->began) {
+		if (cfg_turn == TURN_SECOND) /* the first one was here */
+			return 0;
+		if (!filtered()) {
+			count_unseen(t, ctx);
+			return 0;
+		}
+		if (t->epoch != targets_epoch) {
+			thread_ready(); /* it may have been let go when this one began */
+			return 0;
+		}
+		nr = exit_nr(ctx);
+		if (!take_unseen(cfg_perf ? 0 : ARG(0), nr))
+			return 0;
+		goto end;
+	}
+	t->began = 0;
+	t->seen = 0; /* should the second one have been passed over */
+	if (!t->enter)
+		return 0;
+	if (exit_nr(ctx) != t->nr) {
+		t->enter = 0;
+		count_lost_of(t->pid, PW_LOST_CALL); /* it is another call's end: that of this one was not seen */
+		return 0;
+	}
+	t->restarts = ret == -ERESTART_RESTARTBLOCK;
+	flags = dying(ret);
+end:
+	t->rolled = ret == t->nr && t->flags & PW_CALL_REFUSED;
+	return finish(t, ret, flags);
 }

@@ -193,8 +193,19 @@ struct seccomp {
 	int mode;
 };
 
+struct restart_block {
+	union {
+		struct {
+			void *ufds;
+			int nfds;
+		} poll;
+	};
+};
+
 struct task_struct {
 	struct thread_info thread_info;
+	struct restart_block restart_block;
+	void *stack;
 	unsigned int flags;
 	unsigned int ptrace;
 	struct mm_struct *mm;
@@ -371,6 +382,7 @@ struct tcp_sock {
 	u32 write_seq;
 	u32 snd_nxt;
 	u32 snd_una;
+	u32 packets_out;
 	u32 rcv_nxt;
 	u32 copied_seq;
 	u32 mss_cache;
@@ -454,6 +466,18 @@ struct io_cmd_data {
 /* What stands in io_kiocb's cmd for IORING_OP_CLOSE. */
 struct io_close {
 	int fd;
+};
+
+struct io_accept {
+	u32 file_slot; /* 0: it makes a descriptor */
+};
+
+struct io_socket {
+	u32 file_slot;
+};
+
+struct io_splice {
+	int splice_fd_in;
 };
 
 /* io_kiocb of 6.13 and later; the variants below are of earlier kernels. */

@@ -96,6 +96,7 @@ enum pw_syscall_flags {
 	PW_CALL_UNFINISHED = 2, /* the task ended inside the call */
 	PW_CALL_CUT = 4,        /* the capture space ran out: some memory is not here */
 	PW_CALL_REDACTED = 8,   /* key material was left in the process */
+	PW_CALL_REFUSED = 64,   /* seccomp refused or answered it: the kernel did not do it, and tells only its return */
 	PW_CALL_TENTATIVE = 32, /* emitted before it was known whether the process is a target */
 };
 
@@ -168,6 +169,8 @@ enum pw_uring_flags {
 	PW_URING_SQPOLL = 2,     /* submitted by the ring's kernel thread */
 	PW_URING_WAITING = 4,
 	PW_URING_TENTATIVE = 8,
+	PW_URING_SKIPPED = 16, /* its completion is only told if it fails: this is the submission, and res is nothing */
+	PW_URING_FIXED_RESULT = 32, /* what it makes is not a descriptor, but one of the ring's registered files */
 };
 
 enum pw_owner_how {
@@ -216,6 +219,7 @@ enum pw_packet_flags {
 	PW_PACKET_HANDED = 2, /* the owner is the one that the socket was handed to just after */
 	PW_PACKET_CLAIMED = 4, /* a file says so: pid and name are what stands there */
 	PW_PACKET_MATCHED = 8, /* the owner made the calls of another file that go with it: a guess */
+	PW_PACKET_SHARED = 16, /* several processes write to the stream, or read from the socket: the owner is the last that was seen to, and perhaps not the one */
 };
 
 struct pw_packet {
@@ -229,9 +233,9 @@ struct pw_packet {
 	__u8 dir;   /* enum pw_packet_dir, as the owner's end sees it */
 	__u8 made;  /* enum pw_made */
 	__u8 flags; /* enum pw_packet_flags */
-	__u8 _pad;
+	__u8 ns_high; /* with ns_low: the low 24 bits of the number behind the inode of the network namespace */
 	__u16 link; /* LINKTYPE_* of the header it begins with; 0: the IP header */
-	__u16 _pad2;
+	__u16 ns_low; /* both 0: it is not known */
 };
 
 /* Another process than before, or one for the first time, uses a socket. Attributes follow. */
@@ -619,6 +623,9 @@ enum pw_capture {
 	PW_CAP_OLDSELECT = 23, /* i386: (struct) */
 	PW_CAP_URING_SETUP = 24, /* (entries, params) */
 	PW_CAP_FCNTL = 25,
+	PW_CAP_AIO_SUBMIT = 26, /* (ctx, n, iocb **) */
+	PW_CAP_AIO_EVENTS = 27, /* (ctx, min, max, events, timeout) = n */
+	PW_CAP_RESTART = 28,   /* (): goes on with the call before; in the record args[1] is the number of that */
 };
 
 enum pw_desc_flags {
@@ -661,7 +668,8 @@ struct pw_thread {
 	__u32 epoch; /* as the targets map had it at this count of its changes */
 	__u8 seen;   /* the first of two programs at a call's entry was not passed over (bpf/turn.h) */
 	__u8 began;  /* one of them was not */
-	__u16 _pad;
+	__u8 rolled; /* the return of a call that seccomp put a signal in the place of was shown */
+	__u8 restarts; /* the last call was shown to be interrupted, and to go on by restart_syscall */
 	char comm[16];
 	struct pw_sock sock[2];
 	__u64 file[2]; /* whose the entries of sock are, kept from call to call: */

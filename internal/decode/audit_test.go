@@ -46,13 +46,13 @@ func TestAudit(t *testing.T) {
 	}{
 		"socketcall that audit has no arguments of": {
 			i386(-115, 3), sockaddr("020014667C41961E40CF990A0F930A08"),
-			`socketcall: connect(?, {sa_family=AF_INET, sin_port=htons(5222), sin_addr=inet_addr("124.65.150.30")}, 16) = -1 EINPROGRESS (Operation now in progress)` + self,
+			`connect(?, {sa_family=AF_INET, sin_port=htons(5222), sin_addr=inet_addr("124.65.150.30")}, 16) = -1 EINPROGRESS (Operation now in progress)` + self,
 		},
-		"socketcall without an address": {i386(190, 9), syscall, `socketcall: send(?, ?, ?, ?) = 190` + self},
+		"socketcall without an address": {i386(190, 9), syscall, `send(?, ?, ?, ?) = 190` + self},
 		"socketcall with its arguments": {
 			i386(-101, 3), "type=SYSCALL msg=audit(1.000:2): arch=40000003" + who + "\ntype=SOCKETCALL msg=audit(1.000:2): nargs=3 a0=7 a1=ffafc3c4 a2=1c" +
 				"\ntype=SOCKADDR msg=audit(1.000:2): saddr=0A00000900000000FE80000000000000000000000000000101000000",
-			`socketcall: connect(7, {sa_family=AF_INET6, sin6_port=htons(9), sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "fe80::1", &sin6_addr), sin6_scope_id=1}, 28) = -1 ENETUNREACH (Network is unreachable)` + self,
+			`connect(7, {sa_family=AF_INET6, sin6_port=htons(9), sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "fe80::1", &sin6_addr), sin6_scope_id=1}, 28) = -1 ENETUNREACH (Network is unreachable)` + self,
 		},
 		"a call of its own": {
 			amd64(42, -111, 3, 0x7ffc1afff480, 16), sockaddr("020000017F0000010000000000000000"),

@@ -224,6 +224,8 @@ func (d *Decoder) packet(r wire.Record, ev *event.Event) bool {
 	c.Made, c.Wire, c.Handed = event.Made(p.Made), p.Flags&wire.PacketWire != 0, p.Flags&wire.PacketHanded != 0
 	c.Handshake = c.Handed && c.Inherited
 	c.Inherited = c.Inherited && !c.Handed
+	c.Space = uint32(p.NsHigh)<<16 | uint32(p.NsLow)
+	c.Shared = p.Flags&wire.PacketShared != 0
 	c.Old = p.Owner.How&wire.OwnerOld != 0
 	c.Claimed = p.Flags&wire.PacketClaimed != 0
 	c.Seen, c.Iface, c.Mark = d.wall(p.Owner.Time), p.Ifindex, p.Mark

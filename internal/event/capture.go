@@ -76,6 +76,15 @@ func (u *Users) own(i int) *Use {
 	return &u[i]
 }
 
+// SpaceOf returns what tells a network namespace, by its inode, from most others: 24
+// bits, as packets have them. 0 is none that is known.
+func SpaceOf(netns uint32) uint32 {
+	if netns == 0 {
+		return 0
+	}
+	return (netns + 1) & (1<<24 - 1)
+}
+
 // Capture is a packet, and the socket that it was seen at. The task of its
 // event is the socket's owner by the last evidence, not whoever ran.
 type Capture struct {
@@ -83,13 +92,15 @@ type Capture struct {
 	Cookie    uint64 // of the socket: of the listener, in a handshake; 0 where none is known
 	Owner     Evidence
 	Made      Made
-	Old       bool  // the socket was there before the first record
-	Inherited bool  // the evidence is of the listener that the socket came from
-	Handed    bool  // the evidence came after the packet: the socket was handed over
-	Handshake bool  // Cookie is the listener's, and the owner that of the connection it led to
-	Wire      bool  // seen at the device; no socket had it
-	Claimed   bool  // the owner is what a file says
-	Seen      int64 // when the evidence was, ns since the Unix epoch
+	Old       bool   // the socket was there before the first record
+	Inherited bool   // the evidence is of the listener that the socket came from
+	Handed    bool   // the evidence came after the packet: the socket was handed over
+	Shared    bool   // several processes write to the stream, or read from the socket: the owner is the last that was seen to
+	Space     uint32 // tells network namespaces apart, as SpaceOf; 0: it is not known
+	Handshake bool   // Cookie is the listener's, and the owner that of the connection it led to
+	Wire      bool   // seen at the device; no socket had it
+	Claimed   bool   // the owner is what a file says
+	Seen      int64  // when the evidence was, ns since the Unix epoch
 	Iface     uint32
 	Mark      uint32
 	Link      uint16   // LINKTYPE_* of the bytes before the IP header; 0: none

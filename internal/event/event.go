@@ -116,6 +116,7 @@ type Call struct {
 	Bytes    int64          // payload moved, 0 if none
 	In       bool           // Bytes came in
 	Redacted bool           // key material was left where it was
+	Refused  bool           // seccomp refused or answered it, and the kernel did not do it: when it began is not known
 	Cut      bool           // some memory was not captured: limits of the capture
 	Foreign  bool           // printed by another tool: arguments are text, sockets are not known
 }
@@ -265,6 +266,7 @@ const (
 	MatchNone      Match = iota
 	MatchGuess           // address, port, time, byte counts
 	MatchTable           // inode, descriptor or 4-tuple found in a table
+	MatchShared          // the kernel's own identity of the socket; the owner is one of several processes that use it at once
 	MatchInherited       // the kernel's own identity; the owner is that of the socket it came from
 	MatchExact           // the kernel's own identity of the socket
 )
@@ -275,6 +277,8 @@ func (m Match) String() string {
 		return "exact"
 	case MatchInherited:
 		return "inherited"
+	case MatchShared:
+		return "shared"
 	case MatchTable:
 		return "table"
 	case MatchGuess:

@@ -32,7 +32,7 @@ type Joiner struct {
 	accepted index[uint64, event.Use]  // by cookie: who called accept for it
 	streams  index[uint32, *stream]    // by Conn.N, where there are calls and packets
 	others   index[pair, *foreign]     // flows of files without sockets
-	ends     index[pair, *event.Conn]  // of sockets, for packets of another file
+	ends     index[pair, endsOf]       // of sockets, for packets of another file
 	names    index[netip.Addr, string] // that DNS gave
 	frame    struct {                  // the last call on an AF_PACKET socket
 		tid  uint32
@@ -126,7 +126,7 @@ func New(joined bool) *Joiner {
 		shown:    index[uint64, *shown]{most: keepRecent},
 		accepted: index[uint64, event.Use]{most: keepRecent},
 		tuples:   index[tuple, *event.Conn]{most: keepRecent},
-		ends:     index[pair, *event.Conn]{most: keepRecent},
+		ends:     index[pair, endsOf]{most: keepRecent},
 		byPeer:   index[netip.AddrPort, *foreign]{most: keepRecent},
 		names:    index[netip.Addr, string]{most: keepRecent},
 		streams:  index[uint32, *stream]{most: keepRecent},
@@ -329,7 +329,7 @@ func (j *Joiner) index(c *event.Conn) {
 	}
 	if c.Protocol == event.ProtoTCP || c.Protocol == event.ProtoUDP {
 		if c.Local.Port() != 0 && c.Peer.Port() != 0 {
-			j.ends.put(pairOf(uint8(c.Protocol), c.Local, c.Peer), c)
+			j.putEnds(c)
 		}
 	}
 }

@@ -72,6 +72,20 @@ func pairOf(proto uint8, a, b netip.AddrPort) pair {
 	return pair{proto, a, b}
 }
 
+// endsOf is the connection of a socket with two addresses; several: sockets of more
+// than one network namespace have them, and a file does not say whose it is of.
+type endsOf struct {
+	conn    *event.Conn
+	several bool
+}
+
+func (j *Joiner) putEnds(c *event.Conn) {
+	k := pairOf(uint8(c.Protocol), c.Local, c.Peer)
+	f, ok := j.ends.get(k)
+	several := ok && (f.several || f.conn.NetNS != 0 && c.NetNS != 0 && f.conn.NetNS != c.NetNS)
+	j.ends.put(k, endsOf{c, several})
+}
+
 // nameEnds gives a connection, which no sink has seen yet, the names of its ends.
 func (j *Joiner) nameEnds(c *event.Conn) {
 	if c.Peer.IsValid() {
@@ -104,8 +118,11 @@ func (j *Joiner) foreign(e *event.Entry, p *event.Capture) {
 	f, known := j.others.get(k)
 	if !known {
 		// Of a socket that a recording has seen, beside this file.
-		if c, ok := j.ends.get(k); ok {
-			e.Conn, e.Match = c, event.MatchTable
+		if f, ok := j.ends.get(k); ok {
+			e.Conn, e.Match = f.conn, event.MatchTable
+			if f.several {
+				e.Match = event.MatchGuess
+			}
 			return
 		}
 	}

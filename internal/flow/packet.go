@@ -7,12 +7,16 @@ import (
 )
 
 // tuple names a TCP connection where the kernel's own number does not: the
-// packets of a handshake are seen at the listener.
+// packets of a handshake are seen at the listener. Two network namespaces may have
+// the same addresses.
 type tuple struct {
 	local, peer netip.AddrPort
+	space       uint32 // event.SpaceOf; 0: it is not known
 }
 
-func tupleOf(local, peer netip.AddrPort) tuple { return tuple{unmapped(local), unmapped(peer)} }
+func tupleOf(local, peer netip.AddrPort, space uint32) tuple {
+	return tuple{unmapped(local), unmapped(peer), space}
+}
 
 // unmapped gives an address of IPv4 one form, whichever socket it is of.
 func unmapped(a netip.AddrPort) netip.AddrPort {
@@ -34,6 +38,9 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 		if u, ok := j.accepted.get(p.Cookie); ok {
 			e.Task, e.Match, p.Owner, p.Inherited = u.Task, event.MatchExact, u.What, false
 		}
+	}
+	if p.Shared {
+		e.Match = min(e.Match, event.MatchShared)
 	}
 	if p.Cookie == 0 && !p.Wire {
 		j.foreign(e, p)
@@ -65,7 +72,7 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 		e.Conn = c
 		return
 	}
-	key := tupleOf(local, peer)
+	key := tupleOf(local, peer, p.Space)
 	syn := p.TCP.Valid && p.TCP.Flags&(event.TCPSyn|event.TCPAck) == event.TCPSyn
 	child, known := j.child(key)
 	if syn && known && child.ID.Cookie != 0 {
@@ -219,8 +226,13 @@ func (j *Joiner) adopt(s *event.Sock) *event.Conn {
 	if s.Protocol != event.ProtoTCP || !s.Peer.IsValid() || !s.Local.IsValid() {
 		return nil
 	}
-	key := tupleOf(s.Local, s.Peer)
+	key := tupleOf(s.Local, s.Peer, event.SpaceOf(s.NetNS))
 	c, ok := j.child(key)
+	if !ok && key.space != 0 {
+		// Packets of older recordings do not say where they were.
+		key.space = 0
+		c, ok = j.child(key)
+	}
 	if !ok || c.ID.Cookie != 0 && s.ID.Cookie != 0 && c.ID.Cookie != s.ID.Cookie {
 		return nil
 	}

@@ -220,3 +220,33 @@ func TestNames(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// TestNamespaces holds that the same addresses in two network namespaces are two
+// connections, though their handshakes are on the way at once.
+func TestNamespaces(t *testing.T) {
+	l := newLife(t)
+	inSpace := func(cookie uint64, dir event.Direction, flags uint8, space uint32) *event.Capture {
+		c := seg(cookie, dir, flags, here, there)
+		c.Space = event.SpaceOf(space)
+		if cookie == atServer+1 {
+			c.Owner = event.OwnerCreated
+		}
+		return c
+	}
+	for i, netns := range []uint32{4026531840, 4026532200} {
+		listener := tcp(uint64(atServer+i), uint64(5+i), 3)
+		listener.State, listener.Local, listener.NetNS = event.TCPListen, here, netns
+		l.call(parent, "listen", 0, made(listener))
+	}
+	l.packet(inSpace(atServer, event.DirIn, syn, 4026531840), 3, true, event.MatchTable)
+	l.packet(inSpace(atServer+1, event.DirIn, syn, 4026532200), 4, true, event.MatchTable)
+	l.packet(inSpace(atServer, event.DirOut, synAck, 4026531840), 3, false, event.MatchTable)
+	l.packet(inSpace(atServer+1, event.DirOut, synAck, 4026532200), 4, false, event.MatchTable)
+	child := tcp(71, 9, 4)
+	child.State, child.Local, child.Peer, child.NetNS = 1, here, there, 4026532200
+	listener := tcp(atServer+1, 6, 3)
+	listener.State, listener.Local, listener.NetNS = event.TCPListen, here, 4026532200
+	l.want(l.call(parent, "accept4", 4, listener, made(child)), 2, false, 4)
+	l.packet(inSpace(70, event.DirIn, ack, 4026531840), 3, false, event.MatchTable)
+	l.packet(inSpace(71, event.DirIn, ack, 4026532200), 4, false, event.MatchExact)
+}

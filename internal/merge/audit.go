@@ -125,7 +125,7 @@ func (m *Merger) addCall(r wire.Record) (joined wire.Record) {
 		return nil
 	}
 	rec := list[0]
-	m.dropRecord(k)
+	m.dropRecord(k, 0)
 	joined = withCall(rec, r)
 	m.blank(rec)
 	return joined
@@ -234,9 +234,9 @@ func (m *Merger) holdAudit(held wire.Record) {
 	}
 }
 
-func (m *Merger) dropRecord(k callKey) {
+func (m *Merger) dropRecord(k callKey, i int) {
 	list := m.audits.records[k]
-	if rest := slices.Delete(list, 0, 1); len(rest) > 0 {
+	if rest := slices.Delete(list, i, i+1); len(rest) > 0 {
 		m.audits.records[k] = rest
 	} else {
 		delete(m.audits.records, k)
@@ -252,8 +252,7 @@ func withCall(audit, call wire.Record) wire.Record {
 func (m *Merger) blank(rec wire.Record) {
 	for i := m.next; i < len(m.held); i++ {
 		if h := m.held[i].rec; len(h) > 0 && &h[0] == &rec[0] {
-			m.size -= len(h)
-			m.held[i].rec = nil
+			m.takeOut(i)
 			return
 		}
 	}
@@ -266,8 +265,9 @@ func (m *Merger) leaves(r wire.Record) (missing *lateCall) {
 	switch r.Kind() {
 	case wire.KindAudit:
 		if k, ok := keyOfAudit(r); ok {
-			if list := m.audits.records[k]; len(list) > 0 && &list[0][0] == &r[0] {
-				m.dropRecord(k)
+			list := m.audits.records[k]
+			if i := slices.IndexFunc(list, func(h wire.Record) bool { return &h[0] == &r[0] }); i >= 0 {
+				m.dropRecord(k, i)
 			}
 		}
 	case wire.KindSyscall:

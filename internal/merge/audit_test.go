@@ -184,3 +184,18 @@ func TestAuditDamaged(t *testing.T) {
 		}
 	}
 }
+
+// TestAuditLeaves holds that a record of audit that has left is not joined to a call
+// that comes later, in whatever order those of one key left: its memory is another
+// record's.
+func TestAuditLeaves(t *testing.T) {
+	c := call("socket", 900*ms, 901*ms)
+	late := call("socket", 1199*ms, 1200*ms)
+	// The second to come is the first to leave.
+	got := audited(t, recorded(c, 1, 1040*ms), recorded(c, 2, 1010*ms),
+		packet(1070*ms, 1, wire.Owner{}, wire.PacketOut, nil, 0), // the second has left, the first is held
+		recorded(c, 3, 1071*ms), packet(1140*ms, 1, wire.Owner{}, wire.PacketOut, nil, 0), late)
+	if want := []string{"audit2", "audit1", "audit3", "call@1200"}; !slices.Equal(slices.DeleteFunc(got, func(w string) bool { return w == "kind11" }), want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}

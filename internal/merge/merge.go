@@ -38,9 +38,10 @@ type Merger struct {
 	spare []*slab
 
 	children  children
-	listeners map[uint64]bool            // cookies of sockets that SYNs came to
-	labels    map[labelKey][]wire.Record // held packets that may get another owner
-	shared    map[uint64]bool            // cookies of sockets that several processes use
+	listeners map[uint64]bool      // cookies of sockets that SYNs came to
+	labels    map[labelKey]*labels // held packets that may get another owner
+	shared    map[uint64]bool      // cookies of sockets that several processes use
+	senders   map[uint64]uint8     // the same of those that several send on: how often it was another one, up to maxTurns
 	audits    audits
 	doing     map[uint32]*doing // by tid: what the kernel did in the call that is not here yet
 	waiting   uint64            // the earliest of that, or before it
@@ -48,9 +49,10 @@ type Merger struct {
 }
 
 type item struct {
-	at   uint64
-	rec  wire.Record
-	slab *slab
+	at    uint64
+	rec   wire.Record // nil: taken out
+	slab  *slab
+	label *labels // that name it, nil: none
 }
 
 // slab is memory that records are copied to; it is used again when none of
@@ -63,7 +65,7 @@ type slab struct {
 // New returns a merger that passes records on to emit. What emit gets is its
 // own during the call only.
 func New(emit func(wire.Record) error) *Merger {
-	return &Merger{emit: emit, children: children{young: map[uint64]tuple{}}, listeners: map[uint64]bool{}, labels: map[labelKey][]wire.Record{}, shared: map[uint64]bool{}, doing: map[uint32]*doing{}}
+	return &Merger{emit: emit, children: children{young: map[uint64]tuple{}}, listeners: map[uint64]bool{}, labels: map[labelKey]*labels{}, shared: map[uint64]bool{}, senders: map[uint64]uint8{}, doing: map[uint32]*doing{}}
 }
 
 // Add takes a record; its bytes are copied.
@@ -188,15 +190,11 @@ func (m *Merger) pass() error {
 		m.held, m.next = m.held[:0], 0
 	}
 	m.size -= len(it.rec)
+	m.unlabel(&it)
 	var missing *lateCall
-	if len(it.rec) > 0 {
-		switch it.rec.Kind() {
-		case wire.KindPacket:
-			m.unlabel(it.rec)
-		case wire.KindSyscall, wire.KindAudit:
-			if m.audits.on {
-				missing = m.leaves(it.rec)
-			}
+	if m.audits.on && len(it.rec) > 0 {
+		if k := it.rec.Kind(); k == wire.KindSyscall || k == wire.KindAudit {
+			missing = m.leaves(it.rec)
 		}
 	}
 	err := error(nil)
@@ -236,15 +234,23 @@ func (m *Merger) insert(at uint64, r wire.Record) wire.Record {
 		clear(m.held[n:])
 		m.held, m.next = m.held[:n], 0
 	}
-	held := wire.Record(s.buf[from:len(s.buf):len(s.buf)])
-	if held.Kind() == wire.KindPacket {
-		m.label(held)
+	it := item{at: at, rec: s.buf[from:len(s.buf):len(s.buf)], slab: s}
+	if it.rec.Kind() == wire.KindPacket {
+		it.label = m.label(it.rec)
 	}
-	m.held = append(m.held, item{at, held, s})
+	m.held = append(m.held, it)
 	for i := len(m.held) - 1; i > m.next && m.held[i-1].at > at; i-- {
 		m.held[i-1], m.held[i] = m.held[i], m.held[i-1]
 	}
-	return held
+	return it.rec
+}
+
+// takeOut makes a held record one that is not passed on.
+func (m *Merger) takeOut(i int) {
+	it := &m.held[i]
+	m.unlabel(it)
+	m.size -= len(it.rec)
+	it.rec = nil
 }
 
 // sends reports whether a call is of those that cause packets.

@@ -350,3 +350,104 @@ func TestEndIsLast(t *testing.T) {
 		t.Errorf("the last of %d records is of kind %d", len(out), out[len(out)-1].Kind())
 	}
 }
+
+// TestLabelsLeave holds that a packet that has left is never labelled: its memory is
+// another record's. What it was put down by can change while it is held: its socket
+// turns out to be a listener, or is forgotten to be shared.
+func TestLabelsLeave(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	calls := map[string]int{}
+	m := merge.New(func(r wire.Record) error {
+		if r.Kind() == wire.KindSyscall {
+			calls[string(r)]--
+		}
+		return nil
+	})
+	add := func(r wire.Record) {
+		t.Helper()
+		if r.Kind() == wire.KindSyscall {
+			calls[string(r)]++
+		}
+		if err := m.Add(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := uint64(1000 * ms)
+	handover := func(cookie uint64, pid uint32) {
+		h := wire.Handover{H: wire.Hdr{Kind: wire.KindHandover, Time: now}, Cookie: cookie, Owner: wire.Owner{Cookie: cookie, Pid: pid, How: wire.OwnerReceived}}
+		add(wire.Seal(h.Append(nil)))
+	}
+	fill := func(n int) {
+		for range n {
+			now += ms / 8
+			c := call("recvfrom", now-random.Uint64N(ms), now)
+			for i := wire.OffSyscallStart; i < wire.OffSyscallPid; i++ {
+				c[i] = byte(random.Uint32())
+			}
+			add(c)
+		}
+	}
+	for round := range uint64(20) {
+		listening, shared := 1000+round*100, 500_000+round*100
+		for i := range uint64(100) {
+			// Carries the owner of another socket, and then its own is seen to be a listener.
+			add(packet(now, listening+i, master, wire.PacketIn, ip(2, 5, 4000, 80), 0))
+			add(packet(now, listening+i, master, wire.PacketIn, syn(ip(2, 5, 4001, 80)), 0))
+			// Is put down because several use its socket, which is forgotten.
+			handover(shared+i, 100)
+			own := wire.Owner{Cookie: shared + i, Pid: 100, How: wire.OwnerReceived}
+			add(packet(now, shared+i, own, wire.PacketIn, append(ip(2, 5, 4000, 80), 1, 2, 3), 0))
+		}
+		for i := range uint64(2100) {
+			handover(1_000_000+round*10_000+i, 100)
+		}
+		fill(600)
+		for i := range uint64(100) {
+			fill(20)
+			handover(listening+i, 200)
+			handover(shared+i, 200)
+		}
+	}
+	if err := m.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	changed := 0
+	for _, n := range calls {
+		if n != 0 {
+			changed++
+		}
+	}
+	if changed != 0 {
+		t.Errorf("%d calls came out that did not go in, or the other way round", changed)
+	}
+}
+
+// TestMixed holds that where another process than before sends on a stream, what is
+// held of its data is said to be shared.
+func TestMixed(t *testing.T) {
+	first, second := wire.Owner{Cookie: child, Pid: 100, How: wire.OwnerSent}, wire.Owner{Cookie: child, Pid: 200, How: wire.OwnerSent}
+	data := append(ip(5, 2, 80, 4000), make([]byte, 10)...)
+	data[32] = 5 << 4 // the length of its header
+	ack := ip(5, 2, 80, 4000)
+	ack[32] = 5 << 4
+	datagram := bytes.Clone(data)
+	datagram[9] = 17
+	h := wire.Handover{H: wire.Hdr{Kind: wire.KindHandover, Time: 1010 * ms}, Cookie: child, Owner: second}
+	_, out := merged(t,
+		packet(1000*ms, child, first, wire.PacketOut, data, 0),
+		packet(1001*ms, child, first, wire.PacketOut, data, 0),
+		packet(1002*ms, child, first, wire.PacketOut, ack, 0),    // acknowledges
+		packet(1003*ms, child+1, first, wire.PacketOut, data, 0), // another's
+		packet(1004*ms, child, first, wire.PacketIn, data, 0),
+		packet(1005*ms, child, first, wire.PacketOut, datagram, 0),
+		wire.Seal(h.Append(nil)))
+	var got []bool
+	for _, r := range out {
+		if r.Kind() == wire.KindPacket {
+			got = append(got, r[wire.OffPacketFlags]&wire.PacketShared != 0)
+		}
+	}
+	if !slices.Equal(got, []bool{true, true, false, false, false, false}) {
+		t.Errorf("shared: %v", got)
+	}
+}

@@ -124,11 +124,44 @@ func (m *Merger) handedOver(r wire.Record) {
 			setOwner(p, owner)
 		}
 	}
+	if binary.LittleEndian.Uint32(owner[wire.OffOwnerHow:])&^wire.OwnerOld == wire.OwnerSent {
+		m.mixed(cookie)
+	}
 	delete(m.labels, labelKey{cookie: cookie}) // what comes from now on may be read by another
 	if len(m.shared) >= maxChildren {
 		m.shared = map[uint64]bool{}
 	}
 	m.shared[cookie] = true
+}
+
+// maxTurns is after how many turns the kernel side takes a stream for one that
+// several processes write to (bpf/packets.bpf.c).
+const maxTurns = 2
+
+// mixed marks the held packets of a stream that another process than before was
+// seen to send on: they may carry what that one had written already.
+func (m *Merger) mixed(cookie uint64) {
+	n := m.senders[cookie]
+	if n >= maxTurns {
+		return
+	}
+	if len(m.senders) >= maxChildren {
+		m.senders = map[uint64]uint8{}
+	}
+	m.senders[cookie] = n + 1
+	for i := m.next; i < len(m.held); i++ {
+		p := m.held[i].rec
+		if p.Kind() == wire.KindPacket && len(p) >= wire.SizePacket && p[wire.OffPacketMade] == wire.MadeSocket &&
+			p[wire.OffPacketDir] == wire.PacketOut &&
+			binary.LittleEndian.Uint64(p[wire.OffPacketCookie:]) == cookie && isTCP(p) && carries(p) {
+			p[wire.OffPacketFlags] |= wire.PacketShared
+		}
+	}
+}
+
+func isTCP(r wire.Record) bool {
+	b := r[wire.SizePacket:]
+	return len(b) >= 20 && (b[0]>>4 == 4 && b[9] == protoTCP || b[0]>>4 == 6 && b[6] == protoTCP)
 }
 
 // unread returns the held packets that came in at a socket after a time.
@@ -139,7 +172,7 @@ func (m *Merger) unread(cookie, since uint64) (list []wire.Record) {
 		}
 	}
 	if m.shared[cookie] {
-		for _, p := range m.labels[labelKey{cookie: cookie}] {
+		for _, p := range m.labelled(labelKey{cookie: cookie}) {
 			add(p)
 		}
 		return list
@@ -166,36 +199,59 @@ type labelKey struct {
 // socket its packets stay what they are.
 const maxLabels = 64
 
-// label puts down a held packet whose owner may be another's soon.
-func (m *Merger) label(r wire.Record) {
+// labels are held packets of one key, in the order in which they came.
+type labels struct {
+	key     labelKey
+	packets []wire.Record
+}
+
+// label puts down a held packet whose owner may be another's soon. It returns
+// where it stands now; the packet is taken out there when it leaves. Its key may be
+// another one by then, for what keys are made of is forgotten earlier.
+func (m *Merger) label(r wire.Record) *labels {
 	k, ok := m.keyOf(r)
 	if !ok {
+		return nil
+	}
+	l := m.labels[k]
+	if l == nil {
+		l = &labels{key: k}
+		m.labels[k] = l
+	}
+	if len(l.packets) >= maxLabels {
+		return nil
+	}
+	l.packets = append(l.packets, r)
+	return l
+}
+
+// unlabel forgets a packet that leaves: its memory becomes another record's.
+func (m *Merger) unlabel(it *item) {
+	l := it.label
+	if l == nil {
 		return
 	}
-	if list := m.labels[k]; len(list) < maxLabels {
-		m.labels[k] = append(list, r)
+	it.label = nil
+	i := slices.IndexFunc(l.packets, func(r wire.Record) bool { return &r[0] == &it.rec[0] })
+	if i < 0 {
+		return
+	}
+	l.packets = slices.Delete(l.packets, i, i+1)
+	if len(l.packets) == 0 && m.labels[l.key] == l {
+		delete(m.labels, l.key)
 	}
 }
 
-// unlabel forgets a packet that leaves; of one key the first put down is the
-// first to leave.
-func (m *Merger) unlabel(r wire.Record) {
-	k, ok := m.keyOf(r)
-	if !ok {
-		return
+// labelled returns the held packets of a key.
+func (m *Merger) labelled(k labelKey) []wire.Record {
+	if l := m.labels[k]; l != nil {
+		return l.packets
 	}
-	list := m.labels[k]
-	switch {
-	case len(list) == 0 || &list[0][0] != &r[0]:
-	case len(list) == 1:
-		delete(m.labels, k)
-	default:
-		m.labels[k] = slices.Delete(list, 0, 1)
-	}
+	return nil
 }
 
 // keyOf returns the key of a packet that carries the owner of a listener only,
-// or is at a listener itself. It does not change while the packet is held.
+// or is at a listener itself.
 func (m *Merger) keyOf(r wire.Record) (k labelKey, ok bool) {
 	if len(r) < wire.SizePacket || r[wire.OffPacketMade] != wire.MadeSocket {
 		return k, false
@@ -212,7 +268,7 @@ func (m *Merger) keyOf(r wire.Record) (k labelKey, ok bool) {
 // relabel gives the packets of a socket that are held, and carry the owner of
 // the listener only, to its new owner; those of its handshake too.
 func (m *Merger) relabel(cookie, listener uint64, owner []byte) {
-	for _, r := range m.labels[labelKey{cookie: cookie}] {
+	for _, r := range m.labelled(labelKey{cookie: cookie}) {
 		if inherited(r) && r[wire.OffPacketFlags]&wire.PacketHanded == 0 {
 			setOwner(r, owner)
 		}
@@ -221,7 +277,7 @@ func (m *Merger) relabel(cookie, listener uint64, owner []byte) {
 	if !ok || listener == 0 {
 		return
 	}
-	for _, r := range m.labels[labelKey{listener, t}] {
+	for _, r := range m.labelled(labelKey{listener, t}) {
 		if r[wire.OffPacketFlags]&wire.PacketHanded == 0 {
 			setOwner(r, owner)
 		}
@@ -274,7 +330,7 @@ func (m *Merger) listens(r wire.Record) {
 		cookie := binary.LittleEndian.Uint64(r[wire.OffPacketCookie:])
 		if len(m.listeners) >= maxChildren {
 			// What is held was put down by the old ones.
-			m.listeners, m.labels = map[uint64]bool{}, map[labelKey][]wire.Record{}
+			m.listeners, m.labels = map[uint64]bool{}, map[labelKey]*labels{}
 		}
 		m.listeners[cookie] = true
 	}
@@ -327,8 +383,7 @@ func (m *Merger) once(r wire.Record) {
 			h[wire.OffPacketDir] == r[wire.OffPacketDir] &&
 			bytes.Equal(h[wire.OffPacketCookie:wire.OffPacketCookie+8], r[wire.OffPacketCookie:wire.OffPacketCookie+8]) &&
 			bytes.Equal(h[wire.SizePacket:wire.SizePacket+head], r[wire.SizePacket:wire.SizePacket+head]) {
-			m.size -= len(h)
-			m.held[i].rec = nil
+			m.takeOut(i)
 			return
 		}
 	}

@@ -75,6 +75,7 @@ var Calls = []CallInfo{
 	{"preadv2", 327, 378, 286, 392, 0, false, Calldesc{CapIovOut, sock, 0, -1}},
 	{"pwritev2", 328, 379, 287, 393, 0, false, Calldesc{CapIovIn, sock, 0, -1}},
 	{"splice", 275, 313, 76, 340, 0, false, Calldesc{CapSplice, sock, 0, 2}},
+	{"copy_file_range", 326, 377, 285, 391, 0, false, Calldesc{CapSplice, sock, 0, 2}},
 	{"tee", 276, 315, 77, 342, 0, false, Calldesc{CapNone, sock, 0, 1}},
 
 	{"close", 3, 6, 57, 6, 0, false, Calldesc{CapNone, sock, 0, -1}},
@@ -99,7 +100,13 @@ var Calls = []CallInfo{
 	{"epoll_ctl", 233, 255, 21, 251, 0, false, Calldesc{CapEpollCtl, sock, 2, -1}},
 	{"epoll_wait", 232, 256, no, 252, 0, false, Calldesc{CapEpollWait, on, -1, -1}},
 	{"epoll_pwait", 281, 319, 22, 346, 0, false, Calldesc{CapEpollWait, on, -1, -1}},
+	{"restart_syscall", 219, 0, 128, 0, 0, false, Calldesc{CapRestart, on, -1, -1}},
 	{"epoll_pwait2", 441, 441, 441, 441, 0, false, Calldesc{CapEpollWait, on | DescTs4, -1, -1}},
+
+	{"io_submit", 209, 248, 2, 246, 0, false, Calldesc{CapAioSubmit, on, -1, -1}},
+	{"io_getevents", 208, 247, 4, 245, 0, false, Calldesc{CapAioEvents, on, -1, -1}},
+	{"io_pgetevents", 333, 385, 292, 399, 0, false, Calldesc{CapAioEvents, on, -1, -1}},
+	{"io_pgetevents_time64", no, 416, no, 416, 0, false, Calldesc{CapAioEvents, on | DescTime64, -1, -1}},
 
 	{"io_uring_setup", 425, 425, 425, 425, 0, false, Calldesc{CapUringSetup, on, -1, -1}},
 	{"io_uring_enter", 426, 426, 426, 426, 0, false, Calldesc{CapNone, on, -1, -1}},
@@ -120,7 +127,7 @@ const x32Bit = 0x40000000
 var X32Numbers = map[uint32]string{
 	514: "ioctl", 515: "readv", 516: "writev", 517: "recvfrom", 518: "sendmsg",
 	519: "recvmsg", 534: "preadv", 535: "pwritev", 537: "recvmmsg", 538: "sendmmsg",
-	541: "setsockopt", 542: "getsockopt", 546: "preadv2", 547: "pwritev2",
+	544: "io_submit", 541: "setsockopt", 542: "getsockopt", 546: "preadv2", 547: "pwritev2",
 }
 
 // Number returns the number that the ABI gives to the call, and whether it has

@@ -192,6 +192,7 @@ const (
 	CallUnfinished = 2
 	CallCut        = 4
 	CallRedacted   = 8
+	CallRefused    = 64
 	CallTentative  = 32
 )
 
@@ -457,10 +458,12 @@ func (s *Uring) put(b []byte) {
 
 // enum pw_uring_flags
 const (
-	UringFixedFile = 1
-	UringSqpoll    = 2
-	UringWaiting   = 4
-	UringTentative = 8
+	UringFixedFile   = 1
+	UringSqpoll      = 2
+	UringWaiting     = 4
+	UringTentative   = 8
+	UringSkipped     = 16
+	UringFixedResult = 32
 )
 
 // enum pw_owner_how
@@ -564,6 +567,7 @@ const (
 	PacketHanded  = 2
 	PacketClaimed = 4
 	PacketMatched = 8
+	PacketShared  = 16
 )
 
 // Offsets into struct pw_packet.
@@ -578,7 +582,9 @@ const (
 	OffPacketDir     = 104
 	OffPacketMade    = 105
 	OffPacketFlags   = 106
+	OffPacketNsHigh  = 107
 	OffPacketLink    = 108
+	OffPacketNsLow   = 110
 )
 
 // Packet is struct pw_packet.
@@ -593,7 +599,9 @@ type Packet struct {
 	Dir     uint8
 	Made    uint8
 	Flags   uint8
+	NsHigh  uint8
 	Link    uint16
+	NsLow   uint16
 }
 
 // SizePacket is the size of Packet on the wire, in bytes.
@@ -614,7 +622,9 @@ func (s *Packet) Unmarshal(b []byte) bool {
 	s.Dir = uint8(b[104])
 	s.Made = uint8(b[105])
 	s.Flags = uint8(b[106])
+	s.NsHigh = uint8(b[107])
 	s.Link = binary.LittleEndian.Uint16(b[108:])
+	s.NsLow = binary.LittleEndian.Uint16(b[110:])
 	return true
 }
 
@@ -636,7 +646,9 @@ func (s *Packet) put(b []byte) {
 	b[104] = byte(s.Dir)
 	b[105] = byte(s.Made)
 	b[106] = byte(s.Flags)
+	b[107] = byte(s.NsHigh)
 	binary.LittleEndian.PutUint16(b[108:], s.Link)
+	binary.LittleEndian.PutUint16(b[110:], s.NsLow)
 }
 
 // Offsets into struct pw_handover.
@@ -1831,6 +1843,9 @@ const (
 	CapOldselect  = 23
 	CapUringSetup = 24
 	CapFcntl      = 25
+	CapAioSubmit  = 26
+	CapAioEvents  = 27
+	CapRestart    = 28
 )
 
 // enum pw_desc_flags
@@ -1852,60 +1867,64 @@ const (
 
 // Offsets into struct pw_thread.
 const (
-	OffThreadEnter   = 0
-	OffThreadStart   = 8
-	OffThreadArgs    = 16
-	OffThreadPid     = 64
-	OffThreadTid     = 68
-	OffThreadNspid   = 72
-	OffThreadNstid   = 76
-	OffThreadUid     = 80
-	OffThreadNr      = 84
-	OffThreadSnaplen = 88
-	OffThreadDesc    = 92
-	OffThreadAbi     = 96
-	OffThreadSub     = 97
-	OffThreadFlags   = 98
-	OffThreadNsock   = 99
-	OffThreadMode    = 100
-	OffThreadEpoch   = 104
-	OffThreadSeen    = 108
-	OffThreadBegan   = 109
-	OffThreadComm    = 112
-	OffThreadSock    = 128
-	OffThreadFile    = 288
-	OffThreadInode   = 304
-	OffThreadSk      = 320
-	OffThreadSnap    = 336
+	OffThreadEnter    = 0
+	OffThreadStart    = 8
+	OffThreadArgs     = 16
+	OffThreadPid      = 64
+	OffThreadTid      = 68
+	OffThreadNspid    = 72
+	OffThreadNstid    = 76
+	OffThreadUid      = 80
+	OffThreadNr       = 84
+	OffThreadSnaplen  = 88
+	OffThreadDesc     = 92
+	OffThreadAbi      = 96
+	OffThreadSub      = 97
+	OffThreadFlags    = 98
+	OffThreadNsock    = 99
+	OffThreadMode     = 100
+	OffThreadEpoch    = 104
+	OffThreadSeen     = 108
+	OffThreadBegan    = 109
+	OffThreadRolled   = 110
+	OffThreadRestarts = 111
+	OffThreadComm     = 112
+	OffThreadSock     = 128
+	OffThreadFile     = 288
+	OffThreadInode    = 304
+	OffThreadSk       = 320
+	OffThreadSnap     = 336
 )
 
 // Thread is struct pw_thread.
 type Thread struct {
-	Enter   uint64
-	Start   uint64
-	Args    [6]uint64
-	Pid     uint32
-	Tid     uint32
-	Nspid   uint32
-	Nstid   uint32
-	Uid     uint32
-	Nr      uint32
-	Snaplen uint32
-	Desc    uint32
-	Abi     uint8
-	Sub     uint8
-	Flags   uint8
-	Nsock   uint8
-	Mode    uint32
-	Epoch   uint32
-	Seen    uint8
-	Began   uint8
-	Comm    [16]byte
-	Sock    [2]Sock
-	File    [2]uint64
-	Inode   [2]uint64
-	Sk      [2]uint64
-	Snap    [656]byte
+	Enter    uint64
+	Start    uint64
+	Args     [6]uint64
+	Pid      uint32
+	Tid      uint32
+	Nspid    uint32
+	Nstid    uint32
+	Uid      uint32
+	Nr       uint32
+	Snaplen  uint32
+	Desc     uint32
+	Abi      uint8
+	Sub      uint8
+	Flags    uint8
+	Nsock    uint8
+	Mode     uint32
+	Epoch    uint32
+	Seen     uint8
+	Began    uint8
+	Rolled   uint8
+	Restarts uint8
+	Comm     [16]byte
+	Sock     [2]Sock
+	File     [2]uint64
+	Inode    [2]uint64
+	Sk       [2]uint64
+	Snap     [656]byte
 }
 
 // SizeThread is the size of Thread on the wire, in bytes.
@@ -1940,6 +1959,8 @@ func (s *Thread) Unmarshal(b []byte) bool {
 	s.Epoch = binary.LittleEndian.Uint32(b[104:])
 	s.Seen = uint8(b[108])
 	s.Began = uint8(b[109])
+	s.Rolled = uint8(b[110])
+	s.Restarts = uint8(b[111])
 	copy(s.Comm[:], b[112:])
 	s.Sock[0].Unmarshal(b[128:])
 	s.Sock[1].Unmarshal(b[208:])
@@ -1985,6 +2006,8 @@ func (s *Thread) put(b []byte) {
 	binary.LittleEndian.PutUint32(b[104:], s.Epoch)
 	b[108] = byte(s.Seen)
 	b[109] = byte(s.Began)
+	b[110] = byte(s.Rolled)
+	b[111] = byte(s.Restarts)
 	copy(b[112:], s.Comm[:])
 	s.Sock[0].put(b[128:])
 	s.Sock[1].put(b[208:])

@@ -149,6 +149,60 @@ func TestPacketsOfLaterTargets(t *testing.T) {
 	}
 }
 
+// TestPacketsOfNamespaces holds that connections of two network namespaces with the
+// same addresses and ports at the same time are not taken for one.
+func TestPacketsOfNamespaces(t *testing.T) {
+	needRoot(t)
+	apart := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	var actors []*actor
+	for _, name := range []string{"pwone", "pwtwo"} {
+		actors = append(actors, start(t, name, "lo listen=127.0.0.1:25887 meet=25888", apart))
+	}
+	s := attach(t, actors[0].pid(), actors[1].pid(), "-l", "sys,pkt", "-e", "accept4,write,connect")
+	for _, a := range actors {
+		a.in.Write([]byte("\n"))
+	}
+	for _, a := range actors {
+		if err := a.cmd.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines := s.wait(t)
+	owners := map[string]map[string]int{}
+	for _, m := range regexp.MustCompile(`(?m)^ *[0-9.]+ +~?(pw\w+)\[\S+ +(?:\([^)]*\) *)?(c[0-9]+) +(?:pkt|sys|krn) `).FindAllStringSubmatch(lines, -1) {
+		if owners[m[2]] == nil {
+			owners[m[2]] = map[string]int{}
+		}
+		owners[m[2]][m[1]]++
+	}
+	ends := map[string]int{}
+	for conn, of := range owners {
+		if len(of) != 1 {
+			t.Errorf("%s is of %v", conn, of)
+			for name, n := range of {
+				if n < 12 && len(of) > 1 {
+					t.Logf("%s", strings.Join(regexp.MustCompile(`(?m)^ *[0-9.]+ +~?`+name+`\[.* `+conn+` .*$`).FindAllString(lines, 4), "\n"))
+				}
+			}
+		}
+		for name := range of {
+			ends[name]++
+		}
+	}
+	// 50 connections with two ends each, and the listener.
+	if ends["pwone"] != 101 || ends["pwtwo"] != 101 {
+		t.Errorf("%v connections", ends)
+	}
+	for conn := range owners {
+		if got := flagsOf(packetsOf(lines), conn); got != "" && strings.Count(got, "S ") != 1 {
+			t.Errorf("%s went %s", conn, got)
+		}
+	}
+	if t.Failed() {
+		t.Logf("the first of %d bytes:\n%s", len(lines), lines[:min(len(lines), 4000)])
+	}
+}
+
 // TestPacketsRecorded holds that a recording gives the lines that were seen.
 func TestPacketsRecorded(t *testing.T) {
 	needRoot(t)
@@ -263,5 +317,42 @@ func TestPacketsOfFrames(t *testing.T) {
 	lines := string(shown)
 	if !regexp.MustCompile(`(?m) (c\d+) sys  sendto\(\d+, "frame".*\n.* c1 pkt  > 00:00:00:00:00:00 > 00:00:00:00:00:00, ethertype Unknown \(0x88b5\), length 19: $`).MatchString(lines) {
 		t.Errorf("no frame behind its call:\n%s", lines)
+	}
+}
+
+// TestSharedSocket holds that each packet of two processes that send on one socket at
+// the same time is its sender's, by name and number.
+func TestSharedSocket(t *testing.T) {
+	needRoot(t)
+	_, shown := watch(t, build(t, "beyond_shared", "64"), "-l", "pkt", "-A", "--snaplen", "64")
+	owner, right := "", 0
+	head := regexp.MustCompile(`(\S+)\[(\d+)\] +c\d+ pkt  ([<>]) `)
+	payload := regexp.MustCompile(`pid=(\d{10})\.`)
+	for l := range strings.Lines(string(shown)) {
+		if m := head.FindStringSubmatch(l); m != nil {
+			owner = ""
+			if m[3] == ">" {
+				owner = m[2]
+			}
+			if m[1] != "beyond_shared" {
+				t.Fatalf("the name is %s: %s", m[1], l)
+			}
+		}
+		m := payload.FindStringSubmatch(l)
+		if m == nil || owner == "" {
+			continue
+		}
+		if strings.TrimLeft(m[1], "0") != owner {
+			t.Fatalf("of %s, shown as %s's", m[1], owner)
+		}
+		right++
+		owner = ""
+	}
+	// Where the emulator is slow some may be lost, which is said.
+	if right < 10_000 && !strings.Contains(string(shown), "lost") {
+		t.Errorf("%d packets, want 10000", right)
+	}
+	if right < 1000 {
+		t.Errorf("%d packets", right)
 	}
 }

@@ -22,6 +22,8 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/pidwire/pidwire/internal/source/proc"
+
+	"golang.org/x/sys/unix"
 )
 
 // The test binary is also the process that is watched: with this variable set
@@ -78,6 +80,13 @@ func perform(act string) int {
 		// In a network namespace of its own, with an interface of its own. Busybox
 		// does not take the name of the other end: it becomes veth0.
 		if err := exec.Command("ip", "link", "add", "pwif0", "type", "veth").Run(); err != nil {
+			return 1
+		}
+		acts = acts[1:]
+	}
+	if len(acts) > 0 && acts[0] == "lo" {
+		// In a network namespace of its own, where nothing is up yet.
+		if err := upLo(); err != nil {
 			return 1
 		}
 		acts = acts[1:]
@@ -140,6 +149,13 @@ func perform(act string) int {
 			c.Write([]byte("ping"))
 			io.Copy(io.Discard, c)
 			c.Close()
+		case "meet": // many connections between the same two ports, one after the other
+			for range 50 {
+				if err := meet(ln, arg); err != nil {
+					fmt.Fprintln(os.Stderr, err)
+					return 1
+				}
+			}
 		case "member": // joins a multicast group on an interface
 			s, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
 			if err != nil {
@@ -176,6 +192,49 @@ func perform(act string) int {
 		}
 	}
 	return 0
+}
+
+// upLo brings the loopback interface up.
+func upLo() error {
+	s, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(s)
+	req, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	req.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	return unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, req)
+}
+
+// meet connects from a port to the listener, lets a word go both ways, and leaves
+// no TIME_WAIT behind.
+func meet(ln net.Listener, port string) error {
+	local, err := net.ResolveTCPAddr("tcp4", "127.0.0.1:"+port)
+	if err != nil {
+		return err
+	}
+	c, err := net.DialTCP("tcp4", local, ln.Addr().(*net.TCPAddr))
+	if err != nil {
+		return err
+	}
+	s, err := ln.Accept()
+	if err != nil {
+		return err
+	}
+	for _, step := range []struct{ from, to net.Conn }{{c, s}, {s, c}} {
+		if _, err := step.from.Write([]byte("word")); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(step.to, make([]byte, 4)); err != nil {
+			return err
+		}
+	}
+	c.SetLinger(0)
+	c.Close()
+	return s.Close()
 }
 
 // actor is a process that acts when it is told to.

@@ -61,6 +61,7 @@ var calls = []call{
 	{"sendfile", out, []param{{"out_fd", fd}, {"in_fd", fd}, {"offset", offsetInOut}, {"count", sizeExit}}, nil},
 	{"sendfile64", out, []param{{"out_fd", fd}, {"in_fd", fd}, {"offset", offset64InOut}, {"count", sizeExit}}, nil},
 	{"splice", nothing, []param{{"fd_in", fd}, {"off_in", offsetSplice}, {"fd_out", fd}, {"off_out", offsetSplice}, {"len", size}, {"flags", spliceBits}}, retSplice},
+	{"copy_file_range", nothing, []param{{"fd_in", fd}, {"off_in", offsetSplice}, {"fd_out", fd}, {"off_out", offsetSplice}, {"size", size}, {"flags", udec}}, nil},
 	{"tee", nothing, []param{{"fd_in", fd}, {"fd_out", fd}, {"len", size}, {"flags", spliceBits}}, nil},
 
 	{"getpmsg", nothing, raw5, nil},
@@ -89,6 +90,12 @@ var calls = []call{
 	{"epoll_wait", nothing, []param{{"epfd", fd}, {"events", epollEvents}, {"maxevents", late(dec)}, {"timeout", late(dec)}}, nil},
 	{"epoll_pwait", nothing, []param{{"epfd", fd}, {"events", epollEvents}, {"maxevents", late(dec)}, {"timeout", late(dec)}, {"sigmask", late(sigmask)}, {"sigsetsize", sizeExit}}, nil},
 	{"epoll_pwait2", nothing, []param{{"epfd", fd}, {"events", epollEvents}, {"maxevents", late(dec)}, {"timeout", late(timespec64In)}, {"sigmask", late(sigmask)}, {"sigsetsize", sizeExit}}, nil},
+
+	{"restart_syscall", nothing, []param{{"call", resumed}}, nil},
+	{"io_submit", nothing, []param{{"ctx_id", pointer}, {"nr", dec}, {"iocbpp", iocbs}}, nil},
+	{"io_getevents", nothing, []param{{"ctx_id", pointer}, {"min_nr", dec}, {"nr", dec}, {"events", ioEvents}, {"timeout", late(timespecIn)}}, nil},
+	{"io_pgetevents", nothing, []param{{"ctx_id", pointer}, {"min_nr", dec}, {"nr", dec}, {"events", ioEvents}, {"timeout", late(timespecIn)}, {"usig", late(sigmaskPair)}}, nil},
+	{"io_pgetevents_time64", nothing, []param{{"ctx_id", pointer}, {"min_nr", dec}, {"nr", dec}, {"events", ioEvents}, {"timeout", late(timespec64In)}, {"usig", late(sigmaskPair)}}, nil},
 
 	{"io_uring_setup", nothing, []param{{"entries", udec}, {"params", uringParams}}, retFD},
 	{"io_uring_enter", nothing, []param{{"fd", fd}, {"to_submit", udec}, {"min_complete", udec}, {"flags", bits(uringEnterFlags)}, {"argp", uringEnterArg}, {"argsz", size}}, nil},

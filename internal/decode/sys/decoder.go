@@ -118,6 +118,7 @@ func (d *Decoder) syscall(s *wire.Syscall, socks []byte) (*event.Call, []string)
 	c.Dur = int64(s.H.Time - s.Enter)
 	c.Redacted = s.Flags&wire.CallRedacted != 0
 	c.Cut = s.Flags&wire.CallCut != 0
+	c.Refused = s.Flags&wire.CallRefused != 0
 	switch {
 	case s.Flags&wire.CallUnfinished != 0:
 		c.State = event.Unfinished

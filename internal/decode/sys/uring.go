@@ -102,8 +102,24 @@ func (d *Decoder) Uring(u *wire.Uring, socks []byte) (*event.Call, []string) {
 	case u.Flags&wire.UringWaiting != 0:
 		c.State = event.Waiting
 		return c, nil
+	case u.Flags&wire.UringSkipped != 0:
+		c.State = event.Unfinished
+		return c, nil
 	case u.Res < 0 && u.Res >= -maxErrno:
 		d.fail(uint64(-u.Res))
+		return c, nil
+	}
+	const more, notification = 2, 8
+	switch {
+	case u.CqeFlags&notification != 0:
+		d.begin()
+		d.text("", "IORING_CQE_F_NOTIF")
+		c.Aux = d.finish()
+		return c, nil // of the buffer, not of the data
+	case u.Flags&wire.UringFixedResult != 0:
+		d.begin()
+		d.text("", "direct")
+		c.Aux = d.finish()
 		return c, nil
 	}
 	switch u.Opcode {
@@ -117,7 +133,6 @@ func (d *Decoder) Uring(u *wire.Uring, socks []byte) (*event.Call, []string) {
 		c.Out = d.finish()
 	}
 	d.begin()
-	const more = 2
 	if u.CqeFlags&more != 0 {
 		d.text("", "IORING_CQE_F_MORE")
 	}

@@ -383,7 +383,7 @@ func (s *Sink) cells(r *row) []string {
 	t := r.total(s.since())
 	owner := clean.Name(r.owner.Comm)
 	switch r.how {
-	case event.MatchInherited:
+	case event.MatchInherited, event.MatchShared:
 		owner = "~" + owner
 	case event.MatchGuess:
 		owner = "?" + owner

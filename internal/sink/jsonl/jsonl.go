@@ -407,7 +407,7 @@ func (s *Sink) call(c *event.Call, timed bool) {
 	default:
 		s.raw(`,"state":"returned","result":`).int(c.Ret)
 	}
-	if timed {
+	if timed && !c.Refused {
 		s.raw(`,"duration_ns":`).int(c.Dur)
 	}
 	if c.Bytes != 0 {
@@ -422,6 +422,9 @@ func (s *Sink) call(c *event.Call, timed bool) {
 	}
 	if c.Cut {
 		s.raw(`,"cut":true`)
+	}
+	if c.Refused {
+		s.raw(`,"refused":true`)
 	}
 	s.raw("}")
 	if c.Errno != "" {

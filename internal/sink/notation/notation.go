@@ -110,6 +110,10 @@ func (w *writer) call(c *event.Call) {
 		w.b = append(w.b, " <waiting ...>"...)
 		return
 	case event.Unfinished:
+		if c.Refused || c.Via == "io_uring" {
+			w.b = append(w.b, ") = ?"...) // it had not begun, or nobody tells how it ends
+			return
+		}
 		w.b = append(w.b, " <unfinished ...>) = ?"...)
 		return
 	}

@@ -15,7 +15,7 @@ func TestLayout(t *testing.T) {
 		"owner's cookie": {offOwnerCookie, owner + wire.OffOwnerCookie}, "start": {offStart, owner + wire.OffOwnerStart},
 		"owner's time": {offOwnerTime, owner + wire.OffOwnerTime}, "how": {offHow, owner + wire.OffOwnerHow},
 		"comm": {offComm, owner + wire.OffOwnerComm}, "end of comm": {endComm, owner + wire.SizeOwner},
-		"flags": {offFlags, wire.OffPacketFlags}, "size": {sizePacket, wire.SizePacket}, "old": {howOld, wire.OwnerOld}, "wire": {1, wire.PacketWire}, "handed": {2, wire.PacketHanded}, "claimed": {4, wire.PacketClaimed}, "matched": {8, wire.PacketMatched},
+		"flags": {offFlags, wire.OffPacketFlags}, "size": {sizePacket, wire.SizePacket}, "old": {howOld, wire.OwnerOld}, "wire": {1, wire.PacketWire}, "handed": {2, wire.PacketHanded}, "claimed": {4, wire.PacketClaimed}, "matched": {8, wire.PacketMatched}, "shared": {16, wire.PacketShared},
 		"what of a process": {offWhat, wire.OffProcWhat}, "found": {found, wire.ProcFound},
 	} {
 		if c[0] != c[1] {

@@ -163,6 +163,7 @@ func (s *Sink) comment(e *event.Entry, p *event.Capture, head []byte, f *iface) 
 	s.keyUnless(" sock=", p.Cookie, 0)
 	s.keyUnless(" owner=", le.Uint64(head[offOwnerCookie:]), p.Cookie)
 	s.keyUnless(" if=", uint64(p.Iface), 0)
+	s.keyUnless(" space=", uint64(p.Space), 0)
 	s.keyUnless(" mark=", uint64(p.Mark), 0)
 	if len(p.Header) <= maxLink {
 		s.keyUnless(" link=", uint64(p.Link), 0)
@@ -256,7 +257,7 @@ func (s *Sink) comm(v string) {
 	}
 }
 
-var flagNames = [...]string{"wire", "handed", "claimed", "matched"}
+var flagNames = [...]string{"wire", "handed", "claimed", "matched", "shared"}
 
 func (s *Sink) flags(v byte) {
 	switch {

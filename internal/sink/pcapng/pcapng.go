@@ -58,12 +58,13 @@
 //	sys           the call that sent it, and its descriptor: for readers only
 //	how           created, found, accepted, sent, received or used; ",old": since before the start
 //	made          rst, timewait, icmp, closed: by whom, where not by the socket
-//	flags         wire, handed, claimed, matched
+//	flags         wire, handed, claimed, matched, shared
 //	uid, start    effective user; ns since boot
 //	nspid, nstid  in its own pid namespace, where other than outside
 //	seen          ns from the evidence to the packet, may be negative; none: no time
 //	sock, owner   cookies: of the socket; of the one that the evidence is of, where another
 //	if, mark      interface number and SO_MARK
+//	space         low 24 bits of the number behind the network namespace's inode
 //	link, l2      LINKTYPE_ and bytes (base64, unpadded) of what stood before the IP header
 //
 // Numbers are decimal, also in place of a name that there is none for. A key that

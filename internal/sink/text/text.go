@@ -368,8 +368,8 @@ func (s *Sink) line(e *event.Entry, layer string) {
 	at := len(s.b)
 	if e.Task.PID != 0 {
 		switch {
-		case e.Match == event.MatchInherited:
-			s.b = append(s.b, '~') // the owner of the socket that this one came from
+		case e.Match == event.MatchInherited, e.Match == event.MatchShared:
+			s.b = append(s.b, '~') // the owner of the socket that this one came from, or one of several
 		case e.Match == event.MatchGuess:
 			s.b = append(s.b, '?')
 		}

@@ -45,11 +45,8 @@ func (w *Words) Append(b []byte, e *event.Entry) []byte {
 }
 
 func (w *Words) call(b []byte, e *event.Entry, c *event.Call) []byte {
-	if c.Via != "" {
-		b = append(append(b, c.Via...), ": "...)
-	}
-	b = notation.AppendCall(b, c, &w.Notation)
-	if !w.NoDur && c.State == event.Returned && (!c.Foreign || c.Dur != 0) {
+	b = notation.AppendCall(w.via(b, c), c, &w.Notation)
+	if !w.NoDur && c.State == event.Returned && !c.Refused && (!c.Foreign || c.Dur != 0) {
 		b = append(notation.AppendDuration(append(b, " <"...), c.Dur), '>')
 	}
 	if w.Plain {
@@ -58,7 +55,19 @@ func (w *Words) call(b []byte, e *event.Entry, c *event.Call) []byte {
 	if c.Name == "connect" && e.Conn != nil && e.Conn.PeerName != "" && !e.Conn.PeerMade {
 		b = w.aside(b, clean.Text(e.Conn.PeerName))
 	}
+	if c.Refused {
+		b = w.aside(b, "seccomp")
+	}
 	return w.others(b, e)
+}
+
+// via says how a call came, where strace would not show it as one. That a 32-bit
+// process made it by socketcall is for who wants everything.
+func (w *Words) via(b []byte, c *event.Call) []byte {
+	if c.Via == "" || c.Via == "socketcall" && (w.Plain || !w.Notation.Verbose) {
+		return b
+	}
+	return append(append(b, c.Via...), ": "...)
 }
 
 // packet writes a packet as tcpdump does, behind where it went.
@@ -289,10 +298,7 @@ func (w *Words) audit(b []byte, e *event.Entry, a *event.Audit) []byte {
 		return w.reset(append(b, ", which was seen"...))
 	}
 	if a.Call != nil {
-		if a.Call.Via != "" {
-			b = append(append(b, a.Call.Via...), ": "...)
-		}
-		b = notation.AppendCall(b, a.Call, &w.Notation)
+		b = notation.AppendCall(w.via(b, a.Call), a.Call, &w.Notation)
 	}
 	if a.What != "" && !w.denied(a) {
 		if a.Call != nil {

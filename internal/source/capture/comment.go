@@ -86,6 +86,8 @@ func (k *keys) parse(b []byte, usual *owner, p *wire.Packet) {
 			k.have |= keyOwner
 		case "if":
 			p.Ifindex = uint32(n)
+		case "space":
+			p.NsHigh, p.NsLow = uint8(n>>16), uint16(n)
 		case "mark":
 			p.Mark = uint32(n)
 		case "link":
@@ -260,6 +262,8 @@ func flags(v []byte, n uint64) uint8 {
 			f |= wire.PacketClaimed
 		case "matched":
 			f |= wire.PacketMatched
+		case "shared":
+			f |= wire.PacketShared
 		}
 		v = rest
 	}

@@ -142,9 +142,20 @@ static void client(int port, int times)
 	}
 }
 
+static pid_t stay[8]; /* who ends when all others have */
+static int stays, others;
+
+static void kill_at_end(pid_t pid)
+{
+	stay[stays++] = pid;
+	others--;
+}
+
 static pid_t role(const char *name, void (*run)(int), int arg)
 {
 	pid_t pid = fork();
+
+	others++;
 
 	if (pid < 0)
 		die("fork");
@@ -703,6 +714,283 @@ static unsigned short checksum(unsigned short *p, int words)
 	return ~(sum + (sum >> 16));
 }
 
+/*
+ * Many packets whose payload says whose they are: lines of 16 bytes, "pid=", ten
+ * digits and a dot. What was sent in all is told by "sent PID BYTES".
+ */
+#define LINE 16
+#define MANY 12000
+
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu % (sysconf(_SC_NPROCESSORS_ONLN) > 0 ? sysconf(_SC_NPROCESSORS_ONLN) : 1), &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void fill(char *buf, size_t size, int pid)
+{
+	char line[LINE + 1];
+
+	snprintf(line, sizeof(line), "pid=%010d.\n", pid);
+	for (size_t i = 0; i + LINE <= size; i += LINE)
+		memcpy(buf + i, line, LINE);
+}
+
+static void send_all(int fd, const char *buf, size_t size)
+{
+	while (size) {
+		ssize_t n = write(fd, buf, size);
+
+		if (n < 0)
+			die("write");
+		buf += n;
+		size -= n;
+	}
+}
+
+static int many_fd, many_times = MANY;
+static size_t many_size;
+
+static void many_writer(int cpu)
+{
+	static char buf[1 << 20];
+	long long sent = 0;
+
+	pin(cpu);
+	fill(buf, many_size, getpid());
+	begin();
+	for (int i = 0; i < many_times; i++) {
+		send_all(many_fd, buf, many_size);
+		sent += many_size;
+	}
+	say("sent %d %lld\n", getpid(), sent);
+}
+
+static void many_drain(int fd)
+{
+	static char buf[1 << 18];
+
+	close(many_fd); /* or it would wait for itself */
+	while (read(fd, buf, sizeof(buf)) > 0)
+		;
+}
+
+/* One UDP socket, two writers on two CPUs. */
+static void many_udp(void)
+{
+	struct sockaddr_in a = at(7801);
+
+	many_size = 4 * LINE;
+	bound(SOCK_DGRAM, 7801); /* read by nobody: it is full soon */
+	many_fd = socket(AF_INET, SOCK_DGRAM, 0);
+	if (connect(many_fd, (void *)&a, sizeof(a)))
+		die("connect");
+	role("client", many_writer, 0);
+	role("other", many_writer, 1);
+}
+
+/* One TCP connection. */
+static int many_connection(int port)
+{
+	struct sockaddr_in a = at(port);
+	int l = bound(SOCK_STREAM, port), fd;
+
+	many_fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (connect(many_fd, (void *)&a, sizeof(a)))
+		die("connect");
+	fd = accept(l, 0, 0);
+	if (fd < 0)
+		die("accept");
+	close(l);
+	return fd;
+}
+
+/* Two writers on two CPUs, with sends that do not fit. */
+static void many_tcp(void)
+{
+	int fd = many_connection(7802);
+
+	many_size = 1 << 18;
+	many_times = 60;
+	role(0, many_drain, fd);
+	close(fd);
+	role("client", many_writer, 0);
+	role("other", many_writer, 1);
+	close(many_fd);
+}
+
+static int reader_pid;
+
+/* The peer of a connection: what it writes is for the one that reads there. */
+static void many_peer(int fd)
+{
+	char buf[4 * LINE];
+
+	fill(buf, sizeof(buf), reader_pid);
+	close(many_fd);
+	begin();
+	for (int i = 0; i < 2 * MANY; i++) {
+		send_all(fd, buf, sizeof(buf));
+		if (i % 8 == 7)
+			usleep(1);
+	}
+	shutdown(fd, SHUT_WR);
+	while (read(fd, buf, sizeof(buf)) > 0)
+		;
+}
+
+static void many_reader(int cpu)
+{
+	static char buf[1 << 16];
+	long long got = 0;
+	ssize_t n;
+
+	pin(cpu);
+	/* It is seen to be the one that reads, before much comes. */
+	while ((n = read(many_fd, buf, sizeof(buf))) > 0)
+		got += n;
+	say("got %d %lld\n", getpid(), got);
+}
+
+/* One writes to a connection, another reads from it, on two CPUs. */
+static void many_split(void)
+{
+	int fd = many_connection(7803), one = 1;
+
+	setsockopt(many_fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, 1, &one, sizeof(one));
+	many_size = 4 * LINE;
+	many_times = 2 * MANY;
+	reader_pid = role("other", many_reader, 1);
+	role("client", many_writer, 0);
+	role(0, many_peer, fd);
+	close(fd);
+	close(many_fd);
+}
+
+#define WORKERS 4
+#define REQUESTS 8
+
+static void many_worker(int listener)
+{
+	char buf[4 * LINE], in[4 * LINE];
+	int fd;
+
+	fill(buf, sizeof(buf), getpid());
+	while ((fd = accept(listener, 0, 0)) >= 0) {
+		while (recv(fd, in, sizeof(in), MSG_WAITALL) == sizeof(in))
+			send_all(fd, buf, sizeof(buf));
+		close(fd);
+	}
+}
+
+static void many_caller(int port)
+{
+	struct sockaddr_in a = at(port);
+	char buf[4 * LINE];
+	long long sent = 0;
+
+	begin();
+	for (int i = 0; i < 400; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+		if (connect(fd, (void *)&a, sizeof(a)))
+			die("connect");
+		for (int j = 0; j < REQUESTS; j++) {
+			fill(buf, sizeof(buf), getpid());
+			send_all(fd, buf, sizeof(buf));
+			sent += sizeof(buf);
+			if (recv(fd, buf, sizeof(buf), MSG_WAITALL) != sizeof(buf))
+				die("recv");
+		}
+		close(fd);
+	}
+	say("sent %d %lld\n", getpid(), sent);
+}
+
+/* Workers accept on one socket, while clients come and go. */
+static void many_prefork(void)
+{
+	int l = bound(SOCK_STREAM, 7804);
+
+	for (int i = 0; i < WORKERS; i++)
+		kill_at_end(role("server", many_worker, l));
+	close(l);
+	for (int i = 0; i < 4; i++)
+		role("client", many_caller, 7804);
+}
+
+static void many_answerer(int port)
+{
+	struct sockaddr_in from, a = at(port);
+	socklen_t n = sizeof(from);
+	char buf[4 * LINE], in[4 * LINE];
+	int one = 1, fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+	if (bind(fd, (void *)&a, sizeof(a)))
+		die("bind");
+	fill(buf, sizeof(buf), getpid());
+	while (recvfrom(fd, in, sizeof(in), 0, (void *)&from, &n) > 0)
+		if (sendto(fd, buf, sizeof(buf), 0, (void *)&from, n) < 0)
+			die("sendto");
+}
+
+static void many_asker(int port)
+{
+	struct sockaddr_in a = at(port);
+	char buf[4 * LINE];
+	long long sent = 0;
+
+	begin();
+	for (int i = 0; i < 60; i++) {
+		int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+		if (connect(fd, (void *)&a, sizeof(a)))
+			die("connect");
+		for (int j = 0; j < 100; j++) {
+			fill(buf, sizeof(buf), getpid());
+			send_all(fd, buf, sizeof(buf));
+			sent += sizeof(buf);
+			if (recv(fd, buf, sizeof(buf), 0) != sizeof(buf))
+				die("recv");
+		}
+		close(fd);
+	}
+	say("sent %d %lld\n", getpid(), sent);
+}
+
+/* Two sockets on one port, and the kernel shares out what comes. */
+static void many_reuseport(void)
+{
+	kill_at_end(role("server", many_answerer, 7805));
+	kill_at_end(role("server", many_answerer, 7805));
+	usleep(100000);
+	role("client", many_asker, 7805);
+	role("client", many_asker, 7805);
+}
+
+/* As manyudp, where a queue sends later what it was given, on whichever CPU. */
+static void many_queue(void)
+{
+	if (system("tc qdisc add dev lo root tbf rate 400mbit burst 20kb latency 50ms") &&
+	    system("tc qdisc add dev lo root netem delay 1ms limit 100000"))
+		die("tc");
+	many_udp();
+}
+
+/* As manytcp, through such a queue. */
+static void many_tcp_queue(void)
+{
+	if (system("tc qdisc add dev lo root tbf rate 400mbit burst 20kb latency 50ms") &&
+	    system("tc qdisc add dev lo root netem delay 1ms limit 100000"))
+		die("tc");
+	many_tcp();
+}
+
 /* As ping of iputils: a raw socket that takes echo replies only. */
 static void pinger(int id)
 {
@@ -739,6 +1027,8 @@ static struct {
 	{ "curl", curl }, { "closed", closed }, { "bystanders", bystanders }, { "netns", netns },
 	{ "lateclose", lateclose }, { "unreachable", unreachable }, { "ping", ping },
 	{ "shared", shared }, { "udpshared", udp_shared },
+	{ "manyudp", many_udp }, { "manytcp", many_tcp }, { "manysplit", many_split }, { "manyprefork", many_prefork },
+	{ "manyreuseport", many_reuseport }, { "manyqueue", many_queue }, { "manytcpqueue", many_tcp_queue },
 };
 
 int main(int argc, char **argv)
@@ -757,7 +1047,9 @@ int main(int argc, char **argv)
 			return 1;
 		close(gate[1]);
 		while (wait(0) > 0 || errno == EINTR)
-			;
+			if (--others == 0)
+				for (int j = 0; j < stays; j++)
+					kill(stay[j], SIGTERM);
 		return 0;
 	}
 	fprintf(stderr, "usage: scenarios NAME\n");

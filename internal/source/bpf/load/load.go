@@ -61,6 +61,7 @@ type Kernel struct {
 	before  uint64                          // what Missed counted until all was attached
 
 	raw  bool // tp_btf is refused: the same programs are raw tracepoints
+	ends bool // the end of each call that sends is told of
 	bare bool // tracing programs have no socket storage and make no cookies: before 5.12
 }
 
@@ -162,6 +163,25 @@ func (k *Kernel) hasFunc(name string) bool {
 	}
 	var f *btf.Func
 	return spec.TypeByName(name, &f) == nil
+}
+
+// hasTracepoint reports whether the kernel has a tracepoint.
+func (k *Kernel) hasTracepoint(name string) bool {
+	spec, err := k.types.Kernel()
+	if err != nil {
+		return false
+	}
+	_, err = tracepointProto(spec, name)
+	return err == nil
+}
+
+// sinceBoot returns CLOCK_BOOTTIME in ns, which the starts of tasks count in.
+func sinceBoot() uint64 {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		return 0
+	}
+	return uint64(t.Nano())
 }
 
 // Load puts the programs into the kernel. What cannot be loaded and is not

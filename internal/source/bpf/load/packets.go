@@ -41,7 +41,7 @@ func (k *Kernel) loadPackets(c Config) error {
 	if err != nil {
 		return err
 	}
-	if err := k.Maps.make(o.Owners, o.LostPackets, o.LostEvents, o.Flows, o.FlowPorts, o.OldSocks, o.OwnedSocks, o.Softirqs); err != nil {
+	if err := k.Maps.make(o.Owners, o.LostPackets, o.LostEvents, o.Flows, o.FlowPorts, o.OldSocks, o.OwnedSocks, o.People, o.Softirqs); err != nil {
 		return fmt.Errorf("%w: %w", ErrPackets, err)
 	}
 	k.ownerState(c)
@@ -52,11 +52,11 @@ func (k *Kernel) loadPackets(c Config) error {
 	} else if k.Open == nil {
 		k.note(err, "packets of sockets that were open before are not shown", "")
 	}
+	k.ownerPrograms(c)
 	tap, err := k.socketTap(c)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrPackets, err)
 	}
-	k.ownerPrograms(c)
 	if c.Packets {
 		k.Works.DeviceIn = k.device(c, func(o *object.DeviceSpecs) *ebpf.ProgramSpec { return o.DeviceIn })
 		k.Works.DeviceOut = k.device(c, func(o *object.DeviceSpecs) *ebpf.ProgramSpec { return o.DeviceOut })
@@ -134,10 +134,17 @@ func (k *Kernel) ownerPrograms(c Config) {
 	}
 	// Without them, who accepted a socket is known by the call, or by its first
 	// use, and who sends by the first packet.
-	_ = k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerAccepted })
+	accepted := k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerAccepted }) == nil
 	_ = k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerAcceptedMptcp })
-	if !c.Kernel { // kernel_sent does the same
-		_ = k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerSent })
+	switch {
+	case c.Kernel:
+		// kernel_sent does what owner_sent does; where there is no such tracepoint, programs at functions.
+		k.ends = !c.Drops && (k.hasTracepoint("sock_send_length") || accepted)
+	case k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerSent }) == nil:
+		k.ends = true
+	default:
+		k.ends = k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerSentInet }) == nil &&
+			k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerSentInet6 }) == nil
 	}
 }
 

@@ -36,13 +36,16 @@ func (k *Kernel) settings(c Config) map[string]any {
 		object.PacketsVarCfgDrops:    c.Drops,
 		object.PacketsVarCfgSoftirqs: c.Kernel,
 		object.SyscallsVarCfgReturns: !c.NoCalls,
+		object.SyscallsVarCfgLoaded:  sinceBoot(),
+		object.ProcessVarCfgCalls:    !c.NoCalls,
+		object.PacketsVarCfgEnds:     k.ends,
 	}
 }
 
 // ownVariables are set by whoever loads their object, in the spec's own fields.
 var ownVariables = []string{
 	object.SyscallsVarCfgPerf, object.SyscallsVarCfgTurn, object.SocketsVarCfgNumber, object.BlockedVarCfgBlocked,
-	object.UringVarCfgSubmit, object.UringVarCfgComplete, object.PidsVarCfgLevel,
+	object.UringVarCfgSubmit, object.UringVarCfgComplete, object.UringVarCfgOverflowCqe, object.PidsVarCfgLevel,
 	object.KernelVarCfgDropArgs, object.KernelVarCfgResetArgs, object.KernelVarCfgCongestion,
 }
 
@@ -75,7 +78,7 @@ func configure(spec *ebpf.CollectionSpec, settings map[string]any) error {
 type Maps struct {
 	Ring, Targets, Refused, Undecided, Threads, Calls, Uids, Ports, Cgroups, Lost, Maybe, Reader, Gone *ebpf.Map
 
-	Owners, LostPackets, LostEvents, Flows, FlowPorts, OldSocks, OwnedSocks, Softirqs *ebpf.Map
+	Owners, LostPackets, LostEvents, Flows, FlowPorts, OldSocks, OwnedSocks, People, Softirqs *ebpf.Map
 
 	Functions, Walks, NoWalk *ebpf.Map // of the tree
 }
@@ -103,6 +106,7 @@ func (m *Maps) byName() map[string]**ebpf.Map {
 		object.PacketsMapFlowPorts:   &m.FlowPorts,
 		object.PacketsMapOldSocks:    &m.OldSocks,
 		object.PacketsMapOwnedSocks:  &m.OwnedSocks,
+		object.PacketsMapPeople:      &m.People,
 		object.PacketsMapSoftirqs:    &m.Softirqs,
 		object.TreeMapFunctions:      &m.Functions,
 		object.TreeMapWalks:          &m.Walks,
@@ -113,8 +117,8 @@ func (m *Maps) byName() map[string]**ebpf.Map {
 // ownMaps belong to one object, which makes them: other programs' turns are none
 // of its.
 var ownMaps = []string{
-	object.SyscallsMapTurns, object.SyscallsMapScratches, object.SyscallsMapBlank,
-	object.UringMapRequests, object.DeviceMapSeen, object.PathMapNeighbours, object.WaitsMapSleeps,
+	object.SyscallsMapTurns, object.SyscallsMapScratches, object.SyscallsMapAios, object.SyscallsMapBlank,
+	object.UringMapRequests, object.UringMapByData, object.DeviceMapSeen, object.PathMapNeighbours, object.WaitsMapSleeps,
 }
 
 // shared are the maps of an object that are there already. A map that is not known

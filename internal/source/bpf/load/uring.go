@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/pidwire/pidwire/internal/source/bpf/object"
@@ -26,9 +27,35 @@ func (k *Kernel) loadUring(c Config) {
 		if err := errors.Join(o.CfgSubmit.Set(submit), o.CfgComplete.Set(complete)); err != nil {
 			return err
 		}
-		progs, err := k.load(c, spec, nil, o.UringComplete, o.UringSubmit)
+		wanted := []*ebpf.ProgramSpec{o.UringComplete, o.UringSubmit}
+		const full = "io_uring_cqe_overflow" // since 5.19; before it is told as any other
+		overflow := k.hasTracepoint(full)
+		if overflow {
+			types, err := k.types.Kernel()
+			if err != nil {
+				return err
+			}
+			p, err := tracepointProto(types, full)
+			if err != nil {
+				return err
+			}
+			cqe := uint8(0)
+			if len(p.Params) > 2 && pointsTo(p.Params[2].Type, "") {
+				cqe = 1
+			}
+			if err := o.CfgOverflowCqe.Set(cqe); err != nil {
+				return err
+			}
+			wanted = append(wanted, o.UringOverflow)
+		}
+		progs, err := k.load(c, spec, nil, wanted...)
 		if err != nil {
 			return err
+		}
+		if overflow {
+			if err := k.rawTracepoint(full, progs[2]); err != nil {
+				return err
+			}
 		}
 		if err := k.rawTracepoint("io_uring_complete", progs[0]); err != nil {
 			return err

@@ -17,19 +17,8 @@ type PacketsFlow struct {
 	_      structs.HostLayout
 	Cookie uint64
 	Closed uint64
-	O      struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	Seal   uint64
+	O      PacketsPwOwner
 }
 
 type PacketsFlowKey struct {
@@ -45,39 +34,18 @@ type PacketsFlowKey struct {
 }
 
 type PacketsOldSock struct {
-	_ structs.HostLayout
-	O struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	_     structs.HostLayout
+	O     PacketsPwOwner
 	Netns uint32
 	Pad   uint32
 }
 
 type PacketsOwned struct {
-	_  structs.HostLayout
-	By [4]struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	_      structs.HostLayout
+	By     [4]uint64
+	Time   [4]uint64
+	From   uint64
+	Maker  PacketsPwOwner
 	Sk     uint64
 	Peer   uint64
 	Netns  uint32
@@ -85,6 +53,11 @@ type PacketsOwned struct {
 	Shared uint8
 	Told   uint8
 	Ca     uint8
+	Turns  [4]uint8
+	Mixed  uint8
+	Pad    [3]uint8
+	Quiet  uint64
+	Self   uint64
 }
 
 type PacketsPwCalldesc struct {
@@ -95,30 +68,45 @@ type PacketsPwCalldesc struct {
 	Fd2     int8
 }
 
+type PacketsPwOwner struct {
+	_      structs.HostLayout
+	Cookie uint64
+	Start  uint64
+	Time   uint64
+	Pid    uint32
+	Tid    uint32
+	Nspid  uint32
+	Nstid  uint32
+	Uid    uint32
+	How    uint32
+	Comm   [16]int8
+}
+
 type PacketsPwThread struct {
-	_       structs.HostLayout
-	Enter   uint64
-	Start   uint64
-	Args    [6]uint64
-	Pid     uint32
-	Tid     uint32
-	Nspid   uint32
-	Nstid   uint32
-	Uid     uint32
-	Nr      uint32
-	Snaplen uint32
-	Desc    uint32
-	Abi     uint8
-	Sub     uint8
-	Flags   uint8
-	Nsock   uint8
-	Mode    uint32
-	Epoch   uint32
-	Seen    uint8
-	Began   uint8
-	Pad     uint16
-	Comm    [16]int8
-	Sock    [2]struct {
+	_        structs.HostLayout
+	Enter    uint64
+	Start    uint64
+	Args     [6]uint64
+	Pid      uint32
+	Tid      uint32
+	Nspid    uint32
+	Nstid    uint32
+	Uid      uint32
+	Nr       uint32
+	Snaplen  uint32
+	Desc     uint32
+	Abi      uint8
+	Sub      uint8
+	Flags    uint8
+	Nsock    uint8
+	Mode     uint32
+	Epoch    uint32
+	Seen     uint8
+	Began    uint8
+	Rolled   uint8
+	Restarts uint8
+	Comm     [16]int8
+	Sock     [2]struct {
 		_        structs.HostLayout
 		Cookie   uint64
 		Ino      uint64
@@ -169,6 +157,7 @@ const (
 	PacketsMapOldSocks            = "old_socks"
 	PacketsMapOwnedSocks          = "owned_socks"
 	PacketsMapOwners              = "owners"
+	PacketsMapPeople              = "people"
 	PacketsMapPorts               = "ports"
 	PacketsMapReader              = "reader"
 	PacketsMapRefused             = "refused"
@@ -188,6 +177,8 @@ const (
 	PacketsProgOwnerReceivedInet6 = "owner_received_inet6"
 	PacketsProgOwnerReleased      = "owner_released"
 	PacketsProgOwnerSent          = "owner_sent"
+	PacketsProgOwnerSentInet      = "owner_sent_inet"
+	PacketsProgOwnerSentInet6     = "owner_sent_inet6"
 	PacketsProgOwnerState         = "owner_state"
 	PacketsProgPacketIn           = "packet_in"
 	PacketsProgPacketOut          = "packet_out"
@@ -196,6 +187,7 @@ const (
 	PacketsVarCfgCast             = "cfg_cast"
 	PacketsVarCfgCgroups          = "cfg_cgroups"
 	PacketsVarCfgDrops            = "cfg_drops"
+	PacketsVarCfgEnds             = "cfg_ends"
 	PacketsVarCfgEvents           = "cfg_events"
 	PacketsVarCfgExec             = "cfg_exec"
 	PacketsVarCfgFilter           = "cfg_filter"
@@ -265,6 +257,8 @@ type PacketsProgramSpecs struct {
 	OwnerReceivedInet6 *ebpf.ProgramSpec `ebpf:"owner_received_inet6"`
 	OwnerReleased      *ebpf.ProgramSpec `ebpf:"owner_released"`
 	OwnerSent          *ebpf.ProgramSpec `ebpf:"owner_sent"`
+	OwnerSentInet      *ebpf.ProgramSpec `ebpf:"owner_sent_inet"`
+	OwnerSentInet6     *ebpf.ProgramSpec `ebpf:"owner_sent_inet6"`
 	OwnerState         *ebpf.ProgramSpec `ebpf:"owner_state"`
 	PacketIn           *ebpf.ProgramSpec `ebpf:"packet_in"`
 	PacketOut          *ebpf.ProgramSpec `ebpf:"packet_out"`
@@ -287,6 +281,7 @@ type PacketsMapSpecs struct {
 	OldSocks    *ebpf.MapSpec `ebpf:"old_socks"`
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
+	People      *ebpf.MapSpec `ebpf:"people"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Reader      *ebpf.MapSpec `ebpf:"reader"`
 	Refused     *ebpf.MapSpec `ebpf:"refused"`
@@ -307,6 +302,7 @@ type PacketsVariableSpecs struct {
 	CfgCast     *ebpf.VariableSpec `ebpf:"cfg_cast"`
 	CfgCgroups  *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
 	CfgDrops    *ebpf.VariableSpec `ebpf:"cfg_drops"`
+	CfgEnds     *ebpf.VariableSpec `ebpf:"cfg_ends"`
 	CfgEvents   *ebpf.VariableSpec `ebpf:"cfg_events"`
 	CfgExec     *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFilter   *ebpf.VariableSpec `ebpf:"cfg_filter"`
@@ -357,6 +353,7 @@ type PacketsMaps struct {
 	OldSocks    *ebpf.Map `ebpf:"old_socks"`
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
+	People      *ebpf.Map `ebpf:"people"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Reader      *ebpf.Map `ebpf:"reader"`
 	Refused     *ebpf.Map `ebpf:"refused"`
@@ -383,6 +380,7 @@ func (m *PacketsMaps) Close() error {
 		m.OldSocks,
 		m.OwnedSocks,
 		m.Owners,
+		m.People,
 		m.Ports,
 		m.Reader,
 		m.Refused,
@@ -404,6 +402,7 @@ type PacketsVariables struct {
 	CfgCast     *ebpf.Variable `ebpf:"cfg_cast"`
 	CfgCgroups  *ebpf.Variable `ebpf:"cfg_cgroups"`
 	CfgDrops    *ebpf.Variable `ebpf:"cfg_drops"`
+	CfgEnds     *ebpf.Variable `ebpf:"cfg_ends"`
 	CfgEvents   *ebpf.Variable `ebpf:"cfg_events"`
 	CfgExec     *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFilter   *ebpf.Variable `ebpf:"cfg_filter"`
@@ -435,6 +434,8 @@ type PacketsPrograms struct {
 	OwnerReceivedInet6 *ebpf.Program `ebpf:"owner_received_inet6"`
 	OwnerReleased      *ebpf.Program `ebpf:"owner_released"`
 	OwnerSent          *ebpf.Program `ebpf:"owner_sent"`
+	OwnerSentInet      *ebpf.Program `ebpf:"owner_sent_inet"`
+	OwnerSentInet6     *ebpf.Program `ebpf:"owner_sent_inet6"`
 	OwnerState         *ebpf.Program `ebpf:"owner_state"`
 	PacketIn           *ebpf.Program `ebpf:"packet_in"`
 	PacketOut          *ebpf.Program `ebpf:"packet_out"`
@@ -452,6 +453,8 @@ func (p *PacketsPrograms) Close() error {
 		p.OwnerReceivedInet6,
 		p.OwnerReleased,
 		p.OwnerSent,
+		p.OwnerSentInet,
+		p.OwnerSentInet6,
 		p.OwnerState,
 		p.PacketIn,
 		p.PacketOut,

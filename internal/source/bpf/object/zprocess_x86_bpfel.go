@@ -22,29 +22,30 @@ type ProcessPwCalldesc struct {
 }
 
 type ProcessPwThread struct {
-	_       structs.HostLayout
-	Enter   uint64
-	Start   uint64
-	Args    [6]uint64
-	Pid     uint32
-	Tid     uint32
-	Nspid   uint32
-	Nstid   uint32
-	Uid     uint32
-	Nr      uint32
-	Snaplen uint32
-	Desc    uint32
-	Abi     uint8
-	Sub     uint8
-	Flags   uint8
-	Nsock   uint8
-	Mode    uint32
-	Epoch   uint32
-	Seen    uint8
-	Began   uint8
-	Pad     uint16
-	Comm    [16]int8
-	Sock    [2]struct {
+	_        structs.HostLayout
+	Enter    uint64
+	Start    uint64
+	Args     [6]uint64
+	Pid      uint32
+	Tid      uint32
+	Nspid    uint32
+	Nstid    uint32
+	Uid      uint32
+	Nr       uint32
+	Snaplen  uint32
+	Desc     uint32
+	Abi      uint8
+	Sub      uint8
+	Flags    uint8
+	Nsock    uint8
+	Mode     uint32
+	Epoch    uint32
+	Seen     uint8
+	Began    uint8
+	Rolled   uint8
+	Restarts uint8
+	Comm     [16]int8
+	Sock     [2]struct {
 		_        structs.HostLayout
 		Cookie   uint64
 		Ino      uint64
@@ -101,6 +102,7 @@ const (
 	ProcessProgProcessExit = "process_exit"
 	ProcessProgProcessFork = "process_fork"
 	ProcessVarCfgAll       = "cfg_all"
+	ProcessVarCfgCalls     = "cfg_calls"
 	ProcessVarCfgCast      = "cfg_cast"
 	ProcessVarCfgCgroups   = "cfg_cgroups"
 	ProcessVarCfgExec      = "cfg_exec"
@@ -184,6 +186,7 @@ type ProcessMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProcessVariableSpecs struct {
 	CfgAll     *ebpf.VariableSpec `ebpf:"cfg_all"`
+	CfgCalls   *ebpf.VariableSpec `ebpf:"cfg_calls"`
 	CfgCast    *ebpf.VariableSpec `ebpf:"cfg_cast"`
 	CfgCgroups *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
 	CfgExec    *ebpf.VariableSpec `ebpf:"cfg_exec"`
@@ -255,6 +258,7 @@ func (m *ProcessMaps) Close() error {
 // It can be passed to LoadProcessObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProcessVariables struct {
 	CfgAll     *ebpf.Variable `ebpf:"cfg_all"`
+	CfgCalls   *ebpf.Variable `ebpf:"cfg_calls"`
 	CfgCast    *ebpf.Variable `ebpf:"cfg_cast"`
 	CfgCgroups *ebpf.Variable `ebpf:"cfg_cgroups"`
 	CfgExec    *ebpf.Variable `ebpf:"cfg_exec"`

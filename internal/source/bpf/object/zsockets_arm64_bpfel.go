@@ -22,29 +22,30 @@ type SocketsPwCalldesc struct {
 }
 
 type SocketsPwThread struct {
-	_       structs.HostLayout
-	Enter   uint64
-	Start   uint64
-	Args    [6]uint64
-	Pid     uint32
-	Tid     uint32
-	Nspid   uint32
-	Nstid   uint32
-	Uid     uint32
-	Nr      uint32
-	Snaplen uint32
-	Desc    uint32
-	Abi     uint8
-	Sub     uint8
-	Flags   uint8
-	Nsock   uint8
-	Mode    uint32
-	Epoch   uint32
-	Seen    uint8
-	Began   uint8
-	Pad     uint16
-	Comm    [16]int8
-	Sock    [2]struct {
+	_        structs.HostLayout
+	Enter    uint64
+	Start    uint64
+	Args     [6]uint64
+	Pid      uint32
+	Tid      uint32
+	Nspid    uint32
+	Nstid    uint32
+	Uid      uint32
+	Nr       uint32
+	Snaplen  uint32
+	Desc     uint32
+	Abi      uint8
+	Sub      uint8
+	Flags    uint8
+	Nsock    uint8
+	Mode     uint32
+	Epoch    uint32
+	Seen     uint8
+	Began    uint8
+	Rolled   uint8
+	Restarts uint8
+	Comm     [16]int8
+	Sock     [2]struct {
 		_        structs.HostLayout
 		Cookie   uint64
 		Ino      uint64

@@ -17,19 +17,8 @@ type StepsFlow struct {
 	_      structs.HostLayout
 	Cookie uint64
 	Closed uint64
-	O      struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	Seal   uint64
+	O      StepsPwOwner
 }
 
 type StepsFlowKey struct {
@@ -45,39 +34,18 @@ type StepsFlowKey struct {
 }
 
 type StepsOldSock struct {
-	_ structs.HostLayout
-	O struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	_     structs.HostLayout
+	O     StepsPwOwner
 	Netns uint32
 	Pad   uint32
 }
 
 type StepsOwned struct {
-	_  structs.HostLayout
-	By [4]struct {
-		_      structs.HostLayout
-		Cookie uint64
-		Start  uint64
-		Time   uint64
-		Pid    uint32
-		Tid    uint32
-		Nspid  uint32
-		Nstid  uint32
-		Uid    uint32
-		How    uint32
-		Comm   [16]int8
-	}
+	_      structs.HostLayout
+	By     [4]uint64
+	Time   [4]uint64
+	From   uint64
+	Maker  StepsPwOwner
 	Sk     uint64
 	Peer   uint64
 	Netns  uint32
@@ -85,6 +53,11 @@ type StepsOwned struct {
 	Shared uint8
 	Told   uint8
 	Ca     uint8
+	Turns  [4]uint8
+	Mixed  uint8
+	Pad    [3]uint8
+	Quiet  uint64
+	Self   uint64
 }
 
 type StepsPwCalldesc struct {
@@ -95,30 +68,45 @@ type StepsPwCalldesc struct {
 	Fd2     int8
 }
 
+type StepsPwOwner struct {
+	_      structs.HostLayout
+	Cookie uint64
+	Start  uint64
+	Time   uint64
+	Pid    uint32
+	Tid    uint32
+	Nspid  uint32
+	Nstid  uint32
+	Uid    uint32
+	How    uint32
+	Comm   [16]int8
+}
+
 type StepsPwThread struct {
-	_       structs.HostLayout
-	Enter   uint64
-	Start   uint64
-	Args    [6]uint64
-	Pid     uint32
-	Tid     uint32
-	Nspid   uint32
-	Nstid   uint32
-	Uid     uint32
-	Nr      uint32
-	Snaplen uint32
-	Desc    uint32
-	Abi     uint8
-	Sub     uint8
-	Flags   uint8
-	Nsock   uint8
-	Mode    uint32
-	Epoch   uint32
-	Seen    uint8
-	Began   uint8
-	Pad     uint16
-	Comm    [16]int8
-	Sock    [2]struct {
+	_        structs.HostLayout
+	Enter    uint64
+	Start    uint64
+	Args     [6]uint64
+	Pid      uint32
+	Tid      uint32
+	Nspid    uint32
+	Nstid    uint32
+	Uid      uint32
+	Nr       uint32
+	Snaplen  uint32
+	Desc     uint32
+	Abi      uint8
+	Sub      uint8
+	Flags    uint8
+	Nsock    uint8
+	Mode     uint32
+	Epoch    uint32
+	Seen     uint8
+	Began    uint8
+	Rolled   uint8
+	Restarts uint8
+	Comm     [16]int8
+	Sock     [2]struct {
 		_        structs.HostLayout
 		Cookie   uint64
 		Ino      uint64
@@ -169,6 +157,7 @@ const (
 	StepsMapOldSocks    = "old_socks"
 	StepsMapOwnedSocks  = "owned_socks"
 	StepsMapOwners      = "owners"
+	StepsMapPeople      = "people"
 	StepsMapPorts       = "ports"
 	StepsMapReader      = "reader"
 	StepsMapRefused     = "refused"
@@ -262,6 +251,7 @@ type StepsMapSpecs struct {
 	OldSocks    *ebpf.MapSpec `ebpf:"old_socks"`
 	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
+	People      *ebpf.MapSpec `ebpf:"people"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Reader      *ebpf.MapSpec `ebpf:"reader"`
 	Refused     *ebpf.MapSpec `ebpf:"refused"`
@@ -329,6 +319,7 @@ type StepsMaps struct {
 	OldSocks    *ebpf.Map `ebpf:"old_socks"`
 	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
 	Owners      *ebpf.Map `ebpf:"owners"`
+	People      *ebpf.Map `ebpf:"people"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Reader      *ebpf.Map `ebpf:"reader"`
 	Refused     *ebpf.Map `ebpf:"refused"`
@@ -355,6 +346,7 @@ func (m *StepsMaps) Close() error {
 		m.OldSocks,
 		m.OwnedSocks,
 		m.Owners,
+		m.People,
 		m.Ports,
 		m.Reader,
 		m.Refused,

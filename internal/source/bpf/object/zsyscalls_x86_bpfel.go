@@ -13,6 +13,13 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type SyscallsAioKey struct {
+	_   structs.HostLayout
+	Ctx uint64
+	Pid uint32
+	Pad uint32
+}
+
 type SyscallsPwCalldesc struct {
 	_       structs.HostLayout
 	Capture uint8
@@ -22,29 +29,30 @@ type SyscallsPwCalldesc struct {
 }
 
 type SyscallsPwThread struct {
-	_       structs.HostLayout
-	Enter   uint64
-	Start   uint64
-	Args    [6]uint64
-	Pid     uint32
-	Tid     uint32
-	Nspid   uint32
-	Nstid   uint32
-	Uid     uint32
-	Nr      uint32
-	Snaplen uint32
-	Desc    uint32
-	Abi     uint8
-	Sub     uint8
-	Flags   uint8
-	Nsock   uint8
-	Mode    uint32
-	Epoch   uint32
-	Seen    uint8
-	Began   uint8
-	Pad     uint16
-	Comm    [16]int8
-	Sock    [2]struct {
+	_        structs.HostLayout
+	Enter    uint64
+	Start    uint64
+	Args     [6]uint64
+	Pid      uint32
+	Tid      uint32
+	Nspid    uint32
+	Nstid    uint32
+	Uid      uint32
+	Nr       uint32
+	Snaplen  uint32
+	Desc     uint32
+	Abi      uint8
+	Sub      uint8
+	Flags    uint8
+	Nsock    uint8
+	Mode     uint32
+	Epoch    uint32
+	Seen     uint8
+	Began    uint8
+	Rolled   uint8
+	Restarts uint8
+	Comm     [16]int8
+	Sock     [2]struct {
 		_        structs.HostLayout
 		Cookie   uint64
 		Ino      uint64
@@ -92,6 +100,7 @@ type SyscallsUndecided struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	SyscallsMapAios         = "aios"
 	SyscallsMapBlank        = "blank"
 	SyscallsMapCalls        = "calls"
 	SyscallsMapCgroups      = "cgroups"
@@ -115,6 +124,7 @@ const (
 	SyscallsVarCfgCgroups   = "cfg_cgroups"
 	SyscallsVarCfgExec      = "cfg_exec"
 	SyscallsVarCfgFollow    = "cfg_follow"
+	SyscallsVarCfgLoaded    = "cfg_loaded"
 	SyscallsVarCfgPerf      = "cfg_perf"
 	SyscallsVarCfgPorts     = "cfg_ports"
 	SyscallsVarCfgReturns   = "cfg_returns"
@@ -175,6 +185,7 @@ type SyscallsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SyscallsMapSpecs struct {
+	Aios      *ebpf.MapSpec `ebpf:"aios"`
 	Blank     *ebpf.MapSpec `ebpf:"blank"`
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
@@ -202,6 +213,7 @@ type SyscallsVariableSpecs struct {
 	CfgCgroups   *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
 	CfgExec      *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFollow    *ebpf.VariableSpec `ebpf:"cfg_follow"`
+	CfgLoaded    *ebpf.VariableSpec `ebpf:"cfg_loaded"`
 	CfgPerf      *ebpf.VariableSpec `ebpf:"cfg_perf"`
 	CfgPorts     *ebpf.VariableSpec `ebpf:"cfg_ports"`
 	CfgReturns   *ebpf.VariableSpec `ebpf:"cfg_returns"`
@@ -232,6 +244,7 @@ func (o *SyscallsObjects) Close() error {
 //
 // It can be passed to LoadSyscallsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SyscallsMaps struct {
+	Aios      *ebpf.Map `ebpf:"aios"`
 	Blank     *ebpf.Map `ebpf:"blank"`
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
@@ -252,6 +265,7 @@ type SyscallsMaps struct {
 
 func (m *SyscallsMaps) Close() error {
 	return _SyscallsClose(
+		m.Aios,
 		m.Blank,
 		m.Calls,
 		m.Cgroups,
@@ -280,6 +294,7 @@ type SyscallsVariables struct {
 	CfgCgroups   *ebpf.Variable `ebpf:"cfg_cgroups"`
 	CfgExec      *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFollow    *ebpf.Variable `ebpf:"cfg_follow"`
+	CfgLoaded    *ebpf.Variable `ebpf:"cfg_loaded"`
 	CfgPerf      *ebpf.Variable `ebpf:"cfg_perf"`
 	CfgPorts     *ebpf.Variable `ebpf:"cfg_ports"`
 	CfgReturns   *ebpf.Variable `ebpf:"cfg_returns"`

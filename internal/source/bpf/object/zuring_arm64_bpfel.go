@@ -13,6 +13,12 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type UringCompletion struct {
+	_        structs.HostLayout
+	Ring     uint64
+	UserData uint64
+}
+
 type UringPwCalldesc struct {
 	_       structs.HostLayout
 	Capture uint8
@@ -22,29 +28,30 @@ type UringPwCalldesc struct {
 }
 
 type UringPwThread struct {
-	_       structs.HostLayout
-	Enter   uint64
-	Start   uint64
-	Args    [6]uint64
-	Pid     uint32
-	Tid     uint32
-	Nspid   uint32
-	Nstid   uint32
-	Uid     uint32
-	Nr      uint32
-	Snaplen uint32
-	Desc    uint32
-	Abi     uint8
-	Sub     uint8
-	Flags   uint8
-	Nsock   uint8
-	Mode    uint32
-	Epoch   uint32
-	Seen    uint8
-	Began   uint8
-	Pad     uint16
-	Comm    [16]int8
-	Sock    [2]struct {
+	_        structs.HostLayout
+	Enter    uint64
+	Start    uint64
+	Args     [6]uint64
+	Pid      uint32
+	Tid      uint32
+	Nspid    uint32
+	Nstid    uint32
+	Uid      uint32
+	Nr       uint32
+	Snaplen  uint32
+	Desc     uint32
+	Abi      uint8
+	Sub      uint8
+	Flags    uint8
+	Nsock    uint8
+	Mode     uint32
+	Epoch    uint32
+	Seen     uint8
+	Began    uint8
+	Rolled   uint8
+	Restarts uint8
+	Comm     [16]int8
+	Sock     [2]struct {
 		_        structs.HostLayout
 		Cookie   uint64
 		Ino      uint64
@@ -122,6 +129,7 @@ type UringUndecided struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	UringMapByData         = "by_data"
 	UringMapCalls          = "calls"
 	UringMapCgroups        = "cgroups"
 	UringMapGone           = "gone"
@@ -138,6 +146,7 @@ const (
 	UringMapUids           = "uids"
 	UringMapUndecided      = "undecided"
 	UringProgUringComplete = "uring_complete"
+	UringProgUringOverflow = "uring_overflow"
 	UringProgUringSubmit   = "uring_submit"
 	UringVarCfgAll         = "cfg_all"
 	UringVarCfgCast        = "cfg_cast"
@@ -145,6 +154,7 @@ const (
 	UringVarCfgComplete    = "cfg_complete"
 	UringVarCfgExec        = "cfg_exec"
 	UringVarCfgFollow      = "cfg_follow"
+	UringVarCfgOverflowCqe = "cfg_overflow_cqe"
 	UringVarCfgPorts       = "cfg_ports"
 	UringVarCfgSelf        = "cfg_self"
 	UringVarCfgStrlen      = "cfg_strlen"
@@ -196,6 +206,7 @@ type UringSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type UringProgramSpecs struct {
 	UringComplete *ebpf.ProgramSpec `ebpf:"uring_complete"`
+	UringOverflow *ebpf.ProgramSpec `ebpf:"uring_overflow"`
 	UringSubmit   *ebpf.ProgramSpec `ebpf:"uring_submit"`
 }
 
@@ -203,6 +214,7 @@ type UringProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type UringMapSpecs struct {
+	ByData    *ebpf.MapSpec `ebpf:"by_data"`
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
 	Gone      *ebpf.MapSpec `ebpf:"gone"`
@@ -224,18 +236,19 @@ type UringMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type UringVariableSpecs struct {
-	CfgAll      *ebpf.VariableSpec `ebpf:"cfg_all"`
-	CfgCast     *ebpf.VariableSpec `ebpf:"cfg_cast"`
-	CfgCgroups  *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
-	CfgComplete *ebpf.VariableSpec `ebpf:"cfg_complete"`
-	CfgExec     *ebpf.VariableSpec `ebpf:"cfg_exec"`
-	CfgFollow   *ebpf.VariableSpec `ebpf:"cfg_follow"`
-	CfgPorts    *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
-	CfgStrlen   *ebpf.VariableSpec `ebpf:"cfg_strlen"`
-	CfgSubmit   *ebpf.VariableSpec `ebpf:"cfg_submit"`
-	CfgTurn     *ebpf.VariableSpec `ebpf:"cfg_turn"`
-	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgAll         *ebpf.VariableSpec `ebpf:"cfg_all"`
+	CfgCast        *ebpf.VariableSpec `ebpf:"cfg_cast"`
+	CfgCgroups     *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
+	CfgComplete    *ebpf.VariableSpec `ebpf:"cfg_complete"`
+	CfgExec        *ebpf.VariableSpec `ebpf:"cfg_exec"`
+	CfgFollow      *ebpf.VariableSpec `ebpf:"cfg_follow"`
+	CfgOverflowCqe *ebpf.VariableSpec `ebpf:"cfg_overflow_cqe"`
+	CfgPorts       *ebpf.VariableSpec `ebpf:"cfg_ports"`
+	CfgSelf        *ebpf.VariableSpec `ebpf:"cfg_self"`
+	CfgStrlen      *ebpf.VariableSpec `ebpf:"cfg_strlen"`
+	CfgSubmit      *ebpf.VariableSpec `ebpf:"cfg_submit"`
+	CfgTurn        *ebpf.VariableSpec `ebpf:"cfg_turn"`
+	CfgUids        *ebpf.VariableSpec `ebpf:"cfg_uids"`
 }
 
 // UringObjects contains all objects after they have been loaded into the kernel.
@@ -258,6 +271,7 @@ func (o *UringObjects) Close() error {
 //
 // It can be passed to LoadUringObjects or ebpf.CollectionSpec.LoadAndAssign.
 type UringMaps struct {
+	ByData    *ebpf.Map `ebpf:"by_data"`
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
 	Gone      *ebpf.Map `ebpf:"gone"`
@@ -277,6 +291,7 @@ type UringMaps struct {
 
 func (m *UringMaps) Close() error {
 	return _UringClose(
+		m.ByData,
 		m.Calls,
 		m.Cgroups,
 		m.Gone,
@@ -299,18 +314,19 @@ func (m *UringMaps) Close() error {
 //
 // It can be passed to LoadUringObjects or ebpf.CollectionSpec.LoadAndAssign.
 type UringVariables struct {
-	CfgAll      *ebpf.Variable `ebpf:"cfg_all"`
-	CfgCast     *ebpf.Variable `ebpf:"cfg_cast"`
-	CfgCgroups  *ebpf.Variable `ebpf:"cfg_cgroups"`
-	CfgComplete *ebpf.Variable `ebpf:"cfg_complete"`
-	CfgExec     *ebpf.Variable `ebpf:"cfg_exec"`
-	CfgFollow   *ebpf.Variable `ebpf:"cfg_follow"`
-	CfgPorts    *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
-	CfgStrlen   *ebpf.Variable `ebpf:"cfg_strlen"`
-	CfgSubmit   *ebpf.Variable `ebpf:"cfg_submit"`
-	CfgTurn     *ebpf.Variable `ebpf:"cfg_turn"`
-	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgAll         *ebpf.Variable `ebpf:"cfg_all"`
+	CfgCast        *ebpf.Variable `ebpf:"cfg_cast"`
+	CfgCgroups     *ebpf.Variable `ebpf:"cfg_cgroups"`
+	CfgComplete    *ebpf.Variable `ebpf:"cfg_complete"`
+	CfgExec        *ebpf.Variable `ebpf:"cfg_exec"`
+	CfgFollow      *ebpf.Variable `ebpf:"cfg_follow"`
+	CfgOverflowCqe *ebpf.Variable `ebpf:"cfg_overflow_cqe"`
+	CfgPorts       *ebpf.Variable `ebpf:"cfg_ports"`
+	CfgSelf        *ebpf.Variable `ebpf:"cfg_self"`
+	CfgStrlen      *ebpf.Variable `ebpf:"cfg_strlen"`
+	CfgSubmit      *ebpf.Variable `ebpf:"cfg_submit"`
+	CfgTurn        *ebpf.Variable `ebpf:"cfg_turn"`
+	CfgUids        *ebpf.Variable `ebpf:"cfg_uids"`
 }
 
 // UringPrograms contains all programs after they have been loaded into the kernel.
@@ -318,12 +334,14 @@ type UringVariables struct {
 // It can be passed to LoadUringObjects or ebpf.CollectionSpec.LoadAndAssign.
 type UringPrograms struct {
 	UringComplete *ebpf.Program `ebpf:"uring_complete"`
+	UringOverflow *ebpf.Program `ebpf:"uring_overflow"`
 	UringSubmit   *ebpf.Program `ebpf:"uring_submit"`
 }
 
 func (p *UringPrograms) Close() error {
 	return _UringClose(
 		p.UringComplete,
+		p.UringOverflow,
 		p.UringSubmit,
 	)
 }

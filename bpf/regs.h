@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR BSD-2-Clause) */
+/* The registers of a thread in a call: which it is, and its arguments. */
+#ifndef PIDWIRE_REGS_H
+#define PIDWIRE_REGS_H
+
+#include "pidwire.h"
+
+#define NR_MAX 1024
+#define X32_BIT 0x40000000
+
+#if defined(__TARGET_ARCH_x86)
+#define TS_COMPAT 2
+#define ABI_NATIVE PW_ABI_X86_64
+#define ABI_COMPAT PW_ABI_I386
+static __always_inline bool is_compat(struct task_struct *t)
+{
+	return READ(t, thread_info.status) & TS_COMPAT;
+}
+#elif defined(__TARGET_ARCH_arm64)
+#define TIF_32BIT 22
+#define ABI_NATIVE PW_ABI_ARM64
+#define ABI_COMPAT PW_ABI_ARM
+static __always_inline bool is_compat(struct task_struct *t)
+{
+	return READ(t, thread_info.flags) & (1UL << TIF_32BIT);
+}
+#endif
+
+/*
+ * Of pt_regs, from the first register that holds an argument to the last. The
+ * whole would not fit on the stack of these programs on arm64.
+ */
+#if defined(__TARGET_ARCH_x86)
+struct arg_regs {
+	u64 bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di;
+};
+#define FIRST_REG(r) (&(r)->bp)
+#elif defined(__TARGET_ARCH_arm64)
+struct arg_regs {
+	u64 x[6];
+};
+#define FIRST_REG(r) (&(r)->regs)
+#endif
+
+/* The arguments of a call, as its registers have them. */
+static __always_inline void read_args(u64 args[6], struct pt_regs *regs, bool compat)
+{
+	struct arg_regs r;
+
+	if (cfg_cast) {
+		struct pt_regs *typed = TYPED(regs);
+
+		__builtin_memcpy(&r, FIRST_REG(typed), sizeof(r));
+	} else {
+		bpf_probe_read_kernel(&r, sizeof(r), FIRST_REG(regs));
+	}
+#if defined(__TARGET_ARCH_x86)
+	if (compat) {
+		args[0] = (u32)r.bx;
+		args[1] = (u32)r.cx;
+		args[2] = (u32)r.dx;
+		args[3] = (u32)r.si;
+		args[4] = (u32)r.di;
+		args[5] = (u32)r.bp;
+	} else {
+		args[0] = r.di;
+		args[1] = r.si;
+		args[2] = r.dx;
+		args[3] = r.r10;
+		args[4] = r.r8;
+		args[5] = r.r9;
+	}
+#elif defined(__TARGET_ARCH_arm64)
+	u64 mask = compat ? 0xffffffff : ~0ULL;
+
+	args[0] = r.x[0] & mask;
+	args[1] = r.x[1] & mask;
+	args[2] = r.x[2] & mask;
+	args[3] = r.x[3] & mask;
+	args[4] = r.x[4] & mask;
+	args[5] = r.x[5] & mask;
+#endif
+}
+
+#if defined(__TARGET_ARCH_x86)
+#define NR_OF(regs) READ(regs, orig_ax)
+#elif defined(__TARGET_ARCH_arm64)
+#define NR_OF(regs) READ(regs, syscallno)
+#endif
+
+#define ENOSYS 38
+
+/*
+ * The registers of a thread stand at the end of its stack: of 16 KiB, perhaps with a
+ * little room behind them (FRED). Returns 0 if it does not look like them there.
+ */
+static __always_inline u64 regs_of(struct task_struct *task)
+{
+	u64 at = 0;
+
+	/* By helper: a number, where a load would give a pointer, which no global function takes. */
+	bpf_core_read(&at, sizeof(at), &task->stack);
+	at += 16384 - bpf_core_type_size(struct pt_regs);
+#pragma unroll
+	for (int room = 0; room <= 16; room += 16) {
+		struct pt_regs *r = (void *)(at - room);
+#if defined(__TARGET_ARCH_x86)
+		if (READ(r, cs) == 0x33 || READ(r, cs) == 0x23)
+			return (u64)r;
+#elif defined(__TARGET_ARCH_arm64)
+		if (!(READ(r, pstate) & 15) && READ(r, sp) && READ(r, pc))
+			return (u64)r;
+#endif
+	}
+	return 0;
+}
+
+/* The result is what stood there at the call's entry: nobody has set it. */
+static __always_inline bool no_result(struct pt_regs *r)
+{
+#if defined(__TARGET_ARCH_x86)
+	return READ(r, ax) == (u64)-ENOSYS || READ(r, ax) == READ(r, orig_ax);
+#elif defined(__TARGET_ARCH_arm64)
+	return WORD(FIRST_REG(r)) == READ(r, orig_x0);
+#endif
+}
+
+#endif

@@ -223,10 +223,12 @@ TURN_PROGRAM("raw_tp/sched_process_exit", process_exit)
 			emit_unfinished(t);
 		bpf_map_delete_elem(&threads, &tid);
 	}
-	mode = mode_of(tgid);
-	if (!mode || mode == PW_TARGET_NEVER)
+	if (!bpf_map_lookup_elem(&targets, &tgid))
 		return 0;
-	if (cfg_calls && !told && (READ(task, exit_code) & 0x7f) == SIGSYS && READ(task, seccomp.mode))
+	mode = mode_of(tgid); /* 0: it was said no to, and is to be forgotten */
+	if (mode == PW_TARGET_NEVER)
+		return 0;
+	if (mode && cfg_calls && !told && (READ(task, exit_code) & 0x7f) == SIGSYS && READ(task, seccomp.mode))
 		emit_killed(task, mode);
 	if (READ(task, signal, live.counter) > 0)
 		return 0;

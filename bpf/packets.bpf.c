@@ -743,8 +743,12 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 		done = emit_packet(skb, &o, dir, flags, w->netns, cap, 128);
 	else if (cap <= 256)
 		done = emit_packet(skb, &o, dir, flags, w->netns, cap, 256);
+	else if (cap <= 512)
+		done = emit_packet(skb, &o, dir, flags, w->netns, cap, 512);
 	else if (cap <= 1536)
 		done = emit_packet(skb, &o, dir, flags, w->netns, cap, 1536);
+	else if (cap <= 3072)
+		done = emit_packet(skb, &o, dir, flags, w->netns, cap, 3072);
 	else if (cap <= 9216)
 		done = emit_packet(skb, &o, dir, flags, w->netns, cap, 9216);
 	else

@@ -184,6 +184,29 @@ func sinceBoot() uint64 {
 	return uint64(t.Nano())
 }
 
+// readAhead begins to read the objects that will be loaded: the kernel looks through the programs of one while
+// the next is read.
+func (c Config) readAhead() {
+	object.Ahead[object.SyscallsSpecs](object.LoadSyscalls)
+	object.Ahead[object.ProcessSpecs](object.LoadProcess)
+	object.Ahead[object.SocketsSpecs](object.LoadSockets)
+	if c.Packets || c.Kernel {
+		object.Ahead[object.PacketsSpecs](object.LoadPackets)
+	}
+	if c.Packets {
+		object.Ahead[object.DeviceSpecs](object.LoadDevice)
+	}
+	if !c.NoCalls {
+		object.Ahead[object.BlockedSpecs](object.LoadBlocked)
+		object.Ahead[object.UringSpecs](object.LoadUring)
+	}
+	if c.Kernel {
+		object.Ahead[object.KernelSpecs](object.LoadKernel)
+		object.Ahead[object.PathSpecs](object.LoadPath)
+		object.Ahead[object.WaitsSpecs](object.LoadWaits)
+	}
+}
+
 // Load puts the programs into the kernel. What cannot be loaded and is not
 // needed for the system calls themselves becomes a note.
 func Load(c Config) (_ *Kernel, err error) {
@@ -210,8 +233,8 @@ func Load(c Config) (_ *Kernel, err error) {
 		return nil, fmt.Errorf("%d cgroups: at most %d at once", len(c.Cgroups), maxCgroups)
 	}
 
-	k.cast = k.hasFunc("bpf_rdonly_cast")
-	k.twice = c.Twice || PreemptedAtTracepoints(Release())
+	defer object.Forget()
+	c.readAhead()
 	spec, sys, err := object.Open[object.SyscallsSpecs](object.LoadSyscalls)
 	if err != nil {
 		return nil, err
@@ -219,7 +242,15 @@ func Load(c Config) (_ *Kernel, err error) {
 	if err := c.size(spec); err != nil {
 		return nil, err
 	}
-	if err := k.Maps.make(sys.Ring, sys.Targets, sys.Refused, sys.Undecided, sys.Threads, sys.Calls, sys.Uids, sys.Ports, sys.Cgroups, sys.Lost, sys.Maybe, sys.Reader, sys.Gone); err != nil {
+	// The kernel zeroes the memory of the ring, which may be a quarter of a gigabyte; its types are read meanwhile.
+	made := make(chan error, 1)
+	go func() { made <- k.Maps.make(sys.Ring) }()
+	k.cast = k.hasFunc("bpf_rdonly_cast")
+	k.twice = c.Twice || PreemptedAtTracepoints(Release())
+	if err := <-made; err != nil {
+		return nil, err
+	}
+	if err := k.Maps.make(sys.Targets, sys.Refused, sys.Undecided, sys.Threads, sys.Calls, sys.Uids, sys.Ports, sys.Cgroups, sys.Lost, sys.Maybe, sys.Reader, sys.Gone); err != nil {
 		return nil, err
 	}
 	if err := k.fill(c); err != nil {

@@ -7,6 +7,8 @@ package object
 
 import (
 	"fmt"
+	"reflect"
+	"sync"
 
 	"github.com/cilium/ebpf"
 )
@@ -30,13 +32,39 @@ import (
 // structs XSpecs, or a part of one. They are those of the spec: what is set in
 // them is set there. A name that the object does not have is an error.
 func Open[S any](load func() (*ebpf.CollectionSpec, error)) (*ebpf.CollectionSpec, *S, error) {
-	spec, err := load()
-	if err != nil {
-		return nil, nil, err
+	r := readOf[S]()
+	r.once.Do(func() { r.spec, r.err = load() })
+	if r.err != nil {
+		return nil, nil, r.err
 	}
+	spec := r.spec.Copy()
 	parts := new(S)
 	if err := spec.Assign(parts); err != nil {
 		return nil, nil, fmt.Errorf("%T: %w", *parts, err)
 	}
 	return spec, parts, nil
 }
+
+// read is an object that was read from its ELF file, which takes ten milliseconds for a large one; most
+// are opened several times, once for each program that may be refused.
+type read struct {
+	once sync.Once
+	spec *ebpf.CollectionSpec
+	err  error
+}
+
+var objects sync.Map // of *read, by the type of their parts
+
+func readOf[S any]() *read {
+	r, _ := objects.LoadOrStore(reflect.TypeFor[S](), new(read))
+	return r.(*read)
+}
+
+// Ahead begins to read an object that will be opened.
+func Ahead[S any](load func() (*ebpf.CollectionSpec, error)) {
+	r := readOf[S]()
+	go r.once.Do(func() { r.spec, r.err = load() })
+}
+
+// Forget frees what was read: megabytes. What is opened later is read again.
+func Forget() { objects.Clear() }

@@ -125,8 +125,13 @@ struct ns_common {
 	unsigned int inum;
 };
 
+struct list_head {
+	struct list_head *next;
+};
+
 struct net {
 	struct ns_common ns;
+	struct list_head dev_base_head;
 };
 
 struct nsproxy {
@@ -395,6 +400,8 @@ struct mptcp_sock {
 };
 
 struct net_device {
+	char name[16];
+	struct list_head dev_list;
 	unsigned short type;
 	int ifindex;
 	possible_net_t nd_net;

@@ -87,7 +87,7 @@ func (a *app) connsWatch(ctx context.Context, rest *over, c *connsFlags, targets
 		if err := rest.ready(ctx); err != nil {
 			return err
 		}
-		if err := sandbox.Collector(append(keptCaps(allowed{}), bpf.NeededCaps(false)...)...); err != nil {
+		if err := sandbox.Collector(append(keptCaps(allowed{}), src.NeededCaps()...)...); err != nil {
 			fmt.Fprintf(a.stderr, "pidwire: %v\n", err)
 		}
 		if err := src.Look(); err != nil {

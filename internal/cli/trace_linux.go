@@ -360,7 +360,7 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 		return 0, errRest
 	}
 	src.Started = l.started(ctx, rest, src, aud, func() error {
-		if err := sandbox.Collector(l.neededCaps(files)...); err != nil {
+		if err := sandbox.Collector(l.neededCaps(src, files)...); err != nil {
 			fmt.Fprintf(a.stderr, "pidwire: %v\n", err)
 		}
 		if child != nil {
@@ -436,8 +436,8 @@ func (l *liveRun) hasLines() bool {
 }
 
 // neededCaps are the capabilities that a run needs once it is loaded.
-func (l *liveRun) neededCaps(files allowed) []uint {
-	caps := append(keptCaps(files), bpf.NeededCaps(slices.Contains(l.t.layers, "krn"))...)
+func (l *liveRun) neededCaps(src *bpf.Source, files allowed) []uint {
+	caps := append(keptCaps(files), src.NeededCaps()...)
 	if slices.Contains(l.t.layers, "aud") {
 		caps = append(caps, audit.NeededCaps...)
 	}

@@ -145,7 +145,7 @@ func New(o Options) (*Source, error) {
 		}
 	}
 	s.targets = targets.New(k, targets.Options{Criteria: o.Targets, Proc: s.proc, Never: append(s.opts.Never, o.Self), Follow: o.Follow, Joined: s.joined, Left: o.Left})
-	tell := names.Options{Proc: s.proc, Self: s.self, Stacks: o.Stacks, Now: now, Note: func(text string, emit func(wire.Record) error) error { return s.note(text, "", emit) }}
+	tell := names.Options{Interfaces: k.Interfaces, Proc: s.proc, Self: s.self, Stacks: o.Stacks, Now: now, Note: func(text string, emit func(wire.Record) error) error { return s.note(text, "", emit) }}
 	if o.Kernel {
 		tell.Kernel = &k.Names
 	}

@@ -34,7 +34,9 @@ type Kernel struct {
 
 	Open    *ebpf.Program // iterator over the open sockets of the host; nil: they are read from /proc
 	States  *ebpf.Program // iterator: puts into the ring how the targets' TCP sockets stand; nil: none
-	Blocked *link.Iter    // over the calls that are blocked; nil: they cannot be known
+	ifaces  *ebpf.Program // iterator over the interfaces of the network namespace in wanted; nil: none
+	wanted  *ebpf.Map
+	Blocked *link.Iter // over the calls that are blocked; nil: they cannot be known
 
 	Filtered bool   // packets are filtered by the program at the sockets
 	Engine   string // that tells of functions, if any does
@@ -197,6 +199,7 @@ func (c Config) readAhead() {
 		object.Ahead[object.DeviceSpecs](object.LoadDevice)
 	}
 	if !c.NoCalls {
+		object.Ahead[object.IfacesSpecs](object.LoadIfaces)
 		object.Ahead[object.BlockedSpecs](object.LoadBlocked)
 		object.Ahead[object.UringSpecs](object.LoadUring)
 	}
@@ -279,6 +282,7 @@ func Load(c Config) (_ *Kernel, err error) {
 		}
 	}
 	k.loadSockets(c)
+	k.loadIfaces(c)
 	if !c.NoCalls {
 		k.loadBlocked(c)
 		k.loadUring(c)

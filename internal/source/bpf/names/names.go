@@ -24,6 +24,7 @@ import (
 // Teller makes the records. Its methods are for one goroutine.
 type Teller struct {
 	kernel *load.Names // nil: without layer krn
+	listed func(netns uint32) ([]load.Iface, error)
 	proc   proc.FS
 	self   uint32 // our own pid
 	stacks bool   // functions of processes are named
@@ -51,11 +52,13 @@ type key struct {
 // Options say what is told.
 type Options struct {
 	Kernel *load.Names // with layer krn; else nil
-	Proc   proc.FS
-	Self   uint32 // our own pid, as records have it
-	Stacks bool   // functions of processes are named
-	Now    func() uint64
-	Note   func(text string, emit Emit) error // says what does not work
+	// Interfaces lists those of a network namespace, by its inode; load.Kernel's.
+	Interfaces func(netns uint32) ([]load.Iface, error)
+	Proc       proc.FS
+	Self       uint32 // our own pid, as records have it
+	Stacks     bool   // functions of processes are named
+	Now        func() uint64
+	Note       func(text string, emit Emit) error // says what does not work
 }
 
 // New returns a Teller that has said nothing.
@@ -68,7 +71,7 @@ func New(o Options) *Teller {
 		}
 	}
 	return &Teller{
-		kernel: o.Kernel, proc: o.Proc, self: o.Self, stacks: o.Stacks, now: o.Now, note: o.Note,
+		kernel: o.Kernel, listed: o.Interfaces, proc: o.Proc, self: o.Self, stacks: o.Stacks, now: o.Now, note: o.Note,
 		users: map[uint32]bool{}, ifaces: map[uint64]bool{}, said: map[key]bool{},
 		symbols: symbols, programs: map[uint32]uint32{},
 	}
@@ -284,18 +287,21 @@ func (t *Teller) Interfaces(pid uint32, netns, at uint64, emit Emit) error {
 		if t.kernel != nil {
 			t.once(wire.NameIface, netns<<32|uint64(i.Index))
 		}
-		if err := t.at(at, wire.NameIface, netns, uint32(i.Index), i.Name, emit); err != nil {
+		if err := t.at(at, wire.NameIface, netns, i.Index, i.Name, emit); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// interfacesOf lists the interfaces of a network namespace, by way of a process
-// that is in it.
-func (t *Teller) interfacesOf(pid uint32, netns uint64) ([]net.Interface, error) {
+// interfacesOf lists the interfaces of a network namespace: by what the kernel side tells, or else by way of
+// a process that is in it.
+func (t *Teller) interfacesOf(pid uint32, netns uint64) ([]load.Iface, error) {
+	if list, err := t.listed(uint32(netns)); err == nil && len(list) > 0 {
+		return list, nil
+	}
 	if own, err := t.proc.NetNS(t.self); err == nil && own == netns {
-		return net.Interfaces()
+		return interfaces()
 	}
 	f, err := os.Open(t.proc.Path(pid, "ns/net"))
 	if err != nil {
@@ -310,7 +316,7 @@ func (t *Teller) interfacesOf(pid uint32, netns uint64) ([]net.Interface, error)
 		return nil, fmt.Errorf("process %d has left network namespace %d", pid, netns)
 	}
 	type result struct {
-		list []net.Interface
+		list []load.Iface
 		err  error
 	}
 	done := make(chan result)
@@ -320,12 +326,21 @@ func (t *Teller) interfacesOf(pid uint32, netns uint64) ([]net.Interface, error)
 		runtime.LockOSThread()
 		var r result
 		if r.err = unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); r.err == nil {
-			r.list, r.err = net.Interfaces()
+			r.list, r.err = interfaces()
 		}
 		done <- r
 	}()
 	r := <-done
 	return r.list, r.err
+}
+
+// interfaces lists those of the network namespace that this thread is in.
+func interfaces() (list []load.Iface, err error) {
+	all, err := net.Interfaces()
+	for _, i := range all {
+		list = append(list, load.Iface{Index: uint32(i.Index), Name: i.Name})
+	}
+	return list, err
 }
 
 // at tells what an id stands for.

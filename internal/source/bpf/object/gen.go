@@ -27,6 +27,7 @@ import (
 //go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zwaits -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Waits ../../../../bpf/waits.bpf.c
 //go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zsteps -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Steps ../../../../bpf/steps.bpf.c
 //go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem ztree -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Tree ../../../../bpf/tree.bpf.c
+//go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zifaces -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Ifaces ../../../../bpf/ifaces.bpf.c
 
 // Open reads an object, and gives its parts by their names: S is one of the
 // structs XSpecs, or a part of one. They are those of the spec: what is set in

@@ -32,8 +32,9 @@ var mayImport = map[string][]string{
 	"sandbox":    {},
 	"outfile":    {},
 	"rooms":      {"wire", "sandbox"},
+	"collect":    {"wire", "source"},
 	"pipeline":   {"wire", "decode", "flow", "merge", "source", "sink", "event"},
-	"cli":        {"event", "wire", "decode", "flow", "merge", "pcapfilter", "foreign", "source", "target", "bundle", "sink", "pipeline", "sandbox", "outfile", "rooms"},
+	"cli":        {"event", "wire", "decode", "flow", "merge", "pcapfilter", "foreign", "source", "target", "bundle", "sink", "pipeline", "sandbox", "outfile", "rooms", "collect"},
 }
 
 // pure layers see the machine only as data.

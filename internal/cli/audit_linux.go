@@ -5,15 +5,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pidwire/pidwire/internal/collect"
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/source/audit"
-	"github.com/pidwire/pidwire/internal/source/bpf"
 	"github.com/pidwire/pidwire/internal/source/ftrace"
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
 // auditStarted says how audit is used, and which targets it cannot see.
-func (l *liveRun) auditStarted(src *bpf.Source, aud *audit.Source) {
+func (l *liveRun) auditStarted(src collect.Live, aud *audit.Source) {
 	w := l.app.stderr
 	if err := aud.Sync(); err != nil {
 		fmt.Fprintf(w, "pidwire: %v: some calls have no audit record\n", err)

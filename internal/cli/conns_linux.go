@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pidwire/pidwire/internal/collect"
 	"github.com/pidwire/pidwire/internal/pipeline"
 	"github.com/pidwire/pidwire/internal/sandbox"
 	"github.com/pidwire/pidwire/internal/sink"
@@ -66,7 +67,7 @@ func (a *app) connsWatch(ctx context.Context, rest *over, c *connsFlags, targets
 		ctx, cancel = context.WithTimeout(ctx, c.span)
 		defer cancel()
 	}
-	src, err := bpf.New(bpf.Options{
+	src, err := collect.Open(collect.Options{
 		Config: bpf.Config{
 			Self: uint32(os.Getpid()), Follow: !c.trace.noFollow, NoCalls: true, Packets: true, Snaplen: connsSnaplen,
 		},
@@ -83,7 +84,7 @@ func (a *app) connsWatch(ctx context.Context, rest *over, c *connsFlags, targets
 	if rest.Header(src.Header()) != nil {
 		return errRest
 	}
-	src.Started = func() error {
+	src.OnStart(func() error {
 		if err := rest.ready(ctx); err != nil {
 			return err
 		}
@@ -99,8 +100,8 @@ func (a *app) connsWatch(ctx context.Context, rest *over, c *connsFlags, targets
 		}
 		go look(ctx, src, c.watch)
 		return nil
-	}
-	if err := src.Run(ctx, func(r wire.Record) error { return rest.Emit(r, bpf.Clock) }); err != nil {
+	})
+	if err := src.Run(ctx, func(r wire.Record) error { return rest.Emit(r, collect.Clock) }); err != nil {
 		return explain(err)
 	}
 	rest.End()
@@ -124,7 +125,7 @@ func (a *app) connsView(ctx context.Context, c *connsFlags) error {
 }
 
 // look asks how the connections stand, a little before each table.
-func look(ctx context.Context, src *bpf.Source, every time.Duration) {
+func look(ctx context.Context, src collect.Live, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {

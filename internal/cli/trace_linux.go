@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/pidwire/pidwire/internal/collect"
 	"github.com/pidwire/pidwire/internal/pipeline"
 	"github.com/pidwire/pidwire/internal/sandbox"
 	"github.com/pidwire/pidwire/internal/sink/clean"
@@ -343,7 +344,7 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 		}
 		defer child.abandon()
 	}
-	src, err := bpf.New(l.options(rest, child, aud))
+	src, err := collect.Open(l.options(rest, child, aud))
 	if err != nil {
 		return 0, explain(err)
 	}
@@ -359,7 +360,7 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 	if err := rest.Header(source.Header()); err != nil {
 		return 0, errRest
 	}
-	src.Started = l.started(ctx, rest, src, aud, func() error {
+	src.OnStart(l.started(ctx, rest, src, aud, func() error {
 		if err := sandbox.Collector(l.neededCaps(src, files)...); err != nil {
 			fmt.Fprintf(a.stderr, "pidwire: %v\n", err)
 		}
@@ -370,9 +371,9 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 			fmt.Fprintf(a.stderr, "pidwire: watching %s; Ctrl-C ends it\n", describe(src.Watched()))
 		}
 		return nil
-	})
+	}))
 	defer inTime()()
-	err = source.Run(ctx, func(r wire.Record) error { return rest.Emit(r, bpf.Clock) })
+	err = source.Run(ctx, func(r wire.Record) error { return rest.Emit(r, collect.Clock) })
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(context.Cause(ctx), errRest) {
 			return 0, errRest
@@ -407,7 +408,7 @@ func inTime() func() {
 
 // started is what happens between the last program that is attached and the first record that is read;
 // begin is the end of it: nothing is loaded any more.
-func (l *liveRun) started(ctx context.Context, rest *over, src *bpf.Source, aud *audit.Source, begin func() error) func() error {
+func (l *liveRun) started(ctx context.Context, rest *over, src collect.Live, aud *audit.Source, begin func() error) func() error {
 	a, t := l.app, l.t
 	return func() error {
 		if err := rest.ready(ctx); err != nil {
@@ -436,7 +437,7 @@ func (l *liveRun) hasLines() bool {
 }
 
 // neededCaps are the capabilities that a run needs once it is loaded.
-func (l *liveRun) neededCaps(src *bpf.Source, files allowed) []uint {
+func (l *liveRun) neededCaps(src collect.Live, files allowed) []uint {
 	caps := append(keptCaps(files), src.NeededCaps()...)
 	if slices.Contains(l.t.layers, "aud") {
 		caps = append(caps, audit.NeededCaps...)
@@ -458,9 +459,9 @@ func (l *liveRun) command() (*command, error) {
 }
 
 // options are those of the source.
-func (l *liveRun) options(rest *over, child *command, aud *audit.Source) bpf.Options {
+func (l *liveRun) options(rest *over, child *command, aud *audit.Source) collect.Options {
 	t := l.t
-	opts := bpf.Options{
+	opts := collect.Options{
 		Config: bpf.Config{
 			Self: uint32(os.Getpid()), Follow: !t.noFollow,
 			StrLen: uint32(t.view.strlen), Calls: t.view.sel.wants,

@@ -265,6 +265,9 @@ func (s *Source) Missing() []string {
 // where nothing does.
 func (s *Source) Engine() string { return s.k.Engine }
 
+// OnStart sets Started.
+func (s *Source) OnStart(f func() error) { s.Started = f }
+
 // Watched returns the processes that were targets when Run began. It is for
 // Started.
 func (s *Source) Watched() []*proc.Process { return s.found }

@@ -51,6 +51,9 @@ func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
 			case tcpClose, tcpListen:
 				delete(s.closing, cookie)
 			default:
+				if len(s.closing) >= maxClosing {
+					clear(s.closing) // the ends of many were lost
+				}
 				s.closing[cookie] = true
 			}
 		}

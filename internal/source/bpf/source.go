@@ -470,6 +470,8 @@ func (s *Source) ringBytes() int {
 const (
 	tcpClose  = 7
 	tcpListen = 10
+	// maxClosing bounds the connections that are remembered as not at their end.
+	maxClosing = 1 << 16
 	// lingerMin is how long the kernel is given to close what a process that
 	// ended had open, and lingerMax how long their peers to answer; lingerBlind
 	// is for both, where it does not tell of states.

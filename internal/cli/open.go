@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
@@ -117,6 +118,9 @@ func (a *app) replay(parent context.Context, in *filesFlags, names []string, set
 	}
 	in.bar = a.watched(in, names)
 	defer in.bar.end()
+	// Tables are bounded to some 36 MiB at most; garbage is collected in time to keep the
+	// process below 64 MiB, with the pages of the program itself.
+	debug.SetMemoryLimit(48 << 20)
 	a.confine(in.resolve)
 	src, closing, err := a.files(ctx, in, names)
 	if err != nil {
@@ -311,11 +315,17 @@ func cutOff(err error) error {
 	return &compressedError{err}
 }
 
+// errWindow says what to do with a file that needs much memory.
+var errWindow = errors.New("zstd with a window of more than 8 MiB (--long, --ultra): zstd -dc --long=27 FILE | pidwire open - reads it")
+
 // decompressed marks the errors of a decompressor as such.
 type decompressed struct{ r io.Reader }
 
 func (d decompressed) Read(b []byte) (int, error) {
 	n, err := d.r.Read(b)
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+		err = errWindow
+	}
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF { // a recording that is cut says so itself
 		err = &compressedError{err}
 	}
@@ -333,7 +343,9 @@ func decompress(r io.Reader, head []byte) (io.Reader, bool, error) {
 		}
 		return decompressed{z}, true, nil
 	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}): // RFC 8878
-		const window = 128 << 20 // of zstd --long=27, which zstd itself decompresses without being asked
+		// What zstd makes up to level 19, unless it is asked for more (--long, --ultra):
+		// the window is memory that a few bytes of a file can ask for.
+		const window = 8 << 20
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window))
 		if err != nil {
 			return nil, true, &compressedError{err}

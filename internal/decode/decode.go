@@ -305,15 +305,35 @@ func (d *Decoder) kernelEvent(r wire.Record, ev *event.Event) bool {
 	return true
 }
 
+// How long texts of records may be, in bytes. What is kept for the length of a run has
+// the kernel's own bounds, and what is behind them is left out, and said.
+const (
+	maxPath   = 4096 // PATH_MAX
+	maxUnix   = 108  // sun_path
+	maxName   = 255  // of a user, an interface, a host, a reason: HOST_NAME_MAX is 64, a name of DNS has 253
+	maxSymbol = 2048 // KSYM_NAME_LEN is 512; C++ and Rust have longer ones
+	maxProto  = 16 << 10
+)
+
+// attr returns an attribute, cut to most bytes; what is kept is a copy.
+func (d *Decoder) attr(ev *event.Event, attrs []byte, tag uint16, most int) string {
+	b := wire.AttrOf(attrs, tag)
+	if len(b) > most {
+		ev.Warn = append(ev.Warn, fmt.Sprintf("a text of %d bytes where there are %d at most: the rest is left out", len(b), most))
+		b = b[:most]
+	}
+	return string(b)
+}
+
 func (d *Decoder) symbol(r wire.Record, ev *event.Event) bool {
 	var s wire.Symbol
 	if !s.Unmarshal(r) {
 		return false
 	}
-	b := &event.Symbol{Addr: s.Addr, Offset: s.Offset, PID: s.Pid, Name: string(wire.AttrOf(r[wire.SizeSymbol:], wire.TagName)), File: string(wire.AttrOf(r[wire.SizeSymbol:], wire.TagExe))}
+	b := &event.Symbol{Addr: s.Addr, Offset: s.Offset, PID: s.Pid, Name: d.attr(ev, r[wire.SizeSymbol:], wire.TagName, maxSymbol), File: d.attr(ev, r[wire.SizeSymbol:], wire.TagExe, maxPath)}
 	d.krn.Symbol(s.Pid, s.Addr, s.Offset, b.Name, b.File)
 	if s.Pid == 0 {
-		d.krn.Proto(s.Addr, string(wire.AttrOf(r[wire.SizeSymbol:], wire.TagText)))
+		d.krn.Proto(s.Addr, d.attr(ev, r[wire.SizeSymbol:], wire.TagText, maxProto))
 	}
 	ev.Body = b
 	return true
@@ -348,7 +368,7 @@ func (d *Decoder) sockFound(r wire.Record, ev *event.Event) bool {
 	ev.Task = event.Task{Proc: proc(s.Pid, s.Start), TID: s.Pid}
 	ev.Body = &event.SockFound{
 		Sock: sock.Event(&k),
-		Path: string(wire.AttrOf(r[wire.SizeSocksnap+wire.SizeSock:], wire.TagName)),
+		Path: d.attr(ev, r[wire.SizeSocksnap+wire.SizeSock:], wire.TagName, maxUnix),
 	}
 	return true
 }
@@ -358,7 +378,7 @@ func (d *Decoder) name(r wire.Record, ev *event.Event) bool {
 	if !n.Unmarshal(r) {
 		return false
 	}
-	name := string(wire.AttrOf(r[wire.SizeName:], wire.TagName))
+	name := d.attr(ev, r[wire.SizeName:], wire.TagName, maxName)
 	d.sys.Learn(n.What, n.Netns, n.Id, name)
 	d.krn.Learn(n.What, n.Id, name)
 	b := &event.Name{What: n.What, ID: n.Id, NetNS: n.Netns, Name: name}

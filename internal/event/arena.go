@@ -1,5 +1,7 @@
 package event
 
+import "unsafe"
+
 // Arena is the memory that calls of one batch are cut from. A decoder fills
 // it; when nobody reads the batch any more it is reset and filled again, while
 // it still lies in the processor's caches: memory made anew for each call
@@ -29,8 +31,26 @@ const (
 	byteSlab = 16 << 10
 )
 
+// maxArena is how many bytes an arena keeps when it is reset. A hostile record may
+// need a thousand times its own size in tokens.
+const maxArena = 3 << 20
+
+// Used returns how many bytes have been cut from the arena since it was reset, and Held
+// how many it has.
+func (a *Arena) Used() int {
+	return a.calls.taken() + a.args.taken() + a.socks.taken() + a.toks.taken() + a.caps.taken() + a.auds.taken() + a.krns.taken() + a.frms.taken() + a.bytes.taken()
+}
+
+func (a *Arena) Held() int {
+	return a.calls.held() + a.args.held() + a.socks.held() + a.toks.held() + a.caps.held() + a.auds.held() + a.krns.held() + a.frms.held() + a.bytes.held()
+}
+
 // Reset makes all that was cut from the arena invalid.
 func (a *Arena) Reset() {
+	if a.Held() > maxArena {
+		*a = Arena{}
+		return
+	}
 	a.calls.reset()
 	a.args.reset()
 	a.socks.reset()
@@ -91,12 +111,23 @@ type slab[T any] struct {
 	list [][]T
 	cur  int // the slice in use
 	used int // of it
+	n    int // elements taken since the last reset
+	have int // elements of all slices
 }
 
-func (s *slab[T]) reset() { s.cur, s.used = 0, 0 }
+func (s *slab[T]) reset() { s.cur, s.used, s.n = 0, 0, 0 }
+
+func (s *slab[T]) taken() int { return s.n * s.size() }
+func (s *slab[T]) held() int  { return s.have * s.size() }
+
+func (s *slab[T]) size() int {
+	var t T
+	return int(unsafe.Sizeof(t))
+}
 
 // take returns n elements, from a new slice of at least size if need be.
 func (s *slab[T]) take(n, size int) []T {
+	s.n += n
 	for ; s.cur < len(s.list); s.cur, s.used = s.cur+1, 0 {
 		if l := s.list[s.cur]; s.used+n <= len(l) {
 			s.used += n
@@ -104,6 +135,7 @@ func (s *slab[T]) take(n, size int) []T {
 		}
 	}
 	s.list = append(s.list, make([]T, max(size, n)))
+	s.have += max(size, n)
 	s.used = n
 	return s.list[s.cur][:n:n]
 }

@@ -19,10 +19,10 @@ type fdKey struct {
 // until the number is given out again.
 func (j *Joiner) audit(e *event.Entry, a *event.Audit) {
 	if a.AUIDName == "" && a.AUID != event.Unset {
-		a.AUIDName = j.users[a.AUID]
+		a.AUIDName = j.user(a.AUID)
 	}
 	if a.UID != event.Unset {
-		a.UIDName = j.users[a.UID]
+		a.UIDName = j.user(a.UID)
 	}
 	c := a.Call
 	if c == nil {

@@ -17,7 +17,7 @@ type Joiner struct {
 	byInode  connIndex
 	found    map[uint64]*event.SockFound // by inode: open at attach, not used yet
 	numbered map[uint64]*event.SockFound // the same by cookie, where they have one
-	users    map[uint32]string
+	users    index[uint32, string]
 	fds      index[fdKey, *event.Conn]       // that audit follows, and other tools' calls
 	hosts    map[netip.Addr]string           // names for which a file's reader made addresses up
 	byPeer   index[netip.AddrPort, *foreign] // begun by that end, for who accepts it
@@ -39,7 +39,8 @@ type Joiner struct {
 		end  int64
 		conn *event.Conn
 	}
-	joined bool // there are calls and packets on this timeline
+	hostBytes int  // of hosts, about
+	joined    bool // there are calls and packets on this timeline
 
 	closed []*event.Conn // oldest first, to be forgotten
 }
@@ -52,12 +53,20 @@ const (
 	keepClosed = 4096
 	// keepOpen is how many others may be seen before one that is not seen
 	// itself is forgotten: a process that ends closes nothing.
-	keepOpen = 32768
+	keepOpen = 1 << 14
 	// keepRecent is the same for what is needed of a connection for a short
 	// time, or only while much goes over it.
 	keepRecent = 4096
-	// maxHosts are the names of hosts that stand for addresses in files.
-	maxHosts = 1 << 17
+	// maxHosts are the names of hosts that stand for addresses in files, and
+	// maxHostBytes what they take, with 100 for the place of each.
+	maxHosts     = 1 << 17
+	maxHostBytes = 8 << 20
+	// maxFound are the sockets that were open at attach and have not been used. Those
+	// beyond it are connections like any other, without the path and the word that they
+	// were open before.
+	maxFound = 1 << 14
+	// keepUsers are the users whose names are remembered, in each of two generations.
+	keepUsers = 1 << 12
 )
 
 // index finds things in bounded memory: when young is full it becomes old, and
@@ -132,7 +141,7 @@ func New(joined bool) *Joiner {
 		streams:  index[uint32, *stream]{most: keepRecent},
 		found:    map[uint64]*event.SockFound{},
 		numbered: map[uint64]*event.SockFound{},
-		users:    map[uint32]string{},
+		users:    index[uint32, string]{most: keepUsers},
 		fds:      index[fdKey, *event.Conn]{most: keepOpen},
 		foundFD:  map[fdKey]*event.SockFound{},
 		hosts:    map[netip.Addr]string{},
@@ -163,6 +172,9 @@ func (j *Joiner) Add(e *event.Entry) {
 	case *event.Kernel:
 		j.kernel(e, b)
 	case *event.SockFound:
+		if len(j.foundFD) >= maxFound || len(j.found) >= maxFound || len(j.numbered) >= maxFound {
+			break
+		}
 		j.foundFD[fdKey{e.Task.PID, b.Sock.FD}] = b
 		if b.Sock.ID.Inode != 0 {
 			j.found[b.Sock.ID.Inode] = b
@@ -177,12 +189,18 @@ func (j *Joiner) Add(e *event.Entry) {
 	case *event.Name:
 		switch {
 		case b.What == event.NameUser:
-			j.users[b.ID] = b.Name
-		case b.What == event.NameHost && b.Addr.IsValid() && len(j.hosts) < maxHosts:
+			j.users.put(b.ID, b.Name)
+		case b.What == event.NameHost && b.Addr.IsValid() && len(j.hosts) < maxHosts && j.hostBytes < maxHostBytes:
 			j.hosts[b.Addr.Unmap()] = b.Name
+			j.hostBytes += len(b.Name) + 100
 		}
 	}
-	e.User = j.users[e.Task.UID]
+	e.User = j.user(e.Task.UID)
+}
+
+func (j *Joiner) user(id uint32) string {
+	name, _ := j.users.get(id)
+	return name
 }
 
 func (j *Joiner) call(e *event.Entry, c *event.Call) {

@@ -66,6 +66,12 @@ const (
 	// call with its record, 4 of them bound what waits for a sink to 5 MiB.
 	recordQueue = 4
 	sinkQueue   = 4
+	// Records that are longer than a batch, and calls with a thousand times their own
+	// bytes in tokens, are bounded by bytes: what waits to be decoded, what waits for
+	// the sinks, and the decoded form of one batch.
+	maxUndecoded = 2 << 20
+	maxDecoded   = 10 << 20
+	maxArena     = 2 << 20
 )
 
 // batch is the records that came together, then the entries made of them, and
@@ -81,6 +87,8 @@ type batch struct {
 	idle    bool
 	packets uint64 // of which only the count is wanted
 	users   atomic.Int32
+	waits   int // bytes that it takes of run.undecoded
+	weighs  int // bytes that it takes of run.decoded
 }
 
 // ErrSink wraps the error of a sink, which ends the run.
@@ -94,7 +102,7 @@ func (e *ErrSink) Unwrap() error { return e.Err }
 func Run(ctx context.Context, c Config) (Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p := &run{Config: c, records: make(chan *batch, recordQueue)}
+	p := &run{Config: c, records: make(chan *batch, recordQueue), undecoded: room{most: maxUndecoded}, decoded: room{most: maxDecoded}}
 	p.cur = p.newBatch()
 	p.res.Dropped = make([]uint64, len(c.Sinks))
 
@@ -107,7 +115,8 @@ func Run(ctx context.Context, c Config) (Result, error) {
 			errs[i] = p.drain(s, queues[i], i < c.Files)
 			if errs[i] != nil {
 				cancel(&ErrSink{errs[i]})
-				for range queues[i] { // the queue is emptied so that nobody waits for it
+				for d := range queues[i] { // the queue is emptied so that nobody waits for it
+					p.done(d.b)
 				}
 			}
 		})
@@ -177,8 +186,11 @@ type run struct {
 	cur     *batch
 	fresh   bool      // something came since the sinks were last told to flush
 	free    sync.Pool // of *batch
-	end     event.Entry
-	res     Result // Records by the source's goroutine, the rest by the decoder's
+
+	undecoded, decoded room
+
+	end event.Entry
+	res Result // Records by the source's goroutine, the rest by the decoder's
 }
 
 // emit is called by the source for each record.
@@ -225,6 +237,10 @@ func (p *run) newBatch() *batch {
 		return &batch{recs: make([]wire.Record, 0, batchRecords), slab: make([]byte, 0, batchBytes+batchBytes/4)}
 	}
 	b.files = b.files[:0]
+	clear(b.recs)
+	if cap(b.slab) > 2*batchBytes {
+		b.slab = nil
+	}
 	b.recs, b.slab, b.list, b.idle, b.packets, b.bytes = b.recs[:0], b.slab[:0], b.list[:0], false, 0, 0
 	b.arena.Reset()
 	return b
@@ -233,6 +249,9 @@ func (p *run) newBatch() *batch {
 // done gives a batch back when its last user says so.
 func (p *run) done(b *batch) {
 	if b.users.Add(-1) == 0 {
+		p.decoded.give(b.weighs)
+		b.weighs = 0
+		b.arena.Reset() // a large one is not to wait for its next use
 		p.free.Put(b)
 	}
 }
@@ -251,6 +270,8 @@ func (p *run) add(r wire.Record) {
 
 func (p *run) send(idle bool) {
 	p.cur.idle = idle
+	p.cur.waits = p.cur.bytes
+	p.undecoded.take(p.cur.waits)
 	p.records <- p.cur
 	p.cur = p.newBatch()
 }
@@ -264,10 +285,22 @@ func (p *run) decode(queues []chan delivery, stop func()) {
 	for b := range p.records {
 		dec.Use(&b.arena)
 		p.res.Packets += b.packets
-		for _, r := range b.recs {
+		idle := b.idle
+		for i, recs := 0, b.recs; i < len(recs); i++ {
+			r := recs[i]
 			if r == nil {
 				p.count(&p.res.Calls, stop)
 				continue
+			}
+			if b.arena.Used() > maxArena {
+				// The rest of the records make a batch of their own. Both have the slab,
+				// which is not used again.
+				next := p.newBatch()
+				next.recs, next.bytes, next.waits = append(next.recs, recs[i:]...), b.bytes, b.waits
+				b.slab, next.slab, b.waits, b.idle = nil, nil, 0, false
+				p.pass(b, queues, owed)
+				b, recs, i = next, next.recs, 0
+				dec.Use(&b.arena)
 			}
 			// In place: an entry is large, and a copy that a filter sees
 			// would be made on the heap.
@@ -282,13 +315,68 @@ func (p *run) decode(queues []chan delivery, stop func()) {
 				b.files = append(b.files, len(b.list)-1)
 			}
 		}
-		b.users.Store(int32(len(queues)) + 1)
-		for i, q := range queues {
-			p.offer(q, b, i < p.Files, &owed[i], &p.res.Dropped[i])
-		}
-		p.done(b)
+		b.idle = idle
+		p.pass(b, queues, owed)
 	}
 	p.finish(queues, owed)
+}
+
+// pass gives a batch that is decoded to the sinks.
+func (p *run) pass(b *batch, queues []chan delivery, owed []uint64) {
+	p.undecoded.give(b.waits)
+	b.waits = 0
+	weighs := b.bytes + b.arena.Used()
+	full := false
+	if p.Wait {
+		p.decoded.take(weighs)
+	} else {
+		full = !p.decoded.try(weighs)
+	}
+	b.weighs = weighs
+	b.users.Store(int32(len(queues)) + 1)
+	for i, q := range queues {
+		p.offer(q, b, i < p.Files, full, &owed[i], &p.res.Dropped[i])
+	}
+	p.done(b)
+}
+
+// room counts bytes that wait somewhere.
+type room struct {
+	mu         sync.Mutex
+	left       *sync.Cond
+	used, most int // most 0: any number
+}
+
+// take waits until there is room for n bytes, or for anything.
+func (r *room) take(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.left == nil {
+		r.left = sync.NewCond(&r.mu)
+	}
+	for r.most > 0 && r.used > 0 && r.used+n > r.most {
+		r.left.Wait()
+	}
+	r.used += n
+}
+
+// try takes n bytes, and reports whether there was room for them.
+func (r *room) try(n int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ok := r.most == 0 || r.used == 0 || r.used+n <= r.most
+	r.used += n
+	return ok
+}
+
+// give gives n bytes back.
+func (r *room) give(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.used -= n
+	if r.left != nil {
+		r.left.Broadcast()
+	}
 }
 
 // finish gives every sink, however slow, its last batch: how it ended, and
@@ -382,11 +470,15 @@ type delivery struct {
 	at   int64 // when, if b is empty
 }
 
-// offer gives a batch to a sink, or counts it as lost if its queue is full.
-func (p *run) offer(q chan delivery, b *batch, file bool, owed, dropped *uint64) {
+// offer gives a batch to a sink, or counts it as lost if its queue, or what all
+// queues may have, is full.
+func (p *run) offer(q chan delivery, b *batch, file, full bool, owed, dropped *uint64) {
 	if p.Wait || file {
 		q <- delivery{b, 0, 0}
 		return
+	}
+	if full {
+		q = nil // nobody takes it
 	}
 	select {
 	case q <- delivery{b, *owed, p.end.Time}:
@@ -408,6 +500,7 @@ func (p *run) drain(s sink.Sink, q chan delivery, file bool) error {
 				lost.Time = d.b.list[0].Time
 			}
 			if err := s.Write(&lost); err != nil {
+				p.done(d.b)
 				return err
 			}
 		}
@@ -419,11 +512,13 @@ func (p *run) drain(s sink.Sink, q chan delivery, file bool) error {
 				}
 			}
 			if err := s.Write(&d.b.list[i]); err != nil {
+				p.done(d.b)
 				return err
 			}
 		}
 		if d.b.idle {
 			if err := s.Flush(); err != nil {
+				p.done(d.b)
 				return err
 			}
 		}

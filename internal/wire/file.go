@@ -30,7 +30,7 @@ const (
 	// a block of its own.
 	blockFill = 64 << 10
 	// maxBlock bounds what a reader accepts as a block, in bytes.
-	maxBlock = 16 << 20
+	maxBlock = 4 << 20
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -28,7 +28,10 @@ type kind struct {
 
 const (
 	maxParams = 6
-	maxProtos = 1 << 14
+	// maxProtos bounds what is kept of functions' arguments, in bytes. A letter of an
+	// enum's name may cost 16 of them in its table.
+	maxProtos = 4 << 20
+	protoSize = 256
 	maxNames  = 256        // of an enum
 	unused    = "__unused" // registers, in the place of arguments: of the functions that a call comes in by
 )
@@ -36,9 +39,10 @@ const (
 // Proto takes what a wire.KindSymbol record says of a function's arguments:
 // RESULT|NAME:TYPE|... What is not of that form is passed over.
 func (d *Decoder) Proto(addr uint64, text string) {
-	if text == "" || len(d.protos) >= maxProtos {
+	if text == "" || d.protoBytes > maxProtos {
 		return
 	}
+	d.protoBytes += protoSize + 16*len(text)
 	result, rest, _ := strings.Cut(text, "|")
 	p := &proto{result: parseKind(result)}
 	for rest != "" && len(p.args) < maxParams {

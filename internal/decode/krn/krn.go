@@ -19,6 +19,9 @@ type Decoder struct {
 	trees         map[uint32]*tree // by the thread that runs
 	open          map[uint32]int   // the same: functions that it is in, where these are told of
 	protos        map[uint64]*proto
+	symbolBytes   int // of symbols, about
+	frameCount    int // of trees
+	protoBytes    int // of protos, about
 	arena         *event.Arena
 	toks          []event.Token // the arena's, with room for more
 	fields        []event.Arg   // of the event at hand, from the arena

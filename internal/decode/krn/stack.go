@@ -21,21 +21,31 @@ type symbolKey struct {
 }
 
 const (
-	maxSymbols = 1 << 17
+	// maxSymbols bounds the symbols by bytes: their names, and symbolSize for the place of
+	// each. 40,000 symbols of usual names fit.
+	maxSymbols = 6 << 20
+	symbolSize = 128
 	maxThreads = 4096
+	// maxFrames are the frames of all trees: a call of 30 functions in each of 500 threads.
+	maxFrames = 1 << 14
 )
 
 // Symbol takes what a wire.KindSymbol record says of an address.
 func (d *Decoder) Symbol(pid uint32, addr, offset uint64, name, file string) {
-	if len(d.symbols) >= maxSymbols {
+	if d.symbolBytes > maxSymbols {
 		clear(d.symbols)
+		d.symbolBytes = 0
 	}
+	d.symbolBytes += len(name) + len(file) + symbolSize
 	d.symbols[symbolKey{pid, addr}] = symbol{name, file, offset}
 }
 
 // Returned says that a thread's call is over: what it does next is another one.
 func (d *Decoder) Returned(tid uint32) {
-	delete(d.trees, tid)
+	if t := d.trees[tid]; t != nil {
+		d.frameCount -= cap(t.frames)
+		delete(d.trees, tid)
+	}
 	delete(d.open, tid)
 }
 
@@ -170,8 +180,9 @@ func (d *Decoder) known(tid uint32) bool { return d.trees[tid] != nil && d.trees
 func (d *Decoder) grow(e *event.Kernel, tid uint32, stack []event.Frame) {
 	t := d.trees[tid]
 	if t == nil {
-		if len(d.trees) >= maxThreads {
+		if len(d.trees) >= maxThreads || d.frameCount > maxFrames {
 			clear(d.trees)
+			d.frameCount = 0
 		}
 		t = &tree{}
 		d.trees[tid] = t
@@ -195,9 +206,11 @@ func (d *Decoder) grow(e *event.Kernel, tid uint32, stack []event.Frame) {
 	for i := range path {
 		path[i] = stack[n-1-same-i]
 	}
+	d.frameCount -= cap(t.frames)
 	t.frames = t.frames[:0]
 	for i := range stack {
 		t.frames = append(t.frames, stack[n-1-i])
 	}
+	d.frameCount += cap(t.frames)
 	e.Path, e.Around = path, same
 }

@@ -107,8 +107,8 @@ type flows[K comparable] struct {
 	full       int // of a generation; 0: maxFlows
 }
 
-// maxFlows keeps both tables together below 8 MiB.
-const maxFlows = 1 << 15
+// maxFlows keeps both tables together below 4 MiB.
+const maxFlows = 1 << 14
 
 func (f *flows[K]) find(k K) (base, bool) {
 	if b, ok := f.young[k]; ok {

@@ -75,7 +75,7 @@ func (d *Decoder) Use(a *event.Arena) {
 // only interface names are of use here. Id is the interface index in the
 // network namespace with inode netns.
 func (d *Decoder) Learn(what uint16, netns uint64, id uint32, name string) {
-	const most = 1 << 16
+	const most = 1 << 14 // with names of 255 bytes 6 MiB
 	if what == wire.NameIface && len(d.names) < most {
 		d.names[ifaceKey{netns, id}] = name
 	}

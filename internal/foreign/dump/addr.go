@@ -131,7 +131,9 @@ func addr6(t text) (a [16]byte, ok bool) {
 const (
 	maxName  = 255
 	maxNames = 1 << 16 // of each version of IP
-	small    = 254     // 192.0.2.1 to .254
+	// maxNameBytes bounds what all names take, with 100 for the place of each.
+	maxNameBytes = 8 << 20
+	small        = 254 // 192.0.2.1 to .254
 )
 
 // Name is the name of a host as it stood in the text, at most 255 bytes of
@@ -146,6 +148,7 @@ type Name struct {
 type names struct {
 	at   [2]map[string]uint32 // by version: 0 IPv4, 1 IPv6
 	list [2][]string
+	size int // bytes of all
 }
 
 func version(v6 bool) int {
@@ -161,7 +164,7 @@ func (n *names) addr(name text, v6 bool) (a [16]byte, ok bool) {
 	if known {
 		return nth(int(i), v6), true
 	}
-	if len(n.list[v]) >= maxNames {
+	if len(n.list[v]) >= maxNames || n.size > maxNameBytes {
 		return a, false
 	}
 	if n.at[v] == nil {
@@ -170,6 +173,7 @@ func (n *names) addr(name text, v6 bool) (a [16]byte, ok bool) {
 	s := string(name)
 	i = uint32(len(n.list[v]))
 	n.at[v][s] = i
+	n.size += len(s) + 100
 	n.list[v] = append(n.list[v], s)
 	return nth(int(i), v6), true
 }

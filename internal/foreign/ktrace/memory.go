@@ -13,7 +13,7 @@ type memory struct {
 }
 
 // maxMemory bounds what is remembered, in bytes.
-const maxMemory = 16 << 20
+const maxMemory = 8 << 20
 
 // cpu is what is known of a CPU of ftrace.
 type cpu struct {

@@ -6,10 +6,10 @@ const (
 	// MaxPending bounds the first parts of calls that a Joiner remembers.
 	MaxPending = 4096
 	// maxPendingBytes bounds what they take.
-	maxPendingBytes = 64 << 20
+	maxPendingBytes = 4 << 20
 	// maxKept bounds the buffer of each that is kept to be used again, and
 	// maxKeptLine that of joined calls.
-	maxKept     = 8 << 10
+	maxKept     = 1 << 10
 	maxKeptLine = 1 << 20
 )
 

@@ -12,7 +12,7 @@ const (
 	MaxPending = 4096
 	maxSame    = 64
 	// maxPendingBytes bounds what they take.
-	maxPendingBytes = 64 << 20
+	maxPendingBytes = 4 << 20
 	// maxKept bounds the buffers that are kept to be used again.
 	maxKept = 1 << 20
 )
@@ -276,7 +276,7 @@ func (j *Joiner) drop(at int32) {
 
 // keep gives the part that is free next its buffers.
 func (j *Joiner) keep(text, id []byte) {
-	const most = 8 << 10
+	const most = 1 << 10
 	if j.free != 0 && j.parts[j.free].text == nil && cap(text) <= most && cap(id) <= most {
 		j.parts[j.free].text, j.parts[j.free].id = text[:0], id[:0]
 	}

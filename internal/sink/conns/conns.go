@@ -43,7 +43,8 @@ type Sink struct {
 	inode map[uint64]uint64 // by cookie, of those
 	comms map[event.Proc]string
 	gone  uint64 // closed connections that are not shown any more
-	more  uint64 // connections beyond maxRows
+	parts int    // users and counts of rows
+	more  unkept // connections beyond maxRows
 	lost  uint64
 	now   int64 // time of the last entry
 	next  time.Time
@@ -51,24 +52,51 @@ type Sink struct {
 }
 
 const (
-	// maxRows bounds the memory of the table.
-	maxRows = 50_000
+	// maxRows bounds the table, with what was open and has not been used. A row takes some
+	// 450 bytes; its users, and the kernel's counts of it, count as a row each.
+	maxRows = 24_000
 	// closedShown is how long a closed connection stays in a table that is
 	// written again and again, in ns.
 	closedShown = 10_000_000_000
 )
 
+// full reports whether there is no room for a further row.
+func (s *Sink) full() bool { return len(s.rows)+len(s.found)+s.parts >= maxRows }
+
+// unkept counts connections that there is no room for. Connections are numbered in
+// order, so one that has a number above the highest so far is new.
+type unkept struct {
+	n    uint64
+	last uint32
+}
+
+func (u *unkept) add(n uint32) {
+	if n > u.last {
+		u.n, u.last = u.n+1, n
+	}
+}
+
+// counts are what the kernel has counted, as last seen, and as at attach.
+type counts struct{ tcp, base event.TCPCounts }
+
+func (s *Sink) use(r *row, u event.Use) {
+	if r.users == nil {
+		s.parts++
+		r.users = new(event.Users)
+	}
+	r.users.Add(u)
+}
+
 type row struct {
 	conn   *event.Conn
 	owner  event.Task
 	how    event.Match
-	users  event.Users
+	users  *event.Users // nil: none
 	path   string
 	first  int64
 	closed int64 // when it was; 0: it is not
 
-	tcp, base event.TCPCounts // as last seen, and as at attach
-	counted   bool            // tcp is the kernel's
+	counts *counts // the kernel's; nil: none
 
 	calls, packets traffic
 }
@@ -105,17 +133,17 @@ func (s *Sink) Write(e *event.Entry) error {
 		s.wasOpen(e, b)
 	case *event.State:
 		if r := s.row(e); r != nil {
-			r.state(e, b)
+			s.state(r, e, b)
 		}
 	case *event.Handover:
 		if r := s.row(e); r != nil {
-			r.users.Add(event.Use{What: b.Owner, Task: e.Task, Time: b.Seen})
+			s.use(r, event.Use{What: b.Owner, Task: e.Task, Time: b.Seen})
 		}
 	case *event.Capture:
 		if r := s.row(e); r != nil {
 			r.packet(b)
 			if b.Made == event.MadeSocket && !b.Handshake {
-				r.users.Add(event.Use{What: b.Owner, Task: e.Task, Time: b.Seen, Inherited: b.Inherited})
+				s.use(r, event.Use{What: b.Owner, Task: e.Task, Time: b.Seen, Inherited: b.Inherited})
 			}
 		}
 	case *event.Call:
@@ -126,7 +154,7 @@ func (s *Sink) Write(e *event.Entry) error {
 			at := *e
 			at.Conn = c
 			if r := s.row(&at); r != nil && b.Ret >= 0 && (b.Name == "accept" || b.Name == "accept4") {
-				r.users.Add(event.Use{What: event.OwnerAccepted, Task: e.Task, Time: e.Time + b.Dur})
+				s.use(r, event.Use{What: event.OwnerAccepted, Task: e.Task, Time: e.Time + b.Dur})
 			}
 		}
 		if r := s.row(e); r != nil {
@@ -144,8 +172,8 @@ func (s *Sink) Write(e *event.Entry) error {
 // wasOpen keeps a socket that was there at attach, until it is a connection.
 func (s *Sink) wasOpen(e *event.Entry, b *event.SockFound) {
 	k := &b.Sock
-	if len(s.found) >= maxRows {
-		s.more++
+	if s.full() {
+		s.more.n++
 		return
 	}
 	owner := e.Task
@@ -169,8 +197,8 @@ func (s *Sink) row(e *event.Entry) *row {
 	}
 	r := s.rows[e.Conn.N]
 	if r == nil {
-		if len(s.rows) >= maxRows {
-			s.more++
+		if s.full() {
+			s.more.add(e.Conn.N)
 			return nil
 		}
 		r = &row{first: e.Time}
@@ -195,14 +223,18 @@ func (s *Sink) row(e *event.Entry) *row {
 	return r
 }
 
-func (r *row) state(e *event.Entry, b *event.State) {
-	if !r.counted && b.Look {
-		r.base = b.TCP
+func (s *Sink) state(r *row, e *event.Entry, b *event.State) {
+	if r.counts == nil {
+		r.counts = new(counts)
+		s.parts++
+		if b.Look {
+			r.counts.base = b.TCP
+		}
 	}
-	r.tcp, r.counted = b.TCP, true
+	r.counts.tcp = b.TCP
 	if b.Users != nil {
 		for _, u := range b.Users {
-			r.users.Add(u)
+			s.use(r, u)
 		}
 	}
 	if b.To == event.TCPClose && !b.Look {
@@ -235,10 +267,10 @@ func (r *row) packet(p *event.Capture) {
 // kernel's own counts, then packets, then calls.
 func (r *row) total(since bool) (t traffic) {
 	switch {
-	case r.counted:
-		c, b := &r.tcp, event.TCPCounts{}
+	case r.counts != nil:
+		c, b := &r.counts.tcp, event.TCPCounts{}
 		if since {
-			b = r.base
+			b = r.counts.base
 		}
 		return traffic{true, c.Sent - c.Resent - (b.Sent - b.Resent), c.Received - b.Received, uint64(c.SegsOut - b.SegsOut), uint64(c.SegsIn - b.SegsIn)}
 	case r.packets.seen:
@@ -257,6 +289,12 @@ func (s *Sink) Flush() error {
 	for n, r := range s.rows {
 		if r.closed != 0 && s.now-r.closed > closedShown {
 			delete(s.rows, n)
+			if r.users != nil {
+				s.parts--
+			}
+			if r.counts != nil {
+				s.parts--
+			}
 			s.gone++
 		}
 	}
@@ -312,14 +350,17 @@ func (s *Sink) lines(w *bufio.Writer) {
 	if s.o.Clear {
 		fmt.Fprint(w, "\x1b[H\x1b[2J")
 	}
-	cells := [][]string{heads}
 	listed := s.sorted()
-	for _, r := range listed {
-		cells = append(cells, s.cells(r))
+	// Cells are made twice: those of all rows would take as much as the table.
+	cells := func(i int) []string {
+		if i < 0 {
+			return heads
+		}
+		return s.cells(listed[i])
 	}
 	width := make([]int, len(heads))
-	for _, row := range cells {
-		for i, c := range row {
+	for n := -1; n < len(listed); n++ {
+		for i, c := range cells(n) {
 			width[i] = max(width[i], utf8.RuneCountInString(c))
 		}
 	}
@@ -337,9 +378,9 @@ func (s *Sink) lines(w *bufio.Writer) {
 		}
 	}
 	var b []byte
-	for _, row := range cells {
+	for n := -1; n < len(listed); n++ {
 		b = b[:0]
-		for i, c := range row {
+		for i, c := range cells(n) {
 			if n := utf8.RuneCountInString(c); n > width[i] {
 				c = string([]rune(c)[:max(0, width[i]-1)]) + "…"
 			}
@@ -363,8 +404,8 @@ func (s *Sink) lines(w *bufio.Writer) {
 	if s.gone > 0 {
 		fmt.Fprintf(w, "; closed before: %d", s.gone)
 	}
-	if s.more > 0 {
-		fmt.Fprintf(w, "; not kept: %d", s.more)
+	if s.more.n > 0 {
+		fmt.Fprintf(w, "; not kept: %d", s.more.n)
 	}
 	if s.lost > 0 {
 		fmt.Fprintf(w, "; lost: %d events", s.lost)
@@ -399,24 +440,26 @@ func (s *Sink) cells(r *row) []string {
 	if r.owner.PID != 0 {
 		row[1] = fmt.Sprintf("%s[%d]", owner, r.owner.PID)
 	}
-	if to, from := r.users.Sender(), r.users.Receiver(); to != nil && from != nil && to.Task.Proc != from.Task.Proc {
+	if r.users == nil {
+	} else if to, from := r.users.Sender(), r.users.Receiver(); to != nil && from != nil && to.Task.Proc != from.Task.Proc {
 		row[1] = fmt.Sprintf(">%s[%d] <%s[%d]", clean.Name(to.Task.Comm), to.Task.PID, clean.Name(from.Task.Comm), from.Task.PID)
 	}
 	if c.N != 0 {
 		row[0] = fmt.Sprintf("c%d", c.N)
 	}
-	if r.counted {
-		row[10] = count(uint64(r.tcp.Retrans - s.baseOf(r).Retrans))
-		if r.tcp.RTT > 0 {
-			row[11] = string(notation.AppendDuration(nil, r.tcp.RTT))
+	if r.counts != nil {
+		tcp := &r.counts.tcp
+		row[10] = count(uint64(tcp.Retrans - s.baseOf(r).Retrans))
+		if tcp.RTT > 0 {
+			row[11] = string(notation.AppendDuration(nil, tcp.RTT))
 		}
 	}
 	return row
 }
 
 func (s *Sink) baseOf(r *row) event.TCPCounts {
-	if s.since() {
-		return r.base
+	if s.since() && r.counts != nil {
+		return r.counts.base
 	}
 	return event.TCPCounts{}
 }
@@ -536,13 +579,19 @@ func (s *Sink) objects(w io.Writer) {
 		o.Network.Local, o.Network.Peer = addrOf(r.conn, r.conn.Local), addrOf(r.conn, r.conn.Peer)
 		t := r.total(s.since())
 		o.Sent, o.Received, o.PacketsOut, o.PacketsIn = t.sent, t.got, t.out, t.in
-		o.Retransmits, o.RTT = r.tcp.Retrans-s.baseOf(r).Retrans, r.tcp.RTT
+		if r.counts != nil {
+			o.Retransmits, o.RTT = r.counts.tcp.Retrans-s.baseOf(r).Retrans, r.counts.tcp.RTT
+		}
 		end := s.now
 		if r.closed != 0 {
 			end = r.closed
 		}
 		o.Seen = max(0, end-r.first)
-		for _, u := range r.users {
+		var users event.Users
+		if r.users != nil {
+			users = *r.users
+		}
+		for _, u := range users {
 			if u.What != 0 {
 				o.Users = append(o.Users, user{u.What.String(), u.Inherited, u.Time - s.o.Start, u.Task.PID, u.Task.TID, clean.Text(u.Task.Comm)})
 			}

@@ -19,6 +19,7 @@ type Preamble struct {
 	at    map[itemKey]int
 
 	procs   map[event.Proc]process
+	text    int // bytes of procs' words
 	devices map[device]string
 	hosts   []host
 	host    map[netip.Addr]int
@@ -36,9 +37,12 @@ type call struct {
 const (
 	keptCalls   = 4096
 	maxPreamble = 4 << 20
-	maxProcs    = 65536
-	maxDevices  = 16384
+	maxItems    = 1 << 14 // records, each of which takes 250 bytes beside its own
+	maxProcs    = 1 << 14
+	maxWords    = 4 << 20 // bytes of their names and files
+	maxDevices  = 4096
 	maxHosts    = 4096
+	maxNote     = 200 // bytes by which notes are told apart
 )
 
 // NewPreamble returns that of a run that is about to begin.
@@ -76,6 +80,8 @@ type process struct {
 	comm, exe string
 	netns     uint64
 }
+
+func (p process) words() int { return len(p.comm) + len(p.exe) }
 
 // device is a network interface.
 type device struct {
@@ -121,7 +127,7 @@ func (k *Preamble) add(e *event.Entry) {
 		k.keep(itemKey{kind: ofClock}, e.Raw)
 	case *event.Note:
 		if b.Degraded {
-			k.keep(itemKey{kind: ofNote, text: strings.Clone(b.Text)}, e.Raw)
+			k.keep(itemKey{kind: ofNote, text: strings.Clone(b.Text[:min(len(b.Text), maxNote)])}, e.Raw)
 		}
 	}
 }
@@ -136,6 +142,7 @@ const (
 func (k *Preamble) process(e *event.Entry, b *event.Process) {
 	key := itemKey{kind: ofProcess, proc: e.Task.Proc}
 	if b.What == event.Exit {
+		k.text -= k.procs[e.Task.Proc].words()
 		delete(k.procs, e.Task.Proc)
 		k.drop(key)
 		return
@@ -144,7 +151,8 @@ func (k *Preamble) process(e *event.Entry, b *event.Process) {
 	if p.exe == "" { // a child is what its parent is, until it says otherwise
 		p.exe = k.procs[b.Parent].exe
 	}
-	if _, known := k.procs[e.Task.Proc]; known || len(k.procs) < maxProcs {
+	if was, known := k.procs[e.Task.Proc]; (known || len(k.procs) < maxProcs) && k.text+p.words()-was.words() <= maxWords {
+		k.text += p.words() - was.words()
 		k.procs[e.Task.Proc] = p
 	}
 	if k.keep(key, e.Raw) {
@@ -161,7 +169,7 @@ func (k *Preamble) keep(key itemKey, raw []byte) bool {
 		return false
 	}
 	k.drop(key)
-	if k.bytes+len(raw) > k.most {
+	if k.bytes+len(raw) > k.most || len(k.at) >= maxItems {
 		return false
 	}
 	k.at[key] = len(k.list)

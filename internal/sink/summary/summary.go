@@ -67,8 +67,17 @@ const packetDrop = "skb:drop"
 // maxDrops bounds the rows of the table of drops.
 const maxDrops = 1000
 
-// maxConns bounds the memory of the table of connections.
+// maxConns bounds the memory of the table of connections: 400 bytes each.
 const maxConns = 50_000
+
+// maxCalls bounds the rows of the table of calls: another tool's file may name as many
+// as it likes, of which furtherCalls counts what has no row. Longer names than maxCall
+// are no calls' either.
+const (
+	maxCalls     = 2000
+	maxCall      = 64
+	furtherCalls = "further calls"
+)
 
 // New returns a sink that writes to w; onlyDrops: without tables of calls and
 // connections.
@@ -94,9 +103,13 @@ func (s *Sink) Write(e *event.Entry) error {
 			name = "io_uring: " + name
 		}
 		c := s.calls[name]
+		if c == nil && (len(s.calls) >= maxCalls || len(name) > maxCall) {
+			name = furtherCalls
+			c = s.calls[name]
+		}
 		if c == nil {
 			c = &counts{}
-			s.calls[name] = c
+			s.calls[strings.Clone(name)] = c // it may stand in memory that is used again
 		}
 		c.add(b)
 		if e.Conn == nil {

@@ -9,8 +9,8 @@
 // the systemd journal become notes. Names, secrets and blocks that are not known
 // are skipped.
 //
-// Memory is bounded, whatever the file holds: a block has 16 MiB at most, a file
-// 65,536 interfaces.
+// Memory is bounded, whatever the file holds: a block has 16 MiB at most, of which
+// a packet has 1 MiB, a section 65,536 interfaces.
 package capture
 
 import (
@@ -35,6 +35,7 @@ const (
 	pcapPacket  = 16
 	maxBlock    = 16 << 20
 	maxIfaces   = 1 << 16
+	maxPacket   = 1 << 20  // bytes of a packet: no snapshot length is above 256 KiB
 	maxNote     = 32 << 10 // bytes of a note's text
 	maxName     = 256      // bytes of an interface's name
 	checkEvery  = 1024     // packets between two looks at the context
@@ -245,6 +246,7 @@ func (s *Source) mono(ns int64) uint64 { return uint64(ns) - s.header.Wall + s.h
 // packet emits s.pkt, which is complete but for its header and lengths: l2 and
 // data are its bytes, length is what it had on the wire.
 func (s *Source) packet(ns int64, l2, data []byte, length uint32) error {
+	data = data[:min(len(data), maxPacket)] // its length on the wire says that there was more
 	p := &s.pkt
 	p.Caplen = uint32(len(l2) + len(data))
 	p.Len = length

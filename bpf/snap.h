@@ -8,6 +8,7 @@
 #ifndef PIDWIRE_SNAP_H
 #define PIDWIRE_SNAP_H
 
+#include "keys.h"
 #include "pidwire.h"
 
 #define SCRATCH_WINDOW 65536 /* a chunk may begin below this offset */
@@ -21,7 +22,8 @@ struct scratch {
 	u32 off;
 	u32 cut;
 	u32 limit; /* payload bytes a buffer, for this call */
-	u32 pad;
+	u32 keys;  /* enum key_head: what may be copied of the messages of this call's socket */
+	u8 head[64]; /* the beginning of a message, looked at before any of it is copied */
 	u8 data[SCRATCH_WINDOW + SCRATCH_SLACK + 64];
 };
 
@@ -75,10 +77,10 @@ static __always_inline u64 snap_here(struct scratch *s, u64 addr, u64 want, u32 
 	struct pw_chunk *c;
 	u64 off, len = want;
 
-	if (!addr || !want)
-		return 0;
 	if (len > most)
 		len = most;
+	if (!addr || !len)
+		return 0;
 	/* As 64-bit numbers with a last test right here: what 5.10 and 6.1 can follow. */
 	keep_bound(len);
 	if (len > SNAP_MAX)
@@ -132,40 +134,170 @@ __noinline int snap_sized(u64 addr, u64 lenp, u32 most)
 	return snap(addr, len, most);
 }
 
+struct iovec64 {
+	u64 base;
+	u64 len;
+};
+
+static __always_inline struct iovec64 iovec_at(u64 addr, u32 i, u32 narrow)
+{
+	struct iovec64 v = {};
+
+	if (narrow) {
+		u32 n[2] = {};
+
+		bpf_probe_read_user(n, sizeof(n), (void *)(addr + i * 8));
+		v.base = n[0];
+		v.len = n[1];
+	} else {
+		bpf_probe_read_user(&v, sizeof(v), (void *)(addr + i * 16));
+	}
+	return v;
+}
+
+#define HEAD_MAX 20 /* nlmsghdr and genlmsghdr */
+#define SENT (~0ULL) /* as the bytes of a message: all that its buffers have */
+
+/* Adds len bytes at addr to the have bytes of a message's beginning; returns how many there are. */
+static __always_inline u32 head_add(struct scratch *s, u32 have, u64 addr, u64 len)
+{
+	u64 at = have, n = len;
+
+	if (have >= HEAD_MAX || !len)
+		return have;
+	if (n > HEAD_MAX - have)
+		n = HEAD_MAX - have;
+	have += n;
+	keep_bound(at);
+	keep_bound(n);
+	if (at > 32 || n > 32)
+		return 0;
+	if (bpf_probe_read_user(s->head + at, n, (void *)addr))
+		return 0;
+	return have;
+}
+
+#define PF_KEY_V2 2
+#define NLM_F_REQUEST 1
+
+struct nl_head { /* nlmsghdr */
+	u32 len;
+	u16 type, flags;
+	u32 seq, pid;
+};
+
+struct sadb_head { /* sadb_msg */
+	u8 version, type, errno, satype;
+	u16 len, reserved;
+};
+
+/*
+ * How many bytes of a message of size bytes tell what it is, the first have of which
+ * stand in s->head. They must agree with the size: a piece of a message that somebody
+ * cut up, of which the first bytes may be a key's, does not. Of one call, one message
+ * is looked at.
+ */
+static __always_inline u32 head_size(struct scratch *s, u32 have, u64 size, bool sent)
+{
+	struct nl_head *n = (void *)s->head;
+	struct sadb_head *k = (void *)s->head;
+	u32 keys = s->keys;
+	u64 rest;
+
+	s->keys = KEY_NO_HEAD;
+	if (have < sizeof(*n))
+		return 0;
+	if (keys == KEY_PFKEY)
+		return k->version == PF_KEY_V2 && !k->reserved && k->len * 8ULL == size ? 16 : 0;
+	if (keys != KEY_NETLINK && keys != KEY_GENERIC)
+		return 0;
+	if (n->len < sizeof(*n) || n->len > size || (sent && !(n->flags & NLM_F_REQUEST)))
+		return 0;
+	rest = size - n->len;
+	if (rest > 3 && rest < sizeof(*n)) /* not another message */
+		return 0;
+	/* genlmsghdr: cmd, version, reserved */
+	if (keys == KEY_GENERIC && have == HEAD_MAX && n->len >= HEAD_MAX && !s->head[18] && !s->head[19])
+		return HEAD_MAX;
+	return sizeof(*n);
+}
+
+/* How many bytes of a message in one buffer may be copied; len is at most size. */
+__noinline int key_room(u64 addr, u64 len, u64 size, u32 sent)
+{
+	struct scratch *s = scratch_of();
+
+	if (!s || s->keys == KEY_NO_HEAD)
+		return 0;
+	return head_size(s, head_add(s, 0, addr, len), size, sent);
+}
+
+/* The same of one in several buffers, with total bytes. */
+__noinline int key_iov_room(u64 addr, u64 cnt, u32 narrow, u64 total)
+{
+	struct scratch *s = scratch_of();
+	u64 size = 0, left = total;
+	u32 have = 0;
+
+	if (!s || s->keys == KEY_NO_HEAD)
+		return 0;
+	for (u32 i = 0; i < MAX_IOV; i++) {
+		struct iovec64 v;
+
+		if (i >= cnt || !left)
+			break;
+		v = iovec_at(addr, i, narrow);
+		if (v.len > left)
+			v.len = left;
+		if (!v.len)
+			continue;
+		if (s->keys == KEY_FIRST_BUFFER)
+			return v.len > SNAP_MAX ? SNAP_MAX : v.len;
+		left -= v.len;
+		size += v.len;
+		have = head_add(s, have, v.base, v.len);
+		if (!have)
+			return 0;
+	}
+	return head_size(s, have, total == SENT ? size : total, total == SENT);
+}
+
 /* An array of iovecs and what they point to, up to total bytes of it. */
 __noinline int snap_iov(u64 addr, u64 cnt, u32 narrow, u64 total)
 {
+	struct scratch *s = scratch_of();
 	u32 each = narrow ? 8 : 16;
 
-	if (!addr)
+	if (!addr || !s)
 		return 0;
+	/* The answers of sock_diag have keys, not what it is asked. */
+	if (s->keys && s->keys != KEY_CONTROL && !(s->keys == KEY_FIRST_BUFFER && total == SENT))
+		total = key_iov_room(addr, cnt, narrow, total);
 	if (cnt > MAX_IOV)
 		cnt = MAX_IOV;
 	snap(addr, cnt * each, MAX_IOV * 16);
 	for (u32 i = 0; i < MAX_IOV; i++) {
-		u64 base = 0, len = 0;
+		struct iovec64 v;
 
 		if (i >= cnt || !total)
 			break;
-		if (narrow) {
-			u32 v[2] = {};
-
-			bpf_probe_read_user(v, sizeof(v), (void *)(addr + i * 8));
-			base = v[0];
-			len = v[1];
-		} else {
-			u64 v[2] = {};
-
-			bpf_probe_read_user(v, sizeof(v), (void *)(addr + i * 16));
-			base = v[0];
-			len = v[1];
-		}
-		if (len > total)
-			len = total;
-		total -= len;
-		snap_payload(base, len);
+		v = iovec_at(addr, i, narrow);
+		if (v.len > total)
+			v.len = total;
+		total -= v.len;
+		snap_payload(v.base, v.len);
 	}
 	return 0;
+}
+
+/* A buffer that was sent by a call that has several. */
+static __always_inline void snap_sent(u64 addr, u64 len)
+{
+	struct scratch *s = scratch_of();
+
+	if (s && s->keys && s->keys != KEY_CONTROL && s->keys != KEY_FIRST_BUFFER)
+		len = key_room(addr, len, len, 1);
+	snap_payload(addr, len);
 }
 
 struct msghdr64 {
@@ -190,6 +322,33 @@ struct msghdr32 {
 	u32 flags;
 };
 
+#define CMSG_MAX 512
+#define MAX_CMSG 8
+
+/* How many bytes of control messages stand in front of a key: those of AF_ALG may be its options. */
+__noinline int control_room(u64 addr, u64 len, u32 narrow)
+{
+	u32 head = narrow ? 12 : 16, align = narrow ? 3 : 7;
+	u64 off = 0;
+
+	for (u32 i = 0; i < MAX_CMSG; i++) {
+		u32 kind[2] = {};
+		u64 size = 0;
+
+		if (off + head > len || off >= CMSG_MAX)
+			return CMSG_MAX;
+		if (bpf_probe_read_user(&size, narrow ? 4 : 8, (void *)(addr + off)) ||
+		    bpf_probe_read_user(kind, sizeof(kind), (void *)(addr + off + head - 8)))
+			return off;
+		if (key_value(kind[0], kind[1]) >= 0)
+			return off + head;
+		if (size < head || size > CMSG_MAX)
+			return off + head;
+		off += (size + align) & ~(u64)align;
+	}
+	return off;
+}
+
 /* A msghdr and all it points to; of its data, total bytes. whole: its name and control too. */
 __noinline int snap_msg(u64 addr, u32 narrow, u64 total, u32 whole)
 {
@@ -213,8 +372,16 @@ __noinline int snap_msg(u64 addr, u32 narrow, u64 total, u32 whole)
 			return 0;
 	}
 	if (whole) {
+		struct scratch *s = scratch_of();
+
 		snap(m.name, m.namelen, 128);
-		snap(m.control, m.controllen, 512);
+		if (s && s->keys == KEY_CONTROL) {
+			u32 room = control_room(m.control, m.controllen, narrow);
+
+			if (room < m.controllen)
+				m.controllen = room;
+		}
+		snap(m.control, m.controllen, CMSG_MAX);
 	}
 	return snap_iov(m.iov, m.iovlen, narrow, total);
 }
@@ -232,29 +399,14 @@ __noinline int snap_mmsg(u64 addr, u32 narrow, u64 n, u32 out)
 			break;
 		snap(at, each, 64);
 		bpf_probe_read_user(&len, sizeof(len), (void *)(at + each - (narrow ? 4 : 8)));
-		snap_msg(at, narrow, out ? ~0ULL : len, 1);
+		snap_msg(at, narrow, out ? SENT : len, 1);
 	}
 	return 0;
 }
 
 #define SOL_SOCKET 1
-#define SOL_TCP 6
-#define SOL_SCTP 132
-#define SOL_RXRPC 272
-#define SOL_ALG 279
-#define SOL_TLS 282
 #define SO_ATTACH_FILTER 26
 #define SO_ATTACH_REUSEPORT_CBPF 51
-#define TCP_MD5SIG 14
-#define TCP_MD5SIG_EXT 32
-#define TCP_FASTOPEN_KEY 33
-#define TCP_AO_ADD_KEY 38
-#define TCP_AO_LAST 41
-#define ALG_SET_KEY 1
-#define ALG_SET_DRBG_ENTROPY 6
-#define ALG_SET_KEY_BY_KEY_SERIAL 7
-#define SCTP_AUTH_KEY 23
-#define RXRPC_SECURITY_KEY 1
 
 /*
  * An option's value. Key material stays in the process: of these options only
@@ -263,25 +415,13 @@ __noinline int snap_mmsg(u64 addr, u32 narrow, u64 n, u32 out)
 __noinline int snap_optval(u64 level, u64 name, u64 addr, u64 len, u32 narrow)
 {
 	u32 l = level, o = name;
+	s32 before = key_value(l, o);
 
-	if (l == SOL_TLS && (o == 1 || o == 2)) {
-		snap(addr, len, 4); /* version, cipher_type */
+	if (before >= 0) {
+		if (before)
+			snap(addr, len, before);
 		return 1;
 	}
-	if (l == SOL_TCP && (o == TCP_MD5SIG || o == TCP_MD5SIG_EXT)) {
-		snap(addr, len, 136); /* address, flags, prefixlen, keylen, ifindex */
-		return 1;
-	}
-	if (l == SOL_TCP && o >= TCP_AO_ADD_KEY && o <= TCP_AO_LAST) {
-		snap(addr, len, 128); /* address */
-		return 1;
-	}
-	if (l == SOL_TCP && o == TCP_FASTOPEN_KEY)
-		return 1;
-	if (l == SOL_ALG && (o == ALG_SET_KEY || o == ALG_SET_DRBG_ENTROPY || o == ALG_SET_KEY_BY_KEY_SERIAL))
-		return 1;
-	if ((l == SOL_SCTP && o == SCTP_AUTH_KEY) || (l == SOL_RXRPC && o == RXRPC_SECURITY_KEY))
-		return 1;
 	snap(addr, len, 512);
 	if (l == SOL_SOCKET && (o == SO_ATTACH_FILTER || o == SO_ATTACH_REUSEPORT_CBPF)) {
 		struct { u16 len; u16 pad[3]; u64 filter; } p = {};

@@ -314,9 +314,9 @@ __noinline int snap_aio(u64 list, u32 n, u32 narrow, u32 fd)
 		if (bpf_probe_read_user(&c, sizeof(c), (void *)at) || c.fd != fd)
 			continue;
 		if (c.opcode == IOCB_PWRITE)
-			snap_payload(c.buf, c.nbytes);
+			snap_sent(c.buf, c.nbytes);
 		if (c.opcode == IOCB_PWRITEV)
-			snap_iov(c.buf, c.nbytes, narrow, ~0ULL);
+			snap_iov(c.buf, c.nbytes, narrow, SENT);
 	}
 	return 0;
 }
@@ -783,7 +783,7 @@ static __always_inline void exit_capture(struct scratch *s, struct pw_thread *t,
 			snap_sized(t->args[4], t->args[5], 128);
 		break;
 	case PW_CAP_MSG_IN:
-		snap_msg(t->args[1], narrow, ~0ULL, 1);
+		snap_msg(t->args[1], narrow, SENT, 1);
 		break;
 	case PW_CAP_MSG_OUT:
 		snap_msg(t->args[1], narrow, n, ret >= 0);
@@ -796,7 +796,7 @@ static __always_inline void exit_capture(struct scratch *s, struct pw_thread *t,
 		snap(t->args[4], ts, 16);
 		break;
 	case PW_CAP_IOV_IN:
-		snap_iov(t->args[1], t->args[2], narrow, ~0ULL);
+		snap_iov(t->args[1], t->args[2], narrow, SENT);
 		break;
 	case PW_CAP_IOV_OUT:
 		snap_iov(t->args[1], t->args[2], narrow, n);
@@ -883,42 +883,44 @@ static __always_inline void fill_call(struct pw_syscall *c, struct pw_thread *t,
 	__builtin_memcpy(c->comm, t->comm, sizeof(c->comm));
 }
 
-#define AF_KEY 15
 #define NETLINK_ROUTE 0
 #define NETLINK_SOCK_DIAG 4
-#define NETLINK_XFRM 6
-#define NETLINK_GENERIC 16
 
 /*
- * Payload bytes a buffer. Messages that set keys (IPsec by netlink or PF_KEY;
- * WireGuard, wireless and macsec by generic netlink) give their header only,
- * and the call says so; those that are decoded are wanted whole.
+ * How much may be copied of messages that may have keys: as much as tells what they
+ * are, and the call says so. Of messages in iovecs snap_iov looks for itself.
  */
-static __always_inline u32 payload_limit(struct pw_thread *t, struct pw_syscall *c, struct pw_sock *k)
+static __noinline u32 key_limit(struct scratch *s, struct pw_thread *t, u32 capture, s64 ret)
 {
-	u32 header = 0;
+	u64 n = ret < 0 ? 0 : ret;
 
+	t->flags |= PW_CALL_REDACTED;
+	switch (capture) {
+	case PW_CAP_BUF_IN:
+	case PW_CAP_SENDTO:
+		return key_room(t->args[1], t->args[2], t->args[2], 1);
+	case PW_CAP_BUF_OUT:
+	case PW_CAP_RECVFROM:
+		return key_room(t->args[1], n > t->args[2] ? t->args[2] : n, n, 0);
+	}
+	return HEAD_MAX;
+}
+
+/* Payload bytes a buffer; messages that are decoded are wanted whole. */
+static __always_inline u32 payload_limit(struct scratch *s, struct pw_thread *t, u32 capture, s64 ret)
+{
+	struct pw_syscall *c = (void *)s->data;
+	struct pw_sock *k = (void *)(s->data + sizeof(*c));
+
+	s->keys = KEY_NONE;
 	if (!c->nsock)
 		return cfg_strlen;
-	if (k->family == AF_KEY)
-		header = 16;
-	if (k->family == AF_NETLINK) {
-		switch (k->protocol) {
-		case NETLINK_XFRM:
-			header = 16;
-			break;
-		case NETLINK_GENERIC:
-			header = 20;
-			break;
-		case NETLINK_ROUTE:
-		case NETLINK_SOCK_DIAG:
-			return cfg_strlen > 2048 ? cfg_strlen : 2048;
-		}
-	}
-	if (!header)
-		return cfg_strlen;
-	t->flags |= PW_CALL_REDACTED;
-	return header;
+	s->keys = key_messages(k->family, k->protocol);
+	if (s->keys && s->keys != KEY_FIRST_BUFFER && s->keys != KEY_CONTROL)
+		return key_limit(s, t, capture, ret);
+	if (k->family == AF_NETLINK && (k->protocol == NETLINK_ROUTE || k->protocol == NETLINK_SOCK_DIAG))
+		return cfg_strlen > 2048 ? cfg_strlen : 2048;
+	return cfg_strlen;
 }
 
 /* The number of the call that a program at sys_exit is told of. */
@@ -1099,7 +1101,7 @@ static __always_inline int finish(struct pw_thread *t, s64 ret, u8 flags)
 	s->cut = 0;
 	fill_call(c, t, ret);
 	exit_socks(s, t, d, ret);
-	s->limit = payload_limit(t, c, (void *)(s->data + sizeof(*c)));
+	s->limit = payload_limit(s, t, d->capture, ret);
 	if (d->flags & PW_DESC_RETSOCK && !c->nsock) {
 		t->enter = 0;
 		return 0;

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -796,6 +798,61 @@ func TestKeysStay(t *testing.T) {
 	}
 	mustShow(t, string(lines), "TLS_CIPHER_AES_GCM_128", "TCP_MD5SIG", "ALG_SET_KEY", "key not shown")
 	mustHide(t, string(lines), "SECRET")
+}
+
+var takenCalls = regexp.MustCompile(`(?m)^(\d+) taken$`)
+
+// TestKeysCutUp holds that no four bytes of a key get out, however the message or the
+// option with it is given to the kernel, or handed out by it.
+func TestKeysCutUp(t *testing.T) {
+	needRoot(t)
+	for _, bits := range []string{"64", "32"} {
+		t.Run(bits, func(t *testing.T) {
+			if bits == "32" && runtime.GOARCH != "amd64" {
+				t.Skip("no 32-bit programs here")
+			}
+			prog, dir := build(t, "beyond_keymsg", bits), t.TempDir()
+			file := filepath.Join(dir, "keys.pidwire")
+			out, err := exec.Command(pidwire, "trace", "-q", "-l", "sys,pkt,krn", "-s", "4096", "-w", file, "--", prog, "all").CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if m := takenCalls.FindSubmatch(out); m == nil || len(m[1]) < 4 {
+				t.Fatalf("fewer than 1,000 calls were taken: %s", out)
+			}
+			texts := map[string][]byte{"recording": nil}
+			if texts["recording"], err = os.ReadFile(file); err != nil {
+				t.Fatal(err)
+			}
+			for name, args := range map[string][]string{"lines": {"-s", "4096"}, "json": {"-s", "4096", "--json"}} {
+				if texts[name], err = exec.Command(pidwire, append(append([]string{"open", "-q"}, args...), file)...).Output(); err != nil {
+					t.Fatal(name, err)
+				}
+			}
+			capture := filepath.Join(dir, "keys.pcapng")
+			if out, err := exec.Command(pidwire, "open", "-q", "-w", capture, file).CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if texts["pcapng"], err = os.ReadFile(capture); err != nil {
+				t.Fatal(err)
+			}
+			mustShow(t, string(texts["lines"]), "nlmsg_len=80, nlmsg_type=XFRM_MSG_", "nlmsg_len=80, nlmsg_type=0x13",
+				"TLS_TX", "ALG_SET_KEY", "nlmsg_type=NLMSG_ERROR", "key not shown")
+			const key = "Q7zX2kV9pW4jH8mT3bN6yL5rC1fG0dSaUvEiOqZ5xK2wP7sJ9hM4tB8nY3gR"
+			for name, text := range texts {
+				for i := range len(key) - 3 {
+					part := key[i : i+4]
+					number := binary.LittleEndian.Uint32([]byte(part))
+					escaped := fmt.Sprintf("\\x%02x\\x%02x\\x%02x\\x%02x", part[0], part[1], part[2], part[3])
+					for _, form := range []string{part, fmt.Sprint(number), fmt.Sprintf("%#x", number), escaped, fmt.Sprintf("%x", part)} {
+						if n := bytes.Index(text, []byte(form)); n >= 0 {
+							t.Fatalf("the %s has %q of the key: %q", name, form, text[max(0, n-300):min(len(text), n+60)])
+						}
+					}
+				}
+			}
+		})
+	}
 }
 
 // TestKeysOfStrace holds the same of what strace prints, which shows keys.

@@ -1,6 +1,9 @@
 package sys
 
-import "github.com/pidwire/pidwire/internal/event"
+import (
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/foreign/keys"
+)
 
 // Levels of options and control messages (include/linux/socket.h).
 const (
@@ -232,7 +235,7 @@ const (
 )
 
 func (d *Decoder) cmsg(level, kind uint64, b []byte) {
-	if level == solALG && (kind == algSetKey || kind == algSetKeySerial) {
+	if level == solALG && keys.Value(uint32(level), uint32(kind)) {
 		d.redact("cmsg_data")
 		return
 	}

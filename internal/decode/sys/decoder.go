@@ -41,9 +41,10 @@ type Decoder struct {
 	failed bool
 	done   bool // the call has returned
 	c      *event.Call
-	tape   int // where the tape at hand starts in toks
-	budget int // tokens that the call may still cost
-	depth  int // of nesting, against hostile references
+	tape   int    // where the tape at hand starts in toks
+	budget int    // tokens that the call may still cost
+	heads  uint64 // bytes of messages with keys that the call's buffers had so far
+	depth  int    // of nesting, against hostile references
 	warn   []string
 }
 
@@ -95,6 +96,7 @@ func (d *Decoder) syscall(s *wire.Syscall, socks []byte) (*event.Call, []string)
 	d.warn = nil
 	d.budget = maxTokens
 	d.depth = 0
+	d.heads = 0
 	d.done = s.Flags&(wire.CallWaiting|wire.CallUnfinished) == 0
 	d.ret = s.Ret
 	d.a = s.Args

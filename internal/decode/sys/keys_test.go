@@ -14,15 +14,15 @@ func TestKeyOptions(t *testing.T) {
 	for i := range levels {
 		l := &levels[i]
 		for opt := range uint64(300) {
-			want := secretOption(uint32(l.num), uint32(opt))
+			want := keys.Value(uint32(l.num), uint32(opt))
 			if want {
 				secret++
 			}
 			for _, level := range []string{fmt.Sprint(l.num), fmt.Sprintf("%#x /* SOL_??? */", l.num), sockLevels.Name(l.num)} {
-				if got := keys.Option(level, fmt.Sprint(opt)); got != want && level != "" {
+				if got := keys.Named(level, fmt.Sprint(opt)); got != want && level != "" {
 					t.Errorf("%s %d: %v, want %v", level, opt, got, want)
 				}
-				if name := l.names.Name(opt); name != "" && keys.Option(level, name) != want {
+				if name := l.names.Name(opt); name != "" && keys.Named(level, name) != want {
 					t.Errorf("%s %s: %v, want %v", level, name, !want, want)
 				}
 			}

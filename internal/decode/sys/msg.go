@@ -1,6 +1,9 @@
 package sys
 
-import "github.com/pidwire/pidwire/internal/event"
+import (
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/foreign/keys"
+)
 
 var (
 	msgIn   = kind{show: (*Decoder).msgIn}
@@ -80,23 +83,64 @@ func hexNote(v uint64) string { return "0x" + hexText(v) }
 // payload is data, or what the data says where the socket's protocol is known
 // to be that of messages to the kernel.
 func (d *Decoder) payload(f string, addr, n uint64, read func(addr, n uint64) []byte) {
-	if len(d.c.Socks) > 0 && d.c.Socks[0].Family == afKey && addr != 0 && n > 0 {
-		d.redact(f) // PF_KEY: the other road of IPsec's keys
+	if len(d.c.Socks) == 0 || addr == 0 || n == 0 {
+		d.data(f, addr, n, read)
 		return
 	}
-	if len(d.c.Socks) > 0 && d.c.Socks[0].Family == afNetlink && addr != 0 && n > 0 {
-		if n < nlHeader {
-			if b := read(addr, n); uint64(len(b)) == n {
-				d.hexstr(f, b)
-				return
-			}
+	family, protocol := d.c.Socks[0].Family, d.c.Socks[0].Protocol
+	switch head := keys.Messages(family, protocol); head {
+	case keys.NoKeys, keys.ControlKeys:
+		if family != afNetlink || !d.netlinkBytes(f, addr, n, n, protocol, read) {
+			d.data(f, addr, n, read)
 		}
-		if b := read(addr, min(n, maxNetlink)); uint64(len(b)) >= nlHeader {
-			d.netlink(f, b, n, d.c.Socks[0].Protocol)
+	case keys.FirstBuffer:
+		if d.netlinkBytes(f, addr, n, n, protocol, read) {
 			return
 		}
+		if b := read(addr, n); len(b) == 0 && d.done && !d.failed && !d.mem.faulted(addr) {
+			d.redact(f) // the second part of an answer, where nothing says what is a key
+			return
+		}
+		d.data(f, addr, n, read)
+	default:
+		d.keyMessage(f, addr, n, head, protocol, read)
 	}
-	d.data(f, addr, n, read)
+}
+
+// netlinkBytes shows n bytes as netlink messages, of which most may be looked at; it
+// reports false if they are none.
+func (d *Decoder) netlinkBytes(f string, addr, n, most uint64, protocol uint16, read func(addr, n uint64) []byte) bool {
+	if n < nlHeader {
+		if b := read(addr, min(n, most)); uint64(len(b)) == n {
+			d.hexstr(f, b)
+			return true
+		}
+		return false
+	}
+	b := read(addr, min(n, most, maxNetlink))
+	if uint64(len(b)) < nlHeader {
+		return false
+	}
+	d.netlink(f, b, n, protocol)
+	return true
+}
+
+// keyMessage shows what a message with keys is. Behind the first buffer only so many
+// bytes of a call are looked at as a header has, in however many buffers: the rest may
+// be a key, and what an older version recorded of it is not shown either.
+func (d *Decoder) keyMessage(f string, addr, n uint64, head keys.Head, protocol uint16, read func(addr, n uint64) []byte) {
+	const efault = 14
+	left := n
+	if d.heads > 0 || n < nlHeader {
+		left = head.Len() - min(d.heads, head.Len())
+	}
+	d.heads += n
+	switch {
+	case !d.done || d.failed && d.ret == -efault || d.mem.faulted(addr):
+		d.ptr(f, addr)
+	case head == keys.PFKeyHead || left == 0 || !d.netlinkBytes(f, addr, n, left, protocol, read):
+		d.redact(f)
+	}
 }
 
 // msghdr is struct user_msghdr (include/linux/socket.h) at either width.

@@ -1,6 +1,9 @@
 package sys
 
-import "github.com/pidwire/pidwire/internal/event"
+import (
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/foreign/keys"
+)
 
 var (
 	optLevel   = kind{show: (*Decoder).optLevel}
@@ -180,36 +183,7 @@ func (d *Decoder) optval(o *opt) {
 
 // secret reports that the option's value holds a key: what is not shaped is
 // not shown at all.
-func (d *Decoder) secret() bool { return secretOption(uint32(d.a[1]), uint32(d.a[2])) }
-
-func secretOption(level, name uint32) bool {
-	switch level {
-	case solTLS:
-		return name == tlsTX || name == tlsRX
-	case solTCP:
-		switch name {
-		case tcpMD5Sig, tcpMD5SigExt, tcpFastopenKey, tcpAOAddKey, tcpAOGetKeys:
-			return true
-		}
-	case solALG:
-		return name == algSetKey || name == algSetKeySerial || name == algSetEntropy
-	case solRxrpc:
-		return name == rxrpcSecurityKey
-	case solSCTP:
-		return name == sctpAuthKey
-	}
-	return false
-}
-
-const (
-	tlsTX, tlsRX                  = 1, 2
-	tcpMD5Sig, tcpMD5SigExt       = 14, 32
-	tcpFastopenKey                = 33
-	tcpAOAddKey, tcpAOGetKeys     = 38, 41
-	algSetKey, algSetKeySerial    = 1, 7
-	algSetEntropy                 = 6
-	rxrpcSecurityKey, sctpAuthKey = 1, 23
-)
+func (d *Decoder) secret() bool { return keys.Value(uint32(d.a[1]), uint32(d.a[2])) }
 
 func (d *Decoder) optGetLen(i int) { d.lenOut(d.a[i], false) }
 

@@ -111,8 +111,8 @@ var levels = []level{
 		{opt: 9, show: optGroups}, // NETLINK_LIST_MEMBERSHIPS
 	}},
 	{num: solTLS, names: tlsOptions, vals: []optval{
-		{opt: tlsTX, show: optTLS},
-		{opt: tlsRX, show: optTLS},
+		{opt: 1, show: optTLS}, // TLS_TX
+		{opt: 2, show: optTLS}, // TLS_RX
 	}},
 	{num: solMPTCP, names: mptcpOptions, vals: []optval{
 		{opt: 1, show: optMptcpInfo}, // MPTCP_INFO
@@ -131,14 +131,14 @@ var levels = []level{
 		{opt: 2, show: optHex},       // CAN_RAW_ERR_FILTER
 	}},
 	{num: solALG, names: algOptions, vals: []optval{
-		{opt: algSetKey, show: optSecret},
-		{opt: algSetKeySerial, show: optSecret},
-		{opt: algSetEntropy, show: optSecret},
+		{opt: 1, show: optSecret}, // ALG_SET_KEY
+		{opt: 7, show: optSecret}, // ALG_SET_KEY_BY_KEY_SERIAL
+		{opt: 6, show: optSecret}, // ALG_SET_DRBG_ENTROPY
 	}},
-	{num: solRxrpc, names: rxrpcOptions, vals: []optval{{opt: rxrpcSecurityKey, show: optSecret}}},
+	{num: solRxrpc, names: rxrpcOptions, vals: []optval{{opt: 1, show: optSecret}}}, // RXRPC_SECURITY_KEY
 	{num: solSCTP, names: sctpOptions, vals: []optval{
 		{opt: 2, show: optSctpInit}, // SCTP_INITMSG
-		{opt: sctpAuthKey, show: optSecret},
+		{opt: 23, show: optSecret},  // SCTP_AUTH_KEY
 	}},
 	{num: solTIPC, names: tipcOptions},
 	{num: solICMPv6, names: icmpv6Options},

@@ -6,57 +6,35 @@ package keys
 import (
 	"bytes"
 	"strconv"
+	"strings"
 )
 
-// option is a socket option whose value holds a key.
-type option struct {
-	level, num uint64
-	name       string
-}
-
-// options are those of Linux (include/uapi/linux: tls.h, tcp.h, if_alg.h, rxrpc.h,
-// sctp.h).
-var options = [...]option{
-	{solTCP, 14, "TCP_MD5SIG"}, {solTCP, 32, "TCP_MD5SIG_EXT"}, {solTCP, 33, "TCP_FASTOPEN_KEY"},
-	{solTCP, 38, "TCP_AO_ADD_KEY"}, {solTCP, 41, "TCP_AO_GET_KEYS"},
-	{solSCTP, 23, "SCTP_AUTH_KEY"},
-	{solRxrpc, 1, "RXRPC_SECURITY_KEY"},
-	{solALG, 1, "ALG_SET_KEY"}, {solALG, 6, "ALG_SET_DRBG_ENTROPY"}, {solALG, 7, "ALG_SET_KEY_BY_KEY_SERIAL"},
-	{solTLS, 1, "TLS_TX"}, {solTLS, 2, "TLS_RX"},
-}
-
-const (
-	solTCP   = 6
-	solSCTP  = 132
-	solRxrpc = 272
-	solALG   = 279
-	solTLS   = 282
-)
-
-var levels = map[string]uint64{
+var levels = map[string]uint32{
 	"SOL_TCP": solTCP, "IPPROTO_TCP": solTCP, "SOL_SCTP": solSCTP, "IPPROTO_SCTP": solSCTP,
 	"SOL_RXRPC": solRxrpc, "SOL_ALG": solALG, "SOL_TLS": solTLS,
 }
 
-// Option reports whether the value of a socket option holds a key. Level and name
+// Named reports whether the value of a socket option holds a key. Level and name
 // are names, or numbers in C's notation with perhaps a comment behind; a name of
 // an option tells by itself.
-func Option(level, name string) bool {
+func Named(level, name string) bool {
 	num, plain := number(name)
-	at, ok := number(level)
-	if !ok {
-		at, ok = levels[level]
+	if plain {
+		at, ok := number(level)
+		if !ok {
+			at, ok = levels[level]
+		}
+		return ok && Value(at, num)
 	}
-	for i := range options {
-		o := &options[i]
-		if !plain && o.name == name || plain && ok && o.num == num && o.level == at {
+	for i := range Options {
+		if Options[i].Name == name {
 			return true
 		}
 	}
 	return false
 }
 
-func number(s string) (uint64, bool) {
+func number(s string) (uint32, bool) {
 	if s == "" || s[0] < '0' || s[0] > '9' {
 		return 0, false
 	}
@@ -67,7 +45,7 @@ func number(s string) (uint64, bool) {
 		}
 	}
 	n, err := strconv.ParseUint(s, 0, 32)
-	return n, err == nil
+	return uint32(n), err == nil
 }
 
 // hidden stands where another tool printed a key: keys are neither shown nor
@@ -78,13 +56,25 @@ var (
 	md5Key  = []byte("tcpm_key=")
 	netlink = []byte("nlmsg_")
 	comma   = []byte(", ")
-	// Messages of IPsec, WireGuard, MACsec and of wireless have keys in them,
-	// where nothing tells: all of their data is left out.
-	ofKeys = [...][]byte{
-		[]byte("nlmsg_type=XFRM_MSG_"), []byte("nlmsg_type=wireguard"), []byte("nlmsg_type=macsec"), []byte("nlmsg_type=nl80211"),
-	}
-	keyFDs = [...][]byte{[]byte("<NETLINK:[XFRM"), []byte("<NETLINK:[GENERIC")}
+
+	lenField = []byte("{nlmsg_len=")
 )
+
+// keyFDs is how strace -y begins what it says of descriptors whose messages hold keys.
+var keyFDs = func() (begin [][]byte) {
+	for i := range Families {
+		f := &Families[i]
+		if f.Head.Len() == 0 && f.Head != NoHead {
+			continue
+		}
+		if name, ok := strings.CutPrefix(f.Name, "NETLINK_"); ok {
+			begin = append(begin, []byte("<NETLINK:["+name))
+		} else if _, name, ok = strings.Cut(f.Name, "_"); ok {
+			begin = append(begin, []byte("<"+name+":["))
+		}
+	}
+	return begin
+}()
 
 // Maybe reports whether a call as it was printed seems to have a key among its
 // arguments; Hide is sure to tell.
@@ -97,7 +87,7 @@ func Maybe(call []byte) bool {
 		}
 		level, rest, _ := bytes.Cut(rest, comma)
 		option, _, _ := bytes.Cut(rest, comma)
-		return Option(string(level), string(option))
+		return Named(string(level), string(option))
 	}
 	return ofKeyFD(args) || bytes.Contains(args, netlink) && (ofKeyMessage(args) || bytes.Contains(args, md5Key))
 }
@@ -105,12 +95,47 @@ func Maybe(call []byte) bool {
 func ofKeyFD(args []byte) bool {
 	const descriptor = 16
 	n := bytes.IndexByte(args[:min(len(args), descriptor)], '<')
-	return n >= 0 && (bytes.HasPrefix(args[n:], keyFDs[0]) || bytes.HasPrefix(args[n:], keyFDs[1]))
+	if n < 0 {
+		return false
+	}
+	for _, begin := range keyFDs {
+		if bytes.HasPrefix(args[n:], begin) {
+			return true
+		}
+	}
+	return false
+}
+
+// garbled returns where in an argument strace took bytes for a header that they are
+// not, which may be a key's: begin and end of what it printed; false if there is none.
+func garbled(arg []byte) (begin, end int, ok bool) {
+	const most = 1 << 16 // bytes of a message: a key's first four say more
+	for {
+		at := bytes.Index(arg[end:], lenField)
+		if at < 0 {
+			return 0, 0, false
+		}
+		begin = end + at
+		end = begin + len(lenField)
+		n := 0
+		for ; end < len(arg) && arg[end] >= '0' && arg[end] <= '9'; end++ {
+			n = min(10*n+int(arg[end]-'0'), most+1)
+		}
+		if n > most {
+			if at := bytes.IndexByte(arg[end:], '}'); at >= 0 {
+				return begin, end + at + 1, true
+			}
+			return begin, len(arg), true
+		}
+	}
 }
 
 func ofKeyMessage(arg []byte) bool {
-	for _, of := range ofKeys {
-		if bytes.Contains(arg, of) {
+	if _, _, ok := garbled(arg); ok {
+		return true
+	}
+	for _, of := range messageNames {
+		if bytes.Contains(arg, []byte(of)) {
 			return true
 		}
 	}
@@ -125,7 +150,7 @@ func isOption(call []byte) bool {
 // was one.
 func Hide(name []byte, args [][]byte) (hid bool) {
 	if isOption(name) {
-		if len(args) < 4 || !Option(string(args[1]), string(args[2])) {
+		if len(args) < 4 || !Named(string(args[1]), string(args[2])) {
 			return false
 		}
 		for i := 3; i < max(len(args)-1, 4); i++ {
@@ -157,6 +182,15 @@ func Hide(name []byte, args [][]byte) (hid bool) {
 // hideStrings is an argument without its strings, or without those behind a name.
 func hideStrings(arg, behind []byte) []byte {
 	var out []byte
+	if behind == nil {
+		rest := arg
+		arg = nil
+		for begin, end, ok := garbled(rest); ok; begin, end, ok = garbled(rest) {
+			arg = append(append(arg, rest[:begin]...), hidden...)
+			rest = rest[end:]
+		}
+		arg = append(arg, rest...)
+	}
 	for i := 0; i < len(arg); {
 		if arg[i] != '"' {
 			out = append(out, arg[i])

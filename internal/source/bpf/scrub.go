@@ -5,13 +5,12 @@ package bpf
 import (
 	"encoding/binary"
 
+	"github.com/pidwire/pidwire/internal/foreign/keys"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
 // Numbers of linux/socket.h, linux/netlink.h and linux/inet_diag.h.
 const (
-	afNetlink, netlinkSockDiag = 16, 4
-
 	nlHeader, nlRequest = 16, 1
 	diagGetSock         = 18 // to SOCK_DIAG_BY_FAMILY, 20
 	diagByFamily        = 20
@@ -21,13 +20,14 @@ const (
 )
 
 // scrub overwrites the keys that sock_diag hands out to those who may see them
-// (INET_DIAG_MD5SIG): the kernel side copies its messages whole, and no key may
-// stand in a recording. Everything else about keys is left in the process.
+// (INET_DIAG_MD5SIG): the kernel side copies its messages, each from its beginning and
+// only as far as it stands in one buffer, and no key may stand in a recording.
+// Everything else about keys is left in the process.
 func scrub(r wire.Record) {
 	const sock = wire.SizeSyscall
 	if len(r) < sock+wire.SizeSock || r[wire.OffSyscallNsock] == 0 ||
-		binary.LittleEndian.Uint16(r[sock+wire.OffSockFamily:]) != afNetlink ||
-		binary.LittleEndian.Uint16(r[sock+wire.OffSockProtocol:]) != netlinkSockDiag {
+		keys.Messages(binary.LittleEndian.Uint16(r[sock+wire.OffSockFamily:]),
+			binary.LittleEndian.Uint16(r[sock+wire.OffSockProtocol:])) != keys.FirstBuffer {
 		return
 	}
 	var s wire.Syscall

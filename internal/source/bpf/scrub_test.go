@@ -10,6 +10,8 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
+const afNetlink, netlinkSockDiag = 16, 4
+
 // diagReply is what sock_diag answers of a socket with two keys: a message
 // with an attribute before and one behind them.
 func diagReply() []byte {

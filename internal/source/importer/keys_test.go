@@ -37,6 +37,10 @@ func TestKeys(t *testing.T) {
 		{`sendto(3<NETLINK:[XFRM:77]>, "SECRET", 64, 0, NULL, 0) = 64`, `]>, ` + hidden + `, 64`, true},
 		{`sendto(3<NETLINK:[GENERIC:77]>, [{nlmsg_len=64, nlmsg_type=0x1d, nlmsg_flags=0}, "SECRET"], 64, 0, NULL, 0) = 64`, `nlmsg_flags=0}, ` + hidden + `], 64`, true},
 		{`sendto(3, [{nlmsg_len=64, nlmsg_type=wireguard, nlmsg_flags=0}, "SECRET"], 64, 0, NULL, 0) = 64`, `nlmsg_flags=0}, ` + hidden + `], 64`, true},
+		{`write(3, [{nlmsg_len=1380140883, nlmsg_type=0x5445 /* NLMSG_??? */, nlmsg_flags=0}, "SECRET"], 64) = 64`, `write(3, [` + hidden + `, ` + hidden + `], 64)`, true},
+		{`write(3, [{nlmsg_len=20, nlmsg_type=0x5445 /* XFRM_MSG_??? */, nlmsg_flags=0}, "SECRET"], 64) = 64`, `nlmsg_flags=0}, ` + hidden + `], 64)`, true},
+		{`sendto(3<KEY:[77]>, "SECRET", 64, 0, NULL, 0) = 64`, `]>, ` + hidden + `, 64`, true},
+		{`sendto(3<NETLINK:[ISCSI:77]>, "SECRET", 64, 0, NULL, 0) = 64`, `]>, ` + hidden + `, 64`, true},
 		{`recvfrom(3, [{nlmsg_len=9}, [{tcpm_addr=inet_addr("10.0.0.1"), tcpm_key="SECRET"...}]], 64, 0, NULL, NULL) = 64`, `inet_addr("10.0.0.1"), tcpm_key=` + hidden + `}]]`, true},
 		{`99: setsockopt(3,SOL_TCP,TCP_MD5SIG,"SECRET",4) = 0 (0x0)`, `TCP_MD5SIG,` + hidden + `,4)`, true},
 

@@ -81,7 +81,8 @@ type SyscallsScratch struct {
 	Off   uint32
 	Cut   uint32
 	Limit uint32
-	Pad   uint32
+	Keys  uint32
+	Head  [64]uint8
 	Data  [131200]uint8
 }
 

@@ -12,6 +12,10 @@ import (
 // pass hands on a record of the kernel's, after the few that concern who is
 // watched have been acted on.
 func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
+	// A record may have been given more room than it needed.
+	if n := binary.LittleEndian.Uint32(r); n >= wire.SizeHdr && n%8 == 0 && uint64(n) <= uint64(len(r)) {
+		r = r[:n]
+	}
 	if pid, start := whose(r); pid != 0 {
 		ours, err := s.targets.Ours(pid, start, r.Time())
 		if err != nil {

@@ -120,7 +120,7 @@ func (a *app) replay(parent context.Context, in *filesFlags, names []string, set
 	defer in.bar.end()
 	// Tables are bounded to some 36 MiB at most; garbage is collected in time to keep the
 	// process below 64 MiB, with the pages of the program itself.
-	debug.SetMemoryLimit(48 << 20)
+	debug.SetMemoryLimit(40 << 20)
 	a.confine(in.resolve)
 	src, closing, err := a.files(ctx, in, names)
 	if err != nil {
@@ -324,7 +324,7 @@ type decompressed struct{ r io.Reader }
 func (d decompressed) Read(b []byte) (int, error) {
 	n, err := d.r.Read(b)
 	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
-		err = errWindow
+		return n, errWindow
 	}
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF { // a recording that is cut says so itself
 		err = &compressedError{err}
@@ -366,6 +366,9 @@ func source(r io.Reader, name string) (pipeline.Source, error) {
 	if compressed {
 		b = bufio.NewReaderSize(plain, 4*importer.SniffBytes)
 		if head, err = b.Peek(12); len(head) == 0 && err != nil && err != io.EOF {
+			if errors.Is(err, errWindow) {
+				return nil, err
+			}
 			return nil, cutOff(err)
 		}
 	}

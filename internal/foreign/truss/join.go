@@ -218,6 +218,13 @@ func (j *Joiner) join(at int32, emit func(*Line)) {
 // wait makes a part of what is held.
 func (j *Joiner) wait(emit func(*Line)) {
 	h := &j.held
+	if len(h.text)+len(h.id) > maxPendingBytes {
+		Parse(h.text, &j.line)
+		j.line.Cut = h.cut
+		emit(&j.line)
+		j.trim()
+		return
+	}
 	switch same := j.index[h.thread]; {
 	case h.lwp != 0:
 		j.orphans(h.thread, emit)

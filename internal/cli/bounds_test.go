@@ -524,7 +524,7 @@ var boundsInput = goflag.Int("bounds-input", 8, "MiB of each kind of input for T
 // most is what may live on the heap at once, whatever the input: with the limit by
 // which garbage is collected (see replay) and the program's own pages that
 // makes less than 64 MiB.
-const most = 40 << 20
+const most = 48 << 20
 
 // peak runs a file through a sink, and returns the most bytes that lived on the heap
 // when garbage had been collected, and how many records there were.

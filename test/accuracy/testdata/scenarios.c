@@ -842,6 +842,9 @@ static void many_peer(int fd)
 		;
 }
 
+/* Tells that the reader has read. */
+static int many_read[2];
+
 static void many_reader(int cpu)
 {
 	static char buf[1 << 16];
@@ -849,10 +852,39 @@ static void many_reader(int cpu)
 	ssize_t n;
 
 	pin(cpu);
-	/* It is seen to be the one that reads, before much comes. */
-	while ((n = read(many_fd, buf, sizeof(buf))) > 0)
+	while ((n = read(many_fd, buf, sizeof(buf))) > 0) {
+		/* Each end has been seen in use by who uses it: now much may come. */
+		if (!got && write(many_read[1], "xx", 2) != 2)
+			die("write");
 		got += n;
+	}
 	say("got %d %lld\n", getpid(), got);
+}
+
+static void wait_for_reader(void)
+{
+	char x;
+
+	close(many_read[1]);
+	if (read(many_read[0], &x, 1) != 1)
+		die("read");
+}
+
+static void many_split_writer(int cpu)
+{
+	wait_for_reader();
+	many_writer(cpu);
+}
+
+static void many_split_peer(int fd)
+{
+	char buf[4 * LINE];
+
+	fill(buf, sizeof(buf), reader_pid);
+	begin();
+	send_all(fd, buf, sizeof(buf));
+	wait_for_reader();
+	many_peer(fd);
 }
 
 /* One writes to a connection, another reads from it, on two CPUs. */
@@ -860,15 +892,19 @@ static void many_split(void)
 {
 	int fd = many_connection(7803), one = 1;
 
+	if (pipe(many_read))
+		die("pipe");
 	setsockopt(many_fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof(one));
 	setsockopt(fd, IPPROTO_TCP, 1, &one, sizeof(one));
 	many_size = 4 * LINE;
 	many_times = 2 * MANY;
 	reader_pid = role("other", many_reader, 1);
-	role("client", many_writer, 0);
-	role(0, many_peer, fd);
+	role("client", many_split_writer, 0);
+	role(0, many_split_peer, fd);
 	close(fd);
 	close(many_fd);
+	close(many_read[0]);
+	close(many_read[1]);
 }
 
 #define WORKERS 4

@@ -15,7 +15,7 @@ import (
 
 var objects = map[string]func() (*ebpf.CollectionSpec, error){
 	"syscalls": object.LoadSyscalls, "process": object.LoadProcess, "sockets": object.LoadSockets, "uring": object.LoadUring, "packets": object.LoadPackets,
-	"device": object.LoadDevice, "kernel": object.LoadKernel, "path": object.LoadPath, "waits": object.LoadWaits, "steps": object.LoadSteps, "tree": object.LoadTree, "audit": object.LoadAudit, "blocked": object.LoadBlocked, "pids": object.LoadPids,
+	"device": object.LoadDevice, "kernel": object.LoadKernel, "path": object.LoadPath, "waits": object.LoadWaits, "steps": object.LoadSteps, "tree": object.LoadTree, "audit": object.LoadAudit, "blocked": object.LoadBlocked, "pids": object.LoadPids, "ifaces": object.LoadIfaces,
 }
 
 func TestPreemptedAtTracepoints(t *testing.T) {

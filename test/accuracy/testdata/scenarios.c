@@ -842,9 +842,27 @@ static void many_peer(int fd)
 		;
 }
 
-/* Tells that the reader has read. */
-static int many_read[2];
+/* What the three of many_split tell each other: to the writer, and to the peer. */
+static int to_writer[2], to_peer[2];
 
+static void pipe_say(int *whom)
+{
+	if (write(whom[1], "x", 1) != 1)
+		die("pipe_say");
+}
+
+static void pipe_hear(int *whom)
+{
+	char x;
+
+	if (read(whom[0], &x, 1) != 1)
+		die("pipe_hear");
+}
+
+/*
+ * First each of them is seen to use its side: one reads, the other writes, the first
+ * reads again, all of it bytes that tell of nobody. Then much comes, both ways at once.
+ */
 static void many_reader(int cpu)
 {
 	static char buf[1 << 16];
@@ -852,38 +870,39 @@ static void many_reader(int cpu)
 	ssize_t n;
 
 	pin(cpu);
-	while ((n = read(many_fd, buf, sizeof(buf))) > 0) {
-		/* Each end has been seen in use by who uses it: now much may come. */
-		if (!got && write(many_read[1], "xx", 2) != 2)
-			die("write");
-		got += n;
-	}
-	say("got %d %lld\n", getpid(), got);
-}
-
-static void wait_for_reader(void)
-{
-	char x;
-
-	close(many_read[1]);
-	if (read(many_read[0], &x, 1) != 1)
+	if (read(many_fd, buf, 1) != 1)
 		die("read");
+	pipe_say(to_writer);
+	if (read(many_fd, buf, 1) != 1)
+		die("read");
+	pipe_say(to_writer);
+	pipe_say(to_peer);
+	while ((n = read(many_fd, buf, sizeof(buf))) > 0)
+		got += n;
+	say("got %d %lld\n", getpid(), got);
 }
 
 static void many_split_writer(int cpu)
 {
-	wait_for_reader();
+	begin();
+	pipe_hear(to_writer);
+	send_all(many_fd, ".", 1);
+	pipe_say(to_peer);
+	pipe_hear(to_writer);
 	many_writer(cpu);
 }
 
 static void many_split_peer(int fd)
 {
-	char buf[4 * LINE];
+	char c;
 
-	fill(buf, sizeof(buf), reader_pid);
 	begin();
-	send_all(fd, buf, sizeof(buf));
-	wait_for_reader();
+	send_all(fd, ".", 1);
+	pipe_hear(to_peer);
+	if (read(fd, &c, 1) != 1)
+		die("read");
+	send_all(fd, ".", 1);
+	pipe_hear(to_peer);
 	many_peer(fd);
 }
 
@@ -892,7 +911,7 @@ static void many_split(void)
 {
 	int fd = many_connection(7803), one = 1;
 
-	if (pipe(many_read))
+	if (pipe(to_writer) || pipe(to_peer))
 		die("pipe");
 	setsockopt(many_fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof(one));
 	setsockopt(fd, IPPROTO_TCP, 1, &one, sizeof(one));
@@ -903,8 +922,6 @@ static void many_split(void)
 	role(0, many_split_peer, fd);
 	close(fd);
 	close(many_fd);
-	close(many_read[0]);
-	close(many_read[1]);
 }
 
 #define WORKERS 4

@@ -578,6 +578,9 @@ func TestBounds(t *testing.T) {
 					if name == "mix" {
 						most = 60 << 20 // all tables full at once: with garbage above 64 MiB
 					}
+					if strings.HasPrefix(name, "pcapng large") {
+						most = 56 << 20 // blocks of 16 MiB, which capture's own tests let be read whole
+					}
 					if live > most {
 						t.Errorf("%s: %s: %.1f MiB live, after %d records", name, out, float64(live)/(1<<20), n)
 					}

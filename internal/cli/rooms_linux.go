@@ -189,7 +189,7 @@ func (a *app) startRest(e *endings, files allowed, stdin io.Reader) (*over, cont
 
 const (
 	// stalledAfter is how long the rest may make no progress once the run is to end.
-	stalledAfter  = 400 * time.Millisecond
+	stalledAfter  = 300 * time.Millisecond
 	progressEvery = 50 * time.Millisecond
 )
 

@@ -3,6 +3,7 @@ package live
 import (
 	"bufio"
 	"bytes"
+	"regexp"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -28,6 +29,9 @@ func lineSchema(t *testing.T) *jsonschema.Schema {
 	return s
 }
 
+// numbers are digits, also those of addresses in hex.
+var numbers = regexp.MustCompile(`(0x[0-9a-f]+|[0-9]+)`)
+
 // bySchema holds that every line is as the schema says, and that the last one is the end.
 func bySchema(t *testing.T, s *jsonschema.Schema, lines []byte) (n int) {
 	t.Helper()
@@ -35,9 +39,16 @@ func bySchema(t *testing.T, s *jsonschema.Schema, lines []byte) (n int) {
 	in := bufio.NewScanner(bytes.NewReader(lines))
 	in.Buffer(nil, 16<<20)
 	var last string
+	seen := map[string]bool{}
 	for in.Scan() {
 		n++
 		last = in.Text()
+		// A program makes tens of thousands of lines that differ in their numbers alone.
+		alike := numbers.ReplaceAllString(last, "0")
+		if seen[alike] {
+			continue
+		}
+		seen[alike] = true
 		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(in.Bytes()))
 		if err == nil {
 			err = s.Validate(v)

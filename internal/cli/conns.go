@@ -78,7 +78,7 @@ are counted by their packets, while watching.`,
 
 // table makes the sink of conns.
 func (c *connsFlags) table(w io.Writer, h wire.Header) *conns.Sink {
-	o := conns.Options{Every: c.watch, Now: time.Now, JSON: c.json, All: c.all, Start: int64(h.Wall)}
+	o := conns.Options{Live: len(c.files) == 0, Every: c.watch, Now: time.Now, JSON: c.json, All: c.all, Start: int64(h.Wall)}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		o.Clear = c.watch > 0
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && !c.wide {

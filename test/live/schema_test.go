@@ -3,7 +3,7 @@ package live
 import (
 	"bufio"
 	"bytes"
-	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -29,9 +29,6 @@ func lineSchema(t *testing.T) *jsonschema.Schema {
 	return s
 }
 
-// numbers are digits, also those of addresses in hex.
-var numbers = regexp.MustCompile(`(0x[0-9a-f]+|[0-9]+)`)
-
 // bySchema holds that every line is as the schema says, and that the last one is the end.
 func bySchema(t *testing.T, s *jsonschema.Schema, lines []byte) (n int) {
 	t.Helper()
@@ -39,16 +36,9 @@ func bySchema(t *testing.T, s *jsonschema.Schema, lines []byte) (n int) {
 	in := bufio.NewScanner(bytes.NewReader(lines))
 	in.Buffer(nil, 16<<20)
 	var last string
-	seen := map[string]bool{}
 	for in.Scan() {
 		n++
 		last = in.Text()
-		// A program makes tens of thousands of lines that differ in their numbers alone.
-		alike := numbers.ReplaceAllString(last, "0")
-		if seen[alike] {
-			continue
-		}
-		seen[alike] = true
 		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(in.Bytes()))
 		if err == nil {
 			err = s.Validate(v)
@@ -70,25 +60,26 @@ func bySchema(t *testing.T, s *jsonschema.Schema, lines []byte) (n int) {
 // against docs/schema.json.
 func TestSchema(t *testing.T) {
 	needRoot(t)
-	if built != "" {
-		t.Skip("words of lines do not depend on the kernel, and emulation is slow: this runs on the host")
-	}
 	s := lineSchema(t)
 	packets := 0
 	for _, p := range programs(t) {
-		if p.name == "uring_many" || p.name == "beyond_keymsg" {
-			continue // tens of thousands of lines, of kinds that the others have
+		if built != "" && !slices.Contains([]string{"tcp", "udp", "unix", "fork", "readwrite"}, p.name) {
+			continue // emulation is slow: of what a kernel changes in lines these have all
+		}
+		layers := "sys,pkt,krn"
+		if p.name == "uring_many" {
+			layers = "sys,pkt" // the kernel asks its 20,000 requests again and again: two million lines
 		}
 		for _, bits := range p.bits {
 			t.Run(p.name+bits, func(t *testing.T) {
 				prog := build(t, p.name, bits)
-				_, b := watch(t, prog, "--json", "-l", "sys,pkt,krn")
+				_, b := watch(t, prog, "--json", "-l", layers)
 				bySchema(t, s, b)
 				packets += bytes.Count(b, []byte(`"type":"packet"`))
 			})
 		}
 	}
-	if packets < 100 {
+	if packets < 20 || built == "" && packets < 100 {
 		t.Errorf("only %d packets were among them", packets)
 	}
 }

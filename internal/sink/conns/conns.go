@@ -23,6 +23,7 @@ import (
 
 // Options say when the table is written, and how.
 type Options struct {
+	Live bool // of processes, not of files: as many rows as a large host has connections
 	// Every is the time between tables; 0: one at the end.
 	Every time.Duration
 	// Now is the clock for Every.
@@ -52,16 +53,24 @@ type Sink struct {
 }
 
 const (
-	// maxRows bounds the table, with what was open and has not been used. A row takes some
-	// 450 bytes; its users, and the kernel's counts of it, count as a row each.
+	// maxRows bounds the table of files, which anybody may have made, with what was open and has not
+	// been used. A row takes some 450 bytes; its users, and the kernel's counts of it, count as a row each.
 	maxRows = 24_000
+	// liveRows are 50,000 rows with all that belongs to them, where processes are watched.
+	liveRows = 150_000
 	// closedShown is how long a closed connection stays in a table that is
 	// written again and again, in ns.
 	closedShown = 10_000_000_000
 )
 
 // full reports whether there is no room for a further row.
-func (s *Sink) full() bool { return len(s.rows)+len(s.found)+s.parts >= maxRows }
+func (s *Sink) full() bool {
+	most := maxRows
+	if s.o.Live {
+		most = liveRows
+	}
+	return len(s.rows)+len(s.found)+s.parts >= most
+}
 
 // unkept counts connections that there is no room for. Connections are numbered in
 // order, so one that has a number above the highest so far is new.

@@ -904,6 +904,9 @@ func TestKeysOfStrace(t *testing.T) {
 func TestPidNamespace(t *testing.T) {
 	needRoot(t)
 	if _, err := exec.LookPath("unshare"); err != nil {
+		if os.Getenv("PIDWIRE_MUST") != "" && built == "" {
+			t.Fatal("PIDWIRE_MUST is set, and there is no unshare")
+		}
 		t.Skip("no unshare")
 	}
 	prog := build(t, "tcp", "64")

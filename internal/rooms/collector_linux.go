@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -51,8 +52,9 @@ type Rest struct {
 	mu     sync.Mutex
 	opened bool // ready is closed
 
-	last uint64 // time of the first idle moment since the last record, ns; 0: there was none
-	read int64  // bytes that had left the pipe when Progress was last asked
+	last  uint64      // time of the first idle moment since the last record, ns; 0: there was none
+	ended atomic.Bool // all has been passed on
+	read  int64       // bytes that had left the pipe when Progress was last asked
 }
 
 // pipeBytes is the size of the pipe, where the kernel grants it: what the rest may be late without
@@ -241,7 +243,8 @@ func (r *Rest) Emit(rec wire.Record, now func() uint64) error {
 	return r.enc.fail
 }
 
-// Progress reports whether the rest has read or written something since it was last asked.
+// Progress reports whether the rest has read or written something since it was last asked, or has nothing
+// to do: a run that waits for the end of something else gives it nothing to read.
 func (r *Rest) Progress() bool {
 	moved := false
 	beats := int(r.beats.Fd())
@@ -260,6 +263,7 @@ func (r *Rest) Progress() bool {
 			if read := written - int64(left); read > r.read {
 				moved, r.read = true, read
 			}
+			moved = moved || left == 0 && !r.ended.Load()
 		}
 	})
 	return moved
@@ -274,6 +278,7 @@ func (r *Rest) Hurry(at time.Time) { _ = r.pipe.SetWriteDeadline(at) }
 // End says that all has been passed on, and closes the pipe.
 func (r *Rest) End() {
 	r.enc.end()
+	r.ended.Store(true)
 	r.pipe.Close()
 }
 

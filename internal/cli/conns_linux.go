@@ -61,12 +61,8 @@ func (a *app) connsLive(cmd *cobra.Command, c *connsFlags, names []string) error
 // connsWatch looks at the connections, and passes on what it sees.
 func (a *app) connsWatch(ctx context.Context, rest *over, c *connsFlags, targets []proc.Target) error {
 	defer rest.Cut() // unless the end was said
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if c.span > 0 {
-		ctx, cancel = context.WithTimeout(ctx, c.span)
-		defer cancel()
-	}
+	ctx, watching := spanOf(ctx, c.span)
+	defer watching.stop()
 	src, err := collect.Open(collect.Options{
 		Config: bpf.Config{
 			Self: uint32(os.Getpid()), Follow: !c.trace.noFollow, NoCalls: true, Packets: true, Snaplen: connsSnaplen,
@@ -95,9 +91,10 @@ func (a *app) connsWatch(ctx context.Context, rest *over, c *connsFlags, targets
 			return err
 		}
 		if c.watch == 0 {
-			cancel() // what is in the ring now is all
+			watching.stop() // what is in the ring now is all
 			return nil
 		}
+		watching.begin()
 		go look(ctx, src, c.watch)
 		return nil
 	})

@@ -320,11 +320,8 @@ func (l *liveRun) collect(parent context.Context) error {
 func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code int, err error) {
 	a, t := l.app, l.t
 	defer rest.Cut() // without an end, that is to say: unless it was said
-	if t.span > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, t.span)
-		defer cancel()
-	}
+	ctx, watching := spanOf(ctx, t.span)
+	defer watching.stop()
 	var aud *audit.Source
 	if slices.Contains(t.layers, "aud") {
 		// Before the command is born: audit sees who is born while it is on.
@@ -361,6 +358,7 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 		return 0, errRest
 	}
 	src.OnStart(l.started(ctx, rest, src, aud, func() error {
+		defer watching.begin()
 		if err := sandbox.Collector(l.neededCaps(src, files)...); err != nil {
 			fmt.Fprintf(a.stderr, "pidwire: %v\n", err)
 		}
@@ -389,6 +387,33 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 		}
 	}
 	return code, nil
+}
+
+// span is the time that --for gives a run. It counts from the first moment that is watched: loading takes
+// longer on a busy machine, and none of it is the run's.
+type span struct {
+	length time.Duration // 0: no end
+	timer  *time.Timer
+	cancel context.CancelCauseFunc
+}
+
+// spanOf returns a context that is done when the span is over.
+func spanOf(parent context.Context, length time.Duration) (context.Context, *span) {
+	ctx, cancel := context.WithCancelCause(parent)
+	return ctx, &span{length: length, cancel: cancel}
+}
+
+func (s *span) begin() {
+	if s.length > 0 {
+		s.timer = time.AfterFunc(s.length, func() { s.cancel(stopped{wire.EndLimit}) })
+	}
+}
+
+func (s *span) stop() {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.cancel(nil)
 }
 
 // readerNice is the priority of the thread that reads the ring: it has little to do, and what it does

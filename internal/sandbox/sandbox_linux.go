@@ -126,6 +126,19 @@ func Become(id Identity) error {
 	return nil
 }
 
+// everywhere does what takes system calls in all threads, or says why it cannot be done. What fails keeps
+// nothing else from being done.
+func everywhere(steps ...func() error) error {
+	if err := allThreads(); err != nil {
+		return err
+	}
+	var all error
+	for _, step := range steps {
+		all = errors.Join(all, step())
+	}
+	return all
+}
+
 // KeepCaps gives up all capabilities but these, of those the process has: none without arguments.
 func KeepCaps(keep ...uint) error {
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
@@ -153,7 +166,8 @@ func KeepCaps(keep ...uint) error {
 	return nil
 }
 
-// noNewPrivs keeps the process, and what it may exec, from gaining privilege.
+// noNewPrivs keeps the process, and what it may exec, from gaining privilege. The filter of system calls
+// does it too, by TSYNC: this is for kernels without filters.
 func noNewPrivs() error {
 	if _, _, errno := psx.Syscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
 		return fmt.Errorf("no_new_privs: %w", errno)
@@ -182,31 +196,31 @@ func Rest(resolve bool) error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("forbidding core dumps and ptrace: %w", err)
 	}
-	if err := errors.Join(KeepCaps(), noNewPrivs()); err != nil {
-		return err
-	}
-	var rules []landlock.Rule
+	err := everywhere(func() error { return KeepCaps() }, noNewPrivs, func() error { return restrictFiles(resolve) })
 	if resolve {
-		rules = append(rules, landlock.ROFiles(resolverFiles...).IgnoreIfMissing(), landlock.ConnectTCP(53))
+		return errors.Join(err, filter(slices.Concat(always, resolving), restConditions(true)))
 	}
+	return errors.Join(err, filter(always, restConditions(false)))
+}
+
+// restrictFiles is the part of Rest that Landlock does.
+func restrictFiles(resolve bool) error {
+	var err error
 	if resolve {
 		// Answers come to a UDP socket, which newer versions of Landlock would want rules for.
-		if err := landlock.V5.BestEffort().Restrict(rules...); err != nil {
-			return fmt.Errorf("landlock: %w", err)
-		}
-		return filter(slices.Concat(always, resolving), restConditions(true))
+		err = landlock.V5.BestEffort().Restrict(landlock.ROFiles(resolverFiles...).IgnoreIfMissing(), landlock.ConnectTCP(53))
+	} else {
+		err = landlock.V8.BestEffort().Restrict()
 	}
-	if err := landlock.V8.BestEffort().Restrict(rules...); err != nil {
+	if err != nil {
 		return fmt.Errorf("landlock: %w", err)
 	}
-	return filter(always, restConditions(false))
+	return nil
 }
 
 // Collector confines the privileged process once everything is loaded: it keeps the capabilities that
 // are named, and the system calls that it works and ends with.
 func Collector(keep ...uint) error {
-	if err := errors.Join(KeepCaps(keep...), noNewPrivs()); err != nil {
-		return err
-	}
-	return filter(slices.Concat(always, collecting), collectorConditions())
+	err := everywhere(func() error { return KeepCaps(keep...) }, noNewPrivs)
+	return errors.Join(err, filter(slices.Concat(always, collecting), collectorConditions()))
 }

@@ -142,6 +142,7 @@ func TestAccuracy(t *testing.T) {
 	}
 	dir := t.TempDir()
 	command(t, "gcc", "-Wall", "-O1", "-o", dir+"/scenarios", "testdata/scenarios.c")
+	t.Setenv("CGO_ENABLED", "0") // as it is shipped
 	command(t, "go", "build", "-o", dir+"/pidwire", "../../cmd/pidwire")
 	var table bytes.Buffer
 	last := ""

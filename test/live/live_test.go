@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 			defer os.RemoveAll(dir)
 			pidwire = filepath.Join(dir, "pidwire")
 			cmd := exec.Command("go", "build", "-o", pidwire, "../../cmd/pidwire")
+			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 			cmd.Stderr = os.Stderr
 			if err := cmd.Run(); err != nil {
 				panic(err)

@@ -914,30 +914,50 @@ func TestPidNamespace(t *testing.T) {
 	err := os.WriteFile(script, []byte(`
 PW=$1 PROG=$2 DIR=$3
 $PW trace -q -o $DIR/command -- $PROG >/dev/null; echo "command $?"
-sh -c "sleep 1; exec $PROG" >/dev/null & pid=$!
-$PW trace -q -o $DIR/attached -p $pid; echo "attached $?"
-wait $pid
+mkfifo $DIR/go
+sh -c "read go <$DIR/go; exec $PROG" >/dev/null & pid=$!
+( $PW trace -o $DIR/attached -p $pid 2>$DIR/said; echo "attached $?" >>$DIR/said ) &
+until grep -qE 'watching|^attached' $DIR/said; do sleep 0.02; done
+echo >$DIR/go
+wait
+cat $DIR/said
 $PW demo >$DIR/demo 2>/dev/null; echo "demo $?"
 $PW trace -q -o $DIR/nobody nosuchname --for 500ms; echo "nobody $?"
 `), 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, test := range map[string]struct {
+	tests := map[string]struct {
 		in     []string
 		refuse bool // a pid, which has two meanings
+		bin    string
 	}{
-		"nested":         {[]string{"unshare", "-pf", "--mount-proc"}, false},
-		"twice":          {[]string{"unshare", "-pf", "--mount-proc", "unshare", "-pf", "--mount-proc"}, false},
-		"proc of host":   {[]string{"unshare", "-pf"}, true},
-		"proc of middle": {[]string{"unshare", "-pf", "--mount-proc", "unshare", "-pf"}, true},
-	} {
+		"nested":         {[]string{"unshare", "-pf", "--mount-proc"}, false, pidwire},
+		"twice":          {[]string{"unshare", "-pf", "--mount-proc", "unshare", "-pf", "--mount-proc"}, false, pidwire},
+		"proc of host":   {[]string{"unshare", "-pf"}, true, pidwire},
+		"proc of middle": {[]string{"unshare", "-pf", "--mount-proc", "unshare", "-pf"}, true, pidwire},
+	}
+	if os.Getenv("PIDWIRE_BIN") == "" {
+		// With cgo threads are looked up in /proc, which has other threads by these numbers.
+		cgo := filepath.Join(t.TempDir(), "pidwire")
+		cmd := exec.Command("go", "build", "-o", cgo, "../../cmd/pidwire")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		middle := tests["proc of middle"]
+		middle.bin = cgo
+		tests["proc of middle, cgo"] = middle
+	}
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 			defer cancel()
-			args := append(append([]string{}, test.in[1:]...), "sh", script, pidwire, prog, dir)
-			out, err := exec.CommandContext(ctx, test.in[0], args...).CombinedOutput()
+			args := append(append([]string{}, test.in[1:]...), "sh", script, test.bin, prog, dir)
+			cmd := exec.CommandContext(ctx, test.in[0], args...)
+			cmd.WaitDelay = time.Second // what it started may live on, and hold the pipe
+			out, err := cmd.CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}

@@ -500,6 +500,7 @@ enum pw_tag {
 	PW_TAG_OWNERS = 8,  /* pw_owner, each the last evidence of its kind; how 0: there is none */
 	PW_TAG_SINCE = 9,   /* __u64, CLOCK_MONOTONIC ns: when a socket was read before; 0: never */
 	PW_TAG_ADDR = 10,   /* of NAME_HOST: 4 or 16 bytes */
+	PW_TAG_MODULE = 11, /* __u32: number of the file that a symbol's offset is of; in no recording */
 };
 
 struct pw_socksnap {

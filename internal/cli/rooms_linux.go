@@ -9,9 +9,11 @@ import (
 	"os/signal"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/pidwire/pidwire/internal/collect"
 	"github.com/pidwire/pidwire/internal/outfile"
 	"github.com/pidwire/pidwire/internal/pipeline"
 	"github.com/pidwire/pidwire/internal/rooms"
@@ -146,6 +148,7 @@ func endingsOf(parent context.Context) *endings {
 type over struct {
 	*rooms.Rest
 	a      *app
+	broker *broker
 	ended  *endings
 	cancel context.CancelCauseFunc // ends the run
 	cut    chan struct{}           // closed when it was killed for being stalled
@@ -178,7 +181,7 @@ func (a *app) startRest(e *endings, files allowed, stdin io.Reader) (*over, cont
 		cancel(nil)
 		return nil, nil, err
 	}
-	o := &over{Rest: r, a: a, ended: e, cancel: cancel, cut: make(chan struct{})}
+	o := &over{Rest: r, a: a, broker: b, ended: e, cancel: cancel, cut: make(chan struct{})}
 	go func() {
 		<-r.Exited()
 		cancel(errRest)
@@ -318,8 +321,9 @@ type broker struct {
 	files allowed
 	rules outfile.Rules
 	names rotate.Options
-	lines os.FileInfo // the file of -o, once it is open
-	wrote os.FileInfo // the one of -w that was opened last
+	lines os.FileInfo                  // the file of -o, once it is open
+	wrote os.FileInfo                  // the one of -w that was opened last
+	live  atomic.Pointer[collect.Live] // opens what the watched processes have mapped; nil: nothing is watched
 }
 
 func newBroker(files allowed, as sandbox.Identity, stdout io.Writer) (*broker, error) {
@@ -351,6 +355,14 @@ func newBroker(files allowed, as sandbox.Identity, stdout io.Writer) (*broker, e
 
 // open opens what the rest asks for.
 func (b *broker) open(q rooms.Request) (*os.File, error) {
+	if q.Module != nil {
+		live := b.live.Load()
+		if live == nil {
+			return nil, &rooms.FileError{Text: "nothing is watched", Code: exitFailure}
+		}
+		f, err := (*live).Module(*q.Module)
+		return f, fileError(err)
+	}
 	if q.In != nil {
 		if !slices.Contains(b.files.in, *q.In) {
 			return nil, &rooms.FileError{Text: "not a file of the command line", Code: exitFailure}

@@ -22,6 +22,7 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/rotate"
 	"github.com/pidwire/pidwire/internal/source/audit"
 	"github.com/pidwire/pidwire/internal/source/bpf"
+	"github.com/pidwire/pidwire/internal/source/elfsyms"
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/target"
 	"github.com/pidwire/pidwire/internal/wire"
@@ -350,6 +351,7 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 			a.sayInTime(fmt.Sprintf("pidwire: %v; pidwire doctor --clean tries again\n", err))
 		}
 	}()
+	rest.broker.live.Store(&src)
 	var source pipeline.Source = src
 	if aud != nil {
 		source = &audit.Both{Main: src, Audit: aud}
@@ -517,7 +519,8 @@ func (l *liveRun) view(parent context.Context) error {
 	h := src.Header()
 	// A recording must not wait for whoever reads the lines; without one the
 	// ring takes up what they cannot read yet, and the kernel counts the rest.
-	cfg := pipeline.Config{Source: src, Keep: t.view.keep(h), Limit: t.view.count, Wait: t.write.file == "", Wrote: a.in.Beat}
+	named := &elfsyms.Named{Source: src, Module: a.in.Module}
+	cfg := pipeline.Config{Source: named, Keep: t.view.keep(h), Limit: t.view.count, Wait: t.write.file == "", Wrote: a.in.Beat}
 	if h.Layers&^(1<<wire.LayerSys) != 0 {
 		cfg.Clock = src.Clock
 	}

@@ -8,6 +8,7 @@ package collect
 import (
 	"context"
 	"errors"
+	"os"
 
 	"github.com/pidwire/pidwire/internal/source/bpf"
 	"github.com/pidwire/pidwire/internal/source/proc"
@@ -38,6 +39,9 @@ type Live interface {
 	Look() error
 	// Unaudited returns the threads of the targets that Linux audit cannot see, by process.
 	Unaudited() (map[uint32][]uint32, error)
+	// Module opens a file that a watched process has mapped, by its number in the records of symbols
+	// (wire.TagModule). It is the caller's to close. Any goroutine may call it.
+	Module(id uint32) (*os.File, error)
 	// NeededCaps returns the capabilities that the source needs from OnStart on, by number
 	// (linux/capability.h).
 	NeededCaps() []uint

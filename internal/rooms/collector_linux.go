@@ -23,7 +23,7 @@ type Config struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	As             sandbox.Identity
-	// Open opens a file for the rest; the request has In or Out set. Errors of type *FileError carry an
+	// Open opens a file for the rest; the request has In, Out or Module set. Errors of type *FileError carry an
 	// exit code. The file is closed here once it was passed on. It is called by one goroutine.
 	Open func(Request) (*os.File, error)
 	// Size returns the size of a file that may be read, false if it is not a regular one.
@@ -180,7 +180,7 @@ func (r *Rest) serve() {
 		case q.Size != nil:
 			n, ok := r.config.Size(*q.Size)
 			err = r.ctl.send(answer{Regular: ok, Bytes: n}, nil)
-		case q.In != nil || q.Out != nil:
+		case q.In != nil || q.Out != nil || q.Module != nil:
 			err = r.pass(q)
 		}
 		if err != nil {

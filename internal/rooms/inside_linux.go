@@ -111,6 +111,9 @@ func (in *Inside) Open(name string) (*os.File, error) { return in.file(Request{I
 // Create opens a file of the command line to write.
 func (in *Inside) Create(p Place) (*os.File, error) { return in.file(Request{Out: &p}) }
 
+// Module opens a file that a watched process has mapped.
+func (in *Inside) Module(id uint32) (*os.File, error) { return in.file(Request{Module: &id}) }
+
 func (in *Inside) file(q Request) (*os.File, error) {
 	f, err := in.ask(q)
 	if err == nil && f == nil {

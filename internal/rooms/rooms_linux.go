@@ -35,11 +35,14 @@ type hello struct {
 
 // Request is what the rest asks of the collector: a file, or an end. Exactly one field is set.
 type Request struct {
-	In    *string `json:",omitempty"` // to read: a name as the command line has it
-	Size  *string `json:",omitempty"` // the same, of which only the size is wanted
-	Out   *Place  `json:",omitempty"` // to write
-	Ready bool    `json:",omitempty"` // all outputs are open: the run may begin
-	Stop  *uint32 `json:",omitempty"` // end the run, with this reason of wire.End
+	In   *string `json:",omitempty"` // to read: a name as the command line has it
+	Size *string `json:",omitempty"` // the same, of which only the size is wanted
+	Out  *Place  `json:",omitempty"` // to write
+	// Module is a file that a watched process has mapped, to read; the number is a record's
+	// (wire.TagModule).
+	Module *uint32 `json:",omitempty"`
+	Ready  bool    `json:",omitempty"` // all outputs are open: the run may begin
+	Stop   *uint32 `json:",omitempty"` // end the run, with this reason of wire.End
 }
 
 // Place says which file of the command line is written: that of -o, or one of those of -w.

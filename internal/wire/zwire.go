@@ -1459,6 +1459,7 @@ const (
 	TagOwners    = 8
 	TagSince     = 9
 	TagAddr      = 10
+	TagModule    = 11
 )
 
 // Offsets into struct pw_socksnap.

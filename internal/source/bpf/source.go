@@ -265,6 +265,9 @@ func (s *Source) Missing() []string {
 // where nothing does.
 func (s *Source) Engine() string { return s.k.Engine }
 
+// Module opens a file that a watched process has mapped: see collect.Live.
+func (s *Source) Module(id uint32) (*os.File, error) { return s.names.Module(id) }
+
 // OnStart sets Started.
 func (s *Source) OnStart(f func() error) { s.Started = f }
 

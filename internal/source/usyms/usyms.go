@@ -1,12 +1,13 @@
 //go:build linux
 
-// Package usyms says which function of a process an address of code is in: by
-// its memory map and the symbols of the files in it.
+// Package usyms says which file of a process an address of code is in, and where in the file: by the
+// process's memory map. What the file has there is read by whoever has less privilege: package elfsyms.
 package usyms
 
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,15 +23,19 @@ import (
 	"github.com/pidwire/pidwire/internal/source/intime"
 )
 
-// Resolver remembers what it has read of files and of processes. Its methods are
-// for one goroutine.
+// Resolver remembers what it has read of processes, and keeps the files that they have mapped open. Its
+// methods are for one goroutine, but for Module.
 type Resolver struct {
 	// Local gives the number that /proc has for a process; nil: it is the same.
 	Local func(pid uint32) uint32
 	// Proc is where /proc is mounted.
 	Proc  string
-	files map[fileKey]*symbols
+	files map[fileKey]uint32 // by number; 0: it cannot be opened
 	procs map[uint32][]mapping
+
+	mu   sync.Mutex
+	last uint32              // number given last
+	open map[uint32]*os.File // by number
 }
 
 const (
@@ -53,14 +59,14 @@ type mapping struct {
 
 // Location is where an address is.
 type Location struct {
-	Name   string // of the function; empty where nobody knows
-	File   string // as the process sees it, or [vdso] and the like; empty where it is of none
-	Offset uint64 // into the function; into the file where that has no name
+	File   string // as the process sees it, or [vdso] and the like
+	Offset uint64 // into it
+	Module uint32 // number of the file, for Module; 0: it is not open
 }
 
 // New returns a resolver that knows nothing yet.
 func New() *Resolver {
-	return &Resolver{Proc: "/proc", files: map[fileKey]*symbols{}, procs: map[uint32][]mapping{}}
+	return &Resolver{Proc: "/proc", files: map[fileKey]uint32{}, procs: map[uint32][]mapping{}, open: map[uint32]*os.File{}}
 }
 
 func (r *Resolver) dir(pid uint32) string {
@@ -74,13 +80,13 @@ func (r *Resolver) dir(pid uint32) string {
 // runs in it.
 func (r *Resolver) Forget(pid uint32) { delete(r.procs, pid) }
 
-// Learn reads what a process has mapped now, with the names in it: it may have
+// Learn reads what a process has mapped now, and opens the files: it may have
 // ended when they are asked for.
 func (r *Resolver) Learn(pid uint32) {
 	r.read(pid)
 	for _, m := range r.procs[pid] {
 		if m.file.inode != 0 {
-			r.symbols(pid, m)
+			r.module(pid, m)
 		}
 	}
 }
@@ -103,18 +109,52 @@ func (r *Resolver) read(pid uint32) {
 	r.procs[pid] = maps
 }
 
-// symbols returns those of a mapped file. What cannot be read has none, and is
-// not tried again.
-func (r *Resolver) symbols(pid uint32, m mapping) *symbols {
-	s := r.files[m.file]
-	if s == nil {
+// module returns the number of a mapped file, 0 if it cannot be opened, which is not tried again.
+func (r *Resolver) module(pid uint32, m mapping) uint32 {
+	id, known := r.files[m.file]
+	if !known {
 		if len(r.files) >= maxFiles {
+			r.closeAll()
 			clear(r.files)
 		}
-		s = r.open(pid, m)
-		r.files[m.file] = s
+		if f := r.file(pid, m); f != nil {
+			r.mu.Lock()
+			r.last++
+			id = r.last
+			r.open[id] = f
+			r.mu.Unlock()
+		}
+		r.files[m.file] = id
 	}
-	return s
+	return id
+}
+
+// ErrNoModule says that there is no open file of a number.
+var ErrNoModule = errors.New("no such file is open any more")
+
+// Module returns a mapped file by its number, open to read. It is the caller's to close. Any goroutine may
+// call it.
+func (r *Resolver) Module(id uint32) (*os.File, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.open[id]
+	if f == nil {
+		return nil, ErrNoModule
+	}
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("another descriptor of %s: %w", f.Name(), err)
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
+}
+
+func (r *Resolver) closeAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range r.open {
+		f.Close()
+	}
+	clear(r.open)
 }
 
 // Find says where an address of a process is. It returns false where that cannot
@@ -131,35 +171,23 @@ func (r *Resolver) Find(pid uint32, addr uint64) (Location, bool) {
 	if m.file.inode == 0 {
 		return Location{File: m.path, Offset: addr - m.from}, true
 	}
-	s := r.symbols(pid, m)
-	if name, off, ok := s.find(at); ok {
-		return Location{name, m.path, off}, true
-	}
-	return Location{File: m.path, Offset: at}, true
+	return Location{File: m.path, Offset: at, Module: r.module(pid, m)}, true
 }
 
-// open reads the symbols of a mapped file: by way of the mapping itself, which
-// is there when the path is another file's by now, or else by the path as the
-// process sees it.
-func (r *Resolver) open(pid uint32, m mapping) *symbols {
+// file opens a mapped file, nil if it cannot: by way of the mapping itself, which is there when the path is
+// another file's by now, or else by the path as the process sees it.
+func (r *Resolver) file(pid uint32, m mapping) *os.File {
 	dir := r.dir(pid)
 	for _, path := range []string{
 		filepath.Join(dir, "map_files", fmt.Sprintf("%x-%x", m.from, m.to)),
 		filepath.Join(dir, "root", strings.TrimSuffix(m.path, " (deleted)")),
 	} {
-		s, err := intime.Do(readWithin, func() (*symbols, error) {
-			f, err := openRegular(path)
-			if err != nil {
-				return nil, err
-			}
-			defer f.Close()
-			return Read(f)
-		})
+		f, err := intime.Do(readWithin, func() (*os.File, error) { return openRegular(path) })
 		if err == nil {
-			return s
+			return f
 		}
 	}
-	return &symbols{}
+	return nil
 }
 
 // readWithin is how long a map or a file of the process may take to be read.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"runtime"
@@ -50,12 +49,45 @@ func here() uint64 {
 	return uint64(pc)
 }
 
-// TestSelf finds a Go function of this very program.
+// TestSelf finds the place of a function of this very program in its file.
 func TestSelf(t *testing.T) {
 	r := New()
 	l, ok := r.Find(uint32(os.Getpid()), here())
-	if !ok || !strings.HasSuffix(l.Name, "usyms.here") || l.Offset == 0 || l.Offset > 4096 || !strings.Contains(l.File, "usyms.test") {
-		t.Errorf("%+v, %v", l, ok)
+	if !ok || l.Module == 0 || !strings.Contains(l.File, "usyms.test") {
+		t.Fatalf("%+v, %v", l, ok)
+	}
+	f, err := r.Module(l.Module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	own, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := f.Stat(); err != nil || !os.SameFile(info, own) {
+		t.Errorf("module %d is %v, %v", l.Module, info, err)
+	}
+	code := make([]byte, 8)
+	if _, err := f.ReadAt(code, int64(l.Offset)); err != nil {
+		t.Error(err)
+	}
+	mem, err := os.Open("/proc/self/mem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mem.Close()
+	in := make([]byte, len(code))
+	if _, err := mem.ReadAt(in, int64(here())); err != nil || !bytes.Equal(code, in) {
+		t.Errorf("at %#x of the file is % x, and in memory % x, %v", l.Offset, code, in, err)
+	}
+	// Its number is good for it alone, and not after it was closed.
+	if again, _ := r.Find(uint32(os.Getpid()), here()); again.Module != l.Module {
+		t.Errorf("module %d, and then %d", l.Module, again.Module)
+	}
+	r.closeAll()
+	if f, err := r.Module(l.Module); !errors.Is(err, ErrNoModule) {
+		t.Errorf("%v, %v", f, err)
 	}
 	if l, ok := r.Find(uint32(os.Getpid()), 1); ok {
 		t.Errorf("address 1: %+v", l)
@@ -63,100 +95,6 @@ func TestSelf(t *testing.T) {
 	if l, ok := r.Find(1<<30, 1); ok {
 		t.Errorf("of no process: %+v", l)
 	}
-}
-
-const program = `
-__attribute__((noinline)) int first(int x) { return x * 3 + 1; }
-__attribute__((noinline)) static int second(int x) { return first(x) * first(x + 1); }
-int main(int argc, char **argv) { return second(argc); }
-`
-
-func run(t *testing.T, name string, arg ...string) {
-	t.Helper()
-	if out, err := exec.Command(name, arg...).CombinedOutput(); err != nil {
-		t.Fatalf("%s %v: %v\n%s", name, arg, err, out)
-	}
-}
-
-// TestFiles reads a C program as it is, stripped, with .gnu_debugdata, and a
-// stripped Go program.
-func TestFiles(t *testing.T) {
-	for _, tool := range []string{"gcc", "objcopy", "strip", "nm", "xz"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("PIDWIRE_MUST") != "" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
-	}
-	dir := t.TempDir()
-	in := func(name string) string { return filepath.Join(dir, name) }
-	if err := os.WriteFile(in("p.c"), []byte(program), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	run(t, "gcc", "-O1", "-o", in("p"), in("p.c"))
-	run(t, "strip", "-o", in("stripped"), in("p"))
-	// As gdb's manual says it is made: MiniDebugInfo.
-	run(t, "objcopy", "--only-keep-debug", in("p"), in("mini"))
-	run(t, "xz", "-f", in("mini"))
-	run(t, "objcopy", "--add-section", ".gnu_debugdata="+in("mini.xz"), in("stripped"), in("withmini"))
-	want := map[string]bool{"first": true, "second": true, "main": true}
-	names := func(file string) (found int, s *symbols) {
-		f, err := os.Open(in(file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		if s, err = Read(f); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		for i, n := range s.names {
-			if want[n] {
-				found++
-				l := s.loads[0]
-				if name, off, ok := s.find(s.addrs[i] + 1 - l.addr + l.offset); !ok || name != n || off != 1 {
-					t.Errorf("%s: %s+1 is %s+%d, %v", file, n, name, off, ok)
-				}
-			}
-		}
-		return found, s
-	}
-	for file, n := range map[string]int{"p": 3, "stripped": 0, "withmini": 3} {
-		if got, _ := names(file); got != n {
-			t.Errorf("%s: %d of the functions, want %d", file, got, n)
-		}
-	}
-	_, s := names("p")
-	if _, _, ok := s.find(1 << 40); ok {
-		t.Error("an offset behind the file has a name")
-	}
-
-	if err := os.WriteFile(in("g.go"), []byte("package main\n\n//go:noinline\nfunc inside() { println(1) }\nfunc main() { inside() }\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", in("g"), in("g.go"))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	_, s = names("g")
-	found := false
-	for _, n := range s.names {
-		found = found || n == "main.inside"
-	}
-	if !found {
-		t.Errorf("a stripped Go program: %d functions, and not main.inside", len(s.names))
-	}
-}
-
-func FuzzRead(f *testing.F) {
-	if b, err := os.ReadFile("/bin/true"); err == nil {
-		f.Add(b)
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if s, err := Read(bytes.NewReader(b)); err == nil {
-			s.find(1)
-		}
-	})
 }
 
 func FuzzMaps(f *testing.F) {

@@ -97,7 +97,7 @@ func (t *Teller) Function(r wire.Record, emit Emit) error {
 		return nil
 	}
 	// At the entry of the call, if that is earlier: this stands before all that is of it.
-	return t.tellSymbol(0, ip, 0, f.Name, f.Module, t.kernel.Protos[ip], r.Time()-min(r.Time(), binary.LittleEndian.Uint64(r[wire.OffFuncDur:])), emit)
+	return t.tellSymbol(ip, 0, f.Name, f.Module, t.kernel.Protos[ip], r.Time()-min(r.Time(), binary.LittleEndian.Uint64(r[wire.OffFuncDur:])), emit)
 }
 
 // Event tells what the numbers of a kernel event mean, at the event's own
@@ -183,10 +183,10 @@ func (t *Teller) symbol(addr, at uint64, emit Emit) error {
 	if !ok {
 		return nil
 	}
-	return t.tellSymbol(0, addr, offset+1, f.Name, f.Module, "", at, emit)
+	return t.tellSymbol(addr, offset+1, f.Name, f.Module, "", at, emit)
 }
 
-// userSymbol tells which function of a process an address is in.
+// userSymbol tells where in which file of a process an address is; elfsyms.Named finds the function there.
 func (t *Teller) userSymbol(pid uint32, addr, at uint64, emit Emit) error {
 	if addr == 0 || !t.first(key{symbolKey, addr, pid, t.programs[pid]}) {
 		return nil
@@ -195,10 +195,19 @@ func (t *Teller) userSymbol(pid uint32, addr, at uint64, emit Emit) error {
 	if !ok {
 		return nil
 	}
-	return t.tellSymbol(pid, addr, l.Offset+1, l.Name, l.File, "", at, emit)
+	var attrs []byte
+	if l.Module != 0 {
+		attrs = wire.AppendAttr(attrs, wire.TagModule, string(binary.NativeEndian.AppendUint32(nil, l.Module)))
+	}
+	return t.emitSymbol(pid, addr, l.Offset+1, wire.AppendAttr(attrs, wire.TagExe, l.File), at, emit)
 }
 
-func (t *Teller) tellSymbol(pid uint32, addr, offset uint64, name, file, proto string, at uint64, emit Emit) error {
+// Module returns a file that a process has mapped, by its number in a record of a symbol. Any goroutine may
+// call it.
+func (t *Teller) Module(id uint32) (*os.File, error) { return t.symbols.Module(id) }
+
+// tellSymbol tells which function of the kernel an address is in.
+func (t *Teller) tellSymbol(addr, offset uint64, name, file, proto string, at uint64, emit Emit) error {
 	var attrs []byte
 	if name != "" {
 		attrs = wire.AppendAttr(attrs, wire.TagName, name)
@@ -209,6 +218,10 @@ func (t *Teller) tellSymbol(pid uint32, addr, offset uint64, name, file, proto s
 	if proto != "" {
 		attrs = wire.AppendAttr(attrs, wire.TagText, proto)
 	}
+	return t.emitSymbol(0, addr, offset, attrs, at, emit)
+}
+
+func (t *Teller) emitSymbol(pid uint32, addr, offset uint64, attrs []byte, at uint64, emit Emit) error {
 	y := wire.Symbol{H: wire.Hdr{Kind: wire.KindSymbol, Layer: wire.LayerKrn, Time: at}, Addr: addr, Offset: offset, Pid: pid, Attrs: uint16(len(attrs))}
 	return emit(wire.Seal(append(y.Append(t.buf[:0]), attrs...)))
 }

@@ -9,56 +9,86 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define MAX_INTERFACES 1024
 
+#define AT_ONCE 32
+
 enum {
 	WANTED = 0, /* inode of the namespace */
 	FOUND = 1,  /* not 0: a process that is in it was there */
+	COUNT = 2,  /* interfaces in `found` */
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 2);
+	__uint(max_entries, 3);
 	__type(key, u32);
 	__type(value, u32);
 } wanted SEC(".maps");
 
-/* What user space reads from the iterator: one for each interface. */
 struct iface {
 	u32 index;
 	char name[16]; /* IFNAMSIZ */
 };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_INTERFACES);
+	__type(key, u32);
+	__type(value, struct iface);
+} found SEC(".maps");
 
 static __always_inline u32 *want(u32 what)
 {
 	return bpf_map_lookup_elem(&wanted, &what);
 }
 
+/*
+ * Puts down some of the interfaces of a list, from the one at `at` on; returns the
+ * one to go on with, 0: there is none. A global function, which the verifier looks
+ * at once: through a loop over them all it would go a thousand times.
+ */
+__noinline u64 some(u64 at, u64 head)
+{
+	u32 *count = want(COUNT);
+
+	if (!count)
+		return 0;
+	for (u32 n = 0; n < AT_ONCE; n++) {
+		struct net_device *dev = (void *)at - bpf_core_field_offset(struct net_device, dev_list);
+		u32 slot = *count;
+		struct iface *i;
+
+		if (!at || at == head)
+			return 0;
+		i = bpf_map_lookup_elem(&found, &slot);
+		if (!i)
+			return 0;
+		i->index = READ(dev, ifindex);
+		bpf_probe_read_kernel_str(i->name, sizeof(i->name), (void *)dev + bpf_core_field_offset(struct net_device, name));
+		*count = slot + 1;
+		at = (u64)READ((struct list_head *)at, next);
+	}
+	return at;
+}
+
 SEC("iter/task")
 int interfaces(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
-	u32 *inum = want(WANTED), *found = want(FOUND);
-	struct list_head *head, *at;
-	struct net_device *dev;
-	struct iface i;
+	u32 *inum = want(WANTED), *seen = want(FOUND);
+	struct list_head *head;
 	struct net *net;
+	u64 at;
 
-	if (!task || !inum || !found || *found)
+	if (!task || !inum || !seen || *seen)
 		return 0;
 	net = READ(task, nsproxy, net_ns); /* none: it ends */
 	if (!net || READ(net, ns.inum) != *inum)
 		return 0;
-	*found = 1;
+	*seen = 1;
 	head = (void *)net + bpf_core_field_offset(struct net, dev_base_head);
-	at = READ(head, next);
-	for (u32 n = 0; n < MAX_INTERFACES; n++) {
-		if (!at || at == head)
-			break;
-		dev = (void *)at - bpf_core_field_offset(struct net_device, dev_list);
-		__builtin_memset(&i, 0, sizeof(i));
-		i.index = READ(dev, ifindex);
-		bpf_probe_read_kernel_str(i.name, sizeof(i.name), (void *)dev + bpf_core_field_offset(struct net_device, name));
-		bpf_seq_write(ctx->meta->seq, &i, sizeof(i));
-		at = READ(at, next);
-	}
+	at = (u64)READ(head, next);
+	for (u32 n = 0; n < MAX_INTERFACES / AT_ONCE; n++)
+		if (at)
+			at = some(at, (u64)head);
 	return 0;
 }

@@ -23,6 +23,11 @@ struct scratch {
 	u32 cut;
 	u32 limit; /* payload bytes a buffer, for this call */
 	u32 keys;  /* enum key_head: what may be copied of the messages of this call's socket */
+	/* Of key_iov_room, in memory for the verifier to see no more than one turn of its loop. */
+	u64 left;  /* bytes of the message that no buffer has given yet */
+	u64 size;  /* bytes that the buffers have given */
+	u32 have;  /* bytes in head */
+	u32 pad;
 	u8 head[64]; /* the beginning of a message, looked at before any of it is copied */
 	u8 data[SCRATCH_WINDOW + SCRATCH_SLACK + 64];
 };
@@ -232,34 +237,43 @@ __noinline int key_room(u64 addr, u64 len, u64 size, u32 sent)
 	return head_size(s, head_add(s, 0, addr, len), size, sent);
 }
 
+/* Takes in one buffer of several; 0: the next ones do not matter. */
+__noinline int key_iov_add(u64 addr, u32 i, u32 narrow)
+{
+	struct scratch *s = scratch_of();
+	struct iovec64 v;
+
+	if (!s || !s->left)
+		return 0;
+	v = iovec_at(addr, i, narrow);
+	if (v.len > s->left)
+		v.len = s->left;
+	if (!v.len)
+		return 1;
+	s->left -= v.len;
+	s->size += v.len;
+	if (s->keys == KEY_FIRST_BUFFER)
+		return 0;
+	s->have = head_add(s, s->have, v.base, v.len);
+	return s->have != 0;
+}
+
 /* The same of one in several buffers, with total bytes. */
 __noinline int key_iov_room(u64 addr, u64 cnt, u32 narrow, u64 total)
 {
 	struct scratch *s = scratch_of();
-	u64 size = 0, left = total;
-	u32 have = 0;
 
 	if (!s || s->keys == KEY_NO_HEAD)
 		return 0;
-	for (u32 i = 0; i < MAX_IOV; i++) {
-		struct iovec64 v;
-
-		if (i >= cnt || !left)
+	s->left = total;
+	s->size = 0;
+	s->have = 0;
+	for (u32 i = 0; i < MAX_IOV; i++)
+		if (i >= cnt || !key_iov_add(addr, i, narrow))
 			break;
-		v = iovec_at(addr, i, narrow);
-		if (v.len > left)
-			v.len = left;
-		if (!v.len)
-			continue;
-		if (s->keys == KEY_FIRST_BUFFER)
-			return v.len > SNAP_MAX ? SNAP_MAX : v.len;
-		left -= v.len;
-		size += v.len;
-		have = head_add(s, have, v.base, v.len);
-		if (!have)
-			return 0;
-	}
-	return head_size(s, have, total == SENT ? size : total, total == SENT);
+	if (s->keys == KEY_FIRST_BUFFER && s->size)
+		return s->size > SNAP_MAX ? SNAP_MAX : s->size;
+	return head_size(s, s->have, total == SENT ? s->size : total, total == SENT);
 }
 
 /* An array of iovecs and what they point to, up to total bytes of it. */

@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/pidwire/pidwire/internal/collect"
 	"github.com/pidwire/pidwire/internal/pipeline"
@@ -342,6 +340,9 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 		}
 		defer child.abandon()
 	}
+	// The command is there already, and keeps its own priority.
+	back := hurry()
+	defer back()
 	src, err := collect.Open(l.options(rest, child, aud))
 	if err != nil {
 		return 0, explain(err)
@@ -361,6 +362,7 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 	}
 	src.OnStart(l.started(ctx, rest, src, aud, func() error {
 		defer watching.begin()
+		back()
 		if err := sandbox.Collector(l.neededCaps(src, files)...); err != nil {
 			fmt.Fprintf(a.stderr, "pidwire: %v\n", err)
 		}
@@ -416,21 +418,6 @@ func (s *span) stop() {
 		s.timer.Stop()
 	}
 	s.cancel(nil)
-}
-
-// readerNice is the priority of the thread that reads the ring: it has little to do, and what it does
-// not read in time is lost.
-const readerNice = -15
-
-// inTime gives the calling goroutine a thread of its own with that priority, until the function that it
-// returns is called. Who may not raise it goes on as before.
-func inTime() func() {
-	runtime.LockOSThread()
-	if unix.Setpriority(unix.PRIO_PROCESS, 0, readerNice) == nil {
-		// The thread keeps the priority, and ends with the goroutine: it is not given to another one.
-		return func() {}
-	}
-	return runtime.UnlockOSThread
 }
 
 // started is what happens between the last program that is attached and the first record that is read;

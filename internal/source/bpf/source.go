@@ -154,11 +154,7 @@ func New(o Options) (*Source, error) {
 		s.graph = graph.New(k.Graph, &k.Names, s.proc, s.targets.Has, s.names.Function)
 	}
 	s.header.Mono, s.header.Wall = clocks()
-	if s.rd, err = ringbuf.NewReader(k.Maps.Ring); err != nil {
-		s.pids.Close()
-		k.Close()
-		return nil, err
-	}
+	s.rd = k.Reader
 	if s.bed, err = newBed(k.Maps.Reader); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -277,7 +273,7 @@ func (s *Source) Watched() []*proc.Process { return s.found }
 
 // Close detaches every program and frees every map.
 func (s *Source) Close() error {
-	return errors.Join(s.rd.Close(), s.k.Close(), s.pids.Close())
+	return errors.Join(s.k.Close(), s.pids.Close())
 }
 
 // Run emits records until ctx is done, or until no target is left and none can

@@ -96,9 +96,9 @@ func (f FS) path(pid uint32, name string) string {
 	return filepath.Join(f.Root, strconv.FormatUint(uint64(pid), 10), name)
 }
 
-// Read reads one process. A thread id is answered with its process. The error
-// is fs.ErrNotExist where there is none.
-func (f FS) Read(pid uint32) (*Process, error) {
+// Brief reads of one process what its status file has: all but Start, Exe, Argv, Cgroup, NetNS and Compat,
+// at a fifth of what Read costs. The error is fs.ErrNotExist where there is none.
+func (f FS) Brief(pid uint32) (*Process, error) {
 	status, err := os.ReadFile(f.path(pid, "status"))
 	if err != nil {
 		return nil, notExist(err)
@@ -107,14 +107,21 @@ func (f FS) Read(pid uint32) (*Process, error) {
 	if err := f.parseStatus(status, p); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.path(pid, "status"), err)
 	}
+	return p, nil
+}
+
+// Read reads one process. A thread id is answered with its process. The error
+// is fs.ErrNotExist where there is none.
+func (f FS) Read(pid uint32) (*Process, error) {
+	p, err := f.Brief(pid)
+	if err != nil {
+		return nil, err
+	}
 	if p.PID != pid {
 		// A thread: name and pid in its own namespace are the process's.
 		pid = p.PID
-		if status, err = os.ReadFile(f.path(pid, "status")); err != nil {
-			return nil, notExist(err)
-		}
-		if err := f.parseStatus(status, p); err != nil {
-			return nil, fmt.Errorf("%s: %w", f.path(pid, "status"), err)
+		if p, err = f.Brief(pid); err != nil {
+			return nil, err
 		}
 	}
 	stat, err := os.ReadFile(f.path(pid, "stat"))

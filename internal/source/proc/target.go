@@ -173,6 +173,11 @@ func (t *Target) Match(p *Process) bool {
 	return t.Name == "" || matchName(t.Name, p)
 }
 
+// MatchBrief reports whether Match would be the same of what FS.Brief reads.
+func (t *Target) MatchBrief() bool {
+	return t.All || t.PID != 0 || t.Port != 0 || t.Cgroup == "" && t.Name == ""
+}
+
 func matchName(glob string, p *Process) bool {
 	names := [3]string{p.Comm, p.Name()}
 	if len(p.Argv) > 0 {

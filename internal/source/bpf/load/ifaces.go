@@ -3,7 +3,6 @@
 package load
 
 import (
-	"encoding/binary"
 	"errors"
 
 	"github.com/cilium/ebpf"
@@ -24,11 +23,16 @@ func (k *Kernel) loadIfaces(c Config) {
 		return
 	}
 	k.owned = append(k.owned, wanted)
-	progs, err := k.load(c, spec, map[string]*ebpf.Map{object.IfacesMapWanted: wanted}, o.Interfaces)
+	found, err := ebpf.NewMap(o.Found)
 	if err != nil {
 		return
 	}
-	k.wanted, k.ifaces = wanted, progs[0]
+	k.owned = append(k.owned, found)
+	progs, err := k.load(c, spec, map[string]*ebpf.Map{object.IfacesMapWanted: wanted, object.IfacesMapFound: found}, o.Interfaces)
+	if err != nil {
+		return
+	}
+	k.wanted, k.found, k.ifaces = wanted, found, progs[0]
 }
 
 // Iface is a network interface.
@@ -49,17 +53,26 @@ func (k *Kernel) Interfaces(netns uint32) (list []Iface, err error) {
 	if k.ifaces == nil {
 		return nil, ErrNoIterator
 	}
-	// As WANTED and FOUND of bpf/ifaces.bpf.c.
-	if err := errors.Join(k.wanted.Put(uint32(0), netns), k.wanted.Put(uint32(1), uint32(0))); err != nil {
+	// As WANTED, FOUND and COUNT of bpf/ifaces.bpf.c.
+	if err := errors.Join(k.wanted.Put(uint32(0), netns), k.wanted.Put(uint32(1), uint32(0)), k.wanted.Put(uint32(2), uint32(0))); err != nil {
 		return nil, err
 	}
-	b, err := ReadIter(k.ifaces)
-	if err != nil {
+	if _, err := ReadIter(k.ifaces); err != nil {
 		return nil, err
 	}
-	const entry = 20 // struct iface there
-	for ; len(b) >= entry; b = b[entry:] {
-		list = append(list, Iface{binary.NativeEndian.Uint32(b), unix.ByteSliceToString(b[4:entry])})
+	var count uint32
+	if err := k.wanted.Lookup(uint32(2), &count); err != nil {
+		return nil, err
+	}
+	for n := range count {
+		var i struct { // struct iface there
+			Index uint32
+			Name  [16]byte
+		}
+		if err := k.found.Lookup(n, &i); err != nil {
+			return nil, err
+		}
+		list = append(list, Iface{i.Index, unix.ByteSliceToString(i.Name[:])})
 	}
 	return list, nil
 }

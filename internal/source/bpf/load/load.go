@@ -8,6 +8,7 @@ package load
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/ringbuf"
 	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
 
@@ -28,14 +30,16 @@ import (
 
 // Kernel is what is loaded and attached.
 type Kernel struct {
-	Maps  Maps
-	Works Works
-	Notes []Note // what does not work here
+	Maps   Maps
+	Reader *ringbuf.Reader // of the ring
+	Works  Works
+	Notes  []Note // what does not work here
 
 	Open    *ebpf.Program // iterator over the open sockets of the host; nil: they are read from /proc
 	States  *ebpf.Program // iterator: puts into the ring how the targets' TCP sockets stand; nil: none
 	ifaces  *ebpf.Program // iterator over the interfaces of the network namespace in wanted; nil: none
 	wanted  *ebpf.Map
+	found   *ebpf.Map  // what it has found
 	Blocked *link.Iter // over the calls that are blocked; nil: they cannot be known
 
 	Filtered bool   // packets are filtered by the program at the sockets
@@ -101,6 +105,9 @@ func (k *Kernel) Close() error {
 	var err error
 	if k.Graph != nil {
 		err = k.Graph.Close()
+	}
+	if k.Reader != nil {
+		err = errors.Join(err, k.Reader.Close())
 	}
 	for _, l := range k.links {
 		l.Close()
@@ -236,8 +243,26 @@ func Load(c Config) (_ *Kernel, err error) {
 		return nil, fmt.Errorf("%d cgroups: at most %d at once", len(c.Cgroups), maxCgroups)
 	}
 
+	// The kernel zeroes the memory of the ring, which may be a hundred megabytes: the objects are read
+	// meanwhile. To map it takes half as long again: that is over when all is loaded.
+	made, mapped := make(chan error, 1), make(chan error, 1)
+	go func() {
+		ring, err := ebpf.NewMap(&ebpf.MapSpec{Name: object.SyscallsMapRing, Type: ebpf.RingBuf, MaxEntries: orDefault(c.RingBytes, DefaultRing)})
+		k.Maps.Ring = ring
+		made <- err
+		if err == nil {
+			k.Reader, err = ringbuf.NewReader(ring)
+		}
+		mapped <- err
+	}()
+	defer func() {
+		if e := <-mapped; err == nil {
+			err = e
+		}
+	}()
 	defer object.Forget()
 	c.readAhead()
+	k.cast = k.hasFunc("bpf_rdonly_cast") // reads the kernel's types, while the objects are read
 	spec, sys, err := object.Open[object.SyscallsSpecs](object.LoadSyscalls)
 	if err != nil {
 		return nil, err
@@ -245,13 +270,9 @@ func Load(c Config) (_ *Kernel, err error) {
 	if err := c.size(spec); err != nil {
 		return nil, err
 	}
-	// The kernel zeroes the memory of the ring, which may be a quarter of a gigabyte; its types are read meanwhile.
-	made := make(chan error, 1)
-	go func() { made <- k.Maps.make(sys.Ring) }()
-	k.cast = k.hasFunc("bpf_rdonly_cast")
 	k.twice = c.Twice || PreemptedAtTracepoints(Release())
 	if err := <-made; err != nil {
-		return nil, err
+		return nil, fmt.Errorf("map %s: %w", object.SyscallsMapRing, err)
 	}
 	if err := k.Maps.make(sys.Targets, sys.Refused, sys.Undecided, sys.Threads, sys.Calls, sys.Uids, sys.Ports, sys.Cgroups, sys.Lost, sys.Maybe, sys.Reader, sys.Gone); err != nil {
 		return nil, err
@@ -259,45 +280,13 @@ func Load(c Config) (_ *Kernel, err error) {
 	if err := k.fill(c); err != nil {
 		return nil, err
 	}
-	want := func(name string) bool {
-		switch {
-		case name == "bind" && len(c.Ports) > 0:
-			return true // it makes a process a target by port, shown or not
-		case c.NoCalls:
-			// So does the first call of a user's or a cgroup's process; packets
-			// begin with a socket.
-			return name == "socket" && c.matchedByCalls()
-		}
-		return c.Calls == nil || c.Calls(name)
-	}
-	if err := fillCalls(k.Maps.Calls, want); err != nil {
+	if err := fillCalls(k.Maps.Calls, c.shows); err != nil {
 		return nil, err
 	}
-	if err := k.loadProcess(c); err != nil {
+	calls := k.beside(func(part *Kernel) error { return part.loadCalls(c, spec) })
+	err = k.loadOthers(c)
+	if err := errors.Join(calls(), err); err != nil {
 		return nil, err
-	}
-	if !c.NoCalls || c.matchedByCalls() {
-		if err := k.watchCalls(c, spec); err != nil {
-			return nil, err
-		}
-	}
-	k.loadSockets(c)
-	k.loadIfaces(c)
-	if !c.NoCalls {
-		k.loadBlocked(c)
-		k.loadUring(c)
-	}
-	if c.Packets || c.Kernel {
-		if err := k.loadPackets(c); err != nil {
-			switch {
-			case c.NoCalls && c.Packets:
-				return nil, err
-			case c.Packets:
-				k.note(err, "packets are not shown", "")
-			default:
-				k.note(err, "of what the kernel does only what it does in a thread's own time is shown", "")
-			}
-		}
 	}
 	if c.Kernel {
 		types, _ := k.types.Kernel() // without, there are numbers
@@ -325,6 +314,81 @@ func Load(c Config) (_ *Kernel, err error) {
 	k.types = nil // tens of megabytes, and of no use any more
 	k.before = k.Missed()
 	return k, nil
+}
+
+// shows reports whether a call is to be told of.
+func (c Config) shows(name string) bool {
+	switch {
+	case name == "bind" && len(c.Ports) > 0:
+		return true // it makes a process a target by port, shown or not
+	case c.NoCalls:
+		// So does the first call of a user's or a cgroup's process; packets
+		// begin with a socket.
+		return name == "socket" && c.matchedByCalls()
+	}
+	return c.Calls == nil || c.Calls(name)
+}
+
+// beside has a part loaded by another thread: the kernel looks through programs on several CPUs at once. The
+// function that it returns waits for that, and takes the part in. Nothing of k that the part has may be
+// changed until then.
+func (k *Kernel) beside(load func(part *Kernel) error) (wait func() error) {
+	part := &Kernel{
+		Maps: k.Maps, cast: k.cast, twice: k.twice, tells: map[string]bool{}, again: map[*ebpf.Program]*ebpf.Program{},
+		types: btf.NewCache(), // one is for one goroutine
+	}
+	done := make(chan error, 1)
+	go func() { done <- load(part) }()
+	return func() error {
+		err := <-done
+		k.Works.Perf = k.Works.Perf || part.Works.Perf
+		k.Notes = append(k.Notes, part.Notes...)
+		k.colls = append(k.colls, part.colls...)
+		k.owned = append(k.owned, part.owned...)
+		k.links = append(k.links, part.links...)
+		k.pairs = append(k.pairs, part.pairs...)
+		k.seconds = append(k.seconds, part.seconds...)
+		maps.Copy(k.again, part.again)
+		if part.epoch != nil {
+			k.epoch = part.epoch
+		}
+		return err
+	}
+}
+
+// loadCalls attaches to processes and their calls.
+func (k *Kernel) loadCalls(c Config, spec *ebpf.CollectionSpec) error {
+	if err := k.loadProcess(c); err != nil {
+		return err
+	}
+	if c.NoCalls && !c.matchedByCalls() {
+		return nil
+	}
+	return k.watchCalls(c, spec)
+}
+
+// loadOthers loads what else is wanted of sockets, calls and packets. What is not needed for the calls
+// themselves becomes a note.
+func (k *Kernel) loadOthers(c Config) error {
+	k.loadSockets(c)
+	k.loadIfaces(c)
+	if !c.NoCalls {
+		k.loadBlocked(c)
+		k.loadUring(c)
+	}
+	if c.Packets || c.Kernel {
+		if err := k.loadPackets(c); err != nil {
+			switch {
+			case c.NoCalls && c.Packets:
+				return err
+			case c.Packets:
+				k.note(err, "packets are not shown", "")
+			default:
+				k.note(err, "of what the kernel does only what it does in a thread's own time is shown", "")
+			}
+		}
+	}
+	return nil
 }
 
 // loadProcess attaches to births, execs and ends. Births first: a child must be a

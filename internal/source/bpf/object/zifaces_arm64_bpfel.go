@@ -13,6 +13,12 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type IfacesIface struct {
+	_     structs.HostLayout
+	Index uint32
+	Name  [16]int8
+}
+
 type IfacesPwCalldesc struct {
 	_       structs.HostLayout
 	Capture uint8
@@ -80,6 +86,7 @@ type IfacesUndecided struct {
 const (
 	IfacesMapCalls       = "calls"
 	IfacesMapCgroups     = "cgroups"
+	IfacesMapFound       = "found"
 	IfacesMapGone        = "gone"
 	IfacesMapLost        = "lost"
 	IfacesMapMaybe       = "maybe"
@@ -155,6 +162,7 @@ type IfacesProgramSpecs struct {
 type IfacesMapSpecs struct {
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
+	Found     *ebpf.MapSpec `ebpf:"found"`
 	Gone      *ebpf.MapSpec `ebpf:"gone"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
@@ -206,6 +214,7 @@ func (o *IfacesObjects) Close() error {
 type IfacesMaps struct {
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
+	Found     *ebpf.Map `ebpf:"found"`
 	Gone      *ebpf.Map `ebpf:"gone"`
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
@@ -224,6 +233,7 @@ func (m *IfacesMaps) Close() error {
 	return _IfacesClose(
 		m.Calls,
 		m.Cgroups,
+		m.Found,
 		m.Gone,
 		m.Lost,
 		m.Maybe,

@@ -82,6 +82,10 @@ type SyscallsScratch struct {
 	Cut   uint32
 	Limit uint32
 	Keys  uint32
+	Left  uint64
+	Size  uint64
+	Have  uint32
+	Pad   uint32
 	Head  [64]uint8
 	Data  [131200]uint8
 }

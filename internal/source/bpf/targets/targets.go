@@ -39,6 +39,7 @@ type kernel interface {
 // machine is what /proc says of processes.
 type machine interface {
 	PIDs() ([]uint32, error)
+	Brief(pid uint32) (*proc.Process, error)
 	Read(pid uint32) (*proc.Process, error)
 	Alive(pid uint32) bool
 }
@@ -137,6 +138,8 @@ func New(k kernel, o Options) *Set {
 func (s *Set) Find(byPort map[uint32]bool) ([]*proc.Process, error) {
 	marked := map[uint32]*proc.Process{}
 	full := map[uint32]bool{}
+	seen := map[uint32]bool{} // by their names too: of these, only who is whose child may have changed
+	brief := !slices.ContainsFunc(s.o.Criteria, func(t proc.Target) bool { return !t.MatchBrief() })
 	var order []*proc.Process
 	for {
 		pids, err := s.proc.PIDs()
@@ -148,6 +151,18 @@ func (s *Set) Find(byPort map[uint32]bool) ([]*proc.Process, error) {
 			if marked[pid] != nil || slices.Contains(s.o.Never, pid) || full[pid] {
 				continue
 			}
+			wanted := func(p *proc.Process) bool {
+				return byPort[pid] || s.o.Follow && marked[p.PPID] != nil || s.matches(p)
+			}
+			if brief || seen[pid] {
+				if p, err := s.proc.Brief(pid); errors.Is(err, fs.ErrNotExist) {
+					continue
+				} else if err != nil {
+					return nil, err
+				} else if !wanted(p) {
+					continue
+				}
+			}
 			p, err := s.proc.Read(pid)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
@@ -155,8 +170,7 @@ func (s *Set) Find(byPort map[uint32]bool) ([]*proc.Process, error) {
 			if err != nil {
 				return nil, err
 			}
-			hit := byPort[pid] || (s.o.Follow && marked[p.PPID] != nil) || s.matches(p)
-			if !hit {
+			if seen[pid] = true; !wanted(p) {
 				continue
 			}
 			if err := s.kernel.SetTarget(pid, wire.TargetWatch); errors.Is(err, load.ErrFull) {

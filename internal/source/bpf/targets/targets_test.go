@@ -58,6 +58,8 @@ func (p procs) PIDs() (list []uint32, err error) {
 	}
 	return list, nil
 }
+func (p procs) Brief(pid uint32) (*proc.Process, error) { return p.Read(pid) }
+
 func (p procs) Read(pid uint32) (*proc.Process, error) {
 	if q := p[pid]; q != nil {
 		return q, nil

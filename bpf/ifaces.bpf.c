@@ -65,7 +65,8 @@ __noinline u64 some(u64 at, u64 head)
 		i->index = READ(dev, ifindex);
 		bpf_probe_read_kernel_str(i->name, sizeof(i->name), (void *)dev + bpf_core_field_offset(struct net_device, name));
 		*count = slot + 1;
-		at = (u64)READ((struct list_head *)at, next);
+		if (bpf_probe_read_kernel(&at, sizeof(at), (void *)at + bpf_core_field_offset(struct list_head, next)))
+			return 0;
 	}
 	return at;
 }
@@ -75,9 +76,8 @@ int interfaces(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 	u32 *inum = want(WANTED), *seen = want(FOUND);
-	struct list_head *head;
+	u64 at = 0, head = 0;
 	struct net *net;
-	u64 at;
 
 	if (!task || !inum || !seen || *seen)
 		return 0;
@@ -85,10 +85,12 @@ int interfaces(struct bpf_iter__task *ctx)
 	if (!net || READ(net, ns.inum) != *inum)
 		return 0;
 	*seen = 1;
-	head = (void *)net + bpf_core_field_offset(struct net, dev_base_head);
-	at = (u64)READ(head, next);
+	/* Numbers, which a global function takes, and not pointers: so the head is whom the first one has before it. */
+	bpf_probe_read_kernel(&at, sizeof(at), (void *)net + bpf_core_field_offset(struct net, dev_base_head) + bpf_core_field_offset(struct list_head, next));
+	if (at)
+		bpf_probe_read_kernel(&head, sizeof(head), (void *)at + bpf_core_field_offset(struct list_head, prev));
 	for (u32 n = 0; n < MAX_INTERFACES / AT_ONCE; n++)
-		if (at)
-			at = some(at, (u64)head);
+		if (at && head)
+			at = some(at, head);
 	return 0;
 }

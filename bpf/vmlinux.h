@@ -126,7 +126,7 @@ struct ns_common {
 };
 
 struct list_head {
-	struct list_head *next;
+	struct list_head *next, *prev;
 };
 
 struct net {

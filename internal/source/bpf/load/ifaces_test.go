@@ -1,0 +1,76 @@
+//go:build linux
+
+package load
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"reflect"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestInterfaces holds the list of another network namespace's interfaces against what is seen in it. There
+// are more of them than the kernel side takes at once, where they can be made.
+func TestInterfaces(t *testing.T) {
+	needRoot(t)
+	k, err := Load(Config{Self: uint32(os.Getpid())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	if !k.TellsInterfaces() {
+		t.Fatal("the iterator does not load")
+	}
+	type result struct {
+		netns uint64
+		want  []Iface
+		err   error
+	}
+	made, over := make(chan result), make(chan struct{})
+	defer close(over)
+	go func() {
+		runtime.LockOSThread() // never unlocked: nobody else finds itself in that namespace
+		var r result
+		if r.err = unix.Unshare(unix.CLONE_NEWNET); r.err == nil {
+			for i := range 40 {
+				if out, err := exec.Command("ip", "link", "add", fmt.Sprintf("pair%d", i), "type", "veth").CombinedOutput(); err != nil {
+					t.Logf("no more interfaces: %v: %s", err, out)
+					break
+				}
+			}
+			var list []net.Interface
+			list, r.err = net.Interfaces()
+			for _, i := range list {
+				r.want = append(r.want, Iface{uint32(i.Index), i.Name})
+			}
+			var st unix.Stat_t
+			if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
+				r.err = err
+			}
+			r.netns = st.Ino
+		}
+		made <- r
+		<-over // the namespace lives as long as somebody is in it
+	}()
+	r := <-made
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	for range 2 { // a second look begins anew
+		got, err := k.Interfaces(uint32(r.netns))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, r.want) {
+			t.Errorf("%d interfaces, want %d:\n%v\n%v", len(got), len(r.want), got, r.want)
+		}
+	}
+	if got, err := k.Interfaces(1); err != nil || len(got) > 0 {
+		t.Errorf("of a namespace that is not there: %v, %v", got, err)
+	}
+}

@@ -30,6 +30,10 @@ var (
 const sources = "../../testdata/progs"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(apart) != "" {
+		fmt.Fprintln(os.Stderr, become())
+		os.Exit(1)
+	}
 	code := func() int {
 		if pidwire == "" {
 			dir, err := os.MkdirTemp("", "pidwire-live")

@@ -59,13 +59,3 @@ func (k *Kernel) perfEvent(group, point string, prog *ebpf.Program) error {
 	k.attached(l)
 	return nil
 }
-
-// cgroup attaches a program to all sockets below a cgroup.
-func (k *Kernel) cgroup(path string, as ebpf.AttachType, prog *ebpf.Program) error {
-	l, err := link.AttachCgroup(link.CgroupOptions{Path: path, Attach: as, Program: prog})
-	if err != nil {
-		return err
-	}
-	k.attached(l)
-	return nil
-}

@@ -53,6 +53,8 @@ type Kernel struct {
 	links []link.Link
 	tells map[string]bool // of the programs at named events, those that are attached
 
+	cgroups *cgroups // the root of cgroup v2; nil: not looked for, or all is loaded
+
 	types *btf.Cache    // the kernel's BTF, read once for all objects; nil when all is loaded
 	cast  bool          // it has bpf_rdonly_cast: fields are read by plain loads
 	adopt *ebpf.Program // iterator: makes open sockets the targets'
@@ -106,6 +108,7 @@ func (k *Kernel) Close() error {
 	if k.Graph != nil {
 		err = k.Graph.Close()
 	}
+	k.closeRoot()
 	if k.Reader != nil {
 		err = errors.Join(err, k.Reader.Close())
 	}
@@ -312,6 +315,7 @@ func Load(c Config) (_ *Kernel, err error) {
 		}
 	}
 	k.types = nil // tens of megabytes, and of no use any more
+	k.closeRoot()
 	k.before = k.Missed()
 	return k, nil
 }

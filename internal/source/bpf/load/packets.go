@@ -16,7 +16,6 @@ import (
 
 	"github.com/pidwire/pidwire/internal/pcapfilter"
 	"github.com/pidwire/pidwire/internal/source/bpf/object"
-	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -33,7 +32,7 @@ func packets() (*ebpf.CollectionSpec, *object.PacketsSpecs, error) {
 // is by its last use is not on every kernel: then its maker and its holder at
 // attach are what is known.
 func (k *Kernel) loadPackets(c Config) error {
-	root, err := proc.Default.CgroupRoot()
+	root, err := k.root()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrPackets, err)
 	}
@@ -67,6 +66,9 @@ func (k *Kernel) loadPackets(c Config) error {
 		}
 	}
 	k.Works.Packets = c.Packets
+	if !k.cgroups.whole {
+		k.note(nil, "packets of sockets that were made in other cgroups are not shown: this runs in a cgroup namespace", "run pidwire on the host, or in its cgroup and pid namespaces (docker run --cgroupns=host --pid=host)")
+	}
 	return nil
 }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/cilium/ebpf/link"
 
 	"github.com/pidwire/pidwire/internal/source/bpf/object"
-	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
 // WaitShown is how long a call is blocked before it is shown as waiting, in ns.
@@ -44,7 +43,7 @@ func (k *Kernel) loadSockets(c Config) {
 	}
 	byTracing := err == nil
 
-	root, err := proc.Default.CgroupRoot()
+	root, err := k.root()
 	if err != nil {
 		k.note(err, "sockets get their cookies late, and are told apart by inode", "mount -t cgroup2 none /sys/fs/cgroup")
 	} else {

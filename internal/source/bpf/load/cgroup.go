@@ -1,0 +1,127 @@
+//go:build linux
+
+package load
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"github.com/pidwire/pidwire/internal/source/proc"
+)
+
+// cgroups is the root of cgroup v2, to which programs at sockets are attached.
+type cgroups struct {
+	path  string
+	whole bool     // the host's: below it are all sockets
+	mount *os.File // of this process alone: gone when it is closed. nil: it was there
+}
+
+func (c *cgroups) close() {
+	if c.mount != nil {
+		c.mount.Close()
+	}
+}
+
+// cgroupRoot finds the root of cgroup v2: where it is mounted, if that is the host's, and else by a mount
+// that nobody else sees. In a cgroup namespace the mount is of a part, and the host's is reached only where
+// process 1 is the host's.
+func cgroupRoot() (*cgroups, error) {
+	path, err := proc.Default.CgroupRoot()
+	if err == nil && isRoot(path) {
+		return &cgroups{path: path, whole: true}, nil
+	}
+	mount, merr := mountCgroups()
+	if merr == nil {
+		own := &cgroups{path: fmt.Sprintf("/proc/self/fd/%d", mount.Fd()), mount: mount}
+		if own.whole = isRoot(own.path); own.whole || err != nil {
+			return own, nil
+		}
+		own.close()
+	}
+	if err != nil {
+		return nil, errors.Join(err, merr)
+	}
+	return &cgroups{path: path}, nil
+}
+
+// isRoot reports whether a cgroup is the root of the hierarchy, which alone has no such file
+// (Documentation/admin-guide/cgroup-v2.rst).
+func isRoot(path string) bool {
+	_, err := os.Stat(filepath.Join(path, "cgroup.events"))
+	return errors.Is(err, os.ErrNotExist)
+}
+
+// mountCgroups mounts cgroup v2 for this process alone, in the cgroup namespace of process 1 if it may enter
+// that.
+func mountCgroups() (*os.File, error) {
+	type result struct {
+		f   *os.File
+		err error
+	}
+	done := make(chan result)
+	go func() {
+		// Never unlocked: the thread ends with the goroutine, and nobody else finds itself in that namespace.
+		runtime.LockOSThread()
+		if ns, err := os.Open("/proc/1/ns/cgroup"); err == nil {
+			_ = unix.Setns(int(ns.Fd()), unix.CLONE_NEWCGROUP)
+			ns.Close()
+		}
+		f, err := newMount("cgroup2")
+		done <- result{f, err}
+	}()
+	r := <-done
+	return r.f, r.err
+}
+
+// newMount makes a mount that stands in no mount table.
+func newMount(kind string) (*os.File, error) {
+	fs, err := unix.Fsopen(kind, unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("mounting %s: %w", kind, err)
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return nil, fmt.Errorf("mounting %s: %w", kind, err)
+	}
+	fd, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("mounting %s: %w", kind, err)
+	}
+	return os.NewFile(uintptr(fd), kind), nil
+}
+
+// root returns the path of the root of cgroup v2, which is good until all is loaded.
+func (k *Kernel) root() (string, error) {
+	if k.cgroups == nil {
+		c, err := cgroupRoot()
+		if err != nil {
+			return "", err
+		}
+		k.cgroups = c
+	}
+	return k.cgroups.path, nil
+}
+
+func (k *Kernel) closeRoot() {
+	if k.cgroups != nil {
+		k.cgroups.close()
+		k.cgroups = nil
+	}
+}
+
+// cgroup attaches a program to all sockets below a cgroup.
+func (k *Kernel) cgroup(path string, as ebpf.AttachType, prog *ebpf.Program) error {
+	l, err := link.AttachCgroup(link.CgroupOptions{Path: path, Attach: as, Program: prog})
+	if err != nil {
+		return err
+	}
+	k.attached(l)
+	return nil
+}

@@ -1,0 +1,126 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidwire/pidwire/internal/source/proc"
+)
+
+// apart is in the environment of this program where it is to become another one in new namespaces: the flags
+// of unshare(2). Not every machine's unshare(1) has all of them.
+const apart = "PIDWIRE_TEST_APART"
+
+// become is main where apart is set.
+func become() error {
+	flags, err := strconv.Atoi(os.Getenv(apart))
+	if err != nil {
+		return err
+	}
+	runtime.LockOSThread()
+	if err := unix.Unshare(flags); err != nil {
+		return err
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	os.Unsetenv(apart)
+	return unix.Exec(os.Args[1], os.Args[1:], os.Environ())
+}
+
+// scriptIn runs a shell script in new namespaces.
+func scriptIn(t *testing.T, flags int, script string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", append([]string{sh, "-c", script, "sh"}, args...)...)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", apart, flags))
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return string(out)
+}
+
+// TestNoCgroups watches packets where cgroup v2 is not mounted, as on hosts that use version 1 alone: by a
+// mount that nobody else sees.
+func TestNoCgroups(t *testing.T) {
+	needRoot(t)
+	root, err := proc.Default.CgroupRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	prog := build(t, "tcp", "64")
+	lines := filepath.Join(t.TempDir(), "lines")
+	out := scriptIn(t, unix.CLONE_NEWNS, `umount -l "$1" && "$2" -l sys,pkt -o "$4" -- "$3" >/dev/null 2>&1; echo "code $?"; grep -c cgroup2 /proc/self/mountinfo; "$2" doctor | grep '^pkt'`,
+		root, pidwire, prog, lines)
+	if !strings.Contains(out, "code 0\n0\n") || !strings.Contains(out, "pkt  ok") {
+		t.Errorf("got:\n%s", out)
+	}
+	b, err := os.ReadFile(lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(b), " pkt "); n < 6 {
+		t.Errorf("%d packets:\n%s", n, b)
+	}
+}
+
+// TestCgroupNamespace watches, from within a cgroup namespace, a process that is outside of it. Its packets
+// are shown where the namespace of process 1 can be entered; else it is said that they are not.
+func TestCgroupNamespace(t *testing.T) {
+	needRoot(t)
+	root, err := proc.Default.CgroupRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	inside := filepath.Join(root, "pidwire-test-"+filepath.Base(filepath.Dir(dir)))
+	if err := os.Mkdir(inside, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := os.Remove(inside); err != nil {
+			t.Error(err)
+		}
+	}()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := scriptIn(t, unix.CLONE_NEWNS, `
+ROOT=$1 PW=$2 PROG=$3 DIR=$4 IN=$5 SELF=$6
+mkfifo $DIR/go
+sh -c "read go <$DIR/go; exec $PROG" >/dev/null & pid=$!
+echo $$ >$IN/cgroup.procs || exit 1
+( `+apart+`=`+strconv.Itoa(unix.CLONE_NEWNS|unix.CLONE_NEWCGROUP)+` $SELF /bin/sh -c "umount -l $ROOT && mount -t cgroup2 none $ROOT && exec $PW trace -l sys,pkt -o $DIR/lines -p $pid" 2>$DIR/said; echo "code $?" >>$DIR/said ) &
+until grep -qE 'watching|^code' $DIR/said; do sleep 0.02; done
+echo >$DIR/go
+wait
+echo $$ >$ROOT/cgroup.procs
+cat $DIR/said $DIR/lines
+`, root, pidwire, build(t, "tcp", "64"), dir, inside, self)
+	if !strings.Contains(out, "code 0\n") || !strings.Contains(out, "connect(") {
+		t.Fatalf("got:\n%s", out)
+	}
+	_, err = os.Readlink("/proc/1/ns/cgroup")
+	said := strings.Contains(out, "packets of sockets that were made in other cgroups are not shown")
+	if shown := strings.Contains(out, " pkt "); shown == said || shown != (err == nil) {
+		t.Errorf("process 1's namespace: %v; packets: %v; said that there are none: %v\n%s", err, shown, said, out)
+	}
+}

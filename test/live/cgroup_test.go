@@ -41,7 +41,7 @@ func become() error {
 // scriptIn runs a shell script in new namespaces.
 func scriptIn(t *testing.T, flags int, script string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // under emulation a start takes 15 s
 	defer cancel()
 	sh, err := exec.LookPath("sh")
 	if err != nil {

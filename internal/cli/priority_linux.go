@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidwire/pidwire/internal/sandbox"
 )
 
 // readerNice is the priority of the thread that reads the ring: it has little to do, and what it does
@@ -36,9 +38,8 @@ func hurry() (back func()) {
 
 // renice sets the priority of all threads but one; false if it may not.
 func renice(nice, but int) bool {
-	// Another pid namespace's /proc has other threads by these numbers.
-	if self, err := os.Readlink("/proc/self"); err != nil || self != strconv.Itoa(os.Getpid()) {
-		return false
+	if !sandbox.OwnProc() {
+		return false // it would be others' threads
 	}
 	done := map[int]bool{but: true}
 	// A thread that was made meanwhile has the priority of the one that made it.

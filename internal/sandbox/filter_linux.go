@@ -33,7 +33,7 @@ var resolving = []string{
 
 // collecting are those of the privileged process: /proc, netlink, eBPF, and putting back what was changed.
 var collecting = []string{
-	"openat", "open", "readlink", "readlinkat", "newfstatat", "stat", "lstat", "statx", "statfs", "fstatfs", "getdents64", "access", "faccessat", "faccessat2",
+	"openat", "openat2", "open", "readlink", "readlinkat", "newfstatat", "stat", "lstat", "statx", "statfs", "fstatfs", "getdents64", "access", "faccessat", "faccessat2",
 	"mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "flock", "fchmod", "fchown", "getcwd",
 	"connect", "bind", "getsockname", "getpeername", "setsockopt", "getsockopt", "sendto", "recvfrom", "sendmmsg", "recvmmsg", "socketpair",
 	"kill", "wait4", "waitid", "pidfd_send_signal", "setns",

@@ -126,6 +126,13 @@ func Become(id Identity) error {
 	return nil
 }
 
+// OwnProc reports whether /proc is that of this process's pid namespace. In another one's the threads that it
+// lists have other ids, which here are those of other processes.
+func OwnProc() bool {
+	self, err := os.Readlink("/proc/self")
+	return err == nil && self == strconv.Itoa(os.Getpid())
+}
+
 // everywhere does what takes system calls in all threads, or says why it cannot be done. What fails keeps
 // nothing else from being done.
 func everywhere(steps ...func() error) error {

@@ -178,12 +178,17 @@ func (r *Resolver) Find(pid uint32, addr uint64) (Location, bool) {
 // another file's by now, or else by the path as the process sees it.
 func (r *Resolver) file(pid uint32, m mapping) *os.File {
 	dir := r.dir(pid)
-	for _, path := range []string{
-		filepath.Join(dir, "map_files", fmt.Sprintf("%x-%x", m.from, m.to)),
-		filepath.Join(dir, "root", strings.TrimSuffix(m.path, " (deleted)")),
+	for _, open := range []func() (*os.File, error){
+		func() (*os.File, error) {
+			fd, err := unix.Open(filepath.Join(dir, "map_files", fmt.Sprintf("%x-%x", m.from, m.to)), unix.O_PATH|unix.O_CLOEXEC, 0)
+			if err != nil {
+				return nil, err
+			}
+			return regular(fd, func(*unix.Stat_t) bool { return true })
+		},
+		func() (*os.File, error) { return openBelow(filepath.Join(dir, "root"), m) },
 	} {
-		f, err := intime.Do(readWithin, func() (*os.File, error) { return openRegular(path) })
-		if err == nil {
+		if f, err := intime.Do(readWithin, open); err == nil {
 			return f
 		}
 	}
@@ -193,20 +198,40 @@ func (r *Resolver) file(pid uint32, m mapping) *os.File {
 // readWithin is how long a map or a file of the process may take to be read.
 const readWithin = time.Second
 
-// openRegular opens a file that a process has chosen. What is no regular file is not opened at all: a
-// FIFO would wait for its other end, and a device may do something.
-func openRegular(path string) (*os.File, error) {
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+// errOther says that a path leads to a file that the process may not read, and has not mapped.
+var errOther = errors.New("not the file that is mapped")
+
+// openBelow opens a mapped file by its path below the root of the process, which may have put another one
+// there since: one that it cannot read itself is not to come into less privileged hands by our privilege. The
+// kernel's paths have no symbolic links in them. Where a file system (overlayfs, btrfs) has other numbers for
+// a file than the memory map, one that everybody may read is taken.
+func openBelow(root string, m mapping) (*os.File, error) {
+	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
+	defer unix.Close(dir)
+	fd, err := unix.Openat2(dir, strings.TrimSuffix(m.path, " (deleted)"), &unix.OpenHow{
+		Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return regular(fd, func(st *unix.Stat_t) bool {
+		return st.Mode&0o004 != 0 || st.Ino == m.file.inode && m.file.dev == fmt.Sprintf("%02x:%02x", unix.Major(st.Dev), unix.Minor(st.Dev))
+	})
+}
+
+// regular opens the file of an O_PATH descriptor, which it closes, to read. What is no regular file is not
+// opened: a FIFO would wait for its other end, and a device may do something.
+func regular(fd int, wanted func(*unix.Stat_t) bool) (*os.File, error) {
 	defer unix.Close(fd)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, err
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, fmt.Errorf("%s is not a regular file", path)
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || !wanted(&st) {
+		return nil, errOther
 	}
 	// The same file, whatever the path leads to by now.
 	return os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", fd), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)

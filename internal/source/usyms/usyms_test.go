@@ -5,6 +5,7 @@ package usyms
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 const maps = `55d0c0000000-55d0c0001000 r--p 00000000 fe:01 1234                       /usr/bin/my prog
@@ -106,29 +109,59 @@ func FuzzMaps(f *testing.F) {
 	})
 }
 
-// TestOpenRegular holds that nothing but a regular file is opened: a FIFO would hold up who reads, and
-// opening a device may do something.
-func TestOpenRegular(t *testing.T) {
-	dir := t.TempDir()
-	fifo, file, link := filepath.Join(dir, "fifo"), filepath.Join(dir, "file"), filepath.Join(dir, "link")
-	if err := errors.Join(syscall.Mkfifo(fifo, 0o600), os.WriteFile(file, []byte("text"), 0o600), os.Symlink(file, link)); err != nil {
+// TestOpenBelow holds which file is opened by the path of a mapped one: no FIFO, which would hold up who
+// reads, no device, and none that the process has put there to have it read for itself.
+func TestOpenBelow(t *testing.T) {
+	root := t.TempDir()
+	in := func(name string) string { return filepath.Join(root, name) }
+	if err := errors.Join(
+		syscall.Mkfifo(in("fifo"), 0o644), os.Mkdir(in("dir"), 0o755), os.WriteFile(in("open"), []byte("text"), 0o644), os.WriteFile(in("secret"), []byte("text"), 0o600),
+		os.Symlink("open", in("link")), os.Symlink("/secret", in("absolute")), os.Symlink(root, in("dir/up")),
+	); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{fifo, "/dev/null", "/dev/tty", dir, filepath.Join(dir, "none")} {
-		if f, err := openRegular(name); err == nil {
-			f.Close()
-			t.Errorf("%s was opened", name)
-		}
+	var st unix.Stat_t
+	if err := unix.Stat(in("secret"), &st); err != nil {
+		t.Fatal(err)
 	}
-	for _, name := range []string{file, link} {
-		f, err := openRegular(name)
+	own := fileKey{fmt.Sprintf("%02x:%02x", unix.Major(st.Dev), unix.Minor(st.Dev)), st.Ino}
+	other, elsewhere := own, own
+	other.inode++
+	elsewhere.dev = "fff:01"
+	for _, test := range []struct {
+		path string
+		key  fileKey
+		want bool
+	}{
+		{"/open", other, true},
+		{"/open (deleted)", other, true},
+		{"/secret", own, true},
+		{"/secret", other, false},
+		{"/secret", elsewhere, false},
+		{"/link", own, false},
+		{"/absolute", own, false},
+		{"/dir/up/open", own, false},
+		{"/../../../../../../../etc/passwd", own, false},
+		{"/fifo", own, false},
+		{"/dir", own, false},
+		{"/none", own, false},
+	} {
+		f, err := openBelow(root, mapping{path: test.path, file: test.key})
+		if (err == nil) != test.want {
+			t.Errorf("%s, mapped as %v: %v", test.path, test.key, err)
+		}
 		if err != nil {
-			t.Error(err)
 			continue
 		}
 		if b, err := io.ReadAll(f); string(b) != "text" {
-			t.Errorf("%s: %q, %v", name, b, err)
+			t.Errorf("%s: %q, %v", test.path, b, err)
 		}
 		f.Close()
+	}
+	for _, device := range []string{"/null", "/tty"} {
+		if f, err := openBelow("/dev", mapping{path: device}); err == nil {
+			f.Close()
+			t.Errorf("/dev%s was opened", device)
+		}
 	}
 }

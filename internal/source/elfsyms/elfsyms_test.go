@@ -162,13 +162,20 @@ func TestGo(t *testing.T) {
 	}
 }
 
-// TestHostile opens files that say of themselves more than there is to read.
+// TestHostile opens files that say of themselves more than there is to read: they have no functions, and take
+// no more memory than an honest file.
 func TestHostile(t *testing.T) {
-	self, err := os.ReadFile("/proc/self/exe")
-	if err != nil {
-		t.Fatal(err)
+	// linux/elf.h, Elf64_Ehdr and one Elf64_Phdr: a part that is mapped with code, and no sections.
+	var b bytes.Buffer
+	ident := [elf.EI_NIDENT]byte{'\x7f', 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)}
+	for _, part := range []any{
+		elf.Header64{Ident: ident, Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: 1, Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: 1, Shentsize: 64},
+		elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_X | elf.PF_R), Vaddr: 0x1000, Filesz: 1 << 20, Memsz: 1 << 20},
+	} {
+		if err := binary.Write(&b, binary.LittleEndian, part); err != nil {
+			t.Fatal(err)
+		}
 	}
-	self = self[:4096]
 	at := func(b []byte, off int, v uint64, size int) []byte {
 		b = bytes.Clone(b)
 		for i := range size {
@@ -176,15 +183,32 @@ func TestHostile(t *testing.T) {
 		}
 		return b
 	}
-	// linux/elf.h, Elf64_Ehdr: e_shoff 40, e_phnum 56, e_shnum 60.
-	for name, b := range map[string][]byte{
-		"sections beyond the end": at(self, 40, 1<<40, 8),
-		"sections without number": at(at(self, 60, 0, 2), 40, 64, 8),
-		"program headers":         at(self, 56, 0xffff, 2),
-		"nothing":                 nil,
+	// Elf64_Ehdr: e_phoff 32, e_shoff 40, e_phnum 56, e_shnum 60.
+	honest := b.Bytes()
+	for name, c := range map[string]struct {
+		b    []byte
+		says string // of the error; "": it is read, and has no functions
+	}{
+		"honest":                  {honest, ""},
+		"sections beyond the end": {at(at(honest, 60, 1, 2), 40, 1<<40, 8), "behind the end"},
+		"sections without number": {at(at(append(bytes.Clone(honest), make([]byte, 64)...), 40, 120, 8), 120+32, 0xffffffff, 8), "too long"},
+		"sections of everything":  {at(at(honest, 60, 0xfeff, 2), 40, 4096, 8), ""},
+		"program headers":         {at(honest, 56, 0xffff, 2), ""},
+		"program headers beyond":  {at(honest, 32, 1<<40, 8), "behind the end"},
+		"nothing":                 {nil, "magic"},
 	} {
-		if e, err := Open(sparse{bytes.NewReader(b), 1 << 40}); err == nil {
-			t.Errorf("%s: %d functions", name, e.Len())
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		e, err := Open(sparse{bytes.NewReader(c.b), 1 << 40})
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 32<<20 {
+			t.Errorf("%s: took %d bytes", name, took)
+		}
+		switch {
+		case c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)):
+			t.Errorf("%s: %v, want %q", name, err, c.says)
+		case c.says == "" && (err != nil || e.Len() != 0):
+			t.Errorf("%s: %v, %d functions", name, err, e.Len())
 		}
 	}
 	// A dictionary of 4 GiB.

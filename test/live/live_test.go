@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -100,11 +101,31 @@ func programs(t *testing.T) []program {
 	return list
 }
 
+// runs32 reports whether this kernel runs 32-bit programs. Some hypervisors have no such mode.
+var runs32 = sync.OnceValues(func() (bool, error) {
+	out, err := exec.Command(sources+"/check.sh", "-p").CombinedOutput()
+	var ee *exec.ExitError
+	if errors.As(err, &ee) && ee.ExitCode() == 3 {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("check.sh -p: %w\n%s", err, out)
+	}
+	return true, nil
+})
+
 // build returns the path of a program.
 func build(t *testing.T, name, bits string) string {
 	t.Helper()
 	if built != "" {
 		return filepath.Join(built, bits, name)
+	}
+	if bits == "32" {
+		if ok, err := runs32(); err != nil {
+			t.Fatal(err)
+		} else if !ok {
+			t.Skip("this kernel runs no 32-bit programs")
+		}
 	}
 	out := filepath.Join(t.TempDir(), name)
 	cmd := exec.Command(sources+"/check.sh", "-b", bits, "-o", out, name)

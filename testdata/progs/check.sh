@@ -5,6 +5,7 @@
 #	check.sh [PROG...]             check these (default: all but beyond_*)
 #	check.sh -b BITS -o OUT PROG   only build, static, 64 or 32 bits wide
 #	check.sh -q PROG               only print the widths that PROG can be built in
+#	check.sh -p                    only look whether this kernel runs programs of 32 bits: exit code 3 if not
 #
 # PROG is the source file or its name without .c. Runs of spaces before " = "
 # are squeezed (strace pads to column 40), and a call that strace shows in two
@@ -40,6 +41,28 @@ build() {
 	# Where gcc-multilib is not installed the headers have to be pointed to.
 	[[ $1 == 32 ]] && flags=(-m32 -idirafter /usr/include/x86_64-linux-gnu)
 	${CC:-gcc} -std=gnu11 -O1 -Wall -Werror -static -pthread "${flags[@]}" -o "$3" "$2"
+}
+
+# runs_32 looks whether this kernel runs 32-bit programs. One that does not, has no
+# int 0x80 either: where that works and the programs do not, something else is wrong.
+runs_32() {
+	local dir rc=0
+	dir=$(mktemp -d)
+	echo 'int main(void) { return 0; }' >"$dir/program.c"
+	build 32 "$dir/program.c" "$dir/program"
+	"$dir/program" 2>/dev/null || rc=$?
+	if [[ $rc != 0 ]]; then
+		echo 'int main(void) { long r; asm volatile("int $0x80" : "=a"(r) : "a"(20) : "memory"); return r <= 0; }' >"$dir/call.c"
+		build 64 "$dir/call.c" "$dir/call"
+		if { (ulimit -c 0 && exec "$dir/call"); } 2>/dev/null; then
+			echo "check.sh: int 0x80 works here, and a 32-bit program ends with $rc" >&2
+			rc=1
+		else
+			rc=3
+		fi
+	fi
+	rm -rf "$dir"
+	return "$rc"
 }
 
 # strace_lines LOG prints the log as the programs print their lines.
@@ -81,8 +104,12 @@ check() {
 }
 
 bits='' out='' query=''
-while getopts b:o:q opt; do
+while getopts b:o:qp opt; do
 	case $opt in
+	p)
+		runs_32
+		exit
+		;;
 	b) bits=$OPTARG ;;
 	o) out=$OPTARG ;;
 	q) query=1 ;;
@@ -100,6 +127,11 @@ if [[ $bits ]]; then
 	exit
 fi
 
+no_32=''
+runs_32 || {
+	[[ $? == 3 ]] || exit 1
+	no_32=1
+}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 programs=("$@")
@@ -113,6 +145,10 @@ failed=0
 for program in "${programs[@]}"; do
 	source=$(source_of "$program")
 	for bits in $(widths "$source"); do
+		if [[ $bits == 32 && $no_32 ]]; then
+			echo "skip $(basename "$source" .c)/32: this kernel runs no 32-bit programs"
+			continue
+		fi
 		check "$source" "$bits" || failed=1
 	done
 done

@@ -75,7 +75,7 @@ func (k *Kernel) loadSockets(c Config) {
 
 // loadBlocked makes the iterator over the calls that are blocked.
 func (k *Kernel) loadBlocked(c Config) {
-	err := func() error {
+	attach := func(program func(*object.BlockedSpecs) *ebpf.ProgramSpec, over *ebpf.Map) error {
 		spec, o, err := object.Open[object.BlockedSpecs](object.LoadBlocked)
 		if err != nil {
 			return err
@@ -83,13 +83,17 @@ func (k *Kernel) loadBlocked(c Config) {
 		if err := o.CfgBlocked.Set(uint64(WaitShown)); err != nil {
 			return err
 		}
-		progs, err := k.load(c, spec, nil, o.Blocked)
+		progs, err := k.load(c, spec, nil, program(o))
 		if err != nil {
 			return err
 		}
-		k.Blocked, err = link.AttachIter(link.IterOptions{Program: progs[0], Map: k.Maps.Threads})
+		k.Blocked, err = link.AttachIter(link.IterOptions{Program: progs[0], Map: over})
 		return err
-	}()
+	}
+	err := attach(func(o *object.BlockedSpecs) *ebpf.ProgramSpec { return o.Blocked }, k.Maps.Threads)
+	if err != nil {
+		err = attach(func(o *object.BlockedSpecs) *ebpf.ProgramSpec { return o.BlockedTasks }, nil)
+	}
 	if err != nil {
 		k.Blocked = nil
 		k.note(err, "calls that are blocked are not shown before they return", "")

@@ -78,30 +78,31 @@ type BlockedUndecided struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	BlockedMapCalls      = "calls"
-	BlockedMapCgroups    = "cgroups"
-	BlockedMapGone       = "gone"
-	BlockedMapLost       = "lost"
-	BlockedMapMaybe      = "maybe"
-	BlockedMapPorts      = "ports"
-	BlockedMapReader     = "reader"
-	BlockedMapRefused    = "refused"
-	BlockedMapRing       = "ring"
-	BlockedMapTargets    = "targets"
-	BlockedMapThreads    = "threads"
-	BlockedMapUids       = "uids"
-	BlockedMapUndecided  = "undecided"
-	BlockedProgBlocked   = "blocked"
-	BlockedVarCfgAll     = "cfg_all"
-	BlockedVarCfgBlocked = "cfg_blocked"
-	BlockedVarCfgCast    = "cfg_cast"
-	BlockedVarCfgCgroups = "cfg_cgroups"
-	BlockedVarCfgExec    = "cfg_exec"
-	BlockedVarCfgFollow  = "cfg_follow"
-	BlockedVarCfgPorts   = "cfg_ports"
-	BlockedVarCfgSelf    = "cfg_self"
-	BlockedVarCfgStrlen  = "cfg_strlen"
-	BlockedVarCfgUids    = "cfg_uids"
+	BlockedMapCalls         = "calls"
+	BlockedMapCgroups       = "cgroups"
+	BlockedMapGone          = "gone"
+	BlockedMapLost          = "lost"
+	BlockedMapMaybe         = "maybe"
+	BlockedMapPorts         = "ports"
+	BlockedMapReader        = "reader"
+	BlockedMapRefused       = "refused"
+	BlockedMapRing          = "ring"
+	BlockedMapTargets       = "targets"
+	BlockedMapThreads       = "threads"
+	BlockedMapUids          = "uids"
+	BlockedMapUndecided     = "undecided"
+	BlockedProgBlocked      = "blocked"
+	BlockedProgBlockedTasks = "blocked_tasks"
+	BlockedVarCfgAll        = "cfg_all"
+	BlockedVarCfgBlocked    = "cfg_blocked"
+	BlockedVarCfgCast       = "cfg_cast"
+	BlockedVarCfgCgroups    = "cfg_cgroups"
+	BlockedVarCfgExec       = "cfg_exec"
+	BlockedVarCfgFollow     = "cfg_follow"
+	BlockedVarCfgPorts      = "cfg_ports"
+	BlockedVarCfgSelf       = "cfg_self"
+	BlockedVarCfgStrlen     = "cfg_strlen"
+	BlockedVarCfgUids       = "cfg_uids"
 )
 
 // LoadBlocked returns the embedded CollectionSpec for Blocked.
@@ -146,7 +147,8 @@ type BlockedSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type BlockedProgramSpecs struct {
-	Blocked *ebpf.ProgramSpec `ebpf:"blocked"`
+	Blocked      *ebpf.ProgramSpec `ebpf:"blocked"`
+	BlockedTasks *ebpf.ProgramSpec `ebpf:"blocked_tasks"`
 }
 
 // BlockedMapSpecs contains maps before they are loaded into the kernel.
@@ -257,12 +259,14 @@ type BlockedVariables struct {
 //
 // It can be passed to LoadBlockedObjects or ebpf.CollectionSpec.LoadAndAssign.
 type BlockedPrograms struct {
-	Blocked *ebpf.Program `ebpf:"blocked"`
+	Blocked      *ebpf.Program `ebpf:"blocked"`
+	BlockedTasks *ebpf.Program `ebpf:"blocked_tasks"`
 }
 
 func (p *BlockedPrograms) Close() error {
 	return _BlockedClose(
 		p.Blocked,
+		p.BlockedTasks,
 	)
 }
 

@@ -63,7 +63,10 @@ struct owned {
 	u8 ca;     /* TCP's congestion state, as last told */
 	u8 turns[KINDS]; /* how often another process came to be the one, 255: or more */
 	u8 mixed;  /* what is sent may be of the sender before this one still */
-	u8 pad[3];
+	u8 open;   /* packets have been told of as nobody's for certain: who reads next is told of */
+	u8 pad[2];
+	u32 refs;  /* descriptors and calls that had its file when it was read from */
+	u32 pad2;
 	u64 quiet; /* when that one was seen last, CLOCK_MONOTONIC ns */
 	u64 self;  /* in owned_socks: cookie of the socket, 0: it had none yet */
 };
@@ -399,6 +402,40 @@ static __always_inline u32 kind_of(struct owned *w, u64 cookie, u32 side)
 	return w->shared && is_own(w->by[side], cookie) ? side : last_kind(w);
 }
 
+/* How many descriptors and calls have the file of a socket. */
+static __always_inline u32 references(struct sock *sk)
+{
+	struct socket *s = READ(sk, sk_socket);
+	struct file *f = s ? READ(s, file) : 0;
+
+	if (!f)
+		return 0;
+	if (bpf_core_field_exists(f->f_ref))
+		return READ(f, f_ref.refcnt.counter) + 1;
+	return READ(f, f_count.counter);
+}
+
+/*
+ * Whether it is open who reads what comes in: the process that used the socket last is not known to read from it while
+ * another one has it or has used it, or somebody got it since that one read.
+ */
+static __always_inline bool reader_open(struct sock *sk, struct owned *w, u64 cookie)
+{
+	u64 last = last_word(w), reader = w->by[BY_RECEIVER], key = last & KEY_MASK;
+	struct pw_owner *p;
+
+	if (!cfg_storage || !is_own(last, cookie))
+		return false;
+	if (!is_own(reader, cookie))
+		return references(sk) > 1;
+	if (!w->shared && ((reader ^ last) & KEY_MASK)) {
+		p = bpf_map_lookup_elem(&people, &key);
+		if (p && pid_of(reader) != p->pid)
+			return true;
+	}
+	return references(sk) > w->refs;
+}
+
 /* Attributes begin at a multiple of 4, and what is in these at one of 8: an empty one stands first. */
 #define ATTR8(r, tag_, what)                       \
 	do {                                       \
@@ -446,8 +483,9 @@ static __always_inline void used_by(struct owned *w, struct pw_owner *o, u64 wor
 {
 	u64 mine = w->by[side], before, from, since;
 	u32 last = last_kind(w), pid;
+	bool other;
 
-	if (mine == word && last == side) {
+	if (mine == word && last == side && !w->open) {
 		w->time[side] = o->time;
 		return;
 	}
@@ -457,6 +495,10 @@ static __always_inline void used_by(struct owned *w, struct pw_owner *o, u64 wor
 	pid = pid_beside(before, word, o);
 	if (pid == o->pid && !ours(o->pid))
 		return; /* an owner that is watched no more */
+	/* Who had a socket at attach was not known to be its user. */
+	other = pid != o->pid || (how_of(before) & HOW_MASK) == PW_OWNER_FOUND || (side == BY_RECEIVER && w->open);
+	if (side == BY_RECEIVER)
+		w->open = 0;
 	if (is_own(mine, cookie)) {
 		if (pid_beside(mine, word, o) != o->pid) {
 			if (w->turns[side] < 255)
@@ -472,7 +514,7 @@ static __always_inline void used_by(struct owned *w, struct pw_owner *o, u64 wor
 	if (!w->by[last])
 		begin_with(w, o, cookie);
 	give(w, side, word, o->time);
-	if (pid != o->pid || from != cookie)
+	if (other || from != cookie)
 		emit_handover(o, cookie, from != cookie ? from : 0, since);
 }
 
@@ -498,6 +540,8 @@ static __always_inline void used(struct sock *sk, u32 side, u32 how)
 		w->netns = netns_of(sk);
 	}
 	used_by_task(w, &o, (void *)bpf_get_current_task(), cookie_of(sk), side, how);
+	if (side == BY_RECEIVER)
+		w->refs = references(sk);
 }
 
 /* Not 0 while a CPU does the work of a softirq, on the time of whoever ran. */

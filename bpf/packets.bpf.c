@@ -657,7 +657,14 @@ static __always_inline bool packet_owner(struct __sk_buff *skb, struct bpf_sock 
 	}
 	if (dir == PW_PACKET_OUT ? stream && !bare && w->mixed : !bare && w->turns[BY_RECEIVER] > 1)
 		*flags = PW_PACKET_SHARED;
-	kind = w->shared && bare ? last_kind(w) : kind_of(w, cookie, dir == PW_PACKET_OUT ? BY_SENDER : BY_RECEIVER);
+	else if (dir == PW_PACKET_IN && sk->state != TCP_LISTEN && reader_open(whole(sk, w), w, cookie) && (!stream || carries(skb))) {
+		*flags = PW_PACKET_SHARED | PW_PACKET_OPEN;
+		w->open = 1;
+	}
+	if (dir == PW_PACKET_OUT && stream && !bare && is_own(w->by[BY_SENDER], cookie))
+		kind = BY_SENDER; /* what leaves now was written before, perhaps before another one read */
+	else
+		kind = w->shared && bare ? last_kind(w) : kind_of(w, cookie, dir == PW_PACKET_OUT ? BY_SENDER : BY_RECEIVER);
 	return named(o, w, w->by[kind & (KINDS - 1)], w->time[kind & (KINDS - 1)], cookie);
 }
 

@@ -178,6 +178,14 @@ struct inode {
 struct file {
 	void *private_data;
 	struct inode *f_inode;
+	struct {
+		long counter;
+	} f_count; /* until 6.12 */
+	struct {
+		struct {
+			long counter;
+		} refcnt;
+	} f_ref; /* since 6.13: one less */
 };
 
 struct fdtable {

@@ -220,6 +220,7 @@ enum pw_packet_flags {
 	PW_PACKET_CLAIMED = 4, /* a file says so: pid and name are what stands there */
 	PW_PACKET_MATCHED = 8, /* the owner made the calls of another file that go with it: a guess */
 	PW_PACKET_SHARED = 16, /* several processes write to the stream, or read from the socket: the owner is the last that was seen to, and perhaps not the one */
+	PW_PACKET_OPEN = 32,   /* beside SHARED: the next use of the socket says whose it is */
 };
 
 struct pw_packet {
@@ -508,7 +509,7 @@ struct pw_socksnap {
 	__u64 start;
 	__u32 pid;
 	__u16 attrs;
-	__u16 _pad;
+	__u16 holders; /* processes that have it open, watched or not; 0: not known */
 };
 
 enum pw_lost_reason {

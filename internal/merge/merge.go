@@ -41,6 +41,7 @@ type Merger struct {
 	listeners map[uint64]bool      // cookies of sockets that SYNs came to
 	labels    map[labelKey]*labels // held packets that may get another owner
 	shared    map[uint64]bool      // cookies of sockets that several processes use
+	holders   map[uint64]bool      // cookies of sockets that several processes had at attach, and nobody has used since
 	senders   map[uint64]uint8     // the same of those that several send on: how often it was another one, up to maxTurns
 	audits    audits
 	doing     map[uint32]*doing // by tid: what the kernel did in the call that is not here yet
@@ -65,7 +66,7 @@ type slab struct {
 // New returns a merger that passes records on to emit. What emit gets is its
 // own during the call only.
 func New(emit func(wire.Record) error) *Merger {
-	return &Merger{emit: emit, children: children{young: map[uint64]tuple{}}, listeners: map[uint64]bool{}, labels: map[labelKey]*labels{}, shared: map[uint64]bool{}, senders: map[uint64]uint8{}, doing: map[uint32]*doing{}}
+	return &Merger{emit: emit, children: children{young: map[uint64]tuple{}}, listeners: map[uint64]bool{}, labels: map[labelKey]*labels{}, shared: map[uint64]bool{}, holders: map[uint64]bool{}, senders: map[uint64]uint8{}, doing: map[uint32]*doing{}}
 }
 
 // Add takes a record; its bytes are copied.
@@ -109,6 +110,8 @@ func (m *Merger) Add(r wire.Record) error {
 		m.handedOver(r)
 	case wire.KindState:
 		m.born(r)
+	case wire.KindSock:
+		m.hold(r)
 	case wire.KindPacket:
 		if len(r) >= wire.SizePacket {
 			m.once(r)
@@ -236,6 +239,9 @@ func (m *Merger) insert(at uint64, r wire.Record) wire.Record {
 	}
 	it := item{at: at, rec: s.buf[from:len(s.buf):len(s.buf)], slab: s}
 	if it.rec.Kind() == wire.KindPacket {
+		if len(it.rec) >= wire.SizePacket {
+			m.holdersMay(it.rec)
+		}
 		it.label = m.label(it.rec)
 	}
 	m.held = append(m.held, it)

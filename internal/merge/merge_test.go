@@ -451,3 +451,50 @@ func TestMixed(t *testing.T) {
 		t.Errorf("shared: %v", got)
 	}
 }
+
+// TestOpen holds that a packet of which it is open whose it is stays so, until somebody reads from its socket.
+func TestOpen(t *testing.T) {
+	const open = wire.PacketShared | wire.PacketOpen
+	first, second := wire.Owner{Cookie: child, Pid: 100, How: wire.OwnerSent}, wire.Owner{Cookie: child, Pid: 200, How: wire.OwnerReceived}
+	had := wire.Owner{Cookie: child, Pid: 100, How: wire.OwnerFound | wire.OwnerOld}
+	data := append(ip(2, 5, 4000, 80), make([]byte, 10)...)
+	data[32] = 5 << 4 // the length of its header
+	handover := func(at uint64, o wire.Owner) wire.Record {
+		h := wire.Handover{H: wire.Hdr{Kind: wire.KindHandover, Time: at}, Cookie: child, Owner: o}
+		return wire.Seal(h.Append(nil))
+	}
+	snap := func(holders uint16) wire.Record {
+		k := wire.Sock{Cookie: child}
+		s := wire.Socksnap{H: wire.Hdr{Kind: wire.KindSock, Time: 900 * ms}, Pid: 100, Holders: holders}
+		return wire.Seal(k.Append(s.Append(nil)))
+	}
+	type is struct {
+		pid    uint32
+		shared bool
+	}
+	for _, c := range []struct {
+		name    string
+		records []wire.Record
+		want    []is
+	}{
+		{"read in time", []wire.Record{packet(1000*ms, child, first, wire.PacketIn, data, open), handover(1010*ms, second)}, []is{{200, false}}},
+		{"read by the first", []wire.Record{packet(1000*ms, child, first, wire.PacketIn, data, open), handover(1010*ms, wire.Owner{Cookie: child, Pid: 100, How: wire.OwnerReceived})}, []is{{100, false}}},
+		{"read late", []wire.Record{packet(1000*ms, child, first, wire.PacketIn, data, open), handover(1100*ms, second)}, []is{{100, true}}},
+		{"written to", []wire.Record{packet(1000*ms, child, first, wire.PacketIn, data, open), handover(1010*ms, first)}, []is{{100, true}}},
+		{"several readers", []wire.Record{packet(1000*ms, child, first, wire.PacketIn, data, wire.PacketShared), handover(1010*ms, second)}, []is{{200, true}}},
+		{"two had it", []wire.Record{snap(2), packet(1000*ms, child, had, wire.PacketIn, data, 0), packet(1001*ms, child, had, wire.PacketOut, data, 0)}, []is{{100, true}, {100, true}}},
+		{"one had it", []wire.Record{snap(1), packet(1000*ms, child, had, wire.PacketIn, data, 0)}, []is{{100, false}}},
+		{"two had it, one reads", []wire.Record{snap(2), packet(1000*ms, child, had, wire.PacketIn, data, 0), handover(1010*ms, second), packet(1011*ms, child, had, wire.PacketIn, data, 0)}, []is{{200, false}, {100, false}}},
+	} {
+		_, out := merged(t, c.records...)
+		var got []is
+		for _, r := range out {
+			if r.Kind() == wire.KindPacket {
+				got = append(got, is{binary.LittleEndian.Uint32(r[wire.OffPacketOwner+wire.OffOwnerPid:]), r[wire.OffPacketFlags]&wire.PacketShared != 0})
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}

@@ -115,6 +115,7 @@ func (m *Merger) handedOver(r wire.Record) {
 	// From one process to another that knew it already: one may send on it and
 	// the other receive. What came in since it was read before is whose that
 	// reads it.
+	delete(m.holders, cookie)
 	if binary.LittleEndian.Uint32(owner[wire.OffOwnerHow:])&^wire.OwnerOld == wire.OwnerReceived {
 		var since uint64
 		if b := wire.AttrOf(r[wire.SizeHandover:], wire.TagSince); len(b) == 8 {
@@ -132,6 +133,31 @@ func (m *Merger) handedOver(r wire.Record) {
 		m.shared = map[uint64]bool{}
 	}
 	m.shared[cookie] = true
+}
+
+// hold remembers a socket that several processes had at attach: until one of them is seen to use it, what it
+// carries may be any of theirs.
+func (m *Merger) hold(r wire.Record) {
+	var s wire.Socksnap
+	if !s.Unmarshal(r) || s.Holders < 2 || len(r) < wire.SizeSocksnap+wire.SizeSock {
+		return
+	}
+	var k wire.Sock
+	k.Unmarshal(r[wire.SizeSocksnap:])
+	if len(m.holders) >= maxChildren {
+		m.holders = map[uint64]bool{}
+	}
+	m.holders[k.Cookie] = true
+}
+
+// holdersMay marks a packet whose owner is known for no more than having had its socket at attach, as others had.
+func (m *Merger) holdersMay(r wire.Record) {
+	if len(m.holders) == 0 || r[wire.OffPacketMade] != wire.MadeSocket ||
+		binary.LittleEndian.Uint32(r[wire.OffPacketOwner+wire.OffOwnerHow:])&^wire.OwnerOld != wire.OwnerFound ||
+		!m.holders[binary.LittleEndian.Uint64(r[wire.OffPacketOwner+wire.OffOwnerCookie:])] {
+		return
+	}
+	r[wire.OffPacketFlags] |= wire.PacketShared | wire.PacketOpen
 }
 
 // maxTurns is after how many turns the kernel side takes a stream for one that
@@ -286,6 +312,9 @@ func (m *Merger) relabel(cookie, listener uint64, owner []byte) {
 
 func setOwner(r wire.Record, owner []byte) {
 	copy(r[wire.OffPacketOwner:wire.OffPacketOwner+wire.SizeOwner], owner)
+	if r[wire.OffPacketFlags]&wire.PacketOpen != 0 {
+		r[wire.OffPacketFlags] &^= wire.PacketOpen | wire.PacketShared
+	}
 	r[wire.OffPacketFlags] |= wire.PacketHanded
 }
 

@@ -568,6 +568,7 @@ const (
 	PacketClaimed = 4
 	PacketMatched = 8
 	PacketShared  = 16
+	PacketOpen    = 32
 )
 
 // Offsets into struct pw_packet.
@@ -1464,18 +1465,20 @@ const (
 
 // Offsets into struct pw_socksnap.
 const (
-	OffSocksnapH     = 0
-	OffSocksnapStart = 16
-	OffSocksnapPid   = 24
-	OffSocksnapAttrs = 28
+	OffSocksnapH       = 0
+	OffSocksnapStart   = 16
+	OffSocksnapPid     = 24
+	OffSocksnapAttrs   = 28
+	OffSocksnapHolders = 30
 )
 
 // Socksnap is struct pw_socksnap.
 type Socksnap struct {
-	H     Hdr
-	Start uint64
-	Pid   uint32
-	Attrs uint16
+	H       Hdr
+	Start   uint64
+	Pid     uint32
+	Attrs   uint16
+	Holders uint16
 }
 
 // SizeSocksnap is the size of Socksnap on the wire, in bytes.
@@ -1490,6 +1493,7 @@ func (s *Socksnap) Unmarshal(b []byte) bool {
 	s.Start = binary.LittleEndian.Uint64(b[16:])
 	s.Pid = binary.LittleEndian.Uint32(b[24:])
 	s.Attrs = binary.LittleEndian.Uint16(b[28:])
+	s.Holders = binary.LittleEndian.Uint16(b[30:])
 	return true
 }
 
@@ -1505,6 +1509,7 @@ func (s *Socksnap) put(b []byte) {
 	binary.LittleEndian.PutUint64(b[16:], s.Start)
 	binary.LittleEndian.PutUint32(b[24:], s.Pid)
 	binary.LittleEndian.PutUint16(b[28:], s.Attrs)
+	binary.LittleEndian.PutUint16(b[30:], s.Holders)
 }
 
 // enum pw_lost_reason

@@ -5,7 +5,8 @@
  * traffic and prints whose each end was:
  *
  *	end PROTO LOCALPORT PEERPORT ROLE PID	(ICMP: identifier, 0; peer port 0: any)
- *	end PROTO LOCALPORT PEERPORT ROLE PID,PID,PID...	(who writes, reads, may be the last to close)
+ *	end PROTO LOCALPORT PEERPORT ROLE PID,PID,PID...	(who writes, reads, may be the last to close; what
+ *							comes in and says "pid=PID." is read by that one)
  *
  * It runs in a network namespace of its own, where lo is up.
  */
@@ -1044,6 +1045,135 @@ static void many_tcp_queue(void)
 	many_tcp();
 }
 
+/* Children, each of which reads what its parent asked for, later than is waited for: he and they read in turn. */
+static void lazy_client(int port)
+{
+	struct sockaddr_in a = at(port);
+	int fd = socket(AF_INET, SOCK_STREAM, 0), n;
+	char buf[LINE], list[150];
+
+	n = snprintf(list, sizeof(list), "%d,%d,%d", getpid(), getpid(), getpid());
+	begin();
+	if (fd < 0 || connect(fd, (void *)&a, sizeof(a)))
+		die("connect");
+	for (int i = 0; i < TURNS; i++) {
+		pid_t pid = 0;
+
+		if (i % 2) {
+			fill(buf, sizeof(buf), getpid());
+			send_all(fd, buf, sizeof(buf));
+			if (read(fd, buf, sizeof(buf)) != sizeof(buf))
+				die("read");
+		}
+		pid = fork();
+		if (pid < 0)
+			die("fork");
+		if (!pid) {
+			usleep(150000);
+			_exit(read(fd, buf, sizeof(buf)) != sizeof(buf));
+		}
+		n += snprintf(list + n, sizeof(list) - n, ",%d", pid);
+		fill(buf, sizeof(buf), pid);
+		send_all(fd, buf, sizeof(buf));
+		if (waitpid(pid, &(int){ 0 }, 0) != pid)
+			die("waitpid");
+	}
+	say("end tcp %d %d client %s\n", port_of(fd, 0), port, list);
+	close(fd);
+}
+
+static void lazy(void)
+{
+	int l = bound(SOCK_STREAM, 5000);
+
+	role("server", one_server, l);
+	close(l);
+	role("client", lazy_client, 5000);
+}
+
+static int peers_end;
+
+static void holder(int fd)
+{
+	close(peers_end);
+	begin();
+	usleep(400000);
+	close(fd);
+}
+
+/* The one of several that had a connection at attach that uses it, and lets what comes first wait. */
+static void user(int fd)
+{
+	char buf[LINE];
+
+	close(peers_end);
+	begin();
+	say("end tcp %d %d client %d,%d,%d,%d\n", port_of(fd, 0), port_of(fd, 1), getpid(), getpid(), getpid(), reader_pid);
+	usleep(150000);
+	for (int i = 0; i < TURNS; i++) {
+		if (read(fd, buf, sizeof(buf)) != sizeof(buf))
+			die("read");
+		send_all(fd, buf, sizeof(buf));
+	}
+}
+
+static void pusher(int fd)
+{
+	char buf[LINE];
+
+	close(many_fd);
+	begin();
+	fill(buf, sizeof(buf), reader_pid);
+	for (int i = 0; i < TURNS; i++) {
+		send_all(fd, buf, sizeof(buf));
+		if (read(fd, buf, sizeof(buf)) != sizeof(buf))
+			die("read");
+	}
+	while (read(fd, buf, sizeof(buf)) > 0)
+		;
+}
+
+static void held(void)
+{
+	int fd = peers_end = many_connection(5000);
+
+	reader_pid = role("client", holder, many_fd);
+	reader_pid = role("client", user, many_fd);
+	role("server", pusher, fd);
+	close(fd);
+	close(many_fd);
+}
+
+/* As manysplit, but nobody has been seen to use it before much comes. */
+static void cold_reader(int cpu)
+{
+	static char buf[1 << 16];
+	long long got = 0;
+	ssize_t n;
+
+	pin(cpu);
+	begin();
+	while ((n = read(many_fd, buf, sizeof(buf))) > 0)
+		got += n;
+	say("got %d %lld\n", getpid(), got);
+}
+
+static void many_cold(void)
+{
+	int fd = many_connection(7806), one = 1;
+
+	setsockopt(many_fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, 1, &one, sizeof(one));
+
+	many_size = 4 * LINE;
+	many_times = 2 * MANY;
+	reader_pid = role("other", cold_reader, 1);
+	role("client", many_writer, 0);
+	role(0, many_peer, fd);
+	close(fd);
+	close(many_fd);
+}
+
 /* As ping of iputils: a raw socket that takes echo replies only. */
 static void pinger(int id)
 {
@@ -1079,7 +1209,7 @@ static struct {
 	{ "udp", udp }, { "sameport", sameport }, { "prefork", prefork }, { "forkper", forkper }, { "rights", rights },
 	{ "curl", curl }, { "closed", closed }, { "bystanders", bystanders }, { "netns", netns },
 	{ "lateclose", lateclose }, { "unreachable", unreachable }, { "ping", ping },
-	{ "shared", shared }, { "udpshared", udp_shared },
+	{ "shared", shared }, { "udpshared", udp_shared }, { "lazy", lazy }, { "held", held }, { "manycold", many_cold },
 	{ "manyudp", many_udp }, { "manytcp", many_tcp }, { "manysplit", many_split }, { "manyprefork", many_prefork },
 	{ "manyreuseport", many_reuseport }, { "manyqueue", many_queue }, { "manytcpqueue", many_tcp_queue },
 };

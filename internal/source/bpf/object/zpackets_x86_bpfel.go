@@ -55,7 +55,10 @@ type PacketsOwned struct {
 	Ca     uint8
 	Turns  [4]uint8
 	Mixed  uint8
-	Pad    [3]uint8
+	Open   uint8
+	Pad    [2]uint8
+	Refs   uint32
+	Pad2   uint32
 	Quiet  uint64
 	Self   uint64
 }

@@ -46,7 +46,11 @@ func PortHolders(k *load.Kernel, f proc.FS, ports []uint16) (map[uint32]bool, er
 	}
 	pids := map[uint32]bool{}
 	if k.Open != nil {
-		err := each(k, func(o *open) error {
+		list, err := load.ReadIter(k.Open)
+		if err != nil {
+			return nil, err
+		}
+		err = each(list, func(o *open) error {
 			if slices.Contains(ports, o.sock.Lport) {
 				pids[o.pid] = true
 			}
@@ -87,13 +91,9 @@ type open struct {
 
 const sizeOpen = 32 + wire.SizeSock
 
-// each runs the iterator over all open files of the host; it also
+// each reads what the iterator over all open files of the host tells; it also
 // makes it plain which descriptor is which socket, in any network namespace.
-func each(k *load.Kernel, do func(*open) error) error {
-	b, err := load.ReadIter(k.Open)
-	if err != nil {
-		return err
-	}
+func each(b []byte, do func(*open) error) error {
 	for ; len(b) >= sizeOpen; b = b[sizeOpen:] {
 		o := open{start: binary.LittleEndian.Uint64(b), pid: binary.LittleEndian.Uint32(b[8:])}
 		o.sk, o.first = binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
@@ -116,14 +116,14 @@ func Sockets(k *load.Kernel, f proc.FS, found []*proc.Process, at uint64, emit E
 		paths = nil // only names are missing without it
 	}
 	var buf []byte
-	put := func(p *proc.Process, sock *wire.Sock) error {
+	put := func(p *proc.Process, sock *wire.Sock, n int) error {
 		var attrs []byte
 		if path := paths[sock.Ino]; path != "" {
 			attrs = wire.AppendAttr(attrs, wire.TagName, path)
 		}
 		r := wire.Socksnap{
 			H:     wire.Hdr{Kind: wire.KindSock, Layer: wire.LayerSys, Time: at},
-			Start: p.Start, Pid: p.PID, Attrs: uint16(len(attrs)),
+			Start: p.Start, Pid: p.PID, Attrs: uint16(len(attrs)), Holders: uint16(min(n, 1<<16-1)),
 		}
 		buf = append(sock.Append(r.Append(buf[:0])), attrs...)
 		return emit(wire.Seal(buf))
@@ -131,12 +131,17 @@ func Sockets(k *load.Kernel, f proc.FS, found []*proc.Process, at uint64, emit E
 	if k.Open == nil {
 		return listed(f, found, paths, put)
 	}
-	holders := map[uint32]*proc.Process{}
+	ours := map[uint32]*proc.Process{}
 	for _, p := range found {
-		holders[p.PID] = p
+		ours[p.PID] = p
 	}
-	return each(k, func(o *open) error {
-		p := holders[o.pid]
+	list, err := load.ReadIter(k.Open)
+	if err != nil {
+		return err
+	}
+	held := holders(list, ours)
+	return each(list, func(o *open) error {
+		p := ours[o.pid]
 		if p == nil {
 			return nil
 		}
@@ -148,12 +153,36 @@ func Sockets(k *load.Kernel, f proc.FS, found []*proc.Process, at uint64, emit E
 		if err := k.OldSocket(o.sk, o.first, &w, o.sock.Netns); err != nil {
 			return err
 		}
-		return put(p, &o.sock)
+		return put(p, &o.sock, held[o.sk].n)
 	})
 }
 
+// holding is how many processes have a socket: the list has all that is of one process in a row.
+type holding struct {
+	n    int
+	last uint32 // pid
+}
+
+// holders counts who has each socket that a process of ours has.
+func holders(list []byte, ours map[uint32]*proc.Process) map[uint64]holding {
+	held := map[uint64]holding{}
+	_ = each(list, func(o *open) error {
+		if ours[o.pid] != nil {
+			held[o.sk] = holding{}
+		}
+		return nil
+	})
+	_ = each(list, func(o *open) error {
+		if h, ok := held[o.sk]; ok && h.last != o.pid {
+			held[o.sk] = holding{h.n + 1, o.pid}
+		}
+		return nil
+	})
+	return held
+}
+
 // listed gives the sockets as /proc has them, where there is no iterator.
-func listed(f proc.FS, found []*proc.Process, paths map[uint64]string, put func(*proc.Process, *wire.Sock) error) error {
+func listed(f proc.FS, found []*proc.Process, paths map[uint64]string, put func(*proc.Process, *wire.Sock, int) error) error {
 	for _, p := range found {
 		socks, err := f.Socks(p.PID)
 		if err != nil {
@@ -169,7 +198,7 @@ func listed(f proc.FS, found []*proc.Process, paths map[uint64]string, put func(
 			if _, ok := paths[ino]; ok {
 				sock.Family = 1 // AF_UNIX
 			}
-			if err := put(p, &sock); err != nil {
+			if err := put(p, &sock, 0); err != nil {
 				return err
 			}
 		}

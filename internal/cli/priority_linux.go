@@ -2,7 +2,6 @@ package cli
 
 import (
 	"os"
-	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -10,43 +9,26 @@ import (
 	"github.com/pidwire/pidwire/internal/sandbox"
 )
 
-// readerNice is the priority of the thread that reads the ring: it has little to do, and what it does
-// not read in time is lost.
+// readerNice is the priority of the process that reads the ring: it has little to do, and what it does not
+// read in time is lost.
 const readerNice = -15
 
-// inTime gives the calling goroutine a thread of its own with that priority, until the function that it
-// returns is called. Who may not raise it goes on as before.
-func inTime() func() {
-	runtime.LockOSThread()
-	if unix.Setpriority(unix.PRIO_PROCESS, 0, readerNice) == nil {
-		// The thread keeps the priority, and ends with the goroutine: it is not given to another one.
-		return func() {}
-	}
-	return runtime.UnlockOSThread
-}
+// hurry gives all threads of the process that priority, and with that those that they make; who may not raise it
+// goes on as before. It is for before the programs are loaded: whoever watches waits for them, on machines that are
+// busy too. No thread is kept for the reader alone: then the runtime's timers would wake another one that wakes it.
+func hurry() { renice(readerNice) }
 
-// hurry gives all threads of the process that priority while they load: whoever watches waits for it, on
-// machines that are busy too. The function that it returns takes it back from all but the calling one.
-func hurry() (back func()) {
-	was, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
-	if err != nil || !renice(readerNice, 0) {
-		return func() {}
-	}
-	// The system call gives 20 for the nicest that there is.
-	return func() { renice(20-was, unix.Gettid()) }
-}
-
-// renice sets the priority of all threads but one; false if it may not.
-func renice(nice, but int) bool {
+// renice sets the priority of all threads.
+func renice(nice int) {
 	if !sandbox.OwnProc() {
-		return false // it would be others' threads
+		return // it would be others' threads
 	}
-	done := map[int]bool{but: true}
+	done := map[int]bool{}
 	// A thread that was made meanwhile has the priority of the one that made it.
 	for range 3 {
 		list, err := os.ReadDir("/proc/self/task")
 		if err != nil {
-			return false
+			return
 		}
 		for _, e := range list {
 			tid, err := strconv.Atoi(e.Name())
@@ -55,9 +37,8 @@ func renice(nice, but int) bool {
 			}
 			done[tid] = true
 			if err := unix.Setpriority(unix.PRIO_PROCESS, tid, nice); err == unix.EACCES || err == unix.EPERM {
-				return false
+				return
 			}
 		}
 	}
-	return true
 }

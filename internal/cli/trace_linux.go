@@ -341,8 +341,7 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 		defer child.abandon()
 	}
 	// The command is there already, and keeps its own priority.
-	back := hurry()
-	defer back()
+	hurry()
 	src, err := collect.Open(l.options(rest, child, aud))
 	if err != nil {
 		return 0, explain(err)
@@ -362,7 +361,6 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 	}
 	src.OnStart(l.started(ctx, rest, src, aud, func() error {
 		defer watching.begin()
-		back()
 		if err := sandbox.Collector(l.neededCaps(src, files)...); err != nil {
 			fmt.Fprintf(a.stderr, "pidwire: %v\n", err)
 		}
@@ -374,7 +372,6 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 		}
 		return nil
 	}))
-	defer inTime()()
 	err = source.Run(ctx, func(r wire.Record) error { return rest.Emit(r, collect.Clock) })
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(context.Cause(ctx), errRest) {
@@ -485,6 +482,7 @@ func (l *liveRun) options(rest *over, child *command, aud *audit.Source) collect
 		},
 		Targets: l.targets, Command: l.argv, Tool: Version, Never: []uint32{uint32(rest.PID())},
 		Endless: slices.ContainsFunc(l.targets, func(t proc.Target) bool { return t.Later() }),
+		Lazy:    !l.hasLines() && !t.view.json && t.write.file != "-",
 	}
 	if child != nil {
 		opts.Targets = append(slices.Clone(l.targets), proc.Target{Text: strings.Join(l.argv, " "), PID: child.pid()})

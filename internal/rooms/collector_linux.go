@@ -233,6 +233,10 @@ func (r *Rest) Emit(rec wire.Record, now func() uint64) error {
 		r.last = 0
 	default:
 		at := now()
+		if r.enc.pace == nil {
+			r.enc.pace = newPace() // the first idle moment: all is loaded
+		}
+		r.enc.pace.idle(at)
 		if r.last == 0 {
 			r.last = at
 		}

@@ -30,6 +30,8 @@ type Inside struct {
 // Enter makes this process the rest: it becomes the user that the collector names, before it has read
 // anything else. It is the first thing that the process does.
 func Enter() (*Inside, error) {
+	// For the runtime's poller: a thread that is blocked in read is another one that must be woken.
+	_ = syscall.SetNonblock(streamFD, true)
 	in := &Inside{
 		ctl: control{controlFD}, stream: os.NewFile(streamFD, "records"), stop: os.NewFile(stopFD, "stop"),
 	}
@@ -181,6 +183,8 @@ func (s *Stream) Clock() uint64 { return s.now.Load() }
 func (s *Stream) Run(ctx context.Context, emit func(wire.Record) error) error {
 	stop := context.AfterFunc(ctx, func() { s.stopRun(ctx) })
 	defer stop()
+	pace := newPace()
+	defer pace.to(false)
 	for {
 		kind, b, err := s.dec.next()
 		if err != nil {
@@ -188,12 +192,14 @@ func (s *Stream) Run(ctx context.Context, emit func(wire.Record) error) error {
 		}
 		switch kind {
 		case frameRecords:
+			pace.came(len(b))
 			err = records(b, emit)
 		case frameIdle:
 			if len(b) < 8 {
 				return fmt.Errorf("%w: half an idle moment", errFrame)
 			}
 			s.now.Store(binary.LittleEndian.Uint64(b))
+			pace.idle(s.now.Load())
 			err = emit(nil)
 		case frameEnd:
 			return nil

@@ -46,6 +46,7 @@ type encoder struct {
 	fail  error
 
 	written atomic.Int64 // bytes that w has taken
+	pace    *pace        // of this side; nil: none is kept
 }
 
 func newEncoder(w io.Writer) *encoder {
@@ -91,6 +92,9 @@ func (e *encoder) flush(tail []byte) {
 	} else {
 		binary.LittleEndian.PutUint32(b, frameRecords)
 		binary.LittleEndian.PutUint32(b[4:], uint32(len(b)-frameHead))
+	}
+	if e.pace != nil {
+		e.pace.came(len(b))
 	}
 	b = append(b, tail...)
 	if len(b) > 0 {

@@ -74,6 +74,7 @@ type Options struct {
 	Command []string // for the header
 	Tool    string   // version, for the header
 	Endless bool     // go on when no process is left: more may come
+	Lazy    bool     // nobody looks at what comes before the end: a record may lie unread for lazyInterval
 	Never   []uint32 // further processes of ours, by pid: not watched, whatever the targets are
 	// Joined and Left are told of each process that is watched from then on, and
 	// that has ended; may be nil. They are called by Run.
@@ -87,6 +88,9 @@ const (
 	// more than its event does, and epoll on a ring that is never empty returns
 	// at once, each time for a few records. While there are none see sleep.go.
 	pollInterval = 10 * time.Millisecond
+	// lazyInterval is the same where nobody waits for it: what a look costs, three or four
+	// threads that wake, is as much as a thousand records.
+	lazyInterval = 50 * time.Millisecond
 	// stackInterval is the same where functions of the process are to be named: its
 	// memory map can be read only while it lives.
 	stackInterval = time.Millisecond
@@ -314,8 +318,11 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 		}
 	}
 	interval := pollInterval
-	if s.opts.Stacks {
+	switch {
+	case s.opts.Stacks:
 		interval = stackInterval
+	case s.opts.Lazy && s.graph == nil && s.ringBytes() >= DefaultRing:
+		interval = lazyInterval
 	}
 	tick := time.NewTicker(interval)
 	defer tick.Stop()

@@ -444,8 +444,11 @@ static __always_inline bool reader_open(struct sock *sk, struct owned *w, u64 co
 		(r)->attr.len = sizeof((r)->what); \
 	} while (0)
 
-/* since: when somebody received from the socket before. */
-static __always_inline void emit_handover(struct pw_owner *o, u64 cookie, u64 listener, u64 since)
+/*
+ * since: when somebody received from the socket before. One that says no more than who reads may be missing:
+ * what it would have settled stays shared, and no packet is lost with it.
+ */
+static __always_inline void emit_handover(struct pw_owner *o, u64 cookie, u64 listener, u64 since, bool other)
 {
 	struct {
 		struct pw_handover h;
@@ -455,7 +458,8 @@ static __always_inline void emit_handover(struct pw_owner *o, u64 cookie, u64 li
 
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
-		count_lost_packet(o->pid, PW_LOST_RING);
+		if (other)
+			count_lost_packet(o->pid, PW_LOST_RING);
 		return;
 	}
 	r->h.h.len = sizeof(*r);
@@ -483,7 +487,7 @@ static __always_inline void used_by(struct owned *w, struct pw_owner *o, u64 wor
 {
 	u64 mine = w->by[side], before, from, since;
 	u32 last = last_kind(w), pid;
-	bool other;
+	bool confirms;
 
 	if (mine == word && last == side && !w->open) {
 		w->time[side] = o->time;
@@ -496,7 +500,7 @@ static __always_inline void used_by(struct owned *w, struct pw_owner *o, u64 wor
 	if (pid == o->pid && !ours(o->pid))
 		return; /* an owner that is watched no more */
 	/* Who had a socket at attach was not known to be its user. */
-	other = pid != o->pid || (how_of(before) & HOW_MASK) == PW_OWNER_FOUND || (side == BY_RECEIVER && w->open);
+	confirms = (how_of(before) & HOW_MASK) == PW_OWNER_FOUND || (side == BY_RECEIVER && w->open);
 	if (side == BY_RECEIVER)
 		w->open = 0;
 	if (is_own(mine, cookie)) {
@@ -514,8 +518,8 @@ static __always_inline void used_by(struct owned *w, struct pw_owner *o, u64 wor
 	if (!w->by[last])
 		begin_with(w, o, cookie);
 	give(w, side, word, o->time);
-	if (other || from != cookie)
-		emit_handover(o, cookie, from != cookie ? from : 0, since);
+	if (confirms || pid != o->pid || from != cookie)
+		emit_handover(o, cookie, from != cookie ? from : 0, since, pid != o->pid || from != cookie);
 }
 
 static __always_inline void used_by_task(struct owned *w, struct pw_owner *o, struct task_struct *task, u64 cookie, u32 side, u32 how)

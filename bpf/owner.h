@@ -354,16 +354,29 @@ static __always_inline u32 last_kind(struct owned *w)
 	return w->last & (KINDS - 1);
 }
 
+/*
+ * The evidence of a kind. Where another CPU has said just now that this is the last one, and what it is not yet, any
+ * that there is.
+ */
+static __always_inline u64 word_by(struct owned *w, u32 kind)
+{
+	u64 word = w->by[kind & (KINDS - 1)];
+
+#pragma unroll
+	for (int i = 0; i < KINDS; i++)
+		if (!word)
+			word = w->by[i];
+	return word;
+}
+
 static __always_inline u64 last_word(struct owned *w)
 {
-	return w->by[last_kind(w)];
+	return word_by(w, last_kind(w));
 }
 
 static __always_inline bool last_of(struct pw_owner *o, struct owned *w, u64 cookie)
 {
-	u32 kind = last_kind(w);
-
-	return named(o, w, w->by[kind], w->time[kind], cookie);
+	return named(o, w, last_word(w), w->time[last_kind(w)], cookie);
 }
 
 /* The first owner of all, who is kept whole. o is left as it was. */
@@ -378,9 +391,10 @@ static __always_inline void begin_with(struct owned *w, struct pw_owner *o, u64 
 
 static __always_inline void give(struct owned *w, u32 kind, u64 word, u64 time)
 {
-	w->by[kind] = word;
+	/* A softirq on this CPU, or another CPU, may look in the middle. */
+	*(volatile u64 *)&w->by[kind] = word;
 	w->time[kind] = time;
-	w->last = kind;
+	*(volatile u8 *)&w->last = kind;
 }
 
 /* Makes a task the owner, whom o is filled with. */

@@ -665,7 +665,7 @@ static __always_inline bool packet_owner(struct __sk_buff *skb, struct bpf_sock 
 		kind = BY_SENDER; /* what leaves now was written before, perhaps before another one read */
 	else
 		kind = w->shared && bare ? last_kind(w) : kind_of(w, cookie, dir == PW_PACKET_OUT ? BY_SENDER : BY_RECEIVER);
-	return named(o, w, w->by[kind & (KINDS - 1)], w->time[kind & (KINDS - 1)], cookie);
+	return named(o, w, word_by(w, kind), w->time[kind & (KINDS - 1)], cookie);
 }
 
 #define TCP_RST 4

@@ -14,7 +14,7 @@ const (
 	// second of 350 bytes, and a reader can be held up for seconds: by a CPU quota, a hypervisor, a
 	// debugger.
 	minRing = 8 << 20
-	maxRing = 128 << 20
+	maxRing = 256 << 20
 	// ringShare is the part of the machine's memory that the ring may take.
 	ringShare = 64
 	// What --buffer takes: the kernel wants a power of two of pages, and less than 4 GiB.

@@ -18,7 +18,7 @@ func TestRingSize(t *testing.T) {
 	for _, test := range []struct {
 		memory uint64
 		want   uint32
-	}{{0, 8 << 20}, {512 << 20, 8 << 20}, {1 << 30, 16 << 20}, {2 << 30, 32 << 20}, {3 << 30, 32 << 20}, {4 << 30, 64 << 20}, {24 << 30, 128 << 20}, {1 << 62, 128 << 20}} {
+	}{{0, 8 << 20}, {512 << 20, 8 << 20}, {1 << 30, 16 << 20}, {2 << 30, 32 << 20}, {3 << 30, 32 << 20}, {4 << 30, 64 << 20}, {24 << 30, 256 << 20}, {1 << 62, 256 << 20}} {
 		if got := ringOf(test.memory); got != test.want {
 			t.Errorf("%d bytes of memory: a ring of %d, want %d", test.memory, got, test.want)
 		}

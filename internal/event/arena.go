@@ -33,10 +33,10 @@ const (
 
 // maxArena is how many bytes an arena keeps when it is reset. A hostile record may
 // need a thousand times its own size in tokens.
-const maxArena = 3 << 20
+const maxArena = 3 << 18
 
-// Used returns how many bytes have been cut from the arena since it was reset, and Held
-// how many it has.
+// Used returns how many bytes of the arena are in use, with those between what was cut from it, and Held how many it
+// has.
 func (a *Arena) Used() int {
 	return a.calls.taken() + a.args.taken() + a.socks.taken() + a.toks.taken() + a.caps.taken() + a.auds.taken() + a.krns.taken() + a.frms.taken() + a.bytes.taken()
 }
@@ -111,13 +111,13 @@ type slab[T any] struct {
 	list [][]T
 	cur  int // the slice in use
 	used int // of it
-	n    int // elements taken since the last reset
+	past int // elements of the slices before it, with those that were too few for what was wanted
 	have int // elements of all slices
 }
 
-func (s *slab[T]) reset() { s.cur, s.used, s.n = 0, 0, 0 }
+func (s *slab[T]) reset() { s.cur, s.used, s.past = 0, 0, 0 }
 
-func (s *slab[T]) taken() int { return s.n * s.size() }
+func (s *slab[T]) taken() int { return (s.past + s.used) * s.size() }
 func (s *slab[T]) held() int  { return s.have * s.size() }
 
 func (s *slab[T]) size() int {
@@ -127,12 +127,13 @@ func (s *slab[T]) size() int {
 
 // take returns n elements, from a new slice of at least size if need be.
 func (s *slab[T]) take(n, size int) []T {
-	s.n += n
 	for ; s.cur < len(s.list); s.cur, s.used = s.cur+1, 0 {
-		if l := s.list[s.cur]; s.used+n <= len(l) {
+		l := s.list[s.cur]
+		if s.used+n <= len(l) {
 			s.used += n
 			return l[s.used-n : s.used : s.used]
 		}
+		s.past += len(l)
 	}
 	s.list = append(s.list, make([]T, max(size, n)))
 	s.have += max(size, n)

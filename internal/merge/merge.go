@@ -18,7 +18,7 @@ const (
 	maxHeld = 3 << 20
 	slabLen = 128 << 10
 	// maxSpare is how many slabs are kept that hold nothing.
-	maxSpare = 8
+	maxSpare = 4
 )
 
 // Merger holds records back. It is for one goroutine, and has no clock: time

@@ -60,18 +60,18 @@ type Result struct {
 }
 
 const (
-	batchRecords = 512
+	batchRecords = 256
 	batchBytes   = 128 << 10
-	// Batches between the goroutines. With 512 calls each, some 2,500 bytes a
-	// call with its record, 4 of them bound what waits for a sink to 5 MiB.
+	// Batches between the goroutines. With 256 calls each, some 2,500 bytes a
+	// call with its record, 4 of them bound what waits for a sink to 3 MiB.
 	recordQueue = 4
 	sinkQueue   = 4
 	// Records that are longer than a batch, and calls with a thousand times their own
 	// bytes in tokens, are bounded by bytes: what waits to be decoded, what waits for
 	// the sinks, and the decoded form of one batch.
 	maxUndecoded = 2 << 20
-	maxDecoded   = 10 << 20
-	maxArena     = 2 << 20
+	maxDecoded   = 7 << 20
+	maxArena     = 3 << 18
 )
 
 // batch is the records that came together, then the entries made of them, and

@@ -34,6 +34,7 @@ const (
 	pcapHead    = 24
 	pcapPacket  = 16
 	maxBlock    = 16 << 20
+	maxParts    = 4 << 20 // bytes of a row of records: no call has a megabyte of its own
 	maxIfaces   = 1 << 16
 	maxPacket   = 1 << 20  // bytes of a packet: no snapshot length is above 256 KiB
 	maxNote     = 32 << 10 // bytes of a note's text
@@ -102,7 +103,6 @@ type Source struct {
 	later   string       // what of them this version cannot read
 	unknown wire.Unknown
 	part    []byte // what the next row's field begins with
-	dec     []byte // decoded from base64
 	told    bool   // that rows hold records which cannot be read
 	end     []byte // the last record, kept for last
 	closed  bool   // statistics came last

@@ -484,10 +484,10 @@ func TestPartsBound(t *testing.T) {
 	h := wire.Header{Version: wire.WireVersion, Arch: "amd64", Mono: 5e9, Wall: second * 1e9}
 	file := newNG(binary.LittleEndian).row("PIDWIRE_HEADER=" + base64.StdEncoding.EncodeToString(prologue(t, h)))
 	part := "PIDWIRE_PART=" + base64.StdEncoding.EncodeToString(make([]byte, 1<<20))
-	for range 20 {
+	for range 6 {
 		file.row("__REALTIME_TIMESTAMP=1700000001000000", part)
 	}
-	if got := read(t, file.b); strings.Count(got, "more than 16777216 bytes in parts") != 1 {
+	if got := read(t, file.b); strings.Count(got, "more than 4194304 bytes in parts") != 1 {
 		t.Errorf("%.300s", got)
 	}
 }

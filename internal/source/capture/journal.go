@@ -60,9 +60,9 @@ var errNotBase64 = errors.New("no base64")
 
 // addPart decodes what the next row's field begins with.
 func (s *Source) addPart(v []byte) error {
-	if base64.StdEncoding.DecodedLen(len(v))+len(s.part) > maxBlock {
+	if base64.StdEncoding.DecodedLen(len(v))+len(s.part) > maxParts {
 		s.part = s.part[:0]
-		return fmt.Errorf("more than %d bytes in parts", maxBlock)
+		return fmt.Errorf("more than %d bytes in parts", maxParts)
 	}
 	var err error
 	if s.part, err = base64.StdEncoding.AppendDecode(s.part, v); err != nil {
@@ -72,15 +72,14 @@ func (s *Source) addPart(v []byte) error {
 	return nil
 }
 
-// decoded returns the bytes of a field, with the parts that came before.
+// decoded returns the bytes of a field, with the parts that came before. They are good until the next part or field.
 func (s *Source) decoded(v []byte) ([]byte, error) {
-	s.dec = append(s.dec[:0], s.part...)
-	s.part = s.part[:0]
-	var err error
-	if s.dec, err = base64.StdEncoding.AppendDecode(s.dec, v); err != nil {
+	b, err := base64.StdEncoding.AppendDecode(s.part, v)
+	s.part = b[:0]
+	if err != nil {
 		return nil, errNotBase64
 	}
-	return s.dec, nil
+	return b, nil
 }
 
 // firstHeader takes the header of a file of ours. One that cannot be read is

@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -47,7 +48,7 @@ type run struct {
 	done, seconds, cpu float64 // of the load: packets or bytes, seconds, us
 	captured, lost     uint64
 	ours               time.Duration // processor time of the tool, after its start
-	memory             int64         // KiB, at most
+	memory             int64         // KiB, at the end
 	start              time.Duration // from its start to capturing
 }
 
@@ -85,7 +86,7 @@ func all(dir string, rounds int, seconds float64) (ok bool, err error) {
 		}
 	}
 	ok = true
-	fmt.Printf("%-13s %-15s %10s %9s %6s %12s %12s %8s %7s\n", "load", "to a file by", "rate", "captured", "lost", "sender us", "tool us", "peak MB", "start")
+	fmt.Printf("%-13s %-15s %10s %9s %6s %12s %12s %8s %7s\n", "load", "to a file by", "rate", "captured", "lost", "sender us", "tool us", "MB", "start")
 	for _, l := range loads {
 		var plain run
 		runs := map[string][]run{}
@@ -232,8 +233,12 @@ func measure(dir, tool string, l load, seconds float64) (r run, err error) {
 			return r, err
 		}
 		r.start = time.Since(began)
-		if r.ours, err = processorTime(t.Process.Pid); err != nil {
-			return r, err
+		for _, pid := range both(t.Process.Pid) {
+			used, err := processorTime(pid)
+			if err != nil {
+				return r, err
+			}
+			r.ours += used
 		}
 	}
 	if _, err := io.WriteString(in, "\n"); err != nil {
@@ -249,6 +254,7 @@ func measure(dir, tool string, l load, seconds float64) (r run, err error) {
 		return r, nil
 	}
 	time.Sleep(200 * time.Millisecond)
+	r.memory = anonymous(both(t.Process.Pid))
 	_ = t.Process.Signal(os.Interrupt)
 	var all strings.Builder
 	for line := range lines {
@@ -256,9 +262,6 @@ func measure(dir, tool string, l load, seconds float64) (r run, err error) {
 	}
 	_ = t.Wait()
 	r.ours = t.ProcessState.UserTime() + t.ProcessState.SystemTime() - r.ours
-	if u, ok := t.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		r.memory = u.Maxrss
-	}
 	if m := oursLine.FindStringSubmatch(all.String()); m != nil {
 		_, err = fmt.Sscan(m[1]+" "+m[2], &r.captured, &r.lost)
 	} else if m := dumpLine.FindStringSubmatch(all.String()); m != nil {
@@ -270,6 +273,36 @@ func measure(dir, tool string, l load, seconds float64) (r run, err error) {
 		err = fmt.Errorf("%s said nothing of packets: %q", filepath.Base(args[0]), all.String())
 	}
 	return r, err
+}
+
+// both returns a process and its children: pidwire is two.
+func both(pid int) []int {
+	pids := []int{pid}
+	names, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, name := range names {
+		b, _ := os.ReadFile(name)
+		for _, f := range strings.Fields(string(b)) {
+			if child, err := strconv.Atoi(f); err == nil {
+				pids = append(pids, child)
+			}
+		}
+	}
+	return pids
+}
+
+// anonymous returns the memory of the larger of the processes, in KiB, without the program's own pages and the ring,
+// which a resident size has twice.
+func anonymous(pids []int) (most int64) {
+	for _, pid := range pids {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		for line := range strings.Lines(string(b)) {
+			var kib int64
+			if n, _ := fmt.Sscanf(line, "RssAnon: %d", &kib); n == 1 {
+				most = max(most, kib)
+			}
+		}
+	}
+	return most
 }
 
 // processorTime returns what a process has used so far.

@@ -575,6 +575,9 @@ func TestBounds(t *testing.T) {
 						t.Logf("%s: %s: %d records, %.1f MiB live", name, out, n, float64(live)/(1<<20))
 					}
 					most := uint64(most)
+					if name == "mix" {
+						most = 60 << 20 // all tables full at once, and what was made while garbage was looked for
+					}
 					if strings.HasPrefix(name, "pcapng large") {
 						most = 56 << 20 // blocks of 16 MiB, which capture's own tests let be read whole
 					}

@@ -24,7 +24,7 @@ const (
 )
 
 // TestMany holds that memory is bounded, whatever number of threads, connections, processes and names there is: each
-// process stays below the bound, and does not grow once its tables are full. -many 10 makes a million connections and
+// process stays below the bound, and does not grow once its tables are full. -many 20 makes a million connections and
 // a hundred thousand processes.
 func TestMany(t *testing.T) {
 	needRoot(t)

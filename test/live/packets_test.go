@@ -334,7 +334,8 @@ func TestSharedSocket(t *testing.T) {
 			if m[3] == ">" {
 				owner = m[2]
 			}
-			if m[1] != "beyond_shared" {
+			// Both have the socket that is never read from: whose that is nobody knows.
+			if m[1] != "beyond_shared" && (m[3] == ">" || m[1] != "~beyond_shared") {
 				t.Fatalf("the name is %s: %s", m[1], l)
 			}
 		}

@@ -74,7 +74,8 @@ and with -l sys,pkt or -l pkt their packets, as tcpdump reads.
 
 A line is TIME NAME[PID/TID] CONN LAYER TEXT. NAME is what the process calls itself: blanks, brackets
 and what a terminal would obey are written as \x20, \x5b, \u202e, so that columns end where they
-seem to. ~ in front of it: inherited from the listener; ? in front: a guess; ~ behind TIME: about then.
+seem to. ~ in front of it: inherited from the listener, or one of several that have the socket;
+? in front: a guess; ~ behind TIME: about then.
 
 With -- COMMAND the lines go to standard error, as with strace; -o - puts them
 on standard output. With -w - the command's own output goes to standard error.`,

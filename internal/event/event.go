@@ -266,7 +266,7 @@ const (
 	MatchNone      Match = iota
 	MatchGuess           // address, port, time, byte counts
 	MatchTable           // inode, descriptor or 4-tuple found in a table
-	MatchShared          // the kernel's own identity of the socket; the owner is one of several processes that use it at once
+	MatchShared          // the kernel's own identity of the socket; the owner is one of several processes that have it, and perhaps not the one
 	MatchInherited       // the kernel's own identity; the owner is that of the socket it came from
 	MatchExact           // the kernel's own identity of the socket
 )

@@ -2,6 +2,7 @@ package live
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -506,33 +507,36 @@ func TestTreeOracle(t *testing.T) {
 	}
 }
 
+const tracing = "/sys/kernel/tracing/"
+
+// ftraceStands tells how ftrace stands; false where tracefs is not mounted.
+func ftraceStands() (string, bool) {
+	var b strings.Builder
+	for _, file := range []string{"current_tracer", "set_ftrace_filter", "set_ftrace_pid", "trace_clock", "trace_options"} {
+		text, err := os.ReadFile(tracing + file)
+		if err != nil {
+			return "not here", false
+		}
+		b.WriteString(file + ": " + string(text))
+	}
+	// 7 (expanded: 1408) or what that has become. Rounded up to pages.
+	size, _ := os.ReadFile(tracing + "buffer_size_kb")
+	_, expanded, ok := strings.Cut(string(size), "expanded: ")
+	if !ok {
+		expanded = string(size)
+	}
+	kb, _ := strconv.Atoi(strings.Trim(expanded, ")\n"))
+	fmt.Fprintf(&b, "buffer of %d KiB or a bit more\n", kb/16*16)
+	instances, _ := filepath.Glob(tracing + "instances/*")
+	return b.String() + strings.Join(instances, " "), true
+}
+
 // TestTracerPutBack: whichever engine made the tree, ftrace stands as before when
 // it ends, and after a kill -9 when it is cleaned.
 func TestTracerPutBack(t *testing.T) {
 	needRoot(t)
-	const dir = "/sys/kernel/tracing/"
-	stands := func() string {
-		var b strings.Builder
-		for _, file := range []string{"current_tracer", "set_ftrace_filter", "set_ftrace_pid", "trace_clock", "trace_options"} {
-			text, err := os.ReadFile(dir + file)
-			if err != nil {
-				return "not here"
-			}
-			b.WriteString(file + ": " + string(text))
-		}
-		// 7 (expanded: 1408) or what that has become. Rounded up to pages.
-		size, _ := os.ReadFile(dir + "buffer_size_kb")
-		_, expanded, ok := strings.Cut(string(size), "expanded: ")
-		if !ok {
-			expanded = string(size)
-		}
-		kb, _ := strconv.Atoi(strings.Trim(expanded, ")\n"))
-		fmt.Fprintf(&b, "buffer of %d KiB or a bit more\n", kb/16*16)
-		instances, _ := filepath.Glob(dir + "instances/*")
-		return b.String() + strings.Join(instances, " ")
-	}
-	before := stands()
-	if before == "not here" && built != "" {
+	before, ok := ftraceStands()
+	if !ok && built != "" {
 		t.Fatal("this kernel should have tracefs")
 	}
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
@@ -559,9 +563,48 @@ func TestTracerPutBack(t *testing.T) {
 				t.Errorf("doctor --clean: %v\n%s", err, out)
 			}
 		}
-		if after := stands(); after != before {
+		if after, _ := ftraceStands(); after != before {
 			t.Errorf("after %v:\n%s\nbefore:\n%s", sig, after, before)
 		}
+	}
+}
+
+// TestTracerEndings: where function_graph makes the tree, ftrace stands as before however the run ends: the
+// collector puts it back when the process that prints is gone too.
+func TestTracerEndings(t *testing.T) {
+	needRoot(t)
+	before, ok := ftraceStands()
+	graph := []string{"trace", "--tree", "--engine", "function_graph", "-o", "/dev/null"}
+	if out, err := exec.Command(pidwire, append(graph, "--", "true")...).CombinedOutput(); !ok || err != nil {
+		if built != "" {
+			t.Fatalf("this kernel should have function_graph: %v\n%s", err, out)
+		}
+		t.Skipf("function_graph cannot be used here: %v\n%s", err, out)
+	}
+	for _, test := range []struct {
+		name   string
+		signal []syscall.Signal
+		to     func(*pair) int
+	}{
+		{"twice", []syscall.Signal{syscall.SIGINT, syscall.SIGINT}, func(p *pair) int { return -p.collector }},
+		{"quit and hangup", []syscall.Signal{syscall.SIGQUIT, syscall.SIGHUP}, func(p *pair) int { return -p.collector }},
+		{"the rest is killed", []syscall.Signal{syscall.SIGKILL}, func(p *pair) int { return p.rest }},
+		{"the rest crashes", []syscall.Signal{syscall.SIGSEGV}, func(p *pair) int { return p.rest }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var said bytes.Buffer
+			p := startPair(t, nil, &said, nil, append(graph, sleeper(t))...)
+			if during, _ := ftraceStands(); during == before {
+				t.Error("ftrace is as before while it watches")
+			}
+			for _, s := range test.signal {
+				_ = syscall.Kill(test.to(p), s)
+			}
+			p.mustEnd(t, time.Minute)
+			if after, _ := ftraceStands(); after != before {
+				t.Errorf("afterwards:\n%s\nbefore:\n%s", after, before)
+			}
+		})
 	}
 }
 

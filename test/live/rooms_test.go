@@ -52,7 +52,11 @@ func startPair(t *testing.T, stdout *os.File, stderr *bytes.Buffer, env []string
 		b, _ := os.ReadFile(log.Name())
 		stderr.Write(b)
 	})
-	for range 200 {
+	looks := 200
+	if built != "" {
+		looks *= 12 // programs are looked through for half a minute under emulation
+	}
+	for range looks {
 		if b, _ := os.ReadFile(log.Name()); bytes.Contains(b, []byte("watching")) {
 			if p.rest = childOf(p.collector); p.rest == 0 {
 				t.Fatal("the process that watches has no child that prints")

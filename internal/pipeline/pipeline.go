@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -63,9 +64,12 @@ const (
 	batchRecords = 256
 	batchBytes   = 128 << 10
 	// Batches between the goroutines. With 256 calls each, some 2,500 bytes a
-	// call with its record, 4 of them bound what waits for a sink to 3 MiB.
+	// call with its record, 8 of them bound what waits for a sink to 5 MiB.
 	recordQueue = 4
-	sinkQueue   = 4
+	sinkQueue   = 8
+	// turns is how often others may run before a sink is taken to be too slow: where goroutines share one
+	// thread, it may not have had its turn.
+	turns = 3
 	// Records that are longer than a batch, and calls with a thousand times their own
 	// bytes in tokens, are bounded by bytes: what waits to be decoded, what waits for
 	// the sinks, and the decoded form of one batch.
@@ -330,6 +334,9 @@ func (p *run) pass(b *batch, queues []chan delivery, owed []uint64) {
 	if p.Wait {
 		p.decoded.take(weighs)
 	} else {
+		for i := 0; i < turns && p.decoded.over(weighs); i++ {
+			runtime.Gosched()
+		}
 		full = !p.decoded.try(weighs)
 	}
 	b.weighs = weighs
@@ -358,6 +365,13 @@ func (r *room) take(n int) {
 		r.left.Wait()
 	}
 	r.used += n
+}
+
+// over reports whether there is no room for n bytes now.
+func (r *room) over(n int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.most > 0 && r.used > 0 && r.used+n > r.most
 }
 
 // try takes n bytes, and reports whether there was room for them.
@@ -477,17 +491,18 @@ func (p *run) offer(q chan delivery, b *batch, file, full bool, owed, dropped *u
 		q <- delivery{b, 0, 0}
 		return
 	}
-	if full {
-		q = nil // nobody takes it
+	for i := 0; !full && i <= turns; i++ {
+		select {
+		case q <- delivery{b, *owed, p.end.Time}:
+			*owed = 0
+			return
+		default:
+			runtime.Gosched()
+		}
 	}
-	select {
-	case q <- delivery{b, *owed, p.end.Time}:
-		*owed = 0
-	default:
-		*owed += uint64(len(b.list))
-		*dropped += uint64(len(b.list))
-		p.done(b)
-	}
+	*owed += uint64(len(b.list))
+	*dropped += uint64(len(b.list))
+	p.done(b)
 }
 
 // drain writes what comes for one sink, and closes it at the end.

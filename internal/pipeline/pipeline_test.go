@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -560,5 +561,28 @@ func TestLostBySource(t *testing.T) {
 	res, err := run(t, t.Context(), pipeline.Config{Source: src, Sinks: []sink.Sink{c}, Keep: hideAll})
 	if err != nil || res.Lost[event.LayerSys] != 42 || c.toldLost() != 42 {
 		t.Errorf("lost %v, told %d, %v", res.Lost, c.toldLost(), err)
+	}
+}
+
+// TestOneThread holds that a sink that keeps up loses nothing where all goroutines share one thread, and others
+// had their turn before it.
+func TestOneThread(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const n = 400
+	c := newCollector()
+	src := source(func(ctx context.Context, emit func(wire.Record) error) error {
+		for i := range uint64(n) {
+			if err := errors.Join(emit(callRecord(nil, i)), emit(nil)); err != nil {
+				return err
+			}
+		}
+		return emit(endRecord(n))
+	})
+	res, err := run(t, t.Context(), pipeline.Config{Source: src, Sinks: []sink.Sink{c}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Dropped[0] != 0 {
+		t.Errorf("%d of %d calls were dropped", res.Dropped[0], n)
 	}
 }

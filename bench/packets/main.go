@@ -48,7 +48,7 @@ type run struct {
 	done, seconds, cpu float64 // of the load: packets or bytes, seconds, us
 	captured, lost     uint64
 	ours               time.Duration // processor time of the tool, after its start
-	memory             int64         // KiB, at the end
+	memory             int64         // KiB, near the end
 	start              time.Duration // from its start to capturing
 }
 
@@ -244,6 +244,10 @@ func measure(dir, tool string, l load, seconds float64) (r run, err error) {
 	if _, err := io.WriteString(in, "\n"); err != nil {
 		return r, err
 	}
+	if t != nil {
+		time.Sleep(time.Duration(seconds * 0.8 * float64(time.Second)))
+		r.memory = anonymous(both(t.Process.Pid))
+	}
 	if err := cmd.Wait(); err != nil {
 		return r, err
 	}
@@ -254,7 +258,6 @@ func measure(dir, tool string, l load, seconds float64) (r run, err error) {
 		return r, nil
 	}
 	time.Sleep(200 * time.Millisecond)
-	r.memory = anonymous(both(t.Process.Pid))
 	_ = t.Process.Signal(os.Interrupt)
 	var all strings.Builder
 	for line := range lines {

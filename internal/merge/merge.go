@@ -42,6 +42,7 @@ type Merger struct {
 	labels    map[labelKey]*labels // held packets that may get another owner
 	shared    map[uint64]bool      // cookies of sockets that several processes use
 	holders   map[uint64]bool      // cookies of sockets that several processes had at attach, and nobody has used since
+	anyHeld   bool                 // there were more of them
 	senders   map[uint64]uint8     // the same of those that several send on: how often it was another one, up to maxTurns
 	audits    audits
 	doing     map[uint32]*doing // by tid: what the kernel did in the call that is not here yet

@@ -464,7 +464,7 @@ func TestOpen(t *testing.T) {
 		return wire.Seal(h.Append(nil))
 	}
 	snap := func(holders uint16) wire.Record {
-		k := wire.Sock{Cookie: child}
+		k := wire.Sock{Cookie: child, Family: 2}
 		s := wire.Socksnap{H: wire.Hdr{Kind: wire.KindSock, Time: 900 * ms}, Pid: 100, Holders: holders}
 		return wire.Seal(k.Append(s.Append(nil)))
 	}

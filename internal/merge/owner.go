@@ -144,17 +144,23 @@ func (m *Merger) hold(r wire.Record) {
 	}
 	var k wire.Sock
 	k.Unmarshal(r[wire.SizeSocksnap:])
-	if len(m.holders) >= maxChildren {
-		m.holders = map[uint64]bool{}
+	const inet, inet6 = 2, 10
+	switch {
+	case k.Cookie == 0 || k.Family != inet && k.Family != inet6: // it has no packets, or none that could be found
+	case len(m.holders) < maxChildren:
+		m.holders[k.Cookie] = true
+	default:
+		m.anyHeld = true
 	}
-	m.holders[k.Cookie] = true
 }
 
 // holdersMay marks a packet whose owner is known for no more than having had its socket at attach, as others had.
 func (m *Merger) holdersMay(r wire.Record) {
-	if len(m.holders) == 0 || r[wire.OffPacketMade] != wire.MadeSocket ||
-		binary.LittleEndian.Uint32(r[wire.OffPacketOwner+wire.OffOwnerHow:])&^wire.OwnerOld != wire.OwnerFound ||
-		!m.holders[binary.LittleEndian.Uint64(r[wire.OffPacketOwner+wire.OffOwnerCookie:])] {
+	if len(m.holders) == 0 && !m.anyHeld || r[wire.OffPacketMade] != wire.MadeSocket ||
+		binary.LittleEndian.Uint32(r[wire.OffPacketOwner+wire.OffOwnerHow:])&^wire.OwnerOld != wire.OwnerFound {
+		return
+	}
+	if !m.anyHeld && !m.holders[binary.LittleEndian.Uint64(r[wire.OffPacketOwner+wire.OffOwnerCookie:])] {
 		return
 	}
 	r[wire.OffPacketFlags] |= wire.PacketShared | wire.PacketOpen

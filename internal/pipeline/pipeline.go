@@ -361,7 +361,7 @@ func (r *room) take(n int) {
 	if r.left == nil {
 		r.left = sync.NewCond(&r.mu)
 	}
-	for r.most > 0 && r.used > 0 && r.used+n > r.most {
+	for !r.fits(n) {
 		r.left.Wait()
 	}
 	r.used += n
@@ -371,14 +371,17 @@ func (r *room) take(n int) {
 func (r *room) over(n int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.most > 0 && r.used > 0 && r.used+n > r.most
+	return !r.fits(n)
 }
+
+// fits is for who holds mu.
+func (r *room) fits(n int) bool { return r.most == 0 || r.used == 0 || r.used+n <= r.most }
 
 // try takes n bytes, and reports whether there was room for them.
 func (r *room) try(n int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	ok := r.most == 0 || r.used == 0 || r.used+n <= r.most
+	ok := r.fits(n)
 	r.used += n
 	return ok
 }

@@ -113,16 +113,25 @@ func sleeper(t *testing.T) string {
 // fieldsOf reads /proc/PID/status.
 func fieldsOf(t *testing.T, pid int) map[string]string {
 	t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	fields, err := statusOf(pid)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return fields
+}
+
+// statusOf is the same for a process that may have ended.
+func statusOf(pid int) (map[string]string, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return nil, err
 	}
 	fields := map[string]string{}
 	for line := range strings.Lines(string(b)) {
 		k, v, _ := strings.Cut(line, ":")
 		fields[k] = strings.Join(strings.Fields(v), " ")
 	}
-	return fields
+	return fields, nil
 }
 
 // TestRooms holds what both processes may: the one that prints nothing, and as the user who called; the

@@ -809,6 +809,14 @@ static int many_connection(int port)
 	return fd;
 }
 
+static void no_delay(int fd)
+{
+	int one = 1;
+
+	if (setsockopt(fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof(one)))
+		die("TCP_NODELAY");
+}
+
 /* Two writers on two CPUs, with sends that do not fit. */
 static void many_tcp(void)
 {
@@ -910,12 +918,12 @@ static void many_split_peer(int fd)
 /* One writes to a connection, another reads from it, on two CPUs. */
 static void many_split(void)
 {
-	int fd = many_connection(7803), one = 1;
+	int fd = many_connection(7803);
 
 	if (pipe(to_writer) || pipe(to_peer))
 		die("pipe");
-	setsockopt(many_fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof(one));
-	setsockopt(fd, IPPROTO_TCP, 1, &one, sizeof(one));
+	no_delay(many_fd);
+	no_delay(fd);
 	many_size = 4 * LINE;
 	many_times = 2 * MANY;
 	reader_pid = role("other", many_reader, 1);
@@ -1160,10 +1168,10 @@ static void cold_reader(int cpu)
 
 static void many_cold(void)
 {
-	int fd = many_connection(7806), one = 1;
+	int fd = many_connection(7806);
 
-	setsockopt(many_fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof(one));
-	setsockopt(fd, IPPROTO_TCP, 1, &one, sizeof(one));
+	no_delay(many_fd);
+	no_delay(fd);
 
 	many_size = 4 * LINE;
 	many_times = 2 * MANY;

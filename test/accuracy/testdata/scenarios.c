@@ -720,7 +720,7 @@ static unsigned short checksum(unsigned short *p, int words)
  * digits and a dot. What was sent in all is told by "sent PID BYTES".
  */
 #define LINE 16
-#define MANY 12000
+#define MANY 20000
 
 static void pin(int cpu)
 {
@@ -740,10 +740,13 @@ static void fill(char *buf, size_t size, int pid)
 		memcpy(buf + i, line, LINE);
 }
 
+/* MSG_EOR keeps TCP from putting two writes into one packet, however slow the machine is. */
+static int send_flags;
+
 static void send_all(int fd, const char *buf, size_t size)
 {
 	while (size) {
-		ssize_t n = write(fd, buf, size);
+		ssize_t n = send_flags ? send(fd, buf, size, send_flags) : write(fd, buf, size);
 
 		if (n < 0)
 			die("write");
@@ -809,10 +812,12 @@ static int many_connection(int port)
 	return fd;
 }
 
+/* Each write is a packet of its own. */
 static void no_delay(int fd)
 {
 	int one = 1;
 
+	send_flags = MSG_EOR;
 	if (setsockopt(fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof(one)))
 		die("TCP_NODELAY");
 }
@@ -823,7 +828,7 @@ static void many_tcp(void)
 	int fd = many_connection(7802);
 
 	many_size = 1 << 18;
-	many_times = 60;
+	many_times = 115; /* of 182 packets */
 	role(0, many_drain, fd);
 	close(fd);
 	role("client", many_writer, 0);
@@ -836,13 +841,15 @@ static int reader_pid;
 /* The peer of a connection: what it writes is for the one that reads there. */
 static void many_peer(int fd)
 {
-	char buf[4 * LINE];
+	char buf[4 * LINE], in[1024];
 
 	fill(buf, sizeof(buf), reader_pid);
 	close(many_fd);
 	begin();
-	for (int i = 0; i < 2 * MANY; i++) {
+	for (int i = 0; i < MANY; i++) {
 		send_all(fd, buf, sizeof(buf));
+		while (recv(fd, in, sizeof(in), MSG_DONTWAIT) > 0)
+			;
 		if (i % 8 == 7)
 			usleep(1);
 	}
@@ -925,7 +932,6 @@ static void many_split(void)
 	no_delay(many_fd);
 	no_delay(fd);
 	many_size = 4 * LINE;
-	many_times = 2 * MANY;
 	reader_pid = role("other", many_reader, 1);
 	role("client", many_split_writer, 0);
 	role(0, many_split_peer, fd);
@@ -934,7 +940,7 @@ static void many_split(void)
 }
 
 #define WORKERS 4
-#define REQUESTS 8
+#define REQUESTS 16
 
 static void many_worker(int listener)
 {
@@ -1013,7 +1019,7 @@ static void many_asker(int port)
 
 		if (connect(fd, (void *)&a, sizeof(a)))
 			die("connect");
-		for (int j = 0; j < 100; j++) {
+		for (int j = 0; j < 200; j++) {
 			fill(buf, sizeof(buf), getpid());
 			send_all(fd, buf, sizeof(buf));
 			sent += sizeof(buf);
@@ -1174,7 +1180,6 @@ static void many_cold(void)
 	no_delay(fd);
 
 	many_size = 4 * LINE;
-	many_times = 2 * MANY;
 	reader_pid = role("other", cold_reader, 1);
 	role("client", many_writer, 0);
 	role(0, many_peer, fd);

@@ -629,7 +629,9 @@ static __always_inline bool sent_by_task(struct bpf_sock *sk, struct owned *w, u
 
 		if (is_own(sender, cookie) && pid_beside(sender, word, o) != o->pid) {
 			*flags = PW_PACKET_SHARED;
-			if (is_own(w->by[BY_RECEIVER], cookie) && pid_beside(w->by[BY_RECEIVER], word, o) == o->pid)
+			/* One of the two: of these the one that is watched, or it would not be seen at all. */
+			if (!ours(o->pid) ||
+			    (is_own(w->by[BY_RECEIVER], cookie) && pid_beside(w->by[BY_RECEIVER], word, o) == o->pid))
 				return named(o, w, sender, w->time[BY_SENDER], cookie);
 			return true;
 		}

@@ -32,8 +32,9 @@ const (
 )
 
 // maxArena is how many bytes an arena keeps when it is reset. A hostile record may
-// need a thousand times its own size in tokens.
-const maxArena = 3 << 18
+// need a thousand times its own size in tokens. Who fills arenas up to 3 << 18 bytes
+// can go on with them: the last record is seldom larger than the rest.
+const maxArena = 1 << 20
 
 // Used returns how many bytes of the arena are in use, with those between what was cut from it, and Held how many it
 // has.
@@ -106,16 +107,20 @@ func (a *Arena) Socks(n int) []Sock { return a.socks.take(n, sockSlab) }
 // is undefined. What is behind a tape cut from it may be used on.
 func (a *Arena) Tokens(n int) []Token { return a.toks.take(max(n, tokSlab), tokSlab)[:0] }
 
-// slab hands out pieces of a few large slices.
+// slab hands out pieces of slices of one size, and slices of their own for pieces
+// that are larger: one list of both would hold ever more that are too small for what
+// comes next.
 type slab[T any] struct {
-	list [][]T
-	cur  int // the slice in use
-	used int // of it
-	past int // elements of the slices before it, with those that were too few for what was wanted
-	have int // elements of all slices
+	list  [][]T
+	cur   int // the slice in use
+	used  int // of it
+	large [][]T
+	lent  int // of large, the first ones
+	past  int // elements of the slices before cur, with those that were too few for what was wanted, and of those of large that are lent
+	have  int // elements of all slices
 }
 
-func (s *slab[T]) reset() { s.cur, s.used, s.past = 0, 0, 0 }
+func (s *slab[T]) reset() { s.cur, s.used, s.past, s.lent = 0, 0, 0, 0 }
 
 func (s *slab[T]) taken() int { return (s.past + s.used) * s.size() }
 func (s *slab[T]) held() int  { return s.have * s.size() }
@@ -125,8 +130,11 @@ func (s *slab[T]) size() int {
 	return int(unsafe.Sizeof(t))
 }
 
-// take returns n elements, from a new slice of at least size if need be.
+// take returns n elements, of a slice of size elements unless they are more.
 func (s *slab[T]) take(n, size int) []T {
+	if n > size {
+		return s.own(n, size)
+	}
 	for ; s.cur < len(s.list); s.cur, s.used = s.cur+1, 0 {
 		l := s.list[s.cur]
 		if s.used+n <= len(l) {
@@ -135,8 +143,26 @@ func (s *slab[T]) take(n, size int) []T {
 		}
 		s.past += len(l)
 	}
-	s.list = append(s.list, make([]T, max(size, n)))
-	s.have += max(size, n)
+	s.list = append(s.list, make([]T, size))
+	s.have += size
 	s.used = n
 	return s.list[s.cur][:n:n]
+}
+
+// own returns n elements that are a slice of their own, of whole sizes, or the beginning of one.
+func (s *slab[T]) own(n, size int) []T {
+	i := s.lent
+	for i < len(s.large) && len(s.large[i]) < n {
+		i++
+	}
+	if i == len(s.large) {
+		l := make([]T, (n+size-1)/size*size)
+		s.large = append(s.large, l)
+		s.have += len(l)
+	}
+	l := s.large[i]
+	s.large[i], s.large[s.lent] = s.large[s.lent], l
+	s.lent++
+	s.past += len(l)
+	return l[:n:n]
 }

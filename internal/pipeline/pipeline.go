@@ -75,7 +75,12 @@ const (
 	// the sinks, and the decoded form of one batch.
 	maxUndecoded = 2 << 20
 	maxDecoded   = 7 << 20
+	// Where the source waits for the sinks, what waits only keeps them busy.
+	waitQueue    = 2
+	maxUnwritten = 2 << 20
 	maxArena     = 3 << 18
+	// freeArenas are kept for the next batches; where the sinks keep up, two are in use.
+	freeArenas = 4
 )
 
 // batch is the records that came together, then the entries made of them, and
@@ -85,8 +90,8 @@ type batch struct {
 	slab  []byte
 	bytes int // of all records, also of those in a slab before this one
 	list  []event.Entry
-	files []int // of list, what only files get
-	arena event.Arena
+	files []int        // of list, what only files get
+	arena *event.Arena // nil: not decoded yet
 	// idle says that nothing followed this batch for now: sinks flush.
 	idle    bool
 	packets uint64 // of which only the count is wanted
@@ -107,6 +112,10 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p := &run{Config: c, records: make(chan *batch, recordQueue), undecoded: room{most: maxUndecoded}, decoded: room{most: maxDecoded}}
+	depth := sinkQueue
+	if c.Wait {
+		depth, p.decoded.most = waitQueue, maxUnwritten
+	}
 	p.cur = p.newBatch()
 	p.res.Dropped = make([]uint64, len(c.Sinks))
 
@@ -114,7 +123,7 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	queues := make([]chan delivery, len(c.Sinks))
 	errs := make([]error, len(c.Sinks))
 	for i, s := range c.Sinks {
-		queues[i] = make(chan delivery, sinkQueue)
+		queues[i] = make(chan delivery, depth)
 		sinks.Go(func() {
 			errs[i] = p.drain(s, queues[i], i < c.Files)
 			if errs[i] != nil {
@@ -189,7 +198,8 @@ type run struct {
 	records chan *batch
 	cur     *batch
 	fresh   bool      // something came since the sinks were last told to flush
-	free    sync.Pool // of *batch
+	free    sync.Pool // of *batch, without arena
+	arenas  arenas
 
 	undecoded, decoded room
 
@@ -246,7 +256,6 @@ func (p *run) newBatch() *batch {
 		b.slab = nil
 	}
 	b.recs, b.slab, b.list, b.idle, b.packets, b.bytes = b.recs[:0], b.slab[:0], b.list[:0], false, 0, 0
-	b.arena.Reset()
 	return b
 }
 
@@ -255,8 +264,38 @@ func (p *run) done(b *batch) {
 	if b.users.Add(-1) == 0 {
 		p.decoded.give(b.weighs)
 		b.weighs = 0
-		b.arena.Reset() // a large one is not to wait for its next use
+		if b.arena != nil {
+			p.arenas.put(b.arena)
+			b.arena = nil
+		}
 		p.free.Put(b)
+	}
+}
+
+// arenas are those that nobody uses. What was given back last is taken first: it still lies in the processor's caches.
+type arenas struct {
+	mu   sync.Mutex
+	free []*event.Arena
+}
+
+func (s *arenas) take() *event.Arena {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.free) == 0 {
+		return new(event.Arena)
+	}
+	a := s.free[len(s.free)-1]
+	s.free = s.free[:len(s.free)-1]
+	return a
+}
+
+// put keeps an arena for the next batch, unless there are enough: a sink that was slow for a while had many.
+func (s *arenas) put(a *event.Arena) {
+	a.Reset()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.free) < freeArenas {
+		s.free = append(s.free, a)
 	}
 }
 
@@ -287,7 +326,8 @@ func (p *run) decode(queues []chan delivery, stop func()) {
 	join := flow.New(h.Layers&both == both)
 	owed := make([]uint64, len(queues)) // entries dropped and not told yet
 	for b := range p.records {
-		dec.Use(&b.arena)
+		b.arena = p.arenas.take()
+		dec.Use(b.arena)
 		p.res.Packets += b.packets
 		idle := b.idle
 		for i, recs := 0, b.recs; i < len(recs); i++ {
@@ -304,7 +344,8 @@ func (p *run) decode(queues []chan delivery, stop func()) {
 				b.slab, next.slab, b.waits, b.idle = nil, nil, 0, false
 				p.pass(b, queues, owed)
 				b, recs, i = next, next.recs, 0
-				dec.Use(&b.arena)
+				b.arena = p.arenas.take()
+				dec.Use(b.arena)
 			}
 			// In place: an entry is large, and a copy that a filter sees
 			// would be made on the heap.
@@ -329,7 +370,7 @@ func (p *run) decode(queues []chan delivery, stop func()) {
 func (p *run) pass(b *batch, queues []chan delivery, owed []uint64) {
 	p.undecoded.give(b.waits)
 	b.waits = 0
-	weighs := b.bytes + b.arena.Used()
+	weighs := b.bytes + b.arena.Held()
 	full := false
 	if p.Wait {
 		p.decoded.take(weighs)

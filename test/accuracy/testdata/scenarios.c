@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -770,6 +771,9 @@ static void many_writer(int cpu)
 		send_all(many_fd, buf, many_size);
 		sent += many_size;
 	}
+	/* Who is watched stays until all has left: after its end pidwire does not wait long. */
+	for (int left = 1, i = 0; i < 10000 && !ioctl(many_fd, TIOCOUTQ, &left) && left; i++)
+		usleep(1000);
 	say("sent %d %lld\n", getpid(), sent);
 }
 

@@ -32,7 +32,7 @@ const (
 )
 
 // maxArena is how many bytes an arena keeps when it is reset. A hostile record may
-// need a thousand times its own size in tokens. Who fills arenas up to 3 << 18 bytes
+// need a thousand times its own size in tokens. Who fills arenas up to 1 << 19 bytes
 // can go on with them: the last record is seldom larger than the rest.
 const maxArena = 1 << 20
 

@@ -1,6 +1,10 @@
 package flow
 
-import "github.com/pidwire/pidwire/internal/event"
+import (
+	"unsafe"
+
+	"github.com/pidwire/pidwire/internal/event"
+)
 
 // stream is what has gone over a connection lately, to say which call a packet
 // carries the bytes of, and which packet a call got its bytes from.
@@ -38,13 +42,22 @@ type span struct {
 	begin, end int64
 }
 
-func (h *half) put(p piece) {
+// put remembers a piece, and returns by how many bytes the half has grown.
+func (h *half) put(p piece) (grown int) {
 	if len(h.list) < pieces {
+		before := cap(h.list)
 		h.list = append(h.list, p)
+		grown = (cap(h.list) - before) * int(unsafe.Sizeof(p))
 	} else {
 		h.list[h.n%pieces] = p
 	}
 	h.n++
+	return grown
+}
+
+// bytes is what a stream takes.
+func (s *stream) bytes() int {
+	return int(unsafe.Sizeof(*s)) + (cap(s.out.list)+cap(s.in.list))*int(unsafe.Sizeof(piece{}))
 }
 
 // find returns the Seq of the piece that holds a position, the newest first.
@@ -100,7 +113,7 @@ func (j *Joiner) causeOfPacket(e *event.Entry, p *event.Capture) {
 		s.last, s.lastAt = e.Seq, e.Time
 		if tcp && h.known {
 			from := p.TCP.Seq - h.isn - 1
-			h.put(piece{e.Seq, from, from + length})
+			j.streams.grew(h.put(piece{e.Seq, from, from + length}))
 		}
 		return
 	}
@@ -143,7 +156,7 @@ func (j *Joiner) causeOfCall(e *event.Entry, c *event.Call) {
 	switch {
 	case c.Bytes > 0 && !c.In, c.Ret == 0 && sendsNothing(c.Name):
 		s.sent = span{e.Seq, e.Time, end}
-		s.out.put(piece{e.Seq, s.out.at, s.out.at + uint32(c.Bytes)})
+		j.streams.grew(s.out.put(piece{e.Seq, s.out.at, s.out.at + uint32(c.Bytes)}))
 		s.out.at += uint32(c.Bytes)
 	case c.Bytes > 0:
 		if peeks(c) {

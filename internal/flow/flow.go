@@ -4,8 +4,8 @@
 package flow
 
 import (
-	"cmp"
 	"net/netip"
+	"unsafe"
 
 	"github.com/pidwire/pidwire/internal/event"
 )
@@ -39,6 +39,7 @@ type Joiner struct {
 		end  int64
 		conn *event.Conn
 	}
+	room      room // that the tables share
 	hostBytes int  // of hosts, about
 	joined    bool // there are calls and packets on this timeline
 
@@ -60,50 +61,16 @@ const (
 	// maxHosts are the names of hosts that stand for addresses in files, and
 	// maxHostBytes what they take, with 100 for the place of each.
 	maxHosts     = 1 << 17
-	maxHostBytes = 8 << 20
+	maxHostBytes = 5 << 20
 	// maxFound are the sockets that were open at attach and have not been used. Those
 	// beyond it are connections like any other, without the path and the word that they
 	// were open before.
 	maxFound = 1 << 14
+	// foundSlots is what the three places of one of them take, about.
+	foundSlots = 100
 	// keepUsers are the users whose names are remembered, in each of two generations.
 	keepUsers = 1 << 12
 )
-
-// index finds things in bounded memory: when young is full it becomes old, and
-// what was old and has not been asked for since is forgotten.
-type index[K comparable, V any] struct {
-	young, old map[K]V
-	most       int // entries of young; 0: keepOpen
-}
-
-func (x *index[K, V]) get(key K) (V, bool) {
-	v, ok := x.young[key]
-	if !ok {
-		if v, ok = x.old[key]; ok {
-			x.put(key, v)
-		}
-	}
-	return v, ok
-}
-
-func (x *index[K, V]) put(key K, v V) {
-	if len(x.young) >= cmp.Or(x.most, keepOpen) {
-		if _, ok := x.young[key]; !ok {
-			x.old, x.young = x.young, nil
-		}
-	}
-	if x.young == nil {
-		x.young = map[K]V{}
-	}
-	x.young[key] = v
-}
-
-func (x *index[K, V]) drop(key K) {
-	delete(x.young, key)
-	delete(x.old, key)
-}
-
-func (x *index[K, V]) size() int { return len(x.young) + len(x.old) }
 
 type connIndex = index[uint64, *event.Conn]
 
@@ -130,22 +97,32 @@ func ended(c *event.Conn) bool {
 // New returns the joiner of a new timeline. Where both calls and packets are
 // on it, joined, it says which of them brought about which.
 func New(joined bool) *Joiner {
-	return &Joiner{
+	j := &Joiner{
 		joined:   joined,
-		shown:    index[uint64, *shown]{most: keepRecent},
-		accepted: index[uint64, event.Use]{most: keepRecent},
-		tuples:   index[tuple, *event.Conn]{most: keepRecent},
-		ends:     index[pair, endsOf]{most: keepRecent},
-		byPeer:   index[netip.AddrPort, *foreign]{most: keepRecent},
-		names:    index[netip.Addr, string]{most: keepRecent},
-		streams:  index[uint32, *stream]{most: keepRecent},
 		found:    map[uint64]*event.SockFound{},
 		numbered: map[uint64]*event.SockFound{},
-		users:    index[uint32, string]{most: keepUsers},
-		fds:      index[fdKey, *event.Conn]{most: keepOpen},
 		foundFD:  map[fdKey]*event.SockFound{},
 		hosts:    map[netip.Addr]string{},
 	}
+	conn := func(*event.Conn) int { return int(unsafe.Sizeof(event.Conn{})) }
+	flow := func(*foreign) int { return int(unsafe.Sizeof(foreign{}) + unsafe.Sizeof(event.Conn{})) }
+	j.byCookie.in(&j.room, keepOpen, conn)
+	j.byInode.in(&j.room, keepOpen, conn)
+	j.fds.in(&j.room, keepOpen, conn)
+	j.holders.in(&j.room, keepOpen, nil)
+	j.ready.in(&j.room, keepOpen, nil)
+	j.tables.threads.in(&j.room, keepOpen, nil)
+	j.tables.parents.in(&j.room, keepOpen, nil)
+	j.users.in(&j.room, keepUsers, func(name string) int { return len(name) })
+	j.names.in(&j.room, keepRecent, func(name string) int { return len(name) })
+	j.shown.in(&j.room, keepRecent, func(*shown) int { return int(unsafe.Sizeof(shown{})) })
+	j.accepted.in(&j.room, keepRecent, nil)
+	j.tuples.in(&j.room, keepRecent, conn)
+	j.ends.in(&j.room, keepRecent, func(endsOf) int { return conn(nil) })
+	j.byPeer.in(&j.room, keepRecent, flow)
+	j.others.in(&j.room, keepOpen, flow)
+	j.streams.in(&j.room, keepRecent, (*stream).bytes)
+	return j
 }
 
 // Add joins an event, in place: e.Event is set, the rest is filled in. Events
@@ -175,6 +152,7 @@ func (j *Joiner) Add(e *event.Entry) {
 		if len(j.foundFD) >= maxFound || len(j.found) >= maxFound || len(j.numbered) >= maxFound {
 			break
 		}
+		j.room.fill(int(unsafe.Sizeof(*b)) + len(b.Path) + foundSlots)
 		j.foundFD[fdKey{e.Task.PID, b.Sock.FD}] = b
 		if b.Sock.ID.Inode != 0 {
 			j.found[b.Sock.ID.Inode] = b
@@ -193,6 +171,7 @@ func (j *Joiner) Add(e *event.Entry) {
 		case b.What == event.NameHost && b.Addr.IsValid() && len(j.hosts) < maxHosts && j.hostBytes < maxHostBytes:
 			j.hosts[b.Addr.Unmap()] = b.Name
 			j.hostBytes += len(b.Name) + 100
+			j.room.fill(len(b.Name) + 100)
 		}
 	}
 	e.User = j.user(e.Task.UID)

@@ -76,11 +76,11 @@ const (
 	maxUndecoded = 2 << 20
 	maxDecoded   = 7 << 20
 	// Where the source waits for the sinks, what waits only keeps them busy.
-	waitQueue    = 2
-	maxUnwritten = 2 << 20
-	maxArena     = 3 << 18
+	waitQueue    = 1
+	maxUnwritten = 1 << 20
+	maxArena     = 1 << 19
 	// freeArenas are kept for the next batches; where the sinks keep up, two are in use.
-	freeArenas = 4
+	freeArenas = 2
 )
 
 // batch is the records that came together, then the entries made of them, and

@@ -72,7 +72,7 @@ const packetDrop = "skb:drop"
 const maxDrops = 1000
 
 // maxConns bounds the memory of the table of connections: 400 bytes each.
-const maxConns = 50_000
+const maxConns = 10_000
 
 // maxCalls bounds the rows of the table of calls: another tool's file may name as many
 // as it likes, of which furtherCalls counts what has no row. Longer names than maxCall

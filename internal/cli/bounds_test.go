@@ -524,7 +524,7 @@ var boundsInput = goflag.Int("bounds-input", 8, "MiB of each kind of input for T
 // most is what may live on the heap at once, whatever the input: with the limit by
 // which garbage is collected (see replay) and the program's own pages that
 // makes less than 64 MiB.
-const most = 48 << 20
+const most = 44 << 20
 
 // peak runs a file through a sink, and returns the most bytes that lived on the heap
 // when garbage had been collected, and how many records there were.
@@ -573,13 +573,6 @@ func TestBounds(t *testing.T) {
 					live, n := peak(t, name, file(next), int64(*boundsInput)<<20, to)
 					if testing.Verbose() {
 						t.Logf("%s: %s: %d records, %.1f MiB live", name, out, n, float64(live)/(1<<20))
-					}
-					most := uint64(most)
-					if name == "mix" {
-						most = 60 << 20 // all tables full at once, and what was made while garbage was looked for
-					}
-					if strings.HasPrefix(name, "pcapng large") {
-						most = 56 << 20 // blocks of 16 MiB, which capture's own tests let be read whole
 					}
 					if live > most {
 						t.Errorf("%s: %s: %.1f MiB live, after %d records", name, out, float64(live)/(1<<20), n)

@@ -118,7 +118,7 @@ func (a *app) replay(parent context.Context, in *filesFlags, names []string, set
 	}
 	in.bar = a.watched(in, names)
 	defer in.bar.end()
-	// Tables are bounded to some 36 MiB at most; garbage is collected in time to keep the
+	// Tables are bounded to some 30 MiB at most; garbage is collected in time to keep the
 	// process below 64 MiB, with the pages of the program itself.
 	debug.SetMemoryLimit(40 << 20)
 	a.confine(in.resolve)

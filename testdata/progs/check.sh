@@ -84,7 +84,7 @@ check() {
 	local name rc=0
 	name=$(basename "$1" .c)/$2
 	build "$2" "$1" "$work/prog" || return
-	(cd "$work" && exec timeout 30 strace -f -q -s 32 -e signal=none \
+	(cd "$work" && exec timeout 120 strace -f -q -s 32 -e signal=none \
 		-e "trace=$(header "$1" trace)" -o "$work/log" ./prog) >"$work/want" 2>"$work/err" || rc=$?
 	if [[ $rc == 77 ]]; then
 		echo "skip $name: $(cat "$work/err")"

@@ -46,11 +46,12 @@ func (a *Arena) Held() int {
 	return a.calls.held() + a.args.held() + a.socks.held() + a.toks.held() + a.caps.held() + a.auds.held() + a.krns.held() + a.frms.held() + a.bytes.held()
 }
 
-// Reset makes all that was cut from the arena invalid.
-func (a *Arena) Reset() {
+// Reset makes all that was cut from the arena invalid. It reports whether the memory is
+// kept for what comes next.
+func (a *Arena) Reset() (kept bool) {
 	if a.Held() > maxArena {
 		*a = Arena{}
-		return
+		return false
 	}
 	a.calls.reset()
 	a.args.reset()
@@ -61,6 +62,7 @@ func (a *Arena) Reset() {
 	a.krns.reset()
 	a.frms.reset()
 	a.bytes.reset()
+	return true
 }
 
 // Call returns an empty call.

@@ -265,7 +265,9 @@ func (p *run) done(b *batch) {
 		p.decoded.give(b.weighs)
 		b.weighs = 0
 		if b.arena != nil {
-			p.arenas.put(b.arena)
+			if !p.arenas.put(b.arena) {
+				clear(b.list) // or it keeps what the arena had
+			}
 			b.arena = nil
 		}
 		p.free.Put(b)
@@ -289,14 +291,17 @@ func (s *arenas) take() *event.Arena {
 	return a
 }
 
-// put keeps an arena for the next batch, unless there are enough: a sink that was slow for a while had many.
-func (s *arenas) put(a *event.Arena) {
-	a.Reset()
+// put keeps an arena and its memory for the next batch, and reports that, unless there are enough: a sink that was
+// slow for a while had many.
+func (s *arenas) put(a *event.Arena) bool {
+	kept := a.Reset()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.free) < freeArenas {
-		s.free = append(s.free, a)
+	if len(s.free) >= freeArenas {
+		return false
 	}
+	s.free = append(s.free, a)
+	return kept
 }
 
 func (p *run) add(r wire.Record) {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"os/user"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
@@ -18,14 +20,19 @@ import (
 // command's is lost, and it is neither stopped nor traced.
 const shimName = "pidwire-exec"
 
-// shimFD is the pipe that the shim waits on: the first of ExtraFiles.
-const shimFD = 3
+// shimFD is the pipe that the shim waits on, and readyFD the one on which it says that
+// it does: they are the ExtraFiles.
+const (
+	shimFD  = 3
+	readyFD = 4
+)
 
 // command is a COMMAND that waits to be let go.
 type command struct {
 	cmd   *exec.Cmd
 	there uint32   // its pid in /proc
 	gate  *os.File // nil once it was let go, or given up
+	ready *os.File
 	exit  chan int // its exit code, when it has ended
 }
 
@@ -47,17 +54,26 @@ func startCommand(argv []string, asUser string, stdin io.Reader, stdout, stderr 
 	if err != nil {
 		return nil, err
 	}
+	ready, says, err := os.Pipe()
+	if err != nil {
+		r.Close()
+		w.Close()
+		return nil, err
+	}
 	c := &exec.Cmd{
 		Path:       self,
 		Args:       append([]string{shimName, path}, argv...),
 		Stdin:      stdin,
 		Stdout:     stdout,
 		Stderr:     stderr,
-		ExtraFiles: []*os.File{r},
+		ExtraFiles: []*os.File{r, says},
 	}
 	if asUser != "" {
 		cred, env, err := credential(asUser)
 		if err != nil {
+			for _, f := range []*os.File{r, w, ready, says} {
+				f.Close()
+			}
 			return nil, err
 		}
 		c.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
@@ -65,11 +81,13 @@ func startCommand(argv []string, asUser string, stdin io.Reader, stdout, stderr 
 	}
 	err = c.Start()
 	r.Close()
+	says.Close()
 	if err != nil {
 		w.Close()
+		ready.Close()
 		return nil, err
 	}
-	child := &command{cmd: c, gate: w, exit: make(chan int, 1)}
+	child := &command{cmd: c, gate: w, ready: ready, exit: make(chan int, 1)}
 	child.there, err = proc.Default.There(uint32(c.Process.Pid))
 	go func() { child.exit <- child.wait() }()
 	if err != nil {
@@ -110,6 +128,14 @@ func credential(name string) (*syscall.Credential, []string, error) {
 // pid is the command's, as /proc has it.
 func (c *command) pid() uint32 { return c.there }
 
+// waits returns when the shim has come to its gate, or has ended: what it does before
+// that is not the command's. Only then it may be watched.
+func (c *command) waits(ctx context.Context) {
+	defer c.ready.Close()
+	defer context.AfterFunc(ctx, func() { _ = c.ready.SetReadDeadline(time.Unix(1, 0)) })()
+	_, _ = c.ready.Read(make([]byte, 1))
+}
+
 // letGo makes the shim become the command.
 func (c *command) letGo() error {
 	_, err := c.gate.Write([]byte{1})
@@ -123,6 +149,7 @@ func (c *command) abandon() {
 	if c.gate != nil {
 		c.gate.Close()
 		c.gate = nil
+		c.ready.Close()
 		<-c.exit
 	}
 }
@@ -148,13 +175,20 @@ func shim(args []string, stderr io.Writer) int {
 	if len(args) < 2 {
 		return exitUsage
 	}
-	gate := os.NewFile(shimFD, "gate")
-	var b [1]byte
-	if n, _ := gate.Read(b[:]); n == 0 {
+	// By calls of its own: an os.File would make an epoll instance, which is the command's to the watching.
+	_ = syscall.SetNonblock(shimFD, false)
+	b := []byte{1}
+	_, _ = syscall.Write(readyFD, b)
+	_ = syscall.Close(readyFD)
+	n, err := syscall.Read(shimFD, b)
+	for err == syscall.EINTR {
+		n, err = syscall.Read(shimFD, b)
+	}
+	if n <= 0 {
 		return exitFailure // pidwire ended before it let us go
 	}
-	gate.Close()
-	err := syscall.Exec(args[0], args[1:], os.Environ())
+	_ = syscall.Close(shimFD)
+	err = syscall.Exec(args[0], args[1:], os.Environ())
 	fmt.Fprintf(stderr, "pidwire: %s: %v\n", args[0], err)
 	return exitNotExec
 }

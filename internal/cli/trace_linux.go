@@ -377,6 +377,9 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 		}
 		return nil
 	}))
+	if child != nil {
+		child.waits(ctx)
+	}
 	err = source.Run(ctx, func(r wire.Record) error { return rest.Emit(r, collect.Clock) })
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(context.Cause(ctx), errRest) {

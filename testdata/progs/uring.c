@@ -77,9 +77,10 @@ int main(void)
 	int c = request((struct io_uring_sqe){
 		.opcode = IORING_OP_SOCKET, .fd = AF_INET, .off = SOCK_STREAM, .user_data = 1,
 	});
-	say("#uring socket -1 %d", c);
-	if (c < 0) {
-		/* Before Linux 5.19. */
+	if (c >= 0) {
+		say("#uring socket -1 %d", c);
+	} else {
+		/* Before Linux 5.19 it is no request that the kernel knows, and none that it tells of. */
 		c = socket(AF_INET, SOCK_STREAM, 0);
 		saw(c, "socket(AF_INET, SOCK_STREAM, IPPROTO_IP)");
 	}

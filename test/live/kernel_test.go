@@ -632,6 +632,12 @@ func TestStacks(t *testing.T) {
 	needRoot(t)
 	prog := build(t, "kernel_retransmit", "64")
 	_, shown := watch(t, prog, "-k")
+	// A call of more than 50 ms, as connect may be under emulation, stands behind what was done in it, and not above
+	// its stack.
+	late := regexp.MustCompile(`(?m) connect\(.* <(([5-9]|[1-9][0-9]+)[0-9](\.[0-9]+)?ms|[0-9.]+s)>`)
+	for again := 0; again < 5 && built != "" && late.Match(shown); again++ {
+		_, shown = watch(t, prog, "-k")
+	}
 	below := map[string]string{}
 	line := ""
 	for l := range strings.Lines(string(shown)) {

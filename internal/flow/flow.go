@@ -122,6 +122,7 @@ func New(joined bool) *Joiner {
 	j.byPeer.in(&j.room, keepRecent, flow)
 	j.others.in(&j.room, keepOpen, flow)
 	j.streams.in(&j.room, keepRecent, (*stream).bytes)
+	j.byCookie.dear, j.byInode.dear, j.fds.dear = true, true, true
 	return j
 }
 

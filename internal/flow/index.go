@@ -20,8 +20,10 @@ const (
 
 // table is an index, whatever it finds.
 type table interface {
-	takes() (all, old int) // bytes
-	turn()                 // forgets what is old
+	takes() int    // bytes
+	takesOld() int // of them
+	names() bool   // says which connection it is: without it that would be a new one
+	turn()         // forgets what is old
 }
 
 // fill takes n bytes that are not given back.
@@ -36,14 +38,22 @@ func (r *room) take(n int) {
 	r.shrink()
 }
 
-// shrink forgets what is old, where it is most, until all have room; then a whole table.
+// shrink forgets what is old, where it is most, until all have room. If nothing is,
+// it forgets a whole table: of those without which no connection becomes another one
+// the largest, and only then any other.
 func (r *room) shrink() {
 	for r.used > max(roomBytes-r.filled, roomLeast) {
 		var victim table
-		most, oldest := 0, 0
+		best, rank := 0, 0
 		for _, t := range r.tables {
-			if all, old := t.takes(); old > oldest || oldest == 0 && all > most {
-				victim, most, oldest = t, all, old
+			n, of := t.takes(), 1
+			if old := t.takesOld(); old > 0 {
+				n, of = old, 3
+			} else if !t.names() {
+				of = 2
+			}
+			if n > 0 && (of > rank || of == rank && n > best) {
+				victim, best, rank = t, n, of
 			}
 		}
 		if victim == nil {
@@ -62,6 +72,7 @@ type index[K comparable, V any] struct {
 	each       int // bytes of an entry
 	beyond     func(V) int
 	room       *room
+	dear       bool // see table.names
 }
 
 type part[K comparable, V any] struct {
@@ -134,4 +145,8 @@ func (x *index[K, V]) turn() {
 
 func (x *index[K, V]) size() int { return len(x.young.m) + len(x.old.m) }
 
-func (x *index[K, V]) takes() (all, old int) { return x.young.bytes + x.old.bytes, x.old.bytes }
+func (x *index[K, V]) takes() int { return x.young.bytes + x.old.bytes }
+
+func (x *index[K, V]) takesOld() int { return x.old.bytes }
+
+func (x *index[K, V]) names() bool { return x.dear }

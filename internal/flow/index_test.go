@@ -2,7 +2,10 @@ package flow
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"testing"
+
+	"github.com/pidwire/pidwire/internal/event"
 )
 
 // TestRoom holds that tables which share room stay within it, whatever comes, that
@@ -20,8 +23,7 @@ func TestRoom(t *testing.T) {
 		t.Helper()
 		sum := 0
 		for _, x := range r.tables {
-			all, _ := x.takes()
-			sum += all
+			sum += x.takes()
 		}
 		if r.used != sum || sum < 0 {
 			t.Fatalf("after %d: %d bytes counted, the tables say %d", n, r.used, sum)
@@ -93,6 +95,66 @@ func TestRoomOfOne(t *testing.T) {
 				t.Fatalf("%d is forgotten after %d", n-back, back)
 			}
 		}
+	}
+	if r.used > roomBytes {
+		t.Errorf("%d bytes are taken", r.used)
+	}
+}
+
+// TestRoomOfServer holds that a server with 16,000 connections, all of them busy, keeps
+// their numbers: what tells of causes is forgotten first.
+func TestRoomOfServer(t *testing.T) {
+	j := New(true)
+	const many = 16_000
+	for round := range uint64(2) {
+		for i := uint64(1); i <= many; i++ {
+			s := tcp(1000+i, 0, 3) // by one table alone
+			e := event.Entry{Event: event.Event{Body: &event.Call{Name: "sendto", Ret: 1, Bytes: 1, Socks: []event.Sock{s}}}}
+			for range 24 {
+				j.Add(&e)
+			}
+			if e.Conn == nil || uint64(e.Conn.N) != i {
+				t.Fatalf("round %d: connection %d is %v", round, i, e.Conn)
+			}
+			peer := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 9)
+			j.tuples.put(tupleOf(peer, peer, 1), e.Conn)
+			j.ends.put(pairOf(6, peer, peer), endsOf{conn: e.Conn})
+			j.shown.put(i, &shown{})
+			j.accepted.put(i, event.Use{})
+			j.ready.put(epollKey{data: i}, event.SockID{})
+			j.byPeer.put(peer, &foreign{})
+		}
+	}
+	if j.room.used > roomBytes {
+		t.Errorf("%d bytes are taken", j.room.used)
+	}
+	if j.streams.size() == 0 {
+		t.Error("no stream is known")
+	}
+}
+
+// TestRoomDear holds that a table which says what a connection is goes last.
+func TestRoomDear(t *testing.T) {
+	var r room
+	var conns, causes index[uint32, string]
+	size := func(s string) int { return len(s) }
+	conns.in(&r, keepOpen, size)
+	causes.in(&r, keepOpen, size)
+	conns.dear = true
+	long := string(make([]byte, roomBytes/1000))
+	for n := range uint32(600) {
+		conns.put(n, long)
+	}
+	for n := range uint32(2000) {
+		causes.put(n, long)
+	}
+	for n := range uint32(600) {
+		if _, ok := conns.get(n); !ok {
+			t.Fatalf("%d is forgotten, and %d causes are not", n, causes.size())
+		}
+	}
+	for n := range uint32(2000) {
+		conns.put(n, long) // alone it has to forget as well
 	}
 	if r.used > roomBytes {
 		t.Errorf("%d bytes are taken", r.used)

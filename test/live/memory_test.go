@@ -70,7 +70,7 @@ func TestMany(t *testing.T) {
 						t.Errorf("%v: %v\n%.1000s", cmd.Args, err, out.Bytes())
 					}
 					running = false
-				case <-time.After(50 * time.Millisecond):
+				case <-time.After(5 * time.Millisecond):
 					if rest == 0 {
 						rest = childOf(cmd.Process.Pid)
 					}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cilium/ebpf"
@@ -55,7 +56,7 @@ type Kernel struct {
 
 	cgroups *cgroups // the root of cgroup v2; nil: not looked for, or all is loaded
 
-	types *btf.Cache    // the kernel's BTF, read once for all objects; nil when all is loaded
+	types *btf.Cache    // the kernel's BTF, read once for all objects, and by several goroutines; nil when all is loaded
 	cast  bool          // it has bpf_rdonly_cast: fields are read by plain loads
 	adopt *ebpf.Program // iterator: makes open sockets the targets'
 
@@ -246,21 +247,12 @@ func Load(c Config) (_ *Kernel, err error) {
 		return nil, fmt.Errorf("%d cgroups: at most %d at once", len(c.Cgroups), maxCgroups)
 	}
 
-	// The kernel zeroes the memory of the ring, which may be a hundred megabytes: the objects are read
-	// meanwhile. To map it takes half as long again: that is over when all is loaded.
-	made, mapped := make(chan error, 1), make(chan error, 1)
-	go func() {
-		ring, err := ebpf.NewMap(&ebpf.MapSpec{Name: object.SyscallsMapRing, Type: ebpf.RingBuf, MaxEntries: orDefault(c.RingBytes, DefaultRing)})
-		k.Maps.Ring = ring
-		made <- err
-		if err == nil {
-			k.Reader, err = ringbuf.NewReader(ring)
-		}
-		mapped <- err
-	}()
+	ring := makeRing(orDefault(c.RingBytes, DefaultRing))
 	defer func() {
-		if e := <-mapped; err == nil {
-			err = e
+		<-ring.mapped
+		k.Maps.Ring, k.Reader = ring.m, ring.rd // to be closed in any case
+		if err == nil {
+			err = ring.err
 		}
 	}()
 	defer object.Forget()
@@ -274,9 +266,6 @@ func Load(c Config) (_ *Kernel, err error) {
 		return nil, err
 	}
 	k.twice = c.Twice || PreemptedAtTracepoints(Release())
-	if err := <-made; err != nil {
-		return nil, fmt.Errorf("map %s: %w", object.SyscallsMapRing, err)
-	}
 	if err := k.Maps.make(sys.Targets, sys.Refused, sys.Undecided, sys.Threads, sys.Calls, sys.Uids, sys.Ports, sys.Cgroups, sys.Lost, sys.Maybe, sys.Reader, sys.Gone); err != nil {
 		return nil, err
 	}
@@ -286,9 +275,33 @@ func Load(c Config) (_ *Kernel, err error) {
 	if err := fillCalls(k.Maps.Calls, c.shows); err != nil {
 		return nil, err
 	}
-	calls := k.beside(func(part *Kernel) error { return part.loadCalls(c, spec) })
-	err = k.loadOthers(c)
-	if err := errors.Join(calls(), err); err != nil {
+	k.loadSockets(c)
+	k.loadIfaces(c)
+	// What follows puts records into the ring.
+	<-ring.made
+	if k.Maps.Ring = ring.m; ring.m == nil {
+		<-ring.mapped
+		return nil, ring.err
+	}
+	calls, others := k.part(), k.part()
+	// Whoever is done first loads them.
+	loadOthers := sync.OnceFunc(func() { others.loadOthers(c) })
+	born, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		err := calls.loadCalls(c, spec, born)
+		loadOthers()
+		done <- err
+	}()
+	err = k.loadProcess(c)
+	close(born)
+	if err == nil && (c.Packets || c.Kernel) {
+		err = k.loadPackets(c)
+	}
+	loadOthers()
+	err = errors.Join(<-done, err)
+	k.takeIn(calls)
+	k.takeIn(others)
+	if err != nil {
 		return nil, err
 	}
 	if c.Kernel {
@@ -333,70 +346,79 @@ func (c Config) shows(name string) bool {
 	return c.Calls == nil || c.Calls(name)
 }
 
-// beside has a part loaded by another thread: the kernel looks through programs on several CPUs at once. The
-// function that it returns waits for that, and takes the part in. Nothing of k that the part has may be
-// changed until then.
-func (k *Kernel) beside(load func(part *Kernel) error) (wait func() error) {
-	part := &Kernel{
-		Maps: k.Maps, cast: k.cast, twice: k.twice, tells: map[string]bool{}, again: map[*ebpf.Program]*ebpf.Program{},
-		types: btf.NewCache(), // one is for one goroutine
-	}
-	done := make(chan error, 1)
-	go func() { done <- load(part) }()
-	return func() error {
-		err := <-done
-		k.Works.Perf = k.Works.Perf || part.Works.Perf
-		k.Notes = append(k.Notes, part.Notes...)
-		k.colls = append(k.colls, part.colls...)
-		k.owned = append(k.owned, part.owned...)
-		k.links = append(k.links, part.links...)
-		k.pairs = append(k.pairs, part.pairs...)
-		k.seconds = append(k.seconds, part.seconds...)
-		maps.Copy(k.again, part.again)
-		if part.epoch != nil {
-			k.epoch = part.epoch
-		}
-		return err
+// part is a part of what is loaded, for another goroutine to load: the kernel looks through programs on several
+// CPUs at once. Nothing of k that the part has may be changed until it is taken in, but for the types, which
+// several may read.
+func (k *Kernel) part() *Kernel {
+	return &Kernel{
+		Maps: k.Maps, types: k.types, cast: k.cast, twice: k.twice, tells: map[string]bool{}, again: map[*ebpf.Program]*ebpf.Program{},
 	}
 }
 
-// loadCalls attaches to processes and their calls.
-func (k *Kernel) loadCalls(c Config, spec *ebpf.CollectionSpec) error {
-	if err := k.loadProcess(c); err != nil {
-		return err
+func (k *Kernel) takeIn(part *Kernel) {
+	k.Works.Perf = k.Works.Perf || part.Works.Perf
+	k.Works.Uring = k.Works.Uring || part.Works.Uring
+	k.Notes = append(k.Notes, part.Notes...)
+	k.colls = append(k.colls, part.colls...)
+	k.owned = append(k.owned, part.owned...)
+	k.links = append(k.links, part.links...)
+	k.pairs = append(k.pairs, part.pairs...)
+	k.seconds = append(k.seconds, part.seconds...)
+	maps.Copy(k.again, part.again)
+	if part.epoch != nil {
+		k.epoch = part.epoch
 	}
+	if part.Blocked != nil {
+		k.Blocked = part.Blocked
+	}
+}
+
+// ringInWork is the ring while it is made. The kernel zeroes its memory, which may be some hundred megabytes: the
+// objects are read meanwhile, and what does not use it is loaded. To map it takes half as long again: that is over
+// when all is loaded.
+type ringInWork struct {
+	made   chan struct{} // closed when m is there, or nil for good
+	m      *ebpf.Map
+	mapped chan struct{} // closed when rd is there, or err says why not
+	rd     *ringbuf.Reader
+	err    error
+}
+
+func makeRing(size uint32) *ringInWork {
+	r := &ringInWork{made: make(chan struct{}), mapped: make(chan struct{})}
+	go func() {
+		defer close(r.mapped)
+		m, err := ebpf.NewMap(&ebpf.MapSpec{Name: object.SyscallsMapRing, Type: ebpf.RingBuf, MaxEntries: size})
+		if err != nil {
+			close(r.made)
+			r.err = fmt.Errorf("map %s: %w", object.SyscallsMapRing, err)
+			return
+		}
+		r.m = m
+		close(r.made)
+		r.rd, r.err = ringbuf.NewReader(m)
+	}()
+	return r
+}
+
+// loadCalls attaches to calls once births are told of, or it is clear that they cannot be, which ends the run: a
+// child must be a target before its first call.
+func (k *Kernel) loadCalls(c Config, spec *ebpf.CollectionSpec, born <-chan struct{}) error {
 	if c.NoCalls && !c.matchedByCalls() {
 		return nil
 	}
-	return k.watchCalls(c, spec)
+	return k.watchCalls(c, spec, born)
 }
 
-// loadOthers loads what else is wanted of sockets, calls and packets. What is not needed for the calls
-// themselves becomes a note.
-func (k *Kernel) loadOthers(c Config) error {
-	k.loadSockets(c)
-	k.loadIfaces(c)
+// loadOthers loads what else is wanted of calls. None of it is needed: what cannot be loaded becomes a note.
+func (k *Kernel) loadOthers(c Config) {
 	if !c.NoCalls {
 		k.loadBlocked(c)
 		k.loadUring(c)
 	}
-	if c.Packets || c.Kernel {
-		if err := k.loadPackets(c); err != nil {
-			switch {
-			case c.NoCalls && c.Packets:
-				return err
-			case c.Packets:
-				k.note(err, "packets are not shown", "")
-			default:
-				k.note(err, "of what the kernel does only what it does in a thread's own time is shown", "")
-			}
-		}
-	}
-	return nil
 }
 
-// loadProcess attaches to births, execs and ends. Births first: a child must be a
-// target before its first call.
+// loadProcess attaches to births, execs and ends.
 func (k *Kernel) loadProcess(c Config) error {
 	spec, o, err := object.Open[object.ProcessSpecs](object.LoadProcess)
 	if err != nil {
@@ -457,12 +479,20 @@ func (k *Kernel) collection(c Config, spec *ebpf.CollectionSpec, own map[string]
 			}
 		}
 	}
+	maps.DeleteFunc(spec.Maps, func(name string, _ *ebpf.MapSpec) bool { return !ofSection(name) && !used(spec, name) })
 	replace, err := k.Maps.shared(spec)
 	if err != nil {
 		return nil, err
 	}
+	for name := range k.Maps.byName() {
+		if spec.Maps[name] != nil && replace[name] == nil {
+			return nil, fmt.Errorf("map %s: it is shared, and not made yet", name)
+		}
+	}
 	for name, m := range own {
-		replace[name] = m
+		if spec.Maps[name] != nil {
+			replace[name] = m
+		}
 	}
 	var second *ebpf.CollectionSpec
 	if k.twice {
@@ -481,6 +511,16 @@ func (k *Kernel) collection(c Config, spec *ebpf.CollectionSpec, own map[string]
 		}
 	}
 	return coll, nil
+}
+
+// used reports whether a program of an object has a map.
+func used(spec *ebpf.CollectionSpec, name string) bool {
+	for _, p := range spec.Programs {
+		if refersTo(p, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // fill writes the criteria that the kernel side matches by itself.

@@ -27,11 +27,25 @@ func packets() (*ebpf.CollectionSpec, *object.PacketsSpecs, error) {
 	return object.Open[object.PacketsSpecs](object.LoadPackets)
 }
 
-// loadPackets attaches to the packets of all sockets: to show them, or to know
-// whose what the kernel does is. What tells whose a socket
-// is by its last use is not on every kernel: then its maker and its holder at
-// attach are what is known.
+// loadPackets attaches to the packets of all sockets: to show them, or to know whose what the kernel does is. Where
+// it cannot, that is an error if there is nothing else to show, else a note.
 func (k *Kernel) loadPackets(c Config) error {
+	err := k.attachPackets(c)
+	switch {
+	case err == nil:
+	case c.NoCalls && c.Packets:
+		return err
+	case c.Packets:
+		k.note(err, "packets are not shown", "")
+	default:
+		k.note(err, "of what the kernel does only what it does in a thread's own time is shown", "")
+	}
+	return nil
+}
+
+// attachPackets is what loadPackets does. What tells whose a socket is by its last use is not on every kernel:
+// then its maker and its holder at attach are what is known.
+func (k *Kernel) attachPackets(c Config) error {
 	root, err := k.root()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrPackets, err)

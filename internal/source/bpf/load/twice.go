@@ -38,17 +38,17 @@ func PreemptedAtTracepoints(release string) bool {
 // them. Where threads are preempted in programs at tracepoints they are at perf's
 // events, which see to it that none is; if these cannot be had, there are second
 // copies.
-func (k *Kernel) watchCalls(c Config, spec *ebpf.CollectionSpec) error {
+func (k *Kernel) watchCalls(c Config, spec *ebpf.CollectionSpec, born <-chan struct{}) error {
 	if k.twice && !c.NoPerf {
-		if err := k.callsByPerf(c, spec.Copy()); err == nil {
+		if err := k.callsByPerf(c, spec.Copy(), born); err == nil {
 			k.Works.Perf = true
 			return nil
 		}
 	}
-	return k.attachCalls(c, spec, k.rawTracepoint)
+	return k.attachCalls(c, spec, born, k.rawTracepoint)
 }
 
-func (k *Kernel) callsByPerf(c Config, spec *ebpf.CollectionSpec) error {
+func (k *Kernel) callsByPerf(c Config, spec *ebpf.CollectionSpec, born <-chan struct{}) error {
 	var o object.SyscallsSpecs
 	if err := spec.Assign(&o); err != nil {
 		return err
@@ -59,13 +59,13 @@ func (k *Kernel) callsByPerf(c Config, spec *ebpf.CollectionSpec) error {
 	if err := o.CfgPerf.Set(uint8(1)); err != nil {
 		return err
 	}
-	return k.attachCalls(c, spec, func(point string, prog *ebpf.Program) error {
+	return k.attachCalls(c, spec, born, func(point string, prog *ebpf.Program) error {
 		return k.perfEvent("raw_syscalls", point, prog)
 	})
 }
 
 // attachCalls attaches both programs or none.
-func (k *Kernel) attachCalls(c Config, spec *ebpf.CollectionSpec, attach func(point string, prog *ebpf.Program) error) error {
+func (k *Kernel) attachCalls(c Config, spec *ebpf.CollectionSpec, born <-chan struct{}, attach func(point string, prog *ebpf.Program) error) error {
 	var o object.SyscallsSpecs
 	if err := spec.Assign(&o); err != nil {
 		return err
@@ -78,6 +78,7 @@ func (k *Kernel) attachCalls(c Config, spec *ebpf.CollectionSpec, attach func(po
 	if c.NoCalls {
 		points = points[1:]
 	}
+	<-born
 	links := len(k.links)
 	for _, point := range points {
 		if err := attach(point, coll.Programs[point]); err != nil {

@@ -79,7 +79,7 @@ static __always_inline int sent(u64 *ctx, struct sock *sk, int length)
 
 	s.ctx = ctx;
 	used(sk, BY_SENDER, PW_OWNER_SENT);
-	if (!scene_of(&s, sk, true))
+	if (!scene_of(&s, sk, CALLER, BY_SENDER))
 		return 0;
 	tell_sock(&s, sk);
 	emit_event(&s, PW_EVENT_SEND, (s64)length, 0, 0, 0, 0, 0);
@@ -92,7 +92,7 @@ static __always_inline int received(u64 *ctx, struct sock *sk, int length, u32 f
 
 	s.ctx = ctx;
 	used(sk, BY_RECEIVER, PW_OWNER_RECEIVED);
-	if (!scene_of(&s, sk, true))
+	if (!scene_of(&s, sk, CALLER, BY_RECEIVER))
 		return 0;
 	tell_sock(&s, sk);
 	emit_event(&s, PW_EVENT_RECEIVE, (s64)length, flags, 0, 0, 0, 0);
@@ -158,7 +158,7 @@ static __always_inline int ready(u64 *ctx)
 	u32 unread = 0, waiting = 0;
 
 	s.ctx = ctx;
-	if (!scene_of(&s, sk, false))
+	if (!scene_of(&s, sk, NOBODY, BY_RECEIVER))
 		return 0;
 	tell_sock(&s, sk);
 	if (protocol == IPPROTO_TCP && state_of(sk) == TCP_LISTEN)
@@ -189,7 +189,7 @@ static __always_inline int error(u64 *ctx)
 	struct scene s;
 
 	s.ctx = ctx;
-	if (!err || !scene_of(&s, sk, false))
+	if (!err || !scene_of(&s, sk, NOBODY, KINDS))
 		return 0;
 	tell_sock(&s, sk);
 	emit_event(&s, PW_EVENT_ERROR, err, state_of(sk), READ(sk, sk_protocol), 0, 0, 0);
@@ -215,7 +215,7 @@ TURN_PROGRAM("tp_btf/sock_rcvqueue_full", kernel_queue_full)
 	struct scene s;
 
 	s.ctx = ctx;
-	if (!scene_of(&s, sk, false))
+	if (!scene_of(&s, sk, NOBODY, BY_RECEIVER))
 		return 0;
 	tell_sock(&s, sk);
 	emit_event(&s, PW_EVENT_QUEUE_FULL, READ(skb, len), READ(sk, sk_backlog.rmem_alloc.counter), READ(sk, sk_rcvbuf), 0, 0, 0);
@@ -228,7 +228,7 @@ TURN_PROGRAM("tp_btf/udp_fail_queue_rcv_skb", kernel_udp_full)
 	struct scene s;
 
 	s.ctx = ctx;
-	if (!scene_of(&s, sk, false))
+	if (!scene_of(&s, sk, NOBODY, BY_RECEIVER))
 		return 0;
 	tell_sock(&s, sk);
 	emit_event(&s, PW_EVENT_QUEUE_FULL, 0, READ(sk, sk_backlog.rmem_alloc.counter), READ(sk, sk_rcvbuf), (s64)(int)ctx[0], 0, 0);
@@ -241,10 +241,37 @@ TURN_PROGRAM("tp_btf/sock_exceed_buf_limit", kernel_memory)
 	struct scene s;
 
 	s.ctx = ctx;
-	if (!scene_of(&s, sk, false))
+	if (!scene_of(&s, sk, NOBODY, KINDS))
 		return 0;
 	emit_event(&s, PW_EVENT_MEMORY, ctx[2], (u32)ctx[3], 0, 0, 0, 0);
 	return 0;
+}
+
+/* The packet that the thread on this CPU gives to a device in its own call. */
+struct queued {
+	u64 skb;
+	u64 sk;
+	u32 tid;
+	u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct queued);
+} queued SEC(".maps");
+
+/* In a thread's own time a datagram is queued by who sends it. */
+static __always_inline enum caller queues(struct sock *sk)
+{
+	switch (READ(sk, sk_protocol)) {
+	case IPPROTO_TCP:
+	case IPPROTO_DCCP:
+	case IPPROTO_SCTP:
+		return NOBODY;
+	}
+	return CALLER;
 }
 
 SEC("tp_btf/net_dev_queue")
@@ -252,26 +279,45 @@ int kernel_skb_queue(u64 *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
 	struct sock *sk = sock_of_skb(skb);
+	struct queued *q;
 	struct scene s;
+	u32 zero = 0;
 
 	s.ctx = ctx;
-	if (!sk || !full(sk) || !scene_of(&s, sk, false))
+	if (!sk || !full(sk) || !scene_of(&s, sk, queues(sk), BY_SENDER))
 		return 0;
+	q = bpf_map_lookup_elem(&queued, &zero);
+	if (q && s.own) {
+		q->skb = (u64)skb;
+		q->sk = (u64)sk;
+		q->tid = bpf_get_current_pid_tgid();
+	}
 	tell_sock(&s, sk);
 	emit_event(&s, PW_EVENT_SKB_QUEUE, READ(skb, len), READ(skb, dev, ifindex), 0, 0, 0, 0);
 	return 0;
 }
 
-/* Before the device has it: afterwards the packet may be gone. */
+/* Before the device has it: afterwards the packet may be gone. What has waited in a queue is sent by anybody. */
 SEC("tp_btf/net_dev_start_xmit")
 int kernel_skb_send(u64 *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
 	struct sock *sk = sock_of_skb(skb);
+	enum caller caller = NOBODY;
+	struct queued *q;
 	struct scene s;
+	u32 zero = 0;
 
 	s.ctx = ctx;
-	if (!sk || !full(sk) || !scene_of(&s, sk, false))
+	if (!sk || !full(sk))
+		return 0;
+	q = bpf_map_lookup_elem(&queued, &zero);
+	if (q && q->skb == (u64)skb) {
+		if (q->sk == (u64)sk && q->tid == (u32)bpf_get_current_pid_tgid())
+			caller = LOCKER;
+		q->skb = 0;
+	}
+	if (!scene_of(&s, sk, caller, BY_SENDER))
 		return 0;
 	emit_event(&s, PW_EVENT_SKB_SEND, READ(skb, len), READ((struct net_device *)ctx[1], ifindex), 0, 0, 0, 0);
 	return 0;
@@ -311,7 +357,7 @@ TURN_PROGRAM("tp_btf/tcp_probe", kernel_skb_receive)
 	u8 flags;
 
 	s.ctx = ctx;
-	if (!scene_of(&s, sk, false))
+	if (!scene_of(&s, sk, NOBODY, BY_RECEIVER))
 		return 0;
 	tell_sock(&s, sk);
 	seq = READ(cb, seq);
@@ -363,7 +409,7 @@ TURN_PROGRAM("tp_btf/kfree_skb", kernel_drop)
 			dropped(&s, skb, &e, ctx[1], reason);
 		return 0;
 	}
-	if (!scene_of(&s, sk, false))
+	if (!scene_of(&s, sk, NOBODY, KINDS))
 		return 0;
 	tell_sock(&s, sk);
 	if (!ends_of(&e, skb, true))
@@ -383,7 +429,7 @@ TURN_PROGRAM("tp_btf/tcp_retransmit_skb", kernel_retransmit)
 	u32 seq;
 
 	s.ctx = ctx;
-	if (!scene_of(&s, sk, false))
+	if (!scene_of(&s, sk, NOBODY, BY_SENDER))
 		return 0;
 	tell_sock(&s, sk);
 	look_at_congestion(&s, sk);
@@ -401,7 +447,7 @@ TURN_PROGRAM("tp_btf/tcp_retransmit_synack", kernel_synack)
 	struct scene s;
 
 	s.ctx = ctx;
-	if (!scene_of(&s, sk, false))
+	if (!scene_of(&s, sk, NOBODY, KINDS))
 		return 0;
 	tell_sock(&s, sk);
 	if (READ(req, __req_common.skc_family) == AF_INET)
@@ -423,7 +469,7 @@ TURN_PROGRAM("tp_btf/tcp_send_reset", kernel_reset)
 
 	s.ctx = ctx;
 	if (sk && full(sk)) {
-		if (!scene_of(&s, sk, false))
+		if (!scene_of(&s, sk, NOBODY, KINDS))
 			return 0;
 		tell_sock(&s, sk);
 		if (skb)
@@ -442,7 +488,7 @@ TURN_PROGRAM("tp_btf/tcp_receive_reset", kernel_reset_received)
 	struct scene s;
 
 	s.ctx = ctx;
-	if (!scene_of(&s, sk, false))
+	if (!scene_of(&s, sk, NOBODY, KINDS))
 		return 0;
 	tell_sock(&s, sk);
 	emit_event(&s, PW_EVENT_RST_RECEIVED, state_of(sk), 0, 0, 0, 0, 0);
@@ -455,7 +501,7 @@ TURN_PROGRAM("tp_btf/tcp_cong_state_set", kernel_congestion)
 	struct scene s;
 
 	s.ctx = ctx;
-	if (scene_of(&s, sk, false))
+	if (scene_of(&s, sk, NOBODY, BY_SENDER))
 		congestion(&s, sk, ctx[1]);
 	return 0;
 }
@@ -467,7 +513,7 @@ int kernel_acked(u64 *ctx)
 	struct scene s;
 
 	s.ctx = ctx;
-	if (scene_of(&s, sk, false))
+	if (scene_of(&s, sk, NOBODY, BY_SENDER))
 		look_at_congestion(&s, sk);
 	return 0;
 }

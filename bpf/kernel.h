@@ -28,6 +28,7 @@ struct scene {
 	u32 netns;
 	u8 context;
 	bool own; /* o is the thread that does it */
+	u8 flags; /* enum pw_kernel_flags */
 	void *ctx; /* the program's, for the stack; 0: none can be had */
 	struct pw_owner now; /* what o points to, mostly */
 };
@@ -54,6 +55,7 @@ static __always_inline void current_is_owner(struct scene *s)
 	u64 word = fill_owner(&s->now, (void *)bpf_get_current_task(), s->cookie, PW_OWNER_USED);
 
 	s->own = true;
+	s->flags = 0;
 	s->o = &s->now;
 	if (s->w && !((last_word(s->w) ^ word) & KEY_MASK) && is_own(last_word(s->w), s->cookie)) {
 		s->now.how = how_of(last_word(s->w));
@@ -64,31 +66,94 @@ static __always_inline void current_is_owner(struct scene *s)
 static __always_inline void owner_is(struct scene *s, struct pw_owner *o)
 {
 	s->o = o;
+	s->flags = 0;
 	s->own = s->context == PW_CONTEXT_TASK && o->tid == current_tid();
 }
 
-/*
- * Whose an event on a socket is. caller: the thread that runs is in a call on
- * this very socket, if it is ours and in its own time; all else is of whoever
- * has the socket.
- */
-static __always_inline bool scene_of(struct scene *s, struct sock *sk, bool caller)
+/* What an event says of the thread that runs in its own time. */
+enum caller {
+	NOBODY, /* nothing, unless the socket is locked */
+	CALLER, /* it is in a call on this very socket */
+	LOCKER, /* the same, but what it does may be for another one that has the socket */
+};
+
+/* While a thread has a stream's socket locked, all that is done there is done by it, or waits for it. */
+static __always_inline bool locked_stream(struct sock *sk)
 {
-	bool mine = caller && our_call(s);
+	switch (READ(sk, sk_protocol)) {
+	case IPPROTO_TCP:
+	case IPPROTO_DCCP:
+	case IPPROTO_SCTP:
+		return READ(sk, sk_lock.owned);
+	}
+	return false;
+}
+
+/*
+ * Whether who does the one or the other on a socket, KINDS: either, may be another than the last that was seen to:
+ * enum pw_kernel_flags.
+ */
+static __always_inline u8 doubt(struct owned *w, struct sock *sk, u64 cookie, u32 side)
+{
+	bool several = w->mixed;
+
+	if (side == BY_RECEIVER && state_of(sk) != TCP_LISTEN && reader_open(sk, w, cookie))
+		return PW_KERNEL_SHARED | PW_KERNEL_OPEN;
+	if (side != BY_SENDER)
+		several = w->turns[BY_RECEIVER] > 1 || (side == KINDS && (w->shared || w->mixed));
+	return several ? PW_KERNEL_SHARED : 0;
+}
+
+static __always_inline bool by_kind(struct scene *s, u32 kind)
+{
+	return named(&s->now, s->w, word_by(s->w, kind), s->w->time[kind & (KINDS - 1)], s->cookie) && owned_by_ours(&s->now);
+}
+
+/* Whose a socket is that does something in nobody's call, for what is sent or received. */
+static __always_inline bool by_side(struct scene *s, struct sock *sk, u32 side)
+{
+	u32 kind = last_kind(s->w);
+	u8 others = doubt(s->w, sk, s->cookie, side);
+
+	if (side == BY_SENDER ? is_own(s->w->by[BY_SENDER], s->cookie) : side == BY_RECEIVER)
+		kind = side == BY_SENDER ? BY_SENDER : kind_of(s->w, s->cookie, BY_RECEIVER);
+	if (!by_kind(s, kind)) {
+		/* Of two that have it the one that is watched, or it would not be seen at all. */
+		kind = kind == BY_SENDER ? BY_RECEIVER : BY_SENDER;
+		if (side != KINDS || !others || !is_own(s->w->by[kind], s->cookie) || !by_kind(s, kind))
+			return false;
+	}
+	owner_is(s, &s->now);
+	s->flags = others;
+	return true;
+}
+
+/*
+ * Whose an event on a socket is, which is about what is sent or received there: side, KINDS for either. What a thread
+ * does in its own time is that thread's.
+ */
+static __always_inline bool scene_of(struct scene *s, struct sock *sk, enum caller caller, u32 side)
+{
+	bool here;
 
 	s->w = owned_of(sk, false);
-	if (!s->w && !mine)
-		return false;
-	if (!mine)
-		s->context = context();
+	if (!s->w && caller == NOBODY)
+		return false; /* those of others, mostly */
+	s->context = context();
+	here = s->context == PW_CONTEXT_TASK;
+	if (here && caller == NOBODY && locked_stream(sk))
+		caller = LOCKER;
+	here = here && caller != NOBODY;
 	s->cookie = READ(sk, __sk_common.skc_cookie.counter); /* made at its birth */
-	if (!mine && (!last_of(&s->now, s->w, s->cookie) || !owned_by_ours(&s->now)))
-		return false;
 	s->netns = s->w ? s->w->netns : 0;
-	if (mine)
+	if (here && ours(bpf_get_current_pid_tgid() >> 32)) {
 		current_is_owner(s);
-	else
-		owner_is(s, &s->now);
+		return true;
+	}
+	if (!s->w || (here && caller == CALLER) || !by_side(s, sk, side))
+		return false;
+	if (here && side == BY_SENDER)
+		s->flags = PW_KERNEL_SHARED; /* what another one has written before */
 	return true;
 }
 
@@ -137,6 +202,7 @@ static __always_inline void fill_event(struct pw_kernel *r, struct scene *s, u16
 	r->naddr = 0;
 	r->nkstack = 0;
 	*(u64 *)&r->nustack = 0; /* with the padding behind it */
+	r->flags = s->flags;
 }
 
 /* The room of an event with addresses, and of one with stacks; user space cuts off what is not used. */

@@ -8,7 +8,9 @@
 #define IPPROTO_ICMP 1
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
+#define IPPROTO_DCCP 33
 #define IPPROTO_ICMPV6 58
+#define IPPROTO_SCTP 132
 
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86dd
@@ -438,10 +440,10 @@ static __always_inline bool reader_open(struct sock *sk, struct owned *w, u64 co
 	u64 last = last_word(w), reader = w->by[BY_RECEIVER], key = last & KEY_MASK;
 	struct pw_owner *p;
 
-	if (!cfg_storage || !is_own(last, cookie))
+	if (!cfg_storage)
 		return false;
-	if (!is_own(reader, cookie))
-		return references(sk) > 1;
+	if (!is_own(last, cookie) || !is_own(reader, cookie))
+		return references(sk) > 1; /* one that is not accepted yet has none */
 	if (!w->shared && ((reader ^ last) & KEY_MASK)) {
 		p = bpf_map_lookup_elem(&people, &key);
 		if (p && pid_of(reader) != p->pid)

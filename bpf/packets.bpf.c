@@ -530,9 +530,6 @@ __noinline int pcap_filter(struct __sk_buff *skb)
 	return match;
 }
 
-#define IPPROTO_DCCP 33
-#define IPPROTO_SCTP 132
-
 /* The socket itself, by way of memory: what may be read of one here is not all. */
 static __always_inline struct sock *whole(struct bpf_sock *sk, struct owned *w)
 {
@@ -673,7 +670,7 @@ static __always_inline bool packet_owner(struct __sk_buff *skb, struct bpf_sock 
 #define TCP_RST 4
 
 /* A packet has come to its socket. TCP tells more of those of connections (kernel.bpf.c), and nothing of those that find no room. */
-static __always_inline void came(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, struct pw_owner *o)
+static __always_inline void came(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, struct pw_owner *o, bool shared)
 {
 	struct scene s = {};
 	u8 addr[2][16] = {};
@@ -689,6 +686,8 @@ static __always_inline void came(struct __sk_buff *skb, struct bpf_sock *sk, str
 	s.netns = w->netns;
 	s.context = context();
 	owner_is(&s, o);
+	if (shared)
+		s.flags = PW_KERNEL_SHARED;
 	if (sk->protocol != IPPROTO_TCP) {
 		if (!cfg_drops)
 			emit_event(&s, PW_EVENT_SKB_RECEIVE, skb->len, sk->protocol, 0, 0, 0, 0);
@@ -739,7 +738,7 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 		return 1;
 	learn_flow(skb, sk, w, &o, dir);
 	if (cfg_events && dir == PW_PACKET_IN)
-		came(skb, sk, w, &o);
+		came(skb, sk, w, &o, flags & PW_PACKET_SHARED);
 	if (!cfg_packets)
 		return 1;
 	if (cfg_filter && !pcap_filter(skb))

@@ -334,6 +334,11 @@ enum pw_wait {
 	PW_WAIT_OTHER = 5,   /* for a lock, for memory, in close */
 };
 
+enum pw_kernel_flags {
+	PW_KERNEL_SHARED = 1, /* as PW_PACKET_SHARED: the owner is one of several, and perhaps not the one */
+	PW_KERNEL_OPEN = 2,   /* as PW_PACKET_OPEN, beside SHARED: who reads from the socket next is the owner */
+};
+
 /* Something that the kernel did for a socket, or for a thread in a call. */
 struct pw_kernel {
 	struct pw_hdr h;
@@ -350,7 +355,8 @@ struct pw_kernel {
 	__u8 naddr;
 	__u8 nkstack; /* frames */
 	__u8 nustack; /* frames */
-	__u8 _pad[7];
+	__u8 flags;   /* enum pw_kernel_flags */
+	__u8 _pad[6];
 };
 
 enum pw_func_what {

@@ -111,10 +111,13 @@ type Kernel struct {
 	Cookie  uint64 // of the socket; 0 where none is known
 	Sock    Sock   // only where HasSock
 	HasSock bool
-	Context KernelContext
-	CPU     int32
-	OnTID   uint32 // whose time it was, if not the event's own task's; 0: nobody's
-	OnComm  string // hostile bytes
+	// Of the task, where it is whose the socket is, not the thread in whose own time it was done.
+	Inherited bool // the evidence is of the listener that the socket came from
+	Shared    bool // the owner is one of several processes, the last that was seen to use the socket
+	Context   KernelContext
+	CPU       int32
+	OnTID     uint32 // whose time it was, if not the event's own task's; 0: nobody's
+	OnComm    string // hostile bytes
 
 	// The functions around it, by its stack: innermost first. May be empty.
 	Stack, UserStack []Frame

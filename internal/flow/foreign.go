@@ -54,6 +54,15 @@ func (j *Joiner) did(e *event.Entry, k *event.Kernel) {
 		return
 	}
 	e.Match = event.MatchExact
+	if k.Inherited {
+		e.Match = event.MatchInherited
+		if u, ok := j.accepted.get(k.Cookie); ok {
+			e.Task, e.Match, k.Inherited = u.Task, event.MatchExact, false
+		}
+	}
+	if k.Shared {
+		e.Match = min(e.Match, event.MatchShared)
+	}
 	if k.HasSock {
 		e.Conn, e.First = j.conn(&k.Sock, &e.Event)
 		return

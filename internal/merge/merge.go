@@ -239,10 +239,13 @@ func (m *Merger) insert(at uint64, r wire.Record) wire.Record {
 		m.held, m.next = m.held[:n], 0
 	}
 	it := item{at: at, rec: s.buf[from:len(s.buf):len(s.buf)], slab: s}
-	if it.rec.Kind() == wire.KindPacket {
+	switch it.rec.Kind() {
+	case wire.KindPacket:
 		if len(it.rec) >= wire.SizePacket {
 			m.holdersMay(it.rec)
 		}
+		it.label = m.label(it.rec)
+	case wire.KindKernel:
 		it.label = m.label(it.rec)
 	}
 	m.held = append(m.held, it)

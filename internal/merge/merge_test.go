@@ -463,6 +463,17 @@ func TestOpen(t *testing.T) {
 		h := wire.Handover{H: wire.Hdr{Kind: wire.KindHandover, Time: at}, Cookie: child, Owner: o}
 		return wire.Seal(h.Append(nil))
 	}
+	// Of an accepted socket before anybody was seen to use it, and who does first.
+	listeners := wire.Owner{Cookie: listener, Pid: 100, How: wire.OwnerCreated}
+	begins := func(at uint64, how uint32) wire.Record {
+		h := wire.Handover{H: wire.Hdr{Kind: wire.KindHandover, Time: at}, Cookie: child, Listener: listener, Owner: wire.Owner{Cookie: child, Pid: 200, How: how}}
+		return wire.Seal(h.Append(nil))
+	}
+	did := func(at uint64, o wire.Owner, context uint8, flags uint8) wire.Record {
+		k := wire.Kernel{H: wire.Hdr{Kind: wire.KindKernel, Layer: wire.LayerKrn, Time: at}, Cookie: child, Owner: o, Event: wire.EventReady, Context: context, Flags: flags}
+		return wire.Seal(k.Append(nil))
+	}
+	const opened, softirq = wire.KernelShared | wire.KernelOpen, wire.ContextSoftirq
 	snap := func(holders uint16) wire.Record {
 		k := wire.Sock{Cookie: child, Family: 2}
 		s := wire.Socksnap{H: wire.Hdr{Kind: wire.KindSock, Time: 900 * ms}, Pid: 100, Holders: holders}
@@ -484,13 +495,29 @@ func TestOpen(t *testing.T) {
 		{"several readers", []wire.Record{packet(1000*ms, child, first, wire.PacketIn, data, wire.PacketShared), handover(1010*ms, second)}, []is{{200, true}}},
 		{"two had it", []wire.Record{snap(2), packet(1000*ms, child, had, wire.PacketIn, data, 0), packet(1001*ms, child, had, wire.PacketOut, data, 0)}, []is{{100, true}, {100, true}}},
 		{"one had it", []wire.Record{snap(1), packet(1000*ms, child, had, wire.PacketIn, data, 0)}, []is{{100, false}}},
+		{"first written to", []wire.Record{packet(1000*ms, child, listeners, wire.PacketIn, data, open), begins(1010*ms, wire.OwnerSent)}, []is{{100, true}}},
+		{"first read", []wire.Record{packet(1000*ms, child, listeners, wire.PacketIn, data, open), begins(1010*ms, wire.OwnerReceived)}, []is{{200, false}}},
+		{"event, accepted", []wire.Record{did(1000*ms, listeners, softirq, 0), begins(1010*ms, wire.OwnerAccepted)}, []is{{200, false}}},
+		{"event, accepted late", []wire.Record{did(1000*ms, listeners, softirq, 0), begins(1100*ms, wire.OwnerAccepted)}, []is{{100, false}}},
+		{"event, first written to", []wire.Record{did(1000*ms, listeners, softirq, opened), begins(1010*ms, wire.OwnerSent)}, []is{{100, true}}},
+		{"event, first read", []wire.Record{did(1000*ms, listeners, softirq, opened), begins(1010*ms, wire.OwnerReceived)}, []is{{200, false}}},
+		{"event, read in time", []wire.Record{did(1000*ms, first, softirq, opened), handover(1010*ms, second)}, []is{{200, false}}},
+		{"event, read late", []wire.Record{did(1000*ms, first, softirq, opened), handover(1100*ms, second)}, []is{{100, true}}},
+		{"event of several", []wire.Record{did(1000*ms, first, softirq, wire.KernelShared), handover(1010*ms, second)}, []is{{100, true}}},
+		{"event in one's own time", []wire.Record{did(1000*ms, listeners, wire.ContextTask, 0), begins(1010*ms, wire.OwnerAccepted)}, []is{{100, false}}},
 		{"two had it, one reads", []wire.Record{snap(2), packet(1000*ms, child, had, wire.PacketIn, data, 0), handover(1010*ms, second), packet(1011*ms, child, had, wire.PacketIn, data, 0)}, []is{{200, false}, {100, false}}},
 	} {
 		_, out := merged(t, c.records...)
 		var got []is
 		for _, r := range out {
-			if r.Kind() == wire.KindPacket {
+			switch r.Kind() {
+			case wire.KindPacket:
 				got = append(got, is{binary.LittleEndian.Uint32(r[wire.OffPacketOwner+wire.OffOwnerPid:]), r[wire.OffPacketFlags]&wire.PacketShared != 0})
+			case wire.KindKernel:
+				got = append(got, is{binary.LittleEndian.Uint32(r[wire.OffKernelOwner+wire.OffOwnerPid:]), r[wire.OffKernelFlags]&wire.KernelShared != 0})
+				if r[wire.OffKernelFlags]&wire.KernelShared == 0 && r[wire.OffKernelFlags] != 0 {
+					t.Errorf("%s: flags %x", c.name, r[wire.OffKernelFlags])
+				}
 			}
 		}
 		if !slices.Equal(got, c.want) {

@@ -116,7 +116,7 @@ func (m *Merger) handedOver(r wire.Record) {
 	// the other receive. What came in since it was read before is whose that
 	// reads it.
 	delete(m.holders, cookie)
-	if binary.LittleEndian.Uint32(owner[wire.OffOwnerHow:])&^wire.OwnerOld == wire.OwnerReceived {
+	if reads(owner) {
 		var since uint64
 		if b := wire.AttrOf(r[wire.SizeHandover:], wire.TagSince); len(b) == 8 {
 			since = binary.LittleEndian.Uint64(b)
@@ -196,10 +196,10 @@ func isTCP(r wire.Record) bool {
 	return len(b) >= 20 && (b[0]>>4 == 4 && b[9] == protoTCP || b[0]>>4 == 6 && b[6] == protoTCP)
 }
 
-// unread returns the held packets that came in at a socket after a time.
+// unread returns the held packets that came in at a socket after a time, and what the kernel did with them.
 func (m *Merger) unread(cookie, since uint64) (list []wire.Record) {
 	add := func(p wire.Record) {
-		if p[wire.OffPacketDir] == wire.PacketIn && p.Time() > since && carries(p) {
+		if p.Time() > since && (p.Kind() == wire.KindKernel && open(p) || p.Kind() == wire.KindPacket && p[wire.OffPacketDir] == wire.PacketIn && carries(p)) {
 			list = append(list, p)
 		}
 	}
@@ -211,9 +211,11 @@ func (m *Merger) unread(cookie, since uint64) (list []wire.Record) {
 	}
 	// It was not known to be shared: its packets have not been put down.
 	for i := len(m.held) - 1; i >= m.next && m.held[i].at > since; i-- {
-		p := m.held[i].rec
-		if p.Kind() == wire.KindPacket && len(p) >= wire.SizePacket && p[wire.OffPacketMade] == wire.MadeSocket &&
-			binary.LittleEndian.Uint64(p[wire.OffPacketCookie:]) == cookie {
+		switch p := m.held[i].rec; {
+		case p.Kind() == wire.KindPacket && len(p) >= wire.SizePacket && p[wire.OffPacketMade] == wire.MadeSocket &&
+			binary.LittleEndian.Uint64(p[wire.OffPacketCookie:]) == cookie:
+			add(p)
+		case p.Kind() == wire.KindKernel && len(p) >= wire.SizeKernel && binary.LittleEndian.Uint64(p[wire.OffKernelCookie:]) == cookie:
 			add(p)
 		}
 	}
@@ -283,8 +285,15 @@ func (m *Merger) labelled(k labelKey) []wire.Record {
 }
 
 // keyOf returns the key of a packet that carries the owner of a listener only,
-// or is at a listener itself.
+// or is at a listener itself; and of what the kernel did for such a socket in nobody's call.
 func (m *Merger) keyOf(r wire.Record) (k labelKey, ok bool) {
+	if r.Kind() == wire.KindKernel {
+		if len(r) < wire.SizeKernel || r[wire.OffKernelContext] == wire.ContextTask && binary.LittleEndian.Uint32(r[wire.OffKernelOnTid:]) == 0 {
+			return k, false
+		}
+		k.cookie = binary.LittleEndian.Uint64(r[wire.OffKernelCookie:])
+		return k, k.cookie != 0 && (inherited(r) || open(r))
+	}
 	if len(r) < wire.SizePacket || r[wire.OffPacketMade] != wire.MadeSocket {
 		return k, false
 	}
@@ -297,11 +306,14 @@ func (m *Merger) keyOf(r wire.Record) (k labelKey, ok bool) {
 	return k, handed || inherited(r) || m.shared[k.cookie]
 }
 
-// relabel gives the packets of a socket that are held, and carry the owner of
-// the listener only, to its new owner; those of its handshake too.
+// relabel gives the packets and kernel events of a socket that are held, and carry
+// the owner of the listener only, to its new owner; packets of its handshake too.
 func (m *Merger) relabel(cookie, listener uint64, owner []byte) {
 	for _, r := range m.labelled(labelKey{cookie: cookie}) {
-		if inherited(r) && r[wire.OffPacketFlags]&wire.PacketHanded == 0 {
+		switch {
+		case !inherited(r):
+		case open(r) && !reads(owner): // who sends may not be who reads
+		case r.Kind() == wire.KindKernel || r[wire.OffPacketFlags]&wire.PacketHanded == 0:
 			setOwner(r, owner)
 		}
 	}
@@ -317,6 +329,13 @@ func (m *Merger) relabel(cookie, listener uint64, owner []byte) {
 }
 
 func setOwner(r wire.Record, owner []byte) {
+	if r.Kind() == wire.KindKernel {
+		copy(r[wire.OffKernelOwner:wire.OffKernelOwner+wire.SizeOwner], owner)
+		if open(r) {
+			r[wire.OffKernelFlags] &^= wire.KernelOpen | wire.KernelShared
+		}
+		return
+	}
 	copy(r[wire.OffPacketOwner:wire.OffPacketOwner+wire.SizeOwner], owner)
 	if r[wire.OffPacketFlags]&wire.PacketOpen != 0 {
 		r[wire.OffPacketFlags] &^= wire.PacketOpen | wire.PacketShared
@@ -324,9 +343,26 @@ func setOwner(r wire.Record, owner []byte) {
 	r[wire.OffPacketFlags] |= wire.PacketHanded
 }
 
-// inherited reports whether a packet's owner is that of another socket.
+// open reports whether the owner of a packet or a kernel event is who reads next.
+func open(r wire.Record) bool {
+	if r.Kind() == wire.KindKernel {
+		return r[wire.OffKernelFlags]&wire.KernelOpen != 0
+	}
+	return r[wire.OffPacketFlags]&wire.PacketOpen != 0
+}
+
+// reads reports whether an owner is one for reading.
+func reads(owner []byte) bool {
+	return binary.LittleEndian.Uint32(owner[wire.OffOwnerHow:])&^wire.OwnerOld == wire.OwnerReceived
+}
+
+// inherited reports whether the owner of a packet or a kernel event is that of another socket.
 func inherited(r wire.Record) bool {
-	return !bytes.Equal(r[wire.OffPacketOwner+wire.OffOwnerCookie:wire.OffPacketOwner+wire.OffOwnerCookie+8], r[wire.OffPacketCookie:wire.OffPacketCookie+8])
+	owner, cookie := wire.OffPacketOwner, wire.OffPacketCookie
+	if r.Kind() == wire.KindKernel {
+		owner, cookie = wire.OffKernelOwner, wire.OffKernelCookie
+	}
+	return !bytes.Equal(r[owner+wire.OffOwnerCookie:owner+wire.OffOwnerCookie+8], r[cookie:cookie+8])
 }
 
 // carries reports whether a packet has something to be read: all but TCP's

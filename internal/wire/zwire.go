@@ -883,6 +883,12 @@ const (
 	WaitOther   = 5
 )
 
+// enum pw_kernel_flags
+const (
+	KernelShared = 1
+	KernelOpen   = 2
+)
+
 // Offsets into struct pw_kernel.
 const (
 	OffKernelH       = 0
@@ -899,6 +905,7 @@ const (
 	OffKernelNaddr   = 166
 	OffKernelNkstack = 167
 	OffKernelNustack = 168
+	OffKernelFlags   = 169
 )
 
 // Kernel is struct pw_kernel.
@@ -917,6 +924,7 @@ type Kernel struct {
 	Naddr   uint8
 	Nkstack uint8
 	Nustack uint8
+	Flags   uint8
 }
 
 // SizeKernel is the size of Kernel on the wire, in bytes.
@@ -946,6 +954,7 @@ func (s *Kernel) Unmarshal(b []byte) bool {
 	s.Naddr = uint8(b[166])
 	s.Nkstack = uint8(b[167])
 	s.Nustack = uint8(b[168])
+	s.Flags = uint8(b[169])
 	return true
 }
 
@@ -976,6 +985,7 @@ func (s *Kernel) put(b []byte) {
 	b[166] = byte(s.Naddr)
 	b[167] = byte(s.Nkstack)
 	b[168] = byte(s.Nustack)
+	b[169] = byte(s.Flags)
 }
 
 // enum pw_func_what

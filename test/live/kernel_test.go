@@ -3,6 +3,7 @@ package live
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -199,6 +200,90 @@ func TestKernelOthers(t *testing.T) {
 	}
 	if len(krnLines(shown)) < 20 {
 		t.Errorf("too little is shown:\n%s", shown)
+	}
+}
+
+// TestKernelShared holds that what the kernel does for a socket that two processes use at once is said to be of the
+// one that it is done for, or that this is not known. Who it is the events say that are in the calls themselves.
+func TestKernelShared(t *testing.T) {
+	needRoot(t)
+	_, shown := watch(t, build(t, "beyond_kshared", "64"), "-l", "krn", "--json")
+	type event struct {
+		Conn, Match string
+		Process     struct{ PID int }
+		Network     struct{ Transport string }
+		Socket      struct{ State string }
+		Kernel      struct {
+			Event        string
+			Depth, Bytes int
+		}
+	}
+	type end struct {
+		conn  string
+		bytes int // of one datagram; 0: of a connection
+	}
+	senders, readers, users := map[end]int{}, map[end]int{}, map[end][]int{}
+	var list []event
+	for l := range strings.Lines(string(shown)) {
+		var e event
+		if err := json.Unmarshal([]byte(l), &e); err != nil {
+			t.Fatalf("%v: %s", err, l)
+		}
+		if e.Kernel.Event == "" || e.Conn == "" {
+			continue
+		}
+		list = append(list, e)
+		at := end{conn: e.Conn}
+		switch {
+		case e.Kernel.Depth != 1:
+		case e.Kernel.Event == "sock:send":
+			if e.Network.Transport == "udp" {
+				at.bytes = e.Kernel.Bytes
+			}
+			senders[at] = e.Process.PID
+			users[at] = append(users[at], e.Process.PID)
+		case e.Kernel.Event == "sock:receive":
+			readers[at] = e.Process.PID
+			users[at] = append(users[at], e.Process.PID)
+		}
+	}
+	const overUDP, overTCP = 14 + 20 + 8, 14 + 20 + 60 // before the payload, at the device; of TCP at most
+	right, wrong, labelled := map[string]int{}, 0, 0
+	for _, e := range list {
+		k, at, whose := e.Kernel, end{conn: e.Conn}, 0
+		udp := e.Network.Transport == "udp"
+		switch k.Event {
+		case "skb:queue", "skb:send":
+			if udp {
+				at.bytes = k.Bytes - overUDP
+			} else if k.Bytes <= overTCP {
+				continue // who reads acknowledges
+			}
+			whose = senders[at]
+		case "skb:receive", "sock:ready":
+			if e.Socket.State == "LISTEN" || udp {
+				continue // nobody reads
+			}
+			whose = readers[at]
+		}
+		switch {
+		case whose == 0:
+		case e.Match == "shared" || e.Match == "inherited":
+			labelled++
+		case e.Process.PID == whose || !udp && k.Depth == 1 && slices.Contains(users[at], e.Process.PID):
+			// Who has a stream locked does what the others' calls left.
+			right[k.Event]++
+		default:
+			if wrong++; wrong < 5 {
+				t.Errorf("%s of %d bytes, depth %d, is shown as %d's (%s), is %d's", k.Event, k.Bytes, k.Depth, e.Process.PID, e.Match, whose)
+			}
+		}
+	}
+	t.Logf("right %v, wrong %d, labelled %d", right, wrong, labelled)
+	if right["skb:queue"] < 6000 || right["skb:send"] < 6000 || right["skb:receive"] < 10 || right["sock:ready"] < 10 {
+		if !strings.Contains(string(shown), `"lost"`) {
+			t.Errorf("right are only %v", right)
+		}
 	}
 }
 

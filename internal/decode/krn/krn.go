@@ -120,6 +120,9 @@ func (d *Decoder) Event(k *wire.Kernel, t *wire.KernelTail) *event.Kernel {
 		e.Context = event.ContextSoftirq
 	}
 	e.OnTID = k.OnTid
+	if e.Depth == 0 {
+		e.Inherited, e.Shared = k.Owner.Cookie != k.Cookie, k.Flags&wire.KernelShared != 0
+	}
 	if k.Nsock > 0 {
 		var s wire.Sock
 		s.Unmarshal(t.Socks)

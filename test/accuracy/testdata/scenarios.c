@@ -1109,6 +1109,57 @@ static void lazy(void)
 	role("client", lazy_client, 5000);
 }
 
+/* Who accepts greets, and his child reads what had come before, later than is waited for. */
+static void greet(int fd)
+{
+	char buf[LINE];
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		usleep(150000);
+		_exit(read(fd, buf, sizeof(buf)) != sizeof(buf));
+	}
+	say("end tcp %d %d server %d,%d,%d,%d\n", port_of(fd, 0), port_of(fd, 1), getpid(), pid, getpid(), pid);
+	usleep(40000); /* it has come */
+	send_all(fd, "welcome", 7);
+	if (waitpid(pid, &(int){ 0 }, 0) != pid)
+		die("waitpid");
+	close(fd);
+}
+
+static void greeting_server(int l)
+{
+	begin();
+	accept_n(l, CLIENTS, greet);
+}
+
+static void greeted(int port)
+{
+	char buf[LINE] = "what I want";
+
+	begin();
+	for (int i = 0; i < CLIENTS; i++) {
+		int fd = connected(port);
+
+		usleep(20000); /* both have it */
+		send_all(fd, buf, sizeof(buf));
+		while (read(fd, buf, sizeof(buf)) > 0)
+			;
+		close(fd);
+	}
+}
+
+static void greeting(void)
+{
+	int l = bound(SOCK_STREAM, 5000);
+
+	role("server", greeting_server, l);
+	close(l);
+	role("client", greeted, 5000);
+}
+
 static int peers_end;
 
 static void holder(int fd)
@@ -1226,7 +1277,7 @@ static struct {
 	{ "udp", udp }, { "sameport", sameport }, { "prefork", prefork }, { "forkper", forkper }, { "rights", rights },
 	{ "curl", curl }, { "closed", closed }, { "bystanders", bystanders }, { "netns", netns },
 	{ "lateclose", lateclose }, { "unreachable", unreachable }, { "ping", ping },
-	{ "shared", shared }, { "udpshared", udp_shared }, { "lazy", lazy }, { "held", held }, { "manycold", many_cold },
+	{ "shared", shared }, { "udpshared", udp_shared }, { "lazy", lazy }, { "greeting", greeting }, { "held", held }, { "manycold", many_cold },
 	{ "manyudp", many_udp }, { "manytcp", many_tcp }, { "manysplit", many_split }, { "manyprefork", many_prefork },
 	{ "manyreuseport", many_reuseport }, { "manyqueue", many_queue }, { "manytcpqueue", many_tcp_queue },
 };

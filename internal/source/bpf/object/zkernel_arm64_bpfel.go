@@ -133,6 +133,14 @@ type KernelPwThread struct {
 	Snap  [656]uint8
 }
 
+type KernelQueued struct {
+	_   structs.HostLayout
+	Skb uint64
+	Sk  uint64
+	Tid uint32
+	Pad uint32
+}
+
 type KernelTurn struct {
 	_     structs.HostLayout
 	Done  [16]uint64
@@ -162,6 +170,7 @@ const (
 	KernelMapOwners               = "owners"
 	KernelMapPeople               = "people"
 	KernelMapPorts                = "ports"
+	KernelMapQueued               = "queued"
 	KernelMapReader               = "reader"
 	KernelMapRefused              = "refused"
 	KernelMapRing                 = "ring"
@@ -307,6 +316,7 @@ type KernelMapSpecs struct {
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	People      *ebpf.MapSpec `ebpf:"people"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
+	Queued      *ebpf.MapSpec `ebpf:"queued"`
 	Reader      *ebpf.MapSpec `ebpf:"reader"`
 	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
@@ -378,6 +388,7 @@ type KernelMaps struct {
 	Owners      *ebpf.Map `ebpf:"owners"`
 	People      *ebpf.Map `ebpf:"people"`
 	Ports       *ebpf.Map `ebpf:"ports"`
+	Queued      *ebpf.Map `ebpf:"queued"`
 	Reader      *ebpf.Map `ebpf:"reader"`
 	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
@@ -405,6 +416,7 @@ func (m *KernelMaps) Close() error {
 		m.Owners,
 		m.People,
 		m.Ports,
+		m.Queued,
 		m.Reader,
 		m.Refused,
 		m.Ring,

@@ -104,25 +104,33 @@ static __always_inline u8 doubt(struct owned *w, struct sock *sk, u64 cookie, u3
 	return several ? PW_KERNEL_SHARED : 0;
 }
 
-static __always_inline bool by_kind(struct scene *s, u32 kind)
+static __always_inline enum whose by_kind(struct scene *s, u32 kind)
 {
-	return named(&s->now, s->w, word_by(s->w, kind), s->w->time[kind & (KINDS - 1)], s->cookie) && owned_by_ours(&s->now);
+	if (!named(&s->now, s->w, word_by(s->w, kind), s->w->time[kind & (KINDS - 1)], s->cookie))
+		return NOT_OURS;
+	return owned_by_ours(&s->now);
 }
 
 /* Whose a socket is that does something in nobody's call, for what is sent or received. */
 static __always_inline bool by_side(struct scene *s, struct sock *sk, u32 side)
 {
-	u32 kind = last_kind(s->w);
 	u8 others = doubt(s->w, sk, s->cookie, side);
+	u32 kind = last_kind(s->w);
+	enum whose whose;
 
 	if (side == BY_SENDER ? is_own(s->w->by[BY_SENDER], s->cookie) : side == BY_RECEIVER)
 		kind = side == BY_SENDER ? BY_SENDER : kind_of(s->w, s->cookie, BY_RECEIVER);
-	if (!by_kind(s, kind)) {
+	whose = by_kind(s, kind);
+	if (!whose && side == KINDS && others) {
 		/* Of two that have it the one that is watched, or it would not be seen at all. */
 		kind = kind == BY_SENDER ? BY_RECEIVER : BY_SENDER;
-		if (side != KINDS || !others || !is_own(s->w->by[kind], s->cookie) || !by_kind(s, kind))
-			return false;
+		if (is_own(s->w->by[kind], s->cookie))
+			whose = by_kind(s, kind);
 	}
+	if (!whose)
+		return false;
+	if (side != BY_SENDER && left_behind(sk, whose))
+		others = side == BY_RECEIVER ? PW_KERNEL_SHARED | PW_KERNEL_OPEN : PW_KERNEL_SHARED;
 	owner_is(s, &s->now);
 	s->flags = others;
 	return true;

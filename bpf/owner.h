@@ -180,18 +180,24 @@ static __always_inline bool ours(u32 tgid)
 	return mode && mode != PW_TARGET_NEVER;
 }
 
+enum whose {
+	NOT_OURS,
+	OURS,
+	WAS_OURS, /* until it ended */
+};
+
 /* A socket whose owner is a watched process, or was one until it ended. */
-static __always_inline bool owned_by_ours(struct pw_owner *o)
+static __always_inline enum whose owned_by_ours(struct pw_owner *o)
 {
 	u32 pid = o->pid;
 	u64 *start;
 
 	if (ours(pid))
-		return true;
+		return OURS;
 	if (!may_be_ours(pid))
-		return false;
+		return NOT_OURS;
 	start = bpf_map_lookup_elem(&gone, &pid);
-	return start && *start == o->start;
+	return start && *start == o->start ? WAS_OURS : NOT_OURS;
 }
 
 static __always_inline u64 mix(u64 sum, u64 word)
@@ -431,13 +437,20 @@ static __always_inline u32 references(struct sock *sk)
 	return READ(f, f_count.counter);
 }
 
+/* What comes in for a process that has ended: another one has its socket, if that has a file still. */
+static __always_inline bool left_behind(struct sock *sk, enum whose whose)
+{
+	return cfg_storage && whose == WAS_OURS && references(sk);
+}
+
 /*
  * Whether it is open who reads what comes in: the process that used the socket last is not known to read from it while
- * another one has it or has used it, or somebody got it since that one read.
+ * another one has it or has used it, or somebody got it since that one read, or may have been born with it.
  */
 static __always_inline bool reader_open(struct sock *sk, struct owned *w, u64 cookie)
 {
-	u64 last = last_word(w), reader = w->by[BY_RECEIVER], key = last & KEY_MASK;
+	u64 last = last_word(w), reader = w->by[BY_RECEIVER], key = last & KEY_MASK, *born;
+	u32 refs, zero = 0;
 	struct pw_owner *p;
 
 	if (!cfg_storage)
@@ -449,7 +462,11 @@ static __always_inline bool reader_open(struct sock *sk, struct owned *w, u64 co
 		if (p && pid_of(reader) != p->pid)
 			return true;
 	}
-	return references(sk) > w->refs;
+	refs = references(sk);
+	if (refs < 2 || refs > w->refs)
+		return refs > w->refs;
+	born = bpf_map_lookup_elem(&forked, &zero);
+	return born && *born > w->time[BY_RECEIVER];
 }
 
 /* Attributes begin at a multiple of 4, and what is in these at one of 8: an empty one stands first. */

@@ -712,6 +712,7 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 	struct owned *w;
 	u32 cap = skb->len;
 	u8 flags = 0;
+	enum whose whose;
 	bool done;
 
 	if (!sk)
@@ -734,8 +735,13 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 	/* The reset of a socket that is being closed: nothing would take it out any more. */
 	if (sk->protocol != IPPROTO_TCP || sk->state != TCP_CLOSE)
 		mirror((u64)sk, w, bpf_get_socket_cookie(skb));
-	if (!owned_by_ours(&o))
+	whose = owned_by_ours(&o);
+	if (!whose)
 		return 1;
+	if (dir == PW_PACKET_IN && sk->state != TCP_LISTEN && left_behind(whole(sk, w), whose) && (sk->protocol != IPPROTO_TCP || carries(skb))) {
+		flags = PW_PACKET_SHARED | PW_PACKET_OPEN;
+		w->open = 1;
+	}
 	learn_flow(skb, sk, w, &o, dir);
 	if (cfg_events && dir == PW_PACKET_IN)
 		came(skb, sk, w, &o, flags & PW_PACKET_SHARED);

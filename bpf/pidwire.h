@@ -128,6 +128,14 @@ struct {
 	__type(value, u64);
 } gone SEC(".maps");
 
+/* When a watched process last had a child, CLOCK_MONOTONIC ns: that one has all its sockets too. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} forked SEC(".maps");
+
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 
 /*

@@ -26,15 +26,20 @@ TURN_PROGRAM("raw_tp/sched_process_fork", process_fork)
 	struct task_struct *child = (void *)ctx[1];
 	u32 ptgid = READ(parent, tgid);
 	u32 tgid = READ(child, tgid);
-	u64 now;
-	u32 mode;
+	u32 mode, zero = 0;
+	u64 now, *last;
 
-	if (tgid == ptgid || !cfg_follow)
+	if (tgid == ptgid)
 		return 0;
 	mode = mode_of(ptgid);
 	if (!mode || mode == PW_TARGET_NEVER)
 		return 0;
 	now = bpf_ktime_get_ns();
+	last = bpf_map_lookup_elem(&forked, &zero);
+	if (last)
+		*last = now;
+	if (!cfg_follow)
+		return 0;
 	set_target(tgid, mode, now);
 	emit_proc(child, PW_PROC_FORK, mode == PW_TARGET_TENTATIVE ? PW_PROC_TENTATIVE : 0, 0, now);
 	return 0;

@@ -71,6 +71,7 @@ var rows = []row{
 	{"shared", "both", ""},
 	{"udpshared", "client", "the same with UDP"},
 	{"lazy", "client", "children read what their parent asked for, 150 ms later, and he reads too"},
+	{"heirs", "client", "children one after the other, each reads once, 150 ms later"},
 	{"greeting", "server", "who accepts writes, and a child reads 150 ms later what had come before"},
 	{"held", "client", "two processes have a connection from before, one uses it 150 ms later"},
 }

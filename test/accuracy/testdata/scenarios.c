@@ -1109,6 +1109,45 @@ static void lazy(void)
 	role("client", lazy_client, 5000);
 }
 
+/* Children one after the other, each of which reads once, later than is waited for. */
+static void heirs_client(int port)
+{
+	struct sockaddr_in a = at(port);
+	int fd = socket(AF_INET, SOCK_STREAM, 0), n;
+	char buf[LINE], list[150];
+
+	n = snprintf(list, sizeof(list), "%d,%d,%d", getpid(), getpid(), getpid());
+	begin();
+	if (fd < 0 || connect(fd, (void *)&a, sizeof(a)))
+		die("connect");
+	for (int i = 0; i < TURNS; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			die("fork");
+		if (!pid) {
+			usleep(i ? 150000 : 20000);
+			_exit(read(fd, buf, sizeof(buf)) != sizeof(buf));
+		}
+		n += snprintf(list + n, sizeof(list) - n, ",%d", pid);
+		fill(buf, sizeof(buf), pid);
+		send_all(fd, buf, sizeof(buf));
+		if (waitpid(pid, &(int){ 0 }, 0) != pid)
+			die("waitpid");
+	}
+	say("end tcp %d %d client %s\n", port_of(fd, 0), port, list);
+	close(fd);
+}
+
+static void heirs(void)
+{
+	int l = bound(SOCK_STREAM, 5000);
+
+	role("server", one_server, l);
+	close(l);
+	role("client", heirs_client, 5000);
+}
+
 /* Who accepts greets, and his child reads what had come before, later than is waited for. */
 static void greet(int fd)
 {
@@ -1277,7 +1316,7 @@ static struct {
 	{ "udp", udp }, { "sameport", sameport }, { "prefork", prefork }, { "forkper", forkper }, { "rights", rights },
 	{ "curl", curl }, { "closed", closed }, { "bystanders", bystanders }, { "netns", netns },
 	{ "lateclose", lateclose }, { "unreachable", unreachable }, { "ping", ping },
-	{ "shared", shared }, { "udpshared", udp_shared }, { "lazy", lazy }, { "greeting", greeting }, { "held", held }, { "manycold", many_cold },
+	{ "shared", shared }, { "udpshared", udp_shared }, { "lazy", lazy }, { "heirs", heirs }, { "greeting", greeting }, { "held", held }, { "manycold", many_cold },
 	{ "manyudp", many_udp }, { "manytcp", many_tcp }, { "manysplit", many_split }, { "manyprefork", many_prefork },
 	{ "manyreuseport", many_reuseport }, { "manyqueue", many_queue }, { "manytcpqueue", many_tcp_queue },
 };

@@ -80,6 +80,7 @@ type AuditUndecided struct {
 const (
 	AuditMapCalls      = "calls"
 	AuditMapCgroups    = "cgroups"
+	AuditMapForked     = "forked"
 	AuditMapGone       = "gone"
 	AuditMapLost       = "lost"
 	AuditMapMaybe      = "maybe"
@@ -154,6 +155,7 @@ type AuditProgramSpecs struct {
 type AuditMapSpecs struct {
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
+	Forked    *ebpf.MapSpec `ebpf:"forked"`
 	Gone      *ebpf.MapSpec `ebpf:"gone"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
@@ -204,6 +206,7 @@ func (o *AuditObjects) Close() error {
 type AuditMaps struct {
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
+	Forked    *ebpf.Map `ebpf:"forked"`
 	Gone      *ebpf.Map `ebpf:"gone"`
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
@@ -221,6 +224,7 @@ func (m *AuditMaps) Close() error {
 	return _AuditClose(
 		m.Calls,
 		m.Cgroups,
+		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.Maybe,

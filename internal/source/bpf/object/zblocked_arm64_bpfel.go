@@ -80,6 +80,7 @@ type BlockedUndecided struct {
 const (
 	BlockedMapCalls         = "calls"
 	BlockedMapCgroups       = "cgroups"
+	BlockedMapForked        = "forked"
 	BlockedMapGone          = "gone"
 	BlockedMapLost          = "lost"
 	BlockedMapMaybe         = "maybe"
@@ -157,6 +158,7 @@ type BlockedProgramSpecs struct {
 type BlockedMapSpecs struct {
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
+	Forked    *ebpf.MapSpec `ebpf:"forked"`
 	Gone      *ebpf.MapSpec `ebpf:"gone"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
@@ -208,6 +210,7 @@ func (o *BlockedObjects) Close() error {
 type BlockedMaps struct {
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
+	Forked    *ebpf.Map `ebpf:"forked"`
 	Gone      *ebpf.Map `ebpf:"gone"`
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
@@ -225,6 +228,7 @@ func (m *BlockedMaps) Close() error {
 	return _BlockedClose(
 		m.Calls,
 		m.Cgroups,
+		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.Maybe,

@@ -152,6 +152,7 @@ const (
 	DeviceMapCgroups     = "cgroups"
 	DeviceMapFlowPorts   = "flow_ports"
 	DeviceMapFlows       = "flows"
+	DeviceMapForked      = "forked"
 	DeviceMapGone        = "gone"
 	DeviceMapLost        = "lost"
 	DeviceMapLostPackets = "lost_packets"
@@ -241,6 +242,7 @@ type DeviceMapSpecs struct {
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
 	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
+	Forked      *ebpf.MapSpec `ebpf:"forked"`
 	Gone        *ebpf.MapSpec `ebpf:"gone"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	LostPackets *ebpf.MapSpec `ebpf:"lost_packets"`
@@ -304,6 +306,7 @@ type DeviceMaps struct {
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
 	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
 	Flows       *ebpf.Map `ebpf:"flows"`
+	Forked      *ebpf.Map `ebpf:"forked"`
 	Gone        *ebpf.Map `ebpf:"gone"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	LostPackets *ebpf.Map `ebpf:"lost_packets"`
@@ -330,6 +333,7 @@ func (m *DeviceMaps) Close() error {
 		m.Cgroups,
 		m.FlowPorts,
 		m.Flows,
+		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.LostPackets,

@@ -86,6 +86,7 @@ type IfacesUndecided struct {
 const (
 	IfacesMapCalls       = "calls"
 	IfacesMapCgroups     = "cgroups"
+	IfacesMapForked      = "forked"
 	IfacesMapFound       = "found"
 	IfacesMapGone        = "gone"
 	IfacesMapLost        = "lost"
@@ -162,6 +163,7 @@ type IfacesProgramSpecs struct {
 type IfacesMapSpecs struct {
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
+	Forked    *ebpf.MapSpec `ebpf:"forked"`
 	Found     *ebpf.MapSpec `ebpf:"found"`
 	Gone      *ebpf.MapSpec `ebpf:"gone"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
@@ -214,6 +216,7 @@ func (o *IfacesObjects) Close() error {
 type IfacesMaps struct {
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
+	Forked    *ebpf.Map `ebpf:"forked"`
 	Found     *ebpf.Map `ebpf:"found"`
 	Gone      *ebpf.Map `ebpf:"gone"`
 	Lost      *ebpf.Map `ebpf:"lost"`
@@ -233,6 +236,7 @@ func (m *IfacesMaps) Close() error {
 	return _IfacesClose(
 		m.Calls,
 		m.Cgroups,
+		m.Forked,
 		m.Found,
 		m.Gone,
 		m.Lost,

@@ -160,6 +160,7 @@ const (
 	KernelMapCgroups              = "cgroups"
 	KernelMapFlowPorts            = "flow_ports"
 	KernelMapFlows                = "flows"
+	KernelMapForked               = "forked"
 	KernelMapGone                 = "gone"
 	KernelMapLost                 = "lost"
 	KernelMapLostEvents           = "lost_events"
@@ -306,6 +307,7 @@ type KernelMapSpecs struct {
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
 	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
+	Forked      *ebpf.MapSpec `ebpf:"forked"`
 	Gone        *ebpf.MapSpec `ebpf:"gone"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	LostEvents  *ebpf.MapSpec `ebpf:"lost_events"`
@@ -378,6 +380,7 @@ type KernelMaps struct {
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
 	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
 	Flows       *ebpf.Map `ebpf:"flows"`
+	Forked      *ebpf.Map `ebpf:"forked"`
 	Gone        *ebpf.Map `ebpf:"gone"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	LostEvents  *ebpf.Map `ebpf:"lost_events"`
@@ -406,6 +409,7 @@ func (m *KernelMaps) Close() error {
 		m.Cgroups,
 		m.FlowPorts,
 		m.Flows,
+		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.LostEvents,

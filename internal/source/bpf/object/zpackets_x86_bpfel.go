@@ -152,6 +152,7 @@ const (
 	PacketsMapCgroups             = "cgroups"
 	PacketsMapFlowPorts           = "flow_ports"
 	PacketsMapFlows               = "flows"
+	PacketsMapForked              = "forked"
 	PacketsMapGone                = "gone"
 	PacketsMapLost                = "lost"
 	PacketsMapLostEvents          = "lost_events"
@@ -276,6 +277,7 @@ type PacketsMapSpecs struct {
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
 	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
+	Forked      *ebpf.MapSpec `ebpf:"forked"`
 	Gone        *ebpf.MapSpec `ebpf:"gone"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	LostEvents  *ebpf.MapSpec `ebpf:"lost_events"`
@@ -348,6 +350,7 @@ type PacketsMaps struct {
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
 	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
 	Flows       *ebpf.Map `ebpf:"flows"`
+	Forked      *ebpf.Map `ebpf:"forked"`
 	Gone        *ebpf.Map `ebpf:"gone"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	LostEvents  *ebpf.Map `ebpf:"lost_events"`
@@ -375,6 +378,7 @@ func (m *PacketsMaps) Close() error {
 		m.Cgroups,
 		m.FlowPorts,
 		m.Flows,
+		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.LostEvents,

@@ -160,6 +160,7 @@ const (
 	PathMapCgroups            = "cgroups"
 	PathMapFlowPorts          = "flow_ports"
 	PathMapFlows              = "flows"
+	PathMapForked             = "forked"
 	PathMapGone               = "gone"
 	PathMapLost               = "lost"
 	PathMapLostEvents         = "lost_events"
@@ -269,6 +270,7 @@ type PathMapSpecs struct {
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
 	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
+	Forked      *ebpf.MapSpec `ebpf:"forked"`
 	Gone        *ebpf.MapSpec `ebpf:"gone"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	LostEvents  *ebpf.MapSpec `ebpf:"lost_events"`
@@ -338,6 +340,7 @@ type PathMaps struct {
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
 	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
 	Flows       *ebpf.Map `ebpf:"flows"`
+	Forked      *ebpf.Map `ebpf:"forked"`
 	Gone        *ebpf.Map `ebpf:"gone"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	LostEvents  *ebpf.Map `ebpf:"lost_events"`
@@ -366,6 +369,7 @@ func (m *PathMaps) Close() error {
 		m.Cgroups,
 		m.FlowPorts,
 		m.Flows,
+		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.LostEvents,

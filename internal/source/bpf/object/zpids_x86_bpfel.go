@@ -80,6 +80,7 @@ type PidsUndecided struct {
 const (
 	PidsMapCalls      = "calls"
 	PidsMapCgroups    = "cgroups"
+	PidsMapForked     = "forked"
 	PidsMapGone       = "gone"
 	PidsMapLost       = "lost"
 	PidsMapMaybe      = "maybe"
@@ -155,6 +156,7 @@ type PidsProgramSpecs struct {
 type PidsMapSpecs struct {
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
+	Forked    *ebpf.MapSpec `ebpf:"forked"`
 	Gone      *ebpf.MapSpec `ebpf:"gone"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
@@ -206,6 +208,7 @@ func (o *PidsObjects) Close() error {
 type PidsMaps struct {
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
+	Forked    *ebpf.Map `ebpf:"forked"`
 	Gone      *ebpf.Map `ebpf:"gone"`
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
@@ -223,6 +226,7 @@ func (m *PidsMaps) Close() error {
 	return _PidsClose(
 		m.Calls,
 		m.Cgroups,
+		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.Maybe,

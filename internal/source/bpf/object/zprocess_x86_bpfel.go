@@ -86,6 +86,7 @@ type ProcessUndecided struct {
 const (
 	ProcessMapCalls        = "calls"
 	ProcessMapCgroups      = "cgroups"
+	ProcessMapForked       = "forked"
 	ProcessMapGone         = "gone"
 	ProcessMapLost         = "lost"
 	ProcessMapMaybe        = "maybe"
@@ -167,6 +168,7 @@ type ProcessProgramSpecs struct {
 type ProcessMapSpecs struct {
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
+	Forked    *ebpf.MapSpec `ebpf:"forked"`
 	Gone      *ebpf.MapSpec `ebpf:"gone"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
@@ -220,6 +222,7 @@ func (o *ProcessObjects) Close() error {
 type ProcessMaps struct {
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
+	Forked    *ebpf.Map `ebpf:"forked"`
 	Gone      *ebpf.Map `ebpf:"gone"`
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
@@ -238,6 +241,7 @@ func (m *ProcessMaps) Close() error {
 	return _ProcessClose(
 		m.Calls,
 		m.Cgroups,
+		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.Maybe,

@@ -80,6 +80,7 @@ type SocketsUndecided struct {
 const (
 	SocketsMapCalls          = "calls"
 	SocketsMapCgroups        = "cgroups"
+	SocketsMapForked         = "forked"
 	SocketsMapGone           = "gone"
 	SocketsMapLost           = "lost"
 	SocketsMapMaybe          = "maybe"
@@ -161,6 +162,7 @@ type SocketsProgramSpecs struct {
 type SocketsMapSpecs struct {
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
+	Forked    *ebpf.MapSpec `ebpf:"forked"`
 	Gone      *ebpf.MapSpec `ebpf:"gone"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
@@ -212,6 +214,7 @@ func (o *SocketsObjects) Close() error {
 type SocketsMaps struct {
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
+	Forked    *ebpf.Map `ebpf:"forked"`
 	Gone      *ebpf.Map `ebpf:"gone"`
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
@@ -229,6 +232,7 @@ func (m *SocketsMaps) Close() error {
 	return _SocketsClose(
 		m.Calls,
 		m.Cgroups,
+		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.Maybe,

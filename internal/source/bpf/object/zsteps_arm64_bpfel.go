@@ -152,6 +152,7 @@ const (
 	StepsMapCgroups     = "cgroups"
 	StepsMapFlowPorts   = "flow_ports"
 	StepsMapFlows       = "flows"
+	StepsMapForked      = "forked"
 	StepsMapGone        = "gone"
 	StepsMapLost        = "lost"
 	StepsMapLostEvents  = "lost_events"
@@ -246,6 +247,7 @@ type StepsMapSpecs struct {
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
 	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
+	Forked      *ebpf.MapSpec `ebpf:"forked"`
 	Gone        *ebpf.MapSpec `ebpf:"gone"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	LostEvents  *ebpf.MapSpec `ebpf:"lost_events"`
@@ -314,6 +316,7 @@ type StepsMaps struct {
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
 	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
 	Flows       *ebpf.Map `ebpf:"flows"`
+	Forked      *ebpf.Map `ebpf:"forked"`
 	Gone        *ebpf.Map `ebpf:"gone"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	LostEvents  *ebpf.Map `ebpf:"lost_events"`
@@ -341,6 +344,7 @@ func (m *StepsMaps) Close() error {
 		m.Cgroups,
 		m.FlowPorts,
 		m.Flows,
+		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.LostEvents,

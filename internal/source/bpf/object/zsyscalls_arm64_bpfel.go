@@ -109,6 +109,7 @@ const (
 	SyscallsMapBlank        = "blank"
 	SyscallsMapCalls        = "calls"
 	SyscallsMapCgroups      = "cgroups"
+	SyscallsMapForked       = "forked"
 	SyscallsMapGone         = "gone"
 	SyscallsMapLost         = "lost"
 	SyscallsMapMaybe        = "maybe"
@@ -194,6 +195,7 @@ type SyscallsMapSpecs struct {
 	Blank     *ebpf.MapSpec `ebpf:"blank"`
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
+	Forked    *ebpf.MapSpec `ebpf:"forked"`
 	Gone      *ebpf.MapSpec `ebpf:"gone"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
@@ -253,6 +255,7 @@ type SyscallsMaps struct {
 	Blank     *ebpf.Map `ebpf:"blank"`
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
+	Forked    *ebpf.Map `ebpf:"forked"`
 	Gone      *ebpf.Map `ebpf:"gone"`
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
@@ -274,6 +277,7 @@ func (m *SyscallsMaps) Close() error {
 		m.Blank,
 		m.Calls,
 		m.Cgroups,
+		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.Maybe,

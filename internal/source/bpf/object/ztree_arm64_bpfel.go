@@ -184,6 +184,7 @@ const (
 	TreeMapCgroups      = "cgroups"
 	TreeMapFlowPorts    = "flow_ports"
 	TreeMapFlows        = "flows"
+	TreeMapForked       = "forked"
 	TreeMapFunctions    = "functions"
 	TreeMapGone         = "gone"
 	TreeMapLost         = "lost"
@@ -281,6 +282,7 @@ type TreeMapSpecs struct {
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
 	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
+	Forked      *ebpf.MapSpec `ebpf:"forked"`
 	Functions   *ebpf.MapSpec `ebpf:"functions"`
 	Gone        *ebpf.MapSpec `ebpf:"gone"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
@@ -350,6 +352,7 @@ type TreeMaps struct {
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
 	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
 	Flows       *ebpf.Map `ebpf:"flows"`
+	Forked      *ebpf.Map `ebpf:"forked"`
 	Functions   *ebpf.Map `ebpf:"functions"`
 	Gone        *ebpf.Map `ebpf:"gone"`
 	Lost        *ebpf.Map `ebpf:"lost"`
@@ -379,6 +382,7 @@ func (m *TreeMaps) Close() error {
 		m.Cgroups,
 		m.FlowPorts,
 		m.Flows,
+		m.Forked,
 		m.Functions,
 		m.Gone,
 		m.Lost,

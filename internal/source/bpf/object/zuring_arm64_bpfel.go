@@ -132,6 +132,7 @@ const (
 	UringMapByData         = "by_data"
 	UringMapCalls          = "calls"
 	UringMapCgroups        = "cgroups"
+	UringMapForked         = "forked"
 	UringMapGone           = "gone"
 	UringMapLost           = "lost"
 	UringMapMaybe          = "maybe"
@@ -217,6 +218,7 @@ type UringMapSpecs struct {
 	ByData    *ebpf.MapSpec `ebpf:"by_data"`
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
+	Forked    *ebpf.MapSpec `ebpf:"forked"`
 	Gone      *ebpf.MapSpec `ebpf:"gone"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
@@ -274,6 +276,7 @@ type UringMaps struct {
 	ByData    *ebpf.Map `ebpf:"by_data"`
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
+	Forked    *ebpf.Map `ebpf:"forked"`
 	Gone      *ebpf.Map `ebpf:"gone"`
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
@@ -294,6 +297,7 @@ func (m *UringMaps) Close() error {
 		m.ByData,
 		m.Calls,
 		m.Cgroups,
+		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.Maybe,

@@ -154,6 +154,7 @@ const (
 	WaitsMapCgroups       = "cgroups"
 	WaitsMapFlowPorts     = "flow_ports"
 	WaitsMapFlows         = "flows"
+	WaitsMapForked        = "forked"
 	WaitsMapGone          = "gone"
 	WaitsMapLost          = "lost"
 	WaitsMapLostEvents    = "lost_events"
@@ -245,6 +246,7 @@ type WaitsMapSpecs struct {
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
 	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
+	Forked      *ebpf.MapSpec `ebpf:"forked"`
 	Gone        *ebpf.MapSpec `ebpf:"gone"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	LostEvents  *ebpf.MapSpec `ebpf:"lost_events"`
@@ -312,6 +314,7 @@ type WaitsMaps struct {
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
 	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
 	Flows       *ebpf.Map `ebpf:"flows"`
+	Forked      *ebpf.Map `ebpf:"forked"`
 	Gone        *ebpf.Map `ebpf:"gone"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	LostEvents  *ebpf.Map `ebpf:"lost_events"`
@@ -339,6 +342,7 @@ func (m *WaitsMaps) Close() error {
 		m.Cgroups,
 		m.FlowPorts,
 		m.Flows,
+		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.LostEvents,

@@ -140,7 +140,7 @@ int owner_accepted_mptcp(u64 *ctx)
 	return accepted((void *)ctx[1]);
 }
 
-static __always_inline void emit_state(struct sock *sk, struct owned *w, struct pw_owner *o, u64 cookie, u8 what, u8 from, u8 to)
+static __always_inline void emit_state(struct sock *sk, struct owned *w, struct pw_owner *o, u64 cookie, u8 what, u8 from, u8 to, u8 flags)
 {
 	struct tcp_sock *t = (void *)sk;
 	struct pw_owner who;
@@ -172,6 +172,7 @@ static __always_inline void emit_state(struct sock *sk, struct owned *w, struct 
 	r->s.to = to;
 	r->s.err = READ(sk, sk_err);
 	r->s.context = context();
+	r->s.flags = flags;
 	r->s.fin = READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1; /* set by tcp_fin alone */
 	if (to != TCP_LISTEN) {
 		if (bpf_core_field_exists(t->bytes_sent))
@@ -277,6 +278,8 @@ static __always_inline void changes(struct sock *sk, int from, int to)
 	struct owned *w = owned_of(sk, opens);
 	struct pw_owner o;
 	struct flow_key k;
+	enum whose whose;
+	u8 flags = 0;
 	u64 cookie;
 
 	if (!w)
@@ -288,18 +291,28 @@ static __always_inline void changes(struct sock *sk, int from, int to)
 		give_task(w, &o, BY_MAKER, (void *)bpf_get_current_task(), cookie_of(sk), PW_OWNER_CREATED);
 	}
 	cookie = READ(sk, __sk_common.skc_cookie.counter);
-	if (!last_of(&o, w, cookie) || !owned_by_ours(&o) || READ(sk, sk_protocol) != IPPROTO_TCP)
+	if (!last_of(&o, w, cookie) || READ(sk, sk_protocol) != IPPROTO_TCP)
+		return;
+	whose = owned_by_ours(&o);
+	if (!whose)
 		return;
 	if (!cookie) {
 		cookie = cookie_of(sk); /* for there to be one */
 		last_of(&o, w, cookie);
 	}
 	w->told = 1;
-	emit_state(sk, w, &o, cookie, PW_STATE_CHANGED, from, to);
 	if (to == TCP_ESTABLISHED || to == TCP_CLOSE || (to == TCP_LISTEN && !cfg_storage)) {
 		key_of_sock(&k, sk);
 		note_flow(&k, &o, cookie, to == TCP_CLOSE ? bpf_ktime_get_ns() : 0);
 	}
+	/* While a thread has the socket locked it is that one who changes its state. */
+	if (READ(sk, sk_lock.owned) && ours(bpf_get_current_pid_tgid() >> 32)) {
+		if (o.tid != (u32)bpf_get_current_pid_tgid())
+			fill_owner(&o, (void *)bpf_get_current_task(), cookie, PW_OWNER_USED | (how_of(last_word(w)) & PW_OWNER_OLD));
+	} else if (left_behind(sk, whose) || doubt(w, sk, cookie, KINDS)) {
+		flags = PW_STATE_SHARED;
+	}
+	emit_state(sk, w, &o, cookie, PW_STATE_CHANGED, from, to, flags);
 }
 
 TURN_PROGRAM("tp_btf/inet_sock_set_state", owner_state)
@@ -366,7 +379,7 @@ int states(struct bpf_iter__task_file *ctx)
 	state = state_of(sk);
 	cookie = READ(sk, __sk_common.skc_cookie.counter);
 	if (w && last_of(&o, w, cookie))
-		emit_state(sk, w, &o, cookie, PW_STATE_LOOK, state, state);
+		emit_state(sk, w, &o, cookie, PW_STATE_LOOK, state, state, 0);
 	return 0;
 }
 

@@ -280,7 +280,12 @@ struct pw_state {
 	__u8 err; /* the socket's error, sk_err */
 	__u8 fin; /* 1: the peer's FIN has come, and is counted in received as a byte */
 	__u8 context; /* enum pw_context */
-	__u8 _pad[2];
+	__u8 flags;   /* enum pw_state_flags */
+	__u8 _pad[1];
+};
+
+enum pw_state_flags {
+	PW_STATE_SHARED = 1, /* as PW_PACKET_SHARED: the owner is one of several that use the socket, or has ended and another one has it */
 };
 
 /* Where in the kernel something was done. */

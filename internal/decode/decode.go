@@ -260,7 +260,7 @@ func (d *Decoder) state(r wire.Record, ev *event.Event) bool {
 	ev.Task = d.owner(&s.Owner)
 	b := &event.State{
 		Sock: sock.Event(&k), Look: s.What == wire.StateLook, From: s.From, To: s.To, Err: s.Err,
-		Owner: evidence(s.Owner.How), Old: s.Owner.How&wire.OwnerOld != 0, Context: event.KernelContext(s.Context),
+		Owner: evidence(s.Owner.How), Shared: s.Flags&wire.StateShared != 0, Old: s.Owner.How&wire.OwnerOld != 0, Context: event.KernelContext(s.Context),
 		TCP: event.TCPCounts{
 			Sent: s.Sent, Acked: s.Acked, Received: s.Received, Resent: s.Resent, SegsOut: s.SegsOut, SegsIn: s.SegsIn,
 			DataOut: s.DataSegsOut, DataIn: s.DataSegsIn, Retrans: s.Retrans,

@@ -166,6 +166,7 @@ type State struct {
 	From, To uint8  // TCP_*, net/tcp_states.h
 	Err      uint8  // errno that the socket has for its next call, 0 none
 	Owner    Evidence
+	Shared   bool   // the owner is one of several processes that have the socket
 	Users    *Users // nil: not recorded
 	Context  KernelContext
 	Around   int // functions that the thread was in, where these are told of

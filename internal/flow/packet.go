@@ -152,6 +152,9 @@ func (j *Joiner) state(e *event.Entry, s *event.State) {
 	if s.Listener != 0 {
 		e.Match = event.MatchInherited
 	}
+	if s.Shared {
+		e.Match = min(e.Match, event.MatchShared)
+	}
 	if u, ok := j.accepted.get(s.Sock.ID.Cookie); ok && s.Users != nil {
 		s.Users.Add(u)
 	}

@@ -731,6 +731,7 @@ const (
 	OffStateErr         = 171
 	OffStateFin         = 172
 	OffStateContext     = 173
+	OffStateFlags       = 174
 )
 
 // State is struct pw_state.
@@ -761,6 +762,7 @@ type State struct {
 	Err         uint8
 	Fin         uint8
 	Context     uint8
+	Flags       uint8
 }
 
 // SizeState is the size of State on the wire, in bytes.
@@ -797,6 +799,7 @@ func (s *State) Unmarshal(b []byte) bool {
 	s.Err = uint8(b[171])
 	s.Fin = uint8(b[172])
 	s.Context = uint8(b[173])
+	s.Flags = uint8(b[174])
 	return true
 }
 
@@ -834,7 +837,13 @@ func (s *State) put(b []byte) {
 	b[171] = byte(s.Err)
 	b[172] = byte(s.Fin)
 	b[173] = byte(s.Context)
+	b[174] = byte(s.Flags)
 }
+
+// enum pw_state_flags
+const (
+	StateShared = 1
+)
 
 // enum pw_context
 const (

@@ -320,6 +320,22 @@ func TestPacketsOfFrames(t *testing.T) {
 	}
 }
 
+// TestLastClose: who changes the state of a socket in his own call is named, whoever used it last; and what a softirq
+// changes of one whose last user has ended is said to be of one of those who have it.
+func TestLastClose(t *testing.T) {
+	needRoot(t)
+	_, shown := watch(t, build(t, "beyond_lastclose", "64"), "-l", "sys,pkt")
+	for change, who := range map[string]string{"ESTABLISHED -> FIN_WAIT1": "beyond_lastclos", "FIN_WAIT1 -> FIN_WAIT2": "~writer"} {
+		m := regexp.MustCompile(`(?m)^ *\S+ (\S+)\[\d+\] .*tcp ` + change).FindSubmatch(shown)
+		if m == nil || string(m[1]) != who {
+			t.Errorf("%s: %q, want %s", change, m, who)
+		}
+	}
+	if t.Failed() {
+		t.Logf("%s", shown)
+	}
+}
+
 // TestSharedSocket holds that each packet of two processes that send on one socket at
 // the same time is its sender's, by name and number.
 func TestSharedSocket(t *testing.T) {

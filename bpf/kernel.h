@@ -154,7 +154,7 @@ static __always_inline bool scene_of(struct scene *s, struct sock *sk, enum call
 	here = here && caller != NOBODY;
 	s->cookie = READ(sk, __sk_common.skc_cookie.counter); /* made at its birth */
 	s->netns = s->w ? s->w->netns : 0;
-	if (here && ours(bpf_get_current_pid_tgid() >> 32)) {
+	if (here && current_is_ours()) {
 		current_is_owner(s);
 		return true;
 	}

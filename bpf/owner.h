@@ -437,6 +437,21 @@ static __always_inline u32 references(struct sock *sk)
 	return READ(f, f_count.counter);
 }
 
+/* Whether the thread that runs is of a watched process, be it at its end. */
+static __always_inline bool current_is_ours(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	u64 *start;
+
+	if (ours(tgid))
+		return true;
+	if (!may_be_ours(tgid))
+		return false;
+	start = bpf_map_lookup_elem(&gone, &tgid);
+	return start && *start == READ(task, group_leader, start_boottime);
+}
+
 /* What comes in for a process that has ended: another one has its socket, if that has a file still. */
 static __always_inline bool left_behind(struct sock *sk, enum whose whose)
 {

@@ -306,7 +306,7 @@ static __always_inline void changes(struct sock *sk, int from, int to)
 		note_flow(&k, &o, cookie, to == TCP_CLOSE ? bpf_ktime_get_ns() : 0);
 	}
 	/* While a thread has the socket locked it is that one who changes its state. */
-	if (READ(sk, sk_lock.owned) && ours(bpf_get_current_pid_tgid() >> 32)) {
+	if (READ(sk, sk_lock.owned) && current_is_ours()) {
 		if (o.tid != (u32)bpf_get_current_pid_tgid())
 			fill_owner(&o, (void *)bpf_get_current_task(), cookie, PW_OWNER_USED | (how_of(last_word(w)) & PW_OWNER_OLD));
 	} else if (left_behind(sk, whose) || doubt(w, sk, cookie, KINDS)) {
@@ -683,7 +683,7 @@ static __always_inline bool packet_owner(struct __sk_buff *skb, struct bpf_sock 
 #define TCP_RST 4
 
 /* A packet has come to its socket. TCP tells more of those of connections (kernel.bpf.c), and nothing of those that find no room. */
-static __always_inline void came(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, struct pw_owner *o, bool shared)
+static __always_inline void came(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, struct pw_owner *o, u8 how)
 {
 	struct scene s = {};
 	u8 addr[2][16] = {};
@@ -699,8 +699,7 @@ static __always_inline void came(struct __sk_buff *skb, struct bpf_sock *sk, str
 	s.netns = w->netns;
 	s.context = context();
 	owner_is(&s, o);
-	if (shared)
-		s.flags = PW_KERNEL_SHARED;
+	s.flags = (how & PW_PACKET_SHARED ? PW_KERNEL_SHARED : 0) | (how & PW_PACKET_OPEN ? PW_KERNEL_OPEN : 0);
 	if (sk->protocol != IPPROTO_TCP) {
 		if (!cfg_drops)
 			emit_event(&s, PW_EVENT_SKB_RECEIVE, skb->len, sk->protocol, 0, 0, 0, 0);
@@ -757,7 +756,7 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 	}
 	learn_flow(skb, sk, w, &o, dir);
 	if (cfg_events && dir == PW_PACKET_IN)
-		came(skb, sk, w, &o, flags & PW_PACKET_SHARED);
+		came(skb, sk, w, &o, flags);
 	if (!cfg_packets)
 		return 1;
 	if (cfg_filter && !pcap_filter(skb))

@@ -229,6 +229,7 @@ func TestUring(t *testing.T) {
 	}{
 		{wire.Uring{Opcode: 26, Fd: 5, Res: 44, UserData: 0x10, Nsock: 1}, "send(5<TCP:[127.0.0.1:80->127.0.0.1:4711]>, 0x10) = 44"},
 		{wire.Uring{Opcode: 27, Fd: 2, Res: -104, Flags: wire.UringFixedFile}, "recv(2 /* fixed file */, 0) = -1 ECONNRESET (Connection reset by peer)"},
+		{wire.Uring{Opcode: 26, Fd: -1, Res: 4, Flags: wire.UringFixedFile}, "send(-1 /* fixed file */, 0) = 4"},
 		{wire.Uring{Opcode: 13, Fd: 4, Res: 5, Nsock: 1, CqeFlags: 2}, "accept(4, 0) = 5<TCP:[127.0.0.1:80->127.0.0.1:4711]> (IORING_CQE_F_MORE)"},
 		{wire.Uring{Opcode: 16, Fd: 4, Flags: wire.UringWaiting}, "connect(4, 0 <waiting ...>"},
 		{wire.Uring{Opcode: 200, Fd: -1}, "io_uring_op(-1, 0) = 0"},

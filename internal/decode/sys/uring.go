@@ -86,12 +86,17 @@ func (d *Decoder) Uring(u *wire.Uring, socks []byte) (*event.Call, []string) {
 
 	d.begin()
 	name := "fd"
-	if u.Flags&wire.UringFixedFile != 0 {
+	fixed := u.Flags&wire.UringFixedFile != 0
+	if fixed {
 		name = "slot"
+	}
+	if fixed && u.Fd >= 0 {
 		d.uint("", uint64(uint32(u.Fd)))
-		d.note("fixed file")
 	} else {
-		d.fd("", uint64(uint32(u.Fd)))
+		d.fd("", uint64(uint32(u.Fd))) // before 5.19 neither is told
+	}
+	if fixed {
+		d.note("fixed file")
 	}
 	c.Args[0] = event.Arg{Name: name, Raw: uint64(uint32(u.Fd)), Val: d.finish()}
 	d.begin()

@@ -410,6 +410,7 @@ static __always_inline bool scene_of_ends(struct scene *s, struct ends *e)
 	s->netns = e->k.netns;
 	s->context = context();
 	owner_is(s, &s->now);
+	s->flags = PW_KERNEL_FOUND;
 	return true;
 }
 

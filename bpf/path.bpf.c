@@ -147,6 +147,7 @@ static __always_inline bool scene_of_neighbour(struct scene *s, u64 n)
 	s->netns = a->netns;
 	s->context = context();
 	owner_is(s, &s->now);
+	s->flags = PW_KERNEL_FOUND;
 	return true;
 }
 

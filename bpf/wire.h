@@ -342,6 +342,7 @@ enum pw_wait {
 enum pw_kernel_flags {
 	PW_KERNEL_SHARED = 1, /* as PW_PACKET_SHARED: the owner is one of several, and perhaps not the one */
 	PW_KERNEL_OPEN = 2,   /* as PW_PACKET_OPEN, beside SHARED: who reads from the socket next is the owner */
+	PW_KERNEL_FOUND = 4,  /* no socket tells: the owner is whose the addresses are, or who asked for the neighbour last */
 };
 
 /* Something that the kernel did for a socket, or for a thread in a call. */

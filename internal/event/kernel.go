@@ -113,6 +113,7 @@ type Kernel struct {
 	HasSock bool
 	// Of the task, where it is whose the socket is, not the thread in whose own time it was done.
 	Inherited bool // the evidence is of the listener that the socket came from
+	Found     bool // no socket told of it: the owner is whose the addresses are, or who asked for the neighbour last
 	Shared    bool // the owner is one of several processes, the last that was seen to use the socket
 	Context   KernelContext
 	CPU       int32

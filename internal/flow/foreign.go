@@ -60,7 +60,10 @@ func (j *Joiner) did(e *event.Entry, k *event.Kernel) {
 			e.Task, e.Match, k.Inherited = u.Task, event.MatchExact, false
 		}
 	}
-	if k.Shared {
+	switch {
+	case k.Found && !k.Inherited:
+		e.Match = event.MatchTable
+	case k.Shared:
 		e.Match = min(e.Match, event.MatchShared)
 	}
 	if k.HasSock {

@@ -896,6 +896,7 @@ const (
 const (
 	KernelShared = 1
 	KernelOpen   = 2
+	KernelFound  = 4
 )
 
 // Offsets into struct pw_kernel.

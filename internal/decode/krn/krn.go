@@ -121,7 +121,8 @@ func (d *Decoder) Event(k *wire.Kernel, t *wire.KernelTail) *event.Kernel {
 	}
 	e.OnTID = k.OnTid
 	if e.Depth == 0 {
-		e.Inherited, e.Shared = k.Owner.Cookie != k.Cookie, k.Flags&wire.KernelShared != 0
+		e.Inherited = k.Owner.Cookie != k.Cookie
+		e.Shared, e.Found = k.Flags&wire.KernelShared != 0, k.Flags&wire.KernelFound != 0
 	}
 	if k.Nsock > 0 {
 		var s wire.Sock

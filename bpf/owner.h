@@ -455,7 +455,7 @@ static __always_inline bool current_is_ours(void)
 /* What comes in for a process that has ended: another one has its socket, if that has a file still. */
 static __always_inline bool left_behind(struct sock *sk, enum whose whose)
 {
-	return cfg_storage && whose == WAS_OURS && references(sk);
+	return whose == WAS_OURS && references(sk);
 }
 
 /*
@@ -468,10 +468,9 @@ static __always_inline bool reader_open(struct sock *sk, struct owned *w, u64 co
 	u32 refs, zero = 0;
 	struct pw_owner *p;
 
-	if (!cfg_storage)
-		return false;
-	if (!is_own(last, cookie) || !is_own(reader, cookie))
-		return references(sk) > 1; /* one that is not accepted yet has none */
+	/* Without storage who read is not known at the packets. One that is not accepted yet has no references. */
+	if (!cfg_storage || !is_own(last, cookie) || !is_own(reader, cookie))
+		return references(sk) > 1;
 	if (!w->shared && ((reader ^ last) & KEY_MASK)) {
 		p = bpf_map_lookup_elem(&people, &key);
 		if (p && pid_of(reader) != p->pid)

@@ -129,7 +129,7 @@ static __always_inline bool by_side(struct scene *s, struct sock *sk, u32 side)
 	}
 	if (!whose)
 		return false;
-	if (side != BY_SENDER && left_behind(sk, whose))
+	if (side != BY_SENDER && whose == WAS_OURS && left_behind(sk))
 		others = side == BY_RECEIVER ? PW_KERNEL_SHARED | PW_KERNEL_OPEN : PW_KERNEL_SHARED;
 	owner_is(s, &s->now);
 	s->flags = others;

@@ -453,9 +453,9 @@ static __always_inline bool current_is_ours(void)
 }
 
 /* What comes in for a process that has ended: another one has its socket, if that has a file still. */
-static __always_inline bool left_behind(struct sock *sk, enum whose whose)
+static __always_inline bool left_behind(struct sock *sk)
 {
-	return whose == WAS_OURS && references(sk);
+	return references(sk) && state_of(sk) != TCP_LISTEN;
 }
 
 /*

@@ -309,7 +309,7 @@ static __always_inline void changes(struct sock *sk, int from, int to)
 	if (READ(sk, sk_lock.owned) && current_is_ours()) {
 		if (o.tid != (u32)bpf_get_current_pid_tgid())
 			fill_owner(&o, (void *)bpf_get_current_task(), cookie, PW_OWNER_USED | (how_of(last_word(w)) & PW_OWNER_OLD));
-	} else if (left_behind(sk, whose) || doubt(w, sk, cookie, KINDS)) {
+	} else if ((whose == WAS_OURS && left_behind(sk)) || doubt(w, sk, cookie, KINDS)) {
 		flags = PW_STATE_SHARED;
 	}
 	emit_state(sk, w, &o, cookie, PW_STATE_CHANGED, from, to, flags);
@@ -750,7 +750,7 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 	whose = owned_by_ours(&o);
 	if (!whose)
 		return 1;
-	if (dir == PW_PACKET_IN && sk->state != TCP_LISTEN && left_behind(whole(sk, w), whose) && (sk->protocol != IPPROTO_TCP || carries(skb))) {
+	if (dir == PW_PACKET_IN && whose == WAS_OURS && left_behind(whole(sk, w)) && (sk->protocol != IPPROTO_TCP || carries(skb))) {
 		flags = PW_PACKET_SHARED | PW_PACKET_OPEN;
 		w->open = 1;
 	}

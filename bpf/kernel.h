@@ -97,6 +97,8 @@ static __always_inline u8 doubt(struct owned *w, struct sock *sk, u64 cookie, u3
 {
 	bool several = w->mixed;
 
+	if (side == BY_SENDER && !several && !is_own(w->by[BY_SENDER], cookie))
+		several = references(sk) > 1; /* nobody was seen to send */
 	if (side == BY_RECEIVER && state_of(sk) != TCP_LISTEN && reader_open(sk, w, cookie))
 		return PW_KERNEL_SHARED | PW_KERNEL_OPEN;
 	if (side != BY_SENDER)

@@ -38,7 +38,7 @@ func (k *Kernel) settings(c Config) map[string]any {
 		object.SyscallsVarCfgReturns: !c.NoCalls,
 		object.SyscallsVarCfgLoaded:  sinceBoot(),
 		object.ProcessVarCfgCalls:    !c.NoCalls,
-		object.PacketsVarCfgEnds:     k.ends,
+		object.PacketsVarCfgEnds:     k.ends && !k.bare, // without storage what they tell does not reach the packets
 	}
 }
 

@@ -53,7 +53,11 @@ func TestPacketsOfClient(t *testing.T) {
 		t.Fatalf("%d packets:\n%s", len(list), lines)
 	}
 	for _, p := range list {
-		if !strings.HasPrefix(p.owner, "pwclient["+client.pid()) || p.conn != list[0].conn {
+		owner := p.owner
+		if built != "" {
+			owner = strings.TrimPrefix(owner, "~") // read so late under emulation that it was open whose it is
+		}
+		if !strings.HasPrefix(owner, "pwclient["+client.pid()) || p.conn != list[0].conn {
 			t.Errorf("%+v", p)
 		}
 	}

@@ -303,7 +303,7 @@ int kernel_skb_send(u64 *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
 	struct sock *sk = sock_of_skb(skb);
-	enum caller caller = NOBODY;
+	enum caller caller = ANYBODY;
 	struct queued *q;
 	struct scene s;
 	u32 zero = 0;
@@ -409,7 +409,7 @@ TURN_PROGRAM("tp_btf/kfree_skb", kernel_drop)
 			dropped(&s, skb, &e, ctx[1], reason);
 		return 0;
 	}
-	if (!scene_of(&s, sk, NOBODY, KINDS))
+	if (!scene_of(&s, sk, ANYBODY, KINDS))
 		return 0;
 	tell_sock(&s, sk);
 	if (!ends_of(&e, skb, true))

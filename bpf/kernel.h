@@ -72,7 +72,8 @@ static __always_inline void owner_is(struct scene *s, struct pw_owner *o)
 
 /* What an event says of the thread that runs in its own time. */
 enum caller {
-	NOBODY, /* nothing, unless the socket is locked */
+	ANYBODY, /* nothing: it may run another one's queue */
+	NOBODY, /* nothing, unless the socket is locked: what is done needs the lock */
 	CALLER, /* it is in a call on this very socket */
 	LOCKER, /* the same, but what it does may be for another one that has the socket */
 };
@@ -147,13 +148,13 @@ static __always_inline bool scene_of(struct scene *s, struct sock *sk, enum call
 	bool here;
 
 	s->w = owned_of(sk, false);
-	if (!s->w && caller == NOBODY)
+	if (!s->w && caller <= NOBODY)
 		return false; /* those of others, mostly */
 	s->context = context();
 	here = s->context == PW_CONTEXT_TASK;
 	if (here && caller == NOBODY && locked_stream(sk))
 		caller = LOCKER;
-	here = here && caller != NOBODY;
+	here = here && caller > NOBODY;
 	s->cookie = READ(sk, __sk_common.skc_cookie.counter); /* made at its birth */
 	s->netns = s->w ? s->w->netns : 0;
 	if (here && current_is_ours()) {

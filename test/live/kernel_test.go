@@ -281,7 +281,7 @@ func TestKernelShared(t *testing.T) {
 	}
 	t.Logf("right %v, wrong %d, labelled %d", right, wrong, labelled)
 	if right["skb:queue"] < 6000 || right["skb:send"] < 6000 || right["skb:receive"] < 10 || right["sock:ready"] < 10 {
-		if !strings.Contains(string(shown), `"lost"`) {
+		if !strings.Contains(string(shown), `"type":"lost"`) {
 			t.Errorf("right are only %v", right)
 		}
 	}

@@ -1063,8 +1063,8 @@ static void many_tcp_queue(void)
 	many_tcp();
 }
 
-/* Children, each of which reads what its parent asked for, later than is waited for: he and they read in turn. */
-static void lazy_client(int port)
+/* Children one after the other, each of which reads what its parent asked for, later than is waited for; he too, in turn. */
+static void heirs_client(int port, int too)
 {
 	struct sockaddr_in a = at(port);
 	int fd = socket(AF_INET, SOCK_STREAM, 0), n;
@@ -1075,9 +1075,9 @@ static void lazy_client(int port)
 	if (fd < 0 || connect(fd, (void *)&a, sizeof(a)))
 		die("connect");
 	for (int i = 0; i < TURNS; i++) {
-		pid_t pid = 0;
+		pid_t pid;
 
-		if (i % 2) {
+		if (too && i % 2) {
 			fill(buf, sizeof(buf), getpid());
 			send_all(fd, buf, sizeof(buf));
 			if (read(fd, buf, sizeof(buf)) != sizeof(buf))
@@ -1087,7 +1087,7 @@ static void lazy_client(int port)
 		if (pid < 0)
 			die("fork");
 		if (!pid) {
-			usleep(150000);
+			usleep(too || i ? 150000 : 20000);
 			_exit(read(fd, buf, sizeof(buf)) != sizeof(buf));
 		}
 		n += snprintf(list + n, sizeof(list) - n, ",%d", pid);
@@ -1098,54 +1098,35 @@ static void lazy_client(int port)
 	}
 	say("end tcp %d %d client %s\n", port_of(fd, 0), port, list);
 	close(fd);
+}
+
+static void lazy_client(int port)
+{
+	heirs_client(port, 1);
+}
+
+static void only_heirs_client(int port)
+{
+	heirs_client(port, 0);
+}
+
+static void at_one_server(void (*client)(int))
+{
+	int l = bound(SOCK_STREAM, 5000);
+
+	role("server", one_server, l);
+	close(l);
+	role("client", client, 5000);
 }
 
 static void lazy(void)
 {
-	int l = bound(SOCK_STREAM, 5000);
-
-	role("server", one_server, l);
-	close(l);
-	role("client", lazy_client, 5000);
-}
-
-/* Children one after the other, each of which reads once, later than is waited for. */
-static void heirs_client(int port)
-{
-	struct sockaddr_in a = at(port);
-	int fd = socket(AF_INET, SOCK_STREAM, 0), n;
-	char buf[LINE], list[150];
-
-	n = snprintf(list, sizeof(list), "%d,%d,%d", getpid(), getpid(), getpid());
-	begin();
-	if (fd < 0 || connect(fd, (void *)&a, sizeof(a)))
-		die("connect");
-	for (int i = 0; i < TURNS; i++) {
-		pid_t pid = fork();
-
-		if (pid < 0)
-			die("fork");
-		if (!pid) {
-			usleep(i ? 150000 : 20000);
-			_exit(read(fd, buf, sizeof(buf)) != sizeof(buf));
-		}
-		n += snprintf(list + n, sizeof(list) - n, ",%d", pid);
-		fill(buf, sizeof(buf), pid);
-		send_all(fd, buf, sizeof(buf));
-		if (waitpid(pid, &(int){ 0 }, 0) != pid)
-			die("waitpid");
-	}
-	say("end tcp %d %d client %s\n", port_of(fd, 0), port, list);
-	close(fd);
+	at_one_server(lazy_client);
 }
 
 static void heirs(void)
 {
-	int l = bound(SOCK_STREAM, 5000);
-
-	role("server", one_server, l);
-	close(l);
-	role("client", heirs_client, 5000);
+	at_one_server(only_heirs_client);
 }
 
 /* Who accepts greets, and his child reads what had come before, later than is waited for. */

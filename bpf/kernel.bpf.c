@@ -262,18 +262,6 @@ struct {
 	__type(value, struct queued);
 } queued SEC(".maps");
 
-/* In a thread's own time a datagram is queued by who sends it. */
-static __always_inline enum caller queues(struct sock *sk)
-{
-	switch (READ(sk, sk_protocol)) {
-	case IPPROTO_TCP:
-	case IPPROTO_DCCP:
-	case IPPROTO_SCTP:
-		return NOBODY;
-	}
-	return CALLER;
-}
-
 SEC("tp_btf/net_dev_queue")
 int kernel_skb_queue(u64 *ctx)
 {
@@ -284,7 +272,8 @@ int kernel_skb_queue(u64 *ctx)
 	u32 zero = 0;
 
 	s.ctx = ctx;
-	if (!sk || !full(sk) || !scene_of(&s, sk, queues(sk), BY_SENDER))
+	/* In a thread's own time a datagram is queued by who sends it. */
+	if (!sk || !full(sk) || !scene_of(&s, sk, is_stream(READ(sk, sk_protocol)) ? NOBODY : CALLER, BY_SENDER))
 		return 0;
 	q = bpf_map_lookup_elem(&queued, &zero);
 	if (q && s.own) {

@@ -78,18 +78,6 @@ enum caller {
 	LOCKER, /* the same, but what it does may be for another one that has the socket */
 };
 
-/* While a thread has a stream's socket locked, all that is done there is done by it, or waits for it. */
-static __always_inline bool locked_stream(struct sock *sk)
-{
-	switch (READ(sk, sk_protocol)) {
-	case IPPROTO_TCP:
-	case IPPROTO_DCCP:
-	case IPPROTO_SCTP:
-		return READ(sk, sk_lock.owned);
-	}
-	return false;
-}
-
 /*
  * Whether who does the one or the other on a socket, KINDS: either, may be another than the last that was seen to:
  * enum pw_kernel_flags.
@@ -152,7 +140,8 @@ static __always_inline bool scene_of(struct scene *s, struct sock *sk, enum call
 		return false; /* those of others, mostly */
 	s->context = context();
 	here = s->context == PW_CONTEXT_TASK;
-	if (here && caller == NOBODY && locked_stream(sk))
+	/* While a thread has a stream's socket locked, all that is done there is done by it, or waits for it. */
+	if (here && caller == NOBODY && is_stream(READ(sk, sk_protocol)) && READ(sk, sk_lock.owned))
 		caller = LOCKER;
 	here = here && caller > NOBODY;
 	s->cookie = READ(sk, __sk_common.skc_cookie.counter); /* made at its birth */

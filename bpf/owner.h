@@ -186,10 +186,9 @@ enum whose {
 	WAS_OURS, /* until it ended */
 };
 
-/* A socket whose owner is a watched process, or was one until it ended. */
-static __always_inline enum whose owned_by_ours(struct pw_owner *o)
+/* Whether a process, by its pid and start, is watched, or was until it ended. */
+static __always_inline enum whose whose_is(u32 pid, u64 since)
 {
-	u32 pid = o->pid;
 	u64 *start;
 
 	if (ours(pid))
@@ -197,7 +196,32 @@ static __always_inline enum whose owned_by_ours(struct pw_owner *o)
 	if (!may_be_ours(pid))
 		return NOT_OURS;
 	start = bpf_map_lookup_elem(&gone, &pid);
-	return start && *start == o->start ? WAS_OURS : NOT_OURS;
+	return start && *start == since ? WAS_OURS : NOT_OURS;
+}
+
+static __always_inline enum whose owned_by_ours(struct pw_owner *o)
+{
+	return whose_is(o->pid, o->start);
+}
+
+/* Whether the thread that runs is of a watched process, be it at its end. */
+static __always_inline bool current_is_ours(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return whose_is(bpf_get_current_pid_tgid() >> 32, READ(task, group_leader, start_boottime));
+}
+
+/* What is sent on a socket of such a protocol may leave at any time, and is done with the socket locked. */
+static __always_inline bool is_stream(u32 protocol)
+{
+	switch (protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_DCCP:
+	case IPPROTO_SCTP:
+		return true;
+	}
+	return false;
 }
 
 static __always_inline u64 mix(u64 sum, u64 word)
@@ -435,21 +459,6 @@ static __always_inline u32 references(struct sock *sk)
 	if (bpf_core_field_exists(f->f_ref))
 		return READ(f, f_ref.refcnt.counter) + 1;
 	return READ(f, f_count.counter);
-}
-
-/* Whether the thread that runs is of a watched process, be it at its end. */
-static __always_inline bool current_is_ours(void)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-	u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	u64 *start;
-
-	if (ours(tgid))
-		return true;
-	if (!may_be_ours(tgid))
-		return false;
-	start = bpf_map_lookup_elem(&gone, &tgid);
-	return start && *start == READ(task, group_leader, start_boottime);
 }
 
 /* What comes in for a process that has ended: another one has its socket, if that has a file still. */

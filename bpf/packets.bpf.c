@@ -558,15 +558,11 @@ static __always_inline struct sock *whole(struct bpf_sock *sk, struct owned *w)
  */
 static __always_inline bool sent_by_current(struct bpf_sock *sk, struct owned *w)
 {
-	switch (sk->protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_DCCP:
-	case IPPROTO_SCTP:
-		if (sk->state == TCP_LISTEN)
-			return false; /* answers without a lock */
-		return READ(whole(sk, w), sk_lock.owned);
-	}
-	return true;
+	if (!is_stream(sk->protocol))
+		return true;
+	if (sk->state == TCP_LISTEN)
+		return false; /* answers without a lock */
+	return READ(whole(sk, w), sk_lock.owned);
 }
 
 /* Whether a packet carries what someone wrote: all but TCP's bare acknowledgements. */

@@ -17,6 +17,7 @@ const volatile u8 cfg_all = 0;		 /* every process is a target */
 const volatile u8 cfg_uids = 0;		 /* the uids map is in use */
 const volatile u8 cfg_cgroups = 0;	 /* number of cgroups in the cgroups map */
 const volatile u8 cfg_ports = 0;	 /* the ports map is in use */
+const volatile u8 cfg_wide = 0;		 /* any of these four */
 const volatile u8 cfg_exec = 0;		 /* user space decides about each exec (names) */
 const volatile u8 cfg_follow = 1;	 /* children of targets are targets */
 const volatile u32 cfg_strlen = 32;	 /* payload bytes a buffer */

@@ -21,6 +21,7 @@ func (k *Kernel) settings(c Config) map[string]any {
 		object.ProcessVarCfgUids:     len(c.UIDs) > 0,
 		object.ProcessVarCfgCgroups:  uint8(len(c.Cgroups)),
 		object.ProcessVarCfgPorts:    len(c.Ports) > 0,
+		object.ProcessVarCfgWide:     c.All || len(c.UIDs) > 0 || len(c.Cgroups) > 0 || len(c.Ports) > 0,
 		object.ProcessVarCfgExec:     c.AskExec,
 		object.ProcessVarCfgFollow:   c.Follow,
 		object.ProcessVarCfgStrlen:   c.StrLen,

@@ -102,6 +102,7 @@ const (
 	AuditVarCfgSelf    = "cfg_self"
 	AuditVarCfgStrlen  = "cfg_strlen"
 	AuditVarCfgUids    = "cfg_uids"
+	AuditVarCfgWide    = "cfg_wide"
 )
 
 // LoadAudit returns the embedded CollectionSpec for Audit.
@@ -182,6 +183,7 @@ type AuditVariableSpecs struct {
 	CfgSelf    *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgWide    *ebpf.VariableSpec `ebpf:"cfg_wide"`
 }
 
 // AuditObjects contains all objects after they have been loaded into the kernel.
@@ -252,6 +254,7 @@ type AuditVariables struct {
 	CfgSelf    *ebpf.Variable `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgWide    *ebpf.Variable `ebpf:"cfg_wide"`
 }
 
 // AuditPrograms contains all programs after they have been loaded into the kernel.

@@ -104,6 +104,7 @@ const (
 	BlockedVarCfgSelf       = "cfg_self"
 	BlockedVarCfgStrlen     = "cfg_strlen"
 	BlockedVarCfgUids       = "cfg_uids"
+	BlockedVarCfgWide       = "cfg_wide"
 )
 
 // LoadBlocked returns the embedded CollectionSpec for Blocked.
@@ -186,6 +187,7 @@ type BlockedVariableSpecs struct {
 	CfgSelf    *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgWide    *ebpf.VariableSpec `ebpf:"cfg_wide"`
 }
 
 // BlockedObjects contains all objects after they have been loaded into the kernel.
@@ -257,6 +259,7 @@ type BlockedVariables struct {
 	CfgSelf    *ebpf.Variable `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgWide    *ebpf.Variable `ebpf:"cfg_wide"`
 }
 
 // BlockedPrograms contains all programs after they have been loaded into the kernel.

@@ -186,6 +186,7 @@ const (
 	DeviceVarCfgStorage  = "cfg_storage"
 	DeviceVarCfgStrlen   = "cfg_strlen"
 	DeviceVarCfgUids     = "cfg_uids"
+	DeviceVarCfgWide     = "cfg_wide"
 )
 
 // LoadDevice returns the embedded CollectionSpec for Device.
@@ -280,6 +281,7 @@ type DeviceVariableSpecs struct {
 	CfgStorage  *ebpf.VariableSpec `ebpf:"cfg_storage"`
 	CfgStrlen   *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgWide     *ebpf.VariableSpec `ebpf:"cfg_wide"`
 }
 
 // DeviceObjects contains all objects after they have been loaded into the kernel.
@@ -372,6 +374,7 @@ type DeviceVariables struct {
 	CfgStorage  *ebpf.Variable `ebpf:"cfg_storage"`
 	CfgStrlen   *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgWide     *ebpf.Variable `ebpf:"cfg_wide"`
 }
 
 // DevicePrograms contains all programs after they have been loaded into the kernel.

@@ -110,6 +110,7 @@ const (
 	IfacesVarCfgSelf     = "cfg_self"
 	IfacesVarCfgStrlen   = "cfg_strlen"
 	IfacesVarCfgUids     = "cfg_uids"
+	IfacesVarCfgWide     = "cfg_wide"
 )
 
 // LoadIfaces returns the embedded CollectionSpec for Ifaces.
@@ -192,6 +193,7 @@ type IfacesVariableSpecs struct {
 	CfgSelf    *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgWide    *ebpf.VariableSpec `ebpf:"cfg_wide"`
 }
 
 // IfacesObjects contains all objects after they have been loaded into the kernel.
@@ -266,6 +268,7 @@ type IfacesVariables struct {
 	CfgSelf    *ebpf.Variable `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgWide    *ebpf.Variable `ebpf:"cfg_wide"`
 }
 
 // IfacesPrograms contains all programs after they have been loaded into the kernel.

@@ -227,6 +227,7 @@ const (
 	KernelVarCfgTurn              = "cfg_turn"
 	KernelVarCfgUids              = "cfg_uids"
 	KernelVarCfgUstack            = "cfg_ustack"
+	KernelVarCfgWide              = "cfg_wide"
 )
 
 // LoadKernel returns the embedded CollectionSpec for Kernel.
@@ -354,6 +355,7 @@ type KernelVariableSpecs struct {
 	CfgTurn       *ebpf.VariableSpec `ebpf:"cfg_turn"`
 	CfgUids       *ebpf.VariableSpec `ebpf:"cfg_uids"`
 	CfgUstack     *ebpf.VariableSpec `ebpf:"cfg_ustack"`
+	CfgWide       *ebpf.VariableSpec `ebpf:"cfg_wide"`
 }
 
 // KernelObjects contains all objects after they have been loaded into the kernel.
@@ -457,6 +459,7 @@ type KernelVariables struct {
 	CfgTurn       *ebpf.Variable `ebpf:"cfg_turn"`
 	CfgUids       *ebpf.Variable `ebpf:"cfg_uids"`
 	CfgUstack     *ebpf.Variable `ebpf:"cfg_ustack"`
+	CfgWide       *ebpf.Variable `ebpf:"cfg_wide"`
 }
 
 // KernelPrograms contains all programs after they have been loaded into the kernel.

@@ -208,6 +208,7 @@ const (
 	PacketsVarCfgTurn             = "cfg_turn"
 	PacketsVarCfgUids             = "cfg_uids"
 	PacketsVarCfgUstack           = "cfg_ustack"
+	PacketsVarCfgWide             = "cfg_wide"
 )
 
 // LoadPackets returns the embedded CollectionSpec for Packets.
@@ -324,6 +325,7 @@ type PacketsVariableSpecs struct {
 	CfgTurn     *ebpf.VariableSpec `ebpf:"cfg_turn"`
 	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
 	CfgUstack   *ebpf.VariableSpec `ebpf:"cfg_ustack"`
+	CfgWide     *ebpf.VariableSpec `ebpf:"cfg_wide"`
 }
 
 // PacketsObjects contains all objects after they have been loaded into the kernel.
@@ -426,6 +428,7 @@ type PacketsVariables struct {
 	CfgTurn     *ebpf.Variable `ebpf:"cfg_turn"`
 	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
 	CfgUstack   *ebpf.Variable `ebpf:"cfg_ustack"`
+	CfgWide     *ebpf.Variable `ebpf:"cfg_wide"`
 }
 
 // PacketsPrograms contains all programs after they have been loaded into the kernel.

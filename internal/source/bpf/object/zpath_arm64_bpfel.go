@@ -207,6 +207,7 @@ const (
 	PathVarCfgTurn            = "cfg_turn"
 	PathVarCfgUids            = "cfg_uids"
 	PathVarCfgUstack          = "cfg_ustack"
+	PathVarCfgWide            = "cfg_wide"
 )
 
 // LoadPath returns the embedded CollectionSpec for Path.
@@ -314,6 +315,7 @@ type PathVariableSpecs struct {
 	CfgTurn     *ebpf.VariableSpec `ebpf:"cfg_turn"`
 	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
 	CfgUstack   *ebpf.VariableSpec `ebpf:"cfg_ustack"`
+	CfgWide     *ebpf.VariableSpec `ebpf:"cfg_wide"`
 }
 
 // PathObjects contains all objects after they have been loaded into the kernel.
@@ -414,6 +416,7 @@ type PathVariables struct {
 	CfgTurn     *ebpf.Variable `ebpf:"cfg_turn"`
 	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
 	CfgUstack   *ebpf.Variable `ebpf:"cfg_ustack"`
+	CfgWide     *ebpf.Variable `ebpf:"cfg_wide"`
 }
 
 // PathPrograms contains all programs after they have been loaded into the kernel.

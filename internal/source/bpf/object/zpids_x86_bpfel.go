@@ -103,6 +103,7 @@ const (
 	PidsVarCfgSelf    = "cfg_self"
 	PidsVarCfgStrlen  = "cfg_strlen"
 	PidsVarCfgUids    = "cfg_uids"
+	PidsVarCfgWide    = "cfg_wide"
 )
 
 // LoadPids returns the embedded CollectionSpec for Pids.
@@ -184,6 +185,7 @@ type PidsVariableSpecs struct {
 	CfgSelf    *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgWide    *ebpf.VariableSpec `ebpf:"cfg_wide"`
 }
 
 // PidsObjects contains all objects after they have been loaded into the kernel.
@@ -255,6 +257,7 @@ type PidsVariables struct {
 	CfgSelf    *ebpf.Variable `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgWide    *ebpf.Variable `ebpf:"cfg_wide"`
 }
 
 // PidsPrograms contains all programs after they have been loaded into the kernel.

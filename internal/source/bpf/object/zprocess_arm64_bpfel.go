@@ -113,6 +113,7 @@ const (
 	ProcessVarCfgStrlen    = "cfg_strlen"
 	ProcessVarCfgTurn      = "cfg_turn"
 	ProcessVarCfgUids      = "cfg_uids"
+	ProcessVarCfgWide      = "cfg_wide"
 )
 
 // LoadProcess returns the embedded CollectionSpec for Process.
@@ -198,6 +199,7 @@ type ProcessVariableSpecs struct {
 	CfgStrlen  *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgTurn    *ebpf.VariableSpec `ebpf:"cfg_turn"`
 	CfgUids    *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgWide    *ebpf.VariableSpec `ebpf:"cfg_wide"`
 }
 
 // ProcessObjects contains all objects after they have been loaded into the kernel.
@@ -272,6 +274,7 @@ type ProcessVariables struct {
 	CfgStrlen  *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgTurn    *ebpf.Variable `ebpf:"cfg_turn"`
 	CfgUids    *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgWide    *ebpf.Variable `ebpf:"cfg_wide"`
 }
 
 // ProcessPrograms contains all programs after they have been loaded into the kernel.

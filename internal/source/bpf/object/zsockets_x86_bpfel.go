@@ -106,6 +106,7 @@ const (
 	SocketsVarCfgSelf        = "cfg_self"
 	SocketsVarCfgStrlen      = "cfg_strlen"
 	SocketsVarCfgUids        = "cfg_uids"
+	SocketsVarCfgWide        = "cfg_wide"
 )
 
 // LoadSockets returns the embedded CollectionSpec for Sockets.
@@ -190,6 +191,7 @@ type SocketsVariableSpecs struct {
 	CfgSelf    *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgWide    *ebpf.VariableSpec `ebpf:"cfg_wide"`
 }
 
 // SocketsObjects contains all objects after they have been loaded into the kernel.
@@ -261,6 +263,7 @@ type SocketsVariables struct {
 	CfgSelf    *ebpf.Variable `ebpf:"cfg_self"`
 	CfgStrlen  *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids    *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgWide    *ebpf.Variable `ebpf:"cfg_wide"`
 }
 
 // SocketsPrograms contains all programs after they have been loaded into the kernel.

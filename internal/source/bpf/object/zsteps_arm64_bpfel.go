@@ -191,6 +191,7 @@ const (
 	StepsVarCfgTurn     = "cfg_turn"
 	StepsVarCfgUids     = "cfg_uids"
 	StepsVarCfgUstack   = "cfg_ustack"
+	StepsVarCfgWide     = "cfg_wide"
 )
 
 // LoadSteps returns the embedded CollectionSpec for Steps.
@@ -290,6 +291,7 @@ type StepsVariableSpecs struct {
 	CfgTurn     *ebpf.VariableSpec `ebpf:"cfg_turn"`
 	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
 	CfgUstack   *ebpf.VariableSpec `ebpf:"cfg_ustack"`
+	CfgWide     *ebpf.VariableSpec `ebpf:"cfg_wide"`
 }
 
 // StepsObjects contains all objects after they have been loaded into the kernel.
@@ -388,6 +390,7 @@ type StepsVariables struct {
 	CfgTurn     *ebpf.Variable `ebpf:"cfg_turn"`
 	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
 	CfgUstack   *ebpf.Variable `ebpf:"cfg_ustack"`
+	CfgWide     *ebpf.Variable `ebpf:"cfg_wide"`
 }
 
 // StepsPrograms contains all programs after they have been loaded into the kernel.

@@ -138,6 +138,7 @@ const (
 	SyscallsVarCfgStrlen    = "cfg_strlen"
 	SyscallsVarCfgTurn      = "cfg_turn"
 	SyscallsVarCfgUids      = "cfg_uids"
+	SyscallsVarCfgWide      = "cfg_wide"
 	SyscallsVarTargetsEpoch = "targets_epoch"
 )
 
@@ -228,6 +229,7 @@ type SyscallsVariableSpecs struct {
 	CfgStrlen    *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgTurn      *ebpf.VariableSpec `ebpf:"cfg_turn"`
 	CfgUids      *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgWide      *ebpf.VariableSpec `ebpf:"cfg_wide"`
 	TargetsEpoch *ebpf.VariableSpec `ebpf:"targets_epoch"`
 }
 
@@ -311,6 +313,7 @@ type SyscallsVariables struct {
 	CfgStrlen    *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgTurn      *ebpf.Variable `ebpf:"cfg_turn"`
 	CfgUids      *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgWide      *ebpf.Variable `ebpf:"cfg_wide"`
 	TargetsEpoch *ebpf.Variable `ebpf:"targets_epoch"`
 }
 

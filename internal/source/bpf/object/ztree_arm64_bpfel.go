@@ -225,6 +225,7 @@ const (
 	TreeVarCfgStrlen    = "cfg_strlen"
 	TreeVarCfgUids      = "cfg_uids"
 	TreeVarCfgUstack    = "cfg_ustack"
+	TreeVarCfgWide      = "cfg_wide"
 )
 
 // LoadTree returns the embedded CollectionSpec for Tree.
@@ -326,6 +327,7 @@ type TreeVariableSpecs struct {
 	CfgStrlen   *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
 	CfgUstack   *ebpf.VariableSpec `ebpf:"cfg_ustack"`
+	CfgWide     *ebpf.VariableSpec `ebpf:"cfg_wide"`
 }
 
 // TreeObjects contains all objects after they have been loaded into the kernel.
@@ -427,6 +429,7 @@ type TreeVariables struct {
 	CfgStrlen   *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
 	CfgUstack   *ebpf.Variable `ebpf:"cfg_ustack"`
+	CfgWide     *ebpf.Variable `ebpf:"cfg_wide"`
 }
 
 // TreePrograms contains all programs after they have been loaded into the kernel.

@@ -162,6 +162,7 @@ const (
 	UringVarCfgSubmit      = "cfg_submit"
 	UringVarCfgTurn        = "cfg_turn"
 	UringVarCfgUids        = "cfg_uids"
+	UringVarCfgWide        = "cfg_wide"
 )
 
 // LoadUring returns the embedded CollectionSpec for Uring.
@@ -251,6 +252,7 @@ type UringVariableSpecs struct {
 	CfgSubmit      *ebpf.VariableSpec `ebpf:"cfg_submit"`
 	CfgTurn        *ebpf.VariableSpec `ebpf:"cfg_turn"`
 	CfgUids        *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgWide        *ebpf.VariableSpec `ebpf:"cfg_wide"`
 }
 
 // UringObjects contains all objects after they have been loaded into the kernel.
@@ -331,6 +333,7 @@ type UringVariables struct {
 	CfgSubmit      *ebpf.Variable `ebpf:"cfg_submit"`
 	CfgTurn        *ebpf.Variable `ebpf:"cfg_turn"`
 	CfgUids        *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgWide        *ebpf.Variable `ebpf:"cfg_wide"`
 }
 
 // UringPrograms contains all programs after they have been loaded into the kernel.

@@ -191,6 +191,7 @@ const (
 	WaitsVarCfgStrlen     = "cfg_strlen"
 	WaitsVarCfgUids       = "cfg_uids"
 	WaitsVarCfgUstack     = "cfg_ustack"
+	WaitsVarCfgWide       = "cfg_wide"
 )
 
 // LoadWaits returns the embedded CollectionSpec for Waits.
@@ -288,6 +289,7 @@ type WaitsVariableSpecs struct {
 	CfgStrlen   *ebpf.VariableSpec `ebpf:"cfg_strlen"`
 	CfgUids     *ebpf.VariableSpec `ebpf:"cfg_uids"`
 	CfgUstack   *ebpf.VariableSpec `ebpf:"cfg_ustack"`
+	CfgWide     *ebpf.VariableSpec `ebpf:"cfg_wide"`
 }
 
 // WaitsObjects contains all objects after they have been loaded into the kernel.
@@ -385,6 +387,7 @@ type WaitsVariables struct {
 	CfgStrlen   *ebpf.Variable `ebpf:"cfg_strlen"`
 	CfgUids     *ebpf.Variable `ebpf:"cfg_uids"`
 	CfgUstack   *ebpf.Variable `ebpf:"cfg_ustack"`
+	CfgWide     *ebpf.Variable `ebpf:"cfg_wide"`
 }
 
 // WaitsPrograms contains all programs after they have been loaded into the kernel.

@@ -71,6 +71,7 @@ var toolset = map[string]tool{
 		attached:  watching,
 		bystander: true,
 	},
+	"empty": emptyTool,
 	"strace": {
 		args: func(b *bench, pid int) []string {
 			return []string{"strace", "-f", "-e", "trace=network", "-o", "/dev/null", "-p", strconv.Itoa(pid)}

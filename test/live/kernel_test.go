@@ -496,10 +496,9 @@ func treeOf(shown string) (wrong []string) {
 // that it went through, of those that are named.
 func graph(t *testing.T, prog string, functions []string) map[string]bool {
 	t.Helper()
-	const dir = "/sys/kernel/tracing/"
 	put := func(file, text string) {
 		t.Helper()
-		if err := os.WriteFile(dir+file, []byte(text), 0); err != nil {
+		if err := os.WriteFile(tracing+file, []byte(text), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -510,10 +509,10 @@ func graph(t *testing.T, prog string, functions []string) map[string]bool {
 	put("set_ftrace_filter", strings.Join(functions, "\n"))
 	put("set_ftrace_pid", "1") // nobody else, before the program is there
 	put("current_tracer", "function_graph")
-	if out, err := exec.Command("/bin/sh", "-c", "echo $$ >"+dir+"set_ftrace_pid; exec "+prog).CombinedOutput(); err != nil {
+	if out, err := exec.Command("/bin/sh", "-c", "echo $$ >"+tracing+"set_ftrace_pid; exec "+prog).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	b, err := os.ReadFile(dir + "trace")
+	b, err := os.ReadFile(tracing + "trace")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -528,19 +527,13 @@ func graph(t *testing.T, prog string, functions []string) map[string]bool {
 // net/socket.c the same program went through.
 func TestTreeOracle(t *testing.T) {
 	needRoot(t)
-	tracers, err := os.ReadFile("/sys/kernel/tracing/available_tracers")
-	if err != nil || !strings.Contains(string(tracers), "function_graph") {
-		if symbols, _ := os.ReadFile("/proc/kallsyms"); built != "" || strings.Contains(string(symbols), " register_ftrace_graph\n") {
-			t.Fatalf("this kernel should have function_graph: %v, %s", err, tracers)
-		}
-		t.Skip("this kernel has no function_graph")
-	}
+	needFunctionGraph(t)
 	prog := build(t, "kernel_six", "64")
 	out, err := exec.Command(pidwire, "kernel", "list", "-q", "*@net/socket.c").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	may, err := os.ReadFile("/sys/kernel/tracing/available_filter_functions")
+	may, err := os.ReadFile(tracing + "available_filter_functions")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -670,19 +663,27 @@ func lacksFunctionGraph(t *testing.T) error {
 	return f.Close()
 }
 
+// needFunctionGraph skips a test where the kernel has no function_graph, and fails it where that should be there.
+func needFunctionGraph(t *testing.T) {
+	t.Helper()
+	lacks := lacksFunctionGraph(t)
+	if lacks == nil {
+		return
+	}
+	// Under lockdown it is compiled in and may not be used, which is EPERM.
+	symbols, err := os.ReadFile("/proc/kallsyms")
+	has := err != nil || strings.Contains(string(symbols), " register_ftrace_graph\n")
+	if built != "" || has && !errors.Is(lacks, syscall.EPERM) {
+		t.Fatalf("this kernel should have function_graph: %v", lacks)
+	}
+	t.Skipf("this kernel has no function_graph: %v", lacks)
+}
+
 // TestTracerEndings: where function_graph makes the tree, ftrace stands as before however the run ends: the
 // collector puts it back when the process that prints is gone too.
 func TestTracerEndings(t *testing.T) {
 	needRoot(t)
-	if lacks := lacksFunctionGraph(t); lacks != nil {
-		// Under lockdown it is compiled in and may not be used, which is EPERM.
-		symbols, err := os.ReadFile("/proc/kallsyms")
-		has := err != nil || strings.Contains(string(symbols), " register_ftrace_graph\n")
-		if built != "" || has && !errors.Is(lacks, syscall.EPERM) {
-			t.Fatalf("this kernel should have function_graph: %v", lacks)
-		}
-		t.Skipf("this kernel has no function_graph: %v", lacks)
-	}
+	needFunctionGraph(t)
 	before, ok := ftraceStands()
 	graph := []string{"trace", "--tree", "--engine", "function_graph", "-o", "/dev/null"}
 	if out, err := exec.Command(pidwire, append(graph, "--", "true")...).CombinedOutput(); !ok || err != nil {

@@ -122,7 +122,7 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 		b.Addr = d.sys.Address(saddr)
 		b.AddrRole = roleOf(b.Call)
 	}
-	return true
+	return b.Call != nil || !b.Missing // what is missing is the record of a call
 }
 
 // roleOf says whose address a call's is.

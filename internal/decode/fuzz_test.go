@@ -54,6 +54,7 @@ func FuzzRecord(f *testing.F) {
 	line := "type=SYSCALL msg=audit(1.000:2): arch=c000003e syscall=42 pid=7 comm=6120 exe=\"/x\" key=\"k\"\ntype=SOCKADDR msg=audit(1.000:2): saddr=020014667C41961E0000000000000000"
 	ofCall := wire.Audit{Pid: 7, Abi: wire.AbiX8664, Nr: 42, Ret: -111, Flags: wire.AuditCall, Args: [4]uint64{3, 1, 16}}
 	f.Add([]byte(audited(ofCall, line)), []byte(audited(wire.Audit{Pid: 7}, "type=AVC msg=audit(1.000:3): avc:  denied  { connect } for pid=7")))
+	f.Add([]byte(audited(wire.Audit{Pid: 7, Flags: wire.AuditMissing}, "")), []byte(audited(wire.Audit{Pid: 7, Flags: wire.AuditMissing | wire.AuditCall}, "")))
 	f.Fuzz(func(t *testing.T, one, two []byte) {
 		file, err := pcapng.New(io.Discard, pcapng.Options{Header: []byte("h")})
 		if err != nil {

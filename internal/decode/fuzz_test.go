@@ -16,6 +16,7 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/jsonl"
 	"github.com/pidwire/pidwire/internal/sink/ladder"
 	"github.com/pidwire/pidwire/internal/sink/pcapng"
+	"github.com/pidwire/pidwire/internal/sink/summary"
 	"github.com/pidwire/pidwire/internal/sink/text"
 	"github.com/pidwire/pidwire/internal/source/replay"
 	"github.com/pidwire/pidwire/internal/wire"
@@ -25,7 +26,7 @@ import (
 // decoded, joined and written in every form. Files of other machines hold
 // records, and are hostile.
 func FuzzRecord(f *testing.F) {
-	files, err := filepath.Glob("../../testdata/rec/*-packets.pidwire")
+	files, err := filepath.Glob("../../testdata/rec/*.pidwire")
 	if err != nil || len(files) == 0 {
 		f.Fatalf("%d recordings: %v", len(files), err)
 	}
@@ -64,6 +65,7 @@ func FuzzRecord(f *testing.F) {
 		sinks := []sink.Sink{
 			text.New(io.Discard, text.Options{Names: true}), jsonl.New(io.Discard, jsonl.Options{}),
 			conns.New(io.Discard, conns.Options{All: true}), ladder.New(io.Discard, ladder.Options{Conn: 1}), file,
+			summary.New(io.Discard, false),
 		}
 		for _, r := range [][]byte{one, two, one} {
 			if len(r) < wire.SizeHdr {

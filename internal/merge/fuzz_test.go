@@ -1,0 +1,80 @@
+package merge_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/pidwire/pidwire/internal/merge"
+	"github.com/pidwire/pidwire/internal/source/replay"
+	"github.com/pidwire/pidwire/internal/wire"
+)
+
+// FuzzMerge holds that records of any content and in any order come out: each is
+// whole, and there are as many of a kind as went in, but for what merge itself
+// adds, and for audit's, which are joined. A recording is passed on by it before it is decoded.
+func FuzzMerge(f *testing.F) {
+	files, err := filepath.Glob("../../testdata/rec/*.pidwire")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("%d recordings: %v", len(files), err)
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		src, err := replay.New(bytes.NewReader(b))
+		if err != nil {
+			f.Fatal(err)
+		}
+		var some []byte
+		if err := src.Run(context.Background(), func(r wire.Record) error {
+			if some = append(some, r...); len(some) > 4096 {
+				f.Add(some, false)
+				some = nil
+			}
+			return nil
+		}); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(some, false)
+	}
+	one := call("connect", 10*ms, 20*ms)
+	f.Add(bytes.Join([][]byte{one, recorded(one, 1, 15*ms), covers(200, 5*ms), recorded(one, 2, 25*ms), one, upto(30 * ms)}, nil), true)
+	f.Fuzz(func(t *testing.T, b []byte, joins bool) {
+		in, out := map[uint16]int{}, map[uint16]int{}
+		m := merge.New(func(r wire.Record) error {
+			if len(r) < wire.SizeHdr || int(binary.LittleEndian.Uint32(r)) != len(r) {
+				t.Errorf("a record of kind %d with %d bytes says that it has %d", r.Kind(), len(r), binary.LittleEndian.Uint32(r))
+			}
+			out[r.Kind()]++
+			return nil
+		})
+		if joins {
+			m.JoinAudit()
+		}
+		for len(b) >= wire.SizeHdr {
+			n := int(binary.LittleEndian.Uint32(b))
+			if n < wire.SizeHdr || n > len(b) {
+				break // no source passes such
+			}
+			r := wire.Record(b[:n:n])
+			in[r.Kind()]++
+			if err := m.Add(r); err != nil {
+				t.Fatal(err)
+			}
+			b = b[n:]
+		}
+		if err := m.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		for kind, n := range in {
+			if out[kind] < n && kind != wire.KindAudit {
+				t.Errorf("%d of %d records of kind %d came out", out[kind], n, kind)
+			}
+		}
+	})
+}

@@ -78,7 +78,6 @@ static __always_inline int sent(u64 *ctx, struct sock *sk, int length)
 	struct scene s;
 
 	s.ctx = ctx;
-	used(sk, BY_SENDER, PW_OWNER_SENT);
 	if (!scene_of(&s, sk, CALLER, BY_SENDER))
 		return 0;
 	tell_sock(&s, sk);
@@ -102,27 +101,31 @@ static __always_inline int received(u64 *ctx, struct sock *sk, int length, u32 f
 /* Since 6.3. Before, the functions of the protocols tell the same, of IP's. */
 TURN_PROGRAM("tp_btf/sock_send_length", kernel_sent)
 {
+	sent_on((void *)ctx[0]);
 	return sent(ctx, (void *)ctx[0], ctx[1]);
 }
 
-static __always_inline int sent_on(u64 *ctx)
+static __always_inline int sent_inet(u64 *ctx)
 {
 	struct socket *socket = (void *)ctx[0];
 	struct sock *sk = socket->sk;
 
-	return sk ? sent(ctx, sk, ctx[3]) : 0;
+	if (!sk)
+		return 0;
+	used(sk, BY_SENDER, PW_OWNER_SENT);
+	return sent(ctx, sk, ctx[3]);
 }
 
 SEC("fexit/inet_sendmsg")
 int kernel_sent_inet(u64 *ctx)
 {
-	return sent_on(ctx);
+	return sent_inet(ctx);
 }
 
 SEC("fexit/inet6_sendmsg")
 int kernel_sent_inet6(u64 *ctx)
 {
-	return sent_on(ctx);
+	return sent_inet(ctx);
 }
 
 TURN_PROGRAM("tp_btf/sock_recv_length", kernel_received)

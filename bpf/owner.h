@@ -3,6 +3,7 @@
 #ifndef PIDWIRE_OWNER_H
 #define PIDWIRE_OWNER_H
 
+#include "regs.h"
 #include "sock.h"
 
 #define IPPROTO_ICMP 1
@@ -469,27 +470,34 @@ static __always_inline bool left_behind(struct sock *sk)
 
 /*
  * Whether it is open who reads what comes in: the process that used the socket last is not known to read from it while
- * another one has it or has used it, or somebody got it since that one read, or may have been born with it.
+ * another one has it or has used it; or somebody got it since that one was seen, or may have got it.
  */
 static __always_inline bool reader_open(struct sock *sk, struct owned *w, u64 cookie)
 {
-	u64 last = last_word(w), reader = w->by[BY_RECEIVER], key = last & KEY_MASK, *born;
-	u32 refs, zero = 0;
+	u64 last = last_word(w), reader = w->by[BY_RECEIVER], key = last & KEY_MASK, since, *got;
+	u32 refs = references(sk), zero = 0;
 	struct pw_owner *p;
 
 	/* Without storage who read is not known at the packets. One that is not accepted yet has no references. */
-	if (!cfg_storage || !is_own(last, cookie) || !is_own(reader, cookie))
-		return references(sk) > 1;
-	if (!w->shared && ((reader ^ last) & KEY_MASK)) {
-		p = bpf_map_lookup_elem(&people, &key);
-		if (p && pid_of(reader) != p->pid)
+	if (!cfg_storage || !is_own(last, cookie))
+		return refs > 1;
+	if (is_own(reader, cookie)) {
+		if (!w->shared && ((reader ^ last) & KEY_MASK)) {
+			p = bpf_map_lookup_elem(&people, &key);
+			if (p && pid_of(reader) != p->pid)
+				return true;
+		}
+		if (refs > w->refs)
 			return true;
+		since = w->time[BY_RECEIVER];
+	} else {
+		if (refs > 1)
+			return true;
+		since = w->time[last_kind(w)];
 	}
-	refs = references(sk);
-	if (refs < 2 || refs > w->refs)
-		return refs > w->refs;
-	born = bpf_map_lookup_elem(&forked, &zero);
-	return born && *born > w->time[BY_RECEIVER];
+	/* It may have but one holder left, and that be another. */
+	got = bpf_map_lookup_elem(&spread, &zero);
+	return got && *got > since;
 }
 
 /* Attributes begin at a multiple of 4, and what is in these at one of 8: an empty one stands first. */
@@ -602,6 +610,42 @@ static __always_inline void used(struct sock *sk, u32 side, u32 how)
 	used_by_task(w, &o, (void *)bpf_get_current_task(), cookie_of(sk), side, how);
 	if (side == BY_RECEIVER)
 		w->refs = references(sk);
+}
+
+#define MSG_CONTROLLEN 40 /* struct user_msghdr, include/linux/socket.h */
+#define PF_IO_WORKER 0x00000010 /* include/linux/sched.h */
+
+/*
+ * Whether a thread that has just sent on a unix socket may have passed descriptors on: in a message with control data, or in a
+ * call that cannot be looked into.
+ */
+static __always_inline bool may_pass(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs;
+	u64 args[6], control;
+
+	if (READ(task, flags) & (PF_KTHREAD | PF_IO_WORKER) || is_compat(task))
+		return true;
+	regs = (void *)bpf_task_pt_regs(task);
+	switch (NR_OF(regs)) {
+	case NR_WRITE:
+	case NR_WRITEV:
+	case NR_SENDTO:
+		return false;
+	case NR_SENDMSG:
+		read_args(args, regs, false);
+		return bpf_probe_read_user(&control, sizeof(control), (void *)(args[1] + MSG_CONTROLLEN)) || control;
+	}
+	return true;
+}
+
+/* For programs at sock_send_length, which is younger than what this asks. */
+static __always_inline void sent_on(struct sock *sk)
+{
+	used(sk, BY_SENDER, PW_OWNER_SENT);
+	if (READ(sk, __sk_common.skc_family) == AF_UNIX && ours(bpf_get_current_pid_tgid() >> 32) && may_pass())
+		sockets_spread(bpf_ktime_get_ns());
 }
 
 /* Not 0 while a CPU does the work of a softirq, on the time of whoever ran. */

@@ -64,7 +64,7 @@ int owner_released(struct bpf_sock *ctx)
 
 TURN_PROGRAM("tp_btf/sock_send_length", owner_sent)
 {
-	used((void *)ctx[0], BY_SENDER, PW_OWNER_SENT);
+	sent_on((void *)ctx[0]);
 	return 0;
 }
 

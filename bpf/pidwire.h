@@ -129,13 +129,25 @@ struct {
 	__type(value, u64);
 } gone SEC(".maps");
 
-/* When a watched process last had a child, CLOCK_MONOTONIC ns: that one has all its sockets too. */
+/*
+ * When a watched process last had a child, or may have passed descriptors on,
+ * CLOCK_MONOTONIC ns: since then another one may have any of its sockets.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
 	__type(value, u64);
-} forked SEC(".maps");
+} spread SEC(".maps");
+
+static __always_inline void sockets_spread(u64 now)
+{
+	u32 zero = 0;
+	u64 *last = bpf_map_lookup_elem(&spread, &zero);
+
+	if (last)
+		*last = now;
+}
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 

@@ -26,8 +26,8 @@ TURN_PROGRAM("raw_tp/sched_process_fork", process_fork)
 	struct task_struct *child = (void *)ctx[1];
 	u32 ptgid = READ(parent, tgid);
 	u32 tgid = READ(child, tgid);
-	u32 mode, zero = 0;
-	u64 now, *last;
+	u32 mode;
+	u64 now;
 
 	if (tgid == ptgid)
 		return 0;
@@ -35,9 +35,7 @@ TURN_PROGRAM("raw_tp/sched_process_fork", process_fork)
 	if (!mode || mode == PW_TARGET_NEVER)
 		return 0;
 	now = bpf_ktime_get_ns();
-	last = bpf_map_lookup_elem(&forked, &zero);
-	if (last)
-		*last = now;
+	sockets_spread(now);
 	if (!cfg_follow)
 		return 0;
 	set_target(tgid, mode, now);

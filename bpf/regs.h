@@ -88,6 +88,19 @@ static __always_inline void read_args(u64 args[6], struct pt_regs *regs, bool co
 #define NR_OF(regs) READ(regs, syscallno)
 #endif
 
+/* The calls that send the most; by hand, for programs that have no table of calls. */
+#if defined(__TARGET_ARCH_x86)
+#define NR_WRITE 1
+#define NR_WRITEV 20
+#define NR_SENDTO 44
+#define NR_SENDMSG 46
+#elif defined(__TARGET_ARCH_arm64)
+#define NR_WRITE 64
+#define NR_WRITEV 66
+#define NR_SENDTO 206
+#define NR_SENDMSG 211
+#endif
+
 #define ENOSYS 38
 
 /*

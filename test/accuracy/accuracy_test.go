@@ -73,6 +73,8 @@ var rows = []row{
 	{"lazy", "client", "children read what their parent asked for, 150 ms later, and he reads too"},
 	{"heirs", "client", "children one after the other, each reads once, 150 ms later"},
 	{"greeting", "server", "who accepts writes, and a child reads 150 ms later what had come before"},
+	{"given", "server", "who accepts writes and passes it on by SCM_RIGHTS, to one who reads 150 ms later"},
+	{"givenaway", "server", "who accepts writes, has a child that reads 150 ms later, and closes it"},
 	{"held", "client", "two processes have a connection from before, one uses it 150 ms later"},
 }
 

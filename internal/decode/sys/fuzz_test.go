@@ -62,8 +62,8 @@ func FuzzSyscall(f *testing.F) {
 	for _, r := range seeds() {
 		f.Add([]byte(r.bytes()))
 	}
-	d := newDecoder()
 	f.Fuzz(func(t *testing.T, b []byte) {
+		d := newDecoder() // it keeps what it has decoded
 		var s wire.Syscall
 		socks, chunks, ok := wire.SyscallParts(b, &s)
 		if !ok {
@@ -79,8 +79,8 @@ func FuzzSockaddr(f *testing.F) {
 	for fam := range uint8(50) {
 		f.Add(fam, make([]byte, 126))
 	}
-	d := newDecoder()
 	f.Fuzz(func(t *testing.T, fam uint8, b []byte) {
+		d := newDecoder() // it keeps what it has decoded
 		b = append([]byte{fam, 0}, b...)
 		r := callRecord("connect", 0, 5, base, uint64(len(b))).mem(wire.PhaseEnter, base, b)
 		c, _ := d.Syscall(&r.Syscall, r.socks, r.chunks)
@@ -94,8 +94,8 @@ func FuzzCmsg(f *testing.F) {
 		f.Add(uint16(s.level), uint16(s.kind), make([]byte, 48), false)
 		f.Add(uint16(s.level), uint16(s.kind), make([]byte, 48), true)
 	}
-	d := newDecoder()
 	f.Fuzz(func(t *testing.T, level, kind uint16, b []byte, narrow bool) {
+		d := newDecoder() // it keeps what it has decoded
 		r := &record{}
 		r.Abi, r.Nr, r.Ret = wire.AbiX8664, 46, 1
 		word := 8
@@ -118,8 +118,8 @@ func FuzzNetlink(f *testing.F) {
 	f.Add(uint8(0), []byte("\x20\x00\x00\x00\x12\x00\x01\x03\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"))
 	f.Add(uint8(0), []byte("\x2c\x00\x00\x00\x02\x00\x00\x02\x01\x00\x00\x00\x00\x00\x00\x00\xed\xff\xff\xff\x14\x00\x00\x00\x12\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x08\x00\x01\x00abc\x00"))
 	f.Add(uint8(4), make([]byte, 64))
-	d := newDecoder()
 	f.Fuzz(func(t *testing.T, proto uint8, b []byte) {
+		d := newDecoder() // it keeps what it has decoded
 		r := callRecord("sendto", 0, 5, base, uint64(len(b))).sock(wire.Sock{Fd: 5, Family: afNetlink, Protocol: uint16(proto)}).mem(wire.PhaseExit, base, b)
 		c, _ := d.Syscall(&r.Syscall, r.socks, r.chunks)
 		check(t, c)

@@ -1180,6 +1180,116 @@ static void greeting(void)
 	role("client", greeted, 5000);
 }
 
+static pid_t heir;   /* who has each connection that is passed on */
+static int named[2]; /* each heir, for the client */
+
+static void name_heir(int fd)
+{
+	say("end tcp %d %d server %d,%d,%d,%d\n", port_of(fd, 0), port_of(fd, 1), getpid(), heir, getpid(), heir);
+	if (write(named[1], &heir, sizeof(heir)) != sizeof(heir))
+		die("pipe");
+}
+
+static void take_silent(int sock)
+{
+	for (;;) {
+		char c, buf[LINE], control[CMSG_SPACE(sizeof(int))];
+		struct iovec v = { &c, 1 };
+		struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+		int fd;
+
+		if (recvmsg(sock, &m, 0) <= 0)
+			return;
+		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(fd));
+		usleep(150000);
+		if (read(fd, buf, sizeof(buf)) != sizeof(buf))
+			die("read");
+		close(fd);
+	}
+}
+
+/* Who accepts greets and keeps nothing of it: another one reads what has come, later than is waited for. */
+static void greet_and_give(int fd)
+{
+	send_all(fd, "welcome", 7);
+	name_heir(fd);
+	give(fd);
+}
+
+static void greet_and_fork(int fd)
+{
+	char buf[LINE];
+
+	send_all(fd, "welcome", 7);
+	heir = fork();
+	if (heir < 0)
+		die("fork");
+	if (!heir && !usleep(150000))
+		_exit(read(fd, buf, sizeof(buf)) != sizeof(buf));
+	name_heir(fd);
+	close(fd);
+}
+
+static void greeter_gives(int l)
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pass))
+		die("socketpair");
+	heir = role(0, take_silent, pass[1]);
+	begin();
+	accept_n(l, CLIENTS, greet_and_give);
+	poll(0, 0, 100);
+	kill(heir, SIGTERM);
+}
+
+static void greeter_forks(int l)
+{
+	begin();
+	accept_n(l, CLIENTS, greet_and_fork);
+	while (wait(0) > 0)
+		;
+}
+
+static void asks_later(int port)
+{
+	char buf[LINE];
+
+	begin();
+	for (int i = 0; i < CLIENTS; i++) {
+		int fd = connected(port);
+		pid_t pid;
+
+		if (read(fd, buf, 7) != 7 || read(named[0], &pid, sizeof(pid)) != sizeof(pid))
+			die("read");
+		usleep(20000); /* the other one has it */
+		fill(buf, sizeof(buf), pid);
+		send_all(fd, buf, sizeof(buf));
+		while (read(fd, buf, sizeof(buf)) > 0)
+			;
+		close(fd);
+	}
+}
+
+static void greeter(void (*server)(int))
+{
+	int l = bound(SOCK_STREAM, 5000);
+
+	if (pipe(named))
+		die("pipe");
+	role("server", server, l);
+	close(l);
+	role("client", asks_later, 5000);
+}
+
+static void given(void)
+{
+	greeter(greeter_gives);
+}
+
+static void given_away(void)
+{
+	greeter(greeter_forks);
+}
+
 static int peers_end;
 
 static void holder(int fd)
@@ -1297,7 +1407,7 @@ static struct {
 	{ "udp", udp }, { "sameport", sameport }, { "prefork", prefork }, { "forkper", forkper }, { "rights", rights },
 	{ "curl", curl }, { "closed", closed }, { "bystanders", bystanders }, { "netns", netns },
 	{ "lateclose", lateclose }, { "unreachable", unreachable }, { "ping", ping },
-	{ "shared", shared }, { "udpshared", udp_shared }, { "lazy", lazy }, { "heirs", heirs }, { "greeting", greeting }, { "held", held }, { "manycold", many_cold },
+	{ "shared", shared }, { "udpshared", udp_shared }, { "lazy", lazy }, { "heirs", heirs }, { "greeting", greeting }, { "given", given }, { "givenaway", given_away }, { "held", held }, { "manycold", many_cold },
 	{ "manyudp", many_udp }, { "manytcp", many_tcp }, { "manysplit", many_split }, { "manyprefork", many_prefork },
 	{ "manyreuseport", many_reuseport }, { "manyqueue", many_queue }, { "manytcpqueue", many_tcp_queue },
 };

@@ -266,7 +266,7 @@ func Load(c Config) (_ *Kernel, err error) {
 		return nil, err
 	}
 	k.twice = c.Twice || PreemptedAtTracepoints(Release())
-	if err := k.Maps.make(sys.Targets, sys.Refused, sys.Undecided, sys.Threads, sys.Calls, sys.Uids, sys.Ports, sys.Cgroups, sys.Lost, sys.Maybe, sys.Reader, sys.Gone, sys.Forked); err != nil {
+	if err := k.Maps.make(sys.Targets, sys.Refused, sys.Undecided, sys.Threads, sys.Calls, sys.Uids, sys.Ports, sys.Cgroups, sys.Lost, sys.Maybe, sys.Reader, sys.Gone, sys.Spread); err != nil {
 		return nil, err
 	}
 	if err := k.fill(c); err != nil {

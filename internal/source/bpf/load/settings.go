@@ -74,10 +74,10 @@ func configure(spec *ebpf.CollectionSpec, settings map[string]any) error {
 	return nil
 }
 
-// Maps are made once and given to every object that has them. Those behind Forked
+// Maps are made once and given to every object that has them. Those behind Spread
 // are nil where neither packets nor kernel events are wanted, or cannot be had.
 type Maps struct {
-	Ring, Targets, Refused, Undecided, Threads, Calls, Uids, Ports, Cgroups, Lost, Maybe, Reader, Gone, Forked *ebpf.Map
+	Ring, Targets, Refused, Undecided, Threads, Calls, Uids, Ports, Cgroups, Lost, Maybe, Reader, Gone, Spread *ebpf.Map
 
 	Owners, LostPackets, LostEvents, Flows, FlowPorts, OldSocks, OwnedSocks, People, Softirqs *ebpf.Map
 
@@ -100,7 +100,7 @@ func (m *Maps) byName() map[string]**ebpf.Map {
 		object.SyscallsMapMaybe:      &m.Maybe,
 		object.SyscallsMapReader:     &m.Reader,
 		object.SyscallsMapGone:       &m.Gone,
-		object.SyscallsMapForked:     &m.Forked,
+		object.SyscallsMapSpread:     &m.Spread,
 		object.PacketsMapOwners:      &m.Owners,
 		object.PacketsMapLostPackets: &m.LostPackets,
 		object.PacketsMapLostEvents:  &m.LostEvents,

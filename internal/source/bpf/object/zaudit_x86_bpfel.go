@@ -80,7 +80,6 @@ type AuditUndecided struct {
 const (
 	AuditMapCalls      = "calls"
 	AuditMapCgroups    = "cgroups"
-	AuditMapForked     = "forked"
 	AuditMapGone       = "gone"
 	AuditMapLost       = "lost"
 	AuditMapMaybe      = "maybe"
@@ -88,6 +87,7 @@ const (
 	AuditMapReader     = "reader"
 	AuditMapRefused    = "refused"
 	AuditMapRing       = "ring"
+	AuditMapSpread     = "spread"
 	AuditMapTargets    = "targets"
 	AuditMapThreads    = "threads"
 	AuditMapUids       = "uids"
@@ -156,7 +156,6 @@ type AuditProgramSpecs struct {
 type AuditMapSpecs struct {
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
-	Forked    *ebpf.MapSpec `ebpf:"forked"`
 	Gone      *ebpf.MapSpec `ebpf:"gone"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
@@ -164,6 +163,7 @@ type AuditMapSpecs struct {
 	Reader    *ebpf.MapSpec `ebpf:"reader"`
 	Refused   *ebpf.MapSpec `ebpf:"refused"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
+	Spread    *ebpf.MapSpec `ebpf:"spread"`
 	Targets   *ebpf.MapSpec `ebpf:"targets"`
 	Threads   *ebpf.MapSpec `ebpf:"threads"`
 	Uids      *ebpf.MapSpec `ebpf:"uids"`
@@ -208,7 +208,6 @@ func (o *AuditObjects) Close() error {
 type AuditMaps struct {
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
-	Forked    *ebpf.Map `ebpf:"forked"`
 	Gone      *ebpf.Map `ebpf:"gone"`
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
@@ -216,6 +215,7 @@ type AuditMaps struct {
 	Reader    *ebpf.Map `ebpf:"reader"`
 	Refused   *ebpf.Map `ebpf:"refused"`
 	Ring      *ebpf.Map `ebpf:"ring"`
+	Spread    *ebpf.Map `ebpf:"spread"`
 	Targets   *ebpf.Map `ebpf:"targets"`
 	Threads   *ebpf.Map `ebpf:"threads"`
 	Uids      *ebpf.Map `ebpf:"uids"`
@@ -226,7 +226,6 @@ func (m *AuditMaps) Close() error {
 	return _AuditClose(
 		m.Calls,
 		m.Cgroups,
-		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.Maybe,
@@ -234,6 +233,7 @@ func (m *AuditMaps) Close() error {
 		m.Reader,
 		m.Refused,
 		m.Ring,
+		m.Spread,
 		m.Targets,
 		m.Threads,
 		m.Uids,

@@ -80,7 +80,6 @@ type BlockedUndecided struct {
 const (
 	BlockedMapCalls         = "calls"
 	BlockedMapCgroups       = "cgroups"
-	BlockedMapForked        = "forked"
 	BlockedMapGone          = "gone"
 	BlockedMapLost          = "lost"
 	BlockedMapMaybe         = "maybe"
@@ -88,6 +87,7 @@ const (
 	BlockedMapReader        = "reader"
 	BlockedMapRefused       = "refused"
 	BlockedMapRing          = "ring"
+	BlockedMapSpread        = "spread"
 	BlockedMapTargets       = "targets"
 	BlockedMapThreads       = "threads"
 	BlockedMapUids          = "uids"
@@ -159,7 +159,6 @@ type BlockedProgramSpecs struct {
 type BlockedMapSpecs struct {
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
-	Forked    *ebpf.MapSpec `ebpf:"forked"`
 	Gone      *ebpf.MapSpec `ebpf:"gone"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
@@ -167,6 +166,7 @@ type BlockedMapSpecs struct {
 	Reader    *ebpf.MapSpec `ebpf:"reader"`
 	Refused   *ebpf.MapSpec `ebpf:"refused"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
+	Spread    *ebpf.MapSpec `ebpf:"spread"`
 	Targets   *ebpf.MapSpec `ebpf:"targets"`
 	Threads   *ebpf.MapSpec `ebpf:"threads"`
 	Uids      *ebpf.MapSpec `ebpf:"uids"`
@@ -212,7 +212,6 @@ func (o *BlockedObjects) Close() error {
 type BlockedMaps struct {
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
-	Forked    *ebpf.Map `ebpf:"forked"`
 	Gone      *ebpf.Map `ebpf:"gone"`
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
@@ -220,6 +219,7 @@ type BlockedMaps struct {
 	Reader    *ebpf.Map `ebpf:"reader"`
 	Refused   *ebpf.Map `ebpf:"refused"`
 	Ring      *ebpf.Map `ebpf:"ring"`
+	Spread    *ebpf.Map `ebpf:"spread"`
 	Targets   *ebpf.Map `ebpf:"targets"`
 	Threads   *ebpf.Map `ebpf:"threads"`
 	Uids      *ebpf.Map `ebpf:"uids"`
@@ -230,7 +230,6 @@ func (m *BlockedMaps) Close() error {
 	return _BlockedClose(
 		m.Calls,
 		m.Cgroups,
-		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.Maybe,
@@ -238,6 +237,7 @@ func (m *BlockedMaps) Close() error {
 		m.Reader,
 		m.Refused,
 		m.Ring,
+		m.Spread,
 		m.Targets,
 		m.Threads,
 		m.Uids,

@@ -152,7 +152,6 @@ const (
 	DeviceMapCgroups     = "cgroups"
 	DeviceMapFlowPorts   = "flow_ports"
 	DeviceMapFlows       = "flows"
-	DeviceMapForked      = "forked"
 	DeviceMapGone        = "gone"
 	DeviceMapLost        = "lost"
 	DeviceMapLostPackets = "lost_packets"
@@ -167,6 +166,7 @@ const (
 	DeviceMapRing        = "ring"
 	DeviceMapSeen        = "seen"
 	DeviceMapSoftirqs    = "softirqs"
+	DeviceMapSpread      = "spread"
 	DeviceMapTargets     = "targets"
 	DeviceMapThreads     = "threads"
 	DeviceMapUids        = "uids"
@@ -243,7 +243,6 @@ type DeviceMapSpecs struct {
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
 	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
-	Forked      *ebpf.MapSpec `ebpf:"forked"`
 	Gone        *ebpf.MapSpec `ebpf:"gone"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	LostPackets *ebpf.MapSpec `ebpf:"lost_packets"`
@@ -258,6 +257,7 @@ type DeviceMapSpecs struct {
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Seen        *ebpf.MapSpec `ebpf:"seen"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
+	Spread      *ebpf.MapSpec `ebpf:"spread"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
 	Uids        *ebpf.MapSpec `ebpf:"uids"`
@@ -308,7 +308,6 @@ type DeviceMaps struct {
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
 	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
 	Flows       *ebpf.Map `ebpf:"flows"`
-	Forked      *ebpf.Map `ebpf:"forked"`
 	Gone        *ebpf.Map `ebpf:"gone"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	LostPackets *ebpf.Map `ebpf:"lost_packets"`
@@ -323,6 +322,7 @@ type DeviceMaps struct {
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Seen        *ebpf.Map `ebpf:"seen"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
+	Spread      *ebpf.Map `ebpf:"spread"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
 	Uids        *ebpf.Map `ebpf:"uids"`
@@ -335,7 +335,6 @@ func (m *DeviceMaps) Close() error {
 		m.Cgroups,
 		m.FlowPorts,
 		m.Flows,
-		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.LostPackets,
@@ -350,6 +349,7 @@ func (m *DeviceMaps) Close() error {
 		m.Ring,
 		m.Seen,
 		m.Softirqs,
+		m.Spread,
 		m.Targets,
 		m.Threads,
 		m.Uids,

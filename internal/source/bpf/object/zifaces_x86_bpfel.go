@@ -86,7 +86,6 @@ type IfacesUndecided struct {
 const (
 	IfacesMapCalls       = "calls"
 	IfacesMapCgroups     = "cgroups"
-	IfacesMapForked      = "forked"
 	IfacesMapFound       = "found"
 	IfacesMapGone        = "gone"
 	IfacesMapLost        = "lost"
@@ -95,6 +94,7 @@ const (
 	IfacesMapReader      = "reader"
 	IfacesMapRefused     = "refused"
 	IfacesMapRing        = "ring"
+	IfacesMapSpread      = "spread"
 	IfacesMapTargets     = "targets"
 	IfacesMapThreads     = "threads"
 	IfacesMapUids        = "uids"
@@ -164,7 +164,6 @@ type IfacesProgramSpecs struct {
 type IfacesMapSpecs struct {
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
-	Forked    *ebpf.MapSpec `ebpf:"forked"`
 	Found     *ebpf.MapSpec `ebpf:"found"`
 	Gone      *ebpf.MapSpec `ebpf:"gone"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
@@ -173,6 +172,7 @@ type IfacesMapSpecs struct {
 	Reader    *ebpf.MapSpec `ebpf:"reader"`
 	Refused   *ebpf.MapSpec `ebpf:"refused"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
+	Spread    *ebpf.MapSpec `ebpf:"spread"`
 	Targets   *ebpf.MapSpec `ebpf:"targets"`
 	Threads   *ebpf.MapSpec `ebpf:"threads"`
 	Uids      *ebpf.MapSpec `ebpf:"uids"`
@@ -218,7 +218,6 @@ func (o *IfacesObjects) Close() error {
 type IfacesMaps struct {
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
-	Forked    *ebpf.Map `ebpf:"forked"`
 	Found     *ebpf.Map `ebpf:"found"`
 	Gone      *ebpf.Map `ebpf:"gone"`
 	Lost      *ebpf.Map `ebpf:"lost"`
@@ -227,6 +226,7 @@ type IfacesMaps struct {
 	Reader    *ebpf.Map `ebpf:"reader"`
 	Refused   *ebpf.Map `ebpf:"refused"`
 	Ring      *ebpf.Map `ebpf:"ring"`
+	Spread    *ebpf.Map `ebpf:"spread"`
 	Targets   *ebpf.Map `ebpf:"targets"`
 	Threads   *ebpf.Map `ebpf:"threads"`
 	Uids      *ebpf.Map `ebpf:"uids"`
@@ -238,7 +238,6 @@ func (m *IfacesMaps) Close() error {
 	return _IfacesClose(
 		m.Calls,
 		m.Cgroups,
-		m.Forked,
 		m.Found,
 		m.Gone,
 		m.Lost,
@@ -247,6 +246,7 @@ func (m *IfacesMaps) Close() error {
 		m.Reader,
 		m.Refused,
 		m.Ring,
+		m.Spread,
 		m.Targets,
 		m.Threads,
 		m.Uids,

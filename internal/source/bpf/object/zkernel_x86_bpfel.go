@@ -160,7 +160,6 @@ const (
 	KernelMapCgroups              = "cgroups"
 	KernelMapFlowPorts            = "flow_ports"
 	KernelMapFlows                = "flows"
-	KernelMapForked               = "forked"
 	KernelMapGone                 = "gone"
 	KernelMapLost                 = "lost"
 	KernelMapLostEvents           = "lost_events"
@@ -176,6 +175,7 @@ const (
 	KernelMapRefused              = "refused"
 	KernelMapRing                 = "ring"
 	KernelMapSoftirqs             = "softirqs"
+	KernelMapSpread               = "spread"
 	KernelMapTargets              = "targets"
 	KernelMapThreads              = "threads"
 	KernelMapTurns                = "turns"
@@ -308,7 +308,6 @@ type KernelMapSpecs struct {
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
 	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
-	Forked      *ebpf.MapSpec `ebpf:"forked"`
 	Gone        *ebpf.MapSpec `ebpf:"gone"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	LostEvents  *ebpf.MapSpec `ebpf:"lost_events"`
@@ -324,6 +323,7 @@ type KernelMapSpecs struct {
 	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
+	Spread      *ebpf.MapSpec `ebpf:"spread"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
 	Turns       *ebpf.MapSpec `ebpf:"turns"`
@@ -382,7 +382,6 @@ type KernelMaps struct {
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
 	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
 	Flows       *ebpf.Map `ebpf:"flows"`
-	Forked      *ebpf.Map `ebpf:"forked"`
 	Gone        *ebpf.Map `ebpf:"gone"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	LostEvents  *ebpf.Map `ebpf:"lost_events"`
@@ -398,6 +397,7 @@ type KernelMaps struct {
 	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
+	Spread      *ebpf.Map `ebpf:"spread"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
 	Turns       *ebpf.Map `ebpf:"turns"`
@@ -411,7 +411,6 @@ func (m *KernelMaps) Close() error {
 		m.Cgroups,
 		m.FlowPorts,
 		m.Flows,
-		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.LostEvents,
@@ -427,6 +426,7 @@ func (m *KernelMaps) Close() error {
 		m.Refused,
 		m.Ring,
 		m.Softirqs,
+		m.Spread,
 		m.Targets,
 		m.Threads,
 		m.Turns,

@@ -152,7 +152,6 @@ const (
 	PacketsMapCgroups             = "cgroups"
 	PacketsMapFlowPorts           = "flow_ports"
 	PacketsMapFlows               = "flows"
-	PacketsMapForked              = "forked"
 	PacketsMapGone                = "gone"
 	PacketsMapLost                = "lost"
 	PacketsMapLostEvents          = "lost_events"
@@ -167,6 +166,7 @@ const (
 	PacketsMapRefused             = "refused"
 	PacketsMapRing                = "ring"
 	PacketsMapSoftirqs            = "softirqs"
+	PacketsMapSpread              = "spread"
 	PacketsMapTargets             = "targets"
 	PacketsMapThreads             = "threads"
 	PacketsMapTurns               = "turns"
@@ -278,7 +278,6 @@ type PacketsMapSpecs struct {
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
 	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
-	Forked      *ebpf.MapSpec `ebpf:"forked"`
 	Gone        *ebpf.MapSpec `ebpf:"gone"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	LostEvents  *ebpf.MapSpec `ebpf:"lost_events"`
@@ -293,6 +292,7 @@ type PacketsMapSpecs struct {
 	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
+	Spread      *ebpf.MapSpec `ebpf:"spread"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
 	Turns       *ebpf.MapSpec `ebpf:"turns"`
@@ -352,7 +352,6 @@ type PacketsMaps struct {
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
 	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
 	Flows       *ebpf.Map `ebpf:"flows"`
-	Forked      *ebpf.Map `ebpf:"forked"`
 	Gone        *ebpf.Map `ebpf:"gone"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	LostEvents  *ebpf.Map `ebpf:"lost_events"`
@@ -367,6 +366,7 @@ type PacketsMaps struct {
 	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
+	Spread      *ebpf.Map `ebpf:"spread"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
 	Turns       *ebpf.Map `ebpf:"turns"`
@@ -380,7 +380,6 @@ func (m *PacketsMaps) Close() error {
 		m.Cgroups,
 		m.FlowPorts,
 		m.Flows,
-		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.LostEvents,
@@ -395,6 +394,7 @@ func (m *PacketsMaps) Close() error {
 		m.Refused,
 		m.Ring,
 		m.Softirqs,
+		m.Spread,
 		m.Targets,
 		m.Threads,
 		m.Turns,

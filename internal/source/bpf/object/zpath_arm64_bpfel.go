@@ -160,7 +160,6 @@ const (
 	PathMapCgroups            = "cgroups"
 	PathMapFlowPorts          = "flow_ports"
 	PathMapFlows              = "flows"
-	PathMapForked             = "forked"
 	PathMapGone               = "gone"
 	PathMapLost               = "lost"
 	PathMapLostEvents         = "lost_events"
@@ -176,6 +175,7 @@ const (
 	PathMapRefused            = "refused"
 	PathMapRing               = "ring"
 	PathMapSoftirqs           = "softirqs"
+	PathMapSpread             = "spread"
 	PathMapTargets            = "targets"
 	PathMapThreads            = "threads"
 	PathMapTurns              = "turns"
@@ -271,7 +271,6 @@ type PathMapSpecs struct {
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
 	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
-	Forked      *ebpf.MapSpec `ebpf:"forked"`
 	Gone        *ebpf.MapSpec `ebpf:"gone"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	LostEvents  *ebpf.MapSpec `ebpf:"lost_events"`
@@ -287,6 +286,7 @@ type PathMapSpecs struct {
 	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
+	Spread      *ebpf.MapSpec `ebpf:"spread"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
 	Turns       *ebpf.MapSpec `ebpf:"turns"`
@@ -342,7 +342,6 @@ type PathMaps struct {
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
 	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
 	Flows       *ebpf.Map `ebpf:"flows"`
-	Forked      *ebpf.Map `ebpf:"forked"`
 	Gone        *ebpf.Map `ebpf:"gone"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	LostEvents  *ebpf.Map `ebpf:"lost_events"`
@@ -358,6 +357,7 @@ type PathMaps struct {
 	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
+	Spread      *ebpf.Map `ebpf:"spread"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
 	Turns       *ebpf.Map `ebpf:"turns"`
@@ -371,7 +371,6 @@ func (m *PathMaps) Close() error {
 		m.Cgroups,
 		m.FlowPorts,
 		m.Flows,
-		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.LostEvents,
@@ -387,6 +386,7 @@ func (m *PathMaps) Close() error {
 		m.Refused,
 		m.Ring,
 		m.Softirqs,
+		m.Spread,
 		m.Targets,
 		m.Threads,
 		m.Turns,

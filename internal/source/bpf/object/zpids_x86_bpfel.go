@@ -80,7 +80,6 @@ type PidsUndecided struct {
 const (
 	PidsMapCalls      = "calls"
 	PidsMapCgroups    = "cgroups"
-	PidsMapForked     = "forked"
 	PidsMapGone       = "gone"
 	PidsMapLost       = "lost"
 	PidsMapMaybe      = "maybe"
@@ -88,6 +87,7 @@ const (
 	PidsMapReader     = "reader"
 	PidsMapRefused    = "refused"
 	PidsMapRing       = "ring"
+	PidsMapSpread     = "spread"
 	PidsMapTargets    = "targets"
 	PidsMapThreads    = "threads"
 	PidsMapUids       = "uids"
@@ -157,7 +157,6 @@ type PidsProgramSpecs struct {
 type PidsMapSpecs struct {
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
-	Forked    *ebpf.MapSpec `ebpf:"forked"`
 	Gone      *ebpf.MapSpec `ebpf:"gone"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
@@ -165,6 +164,7 @@ type PidsMapSpecs struct {
 	Reader    *ebpf.MapSpec `ebpf:"reader"`
 	Refused   *ebpf.MapSpec `ebpf:"refused"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
+	Spread    *ebpf.MapSpec `ebpf:"spread"`
 	Targets   *ebpf.MapSpec `ebpf:"targets"`
 	Threads   *ebpf.MapSpec `ebpf:"threads"`
 	Uids      *ebpf.MapSpec `ebpf:"uids"`
@@ -210,7 +210,6 @@ func (o *PidsObjects) Close() error {
 type PidsMaps struct {
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
-	Forked    *ebpf.Map `ebpf:"forked"`
 	Gone      *ebpf.Map `ebpf:"gone"`
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
@@ -218,6 +217,7 @@ type PidsMaps struct {
 	Reader    *ebpf.Map `ebpf:"reader"`
 	Refused   *ebpf.Map `ebpf:"refused"`
 	Ring      *ebpf.Map `ebpf:"ring"`
+	Spread    *ebpf.Map `ebpf:"spread"`
 	Targets   *ebpf.Map `ebpf:"targets"`
 	Threads   *ebpf.Map `ebpf:"threads"`
 	Uids      *ebpf.Map `ebpf:"uids"`
@@ -228,7 +228,6 @@ func (m *PidsMaps) Close() error {
 	return _PidsClose(
 		m.Calls,
 		m.Cgroups,
-		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.Maybe,
@@ -236,6 +235,7 @@ func (m *PidsMaps) Close() error {
 		m.Reader,
 		m.Refused,
 		m.Ring,
+		m.Spread,
 		m.Targets,
 		m.Threads,
 		m.Uids,

@@ -86,7 +86,6 @@ type ProcessUndecided struct {
 const (
 	ProcessMapCalls        = "calls"
 	ProcessMapCgroups      = "cgroups"
-	ProcessMapForked       = "forked"
 	ProcessMapGone         = "gone"
 	ProcessMapLost         = "lost"
 	ProcessMapMaybe        = "maybe"
@@ -94,6 +93,7 @@ const (
 	ProcessMapReader       = "reader"
 	ProcessMapRefused      = "refused"
 	ProcessMapRing         = "ring"
+	ProcessMapSpread       = "spread"
 	ProcessMapTargets      = "targets"
 	ProcessMapThreads      = "threads"
 	ProcessMapTurns        = "turns"
@@ -169,7 +169,6 @@ type ProcessProgramSpecs struct {
 type ProcessMapSpecs struct {
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
-	Forked    *ebpf.MapSpec `ebpf:"forked"`
 	Gone      *ebpf.MapSpec `ebpf:"gone"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
@@ -177,6 +176,7 @@ type ProcessMapSpecs struct {
 	Reader    *ebpf.MapSpec `ebpf:"reader"`
 	Refused   *ebpf.MapSpec `ebpf:"refused"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
+	Spread    *ebpf.MapSpec `ebpf:"spread"`
 	Targets   *ebpf.MapSpec `ebpf:"targets"`
 	Threads   *ebpf.MapSpec `ebpf:"threads"`
 	Turns     *ebpf.MapSpec `ebpf:"turns"`
@@ -224,7 +224,6 @@ func (o *ProcessObjects) Close() error {
 type ProcessMaps struct {
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
-	Forked    *ebpf.Map `ebpf:"forked"`
 	Gone      *ebpf.Map `ebpf:"gone"`
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
@@ -232,6 +231,7 @@ type ProcessMaps struct {
 	Reader    *ebpf.Map `ebpf:"reader"`
 	Refused   *ebpf.Map `ebpf:"refused"`
 	Ring      *ebpf.Map `ebpf:"ring"`
+	Spread    *ebpf.Map `ebpf:"spread"`
 	Targets   *ebpf.Map `ebpf:"targets"`
 	Threads   *ebpf.Map `ebpf:"threads"`
 	Turns     *ebpf.Map `ebpf:"turns"`
@@ -243,7 +243,6 @@ func (m *ProcessMaps) Close() error {
 	return _ProcessClose(
 		m.Calls,
 		m.Cgroups,
-		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.Maybe,
@@ -251,6 +250,7 @@ func (m *ProcessMaps) Close() error {
 		m.Reader,
 		m.Refused,
 		m.Ring,
+		m.Spread,
 		m.Targets,
 		m.Threads,
 		m.Turns,

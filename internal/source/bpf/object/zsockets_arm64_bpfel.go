@@ -80,7 +80,6 @@ type SocketsUndecided struct {
 const (
 	SocketsMapCalls          = "calls"
 	SocketsMapCgroups        = "cgroups"
-	SocketsMapForked         = "forked"
 	SocketsMapGone           = "gone"
 	SocketsMapLost           = "lost"
 	SocketsMapMaybe          = "maybe"
@@ -88,6 +87,7 @@ const (
 	SocketsMapReader         = "reader"
 	SocketsMapRefused        = "refused"
 	SocketsMapRing           = "ring"
+	SocketsMapSpread         = "spread"
 	SocketsMapTargets        = "targets"
 	SocketsMapThreads        = "threads"
 	SocketsMapUids           = "uids"
@@ -163,7 +163,6 @@ type SocketsProgramSpecs struct {
 type SocketsMapSpecs struct {
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
-	Forked    *ebpf.MapSpec `ebpf:"forked"`
 	Gone      *ebpf.MapSpec `ebpf:"gone"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
@@ -171,6 +170,7 @@ type SocketsMapSpecs struct {
 	Reader    *ebpf.MapSpec `ebpf:"reader"`
 	Refused   *ebpf.MapSpec `ebpf:"refused"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
+	Spread    *ebpf.MapSpec `ebpf:"spread"`
 	Targets   *ebpf.MapSpec `ebpf:"targets"`
 	Threads   *ebpf.MapSpec `ebpf:"threads"`
 	Uids      *ebpf.MapSpec `ebpf:"uids"`
@@ -216,7 +216,6 @@ func (o *SocketsObjects) Close() error {
 type SocketsMaps struct {
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
-	Forked    *ebpf.Map `ebpf:"forked"`
 	Gone      *ebpf.Map `ebpf:"gone"`
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
@@ -224,6 +223,7 @@ type SocketsMaps struct {
 	Reader    *ebpf.Map `ebpf:"reader"`
 	Refused   *ebpf.Map `ebpf:"refused"`
 	Ring      *ebpf.Map `ebpf:"ring"`
+	Spread    *ebpf.Map `ebpf:"spread"`
 	Targets   *ebpf.Map `ebpf:"targets"`
 	Threads   *ebpf.Map `ebpf:"threads"`
 	Uids      *ebpf.Map `ebpf:"uids"`
@@ -234,7 +234,6 @@ func (m *SocketsMaps) Close() error {
 	return _SocketsClose(
 		m.Calls,
 		m.Cgroups,
-		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.Maybe,
@@ -242,6 +241,7 @@ func (m *SocketsMaps) Close() error {
 		m.Reader,
 		m.Refused,
 		m.Ring,
+		m.Spread,
 		m.Targets,
 		m.Threads,
 		m.Uids,

@@ -152,7 +152,6 @@ const (
 	StepsMapCgroups     = "cgroups"
 	StepsMapFlowPorts   = "flow_ports"
 	StepsMapFlows       = "flows"
-	StepsMapForked      = "forked"
 	StepsMapGone        = "gone"
 	StepsMapLost        = "lost"
 	StepsMapLostEvents  = "lost_events"
@@ -167,6 +166,7 @@ const (
 	StepsMapRefused     = "refused"
 	StepsMapRing        = "ring"
 	StepsMapSoftirqs    = "softirqs"
+	StepsMapSpread      = "spread"
 	StepsMapTargets     = "targets"
 	StepsMapThreads     = "threads"
 	StepsMapTurns       = "turns"
@@ -248,7 +248,6 @@ type StepsMapSpecs struct {
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
 	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
-	Forked      *ebpf.MapSpec `ebpf:"forked"`
 	Gone        *ebpf.MapSpec `ebpf:"gone"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	LostEvents  *ebpf.MapSpec `ebpf:"lost_events"`
@@ -263,6 +262,7 @@ type StepsMapSpecs struct {
 	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
+	Spread      *ebpf.MapSpec `ebpf:"spread"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
 	Turns       *ebpf.MapSpec `ebpf:"turns"`
@@ -318,7 +318,6 @@ type StepsMaps struct {
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
 	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
 	Flows       *ebpf.Map `ebpf:"flows"`
-	Forked      *ebpf.Map `ebpf:"forked"`
 	Gone        *ebpf.Map `ebpf:"gone"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	LostEvents  *ebpf.Map `ebpf:"lost_events"`
@@ -333,6 +332,7 @@ type StepsMaps struct {
 	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
+	Spread      *ebpf.Map `ebpf:"spread"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
 	Turns       *ebpf.Map `ebpf:"turns"`
@@ -346,7 +346,6 @@ func (m *StepsMaps) Close() error {
 		m.Cgroups,
 		m.FlowPorts,
 		m.Flows,
-		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.LostEvents,
@@ -361,6 +360,7 @@ func (m *StepsMaps) Close() error {
 		m.Refused,
 		m.Ring,
 		m.Softirqs,
+		m.Spread,
 		m.Targets,
 		m.Threads,
 		m.Turns,

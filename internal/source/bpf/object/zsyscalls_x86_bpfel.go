@@ -109,7 +109,6 @@ const (
 	SyscallsMapBlank        = "blank"
 	SyscallsMapCalls        = "calls"
 	SyscallsMapCgroups      = "cgroups"
-	SyscallsMapForked       = "forked"
 	SyscallsMapGone         = "gone"
 	SyscallsMapLost         = "lost"
 	SyscallsMapMaybe        = "maybe"
@@ -118,6 +117,7 @@ const (
 	SyscallsMapRefused      = "refused"
 	SyscallsMapRing         = "ring"
 	SyscallsMapScratches    = "scratches"
+	SyscallsMapSpread       = "spread"
 	SyscallsMapTargets      = "targets"
 	SyscallsMapThreads      = "threads"
 	SyscallsMapTurns        = "turns"
@@ -196,7 +196,6 @@ type SyscallsMapSpecs struct {
 	Blank     *ebpf.MapSpec `ebpf:"blank"`
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
-	Forked    *ebpf.MapSpec `ebpf:"forked"`
 	Gone      *ebpf.MapSpec `ebpf:"gone"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
@@ -205,6 +204,7 @@ type SyscallsMapSpecs struct {
 	Refused   *ebpf.MapSpec `ebpf:"refused"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
 	Scratches *ebpf.MapSpec `ebpf:"scratches"`
+	Spread    *ebpf.MapSpec `ebpf:"spread"`
 	Targets   *ebpf.MapSpec `ebpf:"targets"`
 	Threads   *ebpf.MapSpec `ebpf:"threads"`
 	Turns     *ebpf.MapSpec `ebpf:"turns"`
@@ -257,7 +257,6 @@ type SyscallsMaps struct {
 	Blank     *ebpf.Map `ebpf:"blank"`
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
-	Forked    *ebpf.Map `ebpf:"forked"`
 	Gone      *ebpf.Map `ebpf:"gone"`
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
@@ -266,6 +265,7 @@ type SyscallsMaps struct {
 	Refused   *ebpf.Map `ebpf:"refused"`
 	Ring      *ebpf.Map `ebpf:"ring"`
 	Scratches *ebpf.Map `ebpf:"scratches"`
+	Spread    *ebpf.Map `ebpf:"spread"`
 	Targets   *ebpf.Map `ebpf:"targets"`
 	Threads   *ebpf.Map `ebpf:"threads"`
 	Turns     *ebpf.Map `ebpf:"turns"`
@@ -279,7 +279,6 @@ func (m *SyscallsMaps) Close() error {
 		m.Blank,
 		m.Calls,
 		m.Cgroups,
-		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.Maybe,
@@ -288,6 +287,7 @@ func (m *SyscallsMaps) Close() error {
 		m.Refused,
 		m.Ring,
 		m.Scratches,
+		m.Spread,
 		m.Targets,
 		m.Threads,
 		m.Turns,

@@ -184,7 +184,6 @@ const (
 	TreeMapCgroups      = "cgroups"
 	TreeMapFlowPorts    = "flow_ports"
 	TreeMapFlows        = "flows"
-	TreeMapForked       = "forked"
 	TreeMapFunctions    = "functions"
 	TreeMapGone         = "gone"
 	TreeMapLost         = "lost"
@@ -201,6 +200,7 @@ const (
 	TreeMapRefused      = "refused"
 	TreeMapRing         = "ring"
 	TreeMapSoftirqs     = "softirqs"
+	TreeMapSpread       = "spread"
 	TreeMapTargets      = "targets"
 	TreeMapThreads      = "threads"
 	TreeMapUids         = "uids"
@@ -283,7 +283,6 @@ type TreeMapSpecs struct {
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
 	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
-	Forked      *ebpf.MapSpec `ebpf:"forked"`
 	Functions   *ebpf.MapSpec `ebpf:"functions"`
 	Gone        *ebpf.MapSpec `ebpf:"gone"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
@@ -300,6 +299,7 @@ type TreeMapSpecs struct {
 	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
+	Spread      *ebpf.MapSpec `ebpf:"spread"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
 	Uids        *ebpf.MapSpec `ebpf:"uids"`
@@ -354,7 +354,6 @@ type TreeMaps struct {
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
 	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
 	Flows       *ebpf.Map `ebpf:"flows"`
-	Forked      *ebpf.Map `ebpf:"forked"`
 	Functions   *ebpf.Map `ebpf:"functions"`
 	Gone        *ebpf.Map `ebpf:"gone"`
 	Lost        *ebpf.Map `ebpf:"lost"`
@@ -371,6 +370,7 @@ type TreeMaps struct {
 	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
+	Spread      *ebpf.Map `ebpf:"spread"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
 	Uids        *ebpf.Map `ebpf:"uids"`
@@ -384,7 +384,6 @@ func (m *TreeMaps) Close() error {
 		m.Cgroups,
 		m.FlowPorts,
 		m.Flows,
-		m.Forked,
 		m.Functions,
 		m.Gone,
 		m.Lost,
@@ -401,6 +400,7 @@ func (m *TreeMaps) Close() error {
 		m.Refused,
 		m.Ring,
 		m.Softirqs,
+		m.Spread,
 		m.Targets,
 		m.Threads,
 		m.Uids,

@@ -132,7 +132,6 @@ const (
 	UringMapByData         = "by_data"
 	UringMapCalls          = "calls"
 	UringMapCgroups        = "cgroups"
-	UringMapForked         = "forked"
 	UringMapGone           = "gone"
 	UringMapLost           = "lost"
 	UringMapMaybe          = "maybe"
@@ -141,6 +140,7 @@ const (
 	UringMapRefused        = "refused"
 	UringMapRequests       = "requests"
 	UringMapRing           = "ring"
+	UringMapSpread         = "spread"
 	UringMapTargets        = "targets"
 	UringMapThreads        = "threads"
 	UringMapTurns          = "turns"
@@ -219,7 +219,6 @@ type UringMapSpecs struct {
 	ByData    *ebpf.MapSpec `ebpf:"by_data"`
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
-	Forked    *ebpf.MapSpec `ebpf:"forked"`
 	Gone      *ebpf.MapSpec `ebpf:"gone"`
 	Lost      *ebpf.MapSpec `ebpf:"lost"`
 	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
@@ -228,6 +227,7 @@ type UringMapSpecs struct {
 	Refused   *ebpf.MapSpec `ebpf:"refused"`
 	Requests  *ebpf.MapSpec `ebpf:"requests"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
+	Spread    *ebpf.MapSpec `ebpf:"spread"`
 	Targets   *ebpf.MapSpec `ebpf:"targets"`
 	Threads   *ebpf.MapSpec `ebpf:"threads"`
 	Turns     *ebpf.MapSpec `ebpf:"turns"`
@@ -278,7 +278,6 @@ type UringMaps struct {
 	ByData    *ebpf.Map `ebpf:"by_data"`
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
-	Forked    *ebpf.Map `ebpf:"forked"`
 	Gone      *ebpf.Map `ebpf:"gone"`
 	Lost      *ebpf.Map `ebpf:"lost"`
 	Maybe     *ebpf.Map `ebpf:"maybe"`
@@ -287,6 +286,7 @@ type UringMaps struct {
 	Refused   *ebpf.Map `ebpf:"refused"`
 	Requests  *ebpf.Map `ebpf:"requests"`
 	Ring      *ebpf.Map `ebpf:"ring"`
+	Spread    *ebpf.Map `ebpf:"spread"`
 	Targets   *ebpf.Map `ebpf:"targets"`
 	Threads   *ebpf.Map `ebpf:"threads"`
 	Turns     *ebpf.Map `ebpf:"turns"`
@@ -299,7 +299,6 @@ func (m *UringMaps) Close() error {
 		m.ByData,
 		m.Calls,
 		m.Cgroups,
-		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.Maybe,
@@ -308,6 +307,7 @@ func (m *UringMaps) Close() error {
 		m.Refused,
 		m.Requests,
 		m.Ring,
+		m.Spread,
 		m.Targets,
 		m.Threads,
 		m.Turns,

@@ -154,7 +154,6 @@ const (
 	WaitsMapCgroups       = "cgroups"
 	WaitsMapFlowPorts     = "flow_ports"
 	WaitsMapFlows         = "flows"
-	WaitsMapForked        = "forked"
 	WaitsMapGone          = "gone"
 	WaitsMapLost          = "lost"
 	WaitsMapLostEvents    = "lost_events"
@@ -170,6 +169,7 @@ const (
 	WaitsMapRing          = "ring"
 	WaitsMapSleeps        = "sleeps"
 	WaitsMapSoftirqs      = "softirqs"
+	WaitsMapSpread        = "spread"
 	WaitsMapTargets       = "targets"
 	WaitsMapThreads       = "threads"
 	WaitsMapUids          = "uids"
@@ -247,7 +247,6 @@ type WaitsMapSpecs struct {
 	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
 	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
-	Forked      *ebpf.MapSpec `ebpf:"forked"`
 	Gone        *ebpf.MapSpec `ebpf:"gone"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	LostEvents  *ebpf.MapSpec `ebpf:"lost_events"`
@@ -263,6 +262,7 @@ type WaitsMapSpecs struct {
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
 	Sleeps      *ebpf.MapSpec `ebpf:"sleeps"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
+	Spread      *ebpf.MapSpec `ebpf:"spread"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
 	Threads     *ebpf.MapSpec `ebpf:"threads"`
 	Uids        *ebpf.MapSpec `ebpf:"uids"`
@@ -316,7 +316,6 @@ type WaitsMaps struct {
 	Cgroups     *ebpf.Map `ebpf:"cgroups"`
 	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
 	Flows       *ebpf.Map `ebpf:"flows"`
-	Forked      *ebpf.Map `ebpf:"forked"`
 	Gone        *ebpf.Map `ebpf:"gone"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	LostEvents  *ebpf.Map `ebpf:"lost_events"`
@@ -332,6 +331,7 @@ type WaitsMaps struct {
 	Ring        *ebpf.Map `ebpf:"ring"`
 	Sleeps      *ebpf.Map `ebpf:"sleeps"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
+	Spread      *ebpf.Map `ebpf:"spread"`
 	Targets     *ebpf.Map `ebpf:"targets"`
 	Threads     *ebpf.Map `ebpf:"threads"`
 	Uids        *ebpf.Map `ebpf:"uids"`
@@ -344,7 +344,6 @@ func (m *WaitsMaps) Close() error {
 		m.Cgroups,
 		m.FlowPorts,
 		m.Flows,
-		m.Forked,
 		m.Gone,
 		m.Lost,
 		m.LostEvents,
@@ -360,6 +359,7 @@ func (m *WaitsMaps) Close() error {
 		m.Ring,
 		m.Sleeps,
 		m.Softirqs,
+		m.Spread,
 		m.Targets,
 		m.Threads,
 		m.Uids,

@@ -581,9 +581,8 @@ static __always_inline void restart(struct pw_thread *t, struct task_struct *tas
 	t->enter = bpf_ktime_get_ns();
 }
 
-static __noinline int enter(u64 *ctx)
+static __noinline int enter(u64 *ctx, u64 id)
 {
-	u64 id = bpf_get_current_pid_tgid();
 	u32 tid = id, tgid = id >> 32, nr, slot, mode;
 	struct pw_thread *t = 0;
 	struct task_struct *task;
@@ -601,7 +600,7 @@ static __noinline int enter(u64 *ctx)
 	d = bpf_map_lookup_elem(&calls, &slot);
 	if (!d || !(d->flags & PW_DESC_ON))
 		return 0;
-	if (may_be_ours(tid))
+	if (!cfg_wide || may_be_ours(tid))
 		t = bpf_map_lookup_elem(&threads, &tid);
 	if (cfg_turn == TURN_SECOND && t && t->seen) {
 		t->seen = 0;
@@ -651,9 +650,11 @@ static __noinline int enter(u64 *ctx)
 SEC("raw_tp/sys_enter")
 int sys_enter(u64 *ctx)
 {
-	if (!may_be_ours(bpf_get_current_pid_tgid() >> 32) && !cfg_wide)
+	u64 id = bpf_get_current_pid_tgid();
+
+	if (!may_be_ours(id >> 32) && !cfg_wide)
 		return 0;
-	return enter(ctx);
+	return enter(ctx, id);
 }
 
 /* Adds the socket behind fd, as it is now, to the record; 0 if it is none. */
@@ -1157,14 +1158,14 @@ static __always_inline bool is_old(void)
 	return READ(task, start_boottime) < cfg_loaded;
 }
 
-static __noinline int leave(u64 *ctx)
+static __noinline int leave(u64 *ctx, u32 tid)
 {
 	s64 ret = cfg_perf ? ARG(2) : ARG(1);
-	u32 tid = bpf_get_current_pid_tgid(), nr;
 	struct pw_thread *t = 0;
 	u8 flags = 0;
+	u32 nr;
 
-	if (may_be_ours(tid))
+	if (!cfg_wide || may_be_ours(tid))
 		t = bpf_map_lookup_elem(&threads, &tid);
 	if (!t) {
 		if (cfg_turn == TURN_SECOND || !filtered())
@@ -1217,7 +1218,9 @@ end:
 SEC("raw_tp/sys_exit")
 int sys_exit(u64 *ctx)
 {
-	if (!may_be_ours(bpf_get_current_pid_tgid() >> 32) && !cfg_wide)
+	u64 id = bpf_get_current_pid_tgid();
+
+	if (!may_be_ours(id >> 32) && !cfg_wide)
 		return 0;
-	return leave(ctx);
+	return leave(ctx, id);
 }

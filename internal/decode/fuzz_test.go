@@ -1,11 +1,7 @@
 package decode_test
 
 import (
-	"bytes"
-	"context"
 	"io"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/pidwire/pidwire/internal/decode"
@@ -18,7 +14,7 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/pcapng"
 	"github.com/pidwire/pidwire/internal/sink/summary"
 	"github.com/pidwire/pidwire/internal/sink/text"
-	"github.com/pidwire/pidwire/internal/source/replay"
+	"github.com/pidwire/pidwire/internal/source/replay/replaytest"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -26,32 +22,15 @@ import (
 // decoded, joined and written in every form. Files of other machines hold
 // records, and are hostile.
 func FuzzRecord(f *testing.F) {
-	files, err := filepath.Glob("../../testdata/rec/*.pidwire")
-	if err != nil || len(files) == 0 {
-		f.Fatalf("%d recordings: %v", len(files), err)
-	}
 	var h wire.Header
-	for _, name := range files {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		src, err := replay.New(bytes.NewReader(b))
-		if err != nil {
-			f.Fatal(err)
-		}
-		h = src.Header()
+	replaytest.Each(f, "../../testdata/rec/*.pidwire", func(of wire.Header, records []wire.Record) {
+		h = of
 		var last []byte
-		if err := src.Run(context.Background(), func(r wire.Record) error {
-			if r != nil {
-				f.Add([]byte(r), last)
-				last = bytes.Clone(r)
-			}
-			return nil
-		}); err != nil {
-			f.Fatal(err)
+		for _, r := range records {
+			f.Add([]byte(r), last)
+			last = r
 		}
-	}
+	})
 	line := "type=SYSCALL msg=audit(1.000:2): arch=c000003e syscall=42 pid=7 comm=6120 exe=\"/x\" key=\"k\"\ntype=SOCKADDR msg=audit(1.000:2): saddr=020014667C41961E0000000000000000"
 	ofCall := wire.Audit{Pid: 7, Abi: wire.AbiX8664, Nr: 42, Ret: -111, Flags: wire.AuditCall, Args: [4]uint64{3, 1, 16}}
 	f.Add([]byte(audited(ofCall, line)), []byte(audited(wire.Audit{Pid: 7}, "type=AVC msg=audit(1.000:3): avc:  denied  { connect } for pid=7")))

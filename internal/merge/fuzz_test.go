@@ -2,14 +2,11 @@ package merge_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/pidwire/pidwire/internal/merge"
-	"github.com/pidwire/pidwire/internal/source/replay"
+	"github.com/pidwire/pidwire/internal/source/replay/replaytest"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -17,31 +14,16 @@ import (
 // whole, and there are as many of a kind as went in, but for what merge itself
 // adds, and for audit's, which are joined. A recording is passed on by it before it is decoded.
 func FuzzMerge(f *testing.F) {
-	files, err := filepath.Glob("../../testdata/rec/*.pidwire")
-	if err != nil || len(files) == 0 {
-		f.Fatalf("%d recordings: %v", len(files), err)
-	}
-	for _, name := range files {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		src, err := replay.New(bytes.NewReader(b))
-		if err != nil {
-			f.Fatal(err)
-		}
+	replaytest.Each(f, "../../testdata/rec/*.pidwire", func(_ wire.Header, records []wire.Record) {
 		var some []byte
-		if err := src.Run(context.Background(), func(r wire.Record) error {
+		for _, r := range records {
 			if some = append(some, r...); len(some) > 4096 {
 				f.Add(some, false)
 				some = nil
 			}
-			return nil
-		}); err != nil {
-			f.Fatal(err)
 		}
 		f.Add(some, false)
-	}
+	})
 	one := call("connect", 10*ms, 20*ms)
 	f.Add(bytes.Join([][]byte{one, recorded(one, 1, 15*ms), covers(200, 5*ms), recorded(one, 2, 25*ms), one, upto(30 * ms)}, nil), true)
 	f.Fuzz(func(t *testing.T, b []byte, joins bool) {

@@ -389,17 +389,25 @@ static void forkper(void)
 
 static int pass[2];
 
+/* The next connection that is passed on, -1 at the end. */
+static int taken(int sock)
+{
+	char c, control[CMSG_SPACE(sizeof(int))];
+	struct iovec v = { &c, 1 };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	int fd;
+
+	if (recvmsg(sock, &m, 0) <= 0)
+		return -1;
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(fd));
+	return fd;
+}
+
 static void take(int sock)
 {
-	for (;;) {
-		char c, control[CMSG_SPACE(sizeof(int))];
-		struct iovec v = { &c, 1 };
-		struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
-		int fd;
+	int fd;
 
-		if (recvmsg(sock, &m, 0) <= 0)
-			return;
-		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(fd));
+	while ((fd = taken(sock)) >= 0) {
 		say("end tcp %d %d server %d,%d,%d,%d\n", port_of(fd, 0), port_of(fd, 1), getpid(), getpid(), getpid(), getppid());
 		echo(fd);
 	}
@@ -1192,15 +1200,10 @@ static void name_heir(int fd)
 
 static void take_silent(int sock)
 {
-	for (;;) {
-		char c, buf[LINE], control[CMSG_SPACE(sizeof(int))];
-		struct iovec v = { &c, 1 };
-		struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
-		int fd;
+	char buf[LINE];
+	int fd;
 
-		if (recvmsg(sock, &m, 0) <= 0)
-			return;
-		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(fd));
+	while ((fd = taken(sock)) >= 0) {
 		usleep(150000);
 		if (read(fd, buf, sizeof(buf)) != sizeof(buf))
 			die("read");

@@ -708,7 +708,7 @@ func TestTracerEndings(t *testing.T) {
 			for _, s := range test.signal {
 				_ = syscall.Kill(test.to(p), s)
 			}
-			p.mustEnd(t, 10*time.Second)
+			p.mustEnd(t, 6*time.Second)
 			if after, _ := ftraceStands(); after != before {
 				t.Errorf("afterwards:\n%s\nbefore:\n%s", after, before)
 			}

@@ -147,12 +147,10 @@ int main(void)
 	/* A thread of the kernel submits. */
 	ring_start(8, 0, IORING_SETUP_SQPOLL);
 	put((struct io_uring_sqe){.opcode = IORING_OP_SEND, .fd = sv[0], .addr = (uintptr_t) "poll", .len = 4, .user_data = 30});
-	if (__atomic_load_n(ring.sq_flags, __ATOMIC_ACQUIRE) & IORING_SQ_NEED_WAKEUP)
-		syscall(SYS_io_uring_enter, ring.fd, 1, 0, IORING_ENTER_SQ_WAKEUP, NULL, 0);
+	wake();
 	say("#uring send %d %d", sv[0], take().res);
 	put((struct io_uring_sqe){.opcode = IORING_OP_RECV, .fd = sv[1], .addr = (uintptr_t)got, .len = 64, .user_data = 31});
-	if (__atomic_load_n(ring.sq_flags, __ATOMIC_ACQUIRE) & IORING_SQ_NEED_WAKEUP)
-		syscall(SYS_io_uring_enter, ring.fd, 1, 0, IORING_ENTER_SQ_WAKEUP, NULL, 0);
+	wake();
 	say("#uring recv %d %d", sv[1], take().res);
 	return done();
 }

@@ -150,8 +150,10 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	}
 	p.send(true)
 	close(p.records)
-	if c.Tap != nil {
-		err = errors.Join(err, c.Tap.Flush())
+	if p.Tap != nil {
+		if flushed := p.Tap.Flush(); flushed != nil {
+			err = errors.Join(err, p.untap(flushed))
+		}
 	}
 	decoding.Wait()
 	sinks.Wait()
@@ -207,12 +209,18 @@ type run struct {
 	res Result // Records by the source's goroutine, the rest by the decoder's
 }
 
+// untap says why the recording ends. It is said once: what merge still holds is shown, and not written.
+func (p *run) untap(err error) error {
+	p.Tap = nil
+	return fmt.Errorf("writing the recording: %w", err)
+}
+
 // emit is called by the source for each record.
 func (p *run) emit(r wire.Record) error {
 	if r == nil {
 		if p.Tap != nil {
 			if err := p.Tap.Flush(); err != nil {
-				return fmt.Errorf("writing the recording: %w", err)
+				return p.untap(err)
 			}
 		}
 		if p.fresh {
@@ -225,7 +233,7 @@ func (p *run) emit(r wire.Record) error {
 	p.res.Records++
 	if p.Tap != nil {
 		if err := p.Tap.Write(r); err != nil {
-			return fmt.Errorf("writing the recording: %w", err)
+			return p.untap(err)
 		}
 	}
 	switch kind := r.Kind(); {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -449,6 +450,17 @@ func TestTapError(t *testing.T) {
 	src := source(func(_ context.Context, emit func(wire.Record) error) error { return emit(endRecord(1)) })
 	if _, err = run(t, t.Context(), pipeline.Config{Source: src, Tap: w}); !errors.Is(err, full) {
 		t.Errorf("the last block: %v", err)
+	}
+	// With a merger, which still holds records then: it is said once, and they are shown.
+	w, err = wire.NewWriter(&short{n: 3, err: full}, header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = newCollector()
+	clock := func() uint64 { return 0 }
+	_, err = run(t, t.Context(), pipeline.Config{Source: source(endless), Clock: clock, Tap: w, Sinks: []sink.Sink{c}, Wait: true})
+	if err == nil || strings.Count(err.Error(), full.Error()) != 1 {
+		t.Errorf("beside a merger: %v", err)
 	}
 }
 

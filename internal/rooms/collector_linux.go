@@ -156,9 +156,9 @@ func (r *Rest) serve() {
 	defer r.ctl.close()
 	for {
 		var q Request
-		f, err := r.ctl.receive(&q)
-		if f != nil {
-			f.Close() // it has none to give
+		fd, err := r.ctl.receive(&q)
+		if fd >= 0 {
+			_ = unix.Close(fd) // it has none to give
 		}
 		if err != nil {
 			return
@@ -194,7 +194,7 @@ func (r *Rest) pass(q Request) error {
 	f, err := r.config.Open(q)
 	if err == nil {
 		defer f.Close()
-		return r.ctl.send(answer{}, f)
+		return r.ctl.send(answer{Name: f.Name()}, f)
 	}
 	a := answer{Err: err.Error(), Code: 1}
 	var fe *FileError

@@ -49,8 +49,9 @@ func (c control) send(v any, f *os.File) error {
 	}
 }
 
-// receive waits for a message and reads it into v. The end of the other side is io.EOF.
-func (c control) receive(v any) (f *os.File, err error) {
+// receive waits for a message and reads it into v. The caller owns the descriptor that came with it, -1
+// if there is none. The end of the other side is io.EOF.
+func (c control) receive(v any) (fd int, err error) {
 	b := make([]byte, maxMessage)
 	oob := make([]byte, unix.CmsgSpace(4))
 	var n, oobn int
@@ -62,26 +63,27 @@ func (c control) receive(v any) (f *os.File, err error) {
 	}
 	switch {
 	case errors.Is(err, unix.ECONNRESET), err == nil && n == 0:
-		return nil, io.EOF
+		return -1, io.EOF
 	case err != nil:
-		return nil, err
+		return -1, err
 	}
+	fd = -1
 	if oobn > 0 {
-		if f, err = fileOf(oob[:oobn]); err != nil {
-			return nil, err
+		if fd, err = descriptor(oob[:oobn]); err != nil {
+			return -1, err
 		}
 	}
-	return f, json.Unmarshal(b[:n], v)
+	return fd, json.Unmarshal(b[:n], v)
 }
 
-func fileOf(oob []byte) (*os.File, error) {
+func descriptor(oob []byte) (int, error) {
 	list, err := unix.ParseSocketControlMessage(oob)
 	if err != nil || len(list) != 1 {
-		return nil, fmt.Errorf("a descriptor between the two processes: %w", errors.Join(err, unix.EBADMSG))
+		return -1, fmt.Errorf("a descriptor between the two processes: %w", errors.Join(err, unix.EBADMSG))
 	}
 	fds, err := unix.ParseUnixRights(&list[0])
 	if err != nil || len(fds) != 1 {
-		return nil, fmt.Errorf("a descriptor between the two processes: %w", errors.Join(err, unix.EBADMSG))
+		return -1, fmt.Errorf("a descriptor between the two processes: %w", errors.Join(err, unix.EBADMSG))
 	}
-	return os.NewFile(uintptr(fds[0]), "opened"), nil
+	return fds[0], nil
 }

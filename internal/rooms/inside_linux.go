@@ -91,7 +91,11 @@ func (in *Inside) call(q Request) (*os.File, answer, error) {
 		return nil, answer{}, fmt.Errorf("the collector has ended: %w", err)
 	}
 	var a answer
-	f, err := in.ctl.receive(&a)
+	fd, err := in.ctl.receive(&a)
+	var f *os.File
+	if fd >= 0 {
+		f = os.NewFile(uintptr(fd), a.Name)
+	}
 	switch {
 	case err != nil:
 		return nil, a, fmt.Errorf("the collector has ended: %w", err)

@@ -58,8 +58,9 @@ type answer struct {
 	Code int    `json:",omitempty"` // exit code that the error asks for
 	Hint string `json:",omitempty"`
 
-	Regular bool  `json:",omitempty"` // of Size
-	Bytes   int64 `json:",omitempty"`
+	Name    string `json:",omitempty"` // of the file: errors of its reads and writes say it
+	Regular bool   `json:",omitempty"` // of Size
+	Bytes   int64  `json:",omitempty"`
 }
 
 // FileError is why a file was not opened, as the collector says it.

@@ -346,6 +346,8 @@ func files(in *rooms.Inside) {
 		_, err = f.WriteString("made")
 	}
 	fmt.Println("create:", err)
+	_, err = f.Read(make([]byte, 1))
+	fmt.Println(err)
 }
 
 // TestFiles holds that files come from the collector, and no others than it gives.
@@ -360,15 +362,17 @@ func TestFiles(t *testing.T) {
 		case q.In != nil && *q.In == name:
 			return os.Open(name)
 		case q.Out != nil:
-			return os.Create(filepath.Join(dir, fmt.Sprint("out", q.Out.Turn)))
+			return os.OpenFile(filepath.Join(dir, fmt.Sprint("out", q.Out.Turn)), os.O_CREATE|os.O_WRONLY, 0o600)
 		}
 		return nil, &rooms.FileError{Text: "not yours", Code: 2}
 	}}, "files")
 	ended(t, r)
-	if want := "read \"text\" <nil>\nrefused: not yours\ncreate: <nil>\n"; out.String() != want {
+	wrote := filepath.Join(dir, "out7")
+	want := "read \"text\" <nil>\nrefused: not yours\ncreate: <nil>\nread " + wrote + ": bad file descriptor\n"
+	if out.String() != want {
 		t.Errorf("it got\n%swant\n%s", out, want)
 	}
-	if b, err := os.ReadFile(filepath.Join(dir, "out7")); string(b) != "made" {
+	if b, err := os.ReadFile(wrote); string(b) != "made" {
 		t.Errorf("the file has %q, %v", b, err)
 	}
 }

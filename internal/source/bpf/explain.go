@@ -35,6 +35,10 @@ func Explain(err error) (Cause, bool) {
 			Fix:  []string{"mount a /proc of its own there: mount -t proc proc /proc", "or run it on the host, or in a container with --pid host"},
 		}, true
 	}
+	var alone *load.AloneError
+	if errors.As(err, &alone) {
+		return Cause{Text: err.Error(), Fix: []string{alone.Fix()}}, true
+	}
 	if !errors.Is(err, os.ErrPermission) && !errors.Is(err, unix.EPERM) {
 		if _, e := os.Stat("/sys/kernel/btf/vmlinux"); e != nil {
 			return Cause{

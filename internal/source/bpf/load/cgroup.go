@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -120,8 +121,75 @@ func (k *Kernel) closeRoot() {
 func (k *Kernel) cgroup(path string, as ebpf.AttachType, prog *ebpf.Program) error {
 	l, err := link.AttachCgroup(link.CgroupOptions{Path: path, Attach: as, Program: prog})
 	if err != nil {
+		if alone := whoIsAlone(path, as); errors.Is(err, unix.EPERM) && alone != nil {
+			return alone
+		}
 		return err
 	}
 	k.attached(l)
 	return nil
+}
+
+// AloneError says that a program of somebody else stands at a cgroup's hook, and was attached so that no
+// second one may stand beside it.
+type AloneError struct {
+	Cgroup string
+	Hook   string // as bpftool names it
+	ID     ebpf.ProgramID
+	Name   string // of the program, as its owner calls it
+}
+
+func (e *AloneError) Error() string {
+	return fmt.Sprintf("program %d (%q) is attached to %s at %s, and allows no other there", e.ID, e.Name, e.Cgroup, e.Hook)
+}
+
+// Fix says what makes room for a second one.
+func (e *AloneError) Fix() string {
+	return fmt.Sprintf("have it attached with 'multi', or take it off: bpftool cgroup detach %s %s id %d", e.Cgroup, e.Hook, e.ID)
+}
+
+// makeRoom is what a note about err says to do, empty if nothing is known.
+func makeRoom(err error) string {
+	var alone *AloneError
+	if !errors.As(err, &alone) {
+		return ""
+	}
+	return alone.Fix()
+}
+
+// hookNames has the names by which bpftool-cgroup(8) knows the hooks used here.
+var hookNames = map[ebpf.AttachType]string{
+	ebpf.AttachCGroupInetIngress:     "cgroup_inet_ingress",
+	ebpf.AttachCGroupInetEgress:      "cgroup_inet_egress",
+	ebpf.AttachCGroupInetSockCreate:  "cgroup_inet_sock_create",
+	ebpf.AttachCgroupInetSockRelease: "cgroup_inet_sock_release",
+	ebpf.AttachCGroupSockOps:         "cgroup_sock_ops",
+}
+
+// whoIsAlone returns what is attached to a hook without BPF_F_ALLOW_MULTI, nil if nothing is.
+func whoIsAlone(path string, as ebpf.AttachType) *AloneError {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	var ids [1]ebpf.ProgramID
+	// BPF_PROG_QUERY of union bpf_attr (linux/bpf.h).
+	attr := struct {
+		target, as, query, attached uint32
+		ids                         uint64
+		count, _                    uint32
+	}{target: uint32(f.Fd()), as: uint32(as), ids: uint64(uintptr(unsafe.Pointer(&ids))), count: uint32(len(ids))}
+	_, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_QUERY, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	if errno != 0 || attr.count != 1 || attr.attached&unix.BPF_F_ALLOW_MULTI != 0 {
+		return nil
+	}
+	e := &AloneError{Cgroup: path, Hook: hookNames[as], ID: ids[0]}
+	if p, err := ebpf.NewProgramFromID(e.ID); err == nil {
+		defer p.Close()
+		if info, err := p.Info(); err == nil {
+			e.Name = info.Name
+		}
+	}
+	return e
 }

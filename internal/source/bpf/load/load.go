@@ -223,10 +223,14 @@ func (c Config) readAhead() {
 
 // Load puts the programs into the kernel. What cannot be loaded and is not
 // needed for the system calls themselves becomes a note.
-func Load(c Config) (_ *Kernel, err error) {
+func Load(c Config) (*Kernel, error) { return loadAt(c, nil) }
+
+// loadAt is Load with a cgroup of the caller's, nil for the host's root.
+func loadAt(c Config, at *cgroups) (_ *Kernel, err error) {
 	k := &Kernel{
 		types: btf.NewCache(), tells: map[string]bool{},
-		again: map[*ebpf.Program]*ebpf.Program{},
+		again:   map[*ebpf.Program]*ebpf.Program{},
+		cgroups: at,
 	}
 	defer func() {
 		if err == nil {

@@ -31,14 +31,16 @@ func packets() (*ebpf.CollectionSpec, *object.PacketsSpecs, error) {
 // it cannot, that is an error if there is nothing else to show, else a note.
 func (k *Kernel) loadPackets(c Config) error {
 	err := k.attachPackets(c)
+	if err == nil {
+		return nil
+	}
 	switch {
-	case err == nil:
 	case c.NoCalls && c.Packets:
 		return err
 	case c.Packets:
-		k.note(err, "packets are not shown", "")
+		k.note(err, "packets are not shown", makeRoom(err))
 	default:
-		k.note(err, "of what the kernel does only what it does in a thread's own time is shown", "")
+		k.note(err, "of what the kernel does only what it does in a thread's own time is shown", makeRoom(err))
 	}
 	return nil
 }
@@ -70,12 +72,15 @@ func (k *Kernel) attachPackets(c Config) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrPackets, err)
 	}
+	links := len(k.links)
 	if c.Packets {
 		k.Works.DeviceIn = k.device(c, func(o *object.DeviceSpecs) *ebpf.ProgramSpec { return o.DeviceIn })
 		k.Works.DeviceOut = k.device(c, func(o *object.DeviceSpecs) *ebpf.ProgramSpec { return o.DeviceOut })
 	}
 	for i, as := range tapHooks {
 		if err := k.cgroup(root, as, tap[i]); err != nil {
+			k.detach(links) // one direction alone would look like all
+			k.Works.DeviceIn, k.Works.DeviceOut = false, false
 			return fmt.Errorf("%w: %s: %w", ErrPackets, as, err)
 		}
 	}

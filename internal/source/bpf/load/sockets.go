@@ -55,7 +55,7 @@ func (k *Kernel) loadSockets(c Config) {
 			}
 			if err != nil {
 				k.Works.Cookies = false
-				k.note(fmt.Errorf("%s: %w", as, err), "sockets get their cookies late, and are told apart by inode", "")
+				k.note(fmt.Errorf("%s: %w", as, err), "sockets get their cookies late, and are told apart by inode", makeRoom(err))
 			}
 		}
 		hook(ebpf.AttachCGroupInetSockCreate, func(o *object.SocketsSpecs) *ebpf.ProgramSpec { return o.CookieCreate })

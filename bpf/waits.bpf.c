@@ -9,20 +9,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define SOCK_NOSPACE 2 /* enum socket_flags, linux/net.h, since 4.3 */
 
-struct sleep {
-	u64 since;
-	u64 enter; /* of the call */
-	u32 why;   /* enum pw_wait */
-	u32 pad;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
-	__type(key, u32);
-	__type(value, struct sleep);
-} sleeps SEC(".maps");
-
 static __always_inline bool asleep(struct task_struct *t)
 {
 	if (bpf_core_field_exists(t->__state))
@@ -71,38 +57,31 @@ static __always_inline u32 wait_of(struct pw_thread *t, struct sock *sk)
 static __always_inline void lies_down(struct task_struct *task, u32 tid)
 {
 	struct pw_thread *t;
-	struct sleep z = {};
 
 	if (!asleep(task))
 		return; /* others had their turn */
 	t = bpf_map_lookup_elem(&threads, &tid);
 	if (!t || !t->enter || !t->nsock || !t->sk[0])
 		return;
-	z.why = wait_of(t, (struct sock *)t->sk[0]);
-	if (!z.why)
-		return;
-	z.since = bpf_ktime_get_ns();
-	z.enter = t->enter;
-	if (bpf_map_update_elem(&sleeps, &tid, &z, BPF_ANY))
-		count_lost_event(t->pid, PW_LOST_INFLIGHT);
+	t->why = wait_of(t, (struct sock *)t->sk[0]);
+	t->asleep = t->why ? bpf_ktime_get_ns() : 0;
 }
 
 static __always_inline void wakes(u32 tid)
 {
-	struct sleep *z = bpf_map_lookup_elem(&sleeps, &tid);
+	struct pw_thread *t = bpf_map_lookup_elem(&threads, &tid);
 	struct scene s = {}; /* no stack: another one's is there */
-	struct pw_thread *t;
 	struct sock *sk;
-	u64 slept;
+	u64 since, slept;
 
-	if (!z)
+	if (!t || !t->asleep)
 		return;
-	t = bpf_map_lookup_elem(&threads, &tid);
-	if (!t || t->enter != z->enter || !t->sk[0]) {
-		bpf_map_delete_elem(&sleeps, &tid);
+	since = t->asleep;
+	t->asleep = 0;
+	/* Of an earlier call, if a switch was passed over (bpf/turn.h). */
+	if (since < t->enter || !t->enter || !t->sk[0])
 		return;
-	}
-	slept = bpf_ktime_get_ns() - z->since;
+	slept = bpf_ktime_get_ns() - since;
 	sk = (void *)t->sk[0];
 	s.cookie = t->sock[0].cookie;
 	if (!s.cookie)
@@ -111,7 +90,7 @@ static __always_inline void wakes(u32 tid)
 	s.context = PW_CONTEXT_TASK;
 	s.now.cookie = s.cookie;
 	s.now.start = t->start;
-	s.now.time = z->since;
+	s.now.time = since;
 	s.now.pid = t->pid;
 	s.now.tid = t->tid;
 	s.now.nspid = t->nspid;
@@ -121,9 +100,8 @@ static __always_inline void wakes(u32 tid)
 	__builtin_memcpy(s.now.comm, t->comm, sizeof(s.now.comm));
 	s.o = &s.now;
 	s.own = true; /* though another one still stands as the current one */
-	emit_event(&s, PW_EVENT_WAIT, slept, z->why, READ(sk, sk_wmem_queued), READ(sk, sk_sndbuf),
+	emit_event(&s, PW_EVENT_WAIT, slept, t->why, READ(sk, sk_wmem_queued), READ(sk, sk_sndbuf),
 		   READ(sk, sk_backlog.rmem_alloc.counter), READ(sk, sk_rcvbuf));
-	bpf_map_delete_elem(&sleeps, &tid);
 }
 
 SEC("tp_btf/sched_switch")

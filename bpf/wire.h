@@ -689,6 +689,9 @@ struct pw_thread {
 	__u64 file[2]; /* whose the entries of sock are, kept from call to call: */
 	__u64 inode[2]; /* a file and an inode with its number are one socket */
 	__u64 sk[2];
+	__u64 asleep; /* since then in a wait that is shown; 0, or before enter: in none */
+	__u32 why;    /* enum pw_wait: what it sleeps for */
+	__u32 pad;
 	__u8 snap[PW_SNAP_SIZE];
 };
 

@@ -1919,7 +1919,10 @@ const (
 	OffThreadFile     = 288
 	OffThreadInode    = 304
 	OffThreadSk       = 320
-	OffThreadSnap     = 336
+	OffThreadAsleep   = 336
+	OffThreadWhy      = 344
+	OffThreadPad      = 348
+	OffThreadSnap     = 352
 )
 
 // Thread is struct pw_thread.
@@ -1950,11 +1953,14 @@ type Thread struct {
 	File     [2]uint64
 	Inode    [2]uint64
 	Sk       [2]uint64
+	Asleep   uint64
+	Why      uint32
+	Pad      uint32
 	Snap     [656]byte
 }
 
 // SizeThread is the size of Thread on the wire, in bytes.
-const SizeThread = 992
+const SizeThread = 1008
 
 // Unmarshal reads s from the start of b, and reports whether b was long enough.
 func (s *Thread) Unmarshal(b []byte) bool {
@@ -1996,7 +2002,10 @@ func (s *Thread) Unmarshal(b []byte) bool {
 	s.Inode[1] = binary.LittleEndian.Uint64(b[312:])
 	s.Sk[0] = binary.LittleEndian.Uint64(b[320:])
 	s.Sk[1] = binary.LittleEndian.Uint64(b[328:])
-	copy(s.Snap[:], b[336:])
+	s.Asleep = binary.LittleEndian.Uint64(b[336:])
+	s.Why = binary.LittleEndian.Uint32(b[344:])
+	s.Pad = binary.LittleEndian.Uint32(b[348:])
+	copy(s.Snap[:], b[352:])
 	return true
 }
 
@@ -2043,7 +2052,10 @@ func (s *Thread) put(b []byte) {
 	binary.LittleEndian.PutUint64(b[312:], s.Inode[1])
 	binary.LittleEndian.PutUint64(b[320:], s.Sk[0])
 	binary.LittleEndian.PutUint64(b[328:], s.Sk[1])
-	copy(b[336:], s.Snap[:])
+	binary.LittleEndian.PutUint64(b[336:], s.Asleep)
+	binary.LittleEndian.PutUint32(b[344:], s.Why)
+	binary.LittleEndian.PutUint32(b[348:], s.Pad)
+	copy(b[352:], s.Snap[:])
 }
 
 // enum pw_target

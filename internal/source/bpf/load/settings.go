@@ -120,7 +120,7 @@ func (m *Maps) byName() map[string]**ebpf.Map {
 // of its.
 var ownMaps = []string{
 	object.SyscallsMapTurns, object.SyscallsMapScratches, object.SyscallsMapAios, object.SyscallsMapBlank,
-	object.UringMapRequests, object.UringMapByData, object.IfacesMapWanted, object.IfacesMapFound, object.DeviceMapSeen, object.PathMapNeighbours, object.WaitsMapSleeps, object.KernelMapQueued,
+	object.UringMapRequests, object.UringMapByData, object.IfacesMapWanted, object.IfacesMapFound, object.DeviceMapSeen, object.PathMapNeighbours, object.KernelMapQueued,
 }
 
 // shared are the maps of an object that are there already. A map that is not known

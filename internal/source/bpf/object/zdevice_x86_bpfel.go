@@ -133,10 +133,13 @@ type DevicePwThread struct {
 		Laddr    [16]uint8
 		Raddr    [16]uint8
 	}
-	File  [2]uint64
-	Inode [2]uint64
-	Sk    [2]uint64
-	Snap  [656]uint8
+	File   [2]uint64
+	Inode  [2]uint64
+	Sk     [2]uint64
+	Asleep uint64
+	Why    uint32
+	Pad    uint32
+	Snap   [656]uint8
 }
 
 type DeviceUndecided struct {

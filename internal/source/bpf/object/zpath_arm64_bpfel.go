@@ -135,10 +135,13 @@ type PathPwThread struct {
 		Laddr    [16]uint8
 		Raddr    [16]uint8
 	}
-	File  [2]uint64
-	Inode [2]uint64
-	Sk    [2]uint64
-	Snap  [656]uint8
+	File   [2]uint64
+	Inode  [2]uint64
+	Sk     [2]uint64
+	Asleep uint64
+	Why    uint32
+	Pad    uint32
+	Snap   [656]uint8
 }
 
 type PathTurn struct {

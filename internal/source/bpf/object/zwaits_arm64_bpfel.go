@@ -127,18 +127,13 @@ type WaitsPwThread struct {
 		Laddr    [16]uint8
 		Raddr    [16]uint8
 	}
-	File  [2]uint64
-	Inode [2]uint64
-	Sk    [2]uint64
-	Snap  [656]uint8
-}
-
-type WaitsSleep struct {
-	_     structs.HostLayout
-	Since uint64
-	Enter uint64
-	Why   uint32
-	Pad   uint32
+	File   [2]uint64
+	Inode  [2]uint64
+	Sk     [2]uint64
+	Asleep uint64
+	Why    uint32
+	Pad    uint32
+	Snap   [656]uint8
 }
 
 type WaitsUndecided struct {
@@ -167,7 +162,6 @@ const (
 	WaitsMapReader        = "reader"
 	WaitsMapRefused       = "refused"
 	WaitsMapRing          = "ring"
-	WaitsMapSleeps        = "sleeps"
 	WaitsMapSoftirqs      = "softirqs"
 	WaitsMapSpread        = "spread"
 	WaitsMapTargets       = "targets"
@@ -260,7 +254,6 @@ type WaitsMapSpecs struct {
 	Reader      *ebpf.MapSpec `ebpf:"reader"`
 	Refused     *ebpf.MapSpec `ebpf:"refused"`
 	Ring        *ebpf.MapSpec `ebpf:"ring"`
-	Sleeps      *ebpf.MapSpec `ebpf:"sleeps"`
 	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
 	Spread      *ebpf.MapSpec `ebpf:"spread"`
 	Targets     *ebpf.MapSpec `ebpf:"targets"`
@@ -329,7 +322,6 @@ type WaitsMaps struct {
 	Reader      *ebpf.Map `ebpf:"reader"`
 	Refused     *ebpf.Map `ebpf:"refused"`
 	Ring        *ebpf.Map `ebpf:"ring"`
-	Sleeps      *ebpf.Map `ebpf:"sleeps"`
 	Softirqs    *ebpf.Map `ebpf:"softirqs"`
 	Spread      *ebpf.Map `ebpf:"spread"`
 	Targets     *ebpf.Map `ebpf:"targets"`
@@ -357,7 +349,6 @@ func (m *WaitsMaps) Close() error {
 		m.Reader,
 		m.Refused,
 		m.Ring,
-		m.Sleeps,
 		m.Softirqs,
 		m.Spread,
 		m.Targets,

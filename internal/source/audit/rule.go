@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidwire/pidwire/internal/foreign/auditlog"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -26,11 +27,14 @@ type field struct{ what, value, op uint32 }
 const (
 	fieldPID   = 0
 	fieldArch  = 11
+	fieldType  = 12 // AUDIT_MSGTYPE
 	fieldPPID  = 18
 	fieldKey   = 210
 	equal      = 0x40000000
 	notEqual   = 0x30000000
+	listTask   = 1
 	listExit   = 4
+	listTypes  = 5 // AUDIT_FILTER_EXCLUDE
 	actNever   = 0
 	actAlways  = 2
 	maxFields  = 64
@@ -106,6 +110,20 @@ func (r *rule) key() string {
 		at = end
 	}
 	return ""
+}
+
+// forbids reports whether a rule may keep a call from having a record.
+func (r *rule) forbids() bool {
+	switch r.flags & 0xf {
+	case listTask, listExit:
+		return r.action == actNever
+	case listTypes:
+		// Those that leave out records of other kinds are common, and harmless here.
+		return !slices.ContainsFunc(r.fields, func(f field) bool {
+			return f.what == fieldType && f.op == equal && f.value != auditlog.Syscall && f.value != auditlog.SockAddr
+		})
+	}
+	return false
 }
 
 // newRule makes a rule that records the socket calls of an architecture for a

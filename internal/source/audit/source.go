@@ -41,6 +41,7 @@ const (
 	defaultWait = 15000
 	pollEvery   = 20 * time.Millisecond
 	countEvery  = 500 * time.Millisecond
+	rulesEvery  = time.Second // the kernel tells all that stand, of others too
 	// keepGone is how long records of a process that ended are still taken.
 	keepGone = 2 * time.Second
 	groupLog = 1 // AUDIT_NLGRP_READLOG
@@ -74,6 +75,7 @@ type Source struct {
 	closed  bool
 	failed  error // of a rule
 	broad   bool  // the rules are for all processes, and what is not watched is left out here
+	stand   int   // how many rules were made and not removed
 }
 
 // NeededCaps are the capabilities that a source needs while it runs and to put everything back, by
@@ -187,7 +189,7 @@ func (s *Source) turnOn() error {
 	if err != nil {
 		return err
 	}
-	s.never = slices.ContainsFunc(list, func(r rule) bool { return r.flags&0xf == listExit && r.action == actNever })
+	s.never = forbids(list)
 	if before.Enabled == 2 {
 		return errors.New("audit's rules are locked until the next boot (auditctl -e 2): no rule can be added")
 	}
@@ -323,6 +325,7 @@ func (s *Source) make(pid uint32) error {
 				return fmt.Errorf("an audit rule for process %d: %w", pid, err)
 			}
 			s.rules[pid] = append(s.rules[pid], r)
+			s.stands(1)
 		}
 	}
 	return nil
@@ -340,6 +343,7 @@ func (s *Source) makeBroad() error {
 			return fmt.Errorf("an audit rule for all processes: %w", err)
 		}
 		s.rules[everybody] = append(s.rules[everybody], r)
+		s.stands(1)
 	}
 	s.mu.Lock()
 	s.broad = true
@@ -357,7 +361,21 @@ func (s *Source) drop(pid uint32) {
 		// What was removed by another (auditctl -D) is gone too.
 		_ = s.c.deleteRule(&s.rules[pid][i])
 	}
+	s.stands(-len(s.rules[pid]))
 	delete(s.rules, pid)
+}
+
+func (s *Source) stands(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stand += n
+}
+
+// standing returns how many rules must stand, false while some are being made or removed.
+func (s *Source) standing() (n int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stand, len(s.todo) == 0 && !s.busy
 }
 
 // Close removes the rules, and puts audit back as it was.
@@ -415,9 +433,9 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 	if err != nil {
 		return err
 	}
-	r := reader{s: s, emit: emit, lost: s.lost}
+	r := reader{s: s, emit: emit, lost: s.lost, never: s.never}
 	buf := make([]byte, 64<<10)
-	nextCount := time.Now().Add(countEvery)
+	nextCount, nextRules := time.Now().Add(countEvery), time.Now().Add(rulesEvery)
 	var last time.Time // how long what is on its way is waited for; zero: not yet
 	var end uint64     // when that began
 	for {
@@ -476,6 +494,12 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 				return err
 			}
 			s.forgetGone(now)
+		}
+		if now.After(nextRules) || ctx.Err() != nil && last.IsZero() {
+			nextRules = now.Add(rulesEvery)
+			if err := r.rules(); err != nil {
+				return err
+			}
 		}
 		switch {
 		case ctx.Err() != nil && last.IsZero():
@@ -563,6 +587,8 @@ type reader struct {
 	serial  uint64 // the highest so far
 	overrun bool   // the socket was full: serials are missing, behind what was in it then
 	off     bool   // audit was turned off by another
+	missing bool   // so were some of our rules removed
+	never   bool   // rules stand that forbid records
 	gauged  bool   // the next record is behind all that are missing
 	lost    uint32
 	upto    uint64          // all records of what was before have come
@@ -689,6 +715,48 @@ func (r *reader) gauge() error {
 	}
 	r.gauged = true
 	return r.s.c.set(setBacklog, st)
+}
+
+// rules looks whether an administrator has removed our rules, or made some that forbid records. What they
+// want stands: it is said, and nothing is put back.
+func (r *reader) rules() error {
+	want, ok := r.s.standing()
+	if !ok {
+		return nil
+	}
+	list, err := r.s.c.rules()
+	if err != nil {
+		return err
+	}
+	if still, ok := r.s.standing(); !ok || still != want {
+		return nil
+	}
+	have := 0
+	for i := range list {
+		if list[i].key() == r.s.state.Key {
+			have++
+		}
+	}
+	if missing := have < want; missing != r.missing {
+		r.missing = missing
+		if missing {
+			if err := r.note("audit's rules were removed by another (auditctl -D): calls have no record from here on"); err != nil {
+				return err
+			}
+		}
+	}
+	if never := forbids(list); never != r.never {
+		r.never = never
+		if never {
+			return r.note("another has made a rule that forbids records (auditctl -l: never): some calls may have none from here on")
+		}
+	}
+	return nil
+}
+
+// forbids reports whether one of the rules may keep calls from having records.
+func forbids(list []rule) bool {
+	return slices.ContainsFunc(list, func(r rule) bool { return r.forbids() })
 }
 
 // count says what the kernel dropped since the last time.

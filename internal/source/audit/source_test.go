@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -301,6 +302,111 @@ func TestKeyAlive(t *testing.T) {
 		if keyAlive(key) {
 			t.Errorf("%s is alive", key)
 		}
+	}
+}
+
+// TestForbids holds which rules may keep a call from having a record.
+func TestForbids(t *testing.T) {
+	typed := func(op, value uint32) rule {
+		return rule{flags: listTypes, action: actAlways, fields: []field{{fieldType, value, op}}}
+	}
+	for name, test := range map[string]struct {
+		r    rule
+		want bool
+	}{
+		"-a always,exit":                    {rule{flags: listExit, action: actAlways}, false},
+		"-a never,exit":                     {rule{flags: listExit, action: actNever}, true},
+		"-A never,exit":                     {rule{flags: listExit | 0x10, action: actNever}, true},
+		"-a never,task":                     {rule{flags: listTask, action: actNever}, true},
+		"-a always,exclude msgtype=CWD":     {typed(equal, 1307), false},
+		"-a always,exclude msgtype=SYSCALL": {typed(equal, 1300), true},
+		"-a always,exclude msgtype!=CWD":    {typed(notEqual, 1307), true},
+		"-a always,exclude uid=0":           {rule{flags: listTypes, action: actAlways, fields: []field{{1, 0, equal}}}, true},
+		"-a always,user":                    {rule{action: actAlways}, false},
+	} {
+		if got := test.r.forbids(); got != test.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// TestRulesRemoved holds that it is said when an administrator removes our rules, or forbids records.
+func TestRulesRemoved(t *testing.T) {
+	needRoot(t)
+	sourcetest.Alone(t, "audit")
+	c, err := dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s, err := Open(Options{Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.Watch(uint32(os.Getpid()))
+	if err := s.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	notes, ended := make(chan string, 100), make(chan error, 1)
+	go func() {
+		ended <- s.Run(ctx, func(r wire.Record) error {
+			if r != nil && r.Kind() == wire.KindNote {
+				notes <- string(wire.AttrOf(r[wire.SizeNote:], wire.TagText))
+			}
+			return nil
+		})
+	}()
+	said := func(want string) {
+		t.Helper()
+		select {
+		case got := <-notes:
+			if !strings.Contains(got, want) {
+				t.Errorf("it says %q, want %q", got, want)
+			}
+		case <-time.After(30 * time.Second):
+			t.Errorf("nothing is said, want %q", want)
+		}
+	}
+	// What it does by itself is nothing to tell.
+	s.Watch(1)
+	s.Ended(1)
+	if err := s.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(3 * rulesEvery)
+	select {
+	case got := <-notes:
+		t.Errorf("it says %q", got)
+	default:
+	}
+	list, err := c.rules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range list {
+		if list[i].key() == s.state.Key {
+			if err := c.deleteRule(&list[i]); err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	said("audit's rules were removed by another")
+	never := newRule(unix.AUDIT_ARCH_X86_64, []uint32{300}, fieldPID, 1, "administrator")
+	never.action = actNever
+	if err := c.addRule(&never); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.deleteRule(&never) }()
+	said("forbids records")
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if len(notes) > 0 {
+		t.Errorf("and then: %q", <-notes)
 	}
 }
 

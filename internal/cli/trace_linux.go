@@ -21,6 +21,7 @@ import (
 	"github.com/pidwire/pidwire/internal/source/audit"
 	"github.com/pidwire/pidwire/internal/source/bpf"
 	"github.com/pidwire/pidwire/internal/source/elfsyms"
+	"github.com/pidwire/pidwire/internal/source/ftrace"
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/target"
 	"github.com/pidwire/pidwire/internal/wire"
@@ -352,7 +353,11 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 	}
 	defer func() {
 		if err := src.Close(); err != nil {
-			a.sayInTime(fmt.Sprintf("pidwire: %v; pidwire doctor --clean tries again\n", err))
+			again := "; pidwire doctor --clean tries again"
+			if errors.Is(err, ftrace.ErrInUse) {
+				again = ""
+			}
+			a.sayInTime(fmt.Sprintf("pidwire: %v%s\n", err, again))
 		}
 	}()
 	rest.broker.live.Store(&src)

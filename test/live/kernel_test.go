@@ -716,6 +716,62 @@ func TestTracerEndings(t *testing.T) {
 	}
 }
 
+// TestTracerAdministrator: who takes ftrace for something else meanwhile keeps it, and it is said that no
+// function is shown from then on.
+func TestTracerAdministrator(t *testing.T) {
+	needRoot(t)
+	needFunctionGraph(t)
+	lines := filepath.Join(t.TempDir(), "lines")
+	var said bytes.Buffer
+	ok := t.Run("run", func(t *testing.T) { // at its end said is whole
+		p := startPair(t, nil, &said, nil, "trace", "--tree", "--engine", "function_graph", "-o", lines, sleeper(t))
+		dir := tracing
+		if own, _ := filepath.Glob(tracing + "instances/pidwire-*"); len(own) > 0 {
+			dir = own[0] + "/"
+		}
+		if err := os.WriteFile(dir+"current_tracer", []byte("function"), 0); err != nil {
+			t.Fatal(err)
+		}
+		wait := time.Now().Add(2 * time.Minute)
+		for {
+			b, _ := os.ReadFile(lines)
+			if bytes.Contains(b, []byte(`another has changed ftrace: functions are not shown from here on: current_tracer is "function"`)) {
+				break
+			}
+			if time.Now().After(wait) {
+				t.Fatalf("nothing is said of the change:\n%s", b)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		_ = syscall.Kill(p.collector, syscall.SIGINT)
+		p.mustEnd(t, 6*time.Second)
+		if dir != tracing {
+			return // an instance of our own goes with all that is in it
+		}
+		b, err := os.ReadFile(tracing + "current_tracer")
+		if strings.TrimSpace(string(b)) != "function" {
+			t.Errorf("afterwards current_tracer is %q (%v)", b, err)
+		}
+		for _, file := range []string{"current_tracer", "set_ftrace_filter", "set_ftrace_pid"} {
+			text := ""
+			if file == "current_tracer" {
+				text = "nop"
+			}
+			if err := os.WriteFile(tracing+file, []byte(text), 0); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	own, _ := filepath.Glob(tracing + "instances/pidwire-*")
+	if len(own) > 0 {
+		t.Errorf("left: %v", own)
+	}
+	if b, err := os.ReadFile(tracing + "current_tracer"); ok && strings.TrimSpace(string(b)) != "nop" {
+		t.Errorf("current_tracer is %q (%v)", b, err)
+	}
+	t.Logf("%s", said.String())
+}
+
 // TestStacks: below each call stands where the process made it, below each
 // event the kernel's way there.
 func TestStacks(t *testing.T) {

@@ -65,6 +65,7 @@ type Source struct {
 	ended   time.Time                // when no process was left
 	ringed  []wire.Record            // of one look, where function_graph tells beside it
 	late    []string                 // what is to be said of what does not work, since the start
+	taken   string                   // what somebody else has done to function_graph
 }
 
 // Options say what to watch and how.
@@ -378,6 +379,11 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 				return 0, err
 			}
 		}
+		if s.graph != nil && (last || t.After(nextScan)) {
+			if err := s.graphStands(emit); err != nil {
+				return 0, err
+			}
+		}
 		if t.After(nextScan) {
 			nextScan = t.Add(waitScan)
 			if !s.opts.NoCalls {
@@ -644,6 +650,19 @@ func (s *Source) drainGraph(emit func(wire.Record) error) (n int, err error) {
 		}
 	}
 	return n, s.graph.UpTo(upTo, emit)
+}
+
+// graphStands says once when somebody else uses ftrace for something else.
+func (s *Source) graphStands(emit func(wire.Record) error) error {
+	why := s.graph.Changed()
+	if why == s.taken {
+		return nil
+	}
+	s.taken = why
+	if why == "" {
+		return s.inform("ftrace is as we had set it: functions are shown again", emit)
+	}
+	return s.note("another has changed ftrace: functions are not shown from here on: "+why, "", emit)
 }
 
 // inform puts down what nothing is missing for.

@@ -63,7 +63,10 @@ type saved struct {
 	Dir     string   `json:"dir"`
 	Clock   string   `json:"clock"`
 	Buffer  string   `json:"buffer"` // size in KiB, a CPU
+	Set     string   `json:"set"`    // the same as it reads since we have set it
 	Options []string `json:"options"`
+	// Functions are those that we have chosen, as set_ftrace_filter reads; none: it has not come to that.
+	Functions []string `json:"functions"`
 }
 
 // options are those that decide what is told: not of interrupts, and of the
@@ -216,7 +219,7 @@ func (t *Tracer) begin(places []int) error {
 	if err := t.put("buffer_size_kb", bufferKB); err != nil {
 		return fmt.Errorf("buffer_size_kb: %w", err)
 	}
-	if err := t.put("trace_clock", "mono"); err != nil {
+	if err := t.put("trace_clock", clock); err != nil {
 		return fmt.Errorf("trace_clock: %w", err)
 	}
 	if err := t.put("current_tracer", "function_graph"); err != nil {
@@ -224,6 +227,18 @@ func (t *Tracer) begin(places []int) error {
 	}
 	if err := t.put("set_ftrace_filter", strings.Join(list, "\n")); err != nil {
 		return fmt.Errorf("set_ftrace_filter: %w", err)
+	}
+	if !t.own {
+		var err error
+		if t.saved.Functions, err = lines(t.dir, "set_ftrace_filter"); err != nil {
+			return err
+		}
+		if t.saved.Set, err = word(t.dir, "buffer_size_kb"); err != nil {
+			return err
+		}
+		if err := t.saved.write(); err != nil {
+			return err
+		}
 	}
 	for _, o := range options {
 		if !t.hasOption(o) {
@@ -304,9 +319,44 @@ func (t *Tracer) hasOption(o string) bool {
 	return slices.Contains(words, name) || slices.Contains(words, "no"+name)
 }
 
-// bufferKB is the size of the buffer, a CPU: what is told between two looks at a
-// busy thread.
-const bufferKB = "4096"
+// word returns what a file of tracefs says, in one word: of a list that which is chosen.
+func word(dir, file string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil {
+		return "", err
+	}
+	if _, rest, ok := strings.Cut(string(b), "["); ok {
+		chosen, _, _ := strings.Cut(rest, "]")
+		return chosen, nil
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+func lines(dir, file string) (list []string, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil {
+		return nil, err
+	}
+	return strings.Split(strings.TrimSpace(string(b)), "\n"), nil
+}
+
+// Changed says what somebody else has done to the trace, empty if nothing: it tells nothing more then.
+func (t *Tracer) Changed() string {
+	if tracer, err := word(t.dir, "current_tracer"); err == nil && tracer != "function_graph" {
+		return fmt.Sprintf("current_tracer is %q", tracer)
+	}
+	if on, err := word(t.dir, "tracing_on"); err == nil && on != "1" {
+		return fmt.Sprintf("tracing_on is %q", on)
+	}
+	return ""
+}
+
+const (
+	// bufferKB is the size of the buffer, a CPU: what is told between two looks at a
+	// busy thread.
+	bufferKB = "4096"
+	clock    = "mono"
+)
 
 // Own reports whether the tracer has an instance of its own.
 func (t *Tracer) Own() bool { return t.own }
@@ -397,12 +447,9 @@ func discard(dir string) error {
 func standing(root string) (saved, error) {
 	s := saved{PID: os.Getpid(), Dir: root}
 	s.Start = proc.StartOf(s.PID)
-	clock, err := os.ReadFile(filepath.Join(root, "trace_clock"))
-	if err != nil {
+	var err error
+	if s.Clock, err = word(root, "trace_clock"); err != nil {
 		return saved{}, err
-	}
-	if _, rest, ok := strings.Cut(string(clock), "["); ok {
-		s.Clock, _, _ = strings.Cut(rest, "]")
 	}
 	// 7 (expanded: 1408): the first use makes it larger, for good.
 	size, err := os.ReadFile(filepath.Join(root, "buffer_size_kb"))
@@ -451,21 +498,47 @@ func (s *saved) path() string {
 	return filepath.Join(stateDir, "ftrace-"+strconv.Itoa(s.PID)+".json")
 }
 
-// restore puts everything back, as far as it goes.
+// taken says by what somebody else uses the machine's ftrace now, empty if nobody does.
+func (s *saved) taken() string {
+	switch tracer, err := word(s.Dir, "current_tracer"); {
+	case err == nil && tracer != "function_graph" && tracer != "nop":
+		return fmt.Sprintf("current_tracer is %q", tracer)
+	case len(s.Functions) == 0:
+		return ""
+	}
+	now, err := lines(s.Dir, "set_ftrace_filter")
+	if err != nil {
+		return ""
+	}
+	// Fewer are there when a module has gone.
+	if i := slices.IndexFunc(now, func(f string) bool { return f != "" && !slices.Contains(s.Functions, f) }); i >= 0 {
+		return fmt.Sprintf("set_ftrace_filter has %q", now[i])
+	}
+	return ""
+}
+
+// restore puts everything back, as far as it goes. What is not as we set it is somebody else's.
 func (s *saved) restore() error {
+	if by := s.taken(); by != "" {
+		err := fmt.Errorf("%w by another now, and is not put back: %s (to turn it off: echo nop > %s)", ErrInUse, by, filepath.Join(s.Dir, "current_tracer"))
+		return errors.Join(err, os.Remove(s.path()))
+	}
+	ours := func(file, set string) bool {
+		now, err := word(s.Dir, file)
+		return err != nil || now == set // an error is said by who puts
+	}
 	var errs []error
 	for _, o := range s.Options {
 		errs = append(errs, put(s.Dir, "trace_options", o))
 	}
 	errs = append(errs, put(s.Dir, "current_tracer", "nop"), put(s.Dir, "set_ftrace_filter", ""), put(s.Dir, "set_ftrace_pid", ""))
-	if s.Clock != "" {
+	if s.Clock != "" && ours("trace_clock", clock) {
 		errs = append(errs, put(s.Dir, "trace_clock", s.Clock))
 	}
-	if s.Buffer != "" && strings.Trim(s.Buffer, "0123456789") == "" {
+	if s.Buffer != "" && strings.Trim(s.Buffer, "0123456789") == "" && ours("buffer_size_kb", s.Set) {
 		errs = append(errs, put(s.Dir, "buffer_size_kb", s.Buffer))
 	}
-	err := errors.Join(errs...)
-	if err != nil {
+	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("putting ftrace back: %w", err)
 	}
 	return os.Remove(s.path())

@@ -68,6 +68,9 @@ func (g *Graph) Forget(pid uint32) { delete(g.threads, pid) }
 // of it was lost.
 func (g *Graph) Fill(upTo uint64) (lost uint64, err error) { return g.tracer.Fill(upTo) }
 
+// Changed says what somebody else has done to the trace, empty if nothing.
+func (g *Graph) Changed() string { return g.tracer.Changed() }
+
 // UpTo emits the functions of the time up to t that Fill has read.
 func (g *Graph) UpTo(t uint64, emit Emit) error {
 	for {

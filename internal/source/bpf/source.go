@@ -17,6 +17,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cilium/ebpf/ringbuf"
@@ -379,8 +380,8 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 				return 0, err
 			}
 		}
-		if s.graph != nil && (last || t.After(nextScan)) {
-			if err := s.graphStands(emit); err != nil {
+		if last || t.After(nextScan) {
+			if err := s.stands(emit); err != nil {
 				return 0, err
 			}
 		}
@@ -652,8 +653,18 @@ func (s *Source) drainGraph(emit func(wire.Record) error) (n int, err error) {
 	return n, s.graph.UpTo(upTo, emit)
 }
 
-// graphStands says once when somebody else uses ftrace for something else.
-func (s *Source) graphStands(emit func(wire.Record) error) error {
+// stands says once when somebody else has taken our programs from where they stood, or uses ftrace for
+// something else.
+func (s *Source) stands(emit func(wire.Record) error) error {
+	if hooks := s.k.Detached(); len(hooks) > 0 {
+		text := "another has detached programs of pidwire (" + strings.Join(hooks, ", ") + "): packets and sockets are missing from here on"
+		if err := s.note(text, "", emit); err != nil {
+			return err
+		}
+	}
+	if s.graph == nil {
+		return nil
+	}
 	why := s.graph.Changed()
 	if why == s.taken {
 		return nil

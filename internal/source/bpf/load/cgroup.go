@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -127,7 +128,32 @@ func (k *Kernel) cgroup(path string, as ebpf.AttachType, prog *ebpf.Program) err
 		return err
 	}
 	k.attached(l)
+	k.hooks = append(k.hooks, hook{as, l})
 	return nil
+}
+
+// hook is a place of a cgroup where a program of ours stands.
+type hook struct {
+	as   ebpf.AttachType
+	link link.Link
+}
+
+// Detached returns the hooks that somebody else has taken our programs from (bpftool link detach) since it was
+// last asked, as bpftool names them. It is for one goroutine.
+func (k *Kernel) Detached() (names []string) {
+	k.hooks = slices.DeleteFunc(k.hooks, func(h hook) bool {
+		info, err := h.link.Info()
+		if err != nil {
+			return false // a kernel that does not tell
+		}
+		c := info.Cgroup()
+		gone := c != nil && c.CgroupId == 0
+		if gone {
+			names = append(names, hookNames[h.as])
+		}
+		return gone
+	})
+	return names
 }
 
 // AloneError says that a program of somebody else stands at a cgroup's hook, and was attached so that no

@@ -16,14 +16,14 @@ import (
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
-// alone makes a cgroup where a program stands at egress that was attached the old way: it allows no other.
-func alone(t *testing.T) (path string, id ebpf.ProgramID) {
+// cgroup makes a cgroup for a test.
+func cgroup(t *testing.T) string {
 	t.Helper()
 	root, err := proc.Default.CgroupRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, err = os.MkdirTemp(root, "pidwire-test-")
+	path, err := os.MkdirTemp(root, "pidwire-test-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,6 +32,13 @@ func alone(t *testing.T) (path string, id ebpf.ProgramID) {
 			t.Error(err)
 		}
 	})
+	return path
+}
+
+// alone makes a cgroup where a program stands at egress that was attached the old way: it allows no other.
+func alone(t *testing.T) (path string, id ebpf.ProgramID) {
+	t.Helper()
+	path = cgroup(t)
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Name: "jealous", Type: ebpf.CGroupSKB, AttachType: ebpf.AttachCGroupInetEgress, License: "GPL",
 		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 1), asm.Return()},
@@ -82,6 +89,9 @@ func TestAlone(t *testing.T) {
 	if want := (Works{Cookies: true, Uring: true, Perf: k.Works.Perf, States: true}); k.Works != want {
 		t.Errorf("works: %+v", k.Works)
 	}
+	if gone := k.Detached(); len(gone) > 0 {
+		t.Errorf("detached: %v", gone)
+	}
 	for _, as := range tapHooks {
 		if as == ebpf.AttachCGroupInetSockCreate {
 			continue // the cookies' program stands there
@@ -116,4 +126,30 @@ func programsAt(t *testing.T, path string, as ebpf.AttachType) int {
 		t.Fatal(err)
 	}
 	return len(q.Programs)
+}
+
+// TestDetached holds that it is seen when somebody else takes our programs away.
+func TestDetached(t *testing.T) {
+	needRoot(t)
+	k, err := loadAt(Config{Self: uint32(os.Getpid()), Follow: true, StrLen: 32, Packets: true, Snaplen: 256}, &cgroups{path: cgroup(t), whole: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	if gone := k.Detached(); len(gone) > 0 {
+		t.Errorf("before it: %v", gone)
+	}
+	for _, h := range k.hooks {
+		if h.as == ebpf.AttachCGroupInetIngress {
+			if err := h.link.Detach(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if gone := k.Detached(); !slices.Equal(gone, []string{"cgroup_inet_ingress"}) {
+		t.Errorf("after it: %v", gone)
+	}
+	if gone := k.Detached(); len(gone) > 0 {
+		t.Errorf("once more: %v", gone)
+	}
 }

@@ -52,6 +52,7 @@ type Kernel struct {
 	colls []*ebpf.Collection
 	owned []*ebpf.Map // of objects whose programs are loaded each for itself
 	links []link.Link
+	hooks []hook          // those of links that stand at a cgroup
 	tells map[string]bool // of the programs at named events, those that are attached
 
 	cgroups *cgroups // the root of cgroup v2; nil: not looked for, or all is loaded

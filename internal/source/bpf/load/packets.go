@@ -72,7 +72,7 @@ func (k *Kernel) attachPackets(c Config) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrPackets, err)
 	}
-	links := len(k.links)
+	links, hooks := len(k.links), len(k.hooks)
 	if c.Packets {
 		k.Works.DeviceIn = k.device(c, func(o *object.DeviceSpecs) *ebpf.ProgramSpec { return o.DeviceIn })
 		k.Works.DeviceOut = k.device(c, func(o *object.DeviceSpecs) *ebpf.ProgramSpec { return o.DeviceOut })
@@ -80,6 +80,7 @@ func (k *Kernel) attachPackets(c Config) error {
 	for i, as := range tapHooks {
 		if err := k.cgroup(root, as, tap[i]); err != nil {
 			k.detach(links) // one direction alone would look like all
+			k.hooks = k.hooks[:hooks]
 			k.Works.DeviceIn, k.Works.DeviceOut = false, false
 			return fmt.Errorf("%w: %s: %w", ErrPackets, as, err)
 		}

@@ -187,7 +187,8 @@ var (
 // -1: there is none. In between a child may say that it is one.
 func (l *Line) closing(b []byte, i, open int) int {
 	i = trimBlanks(b, i)
-	if bytes.HasSuffix(b[:i], dotsClose) {
+	// Blanks before a parenthesis are none of what it closes: with them it is the same mark.
+	if i > 0 && b[i-1] == ')' && bytes.HasSuffix(b[:trimBlanks(b, i-1)], spacedDots) {
 		if n := bytes.LastIndex(b[:i], returning); n > open {
 			if at := trimBlanks(b, n); at > open+1 && b[at-1] == ')' {
 				l.Child = true
@@ -201,7 +202,7 @@ func (l *Line) closing(b []byte, i, open int) int {
 	return -1
 }
 
-var dotsClose = []byte(" ...)")
+var spacedDots = []byte(" ...")
 
 func trimBlanks(b []byte, i int) int {
 	for i > 0 && isBlank(b[i-1]) {

@@ -351,7 +351,7 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"1234/5@6:\t 0.1234\t 0.0001\t 0.0002\tread(3, \" h \"\\n8F\".., 10)\t= 5 [0x6]\n\tAF_INET  name = 1.2.3.4  port = 5\n  G ET",
 		"fork()\t\t(returning as child ...)\t= 1234", "f({ AF_INET6 [::1]:5 },[ \"a\", \"b\" ],) = -1 (0xffffffff)", "  \\0\\0 a", "<- l:f() = struct return",
-		"f(a,b, c , ,\"\"\") ERR#-2 'x'", "write(1,\"a\",\"b\",1) = 3 (0x3)\",26) = 26 (0x1a)", "Thu Mar 26 08:01:30 CET 2009",
+		"f(a,b, c , ,\"\"\") ERR#-2 'x'", "write(1,\"a\",\"b\",1) = 3 (0x3)\",26) = 26 (0x1a)", "lwp_create()\t(returning as new lwp ...\t)= 0", "Thu Mar 26 08:01:30 CET 2009",
 	} {
 		f.Add([]byte(s))
 	}

@@ -35,9 +35,9 @@ func Explain(err error) (Cause, bool) {
 			Fix:  []string{"mount a /proc of its own there: mount -t proc proc /proc", "or run it on the host, or in a container with --pid host"},
 		}, true
 	}
-	var alone *load.AloneError
-	if errors.As(err, &alone) {
-		return Cause{Text: err.Error(), Fix: []string{alone.Fix()}}, true
+	var known interface{ Fix() string }
+	if errors.As(err, &known) {
+		return Cause{Text: err.Error(), Fix: []string{known.Fix()}}, true
 	}
 	if !errors.Is(err, os.ErrPermission) && !errors.Is(err, unix.EPERM) {
 		if _, e := os.Stat("/sys/kernel/btf/vmlinux"); e != nil {
@@ -58,12 +58,12 @@ func Explain(err error) (Cause, bool) {
 	case rootless && caps == 0:
 		return Cause{
 			Text: fmt.Sprintf("loading eBPF programs needs privilege; this is user %d without capabilities", os.Geteuid()),
-			Fix:  []string{"run once:    " + again, "or for good: sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep " + self()},
+			Fix:  []string{"run once:    " + again, "or for good: sudo setcap cap_bpf,cap_perfmon,cap_net_admin,cap_sys_ptrace,cap_syslog,cap_dac_read_search+ep " + self()},
 		}, true
 	case !has(capSysAdmin) && !(has(capBPF) && has(capPerfmon)):
 		return Cause{
 			Text: "loading eBPF programs needs the capabilities BPF and PERFMON (or SYS_ADMIN), which were taken from this process",
-			Fix:  []string{"in a container: docker run --privileged, or --cap-add BPF --cap-add PERFMON --pid host", "else:           " + again},
+			Fix:  []string{"in a container: docker run --privileged, or --cap-add BPF --cap-add PERFMON --cap-add NET_ADMIN --cap-add SYS_PTRACE --pid host", "else:           " + again},
 		}, true
 	}
 	if l := lockdown(); l == "confidentiality" {

@@ -122,7 +122,10 @@ func (k *Kernel) closeRoot() {
 func (k *Kernel) cgroup(path string, as ebpf.AttachType, prog *ebpf.Program) error {
 	l, err := link.AttachCgroup(link.CgroupOptions{Path: path, Attach: as, Program: prog})
 	if err != nil {
-		if alone := whoIsAlone(path, as); errors.Is(err, unix.EPERM) && alone != nil {
+		if !errors.Is(err, unix.EPERM) {
+			return err
+		}
+		if alone := whoIsAlone(path, as); alone != nil {
 			return alone
 		}
 		return err
@@ -174,13 +177,39 @@ func (e *AloneError) Fix() string {
 	return fmt.Sprintf("have it attached with 'multi', or take it off: bpftool cgroup detach %s %s id %d", e.Cgroup, e.Hook, e.ID)
 }
 
-// makeRoom is what a note about err says to do, empty if nothing is known.
-func makeRoom(err error) string {
-	var alone *AloneError
-	if !errors.As(err, &alone) {
+// CapError says that a capability is missing.
+type CapError struct {
+	For  string // what it is needed for
+	Name string // as capabilities(7) has it, without CAP_
+}
+
+func (e *CapError) Error() string {
+	return e.For + " need the capability " + e.Name + ", which this process does not have"
+}
+
+func (e *CapError) Unwrap() error { return unix.EPERM }
+
+// Fix says how to get it.
+func (e *CapError) Fix() string {
+	return "run it with sudo, or in a container with --cap-add " + e.Name
+}
+
+var errNetAdmin = &CapError{"programs at sockets", "NET_ADMIN"}
+
+// lacks reports whether the process has a capability not, by number (linux/capability.h).
+func lacks(capability int) bool {
+	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	return unix.Capget(&h, &sets[0]) == nil && sets[capability/32].Effective&(1<<(capability%32)) == 0
+}
+
+// fixOf is what a note about err says to do, empty if nothing is known.
+func fixOf(err error) string {
+	var known interface{ Fix() string }
+	if !errors.As(err, &known) {
 		return ""
 	}
-	return alone.Fix()
+	return known.Fix()
 }
 
 // hookNames has the names by which bpftool-cgroup(8) knows the hooks used here.

@@ -13,6 +13,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/pidwire/pidwire/internal/pcapfilter"
 	"github.com/pidwire/pidwire/internal/source/bpf/object"
@@ -34,13 +35,16 @@ func (k *Kernel) loadPackets(c Config) error {
 	if err == nil {
 		return nil
 	}
+	if errors.Is(err, unix.EPERM) && lacks(unix.CAP_NET_ADMIN) {
+		err = fmt.Errorf("%w: %w", ErrPackets, errNetAdmin)
+	}
 	switch {
 	case c.NoCalls && c.Packets:
 		return err
 	case c.Packets:
-		k.note(err, "packets are not shown", makeRoom(err))
+		k.note(err, "packets are not shown", fixOf(err))
 	default:
-		k.note(err, "of what the kernel does only what it does in a thread's own time is shown", makeRoom(err))
+		k.note(err, "of what the kernel does only what it does in a thread's own time is shown", fixOf(err))
 	}
 	return nil
 }

@@ -3,10 +3,12 @@
 package load
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 
 	"github.com/pidwire/pidwire/internal/source/bpf/object"
 )
@@ -53,9 +55,12 @@ func (k *Kernel) loadSockets(c Config) {
 			if err == nil {
 				err = k.cgroup(root, as, p)
 			}
+			if errors.Is(err, unix.EPERM) && lacks(unix.CAP_NET_ADMIN) {
+				err = errNetAdmin
+			}
 			if err != nil {
 				k.Works.Cookies = false
-				k.note(fmt.Errorf("%s: %w", as, err), "sockets get their cookies late, and are told apart by inode", makeRoom(err))
+				k.note(fmt.Errorf("%s: %w", as, err), "sockets get their cookies late, and are told apart by inode", fixOf(err))
 			}
 		}
 		hook(ebpf.AttachCGroupInetSockCreate, func(o *object.SocketsSpecs) *ebpf.ProgramSpec { return o.CookieCreate })

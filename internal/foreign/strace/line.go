@@ -566,7 +566,8 @@ func (l *Line) readNotes(b []byte) {
 				return
 			}
 			if n+1 < len(b) && b[n] == ' ' && b[n+1] == '(' {
-				if end = s.group(b, n+1); end == len(b) || end > 0 && b[end] == ' ' {
+				// A group ends with any parenthesis, for lines are cut and mixed.
+				if end = s.group(b, n+1); end > 0 && b[end-1] == ')' && (end == len(b) || b[end] == ' ') {
 					l.Errno, l.ErrText = b[:n], b[n+2:end-1]
 					b = b[end:]
 					continue

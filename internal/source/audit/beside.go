@@ -48,6 +48,9 @@ func (b *Both) Run(ctx context.Context, emit func(wire.Record) error) error {
 			stop()
 			auditErr, ended = <-done, true
 		}
+		if r != nil && r.Kind() == wire.KindSyscall {
+			b.Audit.called.Store(r.Time())
+		}
 		return locked(r)
 	})
 	if !ended {

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/mdlayher/netlink"
@@ -42,6 +44,10 @@ const (
 	pollEvery   = 20 * time.Millisecond
 	countEvery  = 500 * time.Millisecond
 	rulesEvery  = time.Second // the kernel tells all that stand, of others too
+	// quietAfter is how long nothing came when records are waited for, and not looked for: for quietFor, then
+	// it is time to count.
+	quietAfter = time.Second
+	quietFor   = 250 * time.Millisecond
 	// keepGone is how long records of a process that ended are still taken.
 	keepGone = 2 * time.Second
 	groupLog = 1 // AUDIT_NLGRP_READLOG
@@ -61,6 +67,9 @@ type Source struct {
 	daemon  uint32 // who reads audit as its daemon
 	never   bool   // rules stand that forbid records
 	lost    uint32 // records, when it began
+
+	nudge  atomic.Bool   // the reader has something to do
+	called atomic.Uint64 // when the last call ended that audit may have a record of, CLOCK_MONOTONIC ns
 
 	rules  map[uint32][]rule // by process; the worker's until it has ended
 	worked chan struct{}     // closed when it has
@@ -290,6 +299,7 @@ func (s *Source) work() {
 		case err == nil && t.watch:
 			s.covers = append(s.covers, t.pid)
 		}
+		s.hurry()
 		s.wake.Broadcast()
 	}
 }
@@ -433,11 +443,13 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 	if err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, s.hurry)()
 	r := reader{s: s, emit: emit, lost: s.lost, never: s.never}
 	buf := make([]byte, 64<<10)
 	nextCount, nextRules := time.Now().Add(countEvery), time.Now().Add(rulesEvery)
 	var last time.Time // how long what is on its way is waited for; zero: not yet
 	var end uint64     // when that began
+	came := time.Now()
 	for {
 		if err := s.newlyCovered(emit); err != nil {
 			return err
@@ -481,8 +493,11 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 			if err := r.gauge(); err != nil {
 				return err
 			}
-			if err := r.progress(); err != nil {
-				return err
+			// Nobody waits for it where there was no call. The kernel starts a thread for each answer.
+			if s.called.Load() >= r.upto || !last.IsZero() {
+				if err := r.progress(); err != nil {
+					return err
+				}
 			}
 		} else {
 			r.quiet = 0
@@ -509,10 +524,44 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 		case !last.IsZero() && now.After(last.Add(patience)):
 			return r.note("audit has more records than could be read to the end")
 		}
-		if got == 0 {
-			time.Sleep(pollEvery)
+		switch {
+		case got > 0:
+			came = now
+		case now.Sub(came) > quietAfter && last.IsZero():
+			if err := s.pause(raw); err != nil {
+				return err
+			}
+		default:
+			time.Sleep(pollEvery) // what comes meanwhile is read at once
 		}
 	}
+}
+
+// hurry has pause end.
+func (s *Source) hurry() {
+	s.nudge.Store(true)
+	if s.in != nil {
+		_ = s.in.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// pause waits for a record, or for something else to do: with the runtime's poller, for a thread that is
+// blocked is looked after by another one.
+func (s *Source) pause(raw syscall.RawConn) error {
+	if err := s.in.SetReadDeadline(time.Now().Add(quietFor)); err != nil {
+		return err
+	}
+	if s.nudge.Swap(false) {
+		return nil
+	}
+	err := raw.Read(func(fd uintptr) bool {
+		_, _, err := unix.Recvfrom(int(fd), nil, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return !errors.Is(err, unix.EAGAIN)
+	})
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("waiting for the kernel's audit: %w", err)
+	}
+	return nil
 }
 
 // progress says up to when all records have come: the kernel has none that

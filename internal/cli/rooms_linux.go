@@ -191,8 +191,9 @@ func (a *app) startRest(e *endings, files allowed, stdin io.Reader) (*over, cont
 }
 
 const (
-	// stalledAfter is how long the rest may make no progress once the run is to end.
-	stalledAfter  = 300 * time.Millisecond
+	// stalledAfter is how many looks may find no progress of the rest once the run is to end. They are
+	// counted, for on a busy machine we too may be held up in between.
+	stalledAfter  = 6
 	progressEvery = 50 * time.Millisecond
 )
 
@@ -206,16 +207,16 @@ func (o *over) watch() {
 	}
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
-	last := time.Now()
+	still := 0
 	for {
 		select {
 		case <-o.Exited():
 			return
 		case <-tick.C:
-			if o.Progress() {
-				last = time.Now()
+			if still++; o.Progress() {
+				still = 0
 			}
-			if time.Since(last) < stalledAfter {
+			if still < stalledAfter {
 				continue
 			}
 		case <-o.ended.again:

@@ -1,11 +1,13 @@
 package rooms
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -248,7 +250,8 @@ func (r *Rest) Emit(rec wire.Record, now func() uint64) error {
 }
 
 // Progress reports whether the rest has read or written something since it was last asked, or has nothing
-// to do: a run that waits for the end of something else gives it nothing to read.
+// to do: a run that waits for the end of something else gives it nothing to read. One that waits for a CPU
+// is not stalled: who waits for a reader of its output sleeps.
 func (r *Rest) Progress() bool {
 	moved := false
 	beats := int(r.beats.Fd())
@@ -270,7 +273,23 @@ func (r *Rest) Progress() bool {
 			moved = moved || left == 0 && !r.ended.Load()
 		}
 	})
-	return moved
+	return moved || runnable(r.PID())
+}
+
+// runnable reports whether a thread of a process runs, or would if it had a CPU.
+func runnable(pid int) bool {
+	list, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, name := range list {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		// The third field (proc(5)); the name, the second, may hold anything.
+		if i := bytes.LastIndexByte(b, ')'); i >= 0 && bytes.HasPrefix(b[i+1:], []byte(" R")) {
+			return true
+		}
+	}
+	return false
 }
 
 // Unsent is how many records the rest did not take.

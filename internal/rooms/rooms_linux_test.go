@@ -41,6 +41,9 @@ func TestMain(m *testing.M) {
 		tell(in)
 	case "stalled":
 		time.Sleep(time.Hour)
+	case "busy":
+		for began := time.Now(); time.Since(began) < time.Minute; {
+		}
 	case "files":
 		files(in)
 	}
@@ -300,9 +303,29 @@ func TestStalled(t *testing.T) {
 	if r.Unsent() == 0 || int(r.Unsent())+n < 100 {
 		t.Errorf("%d records passed on, %d not", n, r.Unsent())
 	}
-	r.Progress()
-	if r.Progress() {
-		t.Error("who sleeps makes no progress")
+	still := 0
+	for range 100 {
+		if still++; r.Progress() { // it may be caught while it goes to sleep
+			still = 0
+		}
+		if still == 6 {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Error("who sleeps makes no progress")
+}
+
+// TestBusy holds that a rest that wants a CPU is not taken for one that is stalled.
+func TestBusy(t *testing.T) {
+	r, _ := start(t, rooms.Config{}, "busy")
+	_ = r.Header(wire.Header{Version: wire.WireVersion})
+	r.End()
+	for range 20 {
+		if !r.Progress() {
+			t.Error("it is busy, and taken for stalled")
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 

@@ -394,9 +394,13 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 	}
 	rest.End()
 	if child != nil {
+		grace := commandGrace
+		if ctx.Err() == nil {
+			grace = commandEnds
+		}
 		select {
 		case code = <-child.exit:
-		case <-time.After(commandGrace):
+		case <-time.After(grace):
 			// We were told to stop; the command goes on by itself.
 		}
 	}
@@ -549,9 +553,13 @@ func (l *liveRun) view(parent context.Context) error {
 	return nil
 }
 
-// commandGrace is how long the exit code of the command is waited for after
-// its last process has ended.
-const commandGrace = 200 * time.Millisecond
+const (
+	// commandGrace is how long the exit code of the command is waited for when we were told to stop:
+	// the same signal may have ended it.
+	commandGrace = 200 * time.Millisecond
+	// commandEnds is the same where its last process has ended: it is there, and we may have to wait for a CPU.
+	commandEnds = 10 * time.Second
+)
 
 // outputs adds the file and the sinks that the flags ask for.
 func (l *liveRun) outputs(cfg *pipeline.Config, h wire.Header, hasCommand bool) (*writer, error) {

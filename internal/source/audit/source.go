@@ -555,8 +555,9 @@ func (s *Source) pause(raw syscall.RawConn) error {
 		return nil
 	}
 	err := raw.Read(func(fd uintptr) bool {
-		_, _, err := unix.Recvfrom(int(fd), nil, unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		return !errors.Is(err, unix.EAGAIN)
+		// Unlike a read that peeks, poll leaves the error of a full socket to be seen.
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		return n > 0 || err != nil
 	})
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("waiting for the kernel's audit: %w", err)

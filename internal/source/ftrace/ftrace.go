@@ -63,9 +63,9 @@ type saved struct {
 	Dir     string   `json:"dir"`
 	Clock   string   `json:"clock"`
 	Buffer  string   `json:"buffer"` // size in KiB, a CPU
-	Set     string   `json:"set"`    // the same as it reads since we have set it
+	Set     string   `json:"set"`    // the same as it reads since we have set it; empty: it has not come to that
 	Options []string `json:"options"`
-	// Functions are those that we have chosen, as set_ftrace_filter reads; none: it has not come to that.
+	// Functions are those that we have chosen, as set_ftrace_filter reads; none: likewise.
 	Functions []string `json:"functions"`
 }
 
@@ -535,7 +535,7 @@ func (s *saved) restore() error {
 	if s.Clock != "" && ours("trace_clock", clock) {
 		errs = append(errs, put(s.Dir, "trace_clock", s.Clock))
 	}
-	if s.Buffer != "" && strings.Trim(s.Buffer, "0123456789") == "" && ours("buffer_size_kb", s.Set) {
+	if s.Buffer != "" && strings.Trim(s.Buffer, "0123456789") == "" && (s.Set == "" || ours("buffer_size_kb", s.Set)) {
 		errs = append(errs, put(s.Dir, "buffer_size_kb", s.Buffer))
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -444,7 +444,7 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 		return err
 	}
 	defer context.AfterFunc(ctx, s.hurry)()
-	r := reader{s: s, emit: emit, lost: s.lost, never: s.never}
+	r := reader{s: s, emit: emit, lost: s.lost, never: s.never, kauditd: kauditd()}
 	buf := make([]byte, 64<<10)
 	nextCount, nextRules := time.Now().Add(countEvery), time.Now().Add(rulesEvery)
 	var last time.Time // how long what is on its way is waited for; zero: not yet
@@ -566,14 +566,14 @@ func (s *Source) pause(raw syscall.RawConn) error {
 }
 
 // progress says up to when all records have come: the kernel has none that
-// waits, twice in a row, for one may be on its way between its queue and us.
+// waits or is on its way to us, and then nothing came.
 func (r *reader) progress() error {
 	now := header()
 	st, err := r.s.c.status()
 	if err != nil {
 		return err
 	}
-	if st.Waiting > 0 {
+	if st.Waiting > 0 || passing(r.kauditd) {
 		r.quiet = 0
 		return nil
 	}
@@ -642,6 +642,7 @@ type reader struct {
 	gauged  bool   // the next record is behind all that are missing
 	lost    uint32
 	upto    uint64          // all records of what was before have come
+	kauditd string          // see there
 	quiet   uint64          // when nothing waited in the kernel, and nothing came; 0: not so the last time
 	between int64           // ns from CLOCK_MONOTONIC to CLOCK_REALTIME
 	named   map[uint32]bool // users whose name has been told

@@ -1,0 +1,52 @@
+//go:build linux
+
+package audit
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestKauditd holds that the kernel's thread is found, and no process that has its name.
+func TestKauditd(t *testing.T) {
+	needRoot(t)
+	dir := kauditd()
+	state, parent := stateOf(dir)
+	if parent != "2" {
+		t.Fatalf("%q has state %q and parent %q", dir, state, parent)
+	}
+	if _, parent := stateOf("/proc/self"); parent == "2" || parent == "" {
+		t.Errorf("our parent is %q", parent)
+	}
+}
+
+// TestPassing holds when the kernel's thread has nothing in hand.
+func TestPassing(t *testing.T) {
+	for _, test := range []struct {
+		stat, wchan string
+		want        bool
+	}{
+		{"30 (kauditd) S 2 0", "kauditd_thread", false},
+		{"30 (kauditd) S 2 0", "netlink_attachskb", true},
+		{"30 (kauditd) R 2 0", "0", true},
+		{"30 (kauditd) D 2 0", "0", true},
+		{"30 (kauditd) S 2 0", "0", false}, // it is not told where
+		{"30 (kauditd) I 2 0", "", false},
+		{"30 (kau) R (ditd) S 2 0", "", false},
+		{"", "", true},
+	} {
+		dir := t.TempDir()
+		for name, text := range map[string]string{"stat": test.stat, "wchan": test.wchan} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := passing(dir); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+	if passing("") {
+		t.Error("no thread is seen, and it has something in hand")
+	}
+}

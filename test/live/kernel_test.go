@@ -716,60 +716,60 @@ func TestTracerEndings(t *testing.T) {
 	}
 }
 
-// TestTracerAdministrator: who takes ftrace for something else meanwhile keeps it, and it is said that no
-// function is shown from then on.
+// TestTracerAdministrator: who changes ftrace meanwhile finds it as they set it, and it is said that no function
+// is shown any more. The kernel lets nobody choose another tracer while this one is read (EBUSY).
 func TestTracerAdministrator(t *testing.T) {
 	needRoot(t)
 	needFunctionGraph(t)
 	lines := filepath.Join(t.TempDir(), "lines")
-	var said bytes.Buffer
-	ok := t.Run("run", func(t *testing.T) { // at its end said is whole
-		p := startPair(t, nil, &said, nil, "trace", "--tree", "--engine", "function_graph", "-o", lines, sleeper(t))
-		dir := tracing
-		if own, _ := filepath.Glob(tracing + "instances/pidwire-*"); len(own) > 0 {
-			dir = own[0] + "/"
-		}
-		if err := os.WriteFile(dir+"current_tracer", []byte("function"), 0); err != nil {
+	put := func(t *testing.T, dir, file, text string) {
+		t.Helper()
+		if err := os.WriteFile(dir+file, []byte(text), 0); err != nil {
 			t.Fatal(err)
 		}
-		wait := time.Now().Add(2 * time.Minute)
-		for {
+	}
+	has := func(t *testing.T, file, want string) {
+		t.Helper()
+		if b, err := os.ReadFile(tracing + file); strings.TrimSpace(string(b)) != want {
+			t.Errorf("afterwards %s is %q (%v), want %q", file, b, err, want)
+		}
+	}
+	var said bytes.Buffer
+	own := false
+	t.Run("run", func(t *testing.T) { // at its end said is whole
+		p := startPair(t, nil, &said, nil, "trace", "--tree", "--engine", "function_graph", "-o", lines, sleeper(t))
+		dir := tracing
+		if list, _ := filepath.Glob(tracing + "instances/pidwire-*"); len(list) > 0 {
+			own, dir = true, list[0]+"/"
+		}
+		put(t, dir, "tracing_on", "0")
+		put(t, dir, "set_ftrace_filter", "vfs_read")
+		for wait := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 			b, _ := os.ReadFile(lines)
-			if bytes.Contains(b, []byte(`another has changed ftrace: functions are not shown from here on: current_tracer is "function"`)) {
+			if bytes.Contains(b, []byte(`another has changed ftrace: functions are not shown from here on: tracing_on is "0"`)) {
 				break
 			}
 			if time.Now().After(wait) {
 				t.Fatalf("nothing is said of the change:\n%s", b)
 			}
-			time.Sleep(100 * time.Millisecond)
 		}
 		_ = syscall.Kill(p.collector, syscall.SIGINT)
 		p.mustEnd(t, 6*time.Second)
-		if dir != tracing {
-			return // an instance of our own goes with all that is in it
-		}
-		b, err := os.ReadFile(tracing + "current_tracer")
-		if strings.TrimSpace(string(b)) != "function" {
-			t.Errorf("afterwards current_tracer is %q (%v)", b, err)
-		}
-		for _, file := range []string{"current_tracer", "set_ftrace_filter", "set_ftrace_pid"} {
-			text := ""
-			if file == "current_tracer" {
-				text = "nop"
-			}
-			if err := os.WriteFile(tracing+file, []byte(text), 0); err != nil {
-				t.Error(err)
-			}
-		}
 	})
-	own, _ := filepath.Glob(tracing + "instances/pidwire-*")
-	if len(own) > 0 {
-		t.Errorf("left: %v", own)
+	if own { // it goes with all that is in it
+		if list, _ := filepath.Glob(tracing + "instances/pidwire-*"); len(list) > 0 {
+			t.Errorf("left: %v", list)
+		}
+		return
 	}
-	if b, err := os.ReadFile(tracing + "current_tracer"); ok && strings.TrimSpace(string(b)) != "nop" {
-		t.Errorf("current_tracer is %q (%v)", b, err)
+	has(t, "set_ftrace_filter", "vfs_read")
+	has(t, "current_tracer", "function_graph")
+	for file, text := range map[string]string{"current_tracer": "nop", "set_ftrace_filter": "", "set_ftrace_pid": "", "tracing_on": "1", "trace_clock": "local"} {
+		put(t, tracing, file, text)
 	}
-	t.Logf("%s", said.String())
+	if want := `in use by another now, and is not put back: set_ftrace_filter has "vfs_read"`; !strings.Contains(said.String(), want) {
+		t.Errorf("it says %q, want %q", said.String(), want)
+	}
 }
 
 // TestStacks: below each call stands where the process made it, below each

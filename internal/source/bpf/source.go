@@ -67,6 +67,7 @@ type Source struct {
 	ringed  []wire.Record            // of one look, where function_graph tells beside it
 	late    []string                 // what is to be said of what does not work, since the start
 	taken   string                   // what somebody else has done to function_graph
+	hooked  time.Time                // when the programs at the cgroup were last looked for
 }
 
 // Options say what to watch and how.
@@ -99,6 +100,8 @@ const (
 	// busyRing is when the next look follows at once, in bytes a look.
 	busyRing = DefaultRing / 16
 	waitScan = 250 * time.Millisecond
+	// hooksEvery is how often the programs at the cgroup are looked for.
+	hooksEvery = 2 * time.Second
 	// quietScan is waitScan while the reader sleeps.
 	quietScan = time.Second
 	// lookAgain is how often it is looked up who is watched while records are lost.
@@ -381,7 +384,7 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 			}
 		}
 		if last || t.After(nextScan) {
-			if err := s.stands(emit); err != nil {
+			if err := s.stands(last, emit); err != nil {
 				return 0, err
 			}
 		}
@@ -655,8 +658,14 @@ func (s *Source) drainGraph(emit func(wire.Record) error) (n int, err error) {
 
 // stands says once when somebody else has taken our programs from where they stood, or uses ftrace for
 // something else.
-func (s *Source) stands(emit func(wire.Record) error) error {
-	if hooks := s.k.Detached(); len(hooks) > 0 {
+func (s *Source) stands(last bool, emit func(wire.Record) error) error {
+	var hooks []string
+	// The kernel takes a lock for the answer (cgroup_mutex) that busy machines hold for long.
+	if t := time.Now(); last || t.Sub(s.hooked) > hooksEvery {
+		s.hooked = t
+		hooks = s.k.Detached()
+	}
+	if len(hooks) > 0 {
 		text := "another has detached programs of pidwire (" + strings.Join(hooks, ", ") + "): packets and sockets are missing from here on"
 		if err := s.note(text, "", emit); err != nil {
 			return err

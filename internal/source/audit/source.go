@@ -400,7 +400,11 @@ func (s *Source) Close() error {
 	s.mu.Unlock()
 	<-s.worked
 	if s.in != nil {
-		s.in.Close() // the kernel forgets a reader that is gone
+		if s.unicast {
+			// The kernel forgets a reader that is gone only when it has the next record for it.
+			_ = s.c.set(setPID, Status{})
+		}
+		s.in.Close()
 	}
 	var err error
 	for pid := range s.rules {

@@ -410,6 +410,41 @@ func TestRulesRemoved(t *testing.T) {
 	}
 }
 
+// TestUnicastPutBack holds that audit is off again after a run that took the records alone: it is no daemon.
+func TestUnicastPutBack(t *testing.T) {
+	needRoot(t)
+	sourcetest.Alone(t, "audit")
+	c, err := dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	before, err := c.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before.PID != 0 {
+		t.Skipf("an audit daemon runs (process %d)", before.PID)
+	}
+	defer func() { _ = c.set(setEnabled, before) }()
+	if err := c.set(setEnabled, Status{}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(Options{Unicast: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now, err := c.status(); err != nil || now.Enabled != 1 || int(now.PID) != os.Getpid() {
+		t.Errorf("while it runs: %+v, %v", now, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := c.status(); err != nil || now.Enabled != 0 || now.PID != 0 {
+		t.Errorf("afterwards: %+v, %v", now, err)
+	}
+}
+
 // TestAdministrator holds that what the administrator does while we run stands when we have ended.
 func TestAdministrator(t *testing.T) {
 	needRoot(t)

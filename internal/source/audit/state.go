@@ -182,6 +182,9 @@ func (c control) restore(s state) (back bool, err error) {
 		return false, err
 	}
 	others := slices.ContainsFunc(list, func(r rule) bool { return !strings.HasPrefix(r.key(), keyPrefix) })
+	if int(now.PID) == s.PID || proc.StartOf(int(now.PID)) == "" {
+		now.PID = 0 // the run itself, or nobody: no daemon
+	}
 	mask, want := s.toRestore(now, others)
 	if mask != 0 {
 		if err := c.set(mask, want); err != nil {

@@ -121,6 +121,9 @@ func TestAuditMissing(t *testing.T) {
 	if out, err := exec.Command(auditctl, append([]string{"-a"}, rule...)...).CombinedOutput(); err != nil {
 		t.Fatalf("auditctl: %v\n%s", err, out)
 	}
+	if before, _, err := audit.Probe(); err == nil && before.Enabled == 0 {
+		defer exec.Command(auditctl, "-e", "0").Run() // under another's rule it stays on
+	}
 	defer exec.Command(auditctl, append([]string{"-d"}, rule...)...).Run()
 	_, shown := watch(t, build(t, "unix", "64"), "-l", "sys,aud", "--audit-unicast")
 	calls := len(regexp.MustCompile(`(?m) sys  connect\(`).FindAll(shown, -1))

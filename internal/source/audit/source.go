@@ -178,8 +178,8 @@ func (s *Source) turnOn() error {
 	if err != nil {
 		return err
 	}
-	s.daemon = before.PID
-	s.unicast = s.o.Unicast && before.PID == 0
+	s.daemon = daemon(before)
+	s.unicast = s.o.Unicast && s.daemon == 0
 	s.state = state{Key: newKey(), PID: os.Getpid(), Start: proc.StartOf(os.Getpid()), Before: before}
 	for _, other := range s.state.othersAlive() {
 		s.state.Before = other.Before // what we see is its work

@@ -332,13 +332,7 @@ func TestForbids(t *testing.T) {
 
 // TestRulesRemoved holds that it is said when an administrator removes our rules, or forbids records.
 func TestRulesRemoved(t *testing.T) {
-	needRoot(t)
-	sourcetest.Alone(t, "audit")
-	c, err := dial()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c, _ := settings(t)
 	s, err := Open(Options{Follow: true})
 	if err != nil {
 		t.Fatal(err)
@@ -410,55 +404,59 @@ func TestRulesRemoved(t *testing.T) {
 	}
 }
 
-// TestUnicastPutBack holds that audit is off again after a run that took the records alone: it is no daemon.
-func TestUnicastPutBack(t *testing.T) {
+// settings returns what sets audit's settings, and how they stand: so they stand after the test too.
+func settings(t *testing.T) (control, Status) {
+	t.Helper()
 	needRoot(t)
 	sourcetest.Alone(t, "audit")
 	c, err := dial()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
 	before, err := c.status()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if before.PID != 0 {
-		t.Skipf("an audit daemon runs (process %d)", before.PID)
-	}
-	defer func() { _ = c.set(setEnabled, before) }()
-	if err := c.set(setEnabled, Status{}); err != nil {
-		t.Fatal(err)
+	t.Cleanup(func() {
+		_ = c.set(setEnabled|setBacklog|setBacklogWait, before)
+		c.Close()
+	})
+	return c, before
+}
+
+// TestUnicastPutBack holds that audit is off again after a run that took the records alone: it is no daemon.
+// Where a daemon runs there is none that takes them alone, and the daemon keeps them.
+func TestUnicastPutBack(t *testing.T) {
+	c, before := settings(t)
+	want := before
+	if want.PID = daemon(before); want.PID == 0 {
+		want.Enabled = 0
+		if err := c.set(setEnabled, want); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s, err := Open(Options{Unicast: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if now, err := c.status(); err != nil || now.Enabled != 1 || int(now.PID) != os.Getpid() {
+	reader := uint32(os.Getpid())
+	if want.PID != 0 {
+		reader = want.PID
+	}
+	if now, err := c.status(); err != nil || now.Enabled != 1 || now.PID != reader {
 		t.Errorf("while it runs: %+v, %v", now, err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if now, err := c.status(); err != nil || now.Enabled != 0 || now.PID != 0 {
+	if now, err := c.status(); err != nil || now.Enabled != want.Enabled || now.PID != want.PID {
 		t.Errorf("afterwards: %+v, %v", now, err)
 	}
 }
 
 // TestAdministrator holds that what the administrator does while we run stands when we have ended.
 func TestAdministrator(t *testing.T) {
-	needRoot(t)
-	sourcetest.Alone(t, "audit")
-	c, err := dial()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	before, err := c.status()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.set(setEnabled|setBacklog|setBacklogWait, before) }()
+	c, before := settings(t)
 	s, err := Open(Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -169,6 +169,15 @@ func (c control) clean() (done Cleaned, err error) {
 	return done, nil
 }
 
+// daemon returns the process that reads audit's records as its daemon, 0 if there is none. The kernel names one
+// that was killed until it has the next record for it.
+func daemon(now Status) uint32 {
+	if proc.StartOf(int(now.PID)) == "" {
+		return 0
+	}
+	return now.PID
+}
+
 // restore puts back what a run changed, as far as it is still as the run set it: what the administrator
 // has changed since is theirs. Audit is not turned off where somebody uses it by now: a daemon, or rules
 // that are not ours. It reports whether audit is as it was before the run.
@@ -182,8 +191,8 @@ func (c control) restore(s state) (back bool, err error) {
 		return false, err
 	}
 	others := slices.ContainsFunc(list, func(r rule) bool { return !strings.HasPrefix(r.key(), keyPrefix) })
-	if int(now.PID) == s.PID || proc.StartOf(int(now.PID)) == "" {
-		now.PID = 0 // the run itself, or nobody: no daemon
+	if now.PID = daemon(now); int(now.PID) == s.PID {
+		now.PID = 0 // the run itself
 	}
 	mask, want := s.toRestore(now, others)
 	if mask != 0 {

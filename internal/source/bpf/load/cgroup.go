@@ -194,7 +194,13 @@ func (e *CapError) Fix() string {
 	return "run it with sudo, or in a container with --cap-add " + e.Name
 }
 
-var errNetAdmin = &CapError{"programs at sockets", "NET_ADMIN"}
+// refused names the true cause of an error of programs at sockets, where that is a missing capability.
+func refused(err error) error {
+	if errors.Is(err, unix.EPERM) && lacks(unix.CAP_NET_ADMIN) {
+		return &CapError{"programs at sockets", "NET_ADMIN"}
+	}
+	return err
+}
 
 // lacks reports whether the process has a capability not, by number (linux/capability.h).
 func lacks(capability int) bool {
@@ -228,18 +234,21 @@ func whoIsAlone(path string, as ebpf.AttachType) *AloneError {
 		return nil
 	}
 	defer f.Close()
-	var ids [1]ebpf.ProgramID
+	id := new(ebpf.ProgramID)
+	var pin runtime.Pinner // the kernel writes there, and stacks move
+	pin.Pin(id)
+	defer pin.Unpin()
 	// BPF_PROG_QUERY of union bpf_attr (linux/bpf.h).
 	attr := struct {
 		target, as, query, attached uint32
 		ids                         uint64
 		count, _                    uint32
-	}{target: uint32(f.Fd()), as: uint32(as), ids: uint64(uintptr(unsafe.Pointer(&ids))), count: uint32(len(ids))}
+	}{target: uint32(f.Fd()), as: uint32(as), ids: uint64(uintptr(unsafe.Pointer(id))), count: 1}
 	_, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_QUERY, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
 	if errno != 0 || attr.count != 1 || attr.attached&unix.BPF_F_ALLOW_MULTI != 0 {
 		return nil
 	}
-	e := &AloneError{Cgroup: path, Hook: hookNames[as], ID: ids[0]}
+	e := &AloneError{Cgroup: path, Hook: hookNames[as], ID: *id}
 	if p, err := ebpf.NewProgramFromID(e.ID); err == nil {
 		defer p.Close()
 		if info, err := p.Info(); err == nil {

@@ -13,7 +13,6 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/net/bpf"
-	"golang.org/x/sys/unix"
 
 	"github.com/pidwire/pidwire/internal/pcapfilter"
 	"github.com/pidwire/pidwire/internal/source/bpf/object"
@@ -35,8 +34,8 @@ func (k *Kernel) loadPackets(c Config) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, unix.EPERM) && lacks(unix.CAP_NET_ADMIN) {
-		err = fmt.Errorf("%w: %w", ErrPackets, errNetAdmin)
+	if cause := refused(err); cause != err {
+		err = fmt.Errorf("%w: %w", ErrPackets, cause)
 	}
 	switch {
 	case c.NoCalls && c.Packets:

@@ -3,12 +3,10 @@
 package load
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
-	"golang.org/x/sys/unix"
 
 	"github.com/pidwire/pidwire/internal/source/bpf/object"
 )
@@ -55,10 +53,7 @@ func (k *Kernel) loadSockets(c Config) {
 			if err == nil {
 				err = k.cgroup(root, as, p)
 			}
-			if errors.Is(err, unix.EPERM) && lacks(unix.CAP_NET_ADMIN) {
-				err = errNetAdmin
-			}
-			if err != nil {
+			if err = refused(err); err != nil {
 				k.Works.Cookies = false
 				k.note(fmt.Errorf("%s: %w", as, err), "sockets get their cookies late, and are told apart by inode", fixOf(err))
 			}

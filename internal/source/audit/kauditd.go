@@ -3,7 +3,6 @@
 package audit
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,24 +19,11 @@ func kauditd() string {
 			continue
 		}
 		dir := filepath.Dir(name)
-		if _, parent := stateOf(dir); parent == "2" {
+		if f := proc.Stat(dir); len(f) > 1 && f[1] == "2" {
 			return dir
 		}
 	}
 	return ""
-}
-
-// stateOf returns the third and fourth field of /proc/PID/stat (proc(5)).
-func stateOf(dir string) (state, parent string) {
-	b, err := os.ReadFile(filepath.Join(dir, "stat"))
-	if err != nil {
-		return "", ""
-	}
-	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(f) < 2 {
-		return "", ""
-	}
-	return f[0], f[1]
 }
 
 // passing reports whether the kernel's thread may have a record in hand that is not in the queue any more, and
@@ -51,6 +37,6 @@ func passing(dir string) bool {
 		return where != "kauditd_thread" // where it waits for the queue (kernel/audit.c)
 	}
 	// Nobody is told where it sleeps, or it does not sleep.
-	state, _ := stateOf(dir)
-	return state != "S" && state != "I"
+	f := proc.Stat(dir)
+	return len(f) == 0 || f[0] != "S" && f[0] != "I"
 }

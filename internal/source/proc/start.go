@@ -12,14 +12,21 @@ import (
 // and nobody has waited for it yet (a zombie). With the pid it names the process
 // beyond its end.
 func StartOf(pid int) string {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return ""
-	}
-	// The 22nd field (proc(5)); the name, the second, may hold anything.
-	const afterName = 19
-	if f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])); len(f) > afterName && f[0] != "Z" && f[0] != "X" {
-		return f[afterName]
+	// The 22nd field.
+	const start = 22 - 3
+	if f := Stat(fmt.Sprintf("/proc/%d", pid)); len(f) > start && f[0] != "Z" && f[0] != "X" {
+		return f[start]
 	}
 	return ""
+}
+
+// Stat returns the fields of a process's or a thread's stat (proc(5)), given its folder in /proc, from the third
+// on: its state, its parent... nil if there is none.
+func Stat(dir string) []string {
+	b, err := os.ReadFile(dir + "/stat")
+	if err != nil {
+		return nil
+	}
+	// The name, the second, may hold anything.
+	return strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 }

@@ -772,6 +772,69 @@ func TestTracerAdministrator(t *testing.T) {
 	}
 }
 
+// TestFtraceOff: where an administrator has functions not traced, the kernel takes probes and tells nothing. It
+// is said, whether they do so before the run or in it.
+func TestFtraceOff(t *testing.T) {
+	needRoot(t)
+	const file = "/proc/sys/kernel/ftrace_enabled"
+	if b, err := os.ReadFile(file); errors.Is(err, os.ErrNotExist) && built == "" {
+		t.Skip("this kernel traces no functions: it has no " + file)
+	} else if strings.TrimSpace(string(b)) != "1" {
+		t.Fatalf("%s is %q (%v)", file, b, err)
+	}
+	if err := os.WriteFile(file, []byte("1"), 0); errors.Is(err, syscall.EPERM) && built == "" {
+		t.Skip("nobody may have functions not traced here: ", err)
+	}
+	put := func(t *testing.T, text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer put(t, "1")
+	engines := 0
+	for _, engine := range []string{"kprobe", "function_graph"} {
+		if exec.Command(pidwire, "trace", "--tree", "--engine", engine, "-o", "/dev/null", "--", "true").Run() != nil {
+			continue
+		}
+		engines++
+		t.Run(engine, func(t *testing.T) {
+			lines := filepath.Join(t.TempDir(), "lines")
+			p := startPair(t, nil, nil, nil, "trace", "--tree", "--engine", engine, "-o", lines, sleeper(t))
+			for _, change := range []struct{ to, want string }{
+				{"0", "another has changed ftrace: functions are not shown from here on: kernel.ftrace_enabled is 0"},
+				{"1", "ftrace is as we had set it: functions are shown again"},
+			} {
+				put(t, change.to)
+				for wait := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+					b, _ := os.ReadFile(lines)
+					if bytes.Contains(b, []byte(change.want)) {
+						break
+					}
+					if time.Now().After(wait) {
+						t.Fatalf("%s: not said: %q\n%s", change.to, change.want, b)
+					}
+				}
+			}
+			_ = syscall.Kill(p.collector, syscall.SIGINT)
+			p.mustEnd(t, 6*time.Second)
+		})
+	}
+	if built != "" && engines == 0 {
+		t.Error("no engine traces functions here")
+	}
+	put(t, "0")
+	const cause = "kernel.ftrace_enabled is 0"
+	out, err := exec.Command(pidwire, "trace", "--tree", "--", "true").CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte(cause)) || !bytes.Contains(out, []byte("the tree is made of stacks")) {
+		t.Errorf("off before the run: %v\n%s", err, out)
+	}
+	out, err = exec.Command(pidwire, "trace", "--tree", "--engine", "kprobe", "--", "true").CombinedOutput()
+	if err == nil || !bytes.Contains(out, []byte(cause)) {
+		t.Errorf("off before the run, and the engine is asked for: %v\n%s", err, out)
+	}
+}
+
 // TestStacks: below each call stands where the process made it, below each
 // event the kernel's way there.
 func TestStacks(t *testing.T) {

@@ -28,6 +28,7 @@ import (
 	"github.com/pidwire/pidwire/internal/source/bpf/names"
 	"github.com/pidwire/pidwire/internal/source/bpf/snapshot"
 	"github.com/pidwire/pidwire/internal/source/bpf/targets"
+	"github.com/pidwire/pidwire/internal/source/ftrace"
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -656,8 +657,8 @@ func (s *Source) drainGraph(emit func(wire.Record) error) (n int, err error) {
 	return n, s.graph.UpTo(upTo, emit)
 }
 
-// stands says once when somebody else has taken our programs from where they stood, or uses ftrace for
-// something else.
+// stands says once when somebody else has taken our programs from where they stood, uses ftrace for
+// something else, or turns it off.
 func (s *Source) stands(last bool, emit func(wire.Record) error) error {
 	var hooks []string
 	// The kernel takes a lock for the answer (cgroup_mutex) that busy machines hold for long.
@@ -671,10 +672,16 @@ func (s *Source) stands(last bool, emit func(wire.Record) error) error {
 			return err
 		}
 	}
-	if s.graph == nil {
+	if !s.k.Exact {
 		return nil
 	}
-	why := s.graph.Changed()
+	why := ""
+	if s.graph != nil {
+		why = s.graph.Changed()
+	}
+	if err := ftrace.Enabled(); why == "" && err != nil {
+		why = err.Error()
+	}
 	if why == s.taken {
 		return nil
 	}

@@ -81,6 +81,21 @@ func Available() error {
 	return err
 }
 
+// enabledFile is the kernel's switch for ftrace and all that stands on it, probes of functions too.
+var enabledFile = "/proc/sys/kernel/ftrace_enabled"
+
+// ErrOff says that the kernel traces no function, whoever asks: it takes what is asked for, and tells nothing.
+var ErrOff = errors.New("kernel.ftrace_enabled is 0 (sysctl kernel.ftrace_enabled=1 has functions traced)")
+
+// Enabled returns ErrOff while an administrator has functions not traced (sysctl kernel.ftrace_enabled). A
+// kernel without that switch has none of them either, or is asked for them where it says so itself.
+func Enabled() error {
+	if b, err := os.ReadFile(enabledFile); err == nil && strings.TrimSpace(string(b)) == "0" {
+		return ErrOff
+	}
+	return nil
+}
+
 // available returns where tracefs is that has function_graph.
 func available() (root string, err error) {
 	if root, err = mounted(); err != nil {

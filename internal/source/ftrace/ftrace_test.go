@@ -116,3 +116,20 @@ func TestChanged(t *testing.T) {
 		}
 	}
 }
+
+// TestEnabled holds that functions are said not to be traced where the administrator has it so, and only there.
+func TestEnabled(t *testing.T) {
+	defer func(old string) { enabledFile = old }(enabledFile)
+	enabledFile = filepath.Join(t.TempDir(), "ftrace_enabled")
+	if err := Enabled(); err != nil {
+		t.Errorf("a kernel without the switch: %v", err)
+	}
+	for text, want := range map[string]error{"0\n": ErrOff, "1\n": nil} {
+		if err := os.WriteFile(enabledFile, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := Enabled(); err != want {
+			t.Errorf("%q: %v, want %v", text, err, want)
+		}
+	}
+}

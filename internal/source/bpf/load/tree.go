@@ -62,6 +62,11 @@ func (k *Kernel) loadTree(c Config) error {
 	if err == nil {
 		list, note, err = k.selected(patterns)
 	}
+	if err == nil {
+		if err = ftrace.Enabled(); err != nil {
+			list = nil // no engine tells anything
+		}
+	}
 	if err == nil && c.Engine != EngineGraph {
 		if err = k.probeFunctions(c, list, note); err == nil {
 			return nil
@@ -373,6 +378,7 @@ func Functions(patterns []string) (list []Function, note string, err error) {
 	}
 	engine := EngineStacks
 	switch {
+	case ftrace.Enabled() != nil:
 	case features.HaveBPFLinkKprobeSession() == nil:
 		engine = "kprobe.session"
 	case features.HaveBPFLinkKprobeMulti() == nil:

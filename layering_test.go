@@ -20,12 +20,13 @@ const module = "github.com/pidwire/pidwire/"
 var mayImport = map[string][]string{
 	"event":      {},
 	"wire":       {},
-	"decode":     {"event", "wire", "foreign"},
+	"syscalls":   {"event", "wire"},
+	"decode":     {"event", "wire", "syscalls", "foreign"},
 	"flow":       {"event"},
-	"merge":      {"wire"},
+	"merge":      {"event", "wire", "syscalls"},
 	"pcapfilter": {},
 	"foreign":    {},
-	"source":     {"wire", "pcapfilter", "foreign"},
+	"source":     {"event", "wire", "syscalls", "pcapfilter", "foreign"},
 	"target":     {"source"},
 	"bundle":     {"wire", "decode", "flow", "event"},
 	"sink":       {"event"},
@@ -34,11 +35,11 @@ var mayImport = map[string][]string{
 	"rooms":      {"wire", "sandbox"},
 	"collect":    {"wire", "source"},
 	"pipeline":   {"wire", "decode", "flow", "merge", "source", "sink", "event"},
-	"cli":        {"event", "wire", "decode", "flow", "merge", "pcapfilter", "foreign", "source", "target", "bundle", "sink", "pipeline", "sandbox", "outfile", "rooms", "collect"},
+	"cli":        {"event", "wire", "syscalls", "decode", "flow", "merge", "pcapfilter", "foreign", "source", "target", "bundle", "sink", "pipeline", "sandbox", "outfile", "rooms", "collect"},
 }
 
 // pure layers see the machine only as data.
-var pure = []string{"event", "wire", "decode", "flow", "merge", "pcapfilter", "foreign"}
+var pure = []string{"event", "wire", "syscalls", "decode", "flow", "merge", "pcapfilter", "foreign"}
 
 // impure is what pure layers may not import.
 var impure = []string{"os", "net", "time", "log", "sync", "context", "syscall", "golang.org/x/sys/unix"}

@@ -25,6 +25,7 @@ import (
 	"github.com/pidwire/pidwire/internal/source/importer"
 	"github.com/pidwire/pidwire/internal/source/replay"
 	"github.com/pidwire/pidwire/internal/source/sourcetest"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -382,7 +383,7 @@ func TestRecordings(t *testing.T) {
 			t.Fatal(err)
 		}
 		k := wire.Sock{Cookie: 7, Ino: 8, Fd: 3, Family: 2, Type: 1, Protocol: 6, Lport: 4000, Rport: 80, Laddr: [16]byte{10, 0, 0, 1}, Raddr: [16]byte{10, 0, 0, 5}}
-		nr, _ := wire.CallByName("shutdown").Number(wire.AbiX8664)
+		nr, _ := syscalls.ByName("shutdown").Number(wire.AbiX8664)
 		c := wire.Syscall{H: wire.Hdr{Kind: wire.KindSyscall, Layer: wire.LayerSys, Time: h.Mono + 2000}, Enter: h.Mono + 1000, Pid: 9, Tid: 9, Nr: nr, Abi: wire.AbiX8664, Nsock: 1}
 		e := wire.End{H: wire.Hdr{Kind: wire.KindEnd, Time: h.Mono + 3000}, Reason: wire.EndDetached}
 		if err := errors.Join(w.Write(wire.Seal(k.Append(c.Append(nil)))), w.Write(wire.Seal(e.Append(nil))), w.Flush()); err != nil {

@@ -15,13 +15,13 @@ func (a *aligner) pair(it *item) {
 	}
 	it.paired = true
 	peer := c.peer
-	if it.addr.IsValid() && it.name != "bind" && it.name != "getsockname" {
+	if it.addr.IsValid() && !it.role.Has(event.Binds|event.AsksLocal) {
 		peer = it.addr
 	}
 	if c.pair != nil && !(it.addr.IsValid() && c.proto == event.ProtoUDP) {
 		return
 	}
-	connects := it.name == "connect"
+	connects := it.role.Has(event.Connects)
 	switch {
 	case connects:
 		c.connected = true
@@ -84,9 +84,9 @@ func (a *aligner) first(q *queue, it *item, is func(netip.AddrPort) bool) (best 
 		case c.local.IsValid() && c.local.Port() != 0 && (c.local.Port() != other.Port() ||
 			!c.local.Addr().IsUnspecified() && plain(c.local) != plain(other) && !a.hosts.made(other.Addr())):
 			continue
-		case it.name == "connect" && (k.first < it.lo-latency || k.first > it.hi+patience && k.syn && it.hi < whenever):
+		case it.role.Has(event.Connects) && (k.first < it.lo-latency || k.first > it.hi+patience && k.syn && it.hi < whenever):
 			continue
-		case it.name != "connect" && c.whole && k.syn && k.first < c.first-latency:
+		case !it.role.Has(event.Connects) && c.whole && k.syn && k.first < c.first-latency:
 			continue // of one before
 		}
 		if best == nil || k.syn && !best.syn || k.syn == best.syn && k.first < best.first {

@@ -140,7 +140,7 @@ func (it *item) settle(after map[uint32]int64) {
 
 // accepted takes from the handshake of what a call accepted when it has returned.
 func (it *item) accepted() {
-	if it.child == 0 || it.name != "accept" && it.name != "accept4" {
+	if it.child == 0 || !it.role.Has(event.Accepts) {
 		return
 	}
 	c := it.file.conns[it.child]
@@ -159,11 +159,11 @@ func (it *item) bound() {
 	if c == nil || c.packets {
 		return
 	}
-	if k := c.pair; it.name == "connect" && k != nil && k.syn {
+	if k := c.pair; it.role.Has(event.Connects) && k != nil && k.syn {
 		it.wanted(k.first, true)
 		return
 	}
-	if k := c.pair; k != nil && (it.name == "close" || it.name == "shutdown") {
+	if k := c.pair; k != nil && it.role.Has(event.Closes|event.ShutsDown) {
 		fin := k.fin[0]
 		if k.flip {
 			fin = k.fin[1]

@@ -44,6 +44,7 @@ type item struct {
 	pid   uint32
 	comm  string
 	name  string // of a call
+	role  event.Role
 	ret   int64
 	addr  netip.AddrPort // that a call gave
 	fd    int32          // -1: not known
@@ -76,11 +77,7 @@ func (i *item) sends() bool {
 	if i.size > 0 {
 		return !i.in
 	}
-	switch i.name {
-	case "connect", "close", "shutdown", "listen":
-		return true
-	}
-	return false
+	return i.role.Has(event.Connects | event.Listens | event.ShutsDown | event.Closes)
 }
 
 // conn is a connection as one file has it.
@@ -265,25 +262,15 @@ const whenever = 1 << 62
 const auditSlack = 11_000_000
 
 func (it *item) call(r *reader, c *event.Call) {
-	it.name, it.ret, it.addr, it.dur, it.done = r.name(c.Name), c.Ret, c.Addr, c.Dur, c.State == event.Returned
+	it.name, it.role = r.name(c.Name), c.Role
+	it.ret, it.addr, it.dur, it.done = c.Ret, c.Addr, c.Dur, c.State == event.Returned
 	if it.fd = -1; len(c.Args) > 0 && !c.Args[0].Unknown && (c.Args[0].Name == "fd" || c.Args[0].Name == "sockfd") {
 		it.fd = int32(c.Args[0].Raw)
 	}
 	it.size, it.in = uint32(min(max(c.Bytes, 0), 1<<31)), c.In
-	if it.kind == record && c.Bytes == 0 && c.Ret > 0 {
-		it.size, it.in = moved(c.Name, c.Ret)
+	if it.kind == record && c.Bytes == 0 && c.Ret > 0 && c.Role.Has(event.CountsBytes) {
+		it.size, it.in = uint32(min(c.Ret, 1<<31)), c.Role.Has(event.Receives)
 	}
-}
-
-// moved is the payload of a call of which the result alone is known.
-func moved(name string, ret int64) (size uint32, in bool) {
-	switch name {
-	case "send", "sendto", "sendmsg", "write", "writev":
-		return uint32(min(ret, 1<<31)), false
-	case "recv", "recvfrom", "recvmsg", "read", "readv":
-		return uint32(min(ret, 1<<31)), true
-	}
-	return 0, false
 }
 
 // name keeps one copy of each name: those of unknown calls are of the record.
@@ -337,7 +324,7 @@ func (f *file) joined(it *item) {
 // loosely gives a call on a descriptor that nobody saw opened what is known of
 // it so far: it may be a socket.
 func (f *file) loosely(it *item) {
-	if it.name == "connect" && it.addr.IsValid() && (it.kind == call || it.kind == record) {
+	if it.role.Has(event.Connects) && it.addr.IsValid() && (it.kind == call || it.kind == record) {
 		// Audit knows no descriptors of calls that went through socketcall.
 		it.conn = &conn{file: f, first: it.lo, pid: it.pid, comm: it.comm, peer: it.addr, whole: true}
 		return
@@ -347,7 +334,7 @@ func (f *file) loosely(it *item) {
 	}
 	key := [2]uint32{it.pid, uint32(it.fd)}
 	switch k := f.loose[key]; {
-	case it.name == "close":
+	case it.role.Has(event.Closes):
 		delete(f.loose, key)
 	case k != nil:
 		it.conn = k

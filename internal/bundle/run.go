@@ -298,7 +298,7 @@ func (b *Bundle) text(it *item) wire.Record {
 // no call before has said, and fills them in.
 func (it *item) tells(k *wire.Sock) bool {
 	c := it.conn
-	if c == nil || c.pair == nil || c.told || it.name == "socket" {
+	if c == nil || c.pair == nil || c.told || it.role.Has(event.Opens) {
 		return false
 	}
 	c.told = true

@@ -105,10 +105,10 @@ func (d *digest) add(it *item) {
 			d.mark(mark{aCall, it.name, it.ret, it.addr}, it.lo)
 		}
 		// How long accept had waited is to be known.
-		if (it.name == "accept" || it.name == "accept4") && it.addr.IsValid() && it.ret >= 0 && it.dur > 0 {
+		if it.role.Has(event.Accepts) && it.addr.IsValid() && it.ret >= 0 && it.dur > 0 {
 			d.mark(mark{aConnect, "from", int64(it.addr.Port()), netip.AddrPort{}}, it.lo+it.dur)
 		}
-		if it.name == "connect" && it.addr.IsValid() && it.of.Protocol != event.ProtoUDP {
+		if it.role.Has(event.Connects) && it.addr.IsValid() && it.of.Protocol != event.ProtoUDP {
 			d.mark(mark{aConnect, "", 0, it.addr}, it.lo)
 			d.mark(mark{aConnect, "", int64(it.addr.Port()), netip.AddrPort{}}, it.lo)
 		}

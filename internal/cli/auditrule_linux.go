@@ -9,7 +9,7 @@ import (
 
 	"github.com/pidwire/pidwire/internal/foreign/auditrule"
 	"github.com/pidwire/pidwire/internal/sink/clean"
-	"github.com/pidwire/pidwire/internal/wire"
+	"github.com/pidwire/pidwire/internal/syscalls"
 )
 
 func (a *app) auditRuleCommand() *cobra.Command {
@@ -68,8 +68,8 @@ func (a *app) explainRule(r *auditrule.Rule) {
 		fmt.Fprintf(a.stderr, "  %-*s  %s\n", wide, clean.Text(p.Text), clean.Text(p.Means))
 	}
 	var calls []string
-	for i := range wire.Calls {
-		if c := &wire.Calls[i]; c.Audited() && c.I386 >= 0 {
+	for i := range syscalls.Table {
+		if c := &syscalls.Table[i]; c.Audited() && c.Nr.I386 >= 0 {
 			calls = append(calls, c.Name)
 		}
 	}
@@ -83,7 +83,7 @@ func ruleCalls(r *auditrule.Rule) string {
 		switch {
 		case name == "socketcall", name == "all":
 			return ""
-		case wire.CallByName(name) != nil:
+		case syscalls.ByName(name) != nil:
 			names = append(names, name)
 		}
 	}

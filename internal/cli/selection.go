@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/pidwire/pidwire/internal/event"
-	"github.com/pidwire/pidwire/internal/wire"
+	"github.com/pidwire/pidwire/internal/syscalls"
 )
 
 // selection is what -e, -z and -Z leave of the calls.
@@ -106,10 +106,10 @@ func parseSelection(exprs []string) (selection, error) {
 }
 
 // classes are strace's classes as far as they concern sockets.
-var classes = map[string]func(*wire.CallInfo) bool{
-	"network": func(c *wire.CallInfo) bool { return c.Network },
-	"desc":    func(c *wire.CallInfo) bool { return c.Name != "socket" && c.Name != "socketpair" },
-	"all":     func(*wire.CallInfo) bool { return true },
+var classes = map[string]func(*syscalls.Call) bool{
+	"network": func(c *syscalls.Call) bool { return c.Network },
+	"desc":    func(c *syscalls.Call) bool { return !c.Role.Has(event.Opens | event.OpensPair) },
+	"all":     func(*syscalls.Call) bool { return true },
 }
 
 // trace reads a set: call names, %network (%net, network), /regex, globs, with
@@ -127,7 +127,7 @@ func (s *selection) trace(set string) error {
 		}
 		item, maybe := strings.CutPrefix(item, "?")
 		n, width := 0, both
-		var match func(*wire.CallInfo) bool
+		var match func(*syscalls.Call) bool
 		class := strings.TrimPrefix(item, "%")
 		if class == "net" {
 			class = "network"
@@ -140,7 +140,7 @@ func (s *selection) trace(set string) error {
 			if err != nil {
 				return usageError("-e trace=%s: %v", item, err)
 			}
-			match = func(c *wire.CallInfo) bool { return re.MatchString(c.Name) }
+			match = func(c *syscalls.Call) bool { return re.MatchString(c.Name) }
 		default:
 			name, bits, _ := strings.Cut(item, "@")
 			switch bits {
@@ -152,11 +152,11 @@ func (s *selection) trace(set string) error {
 			default:
 				return usageError("-e trace=%s: @32 or @64", item)
 			}
-			match = func(c *wire.CallInfo) bool { ok, _ := path.Match(name, c.Name); return ok }
+			match = func(c *syscalls.Call) bool { ok, _ := path.Match(name, c.Name); return ok }
 		}
-		for i := range wire.Calls {
-			if match(&wire.Calls[i]) {
-				named[wire.Calls[i].Name] |= width
+		for i := range syscalls.Table {
+			if match(&syscalls.Table[i]) {
+				named[syscalls.Table[i].Name] |= width
 				n++
 			}
 		}
@@ -167,8 +167,8 @@ func (s *selection) trace(set string) error {
 	if s.calls == nil {
 		s.calls = map[string]widths{}
 	}
-	for i := range wire.Calls {
-		name := wire.Calls[i].Name
+	for i := range syscalls.Table {
+		name := syscalls.Table[i].Name
 		w := named[name]
 		if not {
 			w = both &^ w
@@ -182,8 +182,8 @@ func (s *selection) trace(set string) error {
 
 func unknownCall(item string) error {
 	var names []string
-	for i := range wire.Calls {
-		names = append(names, wire.Calls[i].Name)
+	for i := range syscalls.Table {
+		names = append(names, syscalls.Table[i].Name)
 	}
 	e := &exitError{code: exitUsage, err: usageError("-e trace=%s: not a call that pidwire follows", item)}
 	if n := nearest(item, names); n != "" {

@@ -9,6 +9,7 @@ import (
 	"github.com/pidwire/pidwire/internal/decode/sys"
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/foreign/auditlog"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -33,7 +34,7 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 	*s = wire.Syscall{Pid: a.Pid, Abi: a.Abi, Nr: a.Nr, Ret: a.Ret}
 	if a.Flags&wire.AuditCall != 0 {
 		s.Args, known = [6]uint64{a.Args[0], a.Args[1], a.Args[2], a.Args[3]}, 4
-		if a.Abi == wire.AbiI386 && a.Nr == wire.Socketcall {
+		if a.Abi == wire.AbiI386 && a.Nr == syscalls.Socketcall {
 			s.Sub, s.Args, known = uint8(min(a.Args[0], 255)), [6]uint64{}, 0
 		}
 	}
@@ -130,10 +131,10 @@ func roleOf(c *event.Call) string {
 	if c == nil {
 		return "address"
 	}
-	switch c.Name {
-	case "bind", "getsockname":
+	switch {
+	case c.Role.Has(event.Binds | event.AsksLocal):
 		return "local"
-	case "connect", "accept", "accept4", "getpeername", "sendto", "sendmsg", "sendmmsg", "recvfrom", "recvmsg", "recvmmsg", "send", "recv":
+	case c.Role.Has(event.Connects | event.Accepts | event.AsksPeer | event.Sends | event.Receives):
 		return "peer"
 	}
 	return "address"

@@ -8,6 +8,7 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/flow"
 	"github.com/pidwire/pidwire/internal/sink/text"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -28,7 +29,7 @@ const who = ` items=0 ppid=9743 pid=9744 auid=4294967295 uid=1003 gid=1002 euid=
 // that what it did not is not made up.
 func TestAudit(t *testing.T) {
 	i386 := func(ret int64, sub uint64) wire.Audit {
-		return wire.Audit{Pid: 9744, Abi: wire.AbiI386, Nr: wire.Socketcall, Ret: ret, Args: [4]uint64{sub, 0xff918ea4}, Flags: wire.AuditCall}
+		return wire.Audit{Pid: 9744, Abi: wire.AbiI386, Nr: syscalls.Socketcall, Ret: ret, Args: [4]uint64{sub, 0xff918ea4}, Flags: wire.AuditCall}
 	}
 	amd64 := func(nr uint32, ret int64, args ...uint64) wire.Audit {
 		a := wire.Audit{Pid: 9744, Abi: wire.AbiX8664, Nr: nr, Ret: ret, Flags: wire.AuditCall}

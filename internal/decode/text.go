@@ -10,6 +10,7 @@ import (
 	"github.com/pidwire/pidwire/internal/decode/sys"
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/foreign/strace"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -80,7 +81,8 @@ func alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) 
 func (d *Decoder) straceCall(l *strace.Line) *event.Call {
 	c := d.arena.Call()
 	c.Foreign = true
-	info := wire.CallByName(alias(l.Name))
+	c.Role = syscalls.RoleOf(alias(l.Name))
+	info := syscalls.ByName(alias(l.Name))
 	if info != nil {
 		c.Name = info.Name
 	} else {
@@ -107,7 +109,7 @@ func (d *Decoder) straceCall(l *strace.Line) *event.Call {
 				c.Socks = d.arena.Socks(1)
 				c.Socks[0] = described(&d.fd)
 			}
-		case c.Name == "socket" || c.Name == "socketpair":
+		case c.Role.Has(event.Opens | event.OpensPair):
 			if n, ok := sys.Constant(alias(first(a))); ok && i < 3 {
 				c.Args[i].Raw, c.Args[i].Unknown = n, false
 			}

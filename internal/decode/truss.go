@@ -6,7 +6,7 @@ import (
 	"github.com/pidwire/pidwire/internal/decode/sys"
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/foreign/truss"
-	"github.com/pidwire/pidwire/internal/wire"
+	"github.com/pidwire/pidwire/internal/syscalls"
 )
 
 // trussNames are calls that other kernels have by other names.
@@ -47,8 +47,8 @@ func (d *Decoder) trussCall(l *truss.Line) *event.Call {
 	if c.Name = name; trussNames[name] != "" {
 		c.Name, c.Via = trussNames[name], name
 	}
-	if info := wire.CallByName(c.Name); info != nil {
-		c.Name = info.Name
+	if c.Role = syscalls.RoleOf(c.Name); syscalls.ByName(c.Name) != nil {
+		c.Name = syscalls.ByName(c.Name).Name
 	}
 	if l.Kind == truss.Unfinished {
 		c.State = event.Unfinished
@@ -70,7 +70,7 @@ func (d *Decoder) trussCall(l *truss.Line) *event.Call {
 				c.Args[i].Raw, c.Args[i].Unknown = uint64(fd), false
 			}
 		}
-		if c.Name == "socket" && i < 3 {
+		if c.Role.Has(event.Opens) && i < 3 {
 			if n, ok := sys.Constant(alias(first(a))); ok {
 				c.Args[i].Raw, c.Args[i].Unknown = n, false
 			} else if n, ok := truss.Int(a); ok { // AIX; the families and types of IP are the same

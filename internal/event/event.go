@@ -101,6 +101,7 @@ func (a ABI) String() string {
 // Call is a system call, or an io_uring request, which has the same shape.
 type Call struct {
 	Name     string // as strace names it, static
+	Role     Role   // what it does with sockets
 	NR       uint32
 	ABI      ABI
 	Via      string // "socketcall" or "io_uring", else empty

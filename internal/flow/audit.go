@@ -65,18 +65,18 @@ type lastCall struct {
 func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 	pid := j.tables.of(e.Task.PID)
 	switch {
-	case c.Name == "connect" && c.Addr.IsValid() && len(c.Args) > 0 && c.Args[0].Unknown && len(c.Socks) > 0:
+	case c.Role.Has(event.Connects) && c.Addr.IsValid() && len(c.Args) > 0 && c.Args[0].Unknown && len(c.Socks) > 0:
 		// The descriptor is not known, its packets are.
 		s := &c.Socks[0]
 		j.next++
 		e.Conn, e.First, e.Match = &event.Conn{N: j.next, Owner: e.Task.Proc, First: e.Time, Family: s.Family, Type: s.Type, Protocol: s.Protocol, Local: s.Local, Peer: c.Addr}, true, event.MatchGuess
 		j.indexFD(e.Conn)
 		return
-	case c.Name == "socket" && c.Ret >= 0 && len(c.Args) >= 3:
+	case c.Role.Has(event.Opens) && c.Ret >= 0 && len(c.Args) >= 3:
 		e.Conn, e.First, e.Match = j.opened(e, fdKey{pid, int32(c.Ret)}), true, event.MatchTable
 		e.Conn.Family, e.Conn.Type, e.Conn.Protocol = uint16(c.Args[0].Raw), uint16(c.Args[1].Raw&0xf), transport(c.Args[0].Raw, c.Args[1].Raw&0xf, c.Args[2].Raw)
 		return
-	case c.Ret > 0 && (c.Name == "clone" || c.Name == "clone3" || c.Name == "fork" || c.Name == "vfork"):
+	case c.Ret > 0 && c.Role.Has(event.Forks):
 		j.tables.born(uint32(c.Ret), pid, saysAny(c, "CLONE_FILES"))
 		return
 	case len(c.Args) == 0 || c.Args[0].Unknown:
@@ -110,14 +110,14 @@ func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 		e.Conn = j.toldBy(e.Conn, &c.Socks[0], key)
 	}
 	switch {
-	case c.Name == "close" && c.Ret == 0:
+	case c.Role.Has(event.Closes) && c.Ret == 0:
 		closed := *e.Conn
 		closed.Closed = true
 		e.Conn = j.replace(&closed)
 		j.dropFD(key)
-	case (c.Name == "dup" || c.Name == "dup2" || c.Name == "dup3") && c.Ret >= 0:
+	case c.Role.Has(event.Duplicates) && c.Ret >= 0:
 		j.keepFD(fdKey{pid, int32(c.Ret)}, e.Conn)
-	case (c.Name == "accept" || c.Name == "accept4") && c.Ret >= 0:
+	case c.Role.Has(event.Accepts) && c.Ret >= 0:
 		child := j.acceptedFrom(e, fdKey{pid, int32(c.Ret)}, c.Addr)
 		child.Family, child.Type, child.Protocol = e.Conn.Family, e.Conn.Type, e.Conn.Protocol
 		child.Listener, child.Peer = e.Conn.N, c.Addr
@@ -126,11 +126,11 @@ func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 		}
 		j.indexFD(child)
 		e.Others = append(e.Others, child)
-	case c.Addr.IsValid() && c.Name == "connect" && c.Addr != e.Conn.Peer:
+	case c.Addr.IsValid() && c.Role.Has(event.Connects) && c.Addr != e.Conn.Peer:
 		to := *e.Conn
 		to.Peer = c.Addr
 		e.Conn = j.keepFD(key, &to)
-	case c.Addr.IsValid() && (c.Name == "bind" || c.Name == "getsockname") && c.Ret >= 0:
+	case c.Addr.IsValid() && c.Role.Has(event.Binds|event.AsksLocal) && c.Ret >= 0:
 		at := *e.Conn
 		at.Local = c.Addr
 		e.Conn = j.keepFD(key, &at)

@@ -140,21 +140,18 @@ func (j *Joiner) causeOfCall(e *event.Entry, c *event.Call) {
 		return
 	}
 	s := j.stream(e.Conn)
-	switch c.Name {
-	case "accept", "accept4":
+	switch {
+	case c.Role.Has(event.Accepts):
 		if len(e.Others) > 0 {
 			e.Cause = j.stream(e.Others[0]).shook
 		}
 		return
-	case "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2":
+	case c.Role.Has(event.Waits):
 		e.Cause = j.wokeBy(e, c, end)
 		return
-	case "connect", "close", "shutdown", "close_range":
+	case c.Role.Has(event.Connects | event.ShutsDown | event.Closes | event.ClosesRange):
 		s.sent = span{e.Seq, e.Time, end}
-		return
-	}
-	switch {
-	case c.Bytes > 0 && !c.In, c.Ret == 0 && sendsNothing(c.Name):
+	case c.Bytes > 0 && !c.In, c.Ret == 0 && c.Role.Has(event.SendsEmpty):
 		s.sent = span{e.Seq, e.Time, end}
 		j.streams.grew(s.out.put(piece{e.Seq, s.out.at, s.out.at + uint32(c.Bytes)}))
 		s.out.at += uint32(c.Bytes)
@@ -171,7 +168,7 @@ func (j *Joiner) causeOfCall(e *event.Entry, c *event.Call) {
 		}
 	case c.Errno == "ECONNRESET" || c.Errno == "EPIPE":
 		e.Cause = s.reset
-	case c.Ret == 0 && ends(c.Name):
+	case c.Ret == 0 && c.Role.Has(event.Receives):
 		e.Cause = s.in.fin
 	}
 }
@@ -183,24 +180,6 @@ func peeks(c *event.Call) bool {
 		if c.Args[i].Name == "flags" {
 			return c.Args[i].Raw&msgPeek != 0
 		}
-	}
-	return false
-}
-
-// sendsNothing reports whether a call that returns 0 has sent an empty datagram.
-func sendsNothing(name string) bool {
-	switch name {
-	case "send", "sendto", "sendmsg":
-		return true
-	}
-	return false
-}
-
-// ends reports whether a call that returns 0 has met the end of the stream.
-func ends(name string) bool {
-	switch name {
-	case "read", "readv", "recv", "recvfrom", "recvmsg":
-		return true
 	}
 	return false
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/syscalls"
 )
 
 // payload is a segment that carries bytes at a position of its stream, of which
@@ -20,7 +21,7 @@ func payload(dir event.Direction, at, n uint32) *event.Capture {
 func (l *life) moves(name string, in bool, n int64) event.Entry {
 	s := tcp(70, 7, 3)
 	s.State, s.Local, s.Peer = 1, there, here
-	return l.add(parent, &event.Call{Name: name, Ret: n, Bytes: n, In: in, Socks: []event.Sock{s}, Dur: 2})
+	return l.add(parent, &event.Call{Name: name, Role: syscalls.RoleOf(name), Ret: n, Bytes: n, In: in, Socks: []event.Sock{s}, Dur: 2})
 }
 
 func (l *life) causedBy(e event.Entry, cause uint64) {
@@ -36,7 +37,7 @@ func connected(t *testing.T) *life {
 	l.call(parent, "socket", 3, made(tcp(70, 7, 3)))
 	s := tcp(70, 7, 3)
 	s.State, s.Local, s.Peer = 1, there, here
-	connect := l.add(parent, &event.Call{Name: "connect", Socks: []event.Sock{s}, Dur: 10})
+	connect := l.add(parent, &event.Call{Name: "connect", Role: syscalls.RoleOf("connect"), Socks: []event.Sock{s}, Dur: 10})
 	first := seg(70, event.DirOut, syn, there, here)
 	first.TCP.Seq = 1000
 	l.causedBy(l.add(parent, first), connect.Seq)
@@ -62,7 +63,7 @@ func TestCauseOfPackets(t *testing.T) {
 	l.causedBy(l.add(parent, payload(event.DirOut, 150, 1)), 0)       // of no call that was seen
 	s := tcp(70, 7, 3)
 	s.State, s.Local, s.Peer = 1, there, here
-	bye := l.add(parent, &event.Call{Name: "close", Socks: []event.Sock{s}, Dur: 5})
+	bye := l.add(parent, &event.Call{Name: "close", Role: syscalls.RoleOf("close"), Socks: []event.Sock{s}, Dur: 5})
 	fin := seg(70, event.DirOut, ack|event.TCPFin, there, here)
 	l.causedBy(l.add(parent, fin), bye.Seq)
 }
@@ -73,7 +74,7 @@ func TestCauseOfCalls(t *testing.T) {
 	l := connected(t)
 	a, b := l.add(parent, payload(event.DirIn, 0, 100)), l.add(parent, payload(event.DirIn, 100, 100))
 	l.causedBy(l.moves("read", true, 100), a.Seq)
-	peek := event.Call{Name: "recvfrom", Ret: 50, Bytes: 50, In: true, Socks: []event.Sock{tcp(70, 7, 3)}, Args: []event.Arg{{Name: "flags", Raw: 2}}}
+	peek := event.Call{Name: "recvfrom", Role: syscalls.RoleOf("recvfrom"), Ret: 50, Bytes: 50, In: true, Socks: []event.Sock{tcp(70, 7, 3)}, Args: []event.Arg{{Name: "flags", Raw: 2}}}
 	l.causedBy(l.add(parent, &peek), b.Seq)
 	l.causedBy(l.moves("read", true, 50), b.Seq)
 	l.causedBy(l.moves("read", true, 50), b.Seq)
@@ -83,16 +84,24 @@ func TestCauseOfCalls(t *testing.T) {
 	l.causedBy(l.moves("read", true, 0), end.Seq)
 	rst := l.add(parent, seg(70, event.DirIn, event.TCPRst, there, here))
 	s := tcp(70, 7, 3)
-	l.causedBy(l.add(parent, &event.Call{Name: "write", Ret: -104, Errno: "ECONNRESET", Socks: []event.Sock{s}}), rst.Seq)
+	l.causedBy(l.add(parent, &event.Call{Name: "write", Role: syscalls.RoleOf("write"), Ret: -104, Errno: "ECONNRESET", Socks: []event.Sock{s}}), rst.Seq)
 }
 
 // TestCauseOfWaiting holds that poll is given what came while it waited, for
 // any of what it waited for, and accept the end of the handshake.
 func TestCauseOfWaiting(t *testing.T) {
+	for i := range syscalls.Table {
+		if c := &syscalls.Table[i]; c.Role.Has(event.Waits) {
+			t.Run(c.Name, func(t *testing.T) { causeOfWaiting(t, c) })
+		}
+	}
+}
+
+func causeOfWaiting(t *testing.T, call *syscalls.Call) {
 	l := connected(t)
 	poll := func(ret, began int64) event.Entry {
 		e := event.Entry{Event: event.Event{Time: began, Seq: 1000, Task: parent,
-			Body: &event.Call{Name: "poll", Ret: ret, Dur: l.now - began, Socks: []event.Sock{tcp(60, 6, 4), tcp(70, 7, 3)}}}}
+			Body: &event.Call{Name: call.Name, Role: call.Role, Ret: ret, Dur: l.now - began, Socks: []event.Sock{tcp(60, 6, 4), tcp(70, 7, 3)}}}}
 		l.j.Add(&e)
 		return e
 	}
@@ -125,12 +134,12 @@ func TestCauseOfDatagrams(t *testing.T) {
 		c.Proto, c.TCP.Valid, c.Length = event.ProtoUDP, false, 30
 		return c
 	}
-	send := l.add(parent, &event.Call{Name: "sendto", Ret: 22, Bytes: 22, Socks: []event.Sock{s}, Dur: 3})
+	send := l.add(parent, &event.Call{Name: "sendto", Role: syscalls.RoleOf("sendto"), Ret: 22, Bytes: 22, Socks: []event.Sock{s}, Dur: 3})
 	l.causedBy(l.add(parent, dgram(event.DirOut)), send.Seq)
 	l.now += 10
 	l.causedBy(l.add(parent, dgram(event.DirOut)), 0)
 	in := l.add(parent, dgram(event.DirIn))
-	l.causedBy(l.add(parent, &event.Call{Name: "recvfrom", Ret: 22, Bytes: 22, In: true, Socks: []event.Sock{s}}), in.Seq)
+	l.causedBy(l.add(parent, &event.Call{Name: "recvfrom", Role: syscalls.RoleOf("recvfrom"), Ret: 22, Bytes: 22, In: true, Socks: []event.Sock{s}}), in.Seq)
 }
 
 // TestStates holds that a socket which a listener begot is one connection with

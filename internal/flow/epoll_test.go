@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/syscalls"
 )
 
 // data is an epoll_event's tape, as far as flow reads it.
@@ -26,14 +27,14 @@ func TestEpoll(t *testing.T) {
 	}
 	ctl := func(pid uint32, epfd, key, ino uint64, ret int64) {
 		add(pid, &event.Call{
-			Name: "epoll_ctl", Ret: ret,
+			Name: "epoll_ctl", Role: syscalls.RoleOf("epoll_ctl"), Ret: ret,
 			Args:  []event.Arg{{Raw: epfd}, {}, {}, {Val: data(key)}},
 			Socks: []event.Sock{{ID: event.SockID{Inode: ino}, New: true}},
 		})
 	}
 	wait := func(pid uint32, epfd uint64, keys ...uint64) *event.Entry {
 		return add(pid, &event.Call{
-			Name: "epoll_wait", Ret: int64(len(keys)), Args: []event.Arg{{Raw: epfd}, {Val: data(keys...)}},
+			Name: "epoll_wait", Role: syscalls.RoleOf("epoll_wait"), Ret: int64(len(keys)), Args: []event.Arg{{Raw: epfd}, {Val: data(keys...)}},
 		})
 	}
 	ctl(1, 5, 0xabc, 100, 0)
@@ -62,7 +63,7 @@ func TestEpoll(t *testing.T) {
 func TestEpollOld(t *testing.T) {
 	l := newLife(t)
 	wait := func(who event.Task, keys ...uint64) event.Entry {
-		return l.add(who, &event.Call{Name: "epoll_pwait", Ret: int64(len(keys)), Args: []event.Arg{{Raw: 6}, {Val: data(keys...)}}})
+		return l.add(who, &event.Call{Name: "epoll_pwait", Role: syscalls.RoleOf("epoll_pwait"), Ret: int64(len(keys)), Args: []event.Arg{{Raw: 6}, {Val: data(keys...)}}})
 	}
 	want := func(e event.Entry, n uint32, first bool, others ...uint32) {
 		t.Helper()

@@ -202,7 +202,7 @@ func (j *Joiner) call(e *event.Entry, c *event.Call) {
 		if conn.N == e.Conn.N {
 			continue
 		}
-		if s.Result && s.ID.Cookie != 0 && (c.Name == "accept" || c.Name == "accept4") {
+		if s.Result && s.ID.Cookie != 0 && c.Role.Has(event.Accepts) {
 			j.accepted.put(s.ID.Cookie, event.Use{What: event.OwnerAccepted, Task: e.Task, Time: e.Time + c.Dur})
 		}
 		if s.New && s.Result && conn.Listener == 0 {
@@ -216,12 +216,12 @@ func (j *Joiner) call(e *event.Entry, c *event.Call) {
 		j.frame.tid, j.frame.end, j.frame.conn = e.Task.TID, e.Time+c.Dur, e.Conn
 	}
 	j.epoll(e, c)
-	if e.Conn != nil && c.Name == "connect" && c.Addr.IsValid() && !e.Conn.Peer.IsValid() {
+	if e.Conn != nil && c.Role.Has(event.Connects) && c.Addr.IsValid() && !e.Conn.Peer.IsValid() {
 		tried := *e.Conn
 		tried.Peer = c.Addr // the kernel forgets whom it could not reach
 		e.Conn = j.replace(&tried)
 	}
-	if e.Conn != nil && c.Name == "close" && c.Ret == 0 && !e.Conn.Closed {
+	if e.Conn != nil && c.Role.Has(event.Closes) && c.Ret == 0 && !e.Conn.Closed {
 		closed := *e.Conn
 		closed.Closed = true
 		e.Conn = j.replace(&closed)
@@ -361,8 +361,8 @@ type epollKey struct {
 // epoll joins the ready descriptors of epoll_wait to their connections, by
 // what epoll_ctl was seen to register, and what was registered at attach.
 func (j *Joiner) epoll(e *event.Entry, c *event.Call) {
-	switch c.Name {
-	case "epoll_ctl":
+	switch {
+	case c.Role.Has(event.Registers):
 		if e.Conn == nil || c.Ret != 0 || len(c.Args) < 4 {
 			return
 		}
@@ -371,7 +371,7 @@ func (j *Joiner) epoll(e *event.Entry, c *event.Call) {
 				j.ready.put(epollKey{e.Task.Proc, c.Args[0].Raw, t.Num}, e.Conn.ID)
 			}
 		}
-	case "epoll_wait", "epoll_pwait", "epoll_pwait2":
+	case c.Role.Has(event.WaitsEpoll):
 		if c.Ret <= 0 || len(c.Args) < 2 {
 			return
 		}

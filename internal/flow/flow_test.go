@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/syscalls"
 )
 
 // life drives a joiner, and remembers every connection that it handed out, to
@@ -49,7 +50,7 @@ func (l *life) add(who event.Task, b event.Body) event.Entry {
 }
 
 func (l *life) call(who event.Task, name string, ret int64, socks ...event.Sock) event.Entry {
-	return l.add(who, &event.Call{Name: name, Ret: ret, Socks: socks})
+	return l.add(who, &event.Call{Name: name, Role: syscalls.RoleOf(name), Ret: ret, Socks: socks})
 }
 
 func tcp(cookie, inode uint64, fd int32) event.Sock {

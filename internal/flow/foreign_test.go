@@ -4,11 +4,12 @@ import (
 	"testing"
 
 	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/syscalls"
 )
 
 // printed is a call as another tool printed it.
 func (l *life) printed(pid uint32, name string, fd, ret int64, words ...string) event.Entry {
-	c := &event.Call{Name: name, Ret: ret, Foreign: true}
+	c := &event.Call{Name: name, Role: syscalls.RoleOf(name), Ret: ret, Foreign: true}
 	arg := event.Arg{Name: "sockfd", Raw: uint64(fd)}
 	switch name {
 	case "read", "write", "close":

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/syscalls"
 )
 
 // TestRoom holds that tables which share room stay within it, whatever comes, that
@@ -109,7 +110,7 @@ func TestRoomOfServer(t *testing.T) {
 	for round := range uint64(2) {
 		for i := uint64(1); i <= many; i++ {
 			s := tcp(1000+i, 0, 3) // by one table alone
-			e := event.Entry{Event: event.Event{Body: &event.Call{Name: "sendto", Ret: 1, Bytes: 1, Socks: []event.Sock{s}}}}
+			e := event.Entry{Event: event.Event{Body: &event.Call{Name: "sendto", Role: syscalls.RoleOf("sendto"), Ret: 1, Bytes: 1, Socks: []event.Sock{s}}}}
 			for range 24 {
 				j.Add(&e)
 			}

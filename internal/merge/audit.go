@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -75,7 +76,7 @@ func (m *Merger) keyOfCall(r wire.Record) (k callKey, ok bool) {
 	if !s.Unmarshal(r) || s.Flags&(wire.CallWaiting|wire.CallUnfinished) != 0 {
 		return k, false
 	}
-	c := wire.FindCall(s.Abi, s.Nr, s.Sub)
+	c := syscalls.Find(s.Abi, s.Nr, s.Sub)
 	if c == nil || !c.Audited() {
 		return k, false
 	}
@@ -106,7 +107,7 @@ func keyOfAudit(r wire.Record) (k callKey, ok bool) {
 		return k, false
 	}
 	k = callKey{pid: a.Pid, nr: a.Nr, abi: a.Abi, ret: result(a.Ret), args: a.Args}
-	if a.Abi == wire.AbiI386 && a.Nr == wire.Socketcall {
+	if a.Abi == wire.AbiI386 && a.Nr == syscalls.Socketcall {
 		k.args = [4]uint64{a.Args[0]}
 	}
 	k.trim()

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pidwire/pidwire/internal/merge"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -95,7 +96,7 @@ func TestJoinAudit(t *testing.T) {
 	one := withArgs(call("socket", 1000*ms, 1001*ms), 201, 3, 2, 1)
 	two := withArgs(call("socket", 1002*ms, 1003*ms), 202, 4, 2, 1)
 	slow := withArgs(call("connect", 900*ms, 1100*ms), 201, -111, 3, 77)
-	i386 := wire.Syscall{H: wire.Hdr{Kind: wire.KindSyscall, Time: 1001 * ms}, Enter: 1000 * ms, Pid: 200, Tid: 201, Nr: wire.Socketcall, Abi: wire.AbiI386, Sub: 3, Ret: -115, Args: [6]uint64{3, 5, 16}}
+	i386 := wire.Syscall{H: wire.Hdr{Kind: wire.KindSyscall, Time: 1001 * ms}, Enter: 1000 * ms, Pid: 200, Tid: 201, Nr: syscalls.Socketcall, Abi: wire.AbiI386, Sub: 3, Ret: -115, Args: [6]uint64{3, 5, 16}}
 	old := wire.Seal(i386.Append(nil))
 	interrupted := withArgs(call("recvfrom", 1000*ms, 1001*ms), 201, -512, 3)
 	ofInterrupted := recorded(withArgs(interrupted, 201, -4, 3), 9, 1000*ms)

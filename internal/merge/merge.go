@@ -7,6 +7,8 @@ package merge
 import (
 	"encoding/binary"
 
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -268,17 +270,7 @@ func sends(r wire.Record) bool {
 	if r[wire.OffSyscallFlags]&wire.CallWaiting != 0 {
 		return false
 	}
-	c := wire.FindCall(r[wire.OffSyscallAbi], binary.LittleEndian.Uint32(r[wire.OffSyscallNr:]), r[wire.OffSyscallSub])
-	if c == nil {
-		return false
-	}
-	switch c.Desc.Capture {
-	case wire.CapAddrIn, wire.CapBufIn, wire.CapSendto, wire.CapMsgIn, wire.CapMmsgIn, wire.CapIovIn, wire.CapSendfile, wire.CapSplice:
-		return true
-	}
-	switch c.Name {
-	case "listen", "close", "close_range", "shutdown", "dup2", "dup3":
-		return true
-	}
-	return false
+	c := syscalls.Find(r[wire.OffSyscallAbi], binary.LittleEndian.Uint32(r[wire.OffSyscallNr:]), r[wire.OffSyscallSub])
+	const causes = event.Binds | event.Connects | event.Listens | event.Sends | event.Splices | event.ShutsDown | event.Closes | event.ClosesRange | event.Replaces
+	return c != nil && c.Role.Has(causes)
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/pidwire/pidwire/internal/merge"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -25,7 +26,7 @@ func packet(at, cookie uint64, o wire.Owner, dir uint8, data []byte, flags uint8
 
 // call makes a call that began and returned at the given times.
 func call(name string, enter, exit uint64, socks ...wire.Sock) wire.Record {
-	c := wire.CallByName(name)
+	c := syscalls.ByName(name)
 	nr, _ := c.Number(wire.AbiX8664)
 	s := wire.Syscall{
 		H:     wire.Hdr{Kind: wire.KindSyscall, Layer: wire.LayerSys, Time: exit},

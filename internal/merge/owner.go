@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -85,8 +87,8 @@ func (m *Merger) accepted(r wire.Record) {
 			listener = k.Cookie
 			continue
 		}
-		c := wire.FindCall(s.Abi, s.Nr, s.Sub)
-		if c == nil || c.Desc.Capture != wire.CapAddrOut {
+		c := syscalls.Find(s.Abi, s.Nr, s.Sub)
+		if c == nil || !c.Role.Has(event.Accepts) {
 			return // dup
 		}
 		o := wire.Owner{

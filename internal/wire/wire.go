@@ -183,3 +183,9 @@ func KernelParts(r Record, k *Kernel, t *KernelTail) bool {
 	t.User = take(8 * int(k.Nustack))
 	return rest != nil
 }
+
+// The ABIs under their usual capitals.
+const (
+	AbiARM64 = AbiArm64
+	AbiARM   = AbiArm
+)

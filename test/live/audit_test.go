@@ -22,6 +22,7 @@ import (
 	"github.com/pidwire/pidwire/internal/source/audit"
 	"github.com/pidwire/pidwire/internal/source/replay"
 	"github.com/pidwire/pidwire/internal/source/sourcetest"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -74,7 +75,7 @@ func auditOf(shown string) (wrong []string) {
 	for _, m := range lineOf.FindAllStringSubmatch(shown, -1) {
 		text := strings.TrimPrefix(m[4], "socketcall: ")
 		name, _, _ := strings.Cut(text, "(")
-		switch info := wire.CallByName(name); {
+		switch info := syscalls.ByName(name); {
 		case strings.Contains(text, "<waiting"):
 		case m[3] == "sys" && info != nil && info.Audited():
 			sys = append(sys, call{m[1], m[2], text})

@@ -2,7 +2,7 @@ package sys
 
 import (
 	"github.com/pidwire/pidwire/internal/event"
-	"github.com/pidwire/pidwire/internal/wire"
+	"github.com/pidwire/pidwire/internal/syscalls"
 )
 
 var (
@@ -143,7 +143,7 @@ func (d *Decoder) ioEvents(i int) {
 // resumed shows which call goes on: the kernel side left its number.
 func (d *Decoder) resumed(int) {
 	name := "?"
-	if c := wire.FindCall(d.s.Abi, uint32(d.a[1]), 0); c != nil {
+	if c := syscalls.Find(d.s.Abi, uint32(d.a[1]), 0); c != nil {
 		name = c.Name
 	}
 	d.text("", "<... resuming interrupted "+name+" ...>")

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -16,9 +17,9 @@ func (d *Decoder) Audited(s *wire.Syscall, known int, saddr []byte) (c *event.Ca
 	// No process has memory there.
 	const addrAt, lenAt = 0xffff_0000, 0xffff_8000
 	def := lookup(s)
-	at := addressOf(def)
+	at, given := addressOf(def)
 	d.mem.pieces = d.mem.pieces[:0]
-	if def != nil && at >= 0 && len(saddr) > 0 {
+	if at >= 0 && len(saddr) > 0 {
 		placed = true
 		s.Args[at] = addrAt
 		n := d.arena.Bytes(4)
@@ -26,12 +27,8 @@ func (d *Decoder) Audited(s *wire.Syscall, known int, saddr []byte) (c *event.Ca
 		for _, phase := range [...]uint8{wire.PhaseEnter, wire.PhaseExit} {
 			d.mem.pieces = append(d.mem.pieces, piece{addr: addrAt, n: uint64(len(saddr)), phase: phase, b: saddr}, piece{addr: lenAt, n: 4, phase: phase, b: n})
 		}
-		if def.args[at+1].name == "addrlen" {
-			if takesAddress(def) {
-				s.Args[at+1] = uint64(len(saddr))
-			} else {
-				s.Args[at+1] = lenAt
-			}
+		if s.Args[at+1] = lenAt; given {
+			s.Args[at+1] = uint64(len(saddr))
 		}
 	}
 	c, warn = d.syscall(s, nil)
@@ -47,7 +44,7 @@ func (d *Decoder) Audited(s *wire.Syscall, known int, saddr []byte) (c *event.Ca
 		if placed && (i == at || i == at+1) {
 			c.Args[i].Raw, c.Args[i].Unknown = 0, true
 		}
-		if placed && i == at+1 && !takesAddress(def) && !d.failed && def.args[i].name == "addrlen" {
+		if placed && i == at+1 && !given && !d.failed {
 			// How much room there was is not recorded.
 			d.begin()
 			d.open(event.TArray, "")
@@ -61,24 +58,21 @@ func (d *Decoder) Audited(s *wire.Syscall, known int, saddr []byte) (c *event.Ca
 	return c, placed, warn
 }
 
-// addressOf returns which argument of a call is a socket's address, -1 if none.
-func addressOf(def *call) int {
+// addressOf returns which argument of a call is a socket's address, -1 if none,
+// and whether the process gives it. Its length is the next argument.
+func addressOf(def *syscalls.Call) (at int, given bool) {
 	if def == nil {
-		return -1
+		return -1, false
 	}
-	for i := range def.args {
-		switch def.args[i].name {
-		case "addr", "dest_addr", "src_addr":
-			if i+1 < len(def.args) {
-				return i
-			}
+	for i := range def.Args {
+		switch def.Args[i].Kind {
+		case syscalls.AddrIn:
+			return i, true
+		case syscalls.AddrOut, syscalls.AddrRecv:
+			return i, false
 		}
 	}
-	return -1
-}
-
-func takesAddress(def *call) bool {
-	return def.name == "connect" || def.name == "bind" || def.name == "sendto"
+	return -1, false
 }
 
 // Address decodes the bytes of a sockaddr by itself.

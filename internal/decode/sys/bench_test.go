@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/pidwire/pidwire/internal/sink/notation"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -15,7 +16,7 @@ func socket() wire.Sock {
 
 func callRecord(name string, ret int64, args ...uint64) *record {
 	r := &record{}
-	n, ok := wire.CallByName(name).Number(wire.AbiX8664)
+	n, ok := syscalls.ByName(name).Number(wire.AbiX8664)
 	if !ok {
 		panic(name)
 	}

@@ -8,37 +8,48 @@ import (
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/sink/notation"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
 // TestCallsCovered holds the promise of the table: every call that is captured
-// is decoded, under every number that it has.
+// is decoded, under every number that it has, and every kind that it may have is shown.
 func TestCallsCovered(t *testing.T) {
-	lines := map[string]bool{}
-	for i := range calls {
-		if lines[calls[i].name] {
-			t.Errorf("%s has two lines", calls[i].name)
-		}
-		lines[calls[i].name] = true
-	}
-	for i := range wire.Calls {
-		c := &wire.Calls[i]
-		if !lines[c.Name] {
-			t.Errorf("%s has no line", c.Name)
+	used := map[syscalls.Kind]bool{}
+	for i := range syscalls.Table {
+		c := &syscalls.Table[i]
+		for _, a := range c.Args {
+			used[a.Kind&^syscalls.AtReturn] = true
 		}
 		for _, abi := range []uint8{wire.AbiX8664, wire.AbiI386, wire.AbiARM64, wire.AbiARM} {
 			n, ok := c.Number(abi)
 			if !ok {
 				continue
 			}
-			if def := lookup(&wire.Syscall{Abi: abi, Nr: n}); def == nil || def.name != c.Name {
+			if def := lookup(&wire.Syscall{Abi: abi, Nr: n}); def != c {
 				t.Errorf("%s: number %d of ABI %d leads elsewhere", c.Name, n, abi)
 			}
 		}
-		if c.Socketcall != 0 {
-			if def := lookup(&wire.Syscall{Abi: wire.AbiI386, Nr: wire.Socketcall, Sub: c.Socketcall}); def == nil || def.name != c.Name {
-				t.Errorf("%s: socketcall %d leads elsewhere", c.Name, c.Socketcall)
+		if c.Vector != 0 {
+			if def := lookup(&wire.Syscall{Abi: wire.AbiI386, Nr: syscalls.Socketcall, Sub: c.Vector}); def != c {
+				t.Errorf("%s: socketcall %d leads elsewhere", c.Name, c.Vector)
 			}
+		}
+	}
+	for _, a := range syscalls.Multiplexed.Args {
+		used[a.Kind] = true
+	}
+	for k := range kinds {
+		if kinds[k].show == nil {
+			t.Errorf("kind %d is not shown", k)
+		}
+		if !used[syscalls.Kind(k)] {
+			t.Errorf("kind %d is of no call", k)
+		}
+	}
+	for r := syscalls.ResultPlain + 1; int(r) < syscalls.Results; r++ {
+		if results[r] == nil {
+			t.Errorf("result %d is not shown", r)
 		}
 	}
 }
@@ -47,7 +58,7 @@ func TestCallsCovered(t *testing.T) {
 func TestNetworkClass(t *testing.T) {
 	for _, name := range strings.Fields(`socket socketpair bind connect listen accept accept4 getsockname getpeername sendto recvfrom sendmsg recvmsg
 		sendmmsg recvmmsg recvmmsg_time64 send recv shutdown setsockopt getsockopt sendfile sendfile64 getpmsg putpmsg`) {
-		if c := wire.CallByName(name); c == nil || !c.Network {
+		if c := syscalls.ByName(name); c == nil || !c.Network {
 			t.Errorf("%s is not of the class", name)
 		}
 	}
@@ -176,7 +187,7 @@ func TestKeys(t *testing.T) {
 
 func TestABIs(t *testing.T) {
 	r := &record{}
-	r.Abi, r.Nr, r.Sub, r.Ret = wire.AbiI386, wire.Socketcall, 1, 3
+	r.Abi, r.Nr, r.Sub, r.Ret = wire.AbiI386, syscalls.Socketcall, 1, 3
 	r.Args = [6]uint64{2, 1, 6}
 	if c := lineOf(t, r, nil, "socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3"); c.Via != "socketcall" || c.ABI != event.I386 {
 		t.Errorf("via %q, ABI %v", c.Via, c.ABI)

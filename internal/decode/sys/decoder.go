@@ -3,8 +3,8 @@
 //
 // It reads the memory of the process by address, as a tracer does, from the
 // pieces that the record carries; what is not there is shown as its address.
-// Which argument is read how is a table (calls.go); to follow another call is
-// one line there. The notation that the tapes are made for is that of strace
+// Which argument is of which kind stands in the table of package syscalls; how a
+// kind is shown is here. The notation that the tapes are made for is that of strace
 // 6.1; where strace shows bytes and the value can be known, the value is
 // shown. What key material a record holds is never shown.
 //
@@ -137,20 +137,20 @@ func (d *Decoder) syscall(s *wire.Syscall, socks []byte) (*event.Call, []string)
 		d.unknown(c)
 		return c, d.warn
 	}
-	c.Name = def.name
-	c.Args = d.arena.Args(len(def.args))
-	for i := range def.args {
+	c.Name, c.Role = def.Name, def.Role
+	c.Args = d.arena.Args(len(def.Args))
+	for i := range def.Args {
 		a := &c.Args[i]
-		p := &def.args[i]
-		a.Name = p.name
+		a.Name = def.Args[i].Name
 		if i < len(d.a) {
 			a.Raw = d.a[i]
 		}
-		if !d.done && p.kind.exit {
+		k, late := show(&def.Args[i])
+		if late && !d.done {
 			continue
 		}
 		d.begin()
-		p.kind.show(d, i)
+		k.show(d, i)
 		a.Val = d.finish()
 		if len(a.Val) == 0 {
 			// The call has this argument in other uses only (fcntl).
@@ -162,11 +162,11 @@ func (d *Decoder) syscall(s *wire.Syscall, socks []byte) (*event.Call, []string)
 	case d.failed:
 		d.fail(uint64(-s.Ret))
 	case d.done:
-		if def.data != nothing && s.Ret > 0 {
-			c.Bytes, c.In = s.Ret, def.data == in
+		if c.Role.Has(event.CountsBytes) && s.Ret > 0 {
+			c.Bytes, c.In = s.Ret, c.Role.Has(event.Receives)
 		}
-		if def.ret != nil {
-			def.ret(d)
+		if say := results[def.Result]; say != nil {
+			say(d)
 		}
 	}
 	d.s = nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/sink/notation"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -22,8 +23,8 @@ func (r *record) bytes() wire.Record {
 
 func seeds() []*record {
 	seeds := []*record{recvfromRecord(), sendtoRecord(), recvmsgRecord()}
-	for i := range wire.Calls {
-		c := &wire.Calls[i]
+	for i := range syscalls.Table {
+		c := &syscalls.Table[i]
 		for _, abi := range []uint8{wire.AbiX8664, wire.AbiI386, wire.AbiARM64, wire.AbiARM} {
 			if n, ok := c.Number(abi); ok {
 				r := &record{}

@@ -12,15 +12,13 @@ type kind struct {
 // The kinds of argument that calls are made of. A kind sees all registers, for
 // lengths and pointers stand beside each other.
 var (
-	fd       = kind{show: func(d *Decoder, i int) { d.fd("", d.a[i]) }}
-	dec      = kind{show: func(d *Decoder, i int) { d.int("", int64(int32(d.a[i]))) }}
-	udec     = kind{show: func(d *Decoder, i int) { d.uint("", uint64(uint32(d.a[i]))) }}
-	ulong    = kind{show: func(d *Decoder, i int) { d.uint("", d.a[i]) }}
-	hexa     = kind{show: func(d *Decoder, i int) { d.hex("", d.a[i]) }}
-	pointer  = kind{show: func(d *Decoder, i int) { d.ptr("", d.a[i]) }}
-	size     = ulong
-	sizeExit = late(ulong)
-	opcode   = func(t *event.Table) kind {
+	fd      = kind{show: func(d *Decoder, i int) { d.fd("", d.a[i]) }}
+	dec     = kind{show: func(d *Decoder, i int) { d.int("", int64(int32(d.a[i]))) }}
+	udec    = kind{show: func(d *Decoder, i int) { d.uint("", uint64(uint32(d.a[i]))) }}
+	ulong   = kind{show: func(d *Decoder, i int) { d.uint("", d.a[i]) }}
+	hexa    = kind{show: func(d *Decoder, i int) { d.hex("", d.a[i]) }}
+	pointer = kind{show: func(d *Decoder, i int) { d.ptr("", d.a[i]) }}
+	opcode  = func(t *event.Table) kind {
 		return kind{show: func(d *Decoder, i int) { d.sym("", uint64(uint32(d.a[i])), t) }}
 	}
 	bits = func(t *event.Table) kind {
@@ -34,8 +32,7 @@ var (
 	msgBits   = bits(MsgFlags)
 	sockFlags = bits(sockTypeFlags)
 
-	addrIn      = kind{show: (*Decoder).addrIn} // length: the next argument
-	addrLen     = dec
+	addrIn      = kind{show: (*Decoder).addrIn}  // length: the next argument
 	addrOut     = kind{(*Decoder).addrOut, true} // pointer to the length: the next argument
 	addrLenOut  = kind{(*Decoder).addrLenOut, true}
 	addrRecv    = kind{(*Decoder).addrRecv, true}
@@ -48,12 +45,6 @@ var (
 
 	pair = kind{(*Decoder).fdPair, true}
 )
-
-// late makes a kind wait for the end of its call, as the arguments beside it do.
-func late(k kind) kind {
-	k.exit = true
-	return k
-}
 
 // sockType shows a type and the flags beside it; a type without a name is but
 // more bits.

@@ -80,7 +80,7 @@ func (d *Decoder) optName(i int) {
 	v := uint64(uint32(d.a[i]))
 	if l := d.level(i - 1); l != nil {
 		const soGetFilter = 26
-		if l.num == solSocket && v == soGetFilter && i == 2 && d.c.Name == "getsockopt" {
+		if l.num == solSocket && v == soGetFilter && i == 2 && d.c.Role.Has(event.GetsOption) {
 			d.text("", "SO_GET_FILTER") // SO_ATTACH_FILTER's number
 			return
 		}

@@ -2,6 +2,7 @@ package sys
 
 import (
 	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -75,7 +76,7 @@ func (d *Decoder) Uring(u *wire.Uring, socks []byte) (*event.Call, []string) {
 	c.Via = "io_uring"
 	c.Name = "io_uring_op"
 	if int(u.Opcode) < len(uringOps) {
-		c.Name = uringOps[u.Opcode]
+		c.Name, c.Role = uringOps[u.Opcode], uringRoles[u.Opcode]
 	}
 	c.NR = uint32(u.Opcode)
 	c.ABI = event.X86_64
@@ -162,3 +163,11 @@ var uringOps = [...]string{
 	"sendmsg_zc", "read_multishot", "waitid", "futex_wait", "futex_wake", "futex_waitv", "fixed_fd_install", "ftruncate", "bind", "listen", "recv_zc",
 	"epoll_wait", "readv_fixed", "writev_fixed", "pipe",
 }
+
+// uringRoles are those of the calls that the requests stand for.
+var uringRoles = func() (roles [len(uringOps)]event.Role) {
+	for op, name := range uringOps {
+		roles[op] = syscalls.RoleOf(name)
+	}
+	return roles
+}()

@@ -162,7 +162,7 @@ func (s *Sink) Write(e *event.Entry) error {
 		for _, c := range e.Others {
 			at := *e
 			at.Conn = c
-			if r := s.row(&at); r != nil && b.Ret >= 0 && (b.Name == "accept" || b.Name == "accept4") {
+			if r := s.row(&at); r != nil && b.Ret >= 0 && b.Role.Has(event.Accepts) {
 				s.use(r, event.Use{What: event.OwnerAccepted, Task: e.Task, Time: e.Time + b.Dur})
 			}
 		}

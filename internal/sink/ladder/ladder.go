@@ -258,15 +258,7 @@ func (s *Sink) call(e *event.Entry, c *event.Call) {
 
 // waits reports whether a call gets something, instead of giving.
 func waits(c *event.Call) bool {
-	if c.In && c.Bytes > 0 {
-		return true
-	}
-	switch c.Name {
-	case "read", "readv", "recv", "recvfrom", "recvmsg", "recvmmsg", "accept", "accept4", "poll", "ppoll",
-		"select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2":
-		return true
-	}
-	return false
+	return c.In && c.Bytes > 0 || c.Role.Has(event.Receives|event.Accepts|event.Waits)
 }
 
 func callText(c *event.Call) string {

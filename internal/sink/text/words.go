@@ -52,7 +52,7 @@ func (w *Words) call(b []byte, e *event.Entry, c *event.Call) []byte {
 	if w.Plain {
 		return b
 	}
-	if c.Name == "connect" && e.Conn != nil && e.Conn.PeerName != "" && !e.Conn.PeerMade {
+	if c.Role.Has(event.Connects) && e.Conn != nil && e.Conn.PeerName != "" && !e.Conn.PeerMade {
 		b = w.aside(b, clean.Text(e.Conn.PeerName))
 	}
 	if c.Refused {

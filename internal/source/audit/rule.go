@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidwire/pidwire/internal/foreign/auditlog"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -156,14 +157,14 @@ func arches(goarch string) (list []archCalls) {
 		a := archCalls{arch: map[uint8]uint32{
 			wire.AbiX8664: unix.AUDIT_ARCH_X86_64, wire.AbiI386: unix.AUDIT_ARCH_I386, wire.AbiARM64: unix.AUDIT_ARCH_AARCH64, wire.AbiARM: unix.AUDIT_ARCH_ARM,
 		}[abi]}
-		for i := range wire.Calls {
-			c := &wire.Calls[i]
+		for i := range syscalls.Table {
+			c := &syscalls.Table[i]
 			if nr, ok := c.Number(abi); ok && c.Audited() {
 				a.calls = append(a.calls, nr)
 			}
 		}
 		if abi == wire.AbiI386 {
-			a.calls = append(a.calls, wire.Socketcall)
+			a.calls = append(a.calls, syscalls.Socketcall)
 		}
 		slices.Sort(a.calls)
 		list = append(list, a)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/source/sourcetest"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -220,7 +221,7 @@ func TestRule(t *testing.T) {
 			t.Errorf("%s: %+v", goarch, back)
 		}
 	}
-	if i386 := arches("amd64")[1].calls; !slices.Contains(i386, wire.Socketcall) {
+	if i386 := arches("amd64")[1].calls; !slices.Contains(i386, syscalls.Socketcall) {
 		t.Errorf("no socketcall among %v", i386)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/pidwire/pidwire/internal/source/proc"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -249,7 +250,7 @@ func TestDecided(t *testing.T) {
 			if !ours[c.Pid] || c.Flags&wire.CallTentative != 0 {
 				t.Errorf("a call of %d (%s)", c.Pid, c.Comm)
 			}
-			if nr, ok := wire.CallByName("connect").Number(c.Abi); ok && nr == c.Nr && c.Ret != -111 {
+			if nr, ok := syscalls.ByName("connect").Number(c.Abi); ok && nr == c.Nr && c.Ret != -111 {
 				calls++
 			}
 		case wire.KindPacket:
@@ -336,7 +337,7 @@ func TestLostExec(t *testing.T) {
 		case wire.KindSyscall:
 			var c wire.Syscall
 			c.Unmarshal(r)
-			switch nr, _ := wire.CallByName("socket").Number(c.Abi); {
+			switch nr, _ := syscalls.ByName("socket").Number(c.Abi); {
 			case c.Pid == uint32(other.Process.Pid):
 				t.Errorf("another's call %d", c.Nr)
 			case c.Pid == uint32(wanted.Process.Pid) && c.Nr == nr:
@@ -391,7 +392,7 @@ func TestLostFork(t *testing.T) {
 		case wire.KindSyscall:
 			var c wire.Syscall
 			c.Unmarshal(r)
-			if nr, ok := wire.CallByName("socket").Number(c.Abi); ok && c.Nr == nr {
+			if nr, ok := syscalls.ByName("socket").Number(c.Abi); ok && c.Nr == nr {
 				sockets++
 			}
 		case wire.KindProc:

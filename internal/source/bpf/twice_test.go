@@ -22,6 +22,7 @@ import (
 	"github.com/pidwire/pidwire/internal/source/bpf/load"
 	"github.com/pidwire/pidwire/internal/source/bpf/object"
 	"github.com/pidwire/pidwire/internal/source/proc"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -71,7 +72,7 @@ func TestTwice(t *testing.T) {
 					var c wire.Syscall
 					c.Unmarshal(r)
 					for _, name := range []string{"sendto", "recvfrom"} {
-						if nr, ok := wire.CallByName(name).Number(c.Abi); ok && nr == c.Nr {
+						if nr, ok := syscalls.ByName(name).Number(c.Abi); ok && nr == c.Nr {
 							calls++
 						}
 					}

@@ -3,6 +3,7 @@ package importer
 import (
 	"github.com/pidwire/pidwire/internal/foreign/auditlog"
 	"github.com/pidwire/pidwire/internal/source/audit"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -31,19 +32,19 @@ func (s *Source) audit(line []byte) error {
 // numberOf resolves what ausearch -i put in words, where that is known here: the
 // names of errors are left to who decodes.
 func numberOf(abi uint8, key string, name []byte) (int64, bool) {
-	c := wire.CallByName(string(name))
+	c := syscalls.ByName(string(name))
 	switch key {
 	case "syscall":
 		if string(name) == "socketcall" && abi == wire.AbiI386 {
-			return wire.Socketcall, true
+			return syscalls.Socketcall, true
 		}
 		if c != nil {
 			n, ok := c.Number(abi)
 			return int64(n), ok
 		}
 	case "a0":
-		if c != nil && c.Socketcall != 0 {
-			return int64(c.Socketcall), true
+		if c != nil && c.Vector != 0 {
+			return int64(c.Vector), true
 		}
 	}
 	n, ok := socketWords[string(name)]

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -209,7 +210,7 @@ func WellFormed(t *testing.T, h wire.Header, r wire.Record) {
 		if s.Enter > hdr.Time {
 			t.Errorf("a call that returned %d ns before it began", s.Enter-hdr.Time)
 		}
-		if wire.FindCall(s.Abi, s.Nr, s.Sub) == nil {
+		if syscalls.Find(s.Abi, s.Nr, s.Sub) == nil {
 			t.Errorf("abi %d, number %d (%d): not in the call set", s.Abi, s.Nr, s.Sub)
 		}
 		if s.Flags&wire.CallTentative != 0 {

@@ -14,7 +14,7 @@ type Config struct {
 	AskExec   bool // Decide is asked about every process that is exec'ed
 	Follow    bool
 	StrLen    uint32            // payload bytes a buffer, at most MaxStrLen
-	Calls     func(string) bool // which of wire.Calls; nil: all
+	Calls     func(string) bool // which of syscalls.Table; nil: all
 	NoCalls   bool              // without system calls and io_uring requests
 	Packets   bool              // with packets
 	Kernel    bool              // with what the kernel does for the sockets

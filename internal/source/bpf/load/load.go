@@ -22,10 +22,12 @@ import (
 	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
 
+	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/source/bpf/object"
 	"github.com/pidwire/pidwire/internal/source/ftrace"
 	"github.com/pidwire/pidwire/internal/source/ksyms"
 	"github.com/pidwire/pidwire/internal/source/proc"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -339,16 +341,16 @@ func loadAt(c Config, at *cgroups) (_ *Kernel, err error) {
 }
 
 // shows reports whether a call is to be told of.
-func (c Config) shows(name string) bool {
+func (c Config) shows(call *syscalls.Call) bool {
 	switch {
-	case name == "bind" && len(c.Ports) > 0:
+	case call.Role.Has(event.Binds) && len(c.Ports) > 0:
 		return true // it makes a process a target by port, shown or not
 	case c.NoCalls:
 		// So does the first call of a user's or a cgroup's process; packets
 		// begin with a socket.
-		return name == "socket" && c.matchedByCalls()
+		return call.Role.Has(event.Opens) && c.matchedByCalls()
 	}
-	return c.Calls == nil || c.Calls(name)
+	return c.Calls == nil || c.Calls(call.Name)
 }
 
 // part is a part of what is loaded, for another goroutine to load: the kernel looks through programs on several

@@ -1,4 +1,4 @@
-package wire_test
+package syscalls_test
 
 import (
 	"os"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -74,8 +75,8 @@ func TestNumbers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			want := header(t, c.paths...)
-			for i := range wire.Calls {
-				call := &wire.Calls[i]
+			for i := range syscalls.Table {
+				call := &syscalls.Table[i]
 				got, has := call.Number(c.abi)
 				n, there := want[call.Name]
 				switch {
@@ -86,7 +87,7 @@ func TestNumbers(t *testing.T) {
 				case !has && there && c.exact:
 					t.Errorf("%s: none here, %d in the header", call.Name, n)
 				}
-				if has && wire.FindCall(c.abi, got, 0) != call {
+				if has && syscalls.Find(c.abi, got, 0) != call {
 					t.Errorf("%s: FindCall(%d) gives another call", call.Name, got)
 				}
 			}
@@ -98,14 +99,14 @@ func TestNumbers(t *testing.T) {
 func TestX32(t *testing.T) {
 	want := header(t, "/usr/include/x86_64-linux-gnu/asm/unistd_x32.h", "/usr/include/asm/unistd_x32.h")
 	const bit = 0x40000000
-	for i := range wire.Calls {
-		call := &wire.Calls[i]
+	for i := range syscalls.Table {
+		call := &syscalls.Table[i]
 		n, there := want[call.Name]
 		if !there {
 			continue
 		}
 		for _, nr := range []uint32{n, n | bit} {
-			if got := wire.FindCall(wire.AbiX32, nr, 0); got != call {
+			if got := syscalls.Find(wire.AbiX32, nr, 0); got != call {
 				t.Errorf("%s: FindCall(x32, %#x) = %v", call.Name, nr, name(got))
 			}
 		}
@@ -113,13 +114,13 @@ func TestX32(t *testing.T) {
 	}
 	// And that no number is taken for another call's.
 	for other, n := range want {
-		if got := wire.FindCall(wire.AbiX32, n|bit, 0); got != nil {
+		if got := syscalls.Find(wire.AbiX32, n|bit, 0); got != nil {
 			t.Errorf("%s (%d) is taken for %s", other, n, got.Name)
 		}
 	}
 }
 
-func name(c *wire.CallInfo) string {
+func name(c *syscalls.Call) string {
 	if c == nil {
 		return "nothing"
 	}
@@ -155,8 +156,8 @@ func TestNetworkClass(t *testing.T) {
 			for _, n := range strings.Fields(c.names) {
 				want[n] = true
 			}
-			for i := range wire.Calls {
-				call := &wire.Calls[i]
+			for i := range syscalls.Table {
+				call := &syscalls.Table[i]
 				n, has := call.Number(c.abi)
 				if w, ok := c.numbers[call.Name]; ok && (!has || n != w) {
 					t.Errorf("%s: number %d, want %d", call.Name, n, w)
@@ -181,7 +182,7 @@ func TestSocketcall(t *testing.T) {
 		"shutdown setsockopt getsockopt sendmsg recvmsg accept4 recvmmsg sendmmsg")
 	for i, want := range names {
 		sub := uint8(i + 1)
-		got := wire.FindCall(wire.AbiI386, wire.Socketcall, sub)
+		got := syscalls.Find(wire.AbiI386, syscalls.Socketcall, sub)
 		if name(got) != want {
 			t.Errorf("socketcall(%d) is %s, want %s", sub, name(got), want)
 			continue
@@ -190,12 +191,12 @@ func TestSocketcall(t *testing.T) {
 			t.Errorf("socketcall(%d), %s, is not in %%network", sub, want)
 		}
 	}
-	for _, sub := range []uint8{wire.SocketcallMax + 1, 99, 255} {
-		if got := wire.FindCall(wire.AbiI386, wire.Socketcall, sub); got != nil {
+	for _, sub := range []uint8{syscalls.VectorMax + 1, 99, 255} {
+		if got := syscalls.Find(wire.AbiI386, syscalls.Socketcall, sub); got != nil {
 			t.Errorf("socketcall(%d) is %s", sub, got.Name)
 		}
 	}
-	if got := wire.FindCall(wire.AbiI386, wire.Socketcall, 0); got != nil {
+	if got := syscalls.Find(wire.AbiI386, syscalls.Socketcall, 0); got != nil {
 		t.Errorf("socketcall itself is %s", got.Name)
 	}
 }
@@ -219,21 +220,21 @@ func TestFindCall(t *testing.T) {
 		{0, 42, "nothing"},
 		{255, 42, "nothing"},
 	} {
-		if got := name(wire.FindCall(c.abi, c.nr, 0)); got != c.want {
+		if got := name(syscalls.Find(c.abi, c.nr, 0)); got != c.want {
 			t.Errorf("FindCall(%d, %#x) is %s, want %s", c.abi, c.nr, got, c.want)
 		}
 	}
-	for i := range wire.Calls {
-		n := wire.Calls[i].Name
-		if wire.CallByName(n) != &wire.Calls[i] {
+	for i := range syscalls.Table {
+		n := syscalls.Table[i].Name
+		if syscalls.ByName(n) != &syscalls.Table[i] {
 			t.Errorf("CallByName(%s) gives another call: is the name there twice?", n)
 		}
 	}
-	if wire.CallByName("openat") != nil {
+	if syscalls.ByName("openat") != nil {
 		t.Error("CallByName(openat) gives a call")
 	}
-	for nr, n := range wire.X32Numbers {
-		if wire.CallByName(n) == nil {
+	for nr, n := range syscalls.X32 {
+		if syscalls.ByName(n) == nil {
 			t.Errorf("X32Numbers has %d, %s, which is not in Calls", nr, n)
 		}
 	}

@@ -31,5 +31,3 @@ type Audit struct {
 	Addr          Tape   // the address, where no argument of Call shows it
 	AddrRole      string // "peer", "local" or "address"
 }
-
-func (*Audit) body() {}

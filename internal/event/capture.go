@@ -191,6 +191,3 @@ type TCPCounts struct {
 	Unsent, Unacked, Unread uint32 // bytes
 	MSS, SendWindow         uint32 // bytes
 }
-
-func (*Handover) body() {}
-func (*State) body()    {}

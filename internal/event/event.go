@@ -16,8 +16,8 @@ type Event struct {
 	Warn  []string // what could not be decoded, and why
 }
 
-// Body is what happened: one of the types in this file, never anything else.
-type Body interface{ body() }
+// Body is what happened: one of the types that Visitor has a method for.
+type Body interface{ visit(*Entry, Visitor) }
 
 // Proc identifies a process for the lifetime of the machine: a pid is used
 // again, a pid with its start time is not.
@@ -247,18 +247,6 @@ type Unknown struct {
 	Kind uint16
 	Len  int
 }
-
-func (*Call) body()      {}
-func (*Process) body()   {}
-func (*SockFound) body() {}
-func (*Ready) body()     {}
-func (*Lost) body()      {}
-func (*Name) body()      {}
-func (*Symbol) body()    {}
-func (*Note) body()      {}
-func (*Clock) body()     {}
-func (*End) body()       {}
-func (*Unknown) body()   {}
 
 // Match says on what evidence an event was joined to its connection.
 type Match uint8

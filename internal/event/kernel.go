@@ -154,5 +154,3 @@ func (k *Kernel) Lost() bool {
 	}
 	return false
 }
-
-func (*Kernel) body() {}

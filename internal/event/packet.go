@@ -193,5 +193,3 @@ type ICMPHeader struct {
 	Sum        uint16
 	Rest       uint32 // bytes 4 to 7: id and sequence number, MTU, gateway, pointer
 }
-
-func (*Packet) body() {}

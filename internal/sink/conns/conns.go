@@ -129,52 +129,7 @@ func New(w io.Writer, o Options) *Sink {
 // Write counts an entry.
 func (s *Sink) Write(e *event.Entry) error {
 	s.now = max(s.now, e.Time)
-	switch b := e.Body.(type) {
-	case *event.Lost:
-		s.lost += b.Count
-	case *event.Process:
-		if b.What == event.Exit {
-			delete(s.comms, e.Task.Proc)
-		} else if len(s.comms) < maxRows {
-			s.comms[e.Task.Proc] = e.Task.Comm
-		}
-	case *event.SockFound:
-		s.wasOpen(e, b)
-	case *event.State:
-		if r := s.row(e); r != nil {
-			s.state(r, e, b)
-		}
-	case *event.Handover:
-		if r := s.row(e); r != nil {
-			s.use(r, event.Use{What: b.Owner, Task: e.Task, Time: b.Seen})
-		}
-	case *event.Capture:
-		if r := s.row(e); r != nil {
-			r.packet(b)
-			if b.Made == event.MadeSocket && !b.Handshake {
-				s.use(r, event.Use{What: b.Owner, Task: e.Task, Time: b.Seen, Inherited: b.Inherited})
-			}
-		}
-	case *event.Call:
-		if b.State == event.Waiting {
-			return nil
-		}
-		for _, c := range e.Others {
-			at := *e
-			at.Conn = c
-			if r := s.row(&at); r != nil && b.Ret >= 0 && b.Role.Has(event.Accepts) {
-				s.use(r, event.Use{What: event.OwnerAccepted, Task: e.Task, Time: e.Time + b.Dur})
-			}
-		}
-		if r := s.row(e); r != nil {
-			r.calls.seen = true
-			if b.In {
-				r.calls.got += uint64(b.Bytes)
-			} else {
-				r.calls.sent += uint64(b.Bytes)
-			}
-		}
-	}
+	e.Visit(counter{s})
 	return nil
 }
 

@@ -64,56 +64,7 @@ func (s *Sink) Write(e *event.Entry) error {
 	if s.err != nil {
 		return s.err
 	}
-	switch b := e.Body.(type) {
-	case *event.Call:
-		s.begin(e, "syscall", "sys")
-		s.identity(e)
-		s.call(b, !b.Foreign || b.Dur != 0)
-		s.end(e)
-	case *event.Audit:
-		s.begin(e, "audit", "aud")
-		s.identity(e)
-		if b.Call != nil {
-			s.call(b.Call, b.Joined && (!b.Call.Foreign || b.Call.Dur != 0))
-		}
-		s.audit(b)
-		s.end(e)
-	case *event.Capture:
-		s.begin(e, "packet", "pkt")
-		s.identity(e)
-		s.packet(e.Conn, b)
-		s.end(e)
-	case *event.State:
-		s.begin(e, "state", "krn")
-		s.identity(e)
-		s.state(b)
-		s.end(e)
-	case *event.Kernel:
-		if b.What == event.KernelSock || b.What == event.KernelStep && len(b.Path)+len(b.UserStack) == 0 {
-			return nil
-		}
-		s.begin(e, "kernel", "krn")
-		s.identity(e)
-		s.kernel(b)
-		s.end(e)
-	case *event.Handover:
-		s.begin(e, "handover", "pkt")
-		s.identity(e)
-		s.raw(`,"handover":{"evidence":"`).raw(b.Owner.String()).raw(`","accepted":`).bool(b.Listener != 0)
-		s.raw(`,"shown_before":`).uint(b.Shown).raw("}")
-		s.end(e)
-	case *event.Process:
-		s.begin(e, "process", "sys")
-		s.process(e, b)
-		s.end(e)
-	case *event.Lost:
-		s.lost[max(b.Layer, event.LayerSys)] += b.Count
-		s.begin(e, "lost", b.Layer.String())
-		s.raw(`,"lost":{"count":`).uint(b.Count).raw(`,"reason":`).str(b.Reason).raw("}")
-		s.end(e)
-	case *event.End:
-		s.reason = b.Reason
-	}
+	e.Visit(lines{s})
 	if len(s.b) > flushAt {
 		return s.Flush()
 	}

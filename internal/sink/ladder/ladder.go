@@ -97,18 +97,7 @@ func (s *Sink) Write(e *event.Entry) error {
 	if s.seen++; s.seen == 1 {
 		s.head(e)
 	}
-	switch b := e.Body.(type) {
-	case *event.Call:
-		s.call(e, b)
-	case *event.Capture:
-		s.packet(e, b)
-	case *event.State:
-		s.state(e, b)
-	case *event.Handover:
-		if b.From.PID != 0 {
-			s.add(&row{time: e.Time, app: "# " + name(&e.Task) + " has it now"})
-		}
-	}
+	e.Visit(rungs{s})
 	return s.err
 }
 

@@ -101,35 +101,7 @@ func (k *Preamble) add(e *event.Entry) {
 		k.drop(itemKey{kind: ofSocket, a: e.Conn.ID.Inode})
 		k.drop(itemKey{kind: ofSocket, b: e.Conn.ID.Cookie})
 	}
-	switch b := e.Body.(type) {
-	case *event.Call:
-		c := call{e.Seq, b.Name, -1}
-		if len(b.Socks) > 0 {
-			c.fd = b.Socks[0].FD
-		}
-		k.calls[e.Seq%keptCalls] = c
-	case *event.Process:
-		k.process(e, b)
-	case *event.SockFound:
-		if b.Sock.ID.Inode != 0 {
-			k.keep(itemKey{kind: ofSocket, a: b.Sock.ID.Inode}, e.Raw)
-		} else {
-			k.keep(itemKey{kind: ofSocket, b: b.Sock.ID.Cookie}, e.Raw)
-		}
-	case *event.Name:
-		if b.What == event.NameIface && len(k.devices) < maxDevices {
-			k.devices[device{b.NetNS, b.ID}] = strings.Clone(b.Name)
-		}
-		k.keep(itemKey{kind: ofName, a: uint64(b.What)<<32 | uint64(b.ID), b: b.NetNS}, e.Raw)
-	case *event.Ready:
-		k.keep(itemKey{kind: ofReady, proc: e.Task.Proc, a: uint64(b.EpFD), b: uint64(b.FD)}, e.Raw)
-	case *event.Clock:
-		k.keep(itemKey{kind: ofClock}, e.Raw)
-	case *event.Note:
-		if b.Degraded {
-			k.keep(itemKey{kind: ofNote, text: strings.Clone(b.Text[:min(len(b.Text), maxNote)])}, e.Raw)
-		}
-	}
+	e.Visit(keeper{k})
 }
 
 // Where struct pw_proc says what happened, and that the process was there before:

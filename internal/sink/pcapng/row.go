@@ -28,53 +28,7 @@ func (s *Sink) entry(e *event.Entry) {
 		return
 	}
 	s.owe(e.Raw)
-	switch b := e.Body.(type) {
-	case *event.Call:
-		s.words(e, "syscall", "sys")
-	case *event.State:
-		if !b.Look {
-			s.words(e, "state", "krn")
-		}
-	case *event.Kernel:
-		if b.What == event.KernelSock || b.What == event.KernelStep || b.Tracer == event.Pidwire && b.Function() {
-			return // functions between the packets would be all that one sees
-		}
-		s.words(e, "kernel", "krn")
-	case *event.Audit:
-		s.words(e, "audit", "aud")
-	case *event.Process:
-		if b.What != event.Found {
-			s.words(e, "process", "sys")
-		}
-	case *event.Handover:
-		if b.From.PID != 0 {
-			s.words(e, "handover", "pkt")
-		}
-	case *event.Lost:
-		r := s.row(e.Time)
-		s.str("lost ")
-		s.uint(b.Count)
-		s.str(" events: ")
-		s.str(b.Reason)
-		s.about(r, e, "lost", b.Layer.String(), prioWarning)
-		s.endRow(r)
-	case *event.Note:
-		prio := byte(prioInfo)
-		if b.Degraded {
-			prio = prioWarning
-		}
-		r := s.row(e.Time)
-		s.b = clean.AppendText(s.b, b.Text)
-		s.about(r, e, "note", "", prio)
-		s.endRow(r)
-	case *event.Unknown:
-		r := s.row(e.Time)
-		s.str("a record of kind ")
-		s.uint(uint64(b.Kind))
-		s.str(" that this version cannot read")
-		s.about(r, e, "note", "", prioWarning)
-		s.endRow(r)
-	}
+	e.Visit(rows{s})
 }
 
 // row is where a row and its MESSAGE begin in the buffer.

@@ -91,50 +91,7 @@ func New(w io.Writer, onlyDrops bool) *Sink {
 
 // Write counts an entry.
 func (s *Sink) Write(e *event.Entry) error {
-	switch b := e.Body.(type) {
-	case *event.Lost:
-		s.lost += b.Count
-	case *event.Kernel:
-		if b.Lost() {
-			s.drop(b)
-		}
-	case *event.Call:
-		if b.State == event.Waiting {
-			return nil // it comes again
-		}
-		name := b.Name
-		if b.Via == "io_uring" {
-			name = "io_uring: " + name
-		}
-		c := s.calls[name]
-		if c == nil && (len(s.calls) >= maxCalls || len(name) > maxCall) {
-			name = furtherCalls
-			c = s.calls[name]
-		}
-		if c == nil {
-			c = &counts{}
-			s.calls[strings.Clone(name)] = c // it may stand in memory that is used again
-		}
-		c.add(b)
-		if e.Conn == nil {
-			return nil
-		}
-		k := s.conns[e.Conn.N]
-		if k == nil {
-			if len(s.conns) >= maxConns {
-				s.more++
-				return nil
-			}
-			if len(s.spare) == 0 {
-				s.spare = make([]conn, 56) // 4 KiB: one by one they take a tenth more
-			}
-			k, s.spare = &s.spare[0], s.spare[1:]
-			k.owner = s.nameOf(&e.Task)
-			s.conns[e.Conn.N] = k
-		}
-		k.add(b)
-		k.last = e.Conn
-	}
+	e.Visit(counter{s})
 	return nil
 }
 

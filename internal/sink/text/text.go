@@ -113,54 +113,7 @@ func (s *Sink) Write(e *event.Entry) error {
 	if s.err != nil {
 		return s.err
 	}
-	switch b := e.Body.(type) {
-	case *event.Call:
-		s.introduce(e)
-		s.message(e, "sys")
-	case *event.Capture:
-		if !s.o.Plain {
-			s.introduce(e)
-			s.peer = e.Conn
-			s.message(e, "pkt")
-		}
-	case *event.State:
-		if !s.o.Plain && !b.Look {
-			s.message(e, "krn")
-		}
-	case *event.Audit:
-		if !s.o.Plain {
-			s.introduce(e)
-			s.message(e, "aud")
-			if s.words.denied(b) {
-				s.line(e, "aud")
-				s.b = append(clean.AppendText(s.b, b.What), '\n')
-			}
-		}
-	case *event.Kernel:
-		if !s.o.Plain {
-			s.introduce(e)
-			s.kernel(e, b)
-		}
-	case *event.Handover:
-		if !s.o.Plain && b.From.PID != 0 {
-			s.message(e, "   ")
-		}
-	case *event.Process:
-		if b.What != event.Found && (!s.o.Plain || b.What == event.Exit) {
-			s.message(e, "   ")
-		}
-	case *event.Lost:
-		s.beside(e, b.Layer.String())
-		s.warn("lost " + strconv.FormatUint(b.Count, 10) + " events: " + b.Reason)
-	case *event.Note:
-		if !s.o.Plain && b.Degraded {
-			s.line(e, "   ")
-			s.warn(clean.Text(b.Text))
-		}
-	case *event.Unknown:
-		s.beside(e, "   ")
-		s.warn("a record of kind " + strconv.Itoa(int(b.Kind)) + " that this version cannot read")
-	}
+	e.Visit(lines{s})
 	if len(s.b) > flushAt {
 		return s.Flush()
 	}

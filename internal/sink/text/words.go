@@ -19,28 +19,17 @@ type Words struct {
 	Tree        bool   // what happened stands as deep as the functions around it
 	Apart       bool   // a refusal beside a call has a line of its own, which the caller writes
 	Note, Reset string // SGR sequences around what is said beside the notation
+
+	out []byte // during Append
 }
 
 // Append appends the words of a call, a packet, a state, a handover or a
 // process, without a newline (but for the lines of a packet's bytes); of other
 // bodies nothing.
 func (w *Words) Append(b []byte, e *event.Entry) []byte {
-	switch x := e.Body.(type) {
-	case *event.Call:
-		return w.call(b, e, x)
-	case *event.Capture:
-		return w.packet(b, e, x)
-	case *event.State:
-		return w.state(b, e, x)
-	case *event.Audit:
-		return w.audit(b, e, x)
-	case *event.Kernel:
-		return w.kernel(b, e, x)
-	case *event.Handover:
-		return w.handover(b, x)
-	case *event.Process:
-		return appendProcess(b, x)
-	}
+	w.out = b
+	e.Visit(wording{w})
+	b, w.out = w.out, nil
 	return b
 }
 

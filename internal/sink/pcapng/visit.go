@@ -1,0 +1,131 @@
+package pcapng
+
+import (
+	"strings"
+
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/sink/clean"
+)
+
+// keeper keeps of an entry what the next file of a recording begins with.
+type keeper struct{ *Preamble }
+
+func (k keeper) Call(e *event.Entry, b *event.Call) {
+	c := call{e.Seq, b.Name, -1}
+	if len(b.Socks) > 0 {
+		c.fd = b.Socks[0].FD
+	}
+	k.calls[e.Seq%keptCalls] = c
+}
+
+func (k keeper) Process(e *event.Entry, b *event.Process) { k.process(e, b) }
+
+func (k keeper) SockFound(e *event.Entry, b *event.SockFound) {
+	if b.Sock.ID.Inode != 0 {
+		k.keep(itemKey{kind: ofSocket, a: b.Sock.ID.Inode}, e.Raw)
+	} else {
+		k.keep(itemKey{kind: ofSocket, b: b.Sock.ID.Cookie}, e.Raw)
+	}
+}
+
+func (k keeper) Name(e *event.Entry, b *event.Name) {
+	if b.What == event.NameIface && len(k.devices) < maxDevices {
+		k.devices[device{b.NetNS, b.ID}] = strings.Clone(b.Name)
+	}
+	k.keep(itemKey{kind: ofName, a: uint64(b.What)<<32 | uint64(b.ID), b: b.NetNS}, e.Raw)
+}
+
+func (k keeper) Ready(e *event.Entry, b *event.Ready) {
+	k.keep(itemKey{kind: ofReady, proc: e.Task.Proc, a: uint64(b.EpFD), b: uint64(b.FD)}, e.Raw)
+}
+
+func (k keeper) Clock(e *event.Entry, _ *event.Clock) { k.keep(itemKey{kind: ofClock}, e.Raw) }
+
+func (k keeper) Note(e *event.Entry, b *event.Note) {
+	if b.Degraded {
+		k.keep(itemKey{kind: ofNote, text: strings.Clone(b.Text[:min(len(b.Text), maxNote)])}, e.Raw)
+	}
+}
+
+// The rest is of the file that it happened in.
+
+func (keeper) Capture(*event.Entry, *event.Capture)   {}
+func (keeper) State(*event.Entry, *event.State)       {}
+func (keeper) Handover(*event.Entry, *event.Handover) {}
+func (keeper) Audit(*event.Entry, *event.Audit)       {}
+func (keeper) Kernel(*event.Entry, *event.Kernel)     {}
+func (keeper) Symbol(*event.Entry, *event.Symbol)     {}
+func (keeper) Lost(*event.Entry, *event.Lost)         {}
+func (keeper) End(*event.Entry, *event.End)           {}
+func (keeper) Unknown(*event.Entry, *event.Unknown)   {}
+
+// rows writes the row of what is no packet, if it makes one.
+type rows struct{ *Sink }
+
+func (s rows) Call(e *event.Entry, _ *event.Call)   { s.words(e, "syscall", "sys") }
+func (s rows) Audit(e *event.Entry, _ *event.Audit) { s.words(e, "audit", "aud") }
+
+func (s rows) State(e *event.Entry, b *event.State) {
+	if !b.Look {
+		s.words(e, "state", "krn")
+	}
+}
+
+func (s rows) Kernel(e *event.Entry, b *event.Kernel) {
+	if b.What == event.KernelSock || b.What == event.KernelStep || b.Tracer == event.Pidwire && b.Function() {
+		return // functions between the packets would be all that one sees
+	}
+	s.words(e, "kernel", "krn")
+}
+
+func (s rows) Process(e *event.Entry, b *event.Process) {
+	if b.What != event.Found {
+		s.words(e, "process", "sys")
+	}
+}
+
+func (s rows) Handover(e *event.Entry, b *event.Handover) {
+	if b.From.PID != 0 {
+		s.words(e, "handover", "pkt")
+	}
+}
+
+func (s rows) Lost(e *event.Entry, b *event.Lost) {
+	r := s.row(e.Time)
+	s.str("lost ")
+	s.uint(b.Count)
+	s.str(" events: ")
+	s.str(b.Reason)
+	s.about(r, e, "lost", b.Layer.String(), prioWarning)
+	s.endRow(r)
+}
+
+func (s rows) Note(e *event.Entry, b *event.Note) {
+	prio := byte(prioInfo)
+	if b.Degraded {
+		prio = prioWarning
+	}
+	r := s.row(e.Time)
+	s.b = clean.AppendText(s.b, b.Text)
+	s.about(r, e, "note", "", prio)
+	s.endRow(r)
+}
+
+func (s rows) Unknown(e *event.Entry, b *event.Unknown) {
+	r := s.row(e.Time)
+	s.str("a record of kind ")
+	s.uint(uint64(b.Kind))
+	s.str(" that this version cannot read")
+	s.about(r, e, "note", "", prioWarning)
+	s.endRow(r)
+}
+
+// A packet is a block of its own; the rest is read back from the record beside the row.
+
+func (rows) Capture(*event.Entry, *event.Capture)     {}
+func (rows) SockFound(*event.Entry, *event.SockFound) {}
+func (rows) Ready(*event.Entry, *event.Ready)         {}
+func (rows) Name(*event.Entry, *event.Name)           {}
+func (rows) Symbol(*event.Entry, *event.Symbol)       {}
+func (rows) Clock(*event.Entry, *event.Clock)         {}
+func (rows) End(*event.Entry, *event.End)             {}

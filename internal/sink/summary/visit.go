@@ -1,0 +1,72 @@
+package summary
+
+import (
+	"strings"
+
+	"github.com/pidwire/pidwire/internal/event"
+)
+
+// counter counts an entry.
+type counter struct{ *Sink }
+
+func (s counter) Lost(_ *event.Entry, b *event.Lost) { s.lost += b.Count }
+
+func (s counter) Kernel(_ *event.Entry, b *event.Kernel) {
+	if b.Lost() {
+		s.drop(b)
+	}
+}
+
+func (s counter) Call(e *event.Entry, b *event.Call) {
+	if b.State == event.Waiting {
+		return // it comes again
+	}
+	name := b.Name
+	if b.Via == "io_uring" {
+		name = "io_uring: " + name
+	}
+	c := s.calls[name]
+	if c == nil && (len(s.calls) >= maxCalls || len(name) > maxCall) {
+		name = furtherCalls
+		c = s.calls[name]
+	}
+	if c == nil {
+		c = &counts{}
+		s.calls[strings.Clone(name)] = c // it may stand in memory that is used again
+	}
+	c.add(b)
+	if e.Conn == nil {
+		return
+	}
+	k := s.conns[e.Conn.N]
+	if k == nil {
+		if len(s.conns) >= maxConns {
+			s.more++
+			return
+		}
+		if len(s.spare) == 0 {
+			s.spare = make([]conn, 56) // 4 KiB: one by one they take a tenth more
+		}
+		k, s.spare = &s.spare[0], s.spare[1:]
+		k.owner = s.nameOf(&e.Task)
+		s.conns[e.Conn.N] = k
+	}
+	k.add(b)
+	k.last = e.Conn
+}
+
+// The rest is not counted: the tables are of calls, and of what the kernel dropped.
+
+func (counter) Capture(*event.Entry, *event.Capture)     {}
+func (counter) State(*event.Entry, *event.State)         {}
+func (counter) Handover(*event.Entry, *event.Handover)   {}
+func (counter) Audit(*event.Entry, *event.Audit)         {}
+func (counter) Process(*event.Entry, *event.Process)     {}
+func (counter) SockFound(*event.Entry, *event.SockFound) {}
+func (counter) Ready(*event.Entry, *event.Ready)         {}
+func (counter) Name(*event.Entry, *event.Name)           {}
+func (counter) Symbol(*event.Entry, *event.Symbol)       {}
+func (counter) Note(*event.Entry, *event.Note)           {}
+func (counter) Clock(*event.Entry, *event.Clock)         {}
+func (counter) End(*event.Entry, *event.End)             {}
+func (counter) Unknown(*event.Entry, *event.Unknown)     {}

@@ -22,24 +22,26 @@ var mayImport = map[string][]string{
 	"wire":       {},
 	"syscalls":   {"event", "wire"},
 	"decode":     {"event", "wire", "syscalls", "foreign"},
-	"flow":       {"event"},
+	"bounded":    {},
+	"flow":       {"event", "bounded"},
+	"stage":      {"event", "bounded"},
 	"merge":      {"event", "wire", "syscalls"},
 	"pcapfilter": {},
 	"foreign":    {},
 	"source":     {"event", "wire", "syscalls", "pcapfilter", "foreign"},
 	"target":     {"source"},
-	"bundle":     {"wire", "decode", "flow", "event"},
+	"bundle":     {"wire", "decode", "flow", "event", "bounded"},
 	"sink":       {"event"},
 	"sandbox":    {},
 	"outfile":    {},
 	"rooms":      {"wire", "sandbox"},
 	"collect":    {"wire", "source"},
-	"pipeline":   {"wire", "decode", "flow", "merge", "source", "sink", "event"},
+	"pipeline":   {"wire", "decode", "flow", "stage", "bounded", "merge", "source", "sink", "event"},
 	"cli":        {"event", "wire", "syscalls", "decode", "flow", "merge", "pcapfilter", "foreign", "source", "target", "bundle", "sink", "pipeline", "sandbox", "outfile", "rooms", "collect"},
 }
 
 // pure layers see the machine only as data.
-var pure = []string{"event", "wire", "syscalls", "decode", "flow", "merge", "pcapfilter", "foreign"}
+var pure = []string{"event", "wire", "syscalls", "decode", "bounded", "flow", "stage", "merge", "pcapfilter", "foreign"}
 
 // impure is what pure layers may not import.
 var impure = []string{"os", "net", "time", "log", "sync", "context", "syscall", "golang.org/x/sys/unix"}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pidwire/pidwire/internal/bounded"
 	"github.com/pidwire/pidwire/internal/bundle"
 	"github.com/pidwire/pidwire/internal/decode"
 	"github.com/pidwire/pidwire/internal/event"
@@ -25,6 +26,7 @@ import (
 	"github.com/pidwire/pidwire/internal/source/importer"
 	"github.com/pidwire/pidwire/internal/source/replay"
 	"github.com/pidwire/pidwire/internal/source/sourcetest"
+	"github.com/pidwire/pidwire/internal/stage/cause"
 	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -67,7 +69,8 @@ func join(t testing.TB, o bundle.Options, files ...bundle.File) (j joined) {
 		t.Fatal(err)
 	}
 	h := b.Header()
-	d, f := decode.New(h), flow.New(true)
+	room := new(bounded.Room)
+	d, f, causes := decode.New(h), flow.New(room), cause.New(room)
 	j.notes, j.start = b.Notes(), int64(h.Wall)
 	j.err = b.Run(context.Background(), func(r wire.Record) error {
 		if r == nil {
@@ -80,6 +83,7 @@ func join(t testing.TB, o bundle.Options, files ...bundle.File) (j joined) {
 		e := &j.list[len(j.list)-1]
 		d.Record(bytes.Clone(r), &e.Event)
 		f.Add(e)
+		causes.Add(e, func(*event.Entry) {})
 		return nil
 	})
 	return j
@@ -803,7 +807,7 @@ func FuzzBundle(f *testing.F) {
 			t.Fatal(err)
 		}
 		h := src.Header()
-		d, j := decode.New(h), flow.New(true)
+		d, j := decode.New(h), flow.New(new(bounded.Room))
 		w := text.Words{}
 		if err := src.Run(context.Background(), func(r wire.Record) error {
 			if r == nil {

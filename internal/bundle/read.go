@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/pidwire/pidwire/internal/bounded"
 	"github.com/pidwire/pidwire/internal/decode"
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/flow"
@@ -172,7 +173,7 @@ type reader struct {
 }
 
 func newReader(f *file, h wire.Header, names *hosts) *reader {
-	r := &reader{f: f, hosts: names, d: decode.New(h), j: flow.New(false), arena: new(event.Arena), names: map[string]string{}}
+	r := &reader{f: f, hosts: names, d: decode.New(h), j: flow.New(new(bounded.Room)), arena: new(event.Arena), names: map[string]string{}}
 	r.d.Use(r.arena)
 	r.rebase = int64(h.Wall - h.Mono)
 	return r

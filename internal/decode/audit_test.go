@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pidwire/pidwire/internal/bounded"
 	"github.com/pidwire/pidwire/internal/decode"
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/flow"
@@ -78,7 +79,7 @@ func TestAudit(t *testing.T) {
 			`SECCOMP auid=1000 uid=0 gid=0 ses=1 pid=9744 comm="x" exe="/x" sig=31 arch=c000003e syscall=42 compat=0 ip=0x7f code=0x80000000`},
 		"hostile": {wire.Audit{Pid: 9744}, "type=ANOM_ABEND msg=audit(1.000:2): pid=9744 comm=1B5B316D reason=\"\x1b[31m\" sig=11", `ANOM_ABEND pid=9744 comm=1B5B316D reason="\x1b[31m" sig=11`},
 	} {
-		d, j := decode.New(wire.Header{Mono: 1, Wall: 1238054490_000_000_000}), flow.New(false)
+		d, j := decode.New(wire.Header{Mono: 1, Wall: 1238054490_000_000_000}), flow.New(new(bounded.Room))
 		var e event.Entry
 		d.Record(audited(test.a, test.lines), &e.Event)
 		j.Add(&e)
@@ -94,7 +95,7 @@ func TestAudit(t *testing.T) {
 
 // TestAuditDescriptors holds that audit alone gives one descriptor one connection.
 func TestAuditDescriptors(t *testing.T) {
-	d, j := decode.New(wire.Header{}), flow.New(false)
+	d, j := decode.New(wire.Header{}), flow.New(new(bounded.Room))
 	add := func(nr uint32, ret int64, saddr string, args ...uint64) event.Entry {
 		a := wire.Audit{Pid: 7, Abi: wire.AbiX8664, Nr: nr, Ret: ret, Flags: wire.AuditCall}
 		copy(a.Args[:], args)

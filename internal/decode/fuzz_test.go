@@ -4,6 +4,7 @@ import (
 	"io"
 	"testing"
 
+	"github.com/pidwire/pidwire/internal/bounded"
 	"github.com/pidwire/pidwire/internal/decode"
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/flow"
@@ -40,7 +41,7 @@ func FuzzRecord(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		dec, join := decode.New(h), flow.New(true)
+		dec, join := decode.New(h), flow.New(new(bounded.Room))
 		sinks := []sink.Sink{
 			text.New(io.Discard, text.Options{Names: true}), jsonl.New(io.Discard, jsonl.Options{}),
 			conns.New(io.Discard, conns.Options{All: true}), ladder.New(io.Discard, ladder.Options{Conn: 1}), file,

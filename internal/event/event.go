@@ -17,7 +17,10 @@ type Event struct {
 }
 
 // Body is what happened: one of the types that Visitor has a method for.
-type Body interface{ visit(*Entry, Visitor) }
+type Body interface {
+	visit(*Entry, Visitor)
+	clone() Body
+}
 
 // Proc identifies a process for the lifetime of the machine: a pid is used
 // again, a pid with its start time is not.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/pidwire/pidwire/internal/bounded"
 	"github.com/pidwire/pidwire/internal/event"
 )
 
@@ -140,12 +141,12 @@ func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 // acceptedFrom returns the connection that accept gave: that whose handshake was
 // seen before, if it was.
 func (j *Joiner) acceptedFrom(e *event.Entry, key fdKey, peer netip.AddrPort) *event.Conn {
-	f, ok := j.byPeer.get(unmapped(peer))
+	f, ok := j.byPeer.Get(unmapped(peer))
 	port := e.Conn.Local.Port()
 	if !ok || f.conn.Old || f.conn.Listener != 0 || port != 0 && f.conn.Local.Port() != port && f.conn.Peer.Port() != port {
 		return j.opened(e, key)
 	}
-	j.byPeer.drop(unmapped(peer))
+	j.byPeer.Drop(unmapped(peer))
 	c := *f.conn
 	if unmapped(c.Local) == unmapped(peer) {
 		c.Local, c.Peer = c.Peer, c.Local
@@ -166,37 +167,37 @@ func (j *Joiner) keepFD(key fdKey, c *event.Conn) *event.Conn {
 	} else {
 		j.indexFD(c)
 	}
-	if _, had := j.fds.get(key); !had {
-		n, _ := j.holders.get(key.fd)
-		j.holders.put(key.fd, holders{n.n + 1, key})
+	if _, had := j.fds.Get(key); !had {
+		n, _ := j.holders.Get(key.fd)
+		j.holders.Put(key.fd, holders{n.n + 1, key})
 	}
-	j.fds.put(key, c)
+	j.fds.Put(key, c)
 	return c
 }
 
 func (j *Joiner) dropFD(key fdKey) {
-	if _, had := j.fds.get(key); had {
-		n, _ := j.holders.get(key.fd)
-		j.holders.put(key.fd, holders{max(n.n-1, 0), n.last})
+	if _, had := j.fds.Get(key); had {
+		n, _ := j.holders.Get(key.fd)
+		j.holders.Put(key.fd, holders{max(n.n-1, 0), n.last})
 	}
-	j.fds.drop(key)
+	j.fds.Drop(key)
 }
 
 // held returns the connection of a descriptor, or of that which a process has
 // from its parent; nil where none is known.
 func (j *Joiner) held(key fdKey) *event.Conn {
-	if c, ok := j.fds.get(key); ok {
+	if c, ok := j.fds.Get(key); ok {
 		return c
 	}
 	const generations = 8
 	from := key
 	for range generations {
-		parent, ok := j.tables.parents.get(from.pid)
+		parent, ok := j.tables.parents.Get(from.pid)
 		if !ok {
 			return nil
 		}
 		from.pid = parent
-		if c, ok := j.fds.get(from); ok {
+		if c, ok := j.fds.Get(from); ok {
 			return j.keepFD(key, c)
 		}
 	}
@@ -212,41 +213,41 @@ type holders struct {
 // onlyHolder returns the connection of a descriptor's number if one process alone
 // has such a socket.
 func (j *Joiner) onlyHolder(fd int32) *event.Conn {
-	h, _ := j.holders.get(fd)
+	h, _ := j.holders.Get(fd)
 	if h.n != 1 {
 		return nil
 	}
-	c, _ := j.fds.get(h.last)
+	c, _ := j.fds.Get(h.last)
 	return c
 }
 
 // tables says whose table of descriptors a thread has, as far as another tool
 // printed how it was born.
 type tables struct {
-	threads index[uint32, uint32] // the table, by the first thread that had it
-	parents index[uint32, uint32] // of what table it began as a copy
+	threads bounded.Index[uint32, uint32] // the table, by the first thread that had it
+	parents bounded.Index[uint32, uint32] // of what table it began as a copy
 }
 
 func (t *tables) of(pid uint32) uint32 {
-	if table, ok := t.threads.get(pid); ok {
+	if table, ok := t.threads.Get(pid); ok {
 		return table
 	}
 	return pid
 }
 
 func (t *tables) known(pid uint32) bool {
-	_, thread := t.threads.get(pid)
-	_, child := t.parents.get(pid)
+	_, thread := t.threads.Get(pid)
+	_, child := t.parents.Get(pid)
 	return thread || child
 }
 
 func (t *tables) born(child, parent uint32, shared bool) {
-	t.threads.drop(child)
-	t.parents.drop(child)
+	t.threads.Drop(child)
+	t.parents.Drop(child)
 	if shared {
-		t.threads.put(child, parent)
+		t.threads.Put(child, parent)
 	} else {
-		t.parents.put(child, parent)
+		t.parents.Put(child, parent)
 	}
 }
 
@@ -270,11 +271,11 @@ func (j *Joiner) indexFD(c *event.Conn) {
 		return
 	}
 	k := pairOf(uint8(c.Protocol), c.Local, c.Peer)
-	if f, ok := j.others.get(k); ok && f.conn.N == c.N {
+	if f, ok := j.others.Get(k); ok && f.conn.N == c.N {
 		f.conn = c
 		return
 	}
-	j.others.put(k, &foreign{conn: c})
+	j.others.Put(k, &foreign{conn: c})
 }
 
 // toldBy takes over the addresses of a descriptor that another file tells.

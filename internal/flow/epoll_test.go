@@ -3,6 +3,7 @@ package flow
 import (
 	"testing"
 
+	"github.com/pidwire/pidwire/internal/bounded"
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/syscalls"
 )
@@ -19,7 +20,7 @@ func data(nums ...uint64) event.Tape {
 // TestEpoll holds that epoll_wait is joined to the connections that epoll_ctl
 // registered, by the data alone, in the same process and instance only.
 func TestEpoll(t *testing.T) {
-	j := New(true)
+	j := New(new(bounded.Room))
 	add := func(pid uint32, c *event.Call) *event.Entry {
 		e := &event.Entry{Event: event.Event{Task: event.Task{Proc: event.Proc{PID: pid, Start: 1}}, Body: c}}
 		j.Add(e)

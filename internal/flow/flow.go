@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"unsafe"
 
+	"github.com/pidwire/pidwire/internal/bounded"
 	"github.com/pidwire/pidwire/internal/event"
 )
 
@@ -17,31 +18,29 @@ type Joiner struct {
 	byInode  connIndex
 	found    map[uint64]*event.SockFound // by inode: open at attach, not used yet
 	numbered map[uint64]*event.SockFound // the same by cookie, where they have one
-	users    index[uint32, string]
-	fds      index[fdKey, *event.Conn]       // that audit follows, and other tools' calls
-	hosts    map[netip.Addr]string           // names for which a file's reader made addresses up
-	byPeer   index[netip.AddrPort, *foreign] // begun by that end, for who accepts it
-	holders  index[int32, holders]           // by the descriptor's number
+	users    bounded.Index[uint32, string]
+	fds      bounded.Index[fdKey, *event.Conn]       // that audit follows, and other tools' calls
+	hosts    map[netip.Addr]string                   // names for which a file's reader made addresses up
+	byPeer   bounded.Index[netip.AddrPort, *foreign] // begun by that end, for who accepts it
+	holders  bounded.Index[int32, holders]           // by the descriptor's number
 	tables   tables
 	lastCall lastCall
 	foundFD  map[fdKey]*event.SockFound
-	ready    index[epollKey, event.SockID] // what epoll instances wait for
-	tuples   index[tuple, *event.Conn]     // connections that a handshake began
+	ready    bounded.Index[epollKey, event.SockID] // what epoll instances wait for
+	tuples   bounded.Index[tuple, *event.Conn]     // connections that a handshake began
 
-	shown    index[uint64, *shown]     // by cookie: as whose packets have been shown
-	accepted index[uint64, event.Use]  // by cookie: who called accept for it
-	streams  index[uint32, *stream]    // by Conn.N, where there are calls and packets
-	others   index[pair, *foreign]     // flows of files without sockets
-	ends     index[pair, endsOf]       // of sockets, for packets of another file
-	names    index[netip.Addr, string] // that DNS gave
-	frame    struct {                  // the last call on an AF_PACKET socket
+	shown    bounded.Index[uint64, *shown]     // by cookie: as whose packets have been shown
+	accepted bounded.Index[uint64, event.Use]  // by cookie: who called accept for it
+	others   bounded.Index[pair, *foreign]     // flows of files without sockets
+	ends     bounded.Index[pair, endsOf]       // of sockets, for packets of another file
+	names    bounded.Index[netip.Addr, string] // that DNS gave
+	frame    struct {                          // the last call on an AF_PACKET socket
 		tid  uint32
 		end  int64
 		conn *event.Conn
 	}
-	room      room // that the tables share
-	hostBytes int  // of hosts, about
-	joined    bool // there are calls and packets on this timeline
+	room      *bounded.Room
+	hostBytes int // of hosts, about
 
 	closed []*event.Conn // oldest first, to be forgotten
 }
@@ -72,11 +71,11 @@ const (
 	keepUsers = 1 << 12
 )
 
-type connIndex = index[uint64, *event.Conn]
+type connIndex = bounded.Index[uint64, *event.Conn]
 
 // find returns the connection of a key, nil if it has none.
 func find(x *connIndex, key uint64) *event.Conn {
-	c, _ := x.get(key)
+	c, _ := x.Get(key)
 	return c
 }
 
@@ -84,7 +83,7 @@ func find(x *connIndex, key uint64) *event.Conn {
 // been used on after its close.
 func forget(x *connIndex, key uint64, n uint32) {
 	if c := find(x, key); c != nil && c.N == n && (c.Closed || ended(c)) {
-		x.drop(key)
+		x.Drop(key)
 	}
 }
 
@@ -94,11 +93,11 @@ func ended(c *event.Conn) bool {
 	return c.Protocol == event.ProtoTCP && c.State == event.TCPClose && c.Peer.IsValid()
 }
 
-// New returns the joiner of a new timeline. Where both calls and packets are
-// on it, joined, it says which of them brought about which.
-func New(joined bool) *Joiner {
+// New returns the joiner of a new timeline. Its tables share the room with those
+// of the stages behind it.
+func New(room *bounded.Room) *Joiner {
 	j := &Joiner{
-		joined:   joined,
+		room:     room,
 		found:    map[uint64]*event.SockFound{},
 		numbered: map[uint64]*event.SockFound{},
 		foundFD:  map[fdKey]*event.SockFound{},
@@ -106,23 +105,22 @@ func New(joined bool) *Joiner {
 	}
 	conn := func(*event.Conn) int { return int(unsafe.Sizeof(event.Conn{})) }
 	flow := func(*foreign) int { return int(unsafe.Sizeof(foreign{}) + unsafe.Sizeof(event.Conn{})) }
-	j.byCookie.in(&j.room, keepOpen, conn)
-	j.byInode.in(&j.room, keepOpen, conn)
-	j.fds.in(&j.room, keepOpen, conn)
-	j.holders.in(&j.room, keepOpen, nil)
-	j.ready.in(&j.room, keepOpen, nil)
-	j.tables.threads.in(&j.room, keepOpen, nil)
-	j.tables.parents.in(&j.room, keepOpen, nil)
-	j.users.in(&j.room, keepUsers, func(name string) int { return len(name) })
-	j.names.in(&j.room, keepRecent, func(name string) int { return len(name) })
-	j.shown.in(&j.room, keepRecent, func(*shown) int { return int(unsafe.Sizeof(shown{})) })
-	j.accepted.in(&j.room, keepRecent, nil)
-	j.tuples.in(&j.room, keepRecent, conn)
-	j.ends.in(&j.room, keepRecent, func(endsOf) int { return conn(nil) })
-	j.byPeer.in(&j.room, keepRecent, flow)
-	j.others.in(&j.room, keepOpen, flow)
-	j.streams.in(&j.room, keepRecent, (*stream).bytes)
-	j.byCookie.dear, j.byInode.dear, j.fds.dear = true, true, true
+	j.byCookie.In(j.room, keepOpen, conn)
+	j.byInode.In(j.room, keepOpen, conn)
+	j.fds.In(j.room, keepOpen, conn)
+	j.holders.In(j.room, keepOpen, nil)
+	j.ready.In(j.room, keepOpen, nil)
+	j.tables.threads.In(j.room, keepOpen, nil)
+	j.tables.parents.In(j.room, keepOpen, nil)
+	j.users.In(j.room, keepUsers, func(name string) int { return len(name) })
+	j.names.In(j.room, keepRecent, func(name string) int { return len(name) })
+	j.shown.In(j.room, keepRecent, func(*shown) int { return int(unsafe.Sizeof(shown{})) })
+	j.accepted.In(j.room, keepRecent, nil)
+	j.tuples.In(j.room, keepRecent, conn)
+	j.ends.In(j.room, keepRecent, func(endsOf) int { return conn(nil) })
+	j.byPeer.In(j.room, keepRecent, flow)
+	j.others.In(j.room, keepOpen, flow)
+	j.byCookie.Dear, j.byInode.Dear, j.fds.Dear = true, true, true
 	return j
 }
 
@@ -133,14 +131,8 @@ func (j *Joiner) Add(e *event.Entry) {
 	case *event.Call:
 		j.call(e, b)
 		j.lastCall = lastCall{e.Task.PID, e.Task.TID, b.Name, b.Ret, e.Conn, e.Match}
-		if j.joined {
-			j.causeOfCall(e, b)
-		}
 	case *event.Capture:
 		j.packet(e, b)
-		if j.joined {
-			j.causeOfPacket(e, b)
-		}
 	case *event.State:
 		j.state(e, b)
 	case *event.Handover:
@@ -153,7 +145,7 @@ func (j *Joiner) Add(e *event.Entry) {
 		if len(j.foundFD) >= maxFound || len(j.found) >= maxFound || len(j.numbered) >= maxFound {
 			break
 		}
-		j.room.fill(int(unsafe.Sizeof(*b)) + len(b.Path) + foundSlots)
+		j.room.Fill(int(unsafe.Sizeof(*b)) + len(b.Path) + foundSlots)
 		j.foundFD[fdKey{e.Task.PID, b.Sock.FD}] = b
 		if b.Sock.ID.Inode != 0 {
 			j.found[b.Sock.ID.Inode] = b
@@ -163,23 +155,23 @@ func (j *Joiner) Add(e *event.Entry) {
 		}
 	case *event.Ready:
 		if b.Inode != 0 {
-			j.ready.put(epollKey{e.Task.Proc, uint64(b.EpFD), b.Data}, event.SockID{Inode: b.Inode})
+			j.ready.Put(epollKey{e.Task.Proc, uint64(b.EpFD), b.Data}, event.SockID{Inode: b.Inode})
 		}
 	case *event.Name:
 		switch {
 		case b.What == event.NameUser:
-			j.users.put(b.ID, b.Name)
+			j.users.Put(b.ID, b.Name)
 		case b.What == event.NameHost && b.Addr.IsValid() && len(j.hosts) < maxHosts && j.hostBytes < maxHostBytes:
 			j.hosts[b.Addr.Unmap()] = b.Name
 			j.hostBytes += len(b.Name) + 100
-			j.room.fill(len(b.Name) + 100)
+			j.room.Fill(len(b.Name) + 100)
 		}
 	}
 	e.User = j.user(e.Task.UID)
 }
 
 func (j *Joiner) user(id uint32) string {
-	name, _ := j.users.get(id)
+	name, _ := j.users.Get(id)
 	return name
 }
 
@@ -203,7 +195,7 @@ func (j *Joiner) call(e *event.Entry, c *event.Call) {
 			continue
 		}
 		if s.Result && s.ID.Cookie != 0 && c.Role.Has(event.Accepts) {
-			j.accepted.put(s.ID.Cookie, event.Use{What: event.OwnerAccepted, Task: e.Task, Time: e.Time + c.Dur})
+			j.accepted.Put(s.ID.Cookie, event.Use{What: event.OwnerAccepted, Task: e.Task, Time: e.Time + c.Dur})
 		}
 		if s.New && s.Result && conn.Listener == 0 {
 			listener := *conn
@@ -317,13 +309,13 @@ func update(c *event.Conn, s *event.Sock) {
 // index makes a connection, which no sink has seen yet, the one of its socket.
 func (j *Joiner) index(c *event.Conn) {
 	if c.PeerName == "" && c.Peer.IsValid() {
-		c.PeerName, _ = j.names.get(c.Peer.Addr().Unmap())
+		c.PeerName, _ = j.names.Get(c.Peer.Addr().Unmap())
 	}
 	if c.ID.Cookie != 0 {
-		j.byCookie.put(c.ID.Cookie, c)
+		j.byCookie.Put(c.ID.Cookie, c)
 	}
 	if c.ID.Inode != 0 {
-		j.byInode.put(c.ID.Inode, c)
+		j.byInode.Put(c.ID.Inode, c)
 	}
 	if c.Protocol == event.ProtoTCP || c.Protocol == event.ProtoUDP {
 		if c.Local.Port() != 0 && c.Peer.Port() != 0 {
@@ -368,7 +360,7 @@ func (j *Joiner) epoll(e *event.Entry, c *event.Call) {
 		}
 		for _, t := range c.Args[3].Val {
 			if t.Name == "u64" {
-				j.ready.put(epollKey{e.Task.Proc, c.Args[0].Raw, t.Num}, e.Conn.ID)
+				j.ready.Put(epollKey{e.Task.Proc, c.Args[0].Raw, t.Num}, e.Conn.ID)
 			}
 		}
 	case c.Role.Has(event.WaitsEpoll):
@@ -379,7 +371,7 @@ func (j *Joiner) epoll(e *event.Entry, c *event.Call) {
 			if t.Name != "u64" {
 				continue
 			}
-			id, ok := j.ready.get(epollKey{e.Task.Proc, c.Args[0].Raw, t.Num})
+			id, ok := j.ready.Get(epollKey{e.Task.Proc, c.Args[0].Raw, t.Num})
 			if !ok {
 				continue
 			}

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/pidwire/pidwire/internal/bounded"
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/syscalls"
 )
@@ -21,7 +22,7 @@ type life struct {
 }
 
 func newLife(t *testing.T) *life {
-	l := &life{t: t, j: New(true)}
+	l := &life{t: t, j: New(new(bounded.Room))}
 	t.Cleanup(func() {
 		for i, c := range l.given {
 			if *c != l.as[i] {
@@ -302,7 +303,7 @@ func TestForgets(t *testing.T) {
 
 func (l *life) bounded(most int) {
 	l.t.Helper()
-	for name, n := range map[string]int{"cookies": l.j.byCookie.size(), "inodes": l.j.byInode.size(), "closed": len(l.j.closed), "found": len(l.j.found)} {
+	for name, n := range map[string]int{"cookies": l.j.byCookie.Size(), "inodes": l.j.byInode.Size(), "closed": len(l.j.closed), "found": len(l.j.found)} {
 		if n > most {
 			l.t.Errorf("%d %s are remembered, want at most %d", n, name, most)
 		}

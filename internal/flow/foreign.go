@@ -56,7 +56,7 @@ func (j *Joiner) did(e *event.Entry, k *event.Kernel) {
 	e.Match = event.MatchExact
 	if k.Inherited {
 		e.Match = event.MatchInherited
-		if u, ok := j.accepted.get(k.Cookie); ok {
+		if u, ok := j.accepted.Get(k.Cookie); ok {
 			e.Task, e.Match, k.Inherited = u.Task, event.MatchExact, false
 		}
 	}
@@ -93,9 +93,9 @@ type endsOf struct {
 
 func (j *Joiner) putEnds(c *event.Conn) {
 	k := pairOf(uint8(c.Protocol), c.Local, c.Peer)
-	f, ok := j.ends.get(k)
+	f, ok := j.ends.Get(k)
 	several := ok && (f.several || f.conn.NetNS != 0 && c.NetNS != 0 && f.conn.NetNS != c.NetNS)
-	j.ends.put(k, endsOf{c, several})
+	j.ends.Put(k, endsOf{c, several})
 }
 
 // nameEnds gives a connection, which no sink has seen yet, the names of its ends.
@@ -115,7 +115,7 @@ func (j *Joiner) nameOf(a netip.Addr, before string) (name string, made bool) {
 		return host, true
 	}
 	if before == "" {
-		before, _ = j.names.get(a.Unmap())
+		before, _ = j.names.Get(a.Unmap())
 	}
 	return before, false
 }
@@ -127,10 +127,10 @@ func (j *Joiner) foreign(e *event.Entry, p *event.Capture) {
 		return
 	}
 	k := pairOf(p.Proto, p.Src, p.Dst)
-	f, known := j.others.get(k)
+	f, known := j.others.Get(k)
 	if !known {
 		// Of a socket that a recording has seen, beside this file.
-		if f, ok := j.ends.get(k); ok {
+		if f, ok := j.ends.Get(k); ok {
 			e.Conn, e.Match = f.conn, event.MatchTable
 			if f.several {
 				e.Match = event.MatchGuess
@@ -159,8 +159,8 @@ func (j *Joiner) foreign(e *event.Entry, p *event.Capture) {
 	}
 	if begins && !f.syn {
 		f.isn, f.syn = p.TCP.Seq, true
-		j.byPeer.put(unmapped(p.Src), f)
+		j.byPeer.Put(unmapped(p.Src), f)
 	}
-	j.others.put(k, f)
+	j.others.Put(k, f)
 	e.Conn, e.Match = f.conn, event.MatchGuess
 }

@@ -30,12 +30,12 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 		local, peer = peer, local
 	}
 	for _, a := range p.Answers {
-		j.names.put(a.Addr, a.Name)
+		j.names.Put(a.Addr, a.Name)
 	}
 	e.Match = event.MatchExact
 	if p.Inherited {
 		e.Match = event.MatchInherited
-		if u, ok := j.accepted.get(p.Cookie); ok {
+		if u, ok := j.accepted.Get(p.Cookie); ok {
 			e.Task, e.Match, p.Owner, p.Inherited = u.Task, event.MatchExact, u.What, false
 		}
 	}
@@ -86,7 +86,7 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 			own := *child
 			own.ID.Cookie = p.Cookie
 			e.Conn = j.replace(&own)
-			j.tuples.put(key, e.Conn)
+			j.tuples.Put(key, e.Conn)
 		}
 	case c != nil && c.State != event.TCPListen:
 		// Connected since: the call that says so comes later.
@@ -103,7 +103,7 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 		}
 		e.Conn, e.First = child, true
 		e.Match = min(e.Match, event.MatchTable)
-		j.tuples.put(key, child)
+		j.tuples.Put(key, child)
 	default:
 		e.Conn, e.First = j.fromPacket(e, p, local, peer), true
 		e.Conn.Old = p.Old && !syn
@@ -120,10 +120,10 @@ type shown struct {
 }
 
 func (j *Joiner) show(e *event.Entry, p *event.Capture) {
-	s, ok := j.shown.get(p.Cookie)
+	s, ok := j.shown.Get(p.Cookie)
 	if !ok {
 		s = &shown{}
-		j.shown.put(p.Cookie, s)
+		j.shown.Put(p.Cookie, s)
 	}
 	if s.task.Proc != e.Task.Proc {
 		s.task, s.n = e.Task, 0
@@ -137,7 +137,7 @@ func (j *Joiner) show(e *event.Entry, p *event.Capture) {
 // shown as the one's before: between a handshake and its accept they were its.
 func (j *Joiner) handover(e *event.Entry, h *event.Handover) {
 	e.Conn, e.Match = find(&j.byCookie, h.Cookie), event.MatchExact
-	s, ok := j.shown.get(h.Cookie)
+	s, ok := j.shown.Get(h.Cookie)
 	if !ok || s.task.Proc == e.Task.Proc {
 		return
 	}
@@ -155,7 +155,7 @@ func (j *Joiner) state(e *event.Entry, s *event.State) {
 	if s.Shared {
 		e.Match = min(e.Match, event.MatchShared)
 	}
-	if u, ok := j.accepted.get(s.Sock.ID.Cookie); ok && s.Users != nil {
+	if u, ok := j.accepted.Get(s.Sock.ID.Cookie); ok && s.Users != nil {
 		s.Users.Add(u)
 	}
 	e.Conn, e.First = j.conn(&s.Sock, &e.Event)
@@ -214,7 +214,7 @@ func (j *Joiner) fromPacket(e *event.Entry, p *event.Capture, local, peer netip.
 
 // child returns the connection that a handshake began, as it is now.
 func (j *Joiner) child(key tuple) (*event.Conn, bool) {
-	c, ok := j.tuples.get(key)
+	c, ok := j.tuples.Get(key)
 	if ok && c.ID.Cookie != 0 {
 		if now := find(&j.byCookie, c.ID.Cookie); now != nil && now.N == c.N {
 			c = now
@@ -242,6 +242,6 @@ func (j *Joiner) adopt(s *event.Sock) *event.Conn {
 	own := *c
 	own.NetNS, own.Family = s.NetNS, s.Family
 	update(&own, s)
-	j.tuples.put(key, &own)
+	j.tuples.Put(key, &own)
 	return j.replace(&own)
 }

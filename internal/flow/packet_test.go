@@ -250,3 +250,35 @@ func TestNamespaces(t *testing.T) {
 	l.packet(inSpace(70, event.DirIn, ack, 4026531840), 3, false, event.MatchTable)
 	l.packet(inSpace(71, event.DirIn, ack, 4026532200), 4, false, event.MatchExact)
 }
+
+// TestStates holds that a socket which a listener begot is one connection with
+// its handshake, from its first state on.
+func TestStates(t *testing.T) {
+	l := newLife(t)
+	listener := tcp(atServer, 5, -1)
+	listener.State, listener.Local = event.TCPListen, here
+	l.add(parent, &event.State{Sock: listener, From: event.TCPClose, To: event.TCPListen})
+	l.packet(seg(atServer, event.DirIn, syn, here, there), 2, true, event.MatchTable)
+	born := tcp(51, 0, -1)
+	born.State, born.Local, born.Peer = 3, here, there
+	e := l.add(parent, &event.State{Sock: born, Listener: atServer, From: event.TCPListen, To: 3})
+	if e.Conn == nil || e.Conn.N != 2 || e.Conn.Listener != 1 || e.Match != event.MatchInherited || e.Conn.Old {
+		t.Errorf("%+v, %v", e.Conn, e.Match)
+	}
+	// Packets of it are its listener's until it is handed over.
+	in := seg(51, event.DirIn, ack, here, there)
+	in.Inherited = true
+	l.packet(in, 2, false, event.MatchInherited)
+	h := &event.Handover{Cookie: 51, Listener: atServer, Owner: event.OwnerReceived}
+	if e := l.add(child, h); e.Conn == nil || e.Conn.N != 2 || h.Shown != 1 || h.From.PID != parent.PID {
+		t.Errorf("%+v: %+v", e.Conn, h)
+	}
+	again := &event.Handover{Cookie: 51, Owner: event.OwnerSent}
+	if l.add(child, again); again.Shown != 0 || again.From.PID != 0 {
+		t.Errorf("handed to whom it was handed to: %+v", again)
+	}
+	// What the device saw of a closed one changes nothing of it.
+	late := seg(51, event.DirIn, ack, here, there)
+	late.Made, late.Wire = event.MadePeer, true
+	l.packet(late, 2, false, event.MatchTable)
+}

@@ -11,11 +11,14 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/pidwire/pidwire/internal/bounded"
 	"github.com/pidwire/pidwire/internal/decode"
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/flow"
 	"github.com/pidwire/pidwire/internal/merge"
 	"github.com/pidwire/pidwire/internal/sink"
+	"github.com/pidwire/pidwire/internal/stage"
+	"github.com/pidwire/pidwire/internal/stage/cause"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -335,8 +338,10 @@ func (p *run) send(idle bool) {
 func (p *run) decode(queues []chan delivery, stop func()) {
 	h := p.Source.Header()
 	dec := decode.New(h)
-	const both = 1<<wire.LayerSys | 1<<wire.LayerPkt
-	join := flow.New(h.Layers&both == both)
+	tables := new(bounded.Room)
+	join := flow.New(tables)
+	o := &outlet{run: p, stop: stop}
+	pass := stage.Chain(stages(h, tables), o.take)
 	owed := make([]uint64, len(queues)) // entries dropped and not told yet
 	for b := range p.records {
 		b.arena = p.arenas.take()
@@ -360,23 +365,122 @@ func (p *run) decode(queues []chan delivery, stop func()) {
 				b.arena = p.arenas.take()
 				dec.Use(b.arena)
 			}
-			// In place: an entry is large, and a copy that a filter sees
-			// would be made on the heap.
-			b.list = append(b.list, event.Entry{})
-			e := &b.list[len(b.list)-1]
+			e := o.begin(b)
 			dec.Record(r, &e.Event)
 			join.Add(e)
-			switch p.wanted(e, stop) {
-			case forNone:
-				b.list = b.list[:len(b.list)-1]
-			case forFiles:
-				b.files = append(b.files, len(b.list)-1)
+			if _, end := e.Body.(*event.End); end {
+				p.end = *e.Clone() // for the last batch
+			} else {
+				p.end.Time = e.Time
+				pass(e)
 			}
+			o.end()
 		}
 		b.idle = idle
 		p.pass(b, queues, owed)
 	}
-	p.finish(queues, owed)
+	p.finish(queues, owed, o.last(pass))
+}
+
+// stages are those of a timeline, whose tables share the room.
+func stages(h wire.Header, tables *bounded.Room) (list []stage.Stage) {
+	const both = 1<<wire.LayerSys | 1<<wire.LayerPkt
+	if h.Layers&both == both {
+		list = append(list, cause.New(tables))
+	}
+	return list
+}
+
+// outlet takes what the stages make of each entry into its batch.
+type outlet struct {
+	*run
+	stop          func()
+	b             *batch
+	cur           *event.Entry // the last one of b.list: in place, for an entry is large
+	passed        bool         // cur has come out
+	to            whose        // and is for them
+	before, after []result     // what the stages made, around cur
+}
+
+type result struct {
+	e  event.Entry
+	to whose
+}
+
+// begin makes room for the next entry in a batch.
+func (o *outlet) begin(b *batch) *event.Entry {
+	b.list = append(b.list, event.Entry{})
+	o.b, o.cur, o.passed, o.to = b, &b.list[len(b.list)-1], false, forNone
+	return o.cur
+}
+
+// take is what the last stage passes its entries to.
+func (o *outlet) take(e *event.Entry) {
+	to := o.wanted(e, o.stop)
+	switch {
+	case e == o.cur:
+		o.passed, o.to = true, to
+	case to == forNone:
+	case o.passed:
+		o.after = append(o.after, result{*e, to})
+	default:
+		o.before = append(o.before, result{*e, to})
+	}
+}
+
+// end puts into the batch what came out since begin.
+func (o *outlet) end() {
+	b := o.b
+	at := len(b.list) - 1
+	if len(o.before) > 0 {
+		cur := b.list[at]
+		b.list = b.list[:at]
+		o.add(o.before)
+		at = len(b.list)
+		b.list = append(b.list, cur)
+	}
+	switch o.to {
+	case forNone:
+		b.list = b.list[:at]
+	case forFiles:
+		b.files = append(b.files, at)
+	}
+	o.add(o.after)
+	clear(o.before)
+	clear(o.after)
+	o.before, o.after = o.before[:0], o.after[:0]
+}
+
+func (o *outlet) add(list []result) {
+	for i := range list {
+		if list[i].to == forFiles {
+			o.b.files = append(o.b.files, len(o.b.list))
+		}
+		o.b.list = append(o.b.list, list[i].e)
+	}
+}
+
+// last returns the batch that ends the timeline: what the stages have put off,
+// and how it ended, if the source says.
+func (o *outlet) last(pass func(*event.Entry)) *batch {
+	if o.limited() {
+		o.run.end.Body = &event.End{Reason: errLimit.Error()}
+	}
+	b := o.newBatch()
+	e := o.begin(b)
+	*e = o.run.end
+	said, ok := e.Body.(*event.End)
+	if ok {
+		o.res.Reason = said.Reason
+	} else {
+		e.Body = &event.End{}
+	}
+	pass(e)
+	if o.to = forNone; ok {
+		o.to = forAll
+	}
+	o.end()
+	return b
 }
 
 // pass gives a batch that is decoded to the sinks.
@@ -450,21 +554,10 @@ func (r *room) give(n int) {
 	}
 }
 
-// finish gives every sink, however slow, its last batch: how it ended, and
-// what it did not get.
-func (p *run) finish(queues []chan delivery, owed []uint64) {
-	if p.limited() {
-		p.end.Body = &event.End{Reason: errLimit.Error()}
-	}
-	if end, ok := p.end.Body.(*event.End); ok {
-		p.res.Reason = end.Reason
-	}
+// finish gives every sink, however slow, its last batch, and what it did not get.
+func (p *run) finish(queues []chan delivery, owed []uint64, b *batch) {
+	b.users.Store(int32(len(queues)))
 	for i, q := range queues {
-		b := p.newBatch()
-		b.users.Store(1)
-		if p.end.Body != nil {
-			b.list = append(b.list, p.end)
-		}
 		q <- delivery{b, owed[i], p.end.Time}
 	}
 }
@@ -492,15 +585,10 @@ const (
 	forAll
 )
 
-// wanted counts an entry, and says who gets it. The end is kept for last.
+// wanted counts an entry, and says who gets it.
 func (p *run) wanted(e *event.Entry, stop func()) whose {
-	p.end.Time = e.Time
-	switch body := e.Body.(type) {
-	case *event.Lost:
+	if body, ok := e.Body.(*event.Lost); ok {
 		p.res.Lost[body.Layer] += body.Count
-	case *event.End:
-		p.end = *e
-		return forNone
 	}
 	if p.limited() {
 		return forNone

@@ -25,6 +25,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pidwire/pidwire/internal/bounded"
 	"github.com/pidwire/pidwire/internal/decode"
 	"github.com/pidwire/pidwire/internal/decode/pkt"
 	"github.com/pidwire/pidwire/internal/event"
@@ -637,7 +638,7 @@ func eachEntry(t *testing.T, name string, each func(*event.Entry)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dec, join := decode.New(src.Header()), flow.New(false)
+	dec, join := decode.New(src.Header()), flow.New(new(bounded.Room))
 	err = src.Run(context.Background(), func(r wire.Record) error {
 		var e event.Entry
 		if r == nil {

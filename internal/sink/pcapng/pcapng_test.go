@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pidwire/pidwire/internal/bounded"
 	"github.com/pidwire/pidwire/internal/decode"
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/flow"
@@ -149,7 +150,7 @@ type timeline struct {
 	join *flow.Joiner
 }
 
-func newTimeline() *timeline { return &timeline{decode.New(header), flow.New(true)} }
+func newTimeline() *timeline { return &timeline{decode.New(header), flow.New(new(bounded.Room))} }
 
 func (l *timeline) entry(r wire.Record) *event.Entry {
 	e := &event.Entry{}
@@ -393,7 +394,7 @@ func TestMessages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		dec, join := decode.New(rd.Header), flow.New(true)
+		dec, join := decode.New(rd.Header), flow.New(new(bounded.Room))
 		for {
 			r, err := rd.Next()
 			if err == io.EOF {
@@ -588,7 +589,7 @@ func fromRecording(t testing.TB, b []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dec, join := decode.New(rd.Header), flow.New(true)
+	dec, join := decode.New(rd.Header), flow.New(new(bounded.Room))
 	for {
 		r, err := rd.Next()
 		if err == io.EOF {

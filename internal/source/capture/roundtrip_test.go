@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/pidwire/pidwire/internal/bounded"
 	"github.com/pidwire/pidwire/internal/decode"
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/flow"
@@ -60,7 +61,7 @@ func run(s source) (recs []wire.Record, err error) {
 // many the sink is flushed.
 func feed(t testing.TB, s sink.Sink, h wire.Header, recs []wire.Record, flush int) {
 	t.Helper()
-	dec, join := decode.New(h), flow.New(true)
+	dec, join := decode.New(h), flow.New(new(bounded.Room))
 	for i, r := range recs {
 		var e event.Entry
 		dec.Record(r, &e.Event)

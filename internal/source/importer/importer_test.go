@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pidwire/pidwire/internal/bounded"
 	"github.com/pidwire/pidwire/internal/decode"
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/flow"
@@ -51,7 +52,7 @@ func entries(t testing.TB, b []byte) (list []event.Entry, h wire.Header) {
 		t.Fatal(err)
 	}
 	h = src.Header()
-	d, j := decode.New(h), flow.New(false)
+	d, j := decode.New(h), flow.New(new(bounded.Room))
 	if err := src.Run(context.Background(), func(r wire.Record) error {
 		if r == nil {
 			return nil
@@ -335,7 +336,7 @@ func FuzzImport(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, j := decode.New(src.Header()), flow.New(false)
+		d, j := decode.New(src.Header()), flow.New(new(bounded.Room))
 		if err := src.Run(context.Background(), func(r wire.Record) error {
 			if r == nil {
 				return nil
@@ -365,7 +366,7 @@ func BenchmarkStrace(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		d, j := decode.New(src.Header()), flow.New(false)
+		d, j := decode.New(src.Header()), flow.New(new(bounded.Room))
 		arena := new(event.Arena)
 		d.Use(arena)
 		n := 0
@@ -403,7 +404,7 @@ func BenchmarkAudit(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		d, j := decode.New(src.Header()), flow.New(false)
+		d, j := decode.New(src.Header()), flow.New(new(bounded.Room))
 		arena := new(event.Arena)
 		d.Use(arena)
 		w, line := text.Words{}, []byte(nil)

@@ -1,20 +1,23 @@
-package flow
+// Package cause is the stage that says which call a packet comes from, and which
+// packet a call waited for.
+package cause
 
 import (
 	"unsafe"
 
+	"github.com/pidwire/pidwire/internal/bounded"
 	"github.com/pidwire/pidwire/internal/event"
 )
 
 // stream is what has gone over a connection lately, to say which call a packet
 // carries the bytes of, and which packet a call got its bytes from.
 type stream struct {
-	out, in half
-	sent    span   // the last call that sends, connects or closes
-	last    uint64 // Seq of the last packet that came in with bytes, or ended the stream
-	lastAt  int64
-	reset   uint64 // Seq of the RST
-	shook   uint64 // Seq of the packet that completed the handshake
+	out, in   half
+	sent      span   // the last call that sends, connects or closes
+	last      uint64 // Seq of the last packet that came in with bytes, or ended the stream
+	lastAt    int64
+	reset     uint64 // Seq of the RST
+	handshook uint64 // Seq of the packet that completed the handshake
 }
 
 // half is one direction. Of a connection that was open before, or had no
@@ -70,22 +73,48 @@ func (h *half) find(pos uint32) uint64 {
 	return 0
 }
 
+// Finder is the stage, for a timeline with calls and packets. It sets Cause.
+type Finder struct {
+	streams bounded.Index[uint32, *stream] // by Conn.N
+}
+
+// keep is how many connections may be used before one that is not is forgotten.
+const keep = 4096
+
+// New returns the finder of a new timeline, whose tables share the room.
+func New(room *bounded.Room) *Finder {
+	f := &Finder{}
+	f.streams.In(room, keep, (*stream).bytes)
+	return f
+}
+
+// Add sets the cause of an entry that has been joined to its connection.
+func (f *Finder) Add(e *event.Entry, emit func(*event.Entry)) {
+	switch b := e.Body.(type) {
+	case *event.Call:
+		f.call(e, b)
+	case *event.Capture:
+		f.packet(e, b)
+	}
+	emit(e)
+}
+
 // stream returns the stream of a connection, made at its first call.
-func (j *Joiner) stream(c *event.Conn) *stream {
-	s, ok := j.streams.get(c.N)
+func (f *Finder) stream(c *event.Conn) *stream {
+	s, ok := f.streams.Get(c.N)
 	if !ok {
 		s = &stream{}
-		j.streams.put(c.N, s)
+		f.streams.Put(c.N, s)
 	}
 	return s
 }
 
-// causeOfPacket says which call a packet comes from, and remembers the packet.
-func (j *Joiner) causeOfPacket(e *event.Entry, p *event.Capture) {
+// packet says which call a packet comes from, and remembers the packet.
+func (f *Finder) packet(e *event.Entry, p *event.Capture) {
 	if e.Conn == nil {
 		return
 	}
-	s := j.stream(e.Conn)
+	s := f.stream(e.Conn)
 	tcp := p.Proto == event.ProtoTCP && p.TCP.Valid
 	h := &s.out
 	if p.Dir == event.DirIn {
@@ -104,8 +133,8 @@ func (j *Joiner) causeOfPacket(e *event.Entry, p *event.Capture) {
 		}
 	}
 	if p.Dir == event.DirIn {
-		if tcp && s.shook == 0 && p.TCP.Flags&(event.TCPSyn|event.TCPAck) == event.TCPAck {
-			s.shook = e.Seq
+		if tcp && s.handshook == 0 && p.TCP.Flags&(event.TCPSyn|event.TCPAck) == event.TCPAck {
+			s.handshook = e.Seq
 		}
 		if length == 0 && !(tcp && p.TCP.Flags&(event.TCPFin|event.TCPRst) != 0) {
 			return
@@ -113,7 +142,7 @@ func (j *Joiner) causeOfPacket(e *event.Entry, p *event.Capture) {
 		s.last, s.lastAt = e.Seq, e.Time
 		if tcp && h.known {
 			from := p.TCP.Seq - h.isn - 1
-			j.streams.grew(h.put(piece{e.Seq, from, from + length}))
+			f.streams.Grew(h.put(piece{e.Seq, from, from + length}))
 		}
 		return
 	}
@@ -129,9 +158,9 @@ func (j *Joiner) causeOfPacket(e *event.Entry, p *event.Capture) {
 	}
 }
 
-// causeOfCall says which packet a call that waits was given, and remembers a
+// call says which packet a call that waits was given, and remembers a
 // call that sends.
-func (j *Joiner) causeOfCall(e *event.Entry, c *event.Call) {
+func (f *Finder) call(e *event.Entry, c *event.Call) {
 	if c.State != event.Returned {
 		return
 	}
@@ -139,21 +168,21 @@ func (j *Joiner) causeOfCall(e *event.Entry, c *event.Call) {
 	if e.Conn == nil {
 		return
 	}
-	s := j.stream(e.Conn)
+	s := f.stream(e.Conn)
 	switch {
 	case c.Role.Has(event.Accepts):
 		if len(e.Others) > 0 {
-			e.Cause = j.stream(e.Others[0]).shook
+			e.Cause = f.stream(e.Others[0]).handshook
 		}
 		return
 	case c.Role.Has(event.Waits):
-		e.Cause = j.wokeBy(e, c, end)
+		e.Cause = f.wokeBy(e, c, end)
 		return
 	case c.Role.Has(event.Connects | event.ShutsDown | event.Closes | event.ClosesRange):
 		s.sent = span{e.Seq, e.Time, end}
 	case c.Bytes > 0 && !c.In, c.Ret == 0 && c.Role.Has(event.SendsEmpty):
 		s.sent = span{e.Seq, e.Time, end}
-		j.streams.grew(s.out.put(piece{e.Seq, s.out.at, s.out.at + uint32(c.Bytes)}))
+		f.streams.Grew(s.out.put(piece{e.Seq, s.out.at, s.out.at + uint32(c.Bytes)}))
 		s.out.at += uint32(c.Bytes)
 	case c.Bytes > 0:
 		if peeks(c) {
@@ -186,13 +215,13 @@ func peeks(c *event.Call) bool {
 
 // wokeBy returns the last packet for one of the connections that a call waited
 // for, of those that came while it did.
-func (j *Joiner) wokeBy(e *event.Entry, c *event.Call, end int64) uint64 {
+func (f *Finder) wokeBy(e *event.Entry, c *event.Call, end int64) uint64 {
 	if c.Ret <= 0 {
 		return 0
 	}
 	var seq uint64
 	look := func(conn *event.Conn) {
-		if s, ok := j.streams.get(conn.N); ok && s.lastAt >= e.Time && s.lastAt <= end {
+		if s, ok := f.streams.Get(conn.N); ok && s.lastAt >= e.Time && s.lastAt <= end {
 			seq = max(seq, s.last)
 		}
 	}

@@ -1,24 +1,30 @@
-package flow
+// Package bounded keeps tables within a budget of memory: a timeline may have
+// any length and any number of connections, threads and names.
+package bounded
 
 import "unsafe"
 
-// room is the memory that the tables of a timeline share. Each is bounded by a count
-// of its own, for what real programs do; this is for input that fills all of them.
-type room struct {
-	used   int // bytes, about, of what is in the tables
-	filled int // of what is not forgotten any more
+// Room is the memory that the tables of a timeline share. Each is bounded by a count
+// of its own, for what real programs do; the room is for input that fills all of them.
+// The zero Room is empty. It is for one goroutine.
+type Room struct {
+	used   int // estimated bytes of what is in the tables
+	filled int // of what is never forgotten
 	tables []table
 }
 
 const (
-	// roomBytes is what all of it may take. A connection is counted in
+	// Bytes is what all tables of a room may take. A connection is counted in
 	// each table that finds it, for the others may have forgotten it.
-	roomBytes = 12 << 20
-	// roomLeast is what is left to the tables, however much is filled.
-	roomLeast = 4 << 20
+	Bytes = 12 << 20
+	// Least is what is left to the tables, however much is filled.
+	Least = 4 << 20
 )
 
-// table is an index, whatever it finds.
+// Used returns the estimated bytes of what is in the tables.
+func (r *Room) Used() int { return r.used }
+
+// table is an Index, whatever it finds.
 type table interface {
 	takes() int    // bytes
 	takesOld() int // of them
@@ -26,14 +32,14 @@ type table interface {
 	turn()         // forgets what is old
 }
 
-// fill takes n bytes that are not given back.
-func (r *room) fill(n int) {
+// Fill takes n bytes that are not given back.
+func (r *Room) Fill(n int) {
 	r.filled += n
 	r.shrink()
 }
 
 // take counts n bytes more, or less.
-func (r *room) take(n int) {
+func (r *Room) take(n int) {
 	r.used += n
 	r.shrink()
 }
@@ -41,8 +47,8 @@ func (r *room) take(n int) {
 // shrink forgets what is old, where it is most, until all have room. If nothing is,
 // it forgets a whole table: of those without which no connection becomes another one
 // the largest, and only then any other.
-func (r *room) shrink() {
-	for r.used > max(roomBytes-r.filled, roomLeast) {
+func (r *Room) shrink() {
+	for r.used > max(Bytes-r.filled, Least) {
 		var victim table
 		best, rank := 0, 0
 		for _, t := range r.tables {
@@ -63,16 +69,18 @@ func (r *room) shrink() {
 	}
 }
 
-// index finds things in bounded memory: when young is full it becomes old, and what
+// Index finds things in bounded memory: when young is full it becomes old, and what
 // was old and has not been asked for since is forgotten; that happens earlier if the
 // room that it shares with others is full.
-type index[K comparable, V any] struct {
+type Index[K comparable, V any] struct {
 	young, old part[K, V]
 	most       int // entries of young
 	each       int // bytes of an entry
 	beyond     func(V) int
-	room       *room
-	dear       bool // see table.names
+	room       *Room
+	// Dear says that an entry which is forgotten makes a known thing another one: the
+	// room forgets such tables last.
+	Dear bool
 }
 
 type part[K comparable, V any] struct {
@@ -80,9 +88,9 @@ type part[K comparable, V any] struct {
 	bytes int
 }
 
-// in bounds an index to most entries in each half. An entry takes its place and the
+// In bounds an index to most entries in each half. An entry takes its place and the
 // bytes that beyond says, which may be nil; it shares room with others.
-func (x *index[K, V]) in(r *room, most int, beyond func(V) int) {
+func (x *Index[K, V]) In(r *Room, most int, beyond func(V) int) {
 	var k K
 	var v V
 	if beyond == nil {
@@ -93,17 +101,19 @@ func (x *index[K, V]) in(r *room, most int, beyond func(V) int) {
 	r.tables = append(r.tables, x)
 }
 
-func (x *index[K, V]) get(key K) (V, bool) {
+// Get returns the value of a key, and whether it is there: it is remembered longer then.
+func (x *Index[K, V]) Get(key K) (V, bool) {
 	v, ok := x.young.m[key]
 	if !ok {
 		if v, ok = x.old.m[key]; ok {
-			x.put(key, v)
+			x.Put(key, v)
 		}
 	}
 	return v, ok
 }
 
-func (x *index[K, V]) put(key K, v V) {
+// Put sets the value of a key.
+func (x *Index[K, V]) Put(key K, v V) {
 	before, was := x.young.m[key]
 	if !was && len(x.young.m) >= x.most {
 		x.turn()
@@ -118,16 +128,17 @@ func (x *index[K, V]) put(key K, v V) {
 	} else {
 		n += x.each
 	}
-	x.grew(n)
+	x.Grew(n)
 }
 
-// grew says that an entry that was just got or put takes n bytes more.
-func (x *index[K, V]) grew(n int) {
+// Grew says that an entry that was just got or put takes n bytes more.
+func (x *Index[K, V]) Grew(n int) {
 	x.young.bytes += n
 	x.room.take(n)
 }
 
-func (x *index[K, V]) drop(key K) {
+// Drop forgets a key.
+func (x *Index[K, V]) Drop(key K) {
 	for _, h := range []*part[K, V]{&x.young, &x.old} {
 		if v, ok := h.m[key]; ok {
 			delete(h.m, key)
@@ -138,15 +149,16 @@ func (x *index[K, V]) drop(key K) {
 	}
 }
 
-func (x *index[K, V]) turn() {
+func (x *Index[K, V]) turn() {
 	x.room.used -= x.old.bytes
 	x.old, x.young = x.young, part[K, V]{}
 }
 
-func (x *index[K, V]) size() int { return len(x.young.m) + len(x.old.m) }
+// Size returns how many entries there are, a key that was remembered again counted twice.
+func (x *Index[K, V]) Size() int { return len(x.young.m) + len(x.old.m) }
 
-func (x *index[K, V]) takes() int { return x.young.bytes + x.old.bytes }
+func (x *Index[K, V]) takes() int { return x.young.bytes + x.old.bytes }
 
-func (x *index[K, V]) takesOld() int { return x.old.bytes }
+func (x *Index[K, V]) takesOld() int { return x.old.bytes }
 
-func (x *index[K, V]) names() bool { return x.dear }
+func (x *Index[K, V]) names() bool { return x.Dear }

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidwire/pidwire/internal/foreign/auditlog"
+	"github.com/pidwire/pidwire/internal/source/auditrec"
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -688,26 +689,26 @@ func (r *reader) message(b []byte) error {
 
 // event passes on what is about a watched process.
 func (r *reader) event(e *auditlog.Event) error {
-	w := who{auid: unset, uid: unset}
-	a, ok := read(e, &w)
-	if !ok || !r.s.ours(a.Pid, w.key) {
+	w := auditrec.Who{AUID: auditrec.Unset, UID: auditrec.Unset}
+	a, ok := auditrec.Read(e, &w)
+	if !ok || !r.s.ours(a.Pid, w.Key) {
 		return nil
 	}
-	for _, id := range [...]uint32{w.auid, w.uid} {
+	for _, id := range [...]uint32{w.AUID, w.UID} {
 		if err := r.name(id); err != nil {
 			return err
 		}
 	}
 	a.H = header()
 	a.H.Time = r.mono(e.Wall, a.H.Time)
-	r.rec = Append(r.rec[:0], &a, e.Text)
+	r.rec = auditrec.Append(r.rec[:0], &a, e.Text)
 	return r.emit(wire.Seal(r.rec))
 }
 
 // name tells the name of a user, once.
 func (r *reader) name(id uint32) error {
 	const most = 4096
-	if id == unset || r.named[id] || len(r.named) >= most {
+	if id == auditrec.Unset || r.named[id] || len(r.named) >= most {
 		return nil
 	}
 	if r.named == nil {

@@ -2,7 +2,7 @@ package importer
 
 import (
 	"github.com/pidwire/pidwire/internal/foreign/auditlog"
-	"github.com/pidwire/pidwire/internal/source/audit"
+	"github.com/pidwire/pidwire/internal/source/auditrec"
 	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
@@ -59,9 +59,9 @@ var socketWords = map[string]int64{
 }
 
 func (s *Source) auditEvent(e *auditlog.Event) error {
-	a, _ := audit.Header(e)
+	a, _ := auditrec.Read(e, nil)
 	s.latest = max(s.latest, uint64(e.Wall))
 	a.H = wire.Hdr{Kind: wire.KindAudit, Layer: wire.LayerAud, Time: uint64(e.Wall)}
-	s.rec = audit.Append(s.rec[:0], &a, e.Text)
+	s.rec = auditrec.Append(s.rec[:0], &a, e.Text)
 	return s.emit(wire.Seal(s.rec))
 }

@@ -1,4 +1,6 @@
-package audit
+// Package auditrec makes the wire record of an audit event, whether the kernel
+// told it or a file has it.
+package auditrec
 
 import (
 	"bytes"
@@ -8,21 +10,18 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Header reads from an event what its wire record says apart from the text. It
-// reports whether the event is about a process.
-func Header(e *auditlog.Event) (a wire.Audit, ok bool) { return read(e, nil) }
-
-// who is what the live source asks of an event.
-type who struct {
-	key       []byte // of its rule
-	auid, uid uint32 // unset where it does not say
+// Who says by which rule an event was recorded, and who did it.
+type Who struct {
+	Key       []byte // of its rule; aliases the event
+	AUID, UID uint32 // Unset where it does not say
 }
 
-// unset is a user id that nobody has.
-const unset = 1<<32 - 1
+// Unset is a user id that nobody has.
+const Unset = 1<<32 - 1
 
-// read is Header; with w it fills that in, too.
-func read(e *auditlog.Event, w *who) (a wire.Audit, ok bool) {
+// Read reads from an event what its wire record says apart from the text, and into w,
+// unless that is nil, who did it. It reports whether the event is about a process.
+func Read(e *auditlog.Event, w *Who) (a wire.Audit, ok bool) {
 	a = wire.Audit{Wall: uint64(e.Wall), Serial: e.Serial}
 	// It is the record of the call that knows, if there is one.
 	of := slices.Contains(e.Types, auditlog.Syscall)
@@ -54,16 +53,16 @@ func read(e *auditlog.Event, w *who) (a wire.Audit, ok bool) {
 				}
 			case "key":
 				if w != nil {
-					w.key = auditlog.Text(v)
+					w.Key = auditlog.Text(v)
 				}
 			case "auid", "uid":
 				n, good := auditlog.Decimal(v)
 				switch {
-				case w == nil || !good || n < 0 || n > unset:
+				case w == nil || !good || n < 0 || n > Unset:
 				case k[0] == 'a':
-					w.auid = uint32(n)
+					w.AUID = uint32(n)
 				default:
-					w.uid = uint32(n)
+					w.UID = uint32(n)
 				}
 			}
 			if !call {

@@ -302,37 +302,13 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 }
 
 func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason uint32, err error) {
-	if s.pids != nil {
-		if err := s.inform("this runs in a pid namespace below the host's: pids are those of the host", emit); err != nil {
-			return 0, err
-		}
-	}
-	for _, n := range s.k.Notes {
-		if err := s.note(n.Text, n.Fix, emit); err != nil {
-			return 0, err
-		}
-	}
-	if err := s.snapshot(emit); err != nil {
+	if err := s.begin(emit); err != nil {
 		return 0, err
 	}
-	if err := emit(nil); err != nil {
-		return 0, err
-	}
-	if s.Started != nil {
-		if err := s.Started(); err != nil {
-			return 0, err
-		}
-	}
-	interval := pollInterval
-	switch {
-	case s.opts.Stacks:
-		interval = stackInterval
-	case s.opts.Lazy && s.graph == nil && s.ringBytes() >= DefaultRing:
-		interval = lazyInterval
-	}
-	tick := time.NewTicker(interval)
+	tick := time.NewTicker(s.interval())
 	defer tick.Stop()
-	nextScan, nextClock, nextLook := time.Now().Add(waitScan), time.Now().Add(clockStep), time.Now()
+	started := time.Now()
+	due := schedule{scan: started.Add(waitScan), clock: started.Add(clockStep), look: started}
 	for {
 		// One more round collects what was on its way when the end came.
 		last := true
@@ -351,14 +327,9 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 		if err := s.losses(emit); err != nil {
 			return 0, err
 		}
-		if s.doubt && (last || s.targets.Empty() || time.Now().After(nextLook)) {
-			// First what is in the ring: the map may be ahead of it.
-			nextLook = time.Now().Add(lookAgain)
-			s.doubt = false
-			if err := s.targets.Look(); err != nil {
-				return 0, err
-			}
-			if err := s.turnedOut(now(), emit); err != nil {
+		if s.doubt && (last || s.targets.Empty() || time.Now().After(due.look)) {
+			due.look = time.Now().Add(lookAgain)
+			if err := s.lookAgain(emit); err != nil {
 				return 0, err
 			}
 			if last && reason == wire.EndTargets && !s.targets.Empty() {
@@ -368,45 +339,12 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 		if err := s.lostOfTargets(emit); err != nil {
 			return 0, err
 		}
-		for _, text := range s.late {
-			if err := s.note(text, "", emit); err != nil {
-				return 0, err
-			}
+		if err := s.latecomers(emit); err != nil {
+			return 0, err
 		}
-		s.late = nil
 		t := time.Now()
-		if last || t.After(nextScan) {
-			// It can go down again: what a program is passed over for, its second
-			// copy may be about to do.
-			missed := max(s.k.Missed(), s.lost[wire.LostMissed])
-			s.doubt = s.doubt || missed != s.lost[wire.LostMissed]
-			if err := s.lose(wire.LayerSys, wire.LostMissed, missed, &s.lost[wire.LostMissed], emit); err != nil {
-				return 0, err
-			}
-		}
-		if last || t.After(nextScan) {
-			if err := s.stands(last, emit); err != nil {
-				return 0, err
-			}
-		}
-		if t.After(nextScan) {
-			nextScan = t.Add(waitScan)
-			if !s.opts.NoCalls {
-				if err := s.waiting(emit); err != nil {
-					return 0, err
-				}
-			}
-			if err := s.targets.Reap(); err != nil {
-				return 0, err
-			}
-		}
-		if t.After(nextClock) {
-			nextClock = t.Add(clockStep)
-			c := wire.Clock{H: wire.Hdr{Kind: wire.KindClock, Time: now()}}
-			c.Mono, c.Wall = clocks()
-			if err := emit(wire.Seal(c.Append(s.buf[:0]))); err != nil {
-				return 0, err
-			}
+		if err := s.scan(t, &due, last, emit); err != nil {
+			return 0, err
 		}
 		if err := emit(nil); err != nil {
 			return 0, err
@@ -420,7 +358,7 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 		switch {
 		case n >= busyRing:
 		case t.Sub(s.quiet) > quietAfter && s.graph == nil && !s.doubt && (s.opts.Endless || !s.targets.Empty()):
-			if err := s.sleep(ctx, earlier(nextScan.Add(quietScan-waitScan), nextClock)); err != nil {
+			if err := s.sleep(ctx, earlier(due.scan.Add(quietScan-waitScan), due.clock)); err != nil {
 				return 0, err
 			}
 		default:
@@ -430,6 +368,103 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 			}
 		}
 	}
+}
+
+// schedule is when what is not done in every round is done next.
+type schedule struct {
+	scan  time.Time // for calls that are blocked, targets that have ended, losses that only the kernel counts
+	clock time.Time // for a record of both clocks
+	look  time.Time // for the targets, at the earliest
+}
+
+// begin emits what was before the first call: notes and the snapshot.
+func (s *Source) begin(emit func(wire.Record) error) error {
+	if s.pids != nil {
+		if err := s.inform("this runs in a pid namespace below the host's: pids are those of the host", emit); err != nil {
+			return err
+		}
+	}
+	for _, n := range s.k.Notes {
+		if err := s.note(n.Text, n.Fix, emit); err != nil {
+			return err
+		}
+	}
+	if err := s.snapshot(emit); err != nil {
+		return err
+	}
+	if err := emit(nil); err != nil {
+		return err
+	}
+	if s.Started != nil {
+		return s.Started()
+	}
+	return nil
+}
+
+// interval is how often the ring is read while records come.
+func (s *Source) interval() time.Duration {
+	switch {
+	case s.opts.Stacks:
+		return stackInterval
+	case s.opts.Lazy && s.graph == nil && s.ringBytes() >= DefaultRing:
+		return lazyInterval
+	}
+	return pollInterval
+}
+
+// lookAgain asks the kernel's own table which processes are targets, after a loss. What
+// is in the ring has been read: the map may be ahead of it.
+func (s *Source) lookAgain(emit func(wire.Record) error) error {
+	s.doubt = false
+	if err := s.targets.Look(); err != nil {
+		return err
+	}
+	return s.turnedOut(now(), emit)
+}
+
+// latecomers emits the notes that came up outside of a round.
+func (s *Source) latecomers(emit func(wire.Record) error) error {
+	for _, text := range s.late {
+		if err := s.note(text, "", emit); err != nil {
+			return err
+		}
+	}
+	s.late = nil
+	return nil
+}
+
+// scan does what is due at t, and in the last round what tells of losses.
+func (s *Source) scan(t time.Time, due *schedule, last bool, emit func(wire.Record) error) error {
+	if last || t.After(due.scan) {
+		// The count can go down again: what a program is passed over for, its second
+		// copy may be about to do.
+		missed := max(s.k.Missed(), s.lost[wire.LostMissed])
+		s.doubt = s.doubt || missed != s.lost[wire.LostMissed]
+		if err := s.lose(wire.LayerSys, wire.LostMissed, missed, &s.lost[wire.LostMissed], emit); err != nil {
+			return err
+		}
+		if err := s.stands(last, emit); err != nil {
+			return err
+		}
+	}
+	if t.After(due.scan) {
+		due.scan = t.Add(waitScan)
+		if !s.opts.NoCalls {
+			if err := s.waiting(emit); err != nil {
+				return err
+			}
+		}
+		if err := s.targets.Reap(); err != nil {
+			return err
+		}
+	}
+	if !t.After(due.clock) {
+		return nil
+	}
+	due.clock = t.Add(clockStep)
+	c := wire.Clock{H: wire.Hdr{Kind: wire.KindClock, Time: now()}}
+	c.Mono, c.Wall = clocks()
+	return emit(wire.Seal(c.Append(s.buf[:0])))
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -247,11 +247,8 @@ func loadAt(c Config, at *cgroups) (_ *Kernel, err error) {
 	// Maps count against RLIMIT_MEMLOCK before 5.11. Where it cannot be raised,
 	// it may be enough as it is: what fails then says so.
 	_ = rlimit.RemoveMemlock()
-	if c.StrLen > MaxStrLen {
-		return nil, fmt.Errorf("string size %d: at most %d bytes are copied of one buffer", c.StrLen, MaxStrLen)
-	}
-	if len(c.Cgroups) > maxCgroups {
-		return nil, fmt.Errorf("%d cgroups: at most %d at once", len(c.Cgroups), maxCgroups)
+	if err := c.check(); err != nil {
+		return nil, err
 	}
 
 	ring := makeRing(orDefault(c.RingBytes, DefaultRing))
@@ -265,21 +262,9 @@ func loadAt(c Config, at *cgroups) (_ *Kernel, err error) {
 	defer object.Forget()
 	c.readAhead()
 	k.cast = k.hasFunc("bpf_rdonly_cast") // reads the kernel's types, while the objects are read
-	spec, sys, err := object.Open[object.SyscallsSpecs](object.LoadSyscalls)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.size(spec); err != nil {
-		return nil, err
-	}
 	k.twice = c.Twice || PreemptedAtTracepoints(Release())
-	if err := k.Maps.make(sys.Targets, sys.Refused, sys.Undecided, sys.Threads, sys.Calls, sys.Uids, sys.Ports, sys.Cgroups, sys.Lost, sys.Maybe, sys.Reader, sys.Gone, sys.Spread); err != nil {
-		return nil, err
-	}
-	if err := k.fill(c); err != nil {
-		return nil, err
-	}
-	if err := fillCalls(k.Maps.Calls, c.shows); err != nil {
+	spec, err := k.makeMaps(c)
+	if err != nil {
 		return nil, err
 	}
 	k.loadSockets(c)
@@ -290,6 +275,53 @@ func loadAt(c Config, at *cgroups) (_ *Kernel, err error) {
 		<-ring.mapped
 		return nil, ring.err
 	}
+	if err := k.loadParts(c, spec); err != nil {
+		return nil, err
+	}
+	if c.Kernel {
+		if err := k.loadKernel(c); err != nil {
+			return nil, err
+		}
+	}
+	k.types = nil // tens of megabytes, and of no use any more
+	k.closeRoot()
+	k.before = k.Missed()
+	return k, nil
+}
+
+// check returns an error for what the programs have no room for.
+func (c Config) check() error {
+	if c.StrLen > MaxStrLen {
+		return fmt.Errorf("string size %d: at most %d bytes are copied of one buffer", c.StrLen, MaxStrLen)
+	}
+	if len(c.Cgroups) > maxCgroups {
+		return fmt.Errorf("%d cgroups: at most %d at once", len(c.Cgroups), maxCgroups)
+	}
+	return nil
+}
+
+// makeMaps makes the maps that all programs share, fills them, and returns the object
+// of the programs at calls.
+func (k *Kernel) makeMaps(c Config) (*ebpf.CollectionSpec, error) {
+	spec, sys, err := object.Open[object.SyscallsSpecs](object.LoadSyscalls)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.size(spec); err != nil {
+		return nil, err
+	}
+	if err := k.Maps.make(sys.Targets, sys.Refused, sys.Undecided, sys.Threads, sys.Calls, sys.Uids, sys.Ports, sys.Cgroups, sys.Lost, sys.Maybe, sys.Reader, sys.Gone, sys.Spread); err != nil {
+		return nil, err
+	}
+	if err := k.fill(c); err != nil {
+		return nil, err
+	}
+	return spec, fillCalls(k.Maps.Calls, c.shows)
+}
+
+// loadParts loads and attaches the programs of calls, processes and packets, on
+// several CPUs at once.
+func (k *Kernel) loadParts(c Config, spec *ebpf.CollectionSpec) error {
 	calls, others := k.part(), k.part()
 	// Whoever is done first loads them.
 	loadOthers := sync.OnceFunc(func() { others.loadOthers(c) })
@@ -299,7 +331,7 @@ func loadAt(c Config, at *cgroups) (_ *Kernel, err error) {
 		loadOthers()
 		done <- err
 	}()
-	err = k.loadProcess(c)
+	err := k.loadProcess(c)
 	close(born)
 	if err == nil && (c.Packets || c.Kernel) {
 		err = k.loadPackets(c)
@@ -308,36 +340,34 @@ func loadAt(c Config, at *cgroups) (_ *Kernel, err error) {
 	err = errors.Join(<-done, err)
 	k.takeIn(calls)
 	k.takeIn(others)
-	if err != nil {
-		return nil, err
+	return err
+}
+
+// loadKernel loads and attaches what layer krn has beyond packets, and reads what the
+// kernel's numbers mean.
+func (k *Kernel) loadKernel(c Config) error {
+	types, _ := k.types.Kernel() // without, there are numbers
+	k.Names = Names{
+		Drops:  reasonsOf(types, "skb_drop_reason", "SKB_DROP_REASON_"),
+		Resets: reasonsOf(types, "sk_rst_reason", "SK_RST_REASON_"),
+		Protos: map[uint64]string{},
 	}
-	if c.Kernel {
-		types, _ := k.types.Kernel() // without, there are numbers
-		k.Names = Names{
-			Drops:  reasonsOf(types, "skb_drop_reason", "SKB_DROP_REASON_"),
-			Resets: reasonsOf(types, "sk_rst_reason", "SK_RST_REASON_"),
-			Protos: map[uint64]string{},
-		}
-		if c.Tree || c.Stacks {
-			k.Names.ReadSymbols() // before there is something to watch, that may end meanwhile
-			if err := k.Names.SymbolsErr; err != nil {
-				k.note(err, "functions of the kernel are shown as addresses", "")
-			}
-		}
-		if c.Tree {
-			if err := k.loadTree(c); err != nil {
-				return nil, err
-			}
-		}
-		k.loadKernelEvents(c)
-		if c.Stacks && !c.NoCalls {
-			k.loadCallStacks(c)
+	if c.Tree || c.Stacks {
+		k.Names.ReadSymbols() // before there is something to watch, that may end meanwhile
+		if err := k.Names.SymbolsErr; err != nil {
+			k.note(err, "functions of the kernel are shown as addresses", "")
 		}
 	}
-	k.types = nil // tens of megabytes, and of no use any more
-	k.closeRoot()
-	k.before = k.Missed()
-	return k, nil
+	if c.Tree {
+		if err := k.loadTree(c); err != nil {
+			return err
+		}
+	}
+	k.loadKernelEvents(c)
+	if c.Stacks && !c.NoCalls {
+		k.loadCallStacks(c)
+	}
+	return nil
 }
 
 // shows reports whether a call is to be told of.

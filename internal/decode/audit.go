@@ -28,7 +28,6 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 	b.Missing = a.Flags&wire.AuditMissing != 0
 	// Its own clock is coarse, and counts from another zero than the timeline.
 	ev.Time, ev.Slack = b.Stamp, 4_000_000
-	var saddr []byte
 	known := 0
 	s := &d.call
 	*s = wire.Syscall{Pid: a.Pid, Abi: a.Abi, Nr: a.Nr, Ret: a.Ret}
@@ -38,7 +37,25 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 			s.Sub, s.Args, known = uint8(min(a.Args[0], 255)), [6]uint64{}, 0
 		}
 	}
-	for rest := []byte(text); len(rest) > 0; {
+	known, saddr := d.auditRecords(&a, text, known, b, ev)
+	call := r[min(len(r), wire.SizeAudit+(int(a.Text)+7)&^7):]
+	if d.auditCall(&a, call, known, saddr, b, ev) {
+		saddr = nil // it is among the arguments
+	}
+	if len(saddr) > 0 {
+		b.Addr = d.sys.Address(saddr)
+		b.AddrRole = roleOf(b.Call)
+	}
+	return b.Call != nil || !b.Missing // what is missing is the record of a call
+}
+
+// auditRecords reads the lines of an event: who it is of goes into ev, what is not of a
+// call into b, and what they know of the call into d.call. It returns how many of the
+// call's arguments are known, and the address that the call took or gave.
+func (d *Decoder) auditRecords(a *wire.Audit, text []byte, args int, b *event.Audit, ev *event.Event) (known int, saddr []byte) {
+	s := &d.call
+	known = args
+	for rest := text; len(rest) > 0; {
 		var line []byte
 		if at := bytes.IndexByte(rest, '\n'); at >= 0 {
 			line, rest = rest[:at], rest[at+1:]
@@ -82,48 +99,50 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 			say(b, &rec)
 		}
 	}
-	call := r[min(len(r), wire.SizeAudit+(int(a.Text)+7)&^7):]
-	switch {
-	case a.Flags&wire.AuditCall == 0:
-	case call.Kind() == wire.KindText:
-		whole := event.Event{}
-		if d.text(call, &whole) {
-			if c, ok := whole.Body.(*event.Call); ok {
-				b.Call, b.Joined = c, true
-				c.ABI, c.NR = event.ABI(a.Abi), a.Nr
-				ev.Task.TID = whole.Task.TID
-				ev.Time, ev.Slack = d.wall(call.Time()), whole.Slack
-				ev.Warn = append(ev.Warn, whole.Warn...)
-				saddr = nil
-			}
-		}
-	case call.Kind() == wire.KindSyscall:
-		whole := event.Event{}
-		if d.syscall(call, &whole) {
-			b.Call, b.Joined = whole.Body.(*event.Call), true
-			ev.Task, ev.Time, ev.Slack = whole.Task, whole.Time, 0
-			ev.Warn = append(ev.Warn, whole.Warn...)
-			saddr = nil // it is among what was seen
-		}
-	default:
-		var placed bool
-		var warn []string
-		b.Call, placed, warn = d.sys.Audited(s, known, saddr)
-		ev.Warn = append(ev.Warn, warn...)
-		if placed {
-			saddr = nil
-		}
-		var k wire.Sock
-		if call.Kind() == wire.KindSock && len(call) >= wire.SizeSocksnap && k.Unmarshal(call[wire.SizeSocksnap:]) {
-			b.Call.Socks = d.arena.Socks(1)
-			sock.Fill(&b.Call.Socks[0], &k) // its addresses, as another file tells them
-		}
+	return known, saddr
+}
+
+// auditCall fills in the call that an event is of: as it was seen, where call is a
+// record of that, else as audit knows it. It reports whether saddr is among its arguments.
+func (d *Decoder) auditCall(a *wire.Audit, call wire.Record, known int, saddr []byte, b *event.Audit, ev *event.Event) (placed bool) {
+	if a.Flags&wire.AuditCall == 0 {
+		return false
 	}
-	if len(saddr) > 0 {
-		b.Addr = d.sys.Address(saddr)
-		b.AddrRole = roleOf(b.Call)
+	switch call.Kind() {
+	case wire.KindText:
+		whole := event.Event{}
+		if !d.text(call, &whole) {
+			return false
+		}
+		c, ok := whole.Body.(*event.Call)
+		if !ok {
+			return false
+		}
+		b.Call, b.Joined = c, true
+		c.ABI, c.NR = event.ABI(a.Abi), a.Nr
+		ev.Task.TID = whole.Task.TID
+		ev.Time, ev.Slack = d.wall(call.Time()), whole.Slack
+		ev.Warn = append(ev.Warn, whole.Warn...)
+		return true
+	case wire.KindSyscall:
+		whole := event.Event{}
+		if !d.syscall(call, &whole) {
+			return false
+		}
+		b.Call, b.Joined = whole.Body.(*event.Call), true
+		ev.Task, ev.Time, ev.Slack = whole.Task, whole.Time, 0
+		ev.Warn = append(ev.Warn, whole.Warn...)
+		return true
 	}
-	return b.Call != nil || !b.Missing // what is missing is the record of a call
+	var warn []string
+	b.Call, placed, warn = d.sys.Audited(&d.call, known, saddr)
+	ev.Warn = append(ev.Warn, warn...)
+	var k wire.Sock
+	if call.Kind() == wire.KindSock && len(call) >= wire.SizeSocksnap && k.Unmarshal(call[wire.SizeSocksnap:]) {
+		b.Call.Socks = d.arena.Socks(1)
+		sock.Fill(&b.Call.Socks[0], &k) // its addresses, as another file tells them
+	}
+	return placed
 }
 
 // roleOf says whose address a call's is.

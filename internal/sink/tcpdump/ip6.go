@@ -222,64 +222,17 @@ func (w *writer) options6(at, n int, jumbo *bool, payload *uint32) bool {
 				w.str("(padn)")
 			}
 		case alert:
-			if n-i < 4 {
-				w.str("(rtalert: trunc)")
+			if !w.alert6(o, n-i, size) {
 				return false
-			}
-			if size != 4 {
-				w.wrongSize("rtalert", size)
-				return false
-			}
-			if verbose {
-				w.str("(rtalert: 0x")
-				w.hex(uint64(w.u16(o+2)), 4)
-				w.str(") ")
 			}
 		case jumboOpt:
-			if n-i < 6 {
-				w.str("(jumbo: trunc)")
+			if !w.jumbo6(o, n-i, size, seen, jumbo, payload) {
 				return false
-			}
-			if size != 6 {
-				w.wrongSize("jumbo", size)
-				return false
-			}
-			v := w.u32(o + 2)
-			why := ""
-			switch {
-			case seen:
-				why = " - already seen"
-			case payload == nil:
-				why = " - not a hop-by-hop option"
-			case *payload != 0:
-				why = " - payload len != 0"
-			case v < 65536:
-				why = " - < 65536"
-			default:
-				*jumbo, *payload = true, v
 			}
 			seen = true
-			if verbose {
-				w.say("(jumbo: ", v)
-				w.str(why)
-				w.str(") ")
-			}
 		case home:
-			if n-i < 18 {
-				w.str("(homeaddr: trunc)")
+			if !w.home6(o, n-i, size) {
 				return false
-			}
-			if size < 18 {
-				w.wrongSize("homeaddr", size)
-				return false
-			}
-			if verbose {
-				w.str("(homeaddr: ")
-				w.addr6(o + 2)
-				if !w.subOptions(o+18, size-18) {
-					return false
-				}
-				w.byte(')')
 			}
 		default:
 			if verbose {
@@ -293,6 +246,77 @@ func (w *writer) options6(at, n int, jumbo *bool, payload *uint32) bool {
 	if verbose && n > 0 {
 		w.byte(' ')
 	}
+	return true
+}
+
+// alert6, jumbo6 and home6 write an option of size bytes at o, where left bytes
+// of options are left. They say no where it does not fit.
+func (w *writer) alert6(o, left, size int) bool {
+	if left < 4 {
+		w.str("(rtalert: trunc)")
+		return false
+	}
+	if size != 4 {
+		w.wrongSize("rtalert", size)
+		return false
+	}
+	if w.o.Verbose > 0 {
+		w.str("(rtalert: 0x")
+		w.hex(uint64(w.u16(o+2)), 4)
+		w.str(") ")
+	}
+	return true
+}
+
+func (w *writer) jumbo6(o, left, size int, seen bool, jumbo *bool, payload *uint32) bool {
+	if left < 6 {
+		w.str("(jumbo: trunc)")
+		return false
+	}
+	if size != 6 {
+		w.wrongSize("jumbo", size)
+		return false
+	}
+	v := w.u32(o + 2)
+	why := ""
+	switch {
+	case seen:
+		why = " - already seen"
+	case payload == nil:
+		why = " - not a hop-by-hop option"
+	case *payload != 0:
+		why = " - payload len != 0"
+	case v < 65536:
+		why = " - < 65536"
+	default:
+		*jumbo, *payload = true, v
+	}
+	if w.o.Verbose > 0 {
+		w.say("(jumbo: ", v)
+		w.str(why)
+		w.str(") ")
+	}
+	return true
+}
+
+func (w *writer) home6(o, left, size int) bool {
+	if left < 18 {
+		w.str("(homeaddr: trunc)")
+		return false
+	}
+	if size < 18 {
+		w.wrongSize("homeaddr", size)
+		return false
+	}
+	if w.o.Verbose == 0 {
+		return true
+	}
+	w.str("(homeaddr: ")
+	w.addr6(o + 2)
+	if !w.subOptions(o+18, size-18) {
+		return false
+	}
+	w.byte(')')
 	return true
 }
 

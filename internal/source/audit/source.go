@@ -464,48 +464,14 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 				return err
 			}
 		}
-		got := 0
-		var recvErr error
-		err := raw.Control(func(fd uintptr) {
-			for got < 4096 {
-				n, _, err := unix.Recvfrom(int(fd), buf, unix.MSG_DONTWAIT)
-				switch {
-				case errors.Is(err, unix.EAGAIN):
-					return
-				case errors.Is(err, unix.EINTR):
-					continue
-				case errors.Is(err, unix.ENOBUFS):
-					r.overrun = true
-					continue
-				case err != nil:
-					recvErr = err
-					return
-				}
-				got++
-				if recvErr = r.message(buf[:n]); recvErr != nil {
-					return
-				}
-			}
-		})
-		if err = errors.Join(err, recvErr); err != nil {
+		got, err := r.receive(raw, buf)
+		if err != nil {
 			return fmt.Errorf("reading the kernel's audit: %w", err)
 		}
-		if got == 0 {
-			// Nothing follows: what has begun has all its records.
-			if err := r.asm.Flush(r.event); err != nil {
-				return err
-			}
-			if err := r.gauge(); err != nil {
-				return err
-			}
-			// Nobody waits for it where there was no call. The kernel starts a thread for each answer.
-			if s.called.Load() >= r.upto || !last.IsZero() {
-				if err := r.progress(); err != nil {
-					return err
-				}
-			}
-		} else {
+		if got > 0 {
 			r.quiet = 0
+		} else if err := r.settled(!last.IsZero()); err != nil {
+			return err
 		}
 		now := time.Now()
 		if now.After(nextCount) || !last.IsZero() {
@@ -540,6 +506,50 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 			time.Sleep(pollEvery) // what comes meanwhile is read at once
 		}
 	}
+}
+
+// receive reads what is at hand, and returns how many messages it was.
+func (r *reader) receive(raw syscall.RawConn, buf []byte) (got int, err error) {
+	const most = 4096 // of a flood: there is more to do
+	var recvErr error
+	err = raw.Control(func(fd uintptr) {
+		for got < most {
+			n, _, err := unix.Recvfrom(int(fd), buf, unix.MSG_DONTWAIT)
+			switch {
+			case errors.Is(err, unix.EAGAIN):
+				return
+			case errors.Is(err, unix.EINTR):
+				continue
+			case errors.Is(err, unix.ENOBUFS):
+				r.overrun = true
+				continue
+			case err != nil:
+				recvErr = err
+				return
+			}
+			got++
+			if recvErr = r.message(buf[:n]); recvErr != nil {
+				return
+			}
+		}
+	})
+	return got, errors.Join(err, recvErr)
+}
+
+// settled is for when nothing follows: what has begun has all its records. At the end,
+// or where a call waits for its record, the kernel is asked how far it is: it starts a
+// thread for each answer.
+func (r *reader) settled(ending bool) error {
+	if err := r.asm.Flush(r.event); err != nil {
+		return err
+	}
+	if err := r.gauge(); err != nil {
+		return err
+	}
+	if r.s.called.Load() >= r.upto || ending {
+		return r.progress()
+	}
+	return nil
 }
 
 // hurry has pause end.

@@ -136,68 +136,87 @@ func New(k kernel, o Options) *Set {
 // and the mark. byPort are those that a port names. errors.Is(err, proc.ErrNoTarget)
 // where a process that was named by its pid has ended.
 func (s *Set) Find(byPort map[uint32]bool) ([]*proc.Process, error) {
-	marked := map[uint32]*proc.Process{}
-	full := map[uint32]bool{}
-	seen := map[uint32]bool{} // by their names too: of these, only who is whose child may have changed
-	brief := !slices.ContainsFunc(s.o.Criteria, func(t proc.Target) bool { return !t.MatchBrief() })
-	var order []*proc.Process
-	for {
+	f := finder{
+		Set: s, byPort: byPort, marked: map[uint32]*proc.Process{}, full: map[uint32]bool{}, seen: map[uint32]bool{},
+		brief: !slices.ContainsFunc(s.o.Criteria, func(t proc.Target) bool { return !t.MatchBrief() }),
+	}
+	for added := true; added; {
 		pids, err := s.proc.PIDs()
 		if err != nil {
 			return nil, err
 		}
-		added := false
+		added = false
 		for _, pid := range pids {
-			if marked[pid] != nil || slices.Contains(s.o.Never, pid) || full[pid] {
-				continue
-			}
-			wanted := func(p *proc.Process) bool {
-				return byPort[pid] || s.o.Follow && marked[p.PPID] != nil || s.matches(p)
-			}
-			if brief || seen[pid] {
-				if p, err := s.proc.Brief(pid); errors.Is(err, fs.ErrNotExist) {
-					continue
-				} else if err != nil {
-					return nil, err
-				} else if !wanted(p) {
-					continue
-				}
-			}
-			p, err := s.proc.Read(pid)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
+			ok, err := f.look(pid)
 			if err != nil {
 				return nil, err
 			}
-			if seen[pid] = true; !wanted(p) {
-				continue
-			}
-			if err := s.kernel.SetTarget(pid, wire.TargetWatch); errors.Is(err, load.ErrFull) {
-				full[pid] = true
-				s.Full++
-				continue
-			} else if err != nil {
-				return nil, fmt.Errorf("watching %d: %w", pid, err)
-			}
-			marked[pid] = p
-			order = append(order, p)
-			added = true
-		}
-		if !added {
-			break
+			added = added || ok
 		}
 	}
 	for i := range s.o.Criteria {
 		t := &s.o.Criteria[i]
-		if t.PID != 0 && marked[t.PID] == nil && !full[t.PID] {
+		if t.PID != 0 && f.marked[t.PID] == nil && !f.full[t.PID] {
 			return nil, fmt.Errorf("%w: process %d ended before it could be watched", proc.ErrNoTarget, t.PID)
 		}
 	}
-	for _, p := range order {
+	for _, p := range f.order {
 		s.add(&member{pid: p.PID, start: p.Start})
 	}
-	return order, nil
+	return f.order, nil
+}
+
+// finder is one search for the processes that match.
+type finder struct {
+	*Set
+	byPort map[uint32]bool
+	marked map[uint32]*proc.Process
+	full   map[uint32]bool // there is no room for them
+	seen   map[uint32]bool // by their names too: of these, only who is whose child may have changed
+	brief  bool            // what Brief reads decides
+	order  []*proc.Process // of marked
+}
+
+// look marks a process if it matches, and reports whether it has.
+func (f *finder) look(pid uint32) (added bool, err error) {
+	if f.marked[pid] != nil || slices.Contains(f.o.Never, pid) || f.full[pid] {
+		return false, nil
+	}
+	if f.brief || f.seen[pid] {
+		p, err := f.proc.Brief(pid)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !f.wants(p) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	p, err := f.proc.Read(pid)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	f.seen[pid] = true
+	if !f.wants(p) {
+		return false, nil
+	}
+	switch err := f.kernel.SetTarget(pid, wire.TargetWatch); {
+	case errors.Is(err, load.ErrFull):
+		f.full[pid] = true
+		f.Full++
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("watching %d: %w", pid, err)
+	}
+	f.marked[pid] = p
+	f.order = append(f.order, p)
+	return true, nil
+}
+
+func (f *finder) wants(p *proc.Process) bool {
+	return f.byPort[p.PID] || f.o.Follow && f.marked[p.PPID] != nil || f.matches(p)
 }
 
 func (s *Set) matches(p *proc.Process) bool {

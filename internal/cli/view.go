@@ -2,7 +2,9 @@ package cli
 
 import (
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,8 +107,8 @@ func (v *viewFlags) parse() error {
 	default:
 		return usageError("--color %q: auto, always or never", v.colour)
 	}
-	if v.format != "pidwire" && v.format != "strace" {
-		return usageError("--format %q: pidwire or strace", v.format)
+	if formats[v.format] == nil {
+		return usageError("--format %q: %s", v.format, strings.Join(slices.Sorted(maps.Keys(formats)), " or "))
 	}
 	if _, ok := timeStyles[v.time]; !ok {
 		return usageError("-t %q: one of %s", v.time, strings.Join(timeWords, ", "))
@@ -164,8 +166,25 @@ func (v *viewFlags) sink(a *app, out io.Writer, h wire.Header) (sink.Sink, func(
 	case v.json:
 		return jsonl.New(out, jsonl.Options{Notation: opts, Packets: packets, Start: start}), closeOut, nil
 	}
+	return formats[v.format](v, out, notationOf{opts, packets, start}), closeOut, nil
+}
+
+// notationOf is how values are written, whatever the format.
+type notationOf struct {
+	values  notation.Options
+	packets tcpdump.Options
+	start   int64 // of the timeline, ns since the epoch
+}
+
+// formats are the sinks that --format names.
+var formats = map[string]func(*viewFlags, io.Writer, notationOf) sink.Sink{
+	"pidwire": (*viewFlags).text,
+	"strace":  (*viewFlags).text,
+}
+
+func (v *viewFlags) text(out io.Writer, l notationOf) sink.Sink {
 	o := text.Options{
-		Notation: opts, Packets: packets, Time: timeStyles[v.time], Start: start, NoDur: v.noDur || !v.durFlag,
+		Notation: l.values, Packets: l.packets, Time: timeStyles[v.time], Start: l.start, NoDur: v.noDur || !v.durFlag,
 		Plain: v.format == "strace", Tree: v.tree, Stacks: v.stacks, Zone: time.Local, Names: v.names && !v.numeric,
 	}
 	if v.resolve && !v.numeric {
@@ -181,7 +200,7 @@ func (v *viewFlags) sink(a *app, out io.Writer, h wire.Header) (sink.Sink, func(
 		}
 		o.Notation.Style = &notation.Style{Name: "\x1b[1m", Error: "\x1b[31m", String: "\x1b[32m", Note: "\x1b[2m"}
 	}
-	return text.New(out, o), closeOut, nil
+	return text.New(out, o)
 }
 
 // coloured decides by --color, NO_COLOR, CLICOLOR_FORCE, FORCE_COLOR, TERM and

@@ -35,20 +35,33 @@ const (
 	kinds
 )
 
-func (k Kind) String() string {
-	switch k {
-	case AuditLog:
-		return "audit log"
-	case Strace:
-		return "strace"
-	case Dump:
-		return "tcpdump"
-	case Truss:
-		return "truss"
-	case Ktrace:
-		return "kernel tracer"
+// format is how the files of a kind are read.
+type format struct {
+	name   string
+	layers uint32                      // set of bits: 1<<wire.LayerSys...
+	begin  func(*Source)               // before the first line; may be nil
+	line   func(*Source, []byte) error // one line, without its end; good until the next
+	flush  func(*Source) error         // at the end of the file; may be nil
+}
+
+var formats [kinds]format
+
+func init() { // the methods ask for their formats
+	formats = [kinds]format{
+		Unknown:  {name: "unknown"},
+		AuditLog: {"audit log", 1 << wire.LayerAud, nil, (*Source).audit, (*Source).flushAudit},
+		Strace:   {"strace", 1 << wire.LayerSys, (*Source).beginStrace, (*Source).strace, (*Source).flushStrace},
+		Dump:     {"tcpdump", 1 << wire.LayerPkt, (*Source).beginDump, (*Source).dump, nil},
+		Truss:    {"truss", 1 << wire.LayerSys, nil, (*Source).truss, (*Source).flushTruss},
+		Ktrace:   {"kernel tracer", 1 << wire.LayerKrn, nil, (*Source).ktrace, nil},
 	}
-	return "unknown"
+}
+
+func (k Kind) String() string {
+	if k < 0 || k >= kinds {
+		return formats[Unknown].name
+	}
+	return formats[k].name
 }
 
 const (
@@ -156,19 +169,14 @@ type Source struct {
 
 // New reads as far as the first record, and returns a source of the rest.
 func New(in *bufio.Reader, name string, kind Kind) (*Source, error) {
+	if kind <= Unknown || kind >= kinds {
+		return nil, fmt.Errorf("%s: not a file of a tool that is known", name)
+	}
 	s := &Source{kind: kind, name: name, in: in}
-	s.header = wire.Header{Version: wire.WireVersion, Arch: "amd64", Layers: 1 << wire.LayerSys, Targets: []string{name}}
-	switch kind {
-	case Strace:
-		s.pid = pidOf(name)
-	case AuditLog:
-		s.header.Layers = 1 << wire.LayerAud
-	case Dump:
-		s.header.Layers = 1 << wire.LayerPkt
-		head, _ := in.Peek(min(in.Buffered(), SniffBytes))
-		s.text.start = sinceStart(head)
-	case Ktrace:
-		s.header.Layers = 1 << wire.LayerKrn
+	f := &formats[kind]
+	s.header = wire.Header{Version: wire.WireVersion, Arch: "amd64", Layers: f.layers, Targets: []string{name}}
+	if f.begin != nil {
+		f.begin(s)
 	}
 	s.emit = func(r wire.Record) error {
 		s.queue = append(s.queue, bytes.Clone(r))
@@ -286,17 +294,7 @@ func (s *Source) next() error {
 	}
 	s.line++
 	line = bytes.TrimRight(line, "\r\n")
-	switch s.kind {
-	case AuditLog:
-		return s.audit(line)
-	case Dump:
-		return s.dump(line)
-	case Truss:
-		return s.truss(line)
-	case Ktrace:
-		return s.ktrace(line)
-	}
-	return s.strace(line)
+	return formats[s.kind].line(s, line)
 }
 
 // longLine reads on, up to what a line may have.
@@ -314,17 +312,29 @@ func (s *Source) longLine(start []byte) ([]byte, error) {
 }
 
 func (s *Source) flush() error {
-	switch s.kind {
-	case AuditLog:
-		return s.asm.Flush(s.auditEvent)
-	case Dump, Ktrace:
-		return nil
-	case Truss:
-		s.trussJoin.Flush(s.trussLine)
-		return s.err
+	if flush := formats[s.kind].flush; flush != nil {
+		return flush(s)
 	}
+	return nil
+}
+
+func (s *Source) flushAudit() error { return s.asm.Flush(s.auditEvent) }
+
+func (s *Source) flushTruss() error {
+	s.trussJoin.Flush(s.trussLine)
+	return s.err
+}
+
+func (s *Source) flushStrace() error {
 	s.join.Flush(s.straceLine)
 	return s.err
+}
+
+func (s *Source) beginStrace() { s.pid = pidOf(s.name) }
+
+func (s *Source) beginDump() {
+	head, _ := s.in.Peek(min(s.in.Buffered(), SniffBytes))
+	s.text.start = sinceStart(head)
 }
 
 // say emits a line as it was printed.

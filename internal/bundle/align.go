@@ -124,8 +124,8 @@ func (a *aligner) arrived(it *item) {
 		}
 		return
 	}
-	if c.syn && c.shook == 0 && dir == 0 && it.flags&(event.TCPSyn|event.TCPAck) == event.TCPAck {
-		c.shook = it.lo
+	if c.syn && c.handshook == 0 && dir == 0 && it.flags&(event.TCPSyn|event.TCPAck) == event.TCPAck {
+		c.handshook = it.lo
 	}
 	switch {
 	case it.flags&event.TCPSyn != 0:

@@ -147,8 +147,8 @@ func (it *item) accepted() {
 	if c == nil {
 		c = it.file.old[it.child]
 	}
-	if c != nil && c.pair != nil && c.pair.syn && c.pair.shook != 0 {
-		it.wanted(c.pair.shook, false)
+	if c != nil && c.pair != nil && c.pair.syn && c.pair.handshook != 0 {
+		it.wanted(c.pair.handshook, false)
 	}
 }
 

@@ -92,7 +92,7 @@ type conn struct {
 	packets     bool  // it is of a packet file
 	whole       bool  // its beginning was seen
 	syn         bool  // of packets: there was one
-	shook       int64 // of packets: when the handshake was done; 0: not yet
+	handshook   int64 // of packets: when the handshake was complete; 0: not yet
 	first       int64 // time of its first item
 	connected   bool  // of calls: there was a connect, or it was accepted
 	indexed     bool  // of packets: it can be found

@@ -136,8 +136,8 @@ func (c *command) waits(ctx context.Context) {
 	_, _ = c.ready.Read(make([]byte, 1))
 }
 
-// letGo makes the shim become the command.
-func (c *command) letGo() error {
+// release makes the shim become the command.
+func (c *command) release() error {
 	_, err := c.gate.Write([]byte{1})
 	err = errors.Join(err, c.gate.Close())
 	c.gate = nil

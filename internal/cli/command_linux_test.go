@@ -47,7 +47,7 @@ func TestShimWaits(t *testing.T) {
 	if !strings.Contains(strings.Join(threads, "\n"), want) {
 		t.Errorf("no thread is in read(%d): %q", shimFD, threads)
 	}
-	if err := child.letGo(); err != nil {
+	if err := child.release(); err != nil {
 		t.Fatal(err)
 	}
 	select {

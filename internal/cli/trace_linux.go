@@ -375,7 +375,7 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 			fmt.Fprintf(a.stderr, "pidwire: %v\n", err)
 		}
 		if child != nil {
-			return child.letGo()
+			return child.release()
 		}
 		if !t.view.quiet {
 			fmt.Fprintf(a.stderr, "pidwire: watching %s; Ctrl-C ends it\n", describe(src.Watched()))

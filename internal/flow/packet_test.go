@@ -251,7 +251,7 @@ func TestNamespaces(t *testing.T) {
 	l.packet(inSpace(71, event.DirIn, ack, 4026532200), 4, false, event.MatchExact)
 }
 
-// TestStates holds that a socket which a listener begot is one connection with
+// TestStates holds that a socket that came from a listener is one connection with
 // its handshake, from its first state on.
 func TestStates(t *testing.T) {
 	l := newLife(t)

@@ -8,20 +8,19 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// doing is what the kernel did in a thread's own time since its last call came
-// in: it belongs to one that has not returned yet, and stands under it, wherever
-// that is put.
-type doing struct {
+// heldBack is what the kernel did in a thread since its last call was recorded. It
+// belongs to a call that has not returned, and is emitted below that call.
+type heldBack struct {
 	buf   []byte // records, one behind the other
 	kept  []byte // where what stays is moved to
 	first uint64 // the earliest time of them
 }
 
-// maxDoing bounds what is held for one call, in bytes, and maxThreads for how
+// maxHeldBack bounds what is held back for one call, in bytes, and maxThreads for how
 // many threads.
 const (
-	maxDoing   = 256 << 10
-	maxThreads = 4096
+	maxHeldBack = 256 << 10
+	maxThreads  = 4096
 )
 
 // awaitsCall holds back what the kernel did in a thread's own time.
@@ -35,16 +34,16 @@ func (m *Merger) awaitsCall(r wire.Record) bool {
 	default:
 		return false
 	}
-	d := m.doing[tid]
+	d := m.heldBack[tid]
 	if d == nil {
-		if len(m.doing) >= maxThreads {
+		if len(m.heldBack) >= maxThreads {
 			return false
 		}
-		d = &doing{}
-		m.doing[tid] = d
+		d = &heldBack{}
+		m.heldBack[tid] = d
 	}
-	if len(d.buf)+len(r) > maxDoing {
-		m.letGo(d, 0, 0, 1<<64-1)
+	if len(d.buf)+len(r) > maxHeldBack {
+		m.releaseHeld(d, 0, 0, 1<<64-1)
 	}
 	if len(d.buf) == 0 || r.Time() < d.first {
 		d.first = r.Time()
@@ -57,14 +56,14 @@ func (m *Merger) awaitsCall(r wire.Record) bool {
 // returned puts what the kernel did in a call behind it, which is held at the
 // given time.
 func (m *Merger) returned(r wire.Record, at uint64) {
-	if len(r) < wire.SizeSyscall || len(m.doing) == 0 || r[wire.OffSyscallFlags]&wire.CallWaiting != 0 {
+	if len(r) < wire.SizeSyscall || len(m.heldBack) == 0 || r[wire.OffSyscallFlags]&wire.CallWaiting != 0 {
 		return
 	}
-	d := m.doing[binary.LittleEndian.Uint32(r[wire.OffSyscallTid:])]
+	d := m.heldBack[binary.LittleEndian.Uint32(r[wire.OffSyscallTid:])]
 	if d == nil || len(d.buf) == 0 {
 		return
 	}
-	m.letGo(d, binary.LittleEndian.Uint64(r[wire.OffSyscallEnter:]), at, 1<<64-1)
+	m.releaseHeld(d, binary.LittleEndian.Uint64(r[wire.OffSyscallEnter:]), at, 1<<64-1)
 }
 
 // tooLong lets go of what was done up to a time: its call takes long, or is none
@@ -74,22 +73,22 @@ func (m *Merger) tooLong(until uint64) {
 		return
 	}
 	m.waiting = 1<<64 - 1
-	for tid, d := range m.doing {
+	for tid, d := range m.heldBack {
 		if len(d.buf) > 0 && d.first <= until {
-			m.letGo(d, 0, 0, until)
+			m.releaseHeld(d, 0, 0, until)
 		}
 		if len(d.buf) == 0 {
-			delete(m.doing, tid)
+			delete(m.heldBack, tid)
 			continue
 		}
 		m.waiting = min(m.waiting, d.first)
 	}
 }
 
-// letGo passes on what was held of a thread up to a time, each at its own. What
+// releaseHeld emits what is held back of a thread up to a time, each at its own. What
 // was done from enter on, in a call that is held at the given time, stands behind
 // that.
-func (m *Merger) letGo(d *doing, enter, at, until uint64) {
+func (m *Merger) releaseHeld(d *heldBack, enter, at, until uint64) {
 	// A function is told of when it calls another one, or has returned: what was done
 	// in it may have come before.
 	list := m.order[:0]

@@ -47,9 +47,9 @@ type Merger struct {
 	anyHeld   bool                 // there were more of them
 	senders   map[uint64]uint8     // the same of those that several send on: how often it was another one, up to maxTurns
 	audits    audits
-	doing     map[uint32]*doing // by tid: what the kernel did in the call that is not here yet
-	waiting   uint64            // the earliest of that, or before it
-	order     []wire.Record     // of one thread, while it is put in order
+	heldBack  map[uint32]*heldBack // by tid: what the kernel did in a call that has not returned
+	waiting   uint64               // the earliest of that, or before it
+	order     []wire.Record        // of one thread, while it is put in order
 }
 
 type item struct {
@@ -69,7 +69,7 @@ type slab struct {
 // New returns a merger that passes records on to emit. What emit gets is its
 // own during the call only.
 func New(emit func(wire.Record) error) *Merger {
-	return &Merger{emit: emit, children: children{young: map[uint64]tuple{}}, listeners: map[uint64]bool{}, labels: map[labelKey]*labels{}, shared: map[uint64]bool{}, holders: map[uint64]bool{}, senders: map[uint64]uint8{}, doing: map[uint32]*doing{}}
+	return &Merger{emit: emit, children: children{young: map[uint64]tuple{}}, listeners: map[uint64]bool{}, labels: map[labelKey]*labels{}, shared: map[uint64]bool{}, holders: map[uint64]bool{}, senders: map[uint64]uint8{}, heldBack: map[uint32]*heldBack{}}
 }
 
 // Add takes a record; its bytes are copied.

@@ -204,7 +204,7 @@ func owners(t *testing.T, out []wire.Record) (pids []uint32) {
 	return pids
 }
 
-// TestHandedOver holds that the packets of a connection that was begot by a
+// TestHandedOver holds that the packets of a connection that came from a
 // listener become those of who uses it first, its handshake too.
 func TestHandedOver(t *testing.T) {
 	h := wire.Handover{H: wire.Hdr{Kind: wire.KindHandover, Time: 1010 * ms}, Cookie: child, Listener: listener, Owner: worker}

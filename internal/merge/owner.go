@@ -44,7 +44,7 @@ func (c *children) get(cookie uint64) (tuple, bool) {
 	return t, ok
 }
 
-// born remembers the addresses of a socket that a listener begot.
+// born remembers the addresses of a socket that came from a listener.
 func (m *Merger) born(r wire.Record) {
 	if len(r) < wire.SizeState+wire.SizeSock {
 		return
@@ -54,10 +54,10 @@ func (m *Merger) born(r wire.Record) {
 	if binary.LittleEndian.Uint64(r[wire.OffStateOwner:]) == k.Cookie {
 		return
 	}
-	m.begot(&k)
+	m.bornOf(&k)
 }
 
-func (m *Merger) begot(k *wire.Sock) {
+func (m *Merger) bornOf(k *wire.Sock) {
 	m.children.put(k.Cookie, tuple{unmapped(k.Laddr), unmapped(k.Raddr), k.Lport, k.Rport})
 }
 
@@ -96,7 +96,7 @@ func (m *Merger) accepted(r wire.Record) {
 			Uid: s.Uid, How: wire.OwnerAccepted, Comm: s.Comm,
 		}
 		if _, known := m.children.get(k.Cookie); !known && k.Protocol == protoTCP {
-			m.begot(&k) // before 5.12 no state says so
+			m.bornOf(&k) // before 5.12 no state says so
 		}
 		var b [wire.SizeOwner]byte
 		m.relabel(k.Cookie, listener, o.Append(b[:0]))

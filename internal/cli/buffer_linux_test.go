@@ -27,3 +27,18 @@ func TestRingSize(t *testing.T) {
 		t.Errorf("by itself: %d, %v", got, err)
 	}
 }
+
+// TestRingWithin holds that a run fits into what a container's memory limit leaves, or says that it does not.
+func TestRingWithin(t *testing.T) {
+	for _, test := range []struct {
+		left, ring, want uint64 // MiB; want 0: refused
+	}{{1000, 256, 256}, {400, 256, 128}, {200, 256, 32}, {170, 256, 16}, {150, 256, 8}, {144, 256, 8}, {144, 8, 8}, {143, 256, 0}, {0, 8, 0}} {
+		got, err := ringWithin(uint32(test.ring<<20), func() (uint64, string, bool) { return test.left << 20, "/limit", true })
+		if (err != nil) != (test.want == 0) || uint64(got) != test.want<<20 {
+			t.Errorf("%d MiB left: a ring of %d MiB, %v; want %d", test.left, got>>20, err, test.want)
+		}
+	}
+	if got, err := ringWithin(64<<20, func() (uint64, string, bool) { return 0, "", false }); err != nil || got != 64<<20 {
+		t.Errorf("without a limit: %d, %v", got, err)
+	}
+}

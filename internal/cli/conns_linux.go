@@ -63,6 +63,9 @@ func (a *app) connsWatch(ctx context.Context, rest *over, c *connsFlags, targets
 	defer rest.Cut() // unless the end was said
 	ctx, watching := spanOf(ctx, c.span)
 	defer watching.stop()
+	if _, err := ringWithin(bpf.DefaultRing, proc.Default.MemoryRoom); err != nil {
+		return err
+	}
 	src, err := collect.Open(collect.Options{
 		Config: bpf.Config{
 			Self: uint32(os.Getpid()), Follow: !c.trace.noFollow, NoCalls: true, Packets: true, Snaplen: connsSnaplen,

@@ -41,8 +41,7 @@ func (a *app) doctorCommand() *cobra.Command {
 }
 
 func (a *app) doctor(asJSON bool) error {
-	list := []finding{examine("sys", "system calls", bpf.ProbeCalls()), examine("pkt", "packets", bpf.ProbePackets()),
-		examine("krn", "what the kernel does", bpf.ProbeKernel()), examineAudit(), examineRest()}
+	list := examineAll()
 	if list[0].State == "off" {
 		a.code = exitPrivilege
 	}
@@ -93,6 +92,34 @@ func (a *app) doctor(asJSON bool) error {
 	}
 	_, err := fmt.Fprintf(a.stdout, "pidwire %s on Linux %s, %s\n", Version, bpf.Release(), runtime.GOARCH)
 	return err
+}
+
+// examineAll tries what there is, the first finding being that without which nothing can be watched.
+func examineAll() []finding {
+	memory, limited := examineMemory()
+	if memory.State == "off" {
+		return []finding{memory, examineRest()} // trying would take the memory
+	}
+	list := []finding{examine("sys", "system calls", bpf.ProbeCalls()), examine("pkt", "packets", bpf.ProbePackets()),
+		examine("krn", "what the kernel does", bpf.ProbeKernel()), examineAudit(), examineRest()}
+	if limited {
+		list = append(list, memory)
+	}
+	return list
+}
+
+// examineMemory says what the memory limit of our cgroup leaves, where it has one.
+func examineMemory() (f finding, limited bool) {
+	left, limit, limited := proc.Default.MemoryRoom()
+	f = finding{Layer: "mem", State: "ok", What: fmt.Sprintf("memory: the limit in %s leaves %d MiB", limit, left>>20)}
+	ring, err := ringSize("")
+	var ee *exitError
+	if errors.As(err, &ee) {
+		f.State, f.Cause, f.Fix = "off", []string{err.Error()}, ee.hint
+	} else if err == nil {
+		f.What += ", the kernel's buffer is " + byteWords(ring)
+	}
+	return f, limited
 }
 
 // examineRest says as whom, and how confined, what is watched is decoded and printed.

@@ -124,8 +124,10 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 		return err
 	}
 	var err error
-	if t.ring, err = ringSize(t.buffer); err != nil {
-		return err
+	if a.in == nil { // the other process has the ring
+		if t.ring, err = ringSize(t.buffer); err != nil {
+			return err
+		}
 	}
 	if t.view.summary && !t.view.drops && !slices.Contains(t.layers, "sys") {
 		return usageError("-c is a table of calls: it needs layer sys")

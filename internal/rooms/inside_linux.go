@@ -167,7 +167,7 @@ func (in *Inside) Stream() (*Stream, error) {
 }
 
 // ErrNoCollector says that the collector has ended in the middle; if it had something to say, it did.
-var ErrNoCollector = errors.New("the process that watches has ended in the middle")
+var ErrNoCollector = errors.New("the process that watches has ended in the middle: it was killed, perhaps for want of memory, or it crashed")
 
 func ended(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {

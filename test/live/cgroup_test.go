@@ -1,12 +1,15 @@
 package live
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -122,5 +125,82 @@ cat $DIR/said $DIR/lines
 	said := strings.Contains(out, "packets of sockets that were made in other cgroups are not shown")
 	if shown := strings.Contains(out, " pkt "); shown == said || shown != (err == nil) {
 		t.Errorf("process 1's namespace: %v; packets: %v; said that there are none: %v\n%s", err, shown, said, out)
+	}
+}
+
+// memoryCgroup makes a cgroup whose memory can be limited, in whichever version has the controller, and returns its
+// folder and the names of its files.
+func memoryCgroup(t *testing.T) (dir, limit, events string) {
+	t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(mounts)) {
+		left, right, _ := strings.Cut(line, " - ")
+		about := strings.Fields(right)
+		if len(about) < 3 || len(strings.Fields(left)) < 5 {
+			continue
+		}
+		root := strings.Fields(left)[4]
+		switch {
+		case about[0] == "cgroup" && slices.Contains(strings.Split(about[2], ","), "memory"):
+			dir, limit, events = root, "memory.limit_in_bytes", "memory.oom_control"
+		case about[0] == "cgroup2" && dir == "" && os.WriteFile(root+"/cgroup.subtree_control", []byte("+memory"), 0) == nil:
+			dir, limit, events = root, "memory.max", "memory.events"
+		}
+	}
+	if dir == "" {
+		if b, err := os.ReadFile("/proc/cgroups"); err == nil && regexp.MustCompile(`(?m)^memory\t.*\t1$`).Match(b) && built == "" {
+			t.Fatal("this kernel has cgroups with memory limits, and none can be made")
+		}
+		t.Skip("no cgroup with a memory limit can be made here")
+	}
+	dir = fmt.Sprintf("%s/pidwire-memory-%d", dir, os.Getpid())
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for range 100 {
+			if os.Remove(dir) == nil {
+				return
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		t.Errorf("%s is left", dir)
+	})
+	return dir, limit, events
+}
+
+// TestMemoryLimit runs in containers' conditions: within a cgroup's limit a run takes less, so that the kernel kills
+// nobody, who may be the watched process; where even that does not fit it says so, and starts nothing.
+func TestMemoryLimit(t *testing.T) {
+	needRoot(t)
+	for _, test := range []struct {
+		mib  int
+		args string
+		code int
+		says string
+	}{
+		{250, "-l sys,pkt -- true", 0, "+++ exited with 0 +++"},
+		{64, "-l sys,pkt -- true", 4, "too little memory: the limit in "},
+		{64, "doctor", 4, "mem  off"},
+		{64, "conns -p 1", 4, "too little memory: the limit in "},
+	} {
+		t.Run(fmt.Sprintf("%d MiB %s", test.mib, test.args), func(t *testing.T) {
+			dir, limit, events := memoryCgroup(t)
+			if err := os.WriteFile(dir+"/"+limit, fmt.Appendf(nil, "%d", test.mib<<20), 0); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("/bin/sh", append([]string{"-c", `echo $$ >"$0" && exec "$@"`, dir + "/cgroup.procs", pidwire}, strings.Fields(test.args)...)...)
+			out, err := cmd.CombinedOutput()
+			if cmd.ProcessState.ExitCode() != test.code || !bytes.Contains(out, []byte(test.says)) {
+				t.Errorf("%v, want exit code %d and %q:\n%s", err, test.code, test.says, out)
+			}
+			b, err := os.ReadFile(dir + "/" + events)
+			if err != nil || !regexp.MustCompile(`(?m)^oom_kill 0$`).Match(b) {
+				t.Errorf("somebody was killed: %v\n%s", err, b)
+			}
+		})
 	}
 }

@@ -1,0 +1,120 @@
+package proc
+
+import (
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// MemoryRoom returns how many bytes the calling process may take, and what else is in its
+// cgroup, before the memory limit of that cgroup or of one above it is reached: the kernel
+// kills one of its processes then, perhaps the one that is watched. What the page cache
+// takes counts as free. ok is false where there is no limit, or none can be read; limit is
+// the file that has it. See cgroups(7), and memory.max in Documentation/admin-guide/cgroup-v2.rst.
+func (f FS) MemoryRoom() (room uint64, limit string, ok bool) {
+	own, err := os.ReadFile(filepath.Join(f.Root, "self/cgroup"))
+	if err != nil {
+		return 0, "", false
+	}
+	mounts, err := os.ReadFile(filepath.Join(f.Root, "self/mountinfo"))
+	if err != nil {
+		return 0, "", false
+	}
+	for line := range strings.Lines(string(own)) {
+		// hierarchy-ID:controller-list:cgroup-path
+		part := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
+		if len(part) != 3 {
+			continue
+		}
+		v := cgroupV2
+		if part[1] != "" {
+			if !hasWord(part[1], "memory") {
+				continue
+			}
+			v = cgroupV1
+		}
+		mount, root := v.mounted(string(mounts))
+		if mount == "" {
+			continue
+		}
+		// In a container without a cgroup namespace its own cgroup is mounted, and named from the host's root.
+		below := "/" + strings.TrimPrefix(strings.TrimPrefix(part[2], root), "/")
+		for dir := path.Clean(below); ; dir = path.Dir(dir) {
+			if r, known := v.room(mount + dir); known && (!ok || r < room) {
+				room, limit, ok = r, path.Join(mount, dir, v.limit), true
+			}
+			if dir == "/" {
+				break
+			}
+		}
+	}
+	return room, limit, ok
+}
+
+// cgroupFiles are the files of a memory controller.
+type cgroupFiles struct {
+	fstype, option string // of its mount
+	limit, usage   string
+	cache          []string // of memory.stat: what the page cache takes
+}
+
+var (
+	cgroupV1 = &cgroupFiles{"cgroup", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", []string{"total_inactive_file", "total_active_file"}}
+	cgroupV2 = &cgroupFiles{"cgroup2", "", "memory.max", "memory.current", []string{"inactive_file", "active_file"}}
+)
+
+// mounted returns where the controller's hierarchy is mounted, and which cgroup of it.
+func (c *cgroupFiles) mounted(mountinfo string) (mount, root string) {
+	for line := range strings.Lines(mountinfo) {
+		left, right, ok := strings.Cut(line, " - ")
+		fields, about := strings.Fields(left), strings.Fields(right)
+		if ok && len(fields) > 4 && len(about) > 2 && about[0] == c.fstype && (c.option == "" || hasWord(about[2], c.option)) {
+			return strings.TrimSuffix(unoctal(fields[4]), "/"), strings.TrimSuffix(unoctal(fields[3]), "/")
+		}
+	}
+	return "", ""
+}
+
+func hasWord(list, word string) bool {
+	for w := range strings.SplitSeq(list, ",") {
+		if w == word {
+			return true
+		}
+	}
+	return false
+}
+
+// room is what a cgroup may still take; known is false where it has no limit.
+func (c *cgroupFiles) room(dir string) (room uint64, known bool) {
+	limit, err := number(filepath.Join(dir, c.limit))
+	const none = 1 << 62 // v1 has the largest number of whole pages
+	if err != nil || limit >= none {
+		return 0, false
+	}
+	used, err := number(filepath.Join(dir, c.usage))
+	if err != nil {
+		return 0, false
+	}
+	if stat, err := os.ReadFile(filepath.Join(dir, "memory.stat")); err == nil {
+		for line := range strings.Lines(string(stat)) {
+			key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+			for _, k := range c.cache {
+				if n, err := strconv.ParseUint(value, 10, 64); key == k && err == nil {
+					used -= min(used, n)
+				}
+			}
+		}
+	}
+	return limit - min(limit, used), true
+}
+
+// number reads a file of one number; "max" is an error.
+func number(file string) (uint64, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
+}

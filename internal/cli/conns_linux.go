@@ -12,6 +12,7 @@ import (
 
 	"github.com/pidwire/pidwire/internal/collect"
 	"github.com/pidwire/pidwire/internal/pipeline"
+	"github.com/pidwire/pidwire/internal/rooms"
 	"github.com/pidwire/pidwire/internal/sandbox"
 	"github.com/pidwire/pidwire/internal/sink"
 	"github.com/pidwire/pidwire/internal/sink/clean"
@@ -112,6 +113,10 @@ func (a *app) connsWatch(ctx context.Context, rest *over, c *connsFlags, targets
 func (a *app) connsView(ctx context.Context, c *connsFlags) error {
 	limitMemory()
 	src, err := a.in.Stream()
+	if errors.Is(err, rooms.ErrNotBegun) {
+		a.code = exitFailure
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pidwire/pidwire/internal/collect"
 	"github.com/pidwire/pidwire/internal/pipeline"
+	"github.com/pidwire/pidwire/internal/rooms"
 	"github.com/pidwire/pidwire/internal/sandbox"
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/sink/rotate"
@@ -517,6 +518,10 @@ func (l *liveRun) options(rest *over, child *command, aud *audit.Source) collect
 func (l *liveRun) view(parent context.Context) error {
 	a, t := l.app, l.t
 	src, err := a.in.Stream()
+	if errors.Is(err, rooms.ErrNotBegun) {
+		a.code = exitFailure
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -25,6 +26,7 @@ type Inside struct {
 	ctl    control
 	stream *os.File
 	stop   *os.File
+	parent int // the collector
 }
 
 // Enter makes this process the rest: it becomes the user that the collector names, before it has read
@@ -33,7 +35,8 @@ func Enter() (*Inside, error) {
 	// For the runtime's poller: a thread that is blocked in read is another one that must be woken.
 	_ = syscall.SetNonblock(streamFD, true)
 	in := &Inside{
-		ctl: control{controlFD}, stream: os.NewFile(streamFD, "records"), stop: os.NewFile(stopFD, "stop"),
+		parent: os.Getppid(),
+		ctl:    control{controlFD}, stream: os.NewFile(streamFD, "records"), stop: os.NewFile(stopFD, "stop"),
 	}
 	for _, fd := range []int{streamFD, controlFD, stopFD, beatFD} {
 		syscall.CloseOnExec(fd)
@@ -41,9 +44,9 @@ func Enter() (*Inside, error) {
 	closeInherited()
 	// What runs is named by argv[0], and not by the link that it was started by.
 	_ = os.WriteFile("/proc/self/comm", []byte(Arg0), 0)
-	// These go to the whole group of a terminal. The collector ends the run, and what is on its way is
-	// still printed.
-	signal.Ignore(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP)
+	// These go to a whole group: of a terminal, by timeout(1), or to all processes of a service. The collector ends
+	// the run, and what is on its way is still printed.
+	signal.Ignore(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGTERM)
 	// A write to a closed pipe is an error, and not the end.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	var h hello
@@ -160,10 +163,29 @@ type Stream struct {
 func (in *Inside) Stream() (*Stream, error) {
 	s := &Stream{in: in, dec: newDecoder(in.stream)}
 	var err error
-	if s.h, err = s.dec.header(); err != nil {
-		return nil, ended(err)
+	if s.h, err = s.dec.header(); err == nil {
+		return s, nil
 	}
-	return s, nil
+	if err = ended(err); errors.Is(err, ErrNoCollector) && in.collectorLives() {
+		err = ErrNotBegun
+	}
+	return nil, err
+}
+
+// ErrNotBegun says that the collector could not begin, and says why itself.
+var ErrNotBegun = errors.New("the process that watches has not begun")
+
+// collectorLives reports whether the collector, which has let go of the stream, is still there. It ends this process
+// then, once it has said what went wrong.
+func (in *Inside) collectorLives() bool {
+	const looks = 20
+	for range looks {
+		if os.Getppid() != in.parent {
+			return false
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return true
 }
 
 // ErrNoCollector says that the collector has ended in the middle; if it had something to say, it did.

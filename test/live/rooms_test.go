@@ -196,6 +196,7 @@ func TestEndings(t *testing.T) {
 		{"quit", []syscall.Signal{unix.SIGQUIT}, func(p *pair) int { return -p.collector }},
 		{"hangup", []syscall.Signal{unix.SIGHUP}, func(p *pair) int { return -p.collector }},
 		{"terminate", []syscall.Signal{unix.SIGTERM}, func(p *pair) int { return p.collector }},
+		{"terminate the group", []syscall.Signal{unix.SIGTERM}, func(p *pair) int { return -p.collector }},
 		{"the rest is killed", []syscall.Signal{unix.SIGKILL}, func(p *pair) int { return p.rest }},
 		{"the rest crashes", []syscall.Signal{unix.SIGSEGV}, func(p *pair) int { return p.rest }},
 		{"the rest is stopped", []syscall.Signal{unix.SIGSTOP, unix.SIGINT}, nil},
@@ -233,6 +234,28 @@ func TestEndings(t *testing.T) {
 			untilAudit(t, before, rules)
 		}
 	})
+}
+
+// TestGroupEndings holds that a signal which all processes get, as from a terminal, timeout(1) or a service manager,
+// ends the run in order: the last lines are printed, and the summary.
+func TestGroupEndings(t *testing.T) {
+	needRoot(t)
+	for _, sig := range []syscall.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGQUIT, unix.SIGHUP} {
+		t.Run(unix.SignalName(sig), func(t *testing.T) {
+			lines := filepath.Join(t.TempDir(), "lines")
+			var said bytes.Buffer
+			t.Run("run", func(t *testing.T) { // at its end said is whole
+				p := startPair(t, nil, &said, nil, "trace", "-l", "sys", "-o", lines, sleeper(t))
+				_ = unix.Kill(-p.collector, sig)
+				if code := p.mustEnd(t, 5*time.Second); code != 0 {
+					t.Errorf("exit code %d", code)
+				}
+			})
+			if !bytes.Contains(said.Bytes(), []byte("lost sys 0")) || bytes.Contains(said.Bytes(), []byte("ended by signal")) {
+				t.Errorf("it says\n%s", &said)
+			}
+		})
+	}
 }
 
 // untilAudit waits a moment until audit is as it was.

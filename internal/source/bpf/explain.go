@@ -39,6 +39,20 @@ func Explain(err error) (Cause, bool) {
 	if errors.As(err, &known) {
 		return Cause{Text: err.Error(), Fix: []string{known.Fix()}}, true
 	}
+	if errors.Is(err, unix.EMFILE) || strings.Contains(err.Error(), unix.EMFILE.Error()) { // the library does not wrap all of them
+		var limit unix.Rlimit
+		_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) // 0 then
+		return Cause{
+			Text: fmt.Sprintf("too many open files: this process may have %d, and programs, maps and links take up to 500 while they are loaded", limit.Max),
+			Fix:  []string{"ulimit -n 1024"},
+		}, true
+	}
+	if errors.Is(err, unix.ENOMEM) {
+		return Cause{
+			Text: "the kernel has no memory for it: " + err.Error(),
+			Fix:  []string{"--buffer 8MiB takes less; pidwire doctor says what a memory limit leaves"},
+		}, true
+	}
 	if !errors.Is(err, os.ErrPermission) && !errors.Is(err, unix.EPERM) {
 		if _, e := os.Stat("/sys/kernel/btf/vmlinux"); e != nil {
 			return Cause{

@@ -111,7 +111,10 @@ type endings struct {
 func endingsOf(parent context.Context) *endings {
 	ctx, cancel := context.WithCancel(parent)
 	sigs := make(chan os.Signal, 4)
-	signal.Notify(sigs, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	signal.Notify(sigs, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup(1)
+		signal.Notify(sigs, syscall.SIGHUP)
+	}
 	// Who reads what we print may have seen enough; the error of the write says so.
 	pipes := make(chan os.Signal, 1)
 	signal.Notify(pipes, syscall.SIGPIPE)

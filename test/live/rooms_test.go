@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -255,6 +256,25 @@ func TestGroupEndings(t *testing.T) {
 				t.Errorf("it says\n%s", &said)
 			}
 		})
+	}
+}
+
+// TestNohup holds that a run which was started to outlive its terminal does.
+func TestNohup(t *testing.T) {
+	needRoot(t)
+	lines := filepath.Join(t.TempDir(), "lines")
+	signal.Ignore(unix.SIGHUP)
+	defer signal.Reset(unix.SIGHUP)
+	p := startPair(t, nil, new(bytes.Buffer), nil, "trace", "-l", "sys", "-o", lines, sleeper(t))
+	_ = unix.Kill(-p.collector, unix.SIGHUP)
+	select {
+	case <-p.ended:
+		t.Fatal("SIGHUP ends it, which was ignored when it began")
+	case <-time.After(500 * time.Millisecond):
+	}
+	_ = unix.Kill(-p.collector, unix.SIGINT)
+	if code := p.mustEnd(t, 5*time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/pidwire/pidwire/internal/collect"
 	"github.com/pidwire/pidwire/internal/pipeline"
@@ -542,8 +543,13 @@ func (l *liveRun) view(parent context.Context) error {
 	if err := a.in.Ready(); err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(parent)
+	defer stop()
+	if f, ok := l.reads().(*os.File); ok {
+		go whenUnread(ctx, f, stop)
+	}
 	began := time.Now()
-	res, err := pipeline.Run(parent, cfg)
+	res, err := pipeline.Run(ctx, cfg)
 	if errors.Is(err, rotate.ErrDone) {
 		err = nil // -W files are full
 	}
@@ -567,6 +573,50 @@ const (
 	// commandEnds is the same where its last process has ended: it is there, and we may have to wait for a CPU.
 	commandEnds = 10 * time.Second
 )
+
+// reads is where somebody reads what is shown as it comes; nil where it goes into files.
+func (l *liveRun) reads() io.Writer {
+	t := l.t
+	switch {
+	case t.write.file == "-":
+		return l.app.stdout
+	case t.write.file != "" || t.view.output != "" || !l.hasLines() && !t.view.json:
+		return nil
+	case len(l.argv) > 0:
+		return l.app.stderr
+	}
+	return l.app.stdout
+}
+
+// whenUnread calls gone once whoever reads f, a pipe or a terminal, is not there any more: a process that does nothing
+// has no line whose writing would say so, and what stands in the kernel costs others meanwhile.
+func whenUnread(ctx context.Context, f *os.File, gone func()) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		unread := false
+		err := conn.Control(func(fd uintptr) {
+			p := []unix.PollFd{{Fd: int32(fd)}} // errors and hang-ups are told in any case
+			n, err := unix.Poll(p, 0)
+			unread = err == nil && n > 0 && p[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0
+		})
+		if unread {
+			gone()
+		}
+		if unread || err != nil {
+			return
+		}
+	}
+}
 
 // outputs adds the file and the sinks that the flags ask for.
 func (l *liveRun) outputs(cfg *pipeline.Config, h wire.Header, hasCommand bool) (*writer, error) {

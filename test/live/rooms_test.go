@@ -259,6 +259,26 @@ func TestGroupEndings(t *testing.T) {
 	}
 }
 
+// TestUnread holds that a run ends when whoever reads its lines has gone, though there is no line to be written.
+func TestUnread(t *testing.T) {
+	needRoot(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := startPair(t, w, new(bytes.Buffer), nil, "trace", "-l", "sys", sleeper(t))
+	w.Close()
+	select {
+	case <-p.ended:
+		t.Fatal("it ends while its lines are read")
+	case <-time.After(1500 * time.Millisecond):
+	}
+	r.Close()
+	if code := p.mustEnd(t, 5*time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 // TestNohup holds that a run which was started to outlive its terminal does.
 func TestNohup(t *testing.T) {
 	needRoot(t)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"os/user"
 	"strconv"
 	"syscall"
@@ -62,7 +63,7 @@ func startCommand(argv []string, asUser string, stdin io.Reader, stdout, stderr 
 	}
 	c := &exec.Cmd{
 		Path:       self,
-		Args:       append([]string{shimName, path}, argv...),
+		Args:       append([]string{shimName, bornIgnoring, path}, argv...),
 		Stdin:      stdin,
 		Stdout:     stdout,
 		Stderr:     stderr,
@@ -170,11 +171,25 @@ func (c *command) wait() int {
 	return 0
 }
 
-// shim is the child: args are the path and the command's own argv.
+// bornIgnoring says which of the signals that end a run was ignored when this process began, as it is for what a
+// script runs in the background: we catch it, the command is to ignore it. What else was ignored Go does not tell; a
+// SIGHUP that was is not caught.
+var bornIgnoring = func() string {
+	if signal.Ignored(syscall.SIGINT) {
+		return "INT"
+	}
+	return ""
+}()
+
+// shim is the child: args are what it is to ignore, the path and the command's own argv.
 func shim(args []string, stderr io.Writer) int {
-	if len(args) < 2 {
+	if len(args) < 3 {
 		return exitUsage
 	}
+	if args[0] != "" {
+		signal.Ignore(syscall.SIGINT)
+	}
+	args = args[1:]
 	// By calls of its own: an os.File would make an epoll instance, which is the command's to the watching.
 	_ = syscall.SetNonblock(shimFD, false)
 	b := []byte{1}

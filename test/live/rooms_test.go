@@ -279,6 +279,28 @@ func TestUnread(t *testing.T) {
 	}
 }
 
+// TestCommandIgnores holds that a command ignores what it would without us: of a script's background, and under nohup.
+func TestCommandIgnores(t *testing.T) {
+	needRoot(t)
+	for _, ignored := range []string{"", "INT", "HUP", "INT HUP"} {
+		mask := func(command string) string {
+			t.Helper()
+			script := "exec " + command + " grep SigIgn /proc/self/status"
+			if ignored != "" {
+				script = "trap '' " + ignored + "; " + script
+			}
+			out, err := exec.Command("sh", "-c", script).Output()
+			if err != nil || !bytes.HasPrefix(out, []byte("SigIgn:")) {
+				t.Fatalf("%v: %s", err, out)
+			}
+			return string(out)
+		}
+		if got, want := mask(pidwire+" -q -l sys -o /dev/null --"), mask(""); got != want {
+			t.Errorf("%s ignored: %swant %s", ignored, got, want)
+		}
+	}
+}
+
 // TestNohup holds that a run which was started to outlive its terminal does.
 func TestNohup(t *testing.T) {
 	needRoot(t)

@@ -9,9 +9,12 @@ import (
 	"os/exec"
 	"os/signal"
 	"os/user"
+	"runtime"
 	"strconv"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
@@ -21,13 +24,6 @@ import (
 // command's is lost, and it is neither stopped nor traced.
 const shimName = "pidwire-exec"
 
-// shimFD is the pipe that the shim waits on, and readyFD the one on which it says that
-// it does: they are the ExtraFiles.
-const (
-	shimFD  = 3
-	readyFD = 4
-)
-
 // command is a COMMAND that waits to be let go.
 type command struct {
 	cmd   *exec.Cmd
@@ -35,6 +31,8 @@ type command struct {
 	gate  *os.File // nil once it was let go, or given up
 	ready *os.File
 	exit  chan int // its exit code, when it has ended
+
+	gateFD int // in the shim
 }
 
 // startCommand starts the shim of a command, as another user if asked.
@@ -61,13 +59,16 @@ func startCommand(argv []string, asUser string, stdin io.Reader, stdout, stderr 
 		w.Close()
 		return nil, err
 	}
+	files, gate, saying := beside(r, says)
+	how := born
+	how.Gate, how.Ready = gate, saying
 	c := &exec.Cmd{
 		Path:       self,
-		Args:       append([]string{shimName, bornIgnoring, path}, argv...),
+		Args:       append([]string{shimName, how.String(), path}, argv...),
 		Stdin:      stdin,
 		Stdout:     stdout,
 		Stderr:     stderr,
-		ExtraFiles: []*os.File{r, says},
+		ExtraFiles: files,
 	}
 	if asUser != "" {
 		cred, env, err := credential(asUser)
@@ -88,7 +89,7 @@ func startCommand(argv []string, asUser string, stdin io.Reader, stdout, stderr 
 		ready.Close()
 		return nil, err
 	}
-	child := &command{cmd: c, gate: w, ready: ready, exit: make(chan int, 1)}
+	child := &command{cmd: c, gate: w, ready: ready, gateFD: gate, exit: make(chan int, 1)}
 	child.there, err = proc.Default.There(uint32(c.Process.Pid))
 	go func() { child.exit <- child.wait() }()
 	if err != nil {
@@ -171,38 +172,83 @@ func (c *command) wait() int {
 	return 0
 }
 
-// bornIgnoring says which of the signals that end a run was ignored when this process began, as it is for what a
-// script runs in the background: we catch it, the command is to ignore it. What else was ignored Go does not tell; a
-// SIGHUP that was is not caught.
-var bornIgnoring = func() string {
-	if signal.Ignored(syscall.SIGINT) {
-		return "INT"
+// inheritance is what the shim is told: which descriptors are its pipes, and what we were given that the command is to
+// have, and that we have changed for ourselves.
+type inheritance struct {
+	Gate, Ready int    // the pipe that it waits on, and the one on which it says that it does
+	Mask        uint64 // of blocked signals: we unblock those that we catch
+	Ignored     bool   // SIGINT is, as for what a script runs in the background: we catch it
+}
+
+func (h inheritance) String() string {
+	return fmt.Sprintf("%d,%d,%x,%t", h.Gate, h.Ready, h.Mask, h.Ignored)
+}
+
+func (h *inheritance) parse(s string) error {
+	_, err := fmt.Sscanf(s, "%d,%d,%x,%t", &h.Gate, &h.Ready, &h.Mask, &h.Ignored)
+	return err
+}
+
+// born is how this process began. What other signals were ignored Go does not tell; a SIGHUP that was is not caught.
+var born = func() inheritance {
+	h := inheritance{Ignored: signal.Ignored(syscall.SIGINT)}
+	var set unix.Sigset_t
+	if unix.PthreadSigmask(unix.SIG_BLOCK, nil, &set) == nil {
+		h.Mask = uint64(set.Val[0])
 	}
-	return ""
+	return h
 }()
 
-// shim is the child: args are what it is to ignore, the path and the command's own argv.
-func shim(args []string, stderr io.Writer) int {
-	if len(args) < 3 {
-		return exitUsage
+// inherited are files that the command inherits by their numbers, as a shell's 3<file. They are kept: the end of such a
+// File would close what is not ours.
+var inherited []*os.File
+
+// beside returns the ExtraFiles of a child with our two, in places that nothing has which it inherits, and their numbers.
+func beside(r, w *os.File) (files []*os.File, rFD, wFD int) {
+	for fd := 3; ; fd++ {
+		// What we have opened ourselves is closed on exec.
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		switch {
+		case err == nil && flags&unix.FD_CLOEXEC == 0:
+			f := os.NewFile(uintptr(fd), "inherited")
+			inherited = append(inherited, f)
+			files = append(files, f)
+		case rFD == 0:
+			rFD = fd
+			files = append(files, r)
+		default:
+			return append(files, w), rFD, fd
+		}
 	}
-	if args[0] != "" {
-		signal.Ignore(syscall.SIGINT)
+}
+
+// shim is the child: args are what it inherits, the path and the command's own argv.
+func shim(args []string, stderr io.Writer) int {
+	var how inheritance
+	if len(args) < 3 || how.parse(args[0]) != nil {
+		return exitUsage
 	}
 	args = args[1:]
 	// By calls of its own: an os.File would make an epoll instance, which is the command's to the watching.
-	_ = syscall.SetNonblock(shimFD, false)
+	_ = syscall.SetNonblock(how.Gate, false)
 	b := []byte{1}
-	_, _ = syscall.Write(readyFD, b)
-	_ = syscall.Close(readyFD)
-	n, err := syscall.Read(shimFD, b)
+	_, _ = syscall.Write(how.Ready, b)
+	_ = syscall.Close(how.Ready)
+	n, err := syscall.Read(how.Gate, b)
 	for err == syscall.EINTR {
-		n, err = syscall.Read(shimFD, b)
+		n, err = syscall.Read(how.Gate, b)
 	}
 	if n <= 0 {
 		return exitFailure // pidwire ended before it let us go
 	}
-	_ = syscall.Close(shimFD)
+	_ = syscall.Close(how.Gate)
+	if how.Ignored {
+		signal.Ignore(syscall.SIGINT)
+	}
+	runtime.LockOSThread()
+	var set unix.Sigset_t
+	set.Val[0] = how.Mask
+	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &set, nil)
 	err = syscall.Exec(args[0], args[1:], os.Environ())
 	fmt.Fprintf(stderr, "pidwire: %s: %v\n", args[0], err)
 	return exitNotExec

@@ -26,7 +26,7 @@ func TestShimWaits(t *testing.T) {
 		t.Errorf("it is %q when it may be watched (%v)", args, err)
 	}
 	// One of its threads reads from the gate (proc_pid_syscall(5)), and the others wait.
-	want := fmt.Sprintf("%d %#x ", unix.SYS_READ, shimFD)
+	want := fmt.Sprintf("%d %#x ", unix.SYS_READ, child.gateFD)
 	var threads []string
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		threads = nil
@@ -45,7 +45,7 @@ func TestShimWaits(t *testing.T) {
 		}
 	}
 	if !strings.Contains(strings.Join(threads, "\n"), want) {
-		t.Errorf("no thread is in read(%d): %q", shimFD, threads)
+		t.Errorf("no thread is in read(%d): %q", child.gateFD, threads)
 	}
 	if err := child.release(); err != nil {
 		t.Fatal(err)

@@ -279,24 +279,36 @@ func TestUnread(t *testing.T) {
 	}
 }
 
-// TestCommandIgnores holds that a command ignores what it would without us: of a script's background, and under nohup.
-func TestCommandIgnores(t *testing.T) {
+// TestCommandUnchanged holds that a command finds everything as it would without us: what it ignores and has blocked,
+// as a script's background and nohup have it, its descriptors, limits, priority and environment.
+func TestCommandUnchanged(t *testing.T) {
 	needRoot(t)
-	for _, ignored := range []string{"", "INT", "HUP", "INT HUP"} {
-		mask := func(command string) string {
+	const look = `ls /proc/self/fd; for f in 3 4 9; do readlink /proc/self/fd/$f; done; grep -E '^(Sig|Cap|NoNewPrivs|Seccomp|Uid|Gid|Groups|Cpus_allowed:)' /proc/self/status;
+cat /proc/self/limits /proc/self/oom_score_adj /proc/self/cgroup; nice; umask; env | sort; pwd; cut -d' ' -f5,6,7,8 /proc/self/stat`
+	dir := t.TempDir()
+	for _, before := range []string{"", "trap '' INT;", "trap '' HUP;", "trap '' INT HUP;", "exec 3</etc/passwd;", "exec 3</etc/passwd 4</etc/group 9<>" + dir + "/nine;", "ulimit -c 0; ulimit -n 700; umask 137; nice -n 5 ", "env --block-signal=TERM,USR1 --ignore-signal=INT "} {
+		if strings.HasPrefix(before, "env ") && built != "" {
+			continue // busybox has no such options
+		}
+		run := func(command string) string {
 			t.Helper()
-			script := "exec " + command + " grep SigIgn /proc/self/status"
-			if ignored != "" {
-				script = "trap '' " + ignored + "; " + script
+			script := before + " exec "
+			if !strings.HasSuffix(before, ";") && before != "" {
+				script = "exec " + before
+				if i := strings.LastIndexByte(before, ';'); i >= 0 {
+					script = before[:i+1] + " exec" + before[i+1:]
+				}
 			}
-			out, err := exec.Command("sh", "-c", script).Output()
-			if err != nil || !bytes.HasPrefix(out, []byte("SigIgn:")) {
-				t.Fatalf("%v: %s", err, out)
+			cmd := exec.Command("sh", "-c", script+command+` sh -c "$LOOK"`)
+			cmd.Env = append(os.Environ(), "LOOK="+look)
+			out, err := cmd.Output()
+			if err != nil || !bytes.Contains(out, []byte("SigIgn:")) {
+				t.Fatalf("%s: %v: %s", before, err, out)
 			}
 			return string(out)
 		}
-		if got, want := mask(pidwire+" -q -l sys -o /dev/null --"), mask(""); got != want {
-			t.Errorf("%s ignored: %swant %s", ignored, got, want)
+		if got, want := run(pidwire+" -q -l sys -o /dev/null --"), run(""); got != want {
+			t.Errorf("after %q it finds\n%swant\n%s", before, got, want)
 		}
 	}
 }

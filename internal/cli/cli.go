@@ -55,11 +55,12 @@ func usageError(format string, args ...any) error {
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	args           []string      // without the program's name
-	alone          bool          // one process does all; see MainAlone
-	code           int           // of the watched command, or of a result
-	in             *inside       // the collector, where this process is the one without privilege; else nil
-	inputs         []os.FileInfo // what was opened to be read, where this process does it all
+	args           []string        // without the program's name
+	alone          bool            // one process does all; see MainAlone
+	code           int             // of the watched command, or of a result
+	in             *inside         // the collector, where this process is the one without privilege; else nil
+	inputs         []os.FileInfo   // what was opened to be read, where this process does it all
+	over           <-chan struct{} // standard input, where it is read as a file, ends when this is closed
 }
 
 // MainAlone is Main without a second process, for what only reads files. It is for programs that are not
@@ -333,10 +334,54 @@ func distance(a, b string) int {
 	return d[len(a)][len(b)]
 }
 
+// untilOver reads from r, and ends with io.EOF when over is closed: a read of a pipe or of a terminal may wait for ever.
+type untilOver struct {
+	r    io.Reader
+	over <-chan struct{} // nil: never
+	came chan read       // of the read that is under way; nil: none is
+	read read            // what is left of the last one
+	buf  []byte
+}
+
+type read struct {
+	b   []byte
+	err error
+}
+
+func (u *untilOver) Read(b []byte) (int, error) {
+	for len(u.read.b) == 0 && u.read.err == nil {
+		if u.came == nil {
+			if u.buf == nil {
+				u.buf = make([]byte, 64<<10)
+			}
+			u.came = make(chan read, 1)
+			go func(came chan<- read) {
+				n, err := u.r.Read(u.buf)
+				came <- read{u.buf[:n], err}
+			}(u.came)
+		}
+		select {
+		case u.read = <-u.came:
+			u.came = nil
+		case <-u.over:
+			return 0, io.EOF
+		}
+	}
+	n := copy(b, u.read.b)
+	if u.read.b = u.read.b[n:]; len(u.read.b) > 0 {
+		return n, nil
+	}
+	err := u.read.err
+	if err == nil || n == 0 {
+		return n, err
+	}
+	return n, nil // the error comes with the next read
+}
+
 // openFile opens a file to read; - is standard input.
 func (a *app) openFile(name string) (io.ReadCloser, error) {
 	if name == "-" {
-		return io.NopCloser(a.stdin), nil
+		return io.NopCloser(&untilOver{r: a.stdin, over: a.over}), nil
 	}
 	if a.in != nil {
 		return a.in.open(name)

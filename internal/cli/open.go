@@ -113,6 +113,7 @@ func (a *app) open(parent context.Context, v *viewFlags, w *writeFlags, in *file
 func (a *app) replay(parent context.Context, in *filesFlags, names []string, set func(*pipeline.Config, wire.Header) error) (*pipeline.Result, error) {
 	ctx, stop := a.interrupted(parent)
 	defer stop()
+	a.over = ctx.Done()
 	if err := in.parse(names); err != nil {
 		return nil, err
 	}
@@ -123,6 +124,9 @@ func (a *app) replay(parent context.Context, in *filesFlags, names []string, set
 	debug.SetMemoryLimit(40 << 20)
 	a.confine(in.resolve)
 	src, closing, err := a.files(ctx, in, names)
+	if err != nil && ctx.Err() != nil {
+		return &pipeline.Result{}, nil // it was ended before there was something to be read
+	}
 	if err != nil {
 		return nil, err
 	}

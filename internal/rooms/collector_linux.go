@@ -309,7 +309,10 @@ func (r *Rest) End() {
 func (r *Rest) Cut() { r.pipe.Close() }
 
 // Interrupt asks the rest to end early, with what it has read so far. It is for runs that read files.
-func (r *Rest) Interrupt() { r.stop.Close() }
+func (r *Rest) Interrupt() {
+	r.ended.Store(true) // what it waits for from here on is whoever reads its output
+	r.stop.Close()
+}
 
 // Kill ends the rest at once.
 func (r *Rest) Kill() {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -274,7 +275,7 @@ func TestUnread(t *testing.T) {
 	case <-time.After(1500 * time.Millisecond):
 	}
 	r.Close()
-	if code := p.mustEnd(t, 5*time.Second); code != 0 {
+	if code := p.mustEnd(t, 10*time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -310,6 +311,76 @@ cat /proc/self/limits /proc/self/oom_score_adj /proc/self/cgroup; nice; umask; e
 		if got, want := run(pidwire+" -q -l sys -o /dev/null --"), run(""); got != want {
 			t.Errorf("after %q it finds\n%swant\n%s", before, got, want)
 		}
+	}
+}
+
+// TestOpenInterrupted holds that the first Ctrl-C ends the reading of files too, whatever it waits for: standard input
+// that does not come, or a reader of the output that does not read.
+func TestOpenInterrupted(t *testing.T) {
+	line := strings.Repeat("4711 1700000000.250000 write(1, \"x\", 1) = 1\n", 100)
+	file := filepath.Join(t.TempDir(), "big.strace")
+	if err := os.WriteFile(file, []byte(strings.Repeat(line, 200)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, input, from string
+		read              bool // the output is
+		code              int
+	}{
+		{"nothing comes", "", "-", true, 0},
+		{"some lines came", line, "-", true, 0},
+		{"nobody reads", "", file, false, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in, feed, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer in.Close()
+			defer feed.Close()
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			cmd := exec.Command(pidwire, "open", test.from)
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			cmd.Stdin, cmd.Stdout = in, w
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			w.Close()
+			defer func() { _ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }()
+			got := make(chan int, 1)
+			if test.read {
+				go func() {
+					b, _ := io.ReadAll(r)
+					got <- bytes.Count(b, []byte{'\n'})
+				}()
+			}
+			if _, err := feed.WriteString(test.input); err != nil {
+				t.Fatal(err)
+			}
+			slow := time.Duration(1)
+			if built != "" {
+				slow = 10 // two processes start, under emulation
+			}
+			time.Sleep(slow * time.Second / 2)
+			_ = unix.Kill(-cmd.Process.Pid, unix.SIGINT)
+			began := time.Now()
+			_ = cmd.Wait()
+			if took := time.Since(began); took > slow*2*time.Second {
+				t.Errorf("it ends %s after the signal", took)
+			}
+			if code := cmd.ProcessState.ExitCode(); code != test.code {
+				t.Errorf("exit code %d, want %d", code, test.code)
+			}
+			if test.read {
+				if n, want := <-got, strings.Count(test.input, "\n"); n != want {
+					t.Errorf("%d lines of %d", n, want)
+				}
+			}
+		})
 	}
 }
 

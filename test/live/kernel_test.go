@@ -800,7 +800,7 @@ func TestFtraceOff(t *testing.T) {
 		engines++
 		t.Run(engine, func(t *testing.T) {
 			lines := filepath.Join(t.TempDir(), "lines")
-			p := startPair(t, nil, nil, nil, "trace", "--tree", "--engine", engine, "-o", lines, sleeper(t))
+			p := startPair(t, nil, new(bytes.Buffer), nil, "trace", "--tree", "--engine", engine, "-o", lines, sleeper(t))
 			for _, change := range []struct{ to, want string }{
 				{"0", "another has changed ftrace: functions are not shown from here on: kernel.ftrace_enabled is 0"},
 				{"1", "ftrace is as we had set it: functions are shown again"},

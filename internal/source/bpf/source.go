@@ -722,7 +722,7 @@ func (s *Source) stands(last bool, emit func(wire.Record) error) error {
 	}
 	s.taken = why
 	if why == "" {
-		return s.inform("ftrace is as we had set it: functions are shown again", emit)
+		return s.note("ftrace is as we had set it: functions are shown again", "", emit)
 	}
 	return s.note("another has changed ftrace: functions are not shown from here on: "+why, "", emit)
 }

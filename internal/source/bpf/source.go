@@ -436,8 +436,7 @@ func (s *Source) latecomers(emit func(wire.Record) error) error {
 // scan does what is due at t, and in the last round what tells of losses.
 func (s *Source) scan(t time.Time, due *schedule, last bool, emit func(wire.Record) error) error {
 	if last || t.After(due.scan) {
-		// The count can go down again: what a program is passed over for, its second
-		// copy may be about to do.
+		// Missed may decrease: a skipped run is subtracted once its second copy has handled it.
 		missed := max(s.k.Missed(), s.lost[wire.LostMissed])
 		s.doubt = s.doubt || missed != s.lost[wire.LostMissed]
 		if err := s.lose(wire.LayerSys, wire.LostMissed, missed, &s.lost[wire.LostMissed], emit); err != nil {

@@ -8,16 +8,15 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// fdKey is a descriptor of a process: all that audit knows of a socket.
+// fdKey is a descriptor of a process: the only identity that audit records of a socket.
 type fdKey struct {
 	pid uint32
 	fd  int32
 }
 
-// audit joins what audit recorded. Of a call that was seen the kernel's own
-// identity of its sockets is known; else descriptors are followed from socket
-// and accept on, which a close that audit does not record may make wrong only
-// until the number is given out again.
+// audit joins an audit record. If its call was recorded too, the sockets are known
+// exactly. Otherwise descriptors are tracked from socket and accept on; audit does not
+// record close, so a descriptor may be stale until its number is reused.
 func (j *Joiner) audit(e *event.Entry, a *event.Audit) {
 	if a.AUIDName == "" && a.AUID != event.Unset {
 		a.AUIDName = j.user(a.AUID)
@@ -30,7 +29,7 @@ func (j *Joiner) audit(e *event.Entry, a *event.Audit) {
 		return
 	}
 	if a.Joined && c.Foreign {
-		// The call itself stands just before.
+		// The call precedes its record.
 		if l := &j.lastCall; l.pid == e.Task.PID && l.name == c.Name && l.ret == c.Ret {
 			e.Conn, e.Match = l.conn, l.match
 		}
@@ -52,7 +51,7 @@ func (j *Joiner) audit(e *event.Entry, a *event.Audit) {
 	j.descriptors(e, c)
 }
 
-// lastCall is the last call on the timeline, and its connection.
+// lastCall is the last call of the timeline, with its connection.
 type lastCall struct {
 	pid   uint32
 	tid   uint32
@@ -62,12 +61,12 @@ type lastCall struct {
 	match event.Match
 }
 
-// descriptors joins a call of which only the numbers of its descriptors are known.
+// descriptors joins a call whose sockets are known by descriptor number only.
 func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 	pid := j.tables.of(e.Task.PID)
 	switch {
 	case c.Role.Has(event.Connects) && c.Addr.IsValid() && len(c.Args) > 0 && c.Args[0].Unknown && len(c.Socks) > 0:
-		// The descriptor is not known, its packets are.
+		// The descriptor is not known, but the addresses of its packets are.
 		s := &c.Socks[0]
 		j.next++
 		e.Conn, e.First, e.Match = &event.Conn{N: j.next, Owner: e.Task.Proc, First: e.Time, Family: s.Family, Type: s.Type, Protocol: s.Protocol, Local: s.Local, Peer: c.Addr}, true, event.MatchGuess
@@ -89,13 +88,13 @@ func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 	switch c.Args[0].Name {
 	case "sockfd":
 		if known == nil && e.Task.Bare && !j.tables.known(pid) {
-			// A thread of a process whose threads are not told apart, perhaps.
+			// Perhaps a thread: the file does not say which process it belongs to.
 			if known = j.onlyHolder(key.fd); known != nil {
 				e.Match = event.MatchGuess
 			}
 		}
 	case "fd", "oldfd":
-		// A file, if it is no socket that is known.
+		// A file, unless it is a known socket.
 		if known == nil && len(c.Socks) == 0 {
 			e.Match = event.MatchNone
 			return
@@ -138,8 +137,8 @@ func (j *Joiner) descriptors(e *event.Entry, c *event.Call) {
 	}
 }
 
-// acceptedFrom returns the connection that accept gave: that whose handshake was
-// seen before, if it was.
+// acceptedFrom returns the connection that accept returned: the one of the handshake,
+// if that was recorded.
 func (j *Joiner) acceptedFrom(e *event.Entry, key fdKey, peer netip.AddrPort) *event.Conn {
 	f, ok := j.byPeer.Get(unmapped(peer))
 	port := e.Conn.Local.Port()
@@ -155,7 +154,7 @@ func (j *Joiner) acceptedFrom(e *event.Entry, key fdKey, peer netip.AddrPort) *e
 	return j.keepFD(key, &c)
 }
 
-// opened begins the connection of a descriptor that was just given out.
+// opened creates the connection of a new descriptor.
 func (j *Joiner) opened(e *event.Entry, key fdKey) *event.Conn {
 	j.next++
 	return j.keepFD(key, &event.Conn{N: j.next, Owner: e.Task.Proc, First: e.Time})
@@ -183,8 +182,8 @@ func (j *Joiner) dropFD(key fdKey) {
 	j.fds.Drop(key)
 }
 
-// held returns the connection of a descriptor, or of that which a process has
-// from its parent; nil where none is known.
+// held returns the connection of a descriptor, also of one inherited from the parent
+// process; nil if none is known.
 func (j *Joiner) held(key fdKey) *event.Conn {
 	if c, ok := j.fds.Get(key); ok {
 		return c
@@ -204,14 +203,14 @@ func (j *Joiner) held(key fdKey) *event.Conn {
 	return nil
 }
 
-// holders are the processes that have a descriptor of one number.
+// holders are the processes with a descriptor of one number.
 type holders struct {
 	n    int
 	last fdKey
 }
 
-// onlyHolder returns the connection of a descriptor's number if one process alone
-// has such a socket.
+// onlyHolder returns the connection of a descriptor number if exactly one process has a
+// socket with that number.
 func (j *Joiner) onlyHolder(fd int32) *event.Conn {
 	h, _ := j.holders.Get(fd)
 	if h.n != 1 {
@@ -221,11 +220,10 @@ func (j *Joiner) onlyHolder(fd int32) *event.Conn {
 	return c
 }
 
-// tables says whose table of descriptors a thread has, as far as another tool
-// printed how it was born.
+// tables maps threads to descriptor tables, as far as a file shows how they were created.
 type tables struct {
-	threads bounded.Index[uint32, uint32] // the table, by the first thread that had it
-	parents bounded.Index[uint32, uint32] // of what table it began as a copy
+	threads bounded.Index[uint32, uint32] // descriptor table of a thread, named by its first thread
+	parents bounded.Index[uint32, uint32] // table that a table was copied from
 }
 
 func (t *tables) of(pid uint32) uint32 {
@@ -251,7 +249,7 @@ func (t *tables) born(child, parent uint32, shared bool) {
 	}
 }
 
-// saysAny reports whether an argument has a word, as another tool printed it.
+// saysAny reports whether an argument, as printed by another tool, contains a word.
 func saysAny(c *event.Call, word string) bool {
 	for i := range c.Args {
 		for _, t := range c.Args[i].Val {
@@ -263,8 +261,8 @@ func saysAny(c *event.Call, word string) bool {
 	return false
 }
 
-// indexFD makes a connection that is known by its descriptor that of its
-// packets in another file.
+// indexFD registers a connection that is known by its descriptor for packets in
+// another file.
 func (j *Joiner) indexFD(c *event.Conn) {
 	j.nameEnds(c)
 	if c.Local.Port() == 0 || c.Peer.Port() == 0 {
@@ -278,7 +276,7 @@ func (j *Joiner) indexFD(c *event.Conn) {
 	j.others.Put(k, &foreign{conn: c})
 }
 
-// toldBy takes over the addresses of a descriptor that another file tells.
+// toldBy copies the addresses of a descriptor from another file.
 func (j *Joiner) toldBy(c *event.Conn, s *event.Sock, key fdKey) *event.Conn {
 	if !s.Local.IsValid() || c.Local == s.Local && (c.Peer == s.Peer || !s.Peer.IsValid()) {
 		return c
@@ -294,8 +292,8 @@ func (j *Joiner) toldBy(c *event.Conn, s *event.Sock, key fdKey) *event.Conn {
 	return j.keepFD(key, &to)
 }
 
-// byFD returns the connection of a descriptor: one that was opened in sight, or
-// found at attach; else one begins here.
+// byFD returns the connection of a descriptor: one whose creation was recorded, or that
+// was found at attach; otherwise a new one.
 func (j *Joiner) byFD(e *event.Entry, key fdKey) *event.Conn {
 	if c := j.held(key); c != nil {
 		return c
@@ -310,7 +308,7 @@ func (j *Joiner) byFD(e *event.Entry, key fdKey) *event.Conn {
 	return c
 }
 
-// transport is the protocol of a socket that was made with protocol 0.
+// transport returns the default protocol of a socket created with protocol 0.
 func transport(family, kind, protocol uint64) uint16 {
 	const inet, inet6, stream, dgram = 2, 10, 1, 2
 	if protocol != 0 || family != inet && family != inet6 {

@@ -1,6 +1,6 @@
-// Package flow joins events to connections. A connection is one socket, from
-// the call that made it, or its first sight, to its last event; it has one
-// number on the timeline, c1, c2, ..., in order of appearance.
+// Package flow joins events to connections. A connection is one socket, from its
+// creation or its first event to its last. Connections are numbered c1, c2, ... in
+// order of appearance.
 package flow
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// Joiner is the state of one timeline. It has no goroutine and no clock.
+// Joiner joins the events of one timeline. It has no goroutine and no clock.
 type Joiner struct {
 	next     uint32
 	byCookie connIndex
@@ -19,9 +19,9 @@ type Joiner struct {
 	found    map[uint64]*event.SockFound // by inode: open at attach, not used yet
 	numbered map[uint64]*event.SockFound // the same by cookie, where they have one
 	users    bounded.Index[uint32, string]
-	fds      bounded.Index[fdKey, *event.Conn]       // that audit follows, and other tools' calls
-	hosts    map[netip.Addr]string                   // names for which a file's reader made addresses up
-	byPeer   bounded.Index[netip.AddrPort, *foreign] // begun by that end, for who accepts it
+	fds      bounded.Index[fdKey, *event.Conn]       // descriptors followed by audit records and by other tools' calls
+	hosts    map[netip.Addr]string                   // host names in files, by the placeholder address of each
+	byPeer   bounded.Index[netip.AddrPort, *foreign] // connections by their client's address, for the accepting end
 	holders  bounded.Index[int32, holders]           // by the descriptor's number
 	tables   tables
 	lastCall lastCall
@@ -48,47 +48,46 @@ type Joiner struct {
 const afPacket = 17
 
 const (
-	// keepClosed is how many closed connections are remembered: a socket may be
-	// closed by one of its owners and used on by another.
+	// keepClosed is how many closed connections are kept: one owner of a socket may
+	// close it while another uses it.
 	keepClosed = 4096
-	// keepOpen is how many others may be seen before one that is not seen
-	// itself is forgotten: a process that ends closes nothing.
+	// keepOpen is how many other connections may be used before an unused one is
+	// forgotten: a process that exits does not call close.
 	keepOpen = 1 << 14
-	// keepRecent is the same for what is needed of a connection for a short
-	// time, or only while much goes over it.
+	// keepRecent is the same for data needed only for a short time, or only while a
+	// connection is busy.
 	keepRecent = 4096
-	// maxHosts are the names of hosts that stand for addresses in files, and
-	// maxHostBytes what they take, with 100 for the place of each.
+	// maxHosts bounds the host names with placeholder addresses, maxHostBytes their
+	// memory, 100 bytes an entry included.
 	maxHosts     = 1 << 17
 	maxHostBytes = 5 << 20
-	// maxFound are the sockets that were open at attach and have not been used. Those
-	// beyond it are connections like any other, without the path and the word that they
-	// were open before.
+	// maxFound bounds the sockets that were open at attach and have not been used.
+	// Others become connections without their path and without "open before".
 	maxFound = 1 << 14
-	// foundSlots is what the three places of one of them take, about.
+	// foundSlots is the estimated size of one in the three tables.
 	foundSlots = 100
-	// keepUsers are the users whose names are remembered, in each of two generations.
+	// keepUsers bounds the user names, in each of two generations.
 	keepUsers = 1 << 12
 )
 
 type connIndex = bounded.Index[uint64, *event.Conn]
 
-// find returns the connection of a key, nil if it has none.
+// find returns the connection of a key, or nil.
 func find(x *connIndex, key uint64) *event.Conn {
 	c, _ := x.Get(key)
 	return c
 }
 
-// forget drops a connection, unless the key is another's by now, or it has
-// been used on after its close.
+// forget removes a connection, unless the key belongs to another one, or the
+// connection was used after its close.
 func forget(x *connIndex, key uint64, n uint32) {
 	if c := find(x, key); c != nil && c.N == n && (c.Closed || ended(c)) {
 		x.Drop(key)
 	}
 }
 
-// ended reports whether a TCP connection has come to its end, whoever still
-// holds its socket.
+// ended reports whether a TCP connection is closed, even if a process still holds
+// its socket.
 func ended(c *event.Conn) bool {
 	return c.Protocol == event.ProtoTCP && c.State == event.TCPClose && c.Peer.IsValid()
 }
@@ -124,8 +123,8 @@ func New(room *bounded.Room) *Joiner {
 	return j
 }
 
-// Add joins an event, in place: e.Event is set, the rest is filled in. Events
-// come in the order in which they became known.
+// Add joins e.Event to its connection and fills in the other fields of e. Events are
+// added in the order of their records.
 func (j *Joiner) Add(e *event.Entry) {
 	switch b := e.Body.(type) {
 	case *event.Call:
@@ -187,7 +186,7 @@ func (j *Joiner) call(e *event.Entry, c *event.Call) {
 			continue
 		}
 		if e.Conn == nil {
-			// The kernel itself said which socket the descriptor is.
+			// The kernel resolved the descriptor.
 			e.Conn, e.First, e.Match = conn, first, event.MatchExact
 			continue
 		}
@@ -210,7 +209,7 @@ func (j *Joiner) call(e *event.Entry, c *event.Call) {
 	j.epoll(e, c)
 	if e.Conn != nil && c.Role.Has(event.Connects) && c.Addr.IsValid() && !e.Conn.Peer.IsValid() {
 		tried := *e.Conn
-		tried.Peer = c.Addr // the kernel forgets whom it could not reach
+		tried.Peer = c.Addr // after a failed connect the kernel has no peer
 		e.Conn = j.replace(&tried)
 	}
 	if e.Conn != nil && c.Role.Has(event.Closes) && c.Ret == 0 && !e.Conn.Closed {
@@ -221,7 +220,7 @@ func (j *Joiner) call(e *event.Entry, c *event.Call) {
 	}
 }
 
-// conn finds the connection of a socket, or begins it.
+// conn returns the connection of a socket; it creates one if there is none.
 func (j *Joiner) conn(s *event.Sock, ev *event.Event) (_ *event.Conn, first bool) {
 	if s.ID == (event.SockID{}) {
 		return nil, false
@@ -232,7 +231,7 @@ func (j *Joiner) conn(s *event.Sock, ev *event.Event) (_ *event.Conn, first bool
 	}
 	if c == nil && s.ID.Inode != 0 {
 		c = find(&j.byInode, s.ID.Inode)
-		// An inode number comes round again; a cookie does not.
+		// Inode numbers are reused, cookies are not.
 		if c != nil && s.ID.Cookie != 0 && c.ID.Cookie != 0 && c.ID.Cookie != s.ID.Cookie {
 			c = nil
 		}
@@ -257,7 +256,7 @@ func (j *Joiner) begin(s *event.Sock, ev *event.Event) *event.Conn {
 		Owner: ev.Task.Proc, Old: !s.New, First: ev.Time,
 	}
 	if f := j.found[s.ID.Inode]; f != nil {
-		// The number may be another socket's by now.
+		// The number may belong to another socket by now.
 		if f.Sock.ID.Cookie == 0 || s.ID.Cookie == 0 || f.Sock.ID.Cookie == s.ID.Cookie {
 			c.Path, c.Found = f.Path, true
 		}
@@ -269,8 +268,8 @@ func (j *Joiner) begin(s *event.Sock, ev *event.Event) *event.Conn {
 	return c
 }
 
-// news reports whether a socket says anything that its connection does not.
-// Addresses that are gone (a closed socket has none) stay.
+// news reports whether a socket has data that its connection lacks. Addresses that
+// the socket lost by closing are kept.
 func news(c *event.Conn, s *event.Sock) bool {
 	return c.State != s.State ||
 		c.ID.Cookie == 0 && s.ID.Cookie != 0 ||
@@ -280,13 +279,13 @@ func news(c *event.Conn, s *event.Sock) bool {
 		c.Closed && !s.Before
 }
 
-// tells reports whether an address says anything that the one before did not.
-// A closed socket has given its port back.
+// tells reports whether an address has data that the one before lacks. A closed
+// socket has no port.
 func tells(now, before netip.AddrPort) bool {
 	return now.IsValid() && now != before && (now.Port() != 0 || before.Port() == 0)
 }
 
-// update takes over what a socket says anew.
+// update copies what is new from a socket to its connection.
 func update(c *event.Conn, s *event.Sock) {
 	if c.ID.Cookie == 0 {
 		c.ID.Cookie = s.ID.Cookie
@@ -306,7 +305,7 @@ func update(c *event.Conn, s *event.Sock) {
 	c.State = s.State
 }
 
-// index makes a connection, which no sink has seen yet, the one of its socket.
+// index registers a connection, which no sink has seen yet, for its socket.
 func (j *Joiner) index(c *event.Conn) {
 	if c.PeerName == "" && c.Peer.IsValid() {
 		c.PeerName, _ = j.names.Get(c.Peer.Addr().Unmap())
@@ -329,7 +328,7 @@ func (j *Joiner) replace(c *event.Conn) *event.Conn {
 	return c
 }
 
-// forget drops the oldest closed connections.
+// forget removes the oldest closed connections.
 func (j *Joiner) forget(c *event.Conn) {
 	j.closed = append(j.closed, c)
 	if len(j.closed) < 2*keepClosed {
@@ -342,16 +341,16 @@ func (j *Joiner) forget(c *event.Conn) {
 	j.closed = append(j.closed[:0], j.closed[keepClosed:]...)
 }
 
-// epollKey is what a process registered with epoll_ctl: epoll_wait gives back
-// the data alone, a number or pointer of the process's own.
+// epollKey identifies an epoll registration: epoll_wait returns only the data word
+// that the process chose.
 type epollKey struct {
 	proc event.Proc
 	epfd uint64
 	data uint64
 }
 
-// epoll joins the ready descriptors of epoll_wait to their connections, by
-// what epoll_ctl was seen to register, and what was registered at attach.
+// epoll joins the ready descriptors of epoll_wait to their connections, by the
+// registrations made with epoll_ctl or present at attach.
 func (j *Joiner) epoll(e *event.Entry, c *event.Call) {
 	switch {
 	case c.Role.Has(event.Registers):

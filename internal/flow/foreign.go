@@ -8,8 +8,8 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// pair names a flow where there is nothing but its packets, in whichever
-// direction they go: files of other tools have no sockets.
+// pair identifies a flow by its packets only, in either direction: files of other
+// tools have no sockets.
 type pair struct {
 	proto uint8
 	a, b  netip.AddrPort
@@ -17,14 +17,14 @@ type pair struct {
 
 type foreign struct {
 	conn *event.Conn
-	isn  uint32 // of the SYN that began it, if syn
+	isn  uint32 // of its SYN, if syn
 	syn  bool
 }
 
-// kernel joins what a tracer of another tool told of a connection, by its ends.
+// kernel joins an event of another tool's tracer by the addresses of its connection.
 func (j *Joiner) kernel(e *event.Entry, k *event.Kernel) {
 	if k.Tracer == event.Pidwire {
-		j.did(e, k)
+		j.kernelEvent(e, k)
 		return
 	}
 	if k.Under && j.lastCall.conn != nil {
@@ -44,10 +44,10 @@ func (j *Joiner) kernel(e *event.Entry, k *event.Kernel) {
 	j.foreign(e, &p)
 }
 
-// did joins what the kernel was seen to do for a socket.
-func (j *Joiner) did(e *event.Entry, k *event.Kernel) {
+// kernelEvent joins a kernel event that pidwire recorded.
+func (j *Joiner) kernelEvent(e *event.Entry, k *event.Kernel) {
 	if k.Cookie == 0 {
-		// Of a call that has no socket yet, or of none: that it is in stands above.
+		// The call has no socket, or none yet: the event belongs to the call above it.
 		if k.What != event.KernelEvent && j.lastCall.tid == e.Task.TID && j.lastCall.conn != nil {
 			e.Conn, e.Match = j.lastCall.conn, event.MatchTable
 		}
@@ -84,8 +84,9 @@ func pairOf(proto uint8, a, b netip.AddrPort) pair {
 	return pair{proto, a, b}
 }
 
-// endsOf is the connection of a socket with two addresses; several: sockets of more
-// than one network namespace have them, and a file does not say whose it is of.
+// endsOf is the connection of a socket with two addresses. several says that sockets of
+// more than one network namespace have these addresses: the packets of a file without
+// namespaces may belong to any of them.
 type endsOf struct {
 	conn    *event.Conn
 	several bool
@@ -98,7 +99,7 @@ func (j *Joiner) putEnds(c *event.Conn) {
 	j.ends.Put(k, endsOf{c, several})
 }
 
-// nameEnds gives a connection, which no sink has seen yet, the names of its ends.
+// nameEnds sets the host names of a connection that no sink has seen yet.
 func (j *Joiner) nameEnds(c *event.Conn) {
 	if c.Peer.IsValid() {
 		c.PeerName, c.PeerMade = j.nameOf(c.Peer.Addr(), c.PeerName)
@@ -108,8 +109,7 @@ func (j *Joiner) nameEnds(c *event.Conn) {
 	}
 }
 
-// nameOf returns the name of an address, and whether the address was made up
-// for it.
+// nameOf returns the name of an address, and whether the address is a placeholder for it.
 func (j *Joiner) nameOf(a netip.Addr, before string) (name string, made bool) {
 	if host, ok := j.hosts[a.Unmap()]; ok {
 		return host, true
@@ -120,8 +120,8 @@ func (j *Joiner) nameOf(a netip.Addr, before string) (name string, made bool) {
 	return before, false
 }
 
-// foreign joins a packet by its addresses, which is a guess: they may be used
-// again, and the file may be of several places.
+// foreign joins a packet by its addresses. That is a guess: addresses are reused, and
+// the file may combine several machines.
 func (j *Joiner) foreign(e *event.Entry, p *event.Capture) {
 	if p.NoIP || !p.Src.IsValid() || !p.Dst.IsValid() {
 		return
@@ -129,7 +129,7 @@ func (j *Joiner) foreign(e *event.Entry, p *event.Capture) {
 	k := pairOf(p.Proto, p.Src, p.Dst)
 	f, known := j.others.Get(k)
 	if !known {
-		// Of a socket that a recording has seen, beside this file.
+		// A recording opened beside this file has the socket.
 		if f, ok := j.ends.Get(k); ok {
 			e.Conn, e.Match = f.conn, event.MatchTable
 			if f.several {
@@ -143,7 +143,7 @@ func (j *Joiner) foreign(e *event.Entry, p *event.Capture) {
 		known = false // the addresses come round again
 	}
 	if !known {
-		// Whose file it is it does not say: who is seen first stands first.
+		// The file does not say which end was captured: the first sender is taken as local.
 		local, peer := p.Src, p.Dst
 		if p.Dir == event.DirIn {
 			local, peer = peer, local

@@ -6,19 +6,18 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// tuple names a TCP connection where the kernel's own number does not: the
-// packets of a handshake are seen at the listener. Two network namespaces may have
-// the same addresses.
+// tuple identifies a TCP connection by addresses, for packets of a handshake, which
+// carry the listener's cookie. Two network namespaces may use the same addresses.
 type tuple struct {
 	local, peer netip.AddrPort
-	space       uint32 // event.SpaceOf; 0: it is not known
+	space       uint32 // event.SpaceOf; 0: unknown
 }
 
 func tupleOf(local, peer netip.AddrPort, space uint32) tuple {
 	return tuple{unmapped(local), unmapped(peer), space}
 }
 
-// unmapped gives an address of IPv4 one form, whichever socket it is of.
+// unmapped converts IPv4-mapped IPv6 addresses to IPv4.
 func unmapped(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
@@ -49,12 +48,12 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 	j.show(e, p)
 	c := find(&j.byCookie, p.Cookie)
 	if p.Cookie == 0 && p.Wire && j.frame.tid == e.Task.TID && e.Time <= j.frame.end {
-		// Its socket has no number yet: it is what the call at hand sends.
+		// The socket has no cookie yet: the last call on an AF_PACKET socket sends it.
 		e.Conn, e.Match = j.frame.conn, event.MatchTable
 		return
 	}
 	if p.Made != event.MadeSocket {
-		// Of a flow whose addresses were kept, not of a socket that had it.
+		// The addresses identify the flow; no socket had the packet.
 		e.Conn, e.Match = c, event.MatchTable
 		return
 	}
@@ -76,25 +75,25 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 	syn := p.TCP.Valid && p.TCP.Flags&(event.TCPSyn|event.TCPAck) == event.TCPSyn
 	child, known := j.child(key)
 	if syn && known && child.ID.Cookie != 0 {
-		known = false // the addresses come round again
+		known = false // the addresses are reused
 	}
 	switch {
 	case known && (c == nil || c.State == event.TCPListen || c.N == child.N):
 		e.Conn, e.Match = child, min(e.Match, event.MatchTable)
 		if c == nil && child.ID.Cookie == 0 && !atListener(p) {
-			// Its first packet with a number of its own.
+			// The first packet with the connection's own cookie.
 			own := *child
 			own.ID.Cookie = p.Cookie
 			e.Conn = j.replace(&own)
 			j.tuples.Put(key, e.Conn)
 		}
 	case c != nil && c.State != event.TCPListen:
-		// Connected since: the call that says so comes later.
+		// The connection was established; its call returns later.
 		to := *c
 		to.Local, to.Peer = local, peer
 		e.Conn = j.replace(&to)
 	case c != nil || syn && p.Dir == event.DirIn:
-		// A handshake at a listener begins the connection that accept will give.
+		// A handshake at a listener creates the connection that accept will return.
 		child = j.fromPacket(e, p, local, peer)
 		child.ID.Cookie, child.Old, child.Found = 0, false, false
 		if c != nil {
@@ -112,8 +111,7 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 	}
 }
 
-// shown is as whose a socket's packets have been shown since it was last
-// handed over.
+// shown is the owner with which a socket's packets were shown since its last handover.
 type shown struct {
 	task event.Task
 	n    uint64
@@ -133,8 +131,8 @@ func (j *Joiner) show(e *event.Entry, p *event.Capture) {
 	}
 }
 
-// handover joins the news of another owner, and counts the packets that were
-// shown as the one's before: between a handshake and its accept they were its.
+// handover joins a change of owner, and counts the packets that were shown with the
+// previous owner by inheritance: they belong to the new one.
 func (j *Joiner) handover(e *event.Entry, h *event.Handover) {
 	e.Conn, e.Match = find(&j.byCookie, h.Cookie), event.MatchExact
 	s, ok := j.shown.Get(h.Cookie)
@@ -145,7 +143,7 @@ func (j *Joiner) handover(e *event.Entry, h *event.Handover) {
 	s.task, s.n = e.Task, 0
 }
 
-// state joins a change of state. A child of a listener is born by one.
+// state joins a change of TCP state. The first one of an accepted socket creates its connection.
 func (j *Joiner) state(e *event.Entry, s *event.State) {
 	s.Sock.New = !s.Old || s.Listener != 0
 	e.Match = event.MatchExact
@@ -178,14 +176,14 @@ func (j *Joiner) state(e *event.Entry, s *event.State) {
 	}
 }
 
-// atListener reports that a packet was seen at the listener, whose number it
-// has: nobody sends or receives on that, and its owner is its own.
+// atListener reports whether a packet carries a listener's cookie: it belongs to the
+// listener's owner, although no process sends or receives on a listener.
 func atListener(p *event.Capture) bool {
 	return p.Handshake || !p.Inherited && p.Owner != event.OwnerSent && p.Owner != event.OwnerReceived && p.Owner != event.OwnerUsed
 }
 
-// fromPacket begins a connection of which a packet is the first that is seen.
-// One with a cookie is to be indexed by the caller.
+// fromPacket creates the connection of a packet that is its first event. If the packet
+// has a cookie, the caller indexes the connection.
 func (j *Joiner) fromPacket(e *event.Entry, p *event.Capture, local, peer netip.AddrPort) *event.Conn {
 	j.next++
 	c := &event.Conn{
@@ -212,7 +210,7 @@ func (j *Joiner) fromPacket(e *event.Entry, p *event.Capture, local, peer netip.
 	return c
 }
 
-// child returns the connection that a handshake began, as it is now.
+// child returns the current state of a connection created by a handshake.
 func (j *Joiner) child(key tuple) (*event.Conn, bool) {
 	c, ok := j.tuples.Get(key)
 	if ok && c.ID.Cookie != 0 {
@@ -223,8 +221,8 @@ func (j *Joiner) child(key tuple) (*event.Conn, bool) {
 	return c, ok
 }
 
-// adopt gives a socket that is seen for the first time the connection that a
-// handshake began, if there is one.
+// adopt returns the connection created by a handshake for a socket that is seen for
+// the first time, if there is one.
 func (j *Joiner) adopt(s *event.Sock) *event.Conn {
 	if s.Protocol != event.ProtoTCP || !s.Peer.IsValid() || !s.Local.IsValid() {
 		return nil
@@ -232,7 +230,7 @@ func (j *Joiner) adopt(s *event.Sock) *event.Conn {
 	key := tupleOf(s.Local, s.Peer, event.SpaceOf(s.NetNS))
 	c, ok := j.child(key)
 	if !ok && key.space != 0 {
-		// Packets of older recordings do not say where they were.
+		// Packets of older recordings have no namespace.
 		key.space = 0
 		c, ok = j.child(key)
 	}

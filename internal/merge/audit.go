@@ -8,12 +8,11 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// What audit recorded of a call is joined to the call's own record by process,
-// number, arguments and result, in the order of both: its clock is too coarse to
-// say more, and it knows no threads. The call's record goes into audit's then, and
-// audit's stands behind it.
+// An audit record is joined to the record of its call by process, number, arguments
+// and result, in the order of both: audit's clock is coarse, and it does not record
+// threads. The call's record is appended to audit's, which follows the call.
 
-// callKey is what both know of a call.
+// callKey is what both records have of a call.
 type callKey struct {
 	pid, nr uint32
 	abi     uint8
@@ -21,15 +20,15 @@ type callKey struct {
 	args    [4]uint64
 }
 
-// audits joins calls and what audit recorded.
+// audits joins calls and audit records.
 type audits struct {
 	on      bool
-	calls   map[callKey][]heldCall    // held, and not joined
-	records map[callKey][]wire.Record // audit's, held, and not joined
-	late    []*lateCall               // calls that have left, and are not joined
+	calls   map[callKey][]heldCall    // delayed, not joined
+	records map[callKey][]wire.Record // of audit, delayed, not joined
+	late    []*lateCall               // calls that were emitted, not joined
 	byKey   map[callKey][]*lateCall
-	covers  map[uint32]uint64 // by process: from when on audit records all its socket calls
-	upto    uint64            // all records of what ended before have come
+	covers  map[uint32]uint64 // by process: since when audit records all its socket calls
+	upto    uint64            // all records of calls that returned before have arrived
 }
 
 type heldCall struct {
@@ -44,14 +43,13 @@ type lateCall struct {
 	joined  bool
 }
 
-// maxLate bounds the calls that are remembered after they have left, and
-// maxCovered the processes.
+// maxLate bounds the calls kept after they were emitted, maxCovered the processes.
 const (
 	maxLate    = 4096
 	maxCovered = 65536
 )
 
-// JoinAudit makes the merger join audit's records to calls.
+// JoinAudit enables joining of audit records to calls.
 func (m *Merger) JoinAudit() {
 	m.audits = audits{
 		on: true, calls: map[callKey][]heldCall{}, records: map[callKey][]wire.Record{}, byKey: map[callKey][]*lateCall{}, covers: map[uint32]uint64{},
@@ -60,8 +58,8 @@ func (m *Merger) JoinAudit() {
 
 func narrow(abi uint8) bool { return abi == wire.AbiI386 || abi == wire.AbiArm }
 
-// result is that of a call as audit has it: one that will be begun again was
-// interrupted (audit_syscall_exit, kernel/auditsc.c).
+// result returns a call's result as audit records it: -EINTR for calls that are
+// restarted (audit_syscall_exit, kernel/auditsc.c).
 func result(n int64) int64 {
 	const restartSys, restartBlock, eintr = -512, -516, -4
 	if n <= restartSys && n >= restartBlock {
@@ -70,7 +68,7 @@ func result(n int64) int64 {
 	return n
 }
 
-// keyOfCall returns the key of a call that has returned, and that audit may know.
+// keyOfCall returns the key of a call that has returned, if audit may record it.
 func (m *Merger) keyOfCall(r wire.Record) (k callKey, ok bool) {
 	var s wire.Syscall
 	if !s.Unmarshal(r) || s.Flags&(wire.CallWaiting|wire.CallUnfinished) != 0 {
@@ -114,8 +112,8 @@ func keyOfAudit(r wire.Record) (k callKey, ok bool) {
 	return k, true
 }
 
-// addCall takes a call, before it is held. It returns
-// audit's record of it, made whole, if that was here before.
+// addCall takes a call before it is inserted. If its audit record arrived earlier,
+// addCall returns that record joined with the call.
 func (m *Merger) addCall(r wire.Record) (joined wire.Record) {
 	k, ok := m.keyOfCall(r)
 	if !ok {
@@ -132,15 +130,15 @@ func (m *Merger) addCall(r wire.Record) (joined wire.Record) {
 	return joined
 }
 
-// holdCall remembers a call that is held now, and not joined.
+// holdCall stores a delayed call that is not joined yet.
 func (m *Merger) holdCall(held wire.Record, at uint64) {
 	if k, ok := m.keyOfCall(held); ok {
 		m.audits.calls[k] = append(m.audits.calls[k], heldCall{held, at})
 	}
 }
 
-// told takes what audit's source says that is no event, and reports whether it
-// was that.
+// told handles the records of audit's source that are not events, and reports
+// whether r is one.
 func (m *Merger) told(r wire.Record) (taken bool, err error) {
 	var a wire.Audit
 	if !a.Unmarshal(r) {
@@ -158,8 +156,8 @@ func (m *Merger) told(r wire.Record) (taken bool, err error) {
 	return false, nil
 }
 
-// addAudit takes a record of audit. It returns it with its call, and where that
-// stands, if the call is here.
+// addAudit takes an audit record. If its call has arrived, addAudit returns the joined
+// record and the position of the call.
 func (m *Merger) addAudit(r wire.Record) (joined wire.Record, at uint64, ok bool) {
 	k, isCall := keyOfAudit(r)
 	if !isCall {
@@ -196,8 +194,8 @@ func (a *audits) dropLate(c *lateCall) {
 	}
 }
 
-// missing says of which calls audit has no record, now that all of what ended
-// before a time have come.
+// missing reports the calls without an audit record, once all records of calls that
+// returned before a time have arrived.
 func (m *Merger) missing(upto uint64) error {
 	if !m.audits.on {
 		return nil
@@ -219,7 +217,7 @@ func (m *Merger) missing(upto uint64) error {
 	return nil
 }
 
-// tell says that audit has no record of a call, if it should.
+// tell reports a call without an audit record, if audit should have one.
 func (m *Merger) tell(c *lateCall) error {
 	if !c.covered {
 		return nil
@@ -228,7 +226,7 @@ func (m *Merger) tell(c *lateCall) error {
 	return m.emit(withCall(wire.Seal(a.Append(nil)), c.rec))
 }
 
-// holdAudit remembers a record of audit that is held now, and not joined.
+// holdAudit stores a delayed audit record that is not joined yet.
 func (m *Merger) holdAudit(held wire.Record) {
 	if k, ok := keyOfAudit(held); ok {
 		m.audits.records[k] = append(m.audits.records[k], held)
@@ -244,12 +242,12 @@ func (m *Merger) dropRecord(k callKey, i int) {
 	}
 }
 
-// withCall returns a record of audit with that of its call behind it.
+// withCall returns an audit record with its call's record appended.
 func withCall(audit, call wire.Record) wire.Record {
 	return wire.Seal(slices.Concat(audit, call))
 }
 
-// blank takes a record out of what is held.
+// blank removes a delayed record.
 func (m *Merger) blank(rec wire.Record) {
 	for i := m.next; i < len(m.held); i++ {
 		if h := m.held[i].rec; len(h) > 0 && &h[0] == &rec[0] {
@@ -259,9 +257,9 @@ func (m *Merger) blank(rec wire.Record) {
 	}
 }
 
-// leaves forgets a record that is passed on. A call without a record of audit is
-// remembered a while longer, for audit may be slow; one whose record would have
-// come is returned.
+// leaves unregisters a record that is emitted. A call without an audit record is kept
+// for a while, because audit may be slow; leaves returns a call whose record should
+// have arrived.
 func (m *Merger) leaves(r wire.Record) (missing *lateCall) {
 	switch r.Kind() {
 	case wire.KindAudit:

@@ -12,7 +12,7 @@ import (
 // belongs to a call that has not returned, and is emitted below that call.
 type heldBack struct {
 	buf   []byte // records, one behind the other
-	kept  []byte // where what stays is moved to
+	kept  []byte // buffer for what remains
 	first uint64 // the earliest time of them
 }
 
@@ -23,7 +23,7 @@ const (
 	maxThreads  = 4096
 )
 
-// awaitsCall holds back what the kernel did in a thread's own time.
+// awaitsCall holds back a kernel event or function in task context.
 func (m *Merger) awaitsCall(r wire.Record) bool {
 	var tid uint32
 	switch {
@@ -53,8 +53,8 @@ func (m *Merger) awaitsCall(r wire.Record) bool {
 	return true
 }
 
-// returned puts what the kernel did in a call behind it, which is held at the
-// given time.
+// returned emits what the kernel did in a call, behind the call, which is positioned
+// at time at.
 func (m *Merger) returned(r wire.Record, at uint64) {
 	if len(r) < wire.SizeSyscall || len(m.heldBack) == 0 || r[wire.OffSyscallFlags]&wire.CallWaiting != 0 {
 		return
@@ -66,8 +66,8 @@ func (m *Merger) returned(r wire.Record, at uint64) {
 	m.releaseHeld(d, binary.LittleEndian.Uint64(r[wire.OffSyscallEnter:]), at, 1<<64-1)
 }
 
-// tooLong lets go of what was done up to a time: its call takes long, or is none
-// that is shown.
+// tooLong emits what is held back and older than a time: its call blocks, or is not
+// shown.
 func (m *Merger) tooLong(until uint64) {
 	if m.waiting > until {
 		return
@@ -85,12 +85,11 @@ func (m *Merger) tooLong(until uint64) {
 	}
 }
 
-// releaseHeld emits what is held back of a thread up to a time, each at its own. What
-// was done from enter on, in a call that is held at the given time, stands behind
-// that.
+// releaseHeld emits what is held back of a thread and not later than until, at its own
+// time. What was done since enter goes behind the call, which is positioned at time at.
 func (m *Merger) releaseHeld(d *heldBack, enter, at, until uint64) {
-	// A function is told of when it calls another one, or has returned: what was done
-	// in it may have come before.
+	// A function is recorded when it calls another one or returns: events in it may
+	// have been recorded before.
 	list := m.order[:0]
 	for rest := d.buf; len(rest) >= wire.SizeHdr; {
 		r := wire.Record(rest[:min(len(rest), int(binary.LittleEndian.Uint32(rest)))])

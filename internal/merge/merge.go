@@ -1,7 +1,6 @@
-// Package merge puts the records of several layers into one order: what causes
-// something stands before it. Records are held back for a short time, in which
-// the calls that sent packets come in, and the processes that packets belong to
-// become known.
+// Package merge orders the records of several layers: a cause precedes its
+// effect. It delays records for a short time (Window), until the calls that sent
+// the packets have returned and the owners of the packets are known.
 package merge
 
 import (
@@ -13,23 +12,22 @@ import (
 )
 
 const (
-	// Window is how long a record is held, in ns: the usual call that sends has
-	// returned by then, and an accepted socket is in use.
+	// Window is how long a record is delayed, in ns. Most calls that send have
+	// returned by then, and most accepted sockets have been used.
 	Window = 50_000_000
-	// maxHeld bounds what is held, in bytes; beyond it the oldest go early.
+	// maxHeld bounds the delayed records, in bytes; above it the oldest are emitted early.
 	maxHeld = 3 << 20
 	slabLen = 128 << 10
-	// maxSpare is how many slabs are kept that hold nothing.
+	// maxSpare is how many empty slabs are kept.
 	maxSpare = 4
 )
 
-// Merger holds records back. It is for one goroutine, and has no clock: time
-// is that of the records, and what Idle is told.
+// Merger delays records and emits them in order. It is for one goroutine and has
+// no clock: time is that of the records, and the argument of Idle.
 //
-// A record stands at the time at which it was made, which for a call is its
-// return: that is when it became known, and what woke it came before. Only
-// calls that send (or connect, or close) stand at their entry, before the
-// packets that they cause.
+// The position of a record is the time at which it was made. For a call that is
+// its return, which follows whatever woke it. Only calls that send, connect or
+// close are positioned at their entry, before the packets that they cause.
 type Merger struct {
 	emit func(wire.Record) error
 	held []item // from next on, by at
@@ -41,9 +39,9 @@ type Merger struct {
 
 	children  children
 	listeners map[uint64]bool      // cookies of sockets that SYNs came to
-	labels    map[labelKey]*labels // held packets that may get another owner
+	labels    map[labelKey]*labels // delayed packets whose owner may change
 	shared    map[uint64]bool      // cookies of sockets that several processes use
-	holders   map[uint64]bool      // cookies of sockets that several processes had at attach, and nobody has used since
+	holders   map[uint64]bool      // cookies of sockets that several processes held at attach, and none has used since
 	anyHeld   bool                 // there were more of them
 	senders   map[uint64]uint8     // the same of those that several send on: how often it was another one, up to maxTurns
 	audits    audits
@@ -59,15 +57,14 @@ type item struct {
 	label *labels // that name it, nil: none
 }
 
-// slab is memory that records are copied to; it is used again when none of
-// them is held any more.
+// slab is memory for copies of records. It is reused once all of them are emitted.
 type slab struct {
 	buf  []byte
 	used int
 }
 
-// New returns a merger that passes records on to emit. What emit gets is its
-// own during the call only.
+// New returns a merger that passes records to emit, which must not keep them
+// after it returns.
 func New(emit func(wire.Record) error) *Merger {
 	return &Merger{emit: emit, children: children{young: map[uint64]tuple{}}, listeners: map[uint64]bool{}, labels: map[labelKey]*labels{}, shared: map[uint64]bool{}, holders: map[uint64]bool{}, senders: map[uint64]uint8{}, heldBack: map[uint32]*heldBack{}}
 }
@@ -147,7 +144,7 @@ func (m *Merger) Add(r wire.Record) error {
 	return m.bound()
 }
 
-// bound passes on what there is no room for.
+// bound emits the oldest records while more than maxHeld bytes are delayed.
 func (m *Merger) bound() error {
 	for m.size > maxHeld {
 		if err := m.pass(); err != nil {
@@ -157,8 +154,8 @@ func (m *Merger) bound() error {
 	return nil
 }
 
-// Idle passes on what was held long enough at the given time, CLOCK_MONOTONIC
-// ns: every record that was made before must have been added.
+// Idle emits the records whose delay is over at time now (CLOCK_MONOTONIC, ns).
+// Every record made before now must have been added.
 func (m *Merger) Idle(now uint64) error {
 	if now < Window {
 		return nil
@@ -167,7 +164,7 @@ func (m *Merger) Idle(now uint64) error {
 	return m.release(now - Window)
 }
 
-// Flush passes on everything.
+// Flush emits all records.
 func (m *Merger) Flush() error {
 	m.tooLong(1<<64 - 1)
 	for m.next < len(m.held) {
@@ -187,7 +184,7 @@ func (m *Merger) release(until uint64) error {
 	return nil
 }
 
-// pass hands on the first record.
+// pass emits the first record.
 func (m *Merger) pass() error {
 	it := m.held[m.next]
 	m.held[m.next] = item{}
@@ -217,7 +214,7 @@ func (m *Merger) pass() error {
 	return err
 }
 
-// insert puts a copy of a record behind all that are not later than it, and
+// insert copies a record to its position, behind all records of the same time, and
 // returns the copy.
 func (m *Merger) insert(at uint64, r wire.Record) wire.Record {
 	if m.cur == nil || cap(m.cur.buf)-len(m.cur.buf) < len(r) {
@@ -257,7 +254,7 @@ func (m *Merger) insert(at uint64, r wire.Record) wire.Record {
 	return it.rec
 }
 
-// takeOut makes a held record one that is not passed on.
+// takeOut removes a delayed record.
 func (m *Merger) takeOut(i int) {
 	it := &m.held[i]
 	m.unlabel(it)
@@ -265,7 +262,7 @@ func (m *Merger) takeOut(i int) {
 	it.rec = nil
 }
 
-// sends reports whether a call is of those that cause packets.
+// sends reports whether a call causes packets.
 func sends(r wire.Record) bool {
 	if r[wire.OffSyscallFlags]&wire.CallWaiting != 0 {
 		return false

@@ -10,9 +10,9 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Packets of a socket that was just accepted, forked or passed on carry the
-// owner of the listener. The new one is known at its first use, mostly within
-// the window: then they are labelled again, with PacketHanded.
+// Packets of a socket that was just accepted, inherited or passed carry the
+// listener's owner. The new owner is known at its first use of the socket, mostly
+// within the window; the packets are then relabelled (PacketHanded).
 
 // tuple is the addresses of a TCP connection as its packets have them.
 type tuple struct {
@@ -22,11 +22,11 @@ type tuple struct {
 
 const protoTCP = 6
 
-// maxChildren bounds the connections of which the addresses are kept.
+// maxChildren bounds the accepted sockets whose addresses are kept.
 const maxChildren = 2048
 
-// children are accepted sockets by cookie: packets of a handshake have the
-// cookie of the listener.
+// children maps the cookies of accepted sockets to their addresses: packets of a
+// handshake carry the listener's cookie.
 type children struct{ young, old map[uint64]tuple }
 
 func (c *children) put(cookie uint64, t tuple) {
@@ -44,7 +44,7 @@ func (c *children) get(cookie uint64) (tuple, bool) {
 	return t, ok
 }
 
-// born remembers the addresses of a socket that came from a listener.
+// born stores the addresses of a socket created by a listener.
 func (m *Merger) born(r wire.Record) {
 	if len(r) < wire.SizeState+wire.SizeSock {
 		return
@@ -61,7 +61,7 @@ func (m *Merger) bornOf(k *wire.Sock) {
 	m.children.put(k.Cookie, tuple{unmapped(k.Laddr), unmapped(k.Raddr), k.Lport, k.Rport})
 }
 
-// unmapped gives an IPv4 address one form, whichever socket it is of.
+// unmapped converts an IPv4-mapped IPv6 address to IPv4.
 func unmapped(a [16]byte) [16]byte {
 	if bytes.HasPrefix(a[:], make([]byte, 10)) && a[10] == 0xff && a[11] == 0xff {
 		return [16]byte(append(append([]byte(nil), a[12:]...), make([]byte, 12)...))
@@ -69,7 +69,7 @@ func unmapped(a [16]byte) [16]byte {
 	return a
 }
 
-// accepted takes accept for what it is: whoever called it has the socket.
+// accepted makes the caller of accept the owner of the new socket.
 func (m *Merger) accepted(r wire.Record) {
 	if r[wire.OffSyscallNsock] == 0 {
 		return
@@ -114,9 +114,8 @@ func (m *Merger) handedOver(r wire.Record) {
 	if listener != 0 {
 		return
 	}
-	// From one process to another that knew it already: one may send on it and
-	// the other receive. What came in since it was read before is whose that
-	// reads it.
+	// Both processes used the socket before: one may send and the other receive.
+	// Data received since the last read belongs to the process that reads it.
 	delete(m.holders, cookie)
 	if reads(owner) {
 		var since uint64
@@ -137,8 +136,8 @@ func (m *Merger) handedOver(r wire.Record) {
 	m.shared[cookie] = true
 }
 
-// hold remembers a socket that several processes had at attach: until one of them is seen to use it, what it
-// carries may be any of theirs.
+// hold stores a socket that several processes held at attach. Until one of them uses it, its packets may belong to
+// any of them.
 func (m *Merger) hold(r wire.Record) {
 	var s wire.Socksnap
 	if !s.Unmarshal(r) || s.Holders < 2 || len(r) < wire.SizeSocksnap+wire.SizeSock {
@@ -156,7 +155,7 @@ func (m *Merger) hold(r wire.Record) {
 	}
 }
 
-// holdersMay marks a packet whose owner is known for no more than having had its socket at attach, as others had.
+// holdersMay marks a packet as shared if its owner only held the socket at attach, as others did.
 func (m *Merger) holdersMay(r wire.Record) {
 	if len(m.holders) == 0 && !m.anyHeld || r[wire.OffPacketMade] != wire.MadeSocket ||
 		binary.LittleEndian.Uint32(r[wire.OffPacketOwner+wire.OffOwnerHow:])&^wire.OwnerOld != wire.OwnerFound {
@@ -168,12 +167,12 @@ func (m *Merger) holdersMay(r wire.Record) {
 	r[wire.OffPacketFlags] |= wire.PacketShared | wire.PacketOpen
 }
 
-// maxTurns is after how many turns the kernel side takes a stream for one that
-// several processes write to (bpf/packets.bpf.c).
+// maxTurns is the number of changes of sender after which the kernel side treats a
+// stream as written by several processes (bpf/packets.bpf.c).
 const maxTurns = 2
 
-// mixed marks the held packets of a stream that another process than before was
-// seen to send on: they may carry what that one had written already.
+// mixed marks the delayed packets of a stream as shared when its sender changes: they
+// may carry data that the new sender had written already.
 func (m *Merger) mixed(cookie uint64) {
 	n := m.senders[cookie]
 	if n >= maxTurns {
@@ -198,7 +197,7 @@ func isTCP(r wire.Record) bool {
 	return len(b) >= 20 && (b[0]>>4 == 4 && b[9] == protoTCP || b[0]>>4 == 6 && b[6] == protoTCP)
 }
 
-// unread returns the held packets that came in at a socket after a time, and what the kernel did with them.
+// unread returns the delayed packets received by a socket after a time, and their kernel events.
 func (m *Merger) unread(cookie, since uint64) (list []wire.Record) {
 	add := func(p wire.Record) {
 		if p.Time() > since && (p.Kind() == wire.KindKernel && open(p) || p.Kind() == wire.KindPacket && p[wire.OffPacketDir] == wire.PacketIn && carries(p)) {
@@ -224,26 +223,26 @@ func (m *Merger) unread(cookie, since uint64) (list []wire.Record) {
 	return list
 }
 
-// labelKey finds held packets that may be labelled again: by the cookie of
-// their socket, or at a listener by the addresses of their connection too.
+// labelKey identifies delayed packets that may be relabelled: by socket cookie, and
+// at a listener also by the addresses of the connection.
 type labelKey struct {
 	cookie uint64
 	tuple  tuple
 }
 
-// maxLabels bounds them, for each key: where nobody is ever seen to use a
-// socket its packets stay what they are.
+// maxLabels bounds the packets of a key: packets of a socket that no process uses
+// keep their owner.
 const maxLabels = 64
 
-// labels are held packets of one key, in the order in which they came.
+// labels are the delayed packets of one key, in order of arrival.
 type labels struct {
 	key     labelKey
 	packets []wire.Record
 }
 
-// label puts down a held packet whose owner may be another's soon. It returns
-// where it stands now; the packet is taken out there when it leaves. Its key may be
-// another one by then, for what keys are made of is forgotten earlier.
+// label registers a delayed packet whose owner may change, and returns the list that
+// has it. The packet keeps that list: its key may be computed differently later,
+// because the tables that keys are made from forget earlier.
 func (m *Merger) label(r wire.Record) *labels {
 	k, ok := m.keyOf(r)
 	if !ok {
@@ -261,7 +260,7 @@ func (m *Merger) label(r wire.Record) *labels {
 	return l
 }
 
-// unlabel forgets a packet that leaves: its memory becomes another record's.
+// unlabel unregisters a packet that is emitted: its memory is reused.
 func (m *Merger) unlabel(it *item) {
 	l := it.label
 	if l == nil {
@@ -278,7 +277,7 @@ func (m *Merger) unlabel(it *item) {
 	}
 }
 
-// labelled returns the held packets of a key.
+// labelled returns the delayed packets of a key.
 func (m *Merger) labelled(k labelKey) []wire.Record {
 	if l := m.labels[k]; l != nil {
 		return l.packets
@@ -286,8 +285,8 @@ func (m *Merger) labelled(k labelKey) []wire.Record {
 	return nil
 }
 
-// keyOf returns the key of a packet that carries the owner of a listener only,
-// or is at a listener itself; and of what the kernel did for such a socket in nobody's call.
+// keyOf returns the key of a packet, or of a kernel event in softirq context, whose
+// owner is inherited from a listener, or whose socket is a listener.
 func (m *Merger) keyOf(r wire.Record) (k labelKey, ok bool) {
 	if r.Kind() == wire.KindKernel {
 		if len(r) < wire.SizeKernel || r[wire.OffKernelContext] == wire.ContextTask && binary.LittleEndian.Uint32(r[wire.OffKernelOnTid:]) == 0 {
@@ -308,13 +307,13 @@ func (m *Merger) keyOf(r wire.Record) (k labelKey, ok bool) {
 	return k, handed || inherited(r) || m.shared[k.cookie]
 }
 
-// relabel gives the packets and kernel events of a socket that are held, and carry
-// the owner of the listener only, to its new owner; packets of its handshake too.
+// relabel sets the owner of the delayed packets and kernel events of a socket whose
+// owner is inherited from the listener, including packets of the handshake.
 func (m *Merger) relabel(cookie, listener uint64, owner []byte) {
 	for _, r := range m.labelled(labelKey{cookie: cookie}) {
 		switch {
 		case !inherited(r):
-		case open(r) && !reads(owner): // who sends may not be who reads
+		case open(r) && !reads(owner): // the sender may not be the reader
 		case r.Kind() == wire.KindKernel || r[wire.OffPacketFlags]&wire.PacketHanded == 0:
 			setOwner(r, owner)
 		}
@@ -345,7 +344,7 @@ func setOwner(r wire.Record, owner []byte) {
 	r[wire.OffPacketFlags] |= wire.PacketHanded
 }
 
-// open reports whether the owner of a packet or a kernel event is who reads next.
+// open reports whether a packet or kernel event belongs to the process that reads next.
 func open(r wire.Record) bool {
 	if r.Kind() == wire.KindKernel {
 		return r[wire.OffKernelFlags]&wire.KernelOpen != 0
@@ -353,12 +352,12 @@ func open(r wire.Record) bool {
 	return r[wire.OffPacketFlags]&wire.PacketOpen != 0
 }
 
-// reads reports whether an owner is one for reading.
+// reads reports whether an owner is known by a read.
 func reads(owner []byte) bool {
 	return binary.LittleEndian.Uint32(owner[wire.OffOwnerHow:])&^wire.OwnerOld == wire.OwnerReceived
 }
 
-// inherited reports whether the owner of a packet or a kernel event is that of another socket.
+// inherited reports whether the owner of a packet or kernel event is that of another socket.
 func inherited(r wire.Record) bool {
 	owner, cookie := wire.OffPacketOwner, wire.OffPacketCookie
 	if r.Kind() == wire.KindKernel {
@@ -367,8 +366,7 @@ func inherited(r wire.Record) bool {
 	return !bytes.Equal(r[owner+wire.OffOwnerCookie:owner+wire.OffOwnerCookie+8], r[cookie:cookie+8])
 }
 
-// carries reports whether a packet has something to be read: all but TCP's
-// bare acknowledgements.
+// carries reports whether a packet has data for a reader. Only pure TCP ACKs have none.
 func carries(r wire.Record) bool {
 	b, length := r[wire.SizePacket:], int(binary.LittleEndian.Uint32(r[wire.OffPacketLen:]))
 	at := 40
@@ -384,7 +382,7 @@ func carries(r wire.Record) bool {
 	return len(b) <= at+12 || length > at+int(b[at+12]>>4)*4
 }
 
-// listens remembers a socket that a SYN came to, before its packets are held.
+// listens stores the cookie of a socket that receives a SYN.
 func (m *Merger) listens(r wire.Record) {
 	b := r[min(len(r), wire.SizePacket):]
 	if r[wire.OffPacketDir] != wire.PacketIn || r[wire.OffPacketMade] != wire.MadeSocket || len(b) < 40 {
@@ -402,14 +400,14 @@ func (m *Merger) listens(r wire.Record) {
 	if len(b) > at+13 && b[at+13]&(syn|ack) == syn {
 		cookie := binary.LittleEndian.Uint64(r[wire.OffPacketCookie:])
 		if len(m.listeners) >= maxChildren {
-			// What is held was put down by the old ones.
+			// Delayed packets are registered under their old keys.
 			m.listeners, m.labels = map[uint64]bool{}, map[labelKey]*labels{}
 		}
 		m.listeners[cookie] = true
 	}
 }
 
-// tupleOf reads the addresses of a TCP packet.
+// tupleOf returns the addresses of a TCP packet.
 func tupleOf(r wire.Record) (t tuple, ok bool) {
 	b := r[wire.SizePacket:]
 	if len(b) < 20 {
@@ -443,8 +441,8 @@ func tupleOf(r wire.Record) (t tuple, ok bool) {
 	return t, true
 }
 
-// once drops the copy that the device had of a packet which a socket of the
-// same owner got after all: raw sockets get ICMP errors.
+// once drops the device's copy of a packet that a socket of the same owner received
+// too: raw sockets receive ICMP errors.
 func (m *Merger) once(r wire.Record) {
 	const head = 28 // IPv4 header and the first bytes of ICMP
 	if len(r) < wire.SizePacket+head || r[wire.OffPacketFlags]&wire.PacketWire != 0 || !icmp(r[wire.SizePacket:]) {

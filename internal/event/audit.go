@@ -1,33 +1,32 @@
 package event
 
-// Unset is an audit user or session id that nobody has set: of a daemon.
+// Unset is an audit user or session id that was never set, as of a daemon.
 const Unset = 1<<32 - 1
 
-// Audit is what Linux audit recorded of one event (audit.rules(7)). The task of
-// its event is who did it: of the thread only where the call was seen too.
+// Audit is one event recorded by Linux audit (audit.rules(7)). The task of its event
+// names the thread only if the call was recorded too.
 type Audit struct {
 	Serial uint64
 	Stamp  int64    // audit's own time, ns since the Unix epoch, in whole ms
 	Types  []string // of its records, as audit.log names them
-	// Call is the system call, nil where the event has none. What audit does
-	// not say of it is a TText "?": its result and address are audit's, its
-	// arguments those of the call that was seen, if one was.
+	// Call is the system call, or nil. Arguments are those of the recorded call, if
+	// there is one; otherwise what audit does not have is a TText "?".
 	Call *Call
-	// Joined says that the call itself was seen.
+	// Joined says that the call itself was recorded.
 	Joined bool
-	// Missing is no event: the call was seen, and audit, which was on for it, has
-	// no record of it.
+	// Missing says that the call was recorded and that audit, which covered it, has no
+	// record of it.
 	Missing bool
 
-	// Of who did it; empty, 0 or Unset where the event does not say.
+	// Attributes of the process; empty, 0 or Unset if the event has none.
 	AUID, Session uint32
-	AUIDName      string // where the record is enriched, or flow knows it
+	AUIDName      string // from an enriched record or from flow
 	UID, PPID     uint32
-	UIDName       string // where flow knows it
+	UIDName       string // from flow
 	TTY, Exe, Key string
 	Subject       string // the security label
-	Denial        bool   // something was refused, or looks like an attack: a line of its own
-	What          string // of an event without a call, or beside it: its main record's fields
-	Addr          Tape   // the address, where no argument of Call shows it
+	Denial        bool   // a refusal or an anomaly: it has a line of its own
+	What          string // fields of the main record, if there is no call or beside it
+	Addr          Tape   // the address, if no argument of Call has it
 	AddrRole      string // "peer", "local" or "address"
 }

@@ -2,17 +2,17 @@ package event
 
 import "net/netip"
 
-// Evidence says on what grounds a socket, and so its packets, is a thread's.
+// Evidence is the reason why a thread owns a socket and its packets.
 type Evidence uint8
 
 // The values are those of enum pw_owner_how.
 const (
-	OwnerCreated  Evidence = 1 // made the socket
+	OwnerCreated  Evidence = 1 // created the socket
 	OwnerFound    Evidence = 2 // held it at attach
 	OwnerSent     Evidence = 3 // sent on it last
 	OwnerReceived Evidence = 4 // received from it last
 	OwnerAccepted Evidence = 5 // accepted it
-	OwnerUsed     Evidence = 6 // was in a call on it: to read, or to close it
+	OwnerUsed     Evidence = 6 // was in a call that reads or closes it
 )
 
 func (e Evidence) String() string {
@@ -33,19 +33,19 @@ func (e Evidence) String() string {
 	return "unknown"
 }
 
-// Use is what a thread did with a socket, and when.
+// Use is a use of a socket by a thread.
 type Use struct {
-	What      Evidence // 0: nobody is known to have done it
+	What      Evidence // 0: none is known
 	Task      Task
 	Time      int64 // ns since the Unix epoch
-	Inherited bool  // with the listener that the socket came from
+	Inherited bool  // of the listener that the socket came from
 }
 
-// Users are those whose a socket may be: who made it (or held it at attach),
-// accepted it, sent and received on it last.
+// Users are the possible owners of a socket: the creator (or holder at attach), the
+// accepting thread, the last sender and the last receiver.
 type Users [4]Use
 
-// Add takes in what a thread did, in place of what was known of that kind.
+// Add records a use in place of the previous one of its kind.
 func (u *Users) Add(n Use) {
 	at := 0
 	switch n.What {
@@ -59,13 +59,13 @@ func (u *Users) Add(n Use) {
 	default:
 		return
 	}
-	// One's own, if only an acceptance, is better evidence than a listener's.
+	// A use of the socket itself is better evidence than one of its listener.
 	if old := &u[at]; old.What == 0 || !n.Inherited && old.Inherited || n.Inherited == old.Inherited && n.Time >= old.Time {
 		*old = n
 	}
 }
 
-// Sender and Receiver are who sent and received last; nil where nobody has.
+// Sender and Receiver return the last sender and receiver, or nil.
 func (u *Users) Sender() *Use   { return u.own(2) }
 func (u *Users) Receiver() *Use { return u.own(3) }
 
@@ -76,8 +76,8 @@ func (u *Users) own(i int) *Use {
 	return &u[i]
 }
 
-// SpaceOf returns what tells a network namespace, by its inode, from most others: 24
-// bits, as packets have them. 0 is none that is known.
+// SpaceOf returns 24 bits that identify a network namespace by its inode, as recorded
+// with packets. 0: unknown.
 func SpaceOf(netns uint32) uint32 {
 	if netns == 0 {
 		return 0
@@ -85,45 +85,45 @@ func SpaceOf(netns uint32) uint32 {
 	return (netns + 1) & (1<<24 - 1)
 }
 
-// Capture is a packet, and the socket that it was seen at. The task of its
-// event is the socket's owner by the last evidence, not whoever ran.
+// Capture is a packet and the socket at which it was captured. The task of its event
+// is the owner of the socket by the last evidence, not the running thread.
 type Capture struct {
 	Packet
-	Cookie    uint64 // of the socket: of the listener, in a handshake; 0 where none is known
+	Cookie    uint64 // of the socket, or of the listener in a handshake; 0: unknown
 	Owner     Evidence
 	Made      Made
-	Old       bool   // the socket was there before the first record
-	Inherited bool   // the evidence is of the listener that the socket came from
-	Handed    bool   // the evidence came after the packet: the socket was handed over
-	Shared    bool   // several processes write to the stream, or read from the socket: the owner is the last that was seen to
-	Space     uint32 // tells network namespaces apart, as SpaceOf; 0: it is not known
-	Handshake bool   // Cookie is the listener's, and the owner that of the connection it led to
-	Wire      bool   // seen at the device; no socket had it
-	Claimed   bool   // the owner is what a file says
-	Seen      int64  // when the evidence was, ns since the Unix epoch
+	Old       bool   // the socket was open before the first record
+	Inherited bool   // the evidence is the listener's
+	Handed    bool   // the evidence is later than the packet: the socket was handed over
+	Shared    bool   // several processes write to the stream or read from the socket; the owner did so last
+	Space     uint32 // network namespace, as SpaceOf; 0: unknown
+	Handshake bool   // Cookie is the listener's; the owner is that of the accepted connection
+	Wire      bool   // captured at the device; no socket had it
+	Claimed   bool   // the owner is from a file
+	Seen      int64  // time of the evidence, ns since the Unix epoch
 	Iface     uint32
 	Mark      uint32
 	Link      uint16   // LINKTYPE_* of the bytes before the IP header; 0: none
 	Header    []byte   // these bytes
-	Answers   []Answer // names that it gives to addresses; may be empty
-	NoIP      bool     // Data is not an IP packet, but what the Ethernet type says
-	Ether     uint16   // of what lies behind Header; 0 where that does not say
+	Answers   []Answer // of a DNS answer; may be empty
+	NoIP      bool     // Data is not an IP packet; Ether is its type
+	Ether     uint16   // Ethernet type behind Header; 0: unknown
 }
 
-// Answer is the name of an address, as DNS has it.
+// Answer is the name of an address in a DNS answer.
 type Answer struct {
 	Addr netip.Addr
 	Name string // printable ASCII without spaces, at most 255 bytes
 }
 
-// Made says who made a packet, where that is not its socket.
+// Made is the origin of a packet that its socket did not send or receive.
 type Made uint8
 
 // The values are those of enum pw_made.
 const (
 	MadeSocket   Made = 0
-	MadeRST      Made = 1 // the kernel, for what belongs to no socket any more
-	MadeTimeWait Made = 2 // what is left of a closed connection
+	MadeRST      Made = 1 // the kernel, for a packet without a socket
+	MadeTimeWait Made = 2 // a TIME_WAIT socket
 	MadeICMP     Made = 3 // an ICMP error about a packet of the socket
 	MadePeer     Made = 4 // the other end, for a socket that is closed
 )
@@ -144,44 +144,43 @@ func (m Made) String() string {
 	return "unknown"
 }
 
-// Handover says that a socket is used by another process than before, or by
-// one for the first time. The task of its event is the new owner.
+// Handover is the first use of a socket, or its first use by another process than
+// before. The task of its event is the new owner.
 type Handover struct {
 	Cookie   uint64
-	Listener uint64 // cookie of the socket it was accepted from; 0 where not
+	Listener uint64 // cookie of the listener that it was accepted from; 0: none
 	Owner    Evidence
-	Seen     int64  // when the evidence was, ns since the Unix epoch
-	From     Task   // whose packets were shown before; flow fills it in
-	Shown    uint64 // of them those that were From's by inheritance only, so are this one's; flow counts them
+	Seen     int64  // time of the evidence, ns since the Unix epoch
+	From     Task   // the previous owner; set by flow
+	Shown    uint64 // packets shown with From by inheritance, which belong to the new owner; counted by flow
 }
 
-// State is a TCP socket that changed its state, or was looked at, with what
-// the kernel counts of it (struct tcp_sock). The task of its event is the
-// socket's owner.
+// State is a change of state of a TCP socket, or a look at one, with its counters
+// (struct tcp_sock). The task of its event is the socket's owner.
 type State struct {
 	Sock     Sock
-	Listener uint64 // cookie of the socket that the owner is inherited from; 0 where it is not
-	Old      bool   // the socket was there before the first record
-	Look     bool   // nothing changed: From is To
+	Listener uint64 // cookie of the socket whose owner is inherited; 0: none
+	Old      bool   // the socket was open before the first record
+	Look     bool   // a look: From is To
 	From, To uint8  // TCP_*, net/tcp_states.h
-	Err      uint8  // errno that the socket has for its next call, 0 none
+	Err      uint8  // pending error of the socket (errno); 0: none
 	Owner    Evidence
-	Shared   bool   // the owner is one of several processes that have the socket
+	Shared   bool   // several processes have the socket
 	Users    *Users // nil: not recorded
 	Context  KernelContext
-	Around   int // functions that the thread was in, where these are told of
+	Around   int // number of enclosing functions, where these are recorded
 	TCP      TCPCounts
 }
 
-// States of TCP (include/net/tcp_states.h) that mean something here.
+// States of TCP (include/net/tcp_states.h).
 const (
 	TCPClose  = 7
 	TCPListen = 10
 )
 
-// TCPCounts is what the kernel counts of a TCP connection.
+// TCPCounts are the counters of a TCP connection.
 type TCPCounts struct {
-	Sent, Resent, Received  uint64 // bytes; Sent with those that were sent again
+	Sent, Resent, Received  uint64 // bytes; Sent includes retransmitted ones
 	Acked                   uint64 // bytes; SYN and FIN count as one each
 	SegsOut, SegsIn         uint32
 	DataOut, DataIn         uint32 // segments with data

@@ -1,19 +1,18 @@
-// Package event is the ground of pidwire: the decoded form of everything that
-// happened, free of any source, sink or machine. Values are structured; words
-// are made in sinks only.
+// Package event defines the decoded form of everything that happened. It depends on
+// no source, sink or machine. Values are structured; only sinks make text of them.
 package event
 
 import "net/netip"
 
-// Event is one thing that happened.
+// Event is one event of the timeline.
 type Event struct {
 	Time  int64  // when it began, ns since the Unix epoch
 	Slack int64  // how far Time may be off, ns; 0 for the kernel's own clock
-	Seq   uint64 // number of the record it came from, from 1
+	Seq   uint64 // number of its record, from 1
 	Task  Task
 	Body  Body
-	Raw   []byte   // the wire record that it was decoded from; aliases it
-	Warn  []string // what could not be decoded, and why
+	Raw   []byte   // the wire record; aliases the source's memory
+	Warn  []string // what could not be decoded, with the reason
 }
 
 // Body is what happened: one of the types that Visitor has a method for.
@@ -22,27 +21,27 @@ type Body interface {
 	clone() Body
 }
 
-// Proc identifies a process for the lifetime of the machine: a pid is used
-// again, a pid with its start time is not.
+// Proc identifies a process until the next boot: pids are reused, a pid with its
+// start time is not.
 type Proc struct {
 	PID   uint32 // thread group id, as the host sees it
 	Start uint64 // in clock ticks of 10 ms since boot; 0 where the source has none
 }
 
-// Task is the thread that an event is about.
+// Task is the thread of an event.
 type Task struct {
 	Proc
 	TID          uint32
 	NSPID, NSTID uint32 // in the task's own pid namespace; 0 where unknown
 	UID          uint32
 	Comm         string // of the thread, as the kernel has it: hostile bytes
-	// Bare says that PID (as another tool printed it, perhaps of the thread) and
-	// Comm are all that is known.
+	// Bare says that only PID (as another tool printed it, perhaps a thread's) and
+	// Comm are known.
 	Bare bool
 }
 
-// SockID identifies a socket: by cookie, unique per boot, and by the inode of
-// its file. Either may be 0.
+// SockID identifies a socket by its cookie, which is unique until the next boot, and
+// by the inode of its file. Either may be 0.
 type SockID struct {
 	Cookie, Inode uint64
 }
@@ -57,20 +56,20 @@ type Sock struct {
 	Type        uint16
 	Protocol    uint16
 	State       uint8
-	New         bool           // made by this call
+	New         bool           // created by this call
 	Result      bool           // the fd is the call's return value
-	Before      bool           // state of before the call
+	Before      bool           // Sock is the state before the call
 	Local, Peer netip.AddrPort // invalid where not IP, or not bound or connected
 	Aux         [2]uint32      // AF_NETLINK: port id; AF_VSOCK: cid, port
 }
 
-// CallState says how far a call got.
+// CallState says whether a call has returned.
 type CallState uint8
 
 const (
 	Returned   CallState = iota
-	Waiting              // still blocked when looked at; it will come again
-	Unfinished           // the task ended inside the call
+	Waiting              // still blocked; the call follows again when it returns
+	Unfinished           // the task exited in the call
 )
 
 // ABI is a table of system call numbers with its struct layouts.
@@ -110,27 +109,27 @@ type Call struct {
 	Via      string // "socketcall" or "io_uring", else empty
 	Args     []Arg
 	Ret      int64  // as the kernel returned it: -errno on failure
-	Out      Tape   // how a sink shows Ret when it is not a plain number; may be empty
-	Aux      Tape   // what strace puts behind the result in parentheses; may be empty
+	Out      Tape   // Ret, where it is not a plain number; may be empty
+	Aux      Tape   // what strace prints in parentheses behind the result; may be empty
 	Errno    string // "ECONNREFUSED"; empty on success
 	Dur      int64  // ns; for Waiting: so far
 	State    CallState
-	Socks    []Sock         // that the call worked on or made; may be empty
-	Addr     netip.AddrPort // the IP address that the process gave (connect, bind, sendto); invalid where none
+	Socks    []Sock         // used or created by the call; may be empty
+	Addr     netip.AddrPort // the IP address argument (connect, bind, sendto); invalid if none
 	Bytes    int64          // payload moved, 0 if none
-	In       bool           // Bytes came in
-	Redacted bool           // key material was left where it was
-	Refused  bool           // seccomp refused or answered it, and the kernel did not do it: when it began is not known
-	Cut      bool           // some memory was not captured: limits of the capture
-	Foreign  bool           // printed by another tool: arguments are text, sockets are not known
+	In       bool           // Bytes were received
+	Redacted bool           // key material was not copied
+	Refused  bool           // seccomp refused or answered the call; its entry time is not known
+	Cut      bool           // some memory exceeded the limits of the capture
+	Foreign  bool           // printed by another tool: arguments are text, sockets are unknown
 }
 
-// Arg is an argument: the register beside what it means.
+// Arg is an argument: the register and its meaning.
 type Arg struct {
 	Name    string // as in the man page, static
 	Raw     uint64
 	Val     Tape
-	Unknown bool // the source does not say: Raw is nothing
+	Unknown bool // the source does not have it: Raw is meaningless
 }
 
 // ProcWhat says what happened to a process.
@@ -144,7 +143,7 @@ const (
 	Exit  ProcWhat = 4
 )
 
-// Process is a process that was found, born, exec'ed or ended.
+// Process is a process that was found, forked, exec'ed or exited.
 type Process struct {
 	What      ProcWhat
 	Parent    Proc
@@ -157,21 +156,21 @@ type Process struct {
 	Compat    bool // a 32-bit program
 }
 
-// SockFound is a socket that was open before the first record.
+// SockFound is a socket that was open before the first record of the timeline.
 type SockFound struct {
 	Sock Sock
 	Path string // AF_UNIX; an abstract name begins with NUL
 }
 
-// Ready is what an epoll instance waited for before the first record.
+// Ready is a registration of an epoll instance that was made before the first record.
 type Ready struct {
 	EpFD, FD int32
 	Events   uint32 // EPOLLIN...
-	Data     uint64 // epoll_data, which epoll_wait gives back
-	Inode    uint64 // of what FD was when it was registered
+	Data     uint64 // epoll_data, returned by epoll_wait
+	Inode    uint64 // of FD's file when it was registered
 }
 
-// Layer is where something was seen.
+// Layer is the layer that recorded an event.
 type Layer uint16
 
 // The layers have the numbers of enum pw_layer.
@@ -196,7 +195,7 @@ func (l Layer) String() string {
 	return "sys"
 }
 
-// Lost counts what is not on the timeline.
+// Lost counts events that are missing from the timeline.
 type Lost struct {
 	Layer  Layer
 	Reason string // static
@@ -210,8 +209,8 @@ const (
 	NameHost  = 3
 )
 
-// Name is a name that the source looked up, of a user or an interface, or one
-// that stood for an address in a file, and Addr what was made up for it.
+// Name is the name of a user or interface, looked up by the source, or a host name that
+// a file has in place of an address; Addr is the placeholder address for it.
 type Name struct {
 	What  uint16 // NameUser, NameIface or NameHost
 	ID    uint32
@@ -220,7 +219,7 @@ type Name struct {
 	Addr  netip.Addr // of NameHost
 }
 
-// Symbol is what a code address is; nothing where nobody knows.
+// Symbol is the function of a code address; Name is empty if it is unknown.
 type Symbol struct {
 	Addr, Offset uint64
 	PID          uint32 // whose memory; 0: the kernel's
@@ -228,14 +227,14 @@ type Symbol struct {
 	File         string // that it is of: an executable, a library, a module of the kernel
 }
 
-// Note is what a source says about itself.
+// Note is a message of the source about itself.
 type Note struct {
-	Degraded bool // something is missing from what follows
+	Degraded bool // something is missing from the following events
 	Text     string
 	Fix      string // may be empty
 }
 
-// Clock says how far the wall clock has been set since the timeline's start.
+// Clock says by how much the wall clock was set since the start of the timeline.
 type Clock struct {
 	Drift int64 // ns
 }
@@ -245,22 +244,22 @@ type End struct {
 	Reason string
 }
 
-// Unknown is a record of a kind that this version does not know.
+// Unknown is a record of a kind that this version cannot decode.
 type Unknown struct {
 	Kind uint16
 	Len  int
 }
 
-// Match says on what evidence an event was joined to its connection.
+// Match is the evidence by which an event was joined to its connection.
 type Match uint8
 
 const (
 	MatchNone      Match = iota
 	MatchGuess           // address, port, time, byte counts
 	MatchTable           // inode, descriptor or 4-tuple found in a table
-	MatchShared          // the kernel's own identity of the socket; the owner is one of several processes that have it, and perhaps not the one
-	MatchInherited       // the kernel's own identity; the owner is that of the socket it came from
-	MatchExact           // the kernel's own identity of the socket
+	MatchShared          // the kernel's identity of the socket; several processes have it, and the owner may be another of them
+	MatchInherited       // the kernel's identity of the socket; the owner is inherited from another socket
+	MatchExact           // the kernel's identity of the socket
 )
 
 func (m Match) String() string {
@@ -279,9 +278,9 @@ func (m Match) String() string {
 	return "none"
 }
 
-// Conn is a connection: one end of it, a socket from its birth to its last
-// event. It is never changed once a sink has seen it: when more becomes known,
-// later entries carry another Conn with the same N. Counts are a sink's work.
+// Conn is one end of a connection: a socket from its creation to its last event. A
+// Conn is immutable once a sink has seen it; when more becomes known, later entries
+// have a new Conn with the same N. Sinks count.
 type Conn struct {
 	N           uint32 // c1, c2, ... in order of appearance, stable in a recording
 	ID          SockID
@@ -291,21 +290,21 @@ type Conn struct {
 	Protocol    uint16
 	State       uint8
 	Local, Peer netip.AddrPort
-	PeerName    string // that the host looked up, and got Peer for; empty where none was seen
+	PeerName    string // name that a DNS answer of the timeline gave to Peer; may be empty
 	LocalName   string // only where LocalMade
-	LocalMade   bool   // the file has LocalName: the address of Local was made up for it, and is to be shown by nobody
-	PeerMade    bool   // the same of Peer
+	LocalMade   bool   // Local is a placeholder for LocalName, the name in the file; sinks do not show it
+	PeerMade    bool   // the same for Peer
 	Path        string // AF_UNIX; an abstract name begins with NUL
-	Owner       Proc   // that first used it
-	Listener    uint32 // N of the listening connection it was accepted from, 0 none
-	Old         bool   // its making was not seen
-	Found       bool   // it is known to have been open before the first record
+	Owner       Proc   // first user
+	Listener    uint32 // N of the listener that it was accepted from; 0: none
+	Old         bool   // its creation was not recorded
+	Found       bool   // it was open before the first record
 	Closed      bool
 	First       int64 // time of the first event
 }
 
-// MadeName is what stands in the file for an address that was made up for it;
-// empty for any other.
+// MadeName returns the name in the file of a placeholder address; empty for other
+// addresses.
 func (c *Conn) MadeName(a netip.Addr) string {
 	switch {
 	case c == nil:
@@ -320,8 +319,8 @@ func (c *Conn) MadeName(a netip.Addr) string {
 // Entry is an event joined to its connection.
 type Entry struct {
 	Event
-	// Cause is the Seq of what brought this about: of the call that sent a
-	// packet, of the packet that a call waited for; 0 where none is known.
+	// Cause is the Seq of the call that sent this packet, or of the packet that this
+	// call waited for; 0 if unknown.
 	Cause  uint64
 	Conn   *Conn // nil where none
 	Match  Match

@@ -9,10 +9,10 @@ const (
 	KernelEnter KernelWhat = iota + 1 // a function was entered
 	KernelLeave                       // and left
 	KernelLeaf                        // both: it called no other
-	KernelCall                        // it was called, and nothing is known of its return
+	KernelCall                        // it was called; its return is unknown
 	KernelEvent                       // something happened: a tracepoint, a probe
-	KernelSock                        // nothing: Sock is what later ones are on
-	KernelStep                        // nothing has a name but what is on the stack
+	KernelSock                        // no event: Sock is the socket of later ones
+	KernelStep                        // no event: a stack
 )
 
 func (w KernelWhat) String() string {
@@ -35,7 +35,7 @@ func (w KernelWhat) String() string {
 	return "unknown"
 }
 
-// Tracer is who told of a Kernel.
+// Tracer is the tool that recorded a Kernel.
 type Tracer uint8
 
 const (
@@ -45,14 +45,14 @@ const (
 	Pidwire // we ourselves
 )
 
-// KernelContext is in whose time the kernel did something.
+// KernelContext is the execution context of a kernel event.
 type KernelContext uint8
 
 // The values are those of enum pw_context.
 const (
 	ContextUnknown KernelContext = 0
-	ContextTask    KernelContext = 1 // a thread's own
-	ContextSoftirq KernelContext = 2 // that of whoever ran
+	ContextTask    KernelContext = 1 // of a thread
+	ContextSoftirq KernelContext = 2 // on top of whichever thread ran
 )
 
 func (c KernelContext) String() string {
@@ -79,15 +79,15 @@ func (t Tracer) String() string {
 	return "unknown"
 }
 
-// Kernel is what the kernel did: a function that a thread went through, or an
-// event on the way. Text is as its tracer printed it: hostile bytes.
+// Kernel is a function of the kernel that a thread called, or an event in the kernel.
+// Strings are as the tracer printed them: hostile bytes.
 type Kernel struct {
 	What   KernelWhat
 	Tracer Tracer
 	Name   string // of the function, the event or the probe
 	Module string // that it is of, where that is told
 	Func   string // the caller; of a probe the function that it is in
-	Depth  int    // how many functions are around it
+	Depth  int    // number of enclosing functions
 	Args   string
 	Ret    string // only where HasRet
 	HasRet bool
@@ -101,49 +101,48 @@ type Kernel struct {
 	Flags       string // of TCP, as printed
 	From, To    string // states of TCP, as printed
 	Text        string // what else was printed
-	Under       bool   // it was done in the call before it on the timeline, as far as that can be told
+	Under       bool   // it happened in the preceding call of the timeline, as far as known
 
 	// Of Pidwire only.
 
-	Fields  []Arg  // what the event is about, in the order in which it is to be read
+	Fields  []Arg  // in the order in which they are shown
 	Errno   string // of Ret64
-	Reason  string // of a drop; empty where the kernel does not say
+	Reason  string // of a drop; empty if the kernel has none
 	Cookie  uint64 // of the socket; 0 where none is known
 	Sock    Sock   // only where HasSock
 	HasSock bool
-	// Of the task, where it is whose the socket is, not the thread in whose own time it was done.
-	Inherited bool // the evidence is of the listener that the socket came from
-	Found     bool // no socket told of it: the owner is whose the addresses are, or who asked for the neighbour last
-	Shared    bool // the owner is one of several processes, the last that was seen to use the socket
+	// Of the task, where it is the socket's owner and not the running thread.
+	Inherited bool // the evidence is the listener's
+	Found     bool // the event has no socket: the owner has the addresses, or asked for the neighbour last
+	Shared    bool // several processes have the socket; the owner used it last
 	Context   KernelContext
 	CPU       int32
-	OnTID     uint32 // whose time it was, if not the event's own task's; 0: nobody's
+	OnTID     uint32 // the thread that ran, if it is not the task; 0: none
 	OnComm    string // hostile bytes
 
-	// The functions around it, by its stack: innermost first. May be empty.
+	// Stack and UserStack are the call stacks, innermost first; may be empty.
 	Stack, UserStack []Frame
-	// Path is what of Stack is new since the thread's event before, in the same
-	// call: outermost first. They were entered, nobody saw when; what they gave
-	// back is not known. Around is how many were there already.
+	// Path is the part of Stack that is new since the thread's previous event in the
+	// same call, outermost first: functions whose entry time and result are unknown.
+	// Around is the number of frames before it.
 	Path   []Frame
 	Around int
 }
 
-// Frame is a function on a stack.
+// Frame is one function of a stack.
 type Frame struct {
-	Addr   uint64 // where it goes on
-	Offset uint64 // of that, into the function; into File where that has no name
-	Name   string // empty where nobody knows it
+	Addr   uint64 // return address
+	Offset uint64 // of Addr from the start of the function, or of File if Name is empty
+	Name   string // empty if unknown
 	File   string // executable, library, or module of the kernel; may be empty
 }
 
-// Function reports whether it is a function that was entered or left.
+// Function reports whether k is the entry or return of a function.
 func (k *Kernel) Function() bool {
 	return k.What >= KernelEnter && k.What <= KernelCall
 }
 
-// Lost reports whether something was lost here that was on its way to or from
-// a socket.
+// Lost reports whether k is the loss of a packet or of a connection request.
 func (k *Kernel) Lost() bool {
 	if k.Tracer != Pidwire {
 		return false

@@ -12,7 +12,6 @@ import (
 
 	"github.com/pidwire/pidwire/internal/collect"
 	"github.com/pidwire/pidwire/internal/pipeline"
-	"github.com/pidwire/pidwire/internal/rooms"
 	"github.com/pidwire/pidwire/internal/sandbox"
 	"github.com/pidwire/pidwire/internal/sink"
 	"github.com/pidwire/pidwire/internal/sink/clean"
@@ -112,12 +111,8 @@ func (a *app) connsWatch(ctx context.Context, rest *over, c *connsFlags, targets
 // connsView makes the table of what the collector passes on.
 func (a *app) connsView(ctx context.Context, c *connsFlags) error {
 	limitMemory()
-	src, err := a.in.Stream()
-	if errors.Is(err, rooms.ErrNotBegun) {
-		a.code = exitFailure
-		return nil
-	}
-	if err != nil {
+	src, err := a.stream()
+	if src == nil {
 		return err
 	}
 	cfg := pipeline.Config{Source: src, Clock: src.Clock, Sinks: []sink.Sink{c.table(a.stdout, src.Header())}, Wait: true, Wrote: a.in.Beat}

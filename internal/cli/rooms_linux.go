@@ -58,6 +58,16 @@ func (a *app) wrote(c *pipeline.Config) {
 	}
 }
 
+// stream returns what the collector passes on; nil without an error where the collector could not begin, and says why.
+func (a *app) stream() (*rooms.Stream, error) {
+	src, err := a.in.Stream()
+	if errors.Is(err, rooms.ErrNotBegun) {
+		a.code = exitFailure
+		return nil, nil
+	}
+	return src, err
+}
+
 // interrupted returns a context that is done when the user ends the run.
 func (a *app) interrupted(parent context.Context) (context.Context, func()) {
 	if a.in == nil {

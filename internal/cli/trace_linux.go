@@ -16,7 +16,6 @@ import (
 
 	"github.com/pidwire/pidwire/internal/collect"
 	"github.com/pidwire/pidwire/internal/pipeline"
-	"github.com/pidwire/pidwire/internal/rooms"
 	"github.com/pidwire/pidwire/internal/sandbox"
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/sink/rotate"
@@ -518,12 +517,8 @@ func (l *liveRun) options(rest *over, child *command, aud *audit.Source) collect
 // view shows and writes what the collector passes on.
 func (l *liveRun) view(parent context.Context) error {
 	a, t := l.app, l.t
-	src, err := a.in.Stream()
-	if errors.Is(err, rooms.ErrNotBegun) {
-		a.code = exitFailure
-		return nil
-	}
-	if err != nil {
+	src, err := a.stream()
+	if src == nil {
 		return err
 	}
 	h := src.Header()

@@ -81,12 +81,12 @@ func alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) 
 func (d *Decoder) straceCall(l *strace.Line) *event.Call {
 	c := d.arena.Call()
 	c.Foreign = true
-	c.Role = syscalls.RoleOf(alias(l.Name))
 	info := syscalls.ByName(alias(l.Name))
 	if info != nil {
-		c.Name = info.Name
+		c.Name, c.Role = info.Name, info.Role
 	} else {
 		c.Name = strings.Clone(alias(l.Name))
+		c.Role = syscalls.RoleOf(c.Name)
 	}
 	if l.Kind == strace.Unfinished {
 		c.State = event.Unfinished

@@ -47,8 +47,10 @@ func (d *Decoder) trussCall(l *truss.Line) *event.Call {
 	if c.Name = name; trussNames[name] != "" {
 		c.Name, c.Via = trussNames[name], name
 	}
-	if c.Role = syscalls.RoleOf(c.Name); syscalls.ByName(c.Name) != nil {
-		c.Name = syscalls.ByName(c.Name).Name
+	if info := syscalls.ByName(c.Name); info != nil {
+		c.Name, c.Role = info.Name, info.Role
+	} else {
+		c.Role = syscalls.RoleOf(c.Name)
 	}
 	if l.Kind == truss.Unfinished {
 		c.State = event.Unfinished

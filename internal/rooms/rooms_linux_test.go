@@ -284,6 +284,16 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// TestNotBegun holds that the rest leaves it to a collector that could not begin to say why.
+func TestNotBegun(t *testing.T) {
+	r, out := start(t, rooms.Config{}, "records")
+	r.Cut()
+	ended(t, r)
+	if want := rooms.ErrNotBegun.Error(); !strings.Contains(out.String(), want) {
+		t.Errorf("it says %q, want %q", out, want)
+	}
+}
+
 // TestStalled holds that a rest that takes nothing makes nobody wait beyond the time that is set, and
 // that what it did not take is counted.
 func TestStalled(t *testing.T) {

@@ -107,9 +107,6 @@ func (b *block) follow(dir string) error {
 // TestHowtos follows each document by the letter, in a fresh copy of the tree: what it
 // adds builds and passes.
 func TestHowtos(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the tree five times")
-	}
 	if os.Geteuid() != 0 && os.Getenv("PIDWIRE_MUST") != "" {
 		t.Fatal("PIDWIRE_MUST is set, and this is not root")
 	}

@@ -151,24 +151,23 @@ func memoryCgroup(t *testing.T) (dir, limit, events string) {
 		}
 	}
 	if dir == "" {
-		if b, err := os.ReadFile("/proc/cgroups"); err == nil && regexp.MustCompile(`(?m)^memory\t.*\t1$`).Match(b) && built == "" {
+		// Since 6.14 /proc/cgroups has what version 1 has alone.
+		v1, _ := os.ReadFile("/proc/cgroups")
+		v2 := ""
+		if root, err := proc.Default.CgroupRoot(); err == nil {
+			b, _ := os.ReadFile(root + "/cgroup.controllers")
+			v2 = string(b)
+		}
+		if regexp.MustCompile(`(?m)^memory\t.*\t1$`).Match(v1) || slices.Contains(strings.Fields(v2), "memory") {
 			t.Fatal("this kernel has cgroups with memory limits, and none can be made")
 		}
-		t.Skip("no cgroup with a memory limit can be made here")
+		t.Skip("this kernel has no cgroups with memory limits (CONFIG_MEMCG, cgroup_disable=memory)")
 	}
 	dir = fmt.Sprintf("%s/pidwire-memory-%d", dir, os.Getpid())
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		for range 100 {
-			if os.Remove(dir) == nil {
-				return
-			}
-			time.Sleep(50 * time.Millisecond)
-		}
-		t.Errorf("%s is left", dir)
-	})
+	t.Cleanup(func() { removeCgroup(t, dir) })
 	return dir, limit, events
 }
 

@@ -556,16 +556,20 @@ func cgroup(t *testing.T, name string) string {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		for range 50 {
-			if os.Remove(dir) == nil {
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		t.Errorf("%s is still in use", dir)
-	})
+	t.Cleanup(func() { removeCgroup(t, dir) })
 	return dir
+}
+
+// removeCgroup removes a cgroup once its processes have ended.
+func removeCgroup(t *testing.T, dir string) {
+	t.Helper()
+	for range 250 {
+		if os.Remove(dir) == nil {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("%s is still in use", dir)
 }
 
 func move(t *testing.T, a *actor, dir string) {

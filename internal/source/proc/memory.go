@@ -68,10 +68,8 @@ var (
 // mounted returns where the controller's hierarchy is mounted, and which cgroup of it.
 func (c *cgroupFiles) mounted(mountinfo string) (mount, root string) {
 	for line := range strings.Lines(mountinfo) {
-		left, right, ok := strings.Cut(line, " - ")
-		fields, about := strings.Fields(left), strings.Fields(right)
-		if ok && len(fields) > 4 && len(about) > 2 && about[0] == c.fstype && (c.option == "" || hasWord(about[2], c.option)) {
-			return strings.TrimSuffix(unoctal(fields[4]), "/"), strings.TrimSuffix(unoctal(fields[3]), "/")
+		if m, ok := mountOf(line); ok && m.fstype == c.fstype && (c.option == "" || hasWord(m.super, c.option)) {
+			return strings.TrimSuffix(m.point, "/"), strings.TrimSuffix(m.root, "/")
 		}
 	}
 	return "", ""

@@ -61,14 +61,28 @@ func (f FS) CgroupRoot() (string, error) {
 		return "", err
 	}
 	for line := range strings.Lines(string(b)) {
-		// 36 35 98:0 /root /mount/point options - type source super
-		left, right, ok := strings.Cut(line, " - ")
-		fields := strings.Fields(left)
-		if ok && len(fields) > 4 && strings.HasPrefix(right, "cgroup2 ") && fields[3] == "/" {
-			return unoctal(fields[4]), nil
+		if m, ok := mountOf(line); ok && m.fstype == "cgroup2" && m.root == "/" {
+			return m.point, nil
 		}
 	}
 	return "", errors.New("cgroup v2 is not mounted")
+}
+
+// mount is a line of the mount table (proc_pid_mountinfo(5)).
+type mount struct {
+	root, point string // which directory of the file system, and where it is mounted
+	fstype      string
+	super       string // options of the file system
+}
+
+func mountOf(line string) (m mount, ok bool) {
+	// 36 35 98:0 /root /mount/point options - type source super
+	left, right, ok := strings.Cut(line, " - ")
+	fields, about := strings.Fields(left), strings.Fields(right)
+	if !ok || len(fields) < 5 || len(about) < 3 {
+		return m, false
+	}
+	return mount{unoctal(fields[3]), unoctal(fields[4]), about[0], about[2]}, true
 }
 
 // unoctal undoes \040 and its kin in the mount table.

@@ -62,7 +62,7 @@ func ringWithin(ring uint32, room func() (uint64, string, bool)) (uint32, error)
 		return 0, &exitError{
 			code: exitPrivilege,
 			err:  fmt.Errorf("too little memory: the limit in %s leaves %d MiB, and this takes about %d; the kernel would kill it, or what it watches", limit, left>>20, (ownMemory+minRing)>>20),
-			hint: []string{"start it outside of the container, or raise the limit", "--buffer 1MiB starts it with the smallest need, whatever is left"},
+			hint: []string{"start it outside of the container, or raise the limit", "pidwire trace --buffer 1MiB starts with the smallest need, whatever is left"},
 		}
 	}
 	for ring > minRing && uint64(ring) > (left-ownMemory)/2 {

@@ -99,7 +99,7 @@ on standard output. With -w - the command's own output goes to standard error.`,
 	t.write.add(f)
 	f.BoolVar(&t.print, "print", false, "with -w: print the lines too")
 	f.DurationVar(&t.span, "for", 0, "end after so long: 10s, 5m")
-	f.StringVarP(&t.buffer, "buffer", "B", "", "the kernel's buffer for what is not read yet: `KIB` as of tcpdump, or a size as 64MiB (default: by the machine's memory, "+byteWords(ringOf(0))+" to "+byteWords(ringOf(1<<62))+")")
+	f.StringVarP(&t.buffer, "buffer", "B", "", "the kernel's buffer for what is not read yet: `KIB` as of tcpdump, or a size as 64MiB (default: by the memory of the machine, and of the cgroup if it is limited, "+byteWords(ringOf(0))+" to "+byteWords(ringOf(1<<62))+")")
 	t.view.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var argv []string
@@ -123,12 +123,6 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 	}
 	if err := t.write.check(slices.Contains(t.layers, "pkt")); err != nil {
 		return err
-	}
-	var err error
-	if a.in == nil { // the other process has the ring
-		if t.ring, err = ringSize(t.buffer); err != nil {
-			return err
-		}
 	}
 	if t.view.summary && !t.view.drops && !slices.Contains(t.layers, "sys") {
 		return usageError("-c is a table of calls: it needs layer sys")
@@ -293,6 +287,10 @@ func (l *liveRun) run(parent context.Context) error {
 // kernel is taken back before it returns, however that one ends.
 func (l *liveRun) collect(parent context.Context) error {
 	a, t := l.app, l.t
+	var err error
+	if t.ring, err = ringSize(t.buffer); err != nil {
+		return err
+	}
 	e := endingsOf(parent)
 	defer e.stop()
 	files := allowed{out: t.write, lines: t.view.output}

@@ -185,6 +185,8 @@ func TestMemoryLimit(t *testing.T) {
 		{64, "-l sys,pkt -- true", 4, "too little memory: the limit in "},
 		{64, "doctor", 4, "mem  off"},
 		{64, "conns -p 1", 4, "too little memory: the limit in "},
+		{64, "demo", 4, "too little memory: the limit in "},
+		{64, "--buffer much -- true", 2, "--buffer much: a size"},
 	} {
 		t.Run(fmt.Sprintf("%d MiB %s", test.mib, test.args), func(t *testing.T) {
 			dir, limit, events := memoryCgroup(t)

@@ -8,7 +8,9 @@ import "unsafe"
 // of its own, for what real programs do; the room is for input that fills all of them.
 // The zero Room is empty. It is for one goroutine.
 type Room struct {
+	most   int // 0: Bytes
 	used   int // estimated bytes of what is in the tables
+	old    int // of them, of what is old
 	filled int // of what is never forgotten
 	tables []table
 }
@@ -20,6 +22,18 @@ const (
 	// Least is what is left to the tables, however much is filled.
 	Least = 4 << 20
 )
+
+// Of returns a room whose tables may take n bytes; a third of that is left to them,
+// however much is filled.
+func Of(n int) *Room { return &Room{most: n} }
+
+// limit is what the tables may take now.
+func (r *Room) limit() int {
+	if r.most > 0 {
+		return max(r.most-r.filled, r.most/3)
+	}
+	return max(Bytes-r.filled, Least)
+}
 
 // Used returns the estimated bytes of what is in the tables.
 func (r *Room) Used() int { return r.used }
@@ -41,14 +55,32 @@ func (r *Room) Fill(n int) {
 // take counts n bytes more, or less.
 func (r *Room) take(n int) {
 	r.used += n
+	if r.old == 0 && r.used > r.limit()*3/4 {
+		r.age()
+	}
 	r.shrink()
+}
+
+// age makes what is in the largest table old, where little of it is, before the room
+// is full: else a whole table would have to be forgotten then, with what came last, or
+// the others would have ever less.
+func (r *Room) age() {
+	var largest table
+	for _, t := range r.tables {
+		if !t.names() && (largest == nil || t.takes() > largest.takes()) {
+			largest = t
+		}
+	}
+	if largest != nil && largest.takesOld() < largest.takes()/3 && largest.takes() > r.used/4 {
+		largest.turn()
+	}
 }
 
 // shrink forgets what is old, where it is most, until all have room. If nothing is,
 // it forgets a whole table: of those without which no connection becomes another one
 // the largest, and only then any other.
 func (r *Room) shrink() {
-	for r.used > max(Bytes-r.filled, Least) {
+	for r.used > r.limit() {
 		var victim table
 		best, rank := 0, 0
 		for _, t := range r.tables {
@@ -66,6 +98,7 @@ func (r *Room) shrink() {
 			return
 		}
 		victim.turn()
+		r.age()
 	}
 }
 
@@ -145,12 +178,16 @@ func (x *Index[K, V]) Drop(key K) {
 			n := x.each + x.beyond(v)
 			h.bytes -= n
 			x.room.used -= n
+			if h == &x.old {
+				x.room.old -= n
+			}
 		}
 	}
 }
 
 func (x *Index[K, V]) turn() {
 	x.room.used -= x.old.bytes
+	x.room.old += x.young.bytes - x.old.bytes
 	x.old, x.young = x.young, part[K, V]{}
 }
 

@@ -28,12 +28,13 @@ func TestRoom(t *testing.T) {
 	grows.In(&r, 1<<14, (*grower).bytes)
 	check := func(n, limit int) {
 		t.Helper()
-		sum := 0
+		sum, old := 0, 0
 		for _, x := range r.tables {
 			sum += x.takes()
+			old += x.takesOld()
 		}
-		if r.used != sum || sum < 0 {
-			t.Fatalf("after %d: %d bytes counted, the tables say %d", n, r.used, sum)
+		if r.used != sum || r.old != old || sum < 0 {
+			t.Fatalf("after %d: %d bytes counted, %d of them old, the tables say %d and %d", n, r.used, r.old, sum, old)
 		}
 		if r.used > limit {
 			t.Fatalf("after %d: %d bytes of %d", n, r.used, limit)
@@ -133,5 +134,31 @@ func TestRoomDear(t *testing.T) {
 	}
 	if r.used > Bytes {
 		t.Errorf("%d bytes are taken", r.used)
+	}
+}
+
+// TestAge holds that a full room forgets what is old also where no table has reached
+// its own bound: what came last is known.
+func TestAge(t *testing.T) {
+	r := Of(1 << 20)
+	var x, other Index[uint32, uint32]
+	x.In(r, 1<<20, nil)
+	other.In(r, 1<<20, nil)
+	for n := range uint32(400_000) {
+		x.Put(n, n)
+		if n%3 == 0 {
+			other.Put(n, n)
+		}
+		if r.Used() > 1<<20 {
+			t.Fatalf("%d bytes", r.Used())
+		}
+		if n < 10_000 {
+			continue
+		}
+		if _, known := x.young.m[n-3_999]; !known {
+			if _, known = x.old.m[n-3_999]; !known {
+				t.Fatalf("%d is forgotten when %d is put", n-3_999, n)
+			}
+		}
 	}
 }

@@ -4,69 +4,75 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"unsafe"
 
+	"github.com/pidwire/pidwire/internal/bounded"
 	"github.com/pidwire/pidwire/internal/event"
 )
 
 // aligner finds what belongs together.
 type aligner struct {
-	ends  map[netip.AddrPort]*queue // connections of packets by either end
-	old   map[netip.AddrPort]*queue
-	young int // connections in ends
+	ends  bounded.Index[netip.AddrPort, *queue] // connections of packets by either end
 	hosts *hosts
 	open  []*conn // TCP connections of packets that have no calls yet, the newest last
 
-	epoch          uint32
-	added          int     // packets in it
-	lately, before []*conn // that had some in it, and in the one before
+	kept     []*conn // of which there are segments, the oldest first
+	segments int     // of all, with connSegments for each connection
 }
 
 // queue is connections that have no calls yet, in the order in which they began.
 type queue struct{ list []*conn }
 
+// queued is what a connection takes in memory in each of two queues: the file's own
+// table may have forgotten it.
+const queued = 8 + connSize/2
+
+func (q *queue) bytes() int { return int(unsafe.Sizeof(*q)) + len(q.list)*queued }
+
 const (
-	maxIndexed  = 1 << 16 // connections in ends, and as many in old
+	maxEnds     = 1 << 16
 	maxQueue    = 1 << 12
 	maxOpen     = 64
-	maxSegments = 4096
-	maxAdded    = 1 << 19
-	maxSizes    = 256
+	maxSegments = 1 << 12 // of a connection in one direction
+	allSegments = 1 << 16
+	// connSegments is what a connection takes that is remembered for its segments.
+	connSegments = connSize / int(unsafe.Sizeof(segment{}))
+	maxSizes     = 128
 	// patience is how long after a call its first packet may come.
 	patience = 3_000_000_000
 )
 
-func (a *aligner) init(names *hosts) { a.ends, a.hosts = map[netip.AddrPort]*queue{}, names }
+func (a *aligner) init(names *hosts, tables *bounded.Room) {
+	a.hosts = names
+	a.ends.In(tables, maxEnds, (*queue).bytes)
+}
 
 // index remembers a connection by one of its ends.
 func (a *aligner) index(end netip.AddrPort, c *conn) {
-	if a.young >= maxIndexed {
-		a.old, a.ends, a.young = a.ends, map[netip.AddrPort]*queue{}, 0
-	}
-	a.young++
 	q := a.find(end)
 	if q == nil {
 		q = new(queue)
-		a.ends[end] = q
+		a.ends.Put(end, q)
 	}
 	if len(q.list) >= maxQueue {
 		q.list = append(q.list[:0], q.list[maxQueue/2:]...)
+		a.ends.Grew(-maxQueue / 2 * queued)
 	}
 	q.list = append(q.list, c)
+	a.ends.Grew(queued)
 }
 
 // find returns the connections of an end that have no calls yet, nil if none
 // was ever seen.
 func (a *aligner) find(end netip.AddrPort) *queue {
-	q := a.ends[end]
-	if q == nil {
-		if q = a.old[end]; q == nil {
-			return nil
-		}
-		a.ends[end] = q
-		a.young += len(q.list)
+	q, known := a.ends.Get(end)
+	if !known {
+		return nil
 	}
 	for len(q.list) > 0 && q.list[0].pair != nil {
+		q.list[0] = nil
 		q.list = q.list[1:]
+		a.ends.Grew(-queued)
 	}
 	return q
 }
@@ -146,27 +152,66 @@ func (a *aligner) arrived(it *item) {
 	}
 }
 
-// add remembers a packet of a connection. Those of connections that have not had
-// one for as many as maxAdded of others are forgotten.
+// add remembers a packet of a connection.
 func (a *aligner) add(c *conn, dir int, s segment) {
-	if a.added++; a.added > maxAdded {
-		for _, k := range a.before {
-			if k.epoch < a.epoch {
-				k.data = [2][]segment{}
-			}
-		}
-		a.before, a.lately, a.added = a.lately, nil, 0
-		a.epoch++
+	if a.segments+1+connSegments > allSegments {
+		a.forget()
 	}
-	if c.epoch != a.epoch || c.data[0] == nil && c.data[1] == nil {
-		c.epoch = a.epoch
-		a.lately = append(a.lately, c)
+	if !c.kept {
+		c.kept = true
+		a.kept = append(a.kept, c)
+		a.segments += connSegments
 	}
+	if len(c.data[dir]) >= maxSegments {
+		a.cut(c, dir, maxSegments/2)
+	}
+	c.data[dir] = append(c.data[dir], s)
+	a.segments++
+}
+
+// cut forgets all but the last n packets of a connection in one direction.
+func (a *aligner) cut(c *conn, dir, n int) {
 	list := c.data[dir]
-	if len(list) >= maxSegments {
-		list = append(list[:0], list[len(list)/2:]...)
+	if len(list) <= n {
+		return
 	}
-	c.data[dir] = append(list, s)
+	a.segments -= len(list) - n
+	c.data[dir] = append([]segment(nil), list[len(list)-n:]...)
+}
+
+// forget makes a quarter of the room free at least: of all connections the last few
+// packets stay, as many of each; if there are too many for that, the half goes that
+// has had none for longest.
+func (a *aligner) forget() {
+	const most = allSegments * 3 / 4
+	for n := maxSegments / 2; n > 0 && a.segments > most; n /= 2 {
+		for _, c := range a.kept {
+			a.cut(c, 0, n)
+			a.cut(c, 1, n)
+		}
+	}
+	if a.segments <= most {
+		return
+	}
+	slices.SortStableFunc(a.kept, func(x, y *conn) int { return cmp.Compare(x.latest(), y.latest()) })
+	half := len(a.kept) / 2
+	for _, c := range a.kept[:half] {
+		a.cut(c, 0, 0)
+		a.cut(c, 1, 0)
+		c.kept = false
+		a.segments -= connSegments
+	}
+	a.kept = slices.Clone(a.kept[half:])
+}
+
+// latest is the time of the last packet that is remembered.
+func (c *conn) latest() (at int64) {
+	for _, list := range c.data {
+		if len(list) > 0 {
+			at = max(at, list[len(list)-1].at)
+		}
+	}
+	return at
 }
 
 // plain gives an address of IPv4 one form.

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pidwire/pidwire/internal/bounded"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -60,6 +61,7 @@ type Bundle struct {
 	comms   map[uint32]string // names of processes that any file has
 	at      aligner
 	hosts   hosts
+	tables  *bounded.Room // of all files
 	emit    func(wire.Record) error
 	rec     []byte
 	sent    uint64 // time of the latest record
@@ -77,8 +79,8 @@ func (e *ErrFile) Unwrap() error { return e.Err }
 // New looks through the files, as far as that takes to set their clocks, and
 // opens them. The caller runs the bundle, or closes it.
 func New(ctx context.Context, files []File, o Options) (*Bundle, error) {
-	b := &Bundle{o: o, comms: map[uint32]string{}}
-	b.at.init(&b.hosts)
+	b := &Bundle{o: o, comms: map[uint32]string{}, tables: bounded.Of(tableBytes)}
+	b.at.init(&b.hosts, b.tables)
 	digests := make([]*digest, len(files))
 	for i := range files {
 		f := &file{File: files[i], n: i}
@@ -86,16 +88,17 @@ func New(ctx context.Context, files []File, o Options) (*Bundle, error) {
 		if f.Once {
 			continue
 		}
-		d, err := survey(ctx, f, &b.hosts)
+		d, err := survey(ctx, f, &b.hosts, len(files))
 		if err != nil {
 			return nil, err
 		}
 		digests[i] = d
 		for pid, comm := range d.comms {
-			if _, known := b.comms[pid]; !known {
+			if _, known := b.comms[pid]; !known && len(b.comms) < maxComms {
 				b.comms[pid] = comm
 			}
 		}
+		d.comms = nil
 	}
 	for i, f := range b.files {
 		var err error

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"sync"
 
@@ -15,6 +16,7 @@ type hosts struct {
 	mu    sync.Mutex
 	names map[hostKey]netip.Addr
 	taken map[netip.Addr]bool
+	bytes int // of all, about
 	next  uint32
 }
 
@@ -23,20 +25,27 @@ type hostKey struct {
 	v6   bool
 }
 
-// maxHosts bounds the names of all files; those beyond keep the address that
-// their file's reader made up.
-const maxHosts = 1 << 17
+const (
+	// hostBytes bounds the names of all files, with hostSize for each entry.
+	hostBytes = 3 << 20
+	hostSize  = 150
+)
 
-// addr returns the address of a name, for which a file's reader has made up own.
-func (h *hosts) addr(name string, own netip.Addr) netip.Addr {
+// addr returns the address of a name, for which a file's reader has made up own. It
+// fails where there is no room for the name, and another one has that address.
+func (h *hosts) addr(name string, own netip.Addr) (netip.Addr, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	key := hostKey{name, own.Is6()}
-	if a, known := h.names[key]; known || len(h.names) >= maxHosts {
-		if !known {
-			return own
+	if a, known := h.names[key]; known {
+		return a, nil
+	}
+	if h.bytes += len(name) + hostSize; h.bytes > hostBytes {
+		h.bytes = hostBytes
+		if h.taken[own] {
+			return own, fmt.Errorf("more than %d names of hosts in files that are read as one: have tcpdump write numbers (-n), or open it alone", len(h.names))
 		}
-		return a
+		return own, nil
 	}
 	a := own
 	for h.taken[a] {
@@ -57,7 +66,7 @@ func (h *hosts) addr(name string, own netip.Addr) netip.Addr {
 		h.names, h.taken = map[hostKey]netip.Addr{}, map[netip.Addr]bool{}
 	}
 	h.names[key], h.taken[a] = a, true
-	return a
+	return a, nil
 }
 
 // made reports whether an address was made up.
@@ -69,20 +78,20 @@ func (h *hosts) made(a netip.Addr) bool {
 
 // rename gives a name's record, in place, the address that it has in all files.
 // It returns both addresses, invalid where the record is no such.
-func (h *hosts) rename(r wire.Record) (own, all netip.Addr) {
+func (h *hosts) rename(r wire.Record) (own, all netip.Addr, err error) {
 	var n wire.Name
 	if !n.Unmarshal(r) || n.What != wire.NameHost {
-		return own, all
+		return own, all, nil
 	}
 	attrs := r[wire.SizeName:]
 	b := wire.AttrOf(attrs, wire.TagAddr)
 	own, ok := netip.AddrFromSlice(b)
 	if !ok {
-		return netip.Addr{}, all
+		return netip.Addr{}, all, nil
 	}
-	all = h.addr(string(wire.AttrOf(attrs, wire.TagName)), own)
+	all, err = h.addr(string(wire.AttrOf(attrs, wire.TagName)), own)
 	copy(b, all.AsSlice())
-	return own, all
+	return own, all, err
 }
 
 // readdress puts other addresses into the IP header of a packet, in place, as to

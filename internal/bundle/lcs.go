@@ -20,28 +20,28 @@ func match(n, m int, same func(i, j int) bool, pair func(i, j int)) {
 		}
 	}
 	most := min(n+m, maxEdits)
-	v := make([]int, 2*most+2)
-	var trace [][]int
+	v := make([]int32, 2*most+2)
+	var trace [][]int32
 	for d := 0; d <= most; d++ {
 		for k := -d; k <= d; k += 2 {
 			x := 0
 			if k == -d || k != d && v[most+k-1] < v[most+k+1] {
-				x = v[most+k+1]
+				x = int(v[most+k+1])
 			} else {
-				x = v[most+k-1] + 1
+				x = int(v[most+k-1]) + 1
 			}
 			y := x - k
 			for x < n && y < m && same(x, y) {
 				x, y = x+1, y+1
 			}
-			v[most+k] = x
+			v[most+k] = int32(x)
 			if k == n-m && x >= n {
 				walk(n, m, d, trace, pair)
 				return
 			}
 		}
 		// Of v only what this step may have changed is kept.
-		trace = append(trace, append([]int(nil), v[most-d:most+d+1]...))
+		trace = append(trace, append([]int32(nil), v[most-d:most+d+1]...))
 	}
 	j := 0
 	for i := 0; i < n && j < m; i++ {
@@ -56,14 +56,14 @@ func match(n, m int, same func(i, j int) bool, pair func(i, j int)) {
 }
 
 // walk goes back over the steps of match, and then gives the pairs in order.
-func walk(x, y, d int, trace [][]int, pair func(i, j int)) {
+func walk(x, y, d int, trace [][]int32, pair func(i, j int)) {
 	type span struct{ x, y, n int }
 	var spans []span
 	at := func(d, k int) int { // of step d
 		if k < -d || k > d {
 			return -1
 		}
-		return trace[d][k+d]
+		return int(trace[d][k+d])
 	}
 	for ; d > 0; d-- {
 		k := x - y

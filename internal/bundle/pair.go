@@ -14,6 +14,7 @@ func (a *aligner) pair(it *item) {
 		return
 	}
 	it.paired = true
+	c.update()
 	peer := c.peer
 	if it.addr.IsValid() && !it.role.Has(event.Binds|event.AsksLocal) {
 		peer = it.addr
@@ -122,6 +123,7 @@ func join(c, k *conn, flip bool) {
 	if c.pair == nil {
 		c.pair = k
 	}
+	c.sizes = nil
 	c.local, c.peer = k.local, k.peer
 	if flip {
 		c.local, c.peer = k.peer, k.local
@@ -195,8 +197,8 @@ func (c *conn) common(k *conn, flip bool) (n, weight int) {
 		}
 	}
 	slices.SortFunc(list, func(a, b sized) int { return int(max(-1, min(1, a.at-b.at))) })
-	if len(list) > maxSizes {
-		list = list[:maxSizes]
+	if len(list) > 2*maxSizes { // the packets may have begun earlier
+		list = list[:2*maxSizes]
 	}
 	first, different := int32(0), false
 	match(len(c.sizes), len(list), func(i, j int) bool { return c.sizes[i] == list[j].n }, func(i, _ int) {

@@ -21,7 +21,7 @@ func (b *Bundle) place(f *file, limit int64) {
 			}
 			continue
 		case it.kind == gap:
-			f.gap()
+			f.gaps++
 			it.placed = true
 			continue
 		case it.rides():
@@ -143,10 +143,7 @@ func (it *item) accepted() {
 	if it.child == 0 || !it.role.Has(event.Accepts) {
 		return
 	}
-	c := it.file.conns[it.child]
-	if c == nil {
-		c = it.file.old[it.child]
-	}
+	c, _ := it.file.conns.Get(it.child)
 	if c != nil && c.pair != nil && c.pair.syn && c.pair.handshook != 0 {
 		it.wanted(c.pair.handshook, false)
 	}
@@ -159,6 +156,7 @@ func (it *item) bound() {
 	if c == nil || c.packets {
 		return
 	}
+	c.update()
 	if k := c.pair; it.role.Has(event.Connects) && k != nil && k.syn {
 		it.wanted(k.first, true)
 		return
@@ -234,14 +232,5 @@ func (it *item) wanted(at int64, before bool) {
 		it.hi = at
 	case !before && at > it.lo && at <= it.hi:
 		it.lo = at
-	}
-}
-
-// gap says that of the file's connections not all is known any more.
-func (f *file) gap() {
-	for _, list := range []map[uint32]*conn{f.conns, f.old} {
-		for _, c := range list {
-			c.whole, c.synced = false, [2]bool{}
-		}
 	}
 }

@@ -3,8 +3,10 @@ package bundle
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"strings"
+	"unsafe"
 
 	"github.com/pidwire/pidwire/internal/bounded"
 	"github.com/pidwire/pidwire/internal/decode"
@@ -53,8 +55,7 @@ type item struct {
 	in    bool
 	done  bool // a call that has returned
 	conn  *conn
-	child uint32     // what it accepted
-	of    event.Conn // as its own file has it; N is 0 where there is none
+	child uint32 // what it accepted
 
 	// Of a packet, as its file has it.
 	src, dst netip.AddrPort
@@ -67,11 +68,13 @@ type item struct {
 
 	// Of what a kernel tracer printed.
 	step, leaves bool
-	towards      netip.AddrPort // whom a connection begins with
-	enters       string         // the system call that its function is the begin of
+	enters       string // the system call that its function is the begin of
 	depth        int
 	steps        []*item // of a call: what stands under it
 }
+
+// bytes is what an item takes in memory.
+func (it *item) bytes() int { return int(unsafe.Sizeof(*it)) + len(it.rec) }
 
 // sends reports whether a call stands before the packets that it causes.
 func (i *item) sends() bool {
@@ -111,13 +114,26 @@ type conn struct {
 	synced [2]bool
 	used   [2]int64 // time of the last packet that a call was found for
 	tried  int      // sizes when it was last looked for
-	sizes  []int32  // of what it moved lately, negative: in; to find its packets by
+	sizes  []int32  // of what it moved first, negative: in; to find its packets by
+	gaps   uint32   // those of its file that it knows of
 	// Of packets: what they count from, and those with payload that are at hand.
 	base  [2]uint32
 	based [2]bool
 	data  [2][]segment
-	epoch uint32
+	kept  bool     // some are
 	fin   [2]int64 // time of the FIN; 0: none yet
+}
+
+// connSize is what a connection takes in memory, bytes, without sizes and data.
+const connSize = int(unsafe.Sizeof(conn{}))
+
+func (c *conn) bytes() int { return connSize + 4*cap(c.sizes) }
+
+// update says that of a connection not all is known any more, if there has been a gap.
+func (c *conn) update() {
+	if c.gaps != c.file.gaps {
+		c.gaps, c.whole, c.synced = c.file.gaps, false, [2]bool{}
+	}
 }
 
 // segment is the payload of a packet: from and to are positions in the stream.
@@ -128,12 +144,30 @@ type segment struct {
 
 const (
 	batchItems = 256
+	maxDue     = 1 << 12 // processes whose last time is known
+	arenaItems = 16      // what is decoded in one piece of memory: of each little is kept
 	batchBytes = 64 << 10
 	// maxConns are the connections of a file that are remembered.
 	maxConns = 1 << 15
-	// maxLoose are the descriptors that may be sockets.
+	// maxLoose are the descriptors of a file that may be sockets.
 	maxLoose = 1 << 12
+	// Left is what the tables of the timeline behind may take, bytes, where one file
+	// alone leaves bounded.Bytes to them.
+	Left = 6 << 20
+	// tableBytes is what is remembered of all files; readerBytes what the readers of
+	// all of them remember to tell connections.
+	tableBytes  = 6 << 20
+	readerBytes = 4 << 20
+	// maxRecord bounds a record: several of each file are held.
+	maxRecord = 1<<20 + 64<<10
 )
+
+// batch is items of a file in their order, and the connection that the file has
+// for each; N is 0 where there is none.
+type batch struct {
+	items []item
+	conns []event.Conn
+}
 
 // file is a file that is being read.
 type file struct {
@@ -144,18 +178,20 @@ type file struct {
 	h     wire.Header
 	shift int64 // added to its times
 
-	batches chan []item
-	cur     []item // read, not in the window yet
+	batches chan batch
+	free    chan []event.Conn // those of batches that have been taken
+	cur     batch             // read, not in the window yet
 	held    []*item
+	bytes   int   // of what is held
 	last    int64 // time of the last item that was read
 	sent    int64 // latest time that was shown of it
 	eof     bool
 	err     error            // of its reading; after eof
 	quiet   bool             // it has nothing at hand: of a file that is Once
 	due     map[uint32]int64 // the latest, by line
-	conns   map[uint32]*conn
-	old     map[uint32]*conn
-	loose   map[[2]uint32]*conn // by process and descriptor
+	conns   bounded.Index[uint32, *conn]
+	loose   bounded.Index[[2]uint32, *conn] // by process and descriptor
+	gaps    uint32
 }
 
 // reader decodes the records of a file.
@@ -167,28 +203,39 @@ type reader struct {
 	n      int
 	rebase int64
 	e      event.Entry
-	names  map[string]string
-	hosts  *hosts
-	other  map[netip.Addr]netip.Addr // of names that have another address than this file's reader made up
+	// towards is whom a connection begins with in what a kernel tracer printed last.
+	towards netip.AddrPort
+	names   map[string]string
+	hosts   *hosts
+	other   map[netip.Addr]netip.Addr // of names that have another address than this file's reader made up
 }
 
-func newReader(f *file, h wire.Header, names *hosts) *reader {
-	r := &reader{f: f, hosts: names, d: decode.New(h), j: flow.New(new(bounded.Room)), arena: new(event.Arena), names: map[string]string{}}
+// newReader returns what reads one of so many files.
+func newReader(f *file, h wire.Header, names *hosts, of int) *reader {
+	r := &reader{f: f, hosts: names, d: decode.New(h), j: flow.New(bounded.Of(readerBytes / of)), arena: new(event.Arena), names: map[string]string{}}
 	r.d.Use(r.arena)
+	r.d.Absolute()
 	r.rebase = int64(h.Wall - h.Mono)
 	return r
 }
 
 // item reads a record, whose bytes it takes, into it. Its times are the file's
 // own, on the wall clock.
-func (r *reader) item(rec wire.Record, it *item) *event.Entry {
-	if r.n++; r.n%batchItems == 0 {
+func (r *reader) item(rec wire.Record, it *item) (*event.Entry, error) {
+	if len(rec) > maxRecord {
+		return nil, fmt.Errorf("a record of %d bytes: of one of several files it has at most %d (open it alone)", len(rec), maxRecord)
+	}
+	if r.n++; r.n%arenaItems == 0 {
 		r.arena.Reset()
 		r.d.Use(r.arena)
 	}
 	switch rec.Kind() {
 	case wire.KindName:
-		if own, all := r.hosts.rename(rec); own != all {
+		own, all, err := r.hosts.rename(rec)
+		if err != nil {
+			return nil, err
+		}
+		if own != all {
 			if r.other == nil {
 				r.other = map[netip.Addr]netip.Addr{}
 			}
@@ -201,6 +248,12 @@ func (r *reader) item(rec wire.Record, it *item) *event.Entry {
 	}
 	e := &r.e
 	*e = event.Entry{}
+	r.towards = netip.AddrPort{}
+	if k := rec.Kind(); k == wire.KindName || k == wire.KindSymbol {
+		// They are for who shows it all, and take memory.
+		*it = item{rec: rec, file: r.f, lo: int64(rec.Time()) + r.rebase}
+		return e, nil
+	}
 	r.d.Record(rec, &e.Event)
 	r.j.Add(e)
 	*it = item{rec: rec, file: r.f, pid: e.Task.PID, comm: e.Task.Comm}
@@ -232,7 +285,7 @@ func (r *reader) item(rec wire.Record, it *item) *event.Entry {
 	case *event.Kernel:
 		it.kernel(b, r.name)
 		if b.Peer.IsValid() && (strings.Contains(b.To, "SYN_SENT") || strings.Contains(b.To, "syn-sent") || strings.HasSuffix(b.Name, "connect-request")) {
-			it.towards = b.Peer
+			r.towards = b.Peer
 		}
 	case *event.Note:
 		if b.Degraded && strings.HasSuffix(b.Text, "lines were left out here") {
@@ -245,14 +298,14 @@ func (r *reader) item(rec wire.Record, it *item) *event.Entry {
 		it.kind = call // or the end of a process, which has its place among them
 		if len(rec) >= wire.SizeText && rec[wire.OffTextFlags]&wire.TextApart != 0 {
 			it.halves = true
-			return e
+			return e, nil
 		}
 		if len(rec) >= wire.SizeText {
 			it.began = binary.LittleEndian.Uint32(rec[wire.OffTextLine:])
 		}
 		it.halves = len(rec) >= wire.SizeText && rec[wire.OffTextFlags]&wire.TextHalves != 0
 	}
-	return e
+	return e, nil
 }
 
 // whenever is the end of the time in which an item without a time was.
@@ -287,24 +340,15 @@ func (r *reader) name(s string) string {
 }
 
 // joined gives an item the connection that its own file has for it.
-func (f *file) joined(it *item) {
-	c := &it.of
+func (f *file) joined(it *item, c *event.Conn) {
 	if c.N == 0 {
 		f.loosely(it)
 		return
 	}
-	k := f.conns[c.N]
-	if k == nil {
-		if k = f.old[c.N]; k == nil {
-			k = &conn{file: f, n: c.N, first: it.lo, packets: it.kind == packet, whole: !c.Old, pid: it.pid}
-		}
-		if len(f.conns) >= maxConns {
-			f.old, f.conns = f.conns, nil
-		}
-		if f.conns == nil {
-			f.conns = map[uint32]*conn{}
-		}
-		f.conns[c.N] = k
+	k, known := f.conns.Get(c.N)
+	if !known {
+		k = &conn{file: f, n: c.N, first: it.lo, packets: it.kind == packet, whole: !c.Old, pid: it.pid, gaps: f.gaps}
+		f.conns.Put(c.N, k)
 	}
 	if !k.packets || k.pair == nil {
 		k.proto = c.Protocol
@@ -327,40 +371,39 @@ func (f *file) joined(it *item) {
 func (f *file) loosely(it *item) {
 	if it.role.Has(event.Connects) && it.addr.IsValid() && (it.kind == call || it.kind == record) {
 		// Audit knows no descriptors of calls that went through socketcall.
-		it.conn = &conn{file: f, first: it.lo, pid: it.pid, comm: it.comm, peer: it.addr, whole: true}
+		it.conn = &conn{file: f, first: it.lo, pid: it.pid, comm: it.comm, peer: it.addr, whole: true, gaps: f.gaps}
 		return
 	}
 	if it.kind != call || it.fd < 0 {
 		return
 	}
 	key := [2]uint32{it.pid, uint32(it.fd)}
-	switch k := f.loose[key]; {
+	switch k, known := f.loose.Get(key); {
 	case it.role.Has(event.Closes):
-		delete(f.loose, key)
-	case k != nil:
+		f.loose.Drop(key)
+	case known:
 		it.conn = k
-	case it.size > 0 && len(f.loose) < maxLoose:
-		if f.loose == nil {
-			f.loose = map[[2]uint32]*conn{}
-		}
-		it.conn = &conn{file: f, first: it.lo, pid: it.pid}
-		f.loose[key] = it.conn
+	case it.size > 0:
+		it.conn = &conn{file: f, first: it.lo, pid: it.pid, gaps: f.gaps}
+		f.loose.Put(key, it.conn)
 	}
 }
 
-// start reads the file in a goroutine, which ends with ctx.
-func (f *file) start(ctx context.Context, names *hosts) {
-	f.batches = make(chan []item, 2)
-	f.conns = map[uint32]*conn{}
-	r := newReader(f, f.h, names)
+// start reads the file, one of so many, in a goroutine, which ends with ctx.
+func (f *file) start(ctx context.Context, names *hosts, tables *bounded.Room, of int) {
+	f.batches, f.free = make(chan batch), make(chan []event.Conn, 2)
+	f.conns.In(tables, maxConns, (*conn).bytes)
+	f.loose.In(tables, maxLoose, (*conn).bytes)
+	r := newReader(f, f.h, names, of)
 	go func() {
 		defer close(f.batches)
-		var list []item
+		var list batch
 		var slab []byte
+		bytes := 0 // of the batch
 		send := func() error {
 			select {
 			case f.batches <- list:
-				list, slab = nil, nil
+				list = batch{}
 				return nil
 			case <-ctx.Done():
 				return ctx.Err()
@@ -371,7 +414,7 @@ func (f *file) start(ctx context.Context, names *hosts) {
 				if !f.Once {
 					return nil
 				}
-				if len(list) > 0 {
+				if len(list.items) > 0 {
 					if err := send(); err != nil {
 						return err
 					}
@@ -383,25 +426,38 @@ func (f *file) start(ctx context.Context, names *hosts) {
 			}
 			at := len(slab)
 			slab = append(slab, rec...)
-			if list == nil {
-				list = make([]item, 0, batchItems)
+			bytes += len(rec)
+			if list.items == nil {
+				list.items = make([]item, 0, batchItems)
+				select {
+				case list.conns = <-f.free:
+				default:
+					list.conns = make([]event.Conn, 0, batchItems)
+				}
 			}
-			list = append(list, item{})
-			it := &list[len(list)-1]
-			e := r.item(slab[at:len(slab):len(slab)], it)
+			list.items = append(list.items, item{})
+			it := &list.items[len(list.items)-1]
+			e, err := r.item(slab[at:len(slab):len(slab)], it)
+			if err != nil {
+				list.items = list.items[:len(list.items)-1]
+				return err
+			}
+			var c event.Conn
 			if e.Conn != nil {
-				it.of = *e.Conn
+				c = *e.Conn
 			}
+			list.conns = append(list.conns, c)
 			if len(e.Others) > 0 {
 				it.child = e.Others[0].N
 			}
-			if len(list) == batchItems || len(slab) >= batchBytes {
+			if len(list.items) == batchItems || bytes >= batchBytes {
+				bytes = 0
 				return send()
 			}
 			return nil
 		})
 		f.err = err
-		if len(list) > 0 {
+		if len(list.items) > 0 {
 			_ = send() // it fails if nobody waits any more
 		}
 	}()
@@ -409,14 +465,14 @@ func (f *file) start(ctx context.Context, names *hosts) {
 
 // fill brings the next items of a file into cur; false: there are none now.
 func (f *file) fill(ctx context.Context) bool {
-	for len(f.cur) == 0 && !f.eof {
+	for len(f.cur.items) == 0 && !f.eof {
 		select {
 		case list, ok := <-f.batches:
 			if !ok {
 				f.eof = true
 				return false
 			}
-			if len(list) == 0 {
+			if len(list.items) == 0 {
 				f.quiet = true
 				return false
 			}
@@ -427,13 +483,30 @@ func (f *file) fill(ctx context.Context) bool {
 			return false
 		}
 	}
-	return len(f.cur) > 0
+	return len(f.cur.items) > 0
+}
+
+// front is the time of what is next, on the common clock.
+func (f *file) front() int64 { return f.cur.items[0].lo + f.shift }
+
+// pass takes what is next away; what it had for a connection is not to be used then.
+func (f *file) pass() {
+	f.cur.items = f.cur.items[1:]
+	if len(f.cur.items) > 0 {
+		return
+	}
+	select {
+	case f.free <- f.cur.conns[:0]:
+	default:
+	}
+	f.cur = batch{}
 }
 
 // next moves an item into the window, on the common clock.
 func (f *file) next() *item {
-	it := &f.cur[0]
-	f.cur = f.cur[1:]
+	it := &f.cur.items[0]
+	c := f.cur.conns[len(f.cur.conns)-len(f.cur.items)]
+	f.pass()
 	fixed := it.at != 0
 	it.lo += f.shift
 	it.at += f.shift
@@ -442,18 +515,24 @@ func (f *file) next() *item {
 		it.at = it.lo
 	}
 	it.shown, it.next = it.lo, whenever
-	if len(f.due) > maxConns || f.due == nil {
+	if len(f.due) >= maxDue || f.due == nil {
 		f.due = map[uint32]int64{}
 	}
 	it.due = max(it.lo, f.due[f.line(it)])
 	f.due[f.line(it)] = it.due
-	f.joined(it)
-	if c := it.conn; c != nil && it.kind == call && it.size > 0 && len(c.sizes) < maxSizes {
+	f.joined(it, &c)
+	if c := it.conn; c != nil && it.kind == call && it.size > 0 && len(c.sizes) < maxSizes && c.pair == nil {
 		n := int32(it.size)
 		if it.in {
 			n = -n
 		}
+		before := cap(c.sizes)
 		c.sizes = append(c.sizes, n)
+		if more := 4 * (cap(c.sizes) - before); c.n != 0 {
+			f.conns.Grew(more)
+		} else {
+			f.loose.Grew(more)
+		}
 	}
 	if f.h.Clock == wire.ClockNone && it.kind != other {
 		it.hi = whenever

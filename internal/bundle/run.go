@@ -19,7 +19,7 @@ const (
 	minSpan  = 6_000_000_000
 	maxSlack = 2_000_000_000
 	maxHeld  = 16 << 10
-	maxBytes = 32 << 20
+	maxBytes = 6 << 20
 )
 
 // Run emits the records of all files in one order, and a KindEnd. A file that
@@ -32,7 +32,7 @@ func (b *Bundle) Run(ctx context.Context, emit func(wire.Record) error) error {
 	b.emit = emit
 	b.sent = b.header.Mono
 	for _, f := range b.files {
-		f.start(ctx, &b.hosts)
+		f.start(ctx, &b.hosts, b.tables, len(b.files))
 	}
 	for _, n := range b.notes {
 		if err := b.note(n); err != nil {
@@ -67,56 +67,19 @@ func (b *Bundle) Run(ctx context.Context, emit func(wire.Record) error) error {
 
 // read fills the window, and says up to when everything in it can be placed.
 func (b *Bundle) read(ctx context.Context) (limit int64, more bool, err error) {
-	bytes := 0
-	begin := int64(math.MaxInt64)
-	span := int64(minSpan)
-	for _, f := range b.files {
-		for _, it := range f.held {
-			bytes += len(it.rec)
-			if it.gone || it.rides() {
-				continue // it goes with another
-			}
-			front := it.due
-			if it.placed {
-				front = max(front, it.at)
-			}
-			begin = min(begin, front)
-			span = max(span, 2*min(it.slack, maxSlack)+minSpan)
-		}
-		if len(f.held) == 0 && f.fill(ctx) {
-			begin = min(begin, f.cur[0].lo+f.shift)
-			span = max(span, 2*min(f.cur[0].slack, maxSlack)+minSpan)
-		}
+	begin, span := b.window(ctx)
+	if err := b.fill(ctx, begin+span); err != nil {
+		return 0, false, err
 	}
-	end := begin + span
 	reached := int64(math.MaxInt64) // what all files have been read up to
 	for _, f := range b.files {
-		for bytes < maxBytes && len(f.held) < maxHeld && f.fill(ctx) {
-			if f.cur[0].lo+f.shift > end && f.h.Clock != wire.ClockNone {
-				break
-			}
-			if f.cur[0].rec.Kind() == wire.KindName {
-				// Names are for what follows, of whatever file.
-				r := f.cur[0].rec
-				f.cur = f.cur[1:]
-				r.SetTime(b.sent)
-				if err := b.emit(r); err != nil {
-					return 0, false, err
-				}
-				continue
-			}
-			it := f.next()
-			f.last = max(f.last, it.lo)
-			b.at.arrived(it)
-			bytes += len(it.rec)
-		}
 		switch {
-		case f.eof && len(f.cur) == 0:
+		case f.eof && len(f.cur.items) == 0:
 		case f.h.Clock == wire.ClockNone:
 			more = true
-		case len(f.cur) > 0:
+		case len(f.cur.items) > 0:
 			more = true
-			reached = min(reached, max(f.last, f.cur[0].lo+f.shift))
+			reached = min(reached, max(f.last, f.front()))
 		default: // it waits
 			more = true
 			reached = min(reached, f.last)
@@ -131,6 +94,92 @@ func (b *Bundle) read(ctx context.Context) (limit int64, more bool, err error) {
 		limit = reached // nobody knows when there will be more to compare with
 	}
 	return max(limit, begin+1), true, nil
+}
+
+// window is the time to be looked at: from the first item that is held, the longer
+// the coarser the clocks are.
+func (b *Bundle) window(ctx context.Context) (begin, span int64) {
+	begin, span = math.MaxInt64, minSpan
+	for _, f := range b.files {
+		f.bytes = 0
+		for _, it := range f.held {
+			f.bytes += it.bytes()
+			if it.gone || it.rides() {
+				continue // it goes with another
+			}
+			front := it.due
+			if it.placed {
+				front = max(front, it.at)
+			}
+			begin = min(begin, front)
+			span = max(span, 2*min(it.slack, maxSlack)+minSpan)
+		}
+		if len(f.held) == 0 && f.fill(ctx) {
+			begin = min(begin, f.front())
+			span = max(span, 2*min(f.cur.items[0].slack, maxSlack)+minSpan)
+		}
+	}
+	return begin, span
+}
+
+// fill reads all files up to end, as far as there is room: the one that is behind
+// first, so that all have been read equally far when there is none.
+func (b *Bundle) fill(ctx context.Context, end int64) error {
+	var timed []*file
+	bytes := 0
+	for _, f := range b.files {
+		if f.h.Clock != wire.ClockNone {
+			timed = append(timed, f)
+			bytes += f.bytes
+			continue
+		}
+		// Without times it is never behind: it has a part of the room.
+		for f.bytes < maxBytes/len(b.files) && len(f.held) < maxHeld && f.fill(ctx) {
+			if err := b.take(f); err != nil {
+				return err
+			}
+		}
+		bytes += f.bytes
+	}
+	wanted := func(f *file) bool {
+		return bytes < maxBytes && len(f.held) < maxHeld && f.fill(ctx) && f.front() <= end
+	}
+	// One that has nothing more at hand is not asked again: that would wait.
+	timed = slices.DeleteFunc(timed, func(f *file) bool { return !wanted(f) })
+	for len(timed) > 0 {
+		slices.SortStableFunc(timed, func(x, y *file) int { return cmp.Compare(x.front(), y.front()) })
+		first, until := timed[0], end
+		if len(timed) > 1 {
+			until = timed[1].front()
+		}
+		for first.front() <= until {
+			bytes -= first.bytes
+			if err := b.take(first); err != nil {
+				return err
+			}
+			bytes += first.bytes
+			if !wanted(first) {
+				timed = timed[1:]
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// take brings what is next of a file into the window.
+func (b *Bundle) take(f *file) error {
+	if r := f.cur.items[0].rec; r.Kind() == wire.KindName {
+		// Names are for what follows, of whatever file.
+		f.pass()
+		r.SetTime(b.sent)
+		return b.emit(r)
+	}
+	it := f.next()
+	f.last = max(f.last, it.lo)
+	f.bytes += it.bytes()
+	b.at.arrived(it)
+	return nil
 }
 
 // waits reports whether a file that grows has nothing at hand.

@@ -18,7 +18,7 @@ import (
 const (
 	surveyRecords = 1 << 20
 	surveyBytes   = 256 << 20
-	maxMarks      = 1 << 16 // events that may be in another file too
+	maxMarks      = 1 << 16 // events of all files that may be in another one too
 	maxTimes      = 32      // of one kind; more of it say nothing
 	maxComms      = 1 << 12
 )
@@ -45,21 +45,23 @@ type digest struct {
 	first, last int64 // ns, on its own wall clock
 	slack       int64
 	marks       map[mark][]int64
+	most        int // marks, and half of their times
+	times       int // of all marks
 	comms       map[uint32]string
 }
 
 var errEnough = errors.New("enough")
 
-// survey looks through a file. That it is damaged is found again when it is read.
-func survey(ctx context.Context, f *file, names *hosts) (*digest, error) {
+// survey looks through one of so many files. That it is damaged is found again when it is read.
+func survey(ctx context.Context, f *file, names *hosts, of int) (*digest, error) {
 	src, closing, err := f.Open()
 	if err != nil {
 		return nil, &ErrFile{f.Name, err}
 	}
 	defer closing()
 	h := src.Header()
-	d := &digest{clock: h.Clock, first: math.MaxInt64, last: math.MinInt64, marks: map[mark][]int64{}, comms: map[uint32]string{}}
-	r := newReader(f, h, names)
+	d := &digest{clock: h.Clock, first: math.MaxInt64, last: math.MinInt64, marks: map[mark][]int64{}, most: maxMarks / of, comms: map[uint32]string{}}
+	r := newReader(f, h, names, of)
 	var rec []byte
 	var it item
 	records, bytes := 0, 0
@@ -71,10 +73,11 @@ func survey(ctx context.Context, f *file, names *hosts) (*digest, error) {
 			return errEnough
 		}
 		rec = append(rec[:0], b...)
-		if e := r.item(rec, &it); e.Conn != nil {
-			it.of = *e.Conn
+		e, err := r.item(rec, &it)
+		if err != nil {
+			return err
 		}
-		d.add(&it)
+		d.add(&it, e, r.towards)
 		return nil
 	})
 	if err := ctx.Err(); err != nil {
@@ -86,7 +89,8 @@ func survey(ctx context.Context, f *file, names *hosts) (*digest, error) {
 	return d, nil
 }
 
-func (d *digest) add(it *item) {
+// add takes an item in, its entry, and whom a connection begins with in it.
+func (d *digest) add(it *item, e *event.Entry, towards netip.AddrPort) {
 	if it.pid != 0 && it.comm != "" && len(d.comms) < maxComms {
 		if _, known := d.comms[it.pid]; !known {
 			d.comms[it.pid] = string([]byte(it.comm))
@@ -108,7 +112,7 @@ func (d *digest) add(it *item) {
 		if it.role.Has(event.Accepts) && it.addr.IsValid() && it.ret >= 0 && it.dur > 0 {
 			d.mark(mark{aConnect, "from", int64(it.addr.Port()), netip.AddrPort{}}, it.lo+it.dur)
 		}
-		if it.role.Has(event.Connects) && it.addr.IsValid() && it.of.Protocol != event.ProtoUDP {
+		if it.role.Has(event.Connects) && it.addr.IsValid() && (e.Conn == nil || e.Conn.Protocol != event.ProtoUDP) {
 			d.mark(mark{aConnect, "", 0, it.addr}, it.lo)
 			d.mark(mark{aConnect, "", int64(it.addr.Port()), netip.AddrPort{}}, it.lo)
 		}
@@ -120,8 +124,8 @@ func (d *digest) add(it *item) {
 			d.mark(mark{aConnect, "from", int64(it.src.Port()), netip.AddrPort{}}, it.lo)
 		}
 	}
-	if it.towards.IsValid() {
-		d.mark(mark{aConnect, "", 0, it.towards}, it.lo)
+	if towards.IsValid() {
+		d.mark(mark{aConnect, "", 0, towards}, it.lo)
 	}
 	if it.size > 1 {
 		d.mark(mark{aMessage, "", int64(it.size), netip.AddrPort{}}, it.lo)
@@ -130,9 +134,10 @@ func (d *digest) add(it *item) {
 
 func (d *digest) mark(m mark, at int64) {
 	times := d.marks[m]
-	if len(times) >= maxTimes || times == nil && len(d.marks) >= maxMarks {
+	if len(times) >= maxTimes || times == nil && len(d.marks) >= d.most || d.times >= 2*d.most {
 		return
 	}
+	d.times++
 	d.marks[m] = append(times, at)
 }
 
@@ -304,6 +309,22 @@ func (b *Bundle) compare(n int, digests []*digest, set []int) (best comparison) 
 	return best
 }
 
+// common returns what is in both files, the rarest first: it says most, and there
+// may be more than can be compared.
+func (d *digest) common(ref *digest) (both []mark) {
+	for m := range d.marks {
+		if len(ref.marks[m]) > 0 {
+			both = append(both, m)
+		}
+	}
+	count := func(m mark) int { return len(d.marks[m]) * len(ref.marks[m]) }
+	slices.SortFunc(both, func(x, y mark) int {
+		return cmp.Or(cmp.Compare(count(x), count(y)), cmp.Compare(d.marks[x][0], d.marks[y][0]),
+			cmp.Compare(x.what, y.what), cmp.Compare(x.name, y.name), cmp.Compare(x.n, y.n), x.addr.Compare(y.addr))
+	})
+	return both
+}
+
 // against compares the times of what is in both files.
 func (d *digest) against(ref *digest) comparison {
 	type pairing struct {
@@ -313,12 +334,9 @@ func (d *digest) against(ref *digest) comparison {
 		at     int64
 	}
 	var list []pairing
-	const most = 1 << 18
-	for m, mine := range d.marks {
-		theirs := ref.marks[m]
-		if len(theirs) == 0 {
-			continue
-		}
+	const most = 1 << 16
+	for _, m := range d.common(ref) {
+		mine, theirs := d.marks[m], ref.marks[m]
 		weight := 1 / float64(max(len(mine), len(theirs)))
 		switch m.what {
 		case aConnect:

@@ -9,15 +9,19 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/pidwire/pidwire/internal/bundle"
 	"github.com/pidwire/pidwire/internal/pipeline"
 	"github.com/pidwire/pidwire/internal/sink"
 	"github.com/pidwire/pidwire/internal/sink/conns"
@@ -544,9 +548,9 @@ var boundsInput = goflag.Int("bounds-input", 8, "MiB of each kind of input for T
 // makes less than 64 MiB.
 const most = 44 << 20
 
-// peak runs a file through a sink, and returns the most bytes that lived on the heap
-// when garbage had been collected, and how many records there were.
-func peak(t *testing.T, name string, next func(n int, b []byte) []byte, size int64, to func(wire.Header) sink.Sink) (live uint64, records uint64) {
+// peak runs what open opens through a sink, and returns the most bytes that lived on
+// the heap when garbage had been collected, and how many records there were.
+func peak(t *testing.T, name string, open func() (pipeline.Source, error), tables int, to func(wire.Header) sink.Sink) (live uint64, records uint64) {
 	t.Helper()
 	runtime.GC() // twice: for what pools hold
 	runtime.GC()
@@ -564,13 +568,13 @@ func peak(t *testing.T, name string, next func(n int, b []byte) []byte, size int
 			}
 		}
 	}()
-	src, err := source(&endless{next: next, size: size, buf: generated[:0]}, name)
+	src, err := open()
 	if err != nil {
 		close(stop)
 		<-done
 		t.Fatalf("%s: %v", name, err)
 	}
-	res, err := pipeline.Run(context.Background(), pipeline.Config{Source: src, Wait: true, Sinks: []sink.Sink{to(src.Header())}})
+	res, err := pipeline.Run(context.Background(), pipeline.Config{Source: src, Wait: true, Tables: tables, Sinks: []sink.Sink{to(src.Header())}})
 	close(stop)
 	<-done
 	if err != nil {
@@ -588,7 +592,9 @@ func TestBounds(t *testing.T) {
 			t.Run(what+"/"+name, func(t *testing.T) {
 				for _, out := range outs {
 					to := sinksOf[out]
-					live, n := peak(t, name, file(next), int64(*boundsInput)<<20, to)
+					live, n := peak(t, name, func() (pipeline.Source, error) {
+						return source(&endless{next: file(next), size: int64(*boundsInput) << 20, buf: generated[:0]}, name)
+					}, 0, to)
 					if testing.Verbose() {
 						t.Logf("%s: %s: %d records, %.1f MiB live", name, out, n, float64(live)/(1<<20))
 					}
@@ -605,6 +611,48 @@ func TestBounds(t *testing.T) {
 	each("recording", records, recordingOf, "text", "conns lines", "pcapng")
 	each("mix", map[string]func(int, []byte) []byte{"mix": records["mix"]}, recordingOf, "json", "summary", "conns", "ladder")
 	each("file", files, func(next func(int, []byte) []byte) func(int, []byte) []byte { return next }, "text", "summary")
+}
+
+// mostOfSeveral is the same for three files as one timeline. What real programs write
+// stays below most there too; a hostile file may have 16 MiB in a block of pcapng, or
+// 7 MiB in names, and each of several files has that for itself.
+const mostOfSeveral = most + 24<<20
+
+// TestBoundsOfSeveral holds this bound with a file of each kind, one of another, and a
+// recording.
+func TestBoundsOfSeveral(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(50))
+	names := slices.Sorted(maps.Keys(files))
+	for i, name := range names {
+		t.Run(name, func(t *testing.T) {
+			var list []bundle.File
+			for n, kind := range []string{name, names[(i+1)%len(names)], "mix"} {
+				memory, err := syscall.Mmap(-1, 0, 40<<20, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer syscall.Munmap(memory)
+				list = append(list, bundle.File{Name: kind, Open: func() (bundle.Source, func() error, error) {
+					next := files[kind]
+					if n == 2 {
+						next = recordingOf(records[kind])
+					}
+					src, err := source(&endless{next: next, size: int64(*boundsInput) << 20, buf: memory[:0]}, kind)
+					return src, func() error { return nil }, err
+				}})
+			}
+			live, n := peak(t, name, func() (pipeline.Source, error) { return bundle.New(context.Background(), list, bundle.Options{}) }, bundle.Left, sinksOf["text"])
+			if testing.Verbose() {
+				t.Logf("%d records, %.1f MiB live", n, float64(live)/(1<<20))
+			}
+			if live > mostOfSeveral {
+				t.Errorf("%.1f MiB live, after %d records", float64(live)/(1<<20), n)
+			}
+			if n < 2 {
+				t.Errorf("%d records", n)
+			}
+		})
+	}
 }
 
 // TestWindow holds that a zstd window, which is memory that a few bytes ask for, has

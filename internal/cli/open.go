@@ -132,6 +132,9 @@ func (a *app) replay(parent context.Context, in *filesFlags, names []string, set
 	}
 	defer closing()
 	cfg := pipeline.Config{Source: src, Wait: true}
+	if _, several := src.(*bundle.Bundle); several {
+		cfg.Tables = bundle.Left
+	}
 	if err := set(&cfg, src.Header()); err != nil {
 		return nil, err
 	}

@@ -47,6 +47,9 @@ func New(h wire.Header) *Decoder {
 	return d
 }
 
+// Absolute makes the decoder leave TCP's sequence numbers as they are: RelSeq is Seq.
+func (d *Decoder) Absolute() { d.pkt.Absolute = true }
+
 // Use makes the decoder cut what follows from a; New gives it an arena of its
 // own, which only grows.
 func (d *Decoder) Use(a *event.Arena) {

@@ -4,6 +4,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,8 @@ type Config struct {
 	// Wait makes a slow sink slow the source, instead of losing entries: for
 	// files, which can wait.
 	Wait bool
+	// Tables is what connections, threads and names may take, bytes; 0: bounded.Bytes.
+	Tables int
 	// Files is how many of the first sinks are files: they are waited for in
 	// any case, and get all entries, also those that Keep leaves out.
 	Files int
@@ -338,7 +341,7 @@ func (p *run) send(idle bool) {
 func (p *run) decode(queues []chan delivery, stop func()) {
 	h := p.Source.Header()
 	dec := decode.New(h)
-	tables := new(bounded.Room)
+	tables := bounded.Of(cmp.Or(p.Tables, bounded.Bytes))
 	join := flow.New(tables)
 	o := &outlet{run: p, stop: stop}
 	pass := stage.Chain(stages(h, tables), o.take)

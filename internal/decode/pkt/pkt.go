@@ -25,6 +25,8 @@ const (
 type Decoder struct {
 	v4 flows[key4]
 	v6 flows[key6]
+	// Absolute leaves sequence numbers as they are, and keeps nothing.
+	Absolute bool
 }
 
 // New returns a decoder that has seen no connection.

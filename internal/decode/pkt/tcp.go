@@ -21,7 +21,7 @@ func (d *Decoder) tcp(p *event.Packet, t []byte, length uint32, l level) {
 		return
 	}
 	h.Options = t[tcpMin:min(int(h.Header), len(t))]
-	if h.Flags&event.TCPAck != 0 {
+	if h.Flags&event.TCPAck != 0 && !d.Absolute {
 		d.relative(p, l)
 	}
 }

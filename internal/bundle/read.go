@@ -144,7 +144,7 @@ type segment struct {
 
 const (
 	batchItems = 256
-	maxDue     = 1 << 12 // processes whose last time is known
+	maxDue     = 1 << 14 // processes whose last time is known
 	arenaItems = 16      // what is decoded in one piece of memory: of each little is kept
 	batchBytes = 64 << 10
 	// maxConns are the connections of a file that are remembered.
@@ -403,7 +403,7 @@ func (f *file) start(ctx context.Context, names *hosts, tables *bounded.Room, of
 		send := func() error {
 			select {
 			case f.batches <- list:
-				list = batch{}
+				list, bytes = batch{}, 0
 				return nil
 			case <-ctx.Done():
 				return ctx.Err()
@@ -451,7 +451,6 @@ func (f *file) start(ctx context.Context, names *hosts, tables *bounded.Room, of
 				it.child = e.Others[0].N
 			}
 			if len(list.items) == batchItems || bytes >= batchBytes {
-				bytes = 0
 				return send()
 			}
 			return nil

@@ -20,6 +20,9 @@ const (
 	maxSlack = 2_000_000_000
 	maxHeld  = 16 << 10
 	maxBytes = 6 << 20
+	// coarseBytes is the same where a clock has seconds only: whole ones are compared.
+	coarseBytes = 10 << 20
+	coarse      = 100_000_000
 )
 
 // Run emits the records of all files in one order, and a KindEnd. A file that
@@ -68,7 +71,11 @@ func (b *Bundle) Run(ctx context.Context, emit func(wire.Record) error) error {
 // read fills the window, and says up to when everything in it can be placed.
 func (b *Bundle) read(ctx context.Context) (limit int64, more bool, err error) {
 	begin, span := b.window(ctx)
-	if err := b.fill(ctx, begin+span); err != nil {
+	room := maxBytes
+	if span > minSpan+coarse {
+		room = coarseBytes
+	}
+	if err := b.fill(ctx, begin+span, room); err != nil {
 		return 0, false, err
 	}
 	reached := int64(math.MaxInt64) // what all files have been read up to
@@ -122,9 +129,9 @@ func (b *Bundle) window(ctx context.Context) (begin, span int64) {
 	return begin, span
 }
 
-// fill reads all files up to end, as far as there is room: the one that is behind
+// fill reads all files up to end, as far as room bytes hold that: the one that is behind
 // first, so that all have been read equally far when there is none.
-func (b *Bundle) fill(ctx context.Context, end int64) error {
+func (b *Bundle) fill(ctx context.Context, end int64, room int) error {
 	var timed []*file
 	bytes := 0
 	for _, f := range b.files {
@@ -134,7 +141,7 @@ func (b *Bundle) fill(ctx context.Context, end int64) error {
 			continue
 		}
 		// Without times it is never behind: it has a part of the room.
-		for f.bytes < maxBytes/len(b.files) && len(f.held) < maxHeld && f.fill(ctx) {
+		for f.bytes < room/len(b.files) && len(f.held) < maxHeld && f.fill(ctx) {
 			if err := b.take(f); err != nil {
 				return err
 			}
@@ -142,7 +149,7 @@ func (b *Bundle) fill(ctx context.Context, end int64) error {
 		bytes += f.bytes
 	}
 	wanted := func(f *file) bool {
-		return bytes < maxBytes && len(f.held) < maxHeld && f.fill(ctx) && f.front() <= end
+		return bytes < room && len(f.held) < maxHeld && f.fill(ctx) && f.front() <= end
 	}
 	// One that has nothing more at hand is not asked again: that would wait.
 	timed = slices.DeleteFunc(timed, func(f *file) bool { return !wanted(f) })

@@ -10,21 +10,21 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// aligner finds what belongs together.
+// aligner finds the packets that belong to the connections of calls.
 type aligner struct {
 	ends  bounded.Index[netip.AddrPort, *queue] // connections of packets by either end
 	hosts *hosts
-	open  []*conn // TCP connections of packets that have no calls yet, the newest last
+	open  []*conn // TCP connections of packets without calls, the newest last
 
-	kept     []*conn // of which there are segments, the oldest first
-	segments int     // of all, with connSegments for each connection
+	kept     []*conn // connections that have segments
+	segments int     // number of all segments, plus connSegments for each of kept
 }
 
-// queue is connections that have no calls yet, in the order in which they began.
+// queue holds connections without calls, in the order of their first packet.
 type queue struct{ list []*conn }
 
-// queued is what a connection takes in memory in each of two queues: the file's own
-// table may have forgotten it.
+// queued is the memory of a connection in a queue, in bytes. It includes half of the
+// connection, which is in two queues, because the table of its file may have evicted it.
 const queued = 8 + connSize/2
 
 func (q *queue) bytes() int { return int(unsafe.Sizeof(*q)) + len(q.list)*queued }
@@ -33,12 +33,12 @@ const (
 	maxEnds     = 1 << 16
 	maxQueue    = 1 << 12
 	maxOpen     = 64
-	maxSegments = 1 << 12 // of a connection in one direction
+	maxSegments = 1 << 12 // of one connection in one direction
 	allSegments = 1 << 16
-	// connSegments is what a connection takes that is remembered for its segments.
+	// connSegments is the memory of a connection in kept, in segments.
 	connSegments = connSize / int(unsafe.Sizeof(segment{}))
 	maxSizes     = 128
-	// patience is how long after a call its first packet may come.
+	// patience is the maximum time from a call to its first packet, in ns.
 	patience = 3_000_000_000
 )
 
@@ -47,7 +47,7 @@ func (a *aligner) init(names *hosts, tables *bounded.Room) {
 	a.ends.In(tables, maxEnds, (*queue).bytes)
 }
 
-// index remembers a connection by one of its ends.
+// index adds a connection to the queue of one of its ends.
 func (a *aligner) index(end netip.AddrPort, c *conn) {
 	q := a.find(end)
 	if q == nil {
@@ -62,8 +62,8 @@ func (a *aligner) index(end netip.AddrPort, c *conn) {
 	a.ends.Grew(queued)
 }
 
-// find returns the connections of an end that have no calls yet, nil if none
-// was ever seen.
+// find returns the queue of an end, without the connections at its front that have calls
+// by now; nil if there is none.
 func (a *aligner) find(end netip.AddrPort) *queue {
 	q, known := a.ends.Get(end)
 	if !known {
@@ -77,11 +77,11 @@ func (a *aligner) find(end netip.AddrPort) *queue {
 	return q
 }
 
-// named is where connections are found of which an end's name is known, and its
-// port.
+// named returns the key for connections with an end whose host name is known instead of
+// its address.
 func named(port uint16) netip.AddrPort { return netip.AddrPortFrom(netip.Addr{}, port) }
 
-// opened remembers a connection that may be found by its sizes.
+// opened adds a connection to those that bySizes searches.
 func (a *aligner) opened(c *conn) {
 	if len(a.open) > 4*maxOpen {
 		keep := a.open[:0]
@@ -98,7 +98,7 @@ func (a *aligner) opened(c *conn) {
 	a.open = append(a.open, c)
 }
 
-// arrived takes an item in when it comes into the window.
+// arrived handles an item that has entered the window.
 func (a *aligner) arrived(it *item) {
 	c := it.conn
 	if it.kind != packet || c == nil {
@@ -146,13 +146,13 @@ func (a *aligner) arrived(it *item) {
 	if it.size > 0 {
 		from := it.seq - c.base[dir]
 		if list := c.data[dir]; len(list) > 0 && int32(from-list[len(list)-1].to) < 0 {
-			return // again
+			return // a retransmit
 		}
 		a.add(c, dir, segment{from, from + it.size, it.lo})
 	}
 }
 
-// add remembers a packet of a connection.
+// add stores a segment of a connection.
 func (a *aligner) add(c *conn, dir int, s segment) {
 	if a.segments+1+connSegments > allSegments {
 		a.forget()
@@ -169,7 +169,7 @@ func (a *aligner) add(c *conn, dir int, s segment) {
 	a.segments++
 }
 
-// cut forgets all but the last n packets of a connection in one direction.
+// cut drops all but the last n segments of a connection in one direction.
 func (a *aligner) cut(c *conn, dir, n int) {
 	list := c.data[dir]
 	if len(list) <= n {
@@ -179,9 +179,9 @@ func (a *aligner) cut(c *conn, dir, n int) {
 	c.data[dir] = append([]segment(nil), list[len(list)-n:]...)
 }
 
-// forget makes a quarter of the room free at least: of all connections the last few
-// packets stay, as many of each; if there are too many for that, the half goes that
-// has had none for longest.
+// forget frees at least a quarter of the room. It keeps the last n segments of each
+// connection, with the largest n that suffices; if even one is too much, it drops the half of
+// the connections that have been idle for longest.
 func (a *aligner) forget() {
 	const most = allSegments * 3 / 4
 	for n := maxSegments / 2; n > 0 && a.segments > most; n /= 2 {
@@ -204,7 +204,7 @@ func (a *aligner) forget() {
 	a.kept = slices.Clone(a.kept[half:])
 }
 
-// latest is the time of the last packet that is remembered.
+// latest returns the time of the last segment.
 func (c *conn) latest() (at int64) {
 	for _, list := range c.data {
 		if len(list) > 0 {
@@ -214,10 +214,10 @@ func (c *conn) latest() (at int64) {
 	return at
 }
 
-// plain gives an address of IPv4 one form.
+// plain returns an address with IPv4-mapped IPv6 addresses converted to IPv4.
 func plain(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
-// align finds what belongs to the items before limit.
+// align joins the items before limit: records, kernel steps and packets with their calls.
 func (b *Bundle) align(limit int64) {
 	b.records(limit)
 	b.steps(limit)
@@ -228,7 +228,7 @@ func (b *Bundle) align(limit int64) {
 				list = append(list, it)
 			}
 		}
-		// In the order in which they began.
+		// In the order in which the calls started.
 		slices.SortStableFunc(list, func(x, y *item) int {
 			if x.began == 0 || y.began == 0 {
 				return 0

@@ -1,17 +1,16 @@
-// Package bundle makes one timeline of several files: what strace, tcpdump and
-// audit saw of one process at the same time, say.
+// Package bundle merges several files into one timeline: for example the output of
+// strace, tcpdump and audit for the same process and time.
 //
-// A clock that does not tell the zone, the day or anything is set by what other
-// files have of the same events (survey.go). Then all are read side by side, a
-// window at a time (read.go), and in each what belongs together is found
-// (align.go): an audit record and its call (record.go), a connection's calls and
-// its packets (pair.go), a call and what the kernel did in it (steps.go). From
-// that come the order and closer times for calls whose clock is coarse (place.go),
-// the local port of a call's socket and the process of a packet (run.go). All of
-// it is evidence and no proof: records say so (wire.Text.Slack,
-// wire.PacketMatched).
+// A file whose clock lacks the zone, the day or all of it is aligned by events that
+// other files have, too (survey.go). Then all files are read in parallel through a
+// window of time (read.go). Within the window related items are joined (align.go): an
+// audit record and its call (record.go), the calls and the packets of a connection
+// (pair.go), a call and the kernel functions in it (steps.go). The result gives calls
+// with a coarse clock their order and better times (place.go), the socket of a call its
+// local port, and a packet its process (run.go). All of this is inferred, and marked as
+// such in the records (wire.Text.Slack, wire.PacketMatched).
 //
-// Memory is bounded, whatever the files hold.
+// Memory is bounded for any input.
 package bundle
 
 import (
@@ -24,50 +23,50 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Source is what a file is read by; see pipeline.Source.
+// Source reads a file; see pipeline.Source.
 type Source interface {
 	Header() wire.Header
 	Run(ctx context.Context, emit func(wire.Record) error) error
 }
 
-// File is one of the files.
+// File is one of the files to merge.
 type File struct {
 	Name string
-	// Open begins to read the file, anew each time; close ends that.
+	// Open opens the file, and can be called repeatedly; the caller calls close.
 	Open func() (src Source, close func() error, err error)
-	// Once says that it can be opened once: standard input. It is not looked
-	// through before, and waited for.
+	// Once means that the file can be opened only once, like standard input. It is not
+	// surveyed, and the bundle waits for its data.
 	Once bool
-	// Shift is to be added to its times, ns, if Shifted: nothing is found then.
+	// Shift is added to all times, in ns, if Shifted; the clock is then not aligned.
 	Shift   int64
 	Shifted bool
 }
 
-// Options say what the files do not.
+// Options give what the files do not tell.
 type Options struct {
-	Zone *time.Location // of times of day; nil: found, else UTC
-	Date int64          // of times of day: ns since the epoch at its midnight, as if in UTC
-	// Dated says that Date is given; else it is found.
+	Zone *time.Location // time zone of times of day; nil: inferred, else UTC
+	Date int64          // date of times of day: its midnight as if in UTC, ns since the epoch
+	// Dated means that Date is set; otherwise the date is inferred.
 	Dated bool
 }
 
-// Bundle is the source of several files.
+// Bundle is a source that merges several files.
 type Bundle struct {
 	files   []*file
 	header  wire.Header
 	notes   []string
-	undated []string // files of which no other tells the date
+	undated []string // files whose date no file tells
 	o       Options
-	comms   map[uint32]string // names of processes that any file has
+	comms   map[uint32]string // process names from any file
 	at      aligner
 	hosts   hosts
-	tables  *bounded.Room // of all files
+	tables  *bounded.Room // shared by the connections of all files
 	emit    func(wire.Record) error
 	rec     []byte
-	sent    uint64 // time of the latest record
+	sent    uint64 // time of the latest emitted record
 }
 
-// ErrFile is what ended the reading of a file; the others were read on.
+// ErrFile is an error that ended the reading of one file. The other files are still read.
 type ErrFile struct {
 	Name string
 	Err  error
@@ -76,8 +75,8 @@ type ErrFile struct {
 func (e *ErrFile) Error() string { return e.Name + ": " + e.Err.Error() }
 func (e *ErrFile) Unwrap() error { return e.Err }
 
-// New looks through the files, as far as that takes to set their clocks, and
-// opens them. The caller runs the bundle, or closes it.
+// New surveys the files to align their clocks, and opens them. The caller must either
+// run the bundle or close it.
 func New(ctx context.Context, files []File, o Options) (*Bundle, error) {
 	b := &Bundle{o: o, comms: map[uint32]string{}, tables: bounded.Of(tableBytes)}
 	b.at.init(&b.hosts, b.tables)
@@ -120,8 +119,8 @@ func New(ctx context.Context, files []File, o Options) (*Bundle, error) {
 	return b, nil
 }
 
-// sameMachine refuses recordings whose records mean different things by the
-// same numbers.
+// sameMachine returns an error for recordings of different machines or boots, whose pids,
+// cookies and times cannot be compared.
 func (b *Bundle) sameMachine() error {
 	var first *file
 	for _, f := range b.files {
@@ -142,11 +141,11 @@ func (b *Bundle) sameMachine() error {
 	return nil
 }
 
-// booted is when the machine of a recording started, as far as its clock was set
-// right.
+// booted returns the boot time of the machine of a recording, provided that its clock
+// was right.
 func booted(h *wire.Header) int64 { return int64(h.Wall - h.Mono) }
 
-// makeHeader makes the header of all: the wall clock stands for both.
+// makeHeader builds the header of the merged timeline, whose two clocks are both the wall clock.
 func (b *Bundle) makeHeader() {
 	h := wire.Header{Version: wire.WireVersion, Arch: "amd64", Clock: wire.ClockNone}
 	first := int64(-1)
@@ -169,14 +168,14 @@ func (b *Bundle) makeHeader() {
 	b.header = h
 }
 
-// Header says when the first event of all was, and that both clocks are the
-// wall clock.
+// Header returns the header: its times are that of the first event of all files, and both
+// clocks are the wall clock.
 func (b *Bundle) Header() wire.Header { return b.header }
 
-// Notes say how the clocks of the files were set, a line each.
+// Notes returns one line for each file whose clock was aligned.
 func (b *Bundle) Notes() []string { return b.notes }
 
-// Close ends the reading of files that Run has not ended.
+// Close closes the files that Run has not closed.
 func (b *Bundle) Close() error {
 	var errs []error
 	for _, f := range b.files {

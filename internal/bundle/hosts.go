@@ -9,14 +9,14 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// hosts are the names that stand for addresses in files, and the addresses that
-// were made up for them: each file's reader makes up its own, and one name is to
-// be one address in all.
+// hosts maps host names, which files have in place of addresses, to placeholder
+// addresses. The reader of each file assigns its own placeholders; hosts makes them the
+// same in all files.
 type hosts struct {
 	mu    sync.Mutex
 	names map[hostKey]netip.Addr
 	taken map[netip.Addr]bool
-	bytes int // of all, about
+	bytes int // estimated memory
 	next  uint32
 }
 
@@ -26,13 +26,13 @@ type hostKey struct {
 }
 
 const (
-	// hostBytes bounds the names of all files, with hostSize for each entry.
+	// hostBytes bounds the memory of all names; an entry takes hostSize and its name.
 	hostBytes = 3 << 20
 	hostSize  = 150
 )
 
-// addr returns the address of a name, for which a file's reader has made up own. It
-// fails where there is no room for the name, and another one has that address.
+// addr returns the placeholder of a name, for which the reader of a file has assigned own.
+// It returns an error if there is no room for the name and another name has own.
 func (h *hosts) addr(name string, own netip.Addr) (netip.Addr, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -49,7 +49,7 @@ func (h *hosts) addr(name string, own netip.Addr) (netip.Addr, error) {
 	}
 	a := own
 	for h.taken[a] {
-		// From the other end of the range that foreign/dump takes them from.
+		// foreign/dump assigns addresses from the low end of the range; take them from the high end.
 		h.next++
 		b := own.As16()
 		if own.Is4() {
@@ -69,15 +69,15 @@ func (h *hosts) addr(name string, own netip.Addr) (netip.Addr, error) {
 	return a, nil
 }
 
-// made reports whether an address was made up.
+// made reports whether an address is a placeholder.
 func (h *hosts) made(a netip.Addr) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.taken[a.Unmap()]
 }
 
-// rename gives a name's record, in place, the address that it has in all files.
-// It returns both addresses, invalid where the record is no such.
+// rename replaces the placeholder in the record of a host name by the one for all files,
+// in place. It returns both; they are invalid if the record is of another kind.
 func (h *hosts) rename(r wire.Record) (own, all netip.Addr, err error) {
 	var n wire.Name
 	if !n.Unmarshal(r) || n.What != wire.NameHost {
@@ -94,9 +94,9 @@ func (h *hosts) rename(r wire.Record) (own, all netip.Addr, err error) {
 	return own, all, err
 }
 
-// readdress puts other addresses into the IP header of a packet, in place, as to
-// says. Checksums of what is above are not looked at: who made addresses up did
-// not know them.
+// readdress replaces the addresses in the IP header of a packet, in place, by those that to
+// returns. It leaves checksums of upper layers alone: a reader that assigns placeholders
+// does not know them either.
 func readdress(r wire.Record, to func(netip.Addr) (netip.Addr, bool)) {
 	if len(r) < wire.SizePacket || binary.LittleEndian.Uint16(r[wire.OffPacketLink:]) != 0 {
 		return
@@ -117,7 +117,7 @@ func readdress(r wire.Record, to func(netip.Addr) (netip.Addr, bool)) {
 	}
 	switch {
 	case len(p) >= 20 && p[0]>>4 == 4:
-		// Both are put, also where the first was one.
+		// Replace both, also if the first one has been replaced.
 		src, dst := put(p[12:16]), put(p[16:20])
 		if !src && !dst {
 			return

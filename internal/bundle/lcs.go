@@ -1,13 +1,13 @@
 package bundle
 
-// maxEdits bounds how different two sequences may be: what is beyond is matched
-// one by one, to the first that fits.
+// maxEdits bounds the edit distance for the exact algorithm. Sequences that differ more
+// are matched greedily.
 const maxEdits = 1000
 
-// match finds a longest common subsequence of n and m elements (Myers, An O(ND)
-// Difference Algorithm, 1986), and calls pair for each of it, in order.
+// match finds a longest common subsequence of two sequences of n and m elements (Myers, An
+// O(ND) Difference Algorithm, 1986), and calls pair for each of its elements, in order.
 func match(n, m int, same func(i, j int) bool, pair func(i, j int)) {
-	// What both begin with needs no search.
+	// If one sequence is a prefix of the other there is nothing to search.
 	for at := 0; ; at++ {
 		if at == n || at == m {
 			for i := range at {
@@ -40,7 +40,7 @@ func match(n, m int, same func(i, j int) bool, pair func(i, j int)) {
 				return
 			}
 		}
-		// Of v only what this step may have changed is kept.
+		// Only the part of v that this step can have changed is kept.
 		trace = append(trace, append([]int32(nil), v[most-d:most+d+1]...))
 	}
 	j := 0
@@ -55,11 +55,11 @@ func match(n, m int, same func(i, j int) bool, pair func(i, j int)) {
 	}
 }
 
-// walk goes back over the steps of match, and then gives the pairs in order.
+// walk follows the steps of match backwards, and then calls pair in order.
 func walk(x, y, d int, trace [][]int32, pair func(i, j int)) {
 	type span struct{ x, y, n int }
 	var spans []span
-	at := func(d, k int) int { // of step d
+	at := func(d, k int) int { // v[k] after step d
 		if k < -d || k > d {
 			return -1
 		}
@@ -75,9 +75,9 @@ func walk(x, y, d int, trace [][]int32, pair func(i, j int)) {
 		}
 		px := at(d-1, from)
 		py := px - from
-		n := x - px // a step down, then along
+		n := x - px // a step down, then the diagonal
 		if from != k+1 {
-			n-- // a step to the right
+			n-- // a step to the right, then the diagonal
 		}
 		spans = append(spans, span{x - n, y - n, n})
 		x, y = px, py

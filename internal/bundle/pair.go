@@ -7,7 +7,7 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// pair gives the connection of a call its packets.
+// pair finds the packets of a call's connection.
 func (a *aligner) pair(it *item) {
 	c := it.conn
 	if c == nil || c.packets || it.paired || it.kind != call && it.kind != record || it.mate != nil && it.kind == record {
@@ -27,7 +27,7 @@ func (a *aligner) pair(it *item) {
 	case connects:
 		c.connected = true
 	case c.whole && c.proto == event.ProtoTCP && !c.connected:
-		return // the peer is that of a call that follows
+		return // the peer comes with a later call
 	}
 	if it.size > 0 && !peer.IsValid() {
 		a.bySizes(c)
@@ -40,7 +40,7 @@ func (a *aligner) pair(it *item) {
 	q := a.find(plain(peer))
 	best := a.first(q, it, is)
 	if best == nil && (connects || c.connected) {
-		// The file may have a name for the peer, of which nobody knows the address.
+		// The file of packets may have a host name in place of the peer's address.
 		is = func(end netip.AddrPort) bool { return end.Port() == peer.Port() && a.hosts.made(end.Addr()) }
 		q = a.find(named(peer.Port()))
 		best = a.first(q, it, is)
@@ -55,14 +55,14 @@ func (a *aligner) pair(it *item) {
 	if a.hosts.made(c.peer.Addr()) && plain(peer) != plain(c.peer) {
 		best.made, best.real = c.peer.Addr().Unmap(), peer.Addr().Unmap()
 		c.peer = peer
-		if c.local.Addr().Unmap() == best.made { // the host speaks to itself
+		if c.local.Addr().Unmap() == best.made { // both ends are this host
 			c.local = netip.AddrPortFrom(best.real, c.local.Port())
 		}
 	}
 }
 
-// first returns the first of the connections of a queue that a call may be of,
-// one end of which is the call's peer.
+// first returns the first connection in a queue that can be that of a call; is reports
+// whether an address is the call's peer.
 func (a *aligner) first(q *queue, it *item, is func(netip.AddrPort) bool) (best *conn) {
 	if q == nil {
 		return nil
@@ -88,7 +88,7 @@ func (a *aligner) first(q *queue, it *item, is func(netip.AddrPort) bool) (best 
 		case it.role.Has(event.Connects) && (k.first < it.lo-latency || k.first > it.hi+patience && k.syn && it.hi < whenever):
 			continue
 		case !it.role.Has(event.Connects) && c.whole && k.syn && k.first < c.first-latency:
-			continue // of one before
+			continue // it is older than the connection of the call
 		}
 		if best == nil || k.syn && !best.syn || k.syn == best.syn && k.first < best.first {
 			best = k
@@ -97,9 +97,9 @@ func (a *aligner) first(q *queue, it *item, is func(netip.AddrPort) bool) (best 
 	return best
 }
 
-// likeliest looks among the connections that began just after the first that may
-// be that of a call: several processes may have connected to one port at a time,
-// and the sizes of what went over them tell them apart.
+// likeliest chooses among the connections that started within 100 ms after first, by the
+// sizes of their data: several processes may have connected to the same port at the same
+// time.
 func (a *aligner) likeliest(q *queue, c, first *conn, is func(netip.AddrPort) bool) *conn {
 	const most, near = 8, 100_000_000
 	best, top, n := first, -1, 0
@@ -117,7 +117,7 @@ func (a *aligner) likeliest(q *queue, c, first *conn, is func(netip.AddrPort) bo
 	return best
 }
 
-// join makes a connection of calls and one of packets the same.
+// join links a connection of calls and one of packets.
 func join(c, k *conn, flip bool) {
 	k.pair, k.flip = c, flip
 	if c.pair == nil {
@@ -131,18 +131,18 @@ func join(c, k *conn, flip bool) {
 	if k.pid == 0 {
 		k.pid = c.pid
 	}
-	// Of a connection whose beginning both have, positions are known.
+	// Both files have the start of the connection: positions in the stream are known.
 	if c.whole && k.syn && k.proto == event.ProtoTCP {
 		c.synced = [2]bool{true, true}
 	}
 }
 
-// bySizes looks for the packets of a connection whose peer no call told, by the
-// sizes of what went over it: it takes three of them in order, two of which are
-// different, and no other connection that has as many.
+// bySizes finds the packets of a connection with an unknown peer by the sizes of its data.
+// A match needs three sizes in order that are not all equal, and more than any other
+// connection has.
 func (a *aligner) bySizes(c *conn) {
 	const least = 3
-	// Again when there is a third more.
+	// Try again only when there are a third more sizes.
 	if n := len(c.sizes); n < least || n > 4 && n < c.tried+c.tried/3 {
 		return
 	}
@@ -156,7 +156,7 @@ func (a *aligner) bySizes(c *conn) {
 		}
 	}
 	if unpaired > maxOpen {
-		return // too many to tell
+		return // too many to be certain
 	}
 	for _, k := range a.open {
 		if k.pair != nil {
@@ -177,9 +177,9 @@ func (a *aligner) bySizes(c *conn) {
 	}
 }
 
-// common counts the sizes that a connection of calls and one of packets have in
-// common, in order; 0 if they are all alike. Weight is what that is worth: a few
-// bytes are read and sent by everybody.
+// common returns the number of sizes that a connection of calls and one of packets have in
+// common, in order; 0 if all of them are equal. weight is their sum, each up to 100 bytes:
+// small messages are too frequent to be evidence.
 func (c *conn) common(k *conn, flip bool) (n, weight int) {
 	const most = 100
 	type sized struct {
@@ -197,7 +197,7 @@ func (c *conn) common(k *conn, flip bool) (n, weight int) {
 		}
 	}
 	slices.SortFunc(list, func(a, b sized) int { return int(max(-1, min(1, a.at-b.at))) })
-	if len(list) > 2*maxSizes { // the packets may have begun earlier
+	if len(list) > 2*maxSizes { // twice as many, as the packets may start earlier
 		list = list[:2*maxSizes]
 	}
 	first, different := int32(0), false

@@ -7,9 +7,9 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// place says where the items of a file stand that are before limit.
+// place sets the position of a file's items before limit.
 func (b *Bundle) place(f *file, limit int64) {
-	// Forward: of one process, nothing is before what stood before it.
+	// Forward: an item is not earlier than the previous one of its process.
 	after := map[uint32]int64{}
 	var list []*item
 	for _, it := range f.held {
@@ -25,7 +25,7 @@ func (b *Bundle) place(f *file, limit int64) {
 			it.placed = true
 			continue
 		case it.rides():
-			it.placed = true // it goes with its call
+			it.placed = true // it is emitted with its call
 			continue
 		case it.kind == packet || it.kind == other:
 			it.placed = it.due < limit
@@ -47,7 +47,7 @@ func (b *Bundle) place(f *file, limit int64) {
 		}
 		list = append(list, it)
 	}
-	// Backward: and nothing behind what stands behind it.
+	// Backward: an item is not later than the next one of its process.
 	before, next := map[uint32]int64{}, map[uint32]int64{}
 	for _, it := range slices.Backward(list) {
 		if at, ok := next[it.pid]; ok {
@@ -73,44 +73,44 @@ func (b *Bundle) place(f *file, limit int64) {
 	}
 }
 
-// wholeFile stands for all processes of a file.
+// wholeFile is the key for all processes of a file.
 const wholeFile = 1<<32 - 1
 
-// ordered reports whether an item stands in its file where it began, also among
-// those of other processes: what a tool prints as it comes.
+// ordered reports whether the file has its items in the order of their start, across
+// processes, as a tool prints them.
 func (it *item) ordered() bool { return it.rec.Kind() == wire.KindText && !it.halves }
 
-// after says that an item was not before that.
+// after raises the lower bound of an item's time, unless it contradicts the upper one.
 func (it *item) after(at int64) {
 	if at > it.lo && at <= it.hi {
 		it.lo = at
 	}
 }
 
-// before says that it was not behind that of the process whose it is, if there
-// is one.
+// before lowers the upper bound of an item's time to that of the next item of the process,
+// if there is one.
 func (it *item) before(before map[uint32]int64, pid uint32) {
 	if next, ok := before[pid]; ok && next < it.hi && next >= it.lo {
 		it.hi = next
 	}
 }
 
-// coarse reports whether a call's time is open enough to be looked for: clocks of
-// microseconds are believed.
+// coarse reports whether the time of a call is so uncertain that it is worth improving.
+// Clocks with microseconds are taken as they are.
 func (it *item) coarse() bool { return it.hi-it.lo >= 50_000 }
 
-// settle puts a call where the evidence wants it, behind those before it.
+// settle sets the time and position of a call by its evidence, after the calls before it.
 func (it *item) settle(after map[uint32]int64) {
 	it.placed = true
 	if !it.coarse() {
 		it.shown = it.lo
 		switch {
 		case it.file.h.Kernel != "":
-			// A recording of ours knows its order.
+			// A recording is in order already.
 		case it.sends():
 			it.at = it.lo
 		case it.wish > it.next:
-			// It had returned by then: the packet is another's.
+			// The call had returned before the packet: it is that of another call.
 			it.at = it.lo + it.dur
 			it.conn.synced = [2]bool{}
 		default:
@@ -120,7 +120,7 @@ func (it *item) settle(after map[uint32]int64) {
 		return
 	}
 	t := it.lo
-	// A clock of milliseconds knows better than that it was before a packet.
+	// A clock with milliseconds is better evidence than a packet that must be later.
 	if it.wish >= it.lo && it.wish <= it.hi && (!it.sends() || it.mate == nil && it.slack > auditSlack) {
 		t = it.wish
 	}
@@ -138,7 +138,7 @@ func (it *item) settle(after map[uint32]int64) {
 	it.at, it.shown = t, t
 }
 
-// accepted takes from the handshake of what a call accepted when it has returned.
+// accepted bounds the return of a call that accepts by the end of the handshake.
 func (it *item) accepted() {
 	if it.child == 0 || !it.role.Has(event.Accepts) {
 		return
@@ -149,8 +149,8 @@ func (it *item) accepted() {
 	}
 }
 
-// bound takes from the packets of a call when that can have been, and goes on
-// in the stream. It is called once for each call, in order.
+// bound limits the time of a call by its packets, and advances the position in the stream.
+// It is called once for each call, in order.
 func (it *item) bound() {
 	c := it.conn
 	if c == nil || c.packets {
@@ -189,7 +189,7 @@ func (it *item) bound() {
 		list = k.data[1-dir]
 	}
 	if c.synced[dir] {
-		at := from // the first byte that leaves, the last that comes
+		at := from // sent data: the first byte; received data: the last one
 		if it.in {
 			at += it.size - 1
 		}
@@ -200,7 +200,7 @@ func (it *item) bound() {
 					c.used[dir] = s.at
 					return
 				}
-				c.synced[dir] = false // that is not where it is
+				c.synced[dir] = false // the position is wrong
 				break
 			}
 		}
@@ -208,7 +208,7 @@ func (it *item) bound() {
 			return
 		}
 	}
-	// By its size, behind the last that was found.
+	// Search by size, after the last packet found.
 	for i := range list {
 		s := &list[i]
 		if s.to-s.from != it.size || s.at <= c.used[dir] || s.at < it.lo-latency && !it.in || s.at < it.lo-patience || s.at > it.hi+latency {
@@ -223,7 +223,7 @@ func (it *item) bound() {
 	}
 }
 
-// wanted says that a call was before the packet at that time, or else behind it.
+// wanted records that a call was before the packet at that time, or else after it.
 func (it *item) wanted(at int64, before bool) {
 	it.wish = at
 	switch {

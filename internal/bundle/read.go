@@ -15,68 +15,68 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// kind is what an item is to the others.
+// kind is the kind of an item.
 type kind uint8
 
 const (
 	other kind = iota
 	call
 	packet
-	record // of audit
-	gap    // lines were left out here, or events lost
+	record // an audit record
+	gap    // lines are missing here, or events were lost
 )
 
-// item is a record, and what of it others may have too.
+// item is a record, with the fields that other files may have, too.
 type item struct {
 	rec  wire.Record
 	file *file
 	kind kind
-	// When it was: between lo and hi, as far as is known; at is where it is put,
-	// and shown is the time that it is shown with. All are ns on the common clock.
+	// The event was between lo and hi; at is its position in the timeline, and shown the
+	// time that is printed. All are ns on the common clock.
 	lo, hi, at, shown int64
-	due               int64  // lo, or that of one before it in its line of the file
-	slack             int64  // that it came with
-	dur               int64  // of a call, if known
-	wish              int64  // when its packet was; 0: not known
-	next              int64  // when the next one of its process is at the earliest
-	paired, placed    bool   // it has been looked at
-	began             uint32 // line of its file that it began at; 0: not told
-	gone              bool   // a record that went with its call
-	halves            bool   // a line that stands where its second half did
+	due               int64  // maximum of lo and of due of the previous item in its line
+	slack             int64  // uncertainty in the file
+	dur               int64  // duration of a call, if known
+	wish              int64  // time of its packet; 0: unknown
+	next              int64  // earliest time of the next item of its process
+	paired, placed    bool   // pair and place have handled it
+	began             uint32 // line of the file at which it started; 0: unknown
+	gone              bool   // it has been emitted with its call
+	halves            bool   // a line at the position of its second half
 
 	pid   uint32
 	comm  string
-	name  string // of a call
+	name  string // system call
 	role  event.Role
 	ret   int64
-	addr  netip.AddrPort // that a call gave
-	fd    int32          // -1: not known
-	size  uint32         // payload that it moved
+	addr  netip.AddrPort // argument of a call
+	fd    int32          // -1: unknown
+	size  uint32         // payload bytes
 	in    bool
-	done  bool // a call that has returned
+	done  bool // the call has returned
 	conn  *conn
-	child uint32 // what it accepted
+	child uint32 // number of the accepted connection
 
-	// Of a packet, as its file has it.
+	// Fields of a packet.
 	src, dst netip.AddrPort
 	proto    uint8
 	dir      event.Direction
 	flags    uint8
 	seq      uint32
 
-	mate *item // an audit record and its call; of a step of the kernel the call
+	mate *item // the call of an audit record and vice versa; the call of a kernel function
 
-	// Of what a kernel tracer printed.
+	// Fields of a kernel function that a tracer printed.
 	step, leaves bool
-	enters       string // the system call that its function is the begin of
+	enters       string // system call that the function implements
 	depth        int
-	steps        []*item // of a call: what stands under it
+	steps        []*item // kernel functions of a call
 }
 
-// bytes is what an item takes in memory.
+// bytes returns the memory of an item.
 func (it *item) bytes() int { return int(unsafe.Sizeof(*it)) + len(it.rec) }
 
-// sends reports whether a call stands before the packets that it causes.
+// sends reports whether a call goes before its packets.
 func (i *item) sends() bool {
 	if i.size > 0 {
 		return !i.in
@@ -84,59 +84,59 @@ func (i *item) sends() bool {
 	return i.role.Has(event.Connects | event.Listens | event.ShutsDown | event.Closes)
 }
 
-// conn is a connection as one file has it.
+// conn is a connection in one file.
 type conn struct {
 	file        *file
 	n           uint32
 	proto       uint16
-	local, peer netip.AddrPort // of packets: who was seen first is local
+	local, peer netip.AddrPort // of packets: the sender of the first one is local
 	pid         uint32
 	comm        string
-	packets     bool  // it is of a packet file
-	whole       bool  // its beginning was seen
-	syn         bool  // of packets: there was one
-	handshook   int64 // of packets: when the handshake was complete; 0: not yet
+	packets     bool  // its file has packets, not calls
+	whole       bool  // the file has its start
+	syn         bool  // of packets: a SYN was seen
+	handshook   int64 // of packets: time of the end of the handshake; 0: none
 	first       int64 // time of its first item
-	connected   bool  // of calls: there was a connect, or it was accepted
-	indexed     bool  // of packets: it can be found
-	told        bool  // its addresses have been given to a call
+	connected   bool  // of calls: connect or accept was seen
+	indexed     bool  // of packets: it is in the queues
+	told        bool  // a call has been given its addresses
 
-	// pair is what another file has of the same connection: of calls the
-	// packets, of packets the calls.
+	// pair is the same connection in another file: that of packets for calls, that of calls
+	// for packets.
 	pair *conn
 	flip bool // of packets: local is the peer of the calls
-	// Of packets whose peer's address was made up for a name: that, and the real
-	// one, which the calls have.
+	// Of packets: placeholder for the peer's host name, and the real address from the
+	// calls.
 	made, real netip.Addr
 
-	// Of calls: how far their stream is, by direction; 0 is out.
+	// Of calls: position in the stream, by direction; 0 is out.
 	pos    [2]uint32
 	synced [2]bool
-	used   [2]int64 // time of the last packet that a call was found for
-	tried  int      // sizes when it was last looked for
-	sizes  []int32  // of what it moved first, negative: in; to find its packets by
-	gaps   uint32   // those of its file that it knows of
-	// Of packets: what they count from, and those with payload that are at hand.
+	used   [2]int64 // time of the last packet that was matched
+	tried  int      // number of sizes at the last search
+	sizes  []int32  // payload sizes of its first calls, negative: received
+	gaps   uint32   // number of the file's gaps at the last update
+	// Of packets: first sequence number, and the segments that are kept.
 	base  [2]uint32
 	based [2]bool
 	data  [2][]segment
-	kept  bool     // some are
-	fin   [2]int64 // time of the FIN; 0: none yet
+	kept  bool     // it is in aligner.kept
+	fin   [2]int64 // time of the FIN; 0: none
 }
 
-// connSize is what a connection takes in memory, bytes, without sizes and data.
+// connSize is the memory of a connection in bytes, without sizes and data.
 const connSize = int(unsafe.Sizeof(conn{}))
 
 func (c *conn) bytes() int { return connSize + 4*cap(c.sizes) }
 
-// update says that of a connection not all is known any more, if there has been a gap.
+// update resets what is known of a connection if its file has had a gap.
 func (c *conn) update() {
 	if c.gaps != c.file.gaps {
 		c.gaps, c.whole, c.synced = c.file.gaps, false, [2]bool{}
 	}
 }
 
-// segment is the payload of a packet: from and to are positions in the stream.
+// segment is the payload of a packet; from and to are positions in the stream.
 type segment struct {
 	from, to uint32
 	at       int64
@@ -144,32 +144,32 @@ type segment struct {
 
 const (
 	batchItems = 256
-	maxDue     = 1 << 14 // processes whose last time is known
-	arenaItems = 16      // what is decoded in one piece of memory: of each little is kept
+	maxDue     = 1 << 14 // entries of file.due
+	arenaItems = 16      // records that are decoded before the arena is reset
 	batchBytes = 64 << 10
-	// maxConns are the connections of a file that are remembered.
+	// maxConns bounds the connections of a file.
 	maxConns = 1 << 15
-	// maxLoose are the descriptors of a file that may be sockets.
+	// maxLoose bounds the descriptors of a file that may be sockets.
 	maxLoose = 1 << 12
-	// Left is what the tables of the timeline behind may take, bytes, where one file
-	// alone leaves bounded.Bytes to them.
+	// Left is the memory for the tables of the timeline that reads from the bundle, in bytes,
+	// in place of bounded.Bytes for a single file.
 	Left = 6 << 20
-	// tableBytes is what is remembered of all files; readerBytes what the readers of
-	// all of them remember to tell connections.
+	// tableBytes bounds the connections of all files, readerBytes the tables of all readers
+	// together.
 	tableBytes  = 6 << 20
 	readerBytes = 4 << 20
-	// maxRecord bounds a record: several of each file are held.
+	// maxRecord bounds a record, as several of each file are in memory.
 	maxRecord = 1<<20 + 64<<10
 )
 
-// batch is items of a file in their order, and the connection that the file has
-// for each; N is 0 where there is none.
+// batch holds items of a file, and for each its connection according to the file; N is 0 if
+// it has none.
 type batch struct {
 	items []item
 	conns []event.Conn
 }
 
-// file is a file that is being read.
+// file is the state of reading a file.
 type file struct {
 	File
 	n     int
@@ -179,22 +179,22 @@ type file struct {
 	shift int64 // added to its times
 
 	batches chan batch
-	free    chan []event.Conn // those of batches that have been taken
-	cur     batch             // read, not in the window yet
+	free    chan []event.Conn // conns of used batches, to use again
+	cur     batch             // items that are not in the window yet
 	held    []*item
-	bytes   int   // of what is held
-	last    int64 // time of the last item that was read
-	sent    int64 // latest time that was shown of it
+	bytes   int   // memory of held
+	last    int64 // time of the last item
+	sent    int64 // latest time that was printed
 	eof     bool
-	err     error            // of its reading; after eof
-	quiet   bool             // it has nothing at hand: of a file that is Once
-	due     map[uint32]int64 // the latest, by line
+	err     error            // valid after eof
+	quiet   bool             // a file with Once has no data at hand
+	due     map[uint32]int64 // latest item.due, by line
 	conns   bounded.Index[uint32, *conn]
 	loose   bounded.Index[[2]uint32, *conn] // by process and descriptor
 	gaps    uint32
 }
 
-// reader decodes the records of a file.
+// reader decodes records of a file into items.
 type reader struct {
 	f      *file
 	d      *decode.Decoder
@@ -203,14 +203,15 @@ type reader struct {
 	n      int
 	rebase int64
 	e      event.Entry
-	// towards is whom a connection begins with in what a kernel tracer printed last.
+	// towards is the peer of a connection that starts with the last item, if that is from a
+	// kernel tracer.
 	towards netip.AddrPort
 	names   map[string]string
 	hosts   *hosts
-	other   map[netip.Addr]netip.Addr // of names that have another address than this file's reader made up
+	other   map[netip.Addr]netip.Addr // placeholders of this file that differ from those for all files
 }
 
-// newReader returns what reads one of so many files.
+// newReader returns the reader for one of `of` files.
 func newReader(f *file, h wire.Header, names *hosts, of int) *reader {
 	r := &reader{f: f, hosts: names, d: decode.New(h), j: flow.New(bounded.Of(readerBytes / of)), arena: new(event.Arena), names: map[string]string{}}
 	r.d.Use(r.arena)
@@ -219,8 +220,8 @@ func newReader(f *file, h wire.Header, names *hosts, of int) *reader {
 	return r
 }
 
-// item reads a record, whose bytes it takes, into it. Its times are the file's
-// own, on the wall clock.
+// item decodes a record into it, which keeps the bytes. Times are those of the file, as wall
+// clock.
 func (r *reader) item(rec wire.Record, it *item) (*event.Entry, error) {
 	if len(rec) > maxRecord {
 		return nil, fmt.Errorf("a record of %d bytes: of one of several files it has at most %d (open it alone)", len(rec), maxRecord)
@@ -250,7 +251,7 @@ func (r *reader) item(rec wire.Record, it *item) (*event.Entry, error) {
 	*e = event.Entry{}
 	r.towards = netip.AddrPort{}
 	if k := rec.Kind(); k == wire.KindName || k == wire.KindSymbol {
-		// They are for who shows it all, and take memory.
+		// Only the timeline needs them, and they would take memory here.
 		*it = item{rec: rec, file: r.f, lo: int64(rec.Time()) + r.rebase}
 		return e, nil
 	}
@@ -295,7 +296,7 @@ func (r *reader) item(rec wire.Record, it *item) (*event.Entry, error) {
 		it.kind = gap
 	}
 	if rec.Kind() == wire.KindText {
-		it.kind = call // or the end of a process, which has its place among them
+		it.kind = call // or the end of a process, which keeps its place among the calls
 		if len(rec) >= wire.SizeText && rec[wire.OffTextFlags]&wire.TextApart != 0 {
 			it.halves = true
 			return e, nil
@@ -308,11 +309,11 @@ func (r *reader) item(rec wire.Record, it *item) (*event.Entry, error) {
 	return e, nil
 }
 
-// whenever is the end of the time in which an item without a time was.
+// whenever is the upper bound for items without a time.
 const whenever = 1 << 62
 
-// auditSlack is how far audit's clock may be behind: a tick of the slowest
-// kernel, and the digits that it does not print.
+// auditSlack is the maximum error of audit's clock: a tick of a kernel with HZ=100, and the
+// digits that are not printed.
 const auditSlack = 11_000_000
 
 func (it *item) call(r *reader, c *event.Call) {
@@ -327,7 +328,7 @@ func (it *item) call(r *reader, c *event.Call) {
 	}
 }
 
-// name keeps one copy of each name: those of unknown calls are of the record.
+// name returns a shared copy of a name: those of unknown calls alias the record.
 func (r *reader) name(s string) string {
 	if n, ok := r.names[s]; ok {
 		return n
@@ -339,7 +340,7 @@ func (r *reader) name(s string) string {
 	return s
 }
 
-// joined gives an item the connection that its own file has for it.
+// joined sets the connection of an item, from that of its file.
 func (f *file) joined(it *item, c *event.Conn) {
 	if c.N == 0 {
 		f.loosely(it)
@@ -366,11 +367,11 @@ func (f *file) joined(it *item, c *event.Conn) {
 	it.conn = k
 }
 
-// loosely gives a call on a descriptor that nobody saw opened what is known of
-// it so far: it may be a socket.
+// loosely sets the connection of a call on a descriptor whose creation was not seen: it may
+// be a socket.
 func (f *file) loosely(it *item) {
 	if it.role.Has(event.Connects) && it.addr.IsValid() && (it.kind == call || it.kind == record) {
-		// Audit knows no descriptors of calls that went through socketcall.
+		// Audit does not record the descriptors of calls through socketcall.
 		it.conn = &conn{file: f, first: it.lo, pid: it.pid, comm: it.comm, peer: it.addr, whole: true, gaps: f.gaps}
 		return
 	}
@@ -389,7 +390,7 @@ func (f *file) loosely(it *item) {
 	}
 }
 
-// start reads the file, one of so many, in a goroutine, which ends with ctx.
+// start reads the file, one of `of`, in a goroutine that ends with ctx.
 func (f *file) start(ctx context.Context, names *hosts, tables *bounded.Room, of int) {
 	f.batches, f.free = make(chan batch), make(chan []event.Conn, 2)
 	f.conns.In(tables, maxConns, (*conn).bytes)
@@ -399,7 +400,7 @@ func (f *file) start(ctx context.Context, names *hosts, tables *bounded.Room, of
 		defer close(f.batches)
 		var list batch
 		var slab []byte
-		bytes := 0 // of the batch
+		bytes := 0 // in the batch
 		send := func() error {
 			select {
 			case f.batches <- list:
@@ -419,7 +420,7 @@ func (f *file) start(ctx context.Context, names *hosts, tables *bounded.Room, of
 						return err
 					}
 				}
-				return send() // of nothing: it waits
+				return send() // an empty batch: there is no data now
 			}
 			if cap(slab)-len(slab) < len(rec) {
 				slab = make([]byte, 0, max(batchBytes, len(rec)))
@@ -457,12 +458,12 @@ func (f *file) start(ctx context.Context, names *hosts, tables *bounded.Room, of
 		})
 		f.err = err
 		if len(list.items) > 0 {
-			_ = send() // it fails if nobody waits any more
+			_ = send() // it fails if ctx is done
 		}
 	}()
 }
 
-// fill brings the next items of a file into cur; false: there are none now.
+// fill gets the next items of a file into cur; it returns false if there are none now.
 func (f *file) fill(ctx context.Context) bool {
 	for len(f.cur.items) == 0 && !f.eof {
 		select {
@@ -485,10 +486,10 @@ func (f *file) fill(ctx context.Context) bool {
 	return len(f.cur.items) > 0
 }
 
-// front is the time of what is next, on the common clock.
+// front returns the time of the next item on the common clock.
 func (f *file) front() int64 { return f.cur.items[0].lo + f.shift }
 
-// pass takes what is next away; what it had for a connection is not to be used then.
+// pass removes the next item from cur. Its connection must not be used afterwards.
 func (f *file) pass() {
 	f.cur.items = f.cur.items[1:]
 	if len(f.cur.items) > 0 {
@@ -501,7 +502,7 @@ func (f *file) pass() {
 	f.cur = batch{}
 }
 
-// next moves an item into the window, on the common clock.
+// next moves an item into the window, and converts its times to the common clock.
 func (f *file) next() *item {
 	it := &f.cur.items[0]
 	c := f.cur.conns[len(f.cur.conns)-len(f.cur.items)]

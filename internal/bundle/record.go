@@ -1,6 +1,6 @@
 package bundle
 
-// records gives audit records their calls.
+// records joins audit records and calls.
 func (b *Bundle) records(limit int64) {
 	for _, r := range b.files {
 		byPID := map[uint32][]*item{}
@@ -31,10 +31,10 @@ func (b *Bundle) recordsOf(rs []*item, f *file, pid uint32, limit int64) {
 	match(len(cs), len(rs), func(i, j int) bool { return same(cs[i], rs[j]) }, func(i, j int) {
 		c, r := cs[i], rs[j]
 		if c.due >= limit && c.hi < whenever || r.mate != nil {
-			return // when more of it has been seen
+			return // until more of the file has been read
 		}
 		c.mate, r.mate = r, c
-		// The finer clock is believed.
+		// Use the finer clock.
 		lo, hi := max(c.lo, r.lo), min(c.hi, r.hi)
 		switch {
 		case lo <= hi:
@@ -50,8 +50,7 @@ func (b *Bundle) recordsOf(rs []*item, f *file, pid uint32, limit int64) {
 	})
 }
 
-// common leaves out what only one side has: calls that audit's rules leave out,
-// above all.
+// common removes items that only one side has, such as calls without an audit rule.
 func common(cs, rs []*item) ([]*item, []*item) {
 	type key struct {
 		name string
@@ -76,7 +75,7 @@ func common(cs, rs []*item) ([]*item, []*item) {
 	return keep(cs), keep(rs)
 }
 
-// same reports whether a call may be that of an audit record.
+// same reports whether a call can be that of an audit record.
 func same(c, r *item) bool {
 	if c.name != r.name || c.ret != r.ret || c.lo > r.hi+latency || r.lo > c.hi+latency {
 		return false

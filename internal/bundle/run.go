@@ -13,21 +13,22 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// What is held at a time: items of at most so long, so many of a file, so many
-// bytes of all.
+// Bounds of the window: its minimum length and the maximum slack, both in ns, the items of
+// one file, and the bytes of all files.
 const (
 	minSpan  = 6_000_000_000
 	maxSlack = 2_000_000_000
 	maxHeld  = 16 << 10
 	maxBytes = 6 << 20
-	// coarseBytes is the same where a clock has seconds only: whole ones are compared.
+	// coarseBytes replaces maxBytes if a clock has seconds only (a slack above coarse ns), because
+	// whole seconds are compared then.
 	coarseBytes = 10 << 20
 	coarse      = 100_000_000
 )
 
-// Run emits the records of all files in one order, and a KindEnd. A file that
-// cannot be read to its end does not end the others: the errors, an *ErrFile
-// each, are returned after all has been emitted.
+// Run emits the records of all files in order, and a KindEnd. If a file cannot be read to
+// its end, the others are still read: the errors, each an *ErrFile, are returned after all
+// records have been emitted.
 func (b *Bundle) Run(ctx context.Context, emit func(wire.Record) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer b.Close()
@@ -68,7 +69,7 @@ func (b *Bundle) Run(ctx context.Context, emit func(wire.Record) error) error {
 	return errors.Join(append(errs, emit(nil))...)
 }
 
-// read fills the window, and says up to when everything in it can be placed.
+// read fills the window, and returns the time up to which all items in it can be placed.
 func (b *Bundle) read(ctx context.Context) (limit int64, more bool, err error) {
 	begin, span := b.window(ctx)
 	room := maxBytes
@@ -78,7 +79,7 @@ func (b *Bundle) read(ctx context.Context) (limit int64, more bool, err error) {
 	if err := b.fill(ctx, begin+span, room); err != nil {
 		return 0, false, err
 	}
-	reached := int64(math.MaxInt64) // what all files have been read up to
+	reached := int64(math.MaxInt64) // time up to which all files have been read
 	for _, f := range b.files {
 		switch {
 		case f.eof && len(f.cur.items) == 0:
@@ -87,7 +88,7 @@ func (b *Bundle) read(ctx context.Context) (limit int64, more bool, err error) {
 		case len(f.cur.items) > 0:
 			more = true
 			reached = min(reached, max(f.last, f.front()))
-		default: // it waits
+		default: // it waits for data
 			more = true
 			reached = min(reached, f.last)
 		}
@@ -95,16 +96,16 @@ func (b *Bundle) read(ctx context.Context) (limit int64, more bool, err error) {
 	if !more {
 		return math.MaxInt64, false, nil
 	}
-	// What is behind the limit is there to be compared with.
+	// Items after the limit are only compared with.
 	limit = min(begin+span/2, reached-min(span/2, (reached-begin)/2))
 	if b.waits() {
-		limit = reached // nobody knows when there will be more to compare with
+		limit = reached // it is unknown when more data comes
 	}
 	return max(limit, begin+1), true, nil
 }
 
-// window is the time to be looked at: from the first item that is held, the longer
-// the coarser the clocks are.
+// window returns the start of the window, which is that of the first held item, and its
+// length, which depends on how coarse the clocks are. It also sums up the held bytes.
 func (b *Bundle) window(ctx context.Context) (begin, span int64) {
 	begin, span = math.MaxInt64, minSpan
 	for _, f := range b.files {
@@ -112,7 +113,7 @@ func (b *Bundle) window(ctx context.Context) (begin, span int64) {
 		for _, it := range f.held {
 			f.bytes += it.bytes()
 			if it.gone || it.rides() {
-				continue // it goes with another
+				continue // it is emitted with another item
 			}
 			front := it.due
 			if it.placed {
@@ -129,8 +130,8 @@ func (b *Bundle) window(ctx context.Context) (begin, span int64) {
 	return begin, span
 }
 
-// fill reads all files up to end, as far as room bytes hold that: the one that is behind
-// first, so that all have been read equally far when there is none.
+// fill reads all files up to end, or until they take room bytes. It always reads the file
+// that is behind, so that all have been read equally far when the room is used up.
 func (b *Bundle) fill(ctx context.Context, end int64, room int) error {
 	var timed []*file
 	bytes := 0
@@ -140,7 +141,7 @@ func (b *Bundle) fill(ctx context.Context, end int64, room int) error {
 			bytes += f.bytes
 			continue
 		}
-		// Without times it is never behind: it has a part of the room.
+		// A file without times is never behind: it gets a fixed share of the room.
 		for f.bytes < room/len(b.files) && len(f.held) < maxHeld && f.fill(ctx) {
 			if err := b.take(f); err != nil {
 				return err
@@ -151,7 +152,7 @@ func (b *Bundle) fill(ctx context.Context, end int64, room int) error {
 	wanted := func(f *file) bool {
 		return bytes < room && len(f.held) < maxHeld && f.fill(ctx) && f.front() <= end
 	}
-	// One that has nothing more at hand is not asked again: that would wait.
+	// A file without data at hand is not asked again, because that would block.
 	timed = slices.DeleteFunc(timed, func(f *file) bool { return !wanted(f) })
 	for len(timed) > 0 {
 		slices.SortStableFunc(timed, func(x, y *file) int { return cmp.Compare(x.front(), y.front()) })
@@ -174,10 +175,10 @@ func (b *Bundle) fill(ctx context.Context, end int64, room int) error {
 	return nil
 }
 
-// take brings what is next of a file into the window.
+// take moves the next item of a file into the window.
 func (b *Bundle) take(f *file) error {
 	if r := f.cur.items[0].rec; r.Kind() == wire.KindName {
-		// Names are for what follows, of whatever file.
+		// Names apply to all later items, also of other files.
 		f.pass()
 		r.SetTime(b.sent)
 		return b.emit(r)
@@ -189,7 +190,7 @@ func (b *Bundle) take(f *file) error {
 	return nil
 }
 
-// waits reports whether a file that grows has nothing at hand.
+// waits reports whether a growing file has no data at hand.
 func (b *Bundle) waits() bool {
 	for _, f := range b.files {
 		if f.quiet && !f.eof {
@@ -199,8 +200,8 @@ func (b *Bundle) waits() bool {
 	return false
 }
 
-// release emits what is before limit: by time, and of each process in the order
-// of its file.
+// release emits the items before limit, in the order of time, and those of each process in the
+// order of their file.
 func (b *Bundle) release(limit int64) error {
 	var list []*item
 	for _, f := range b.files {
@@ -210,7 +211,7 @@ func (b *Bundle) release(limit int64) error {
 			switch {
 			case it.gone:
 				continue
-			case it.rides(): // it goes with its call
+			case it.rides(): // it is emitted with its call
 				keep = append(keep, it)
 				continue
 			case !it.placed:
@@ -247,7 +248,8 @@ func (b *Bundle) release(limit int64) error {
 	return nil
 }
 
-// line is what of a file has one order: a process, or where that is not told all.
+// line returns the key of items that stay in the order of the file: the process, 0 if the file
+// has one order for all.
 func (f *file) line(it *item) uint32 {
 	if f.h.Kernel != "" || it.kind == packet {
 		return 0
@@ -255,14 +257,14 @@ func (f *file) line(it *item) uint32 {
 	return it.pid
 }
 
-// sendAll emits items of one time, those of a file one behind the other: calls
-// that send, packets, and what came of them.
+// sendAll emits items with the same time. It keeps the order within each file, and otherwise
+// emits calls that send before packets, and those before calls that receive.
 func (b *Bundle) sendAll(list []*item) error {
 	for len(list) > 0 {
 		at := 0
 		for i := 1; i < len(list); i++ {
 			if list[i].file != list[i-1].file && list[i].rank() < list[at].rank() {
-				at = i // the next one of another file
+				at = i // the first one of another file that goes before
 			}
 		}
 		it := list[at]
@@ -280,7 +282,7 @@ func (b *Bundle) sendAll(list []*item) error {
 		if err := b.sendSteps(it); err != nil {
 			return err
 		}
-		// Items lie in memory together: none may keep others.
+		// Items are allocated together: clear it, so that it does not keep others alive.
 		*it = item{}
 	}
 	return nil
@@ -298,14 +300,14 @@ func (it *item) rank() int {
 	return 3
 }
 
-// send emits an item as it stands on the common clock, with what was found.
+// send emits an item with its time on the common clock, and with what was joined to it.
 func (b *Bundle) send(it *item) error {
 	r := it.rec
 	switch r.Kind() {
 	case wire.KindEnd:
 		return nil
 	case wire.KindClock:
-		return nil // of a clock that nobody shows any more
+		return nil // the timeline has another clock
 	}
 	h := &it.file.h
 	wire.Shift(r, int64(h.Wall-h.Mono)+it.file.shift)
@@ -317,7 +319,7 @@ func (b *Bundle) send(it *item) error {
 	case r.Kind() == wire.KindAudit && len(r) >= wire.SizeAudit:
 		return b.sendRecord(it, nil)
 	case it.kind == gap:
-		// It stands behind what its file has before it, which may have been moved.
+		// It stays after the previous items of its file, which may have moved.
 		r.SetTime(max(r.Time(), uint64(it.file.sent)))
 	}
 	it.file.sent = max(it.file.sent, it.shown)
@@ -325,13 +327,13 @@ func (b *Bundle) send(it *item) error {
 	return b.emit(r)
 }
 
-// text gives a line its time, and the addresses of its socket.
+// text sets the time of a line, and adds the addresses of its socket.
 func (b *Bundle) text(it *item) wire.Record {
 	r := it.rec
 	var x wire.Text
 	x.Unmarshal(r)
 	x.H.Time = uint64(it.shown)
-	x.Slack = uint64(min(max(it.hi-it.lo, 0), day)) // more is not known either
+	x.Slack = uint64(min(max(it.hi-it.lo, 0), day))
 	if x.Comm[0] == 0 {
 		comm := it.comm
 		if comm == "" {
@@ -350,8 +352,8 @@ func (b *Bundle) text(it *item) wire.Record {
 	return r
 }
 
-// tells reports whether a call is to say the addresses of its connection, which
-// no call before has said, and fills them in.
+// tells reports whether a call is the first one that can give the addresses of its connection,
+// and sets k to them.
 func (it *item) tells(k *wire.Sock) bool {
 	c := it.conn
 	if c == nil || c.pair == nil || c.told || it.role.Has(event.Opens) {
@@ -371,7 +373,7 @@ func (it *item) tells(k *wire.Sock) bool {
 	return true
 }
 
-// packet gives a packet the process whose calls go with it.
+// packet sets the process of a packet, if its connection has been joined to calls.
 func (b *Bundle) packet(it *item) {
 	r := it.rec
 	c := it.conn
@@ -395,7 +397,7 @@ func (b *Bundle) packet(it *item) {
 	}
 }
 
-// sendRecord emits an audit record, behind its call if that is known.
+// sendRecord emits an audit record, after its call if that is known.
 func (b *Bundle) sendRecord(it, c *item) error {
 	r := it.rec
 	text := int(binary.LittleEndian.Uint32(r[wire.OffAuditText:]))
@@ -418,13 +420,13 @@ func (b *Bundle) sendRecord(it, c *item) error {
 	return b.emit(wire.Seal(b.rec))
 }
 
-// wall sets audit's own time as far as the file's zone was not known.
+// wall adds the shift of the file to audit's own time.
 func (b *Bundle) wall(it *item, r wire.Record) {
 	at := binary.LittleEndian.Uint64(r[wire.OffAuditWall:])
 	binary.LittleEndian.PutUint64(r[wire.OffAuditWall:], at+uint64(it.file.shift))
 }
 
-// note emits what is to be said of the files.
+// note emits a note on the files.
 func (b *Bundle) note(text string) error {
 	attrs := wire.AppendAttr(nil, wire.TagText, text)
 	n := wire.Note{H: wire.Hdr{Kind: wire.KindNote, Time: b.header.Mono}, Level: wire.NoteInfo, Attrs: uint16(len(attrs))}

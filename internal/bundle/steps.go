@@ -8,15 +8,15 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// group is what a thread went through in the kernel from the outermost function
-// on: of one system call, as a kernel tracer of another tool printed it.
+// group holds the kernel functions of one system call of a thread, from the outermost
+// one on, as another tool's kernel tracer has printed them.
 type group struct {
 	items []*item
-	names []string // of the system calls that it may be
-	done  bool     // its end is here
+	names []string // system calls that it can be
+	done  bool     // it is complete
 }
 
-// step reads of an item what the kernel did.
+// kernel sets the fields of an item from a kernel event.
 func (it *item) kernel(k *event.Kernel, name func(string) string) {
 	it.step, it.depth = true, k.Depth
 	switch k.What {
@@ -32,8 +32,8 @@ func (it *item) kernel(k *event.Kernel, name func(string) string) {
 	}
 }
 
-// syscallOf is the system call that a function of the kernel is the begin of:
-// __x64_sys_connect, sys_connect; empty if it is none.
+// syscallOf returns the system call that a kernel function implements: connect for
+// __x64_sys_connect and sys_connect; empty if it is none.
 func syscallOf(function string) string {
 	f := strings.TrimPrefix(function, "__")
 	for _, arch := range []string{"x64_", "ia32_", "arm64_", "se_", "do_"} {
@@ -47,8 +47,8 @@ func syscallOf(function string) string {
 	return ""
 }
 
-// steps puts what kernel tracers printed under the calls that other files have:
-// those of one thread, in order, by their names.
+// steps joins groups of kernel functions and the calls of other files: those of the same
+// thread, in order, by name.
 func (b *Bundle) steps(limit int64) {
 	for _, s := range b.files {
 		if s.h.Layers != 1<<wire.LayerKrn {
@@ -64,7 +64,7 @@ func (b *Bundle) steps(limit int64) {
 	}
 }
 
-// groups are those of a file that have not been put anywhere yet, by thread.
+// groups returns the groups of a file that have no call yet, by thread.
 func (f *file) groups() map[uint32][]*group {
 	all := map[uint32][]*group{}
 	for _, it := range f.held {
@@ -77,7 +77,7 @@ func (f *file) groups() map[uint32][]*group {
 			all[it.pid] = list
 		}
 		if len(list) == 0 || list[len(list)-1].done {
-			continue // of a call whose begin is not here
+			continue // the start of the call is missing
 		}
 		g := list[len(list)-1]
 		g.items = append(g.items, it)
@@ -111,14 +111,14 @@ func (b *Bundle) stepsOf(groups []*group, f *file, pid uint32, limit int64) {
 	})
 }
 
-// vague is how far the times of steps may be off at least, ns: when in its call
-// the first of them was nobody tells.
+// vague is the least slack of the times of steps, in ns: no file tells when within its call
+// the first of them was.
 const vague = 1_000_000
 
-// rides reports whether an item is shown with a call, and not by itself.
+// rides reports whether an item is emitted with a call.
 func (it *item) rides() bool { return it.mate != nil && (it.kind == record || it.step) }
 
-// sendSteps emits what stands under a call.
+// sendSteps emits the kernel functions of a call.
 func (b *Bundle) sendSteps(c *item) error {
 	if len(c.steps) == 0 {
 		return nil

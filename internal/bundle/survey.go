@@ -14,16 +14,16 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// How far a file is looked through to set its clock.
+// Bounds of the survey of a file.
 const (
 	surveyRecords = 1 << 20
 	surveyBytes   = 256 << 20
-	maxMarks      = 1 << 16 // events of all files that may be in another one too
-	maxTimes      = 32      // of one kind; more of it say nothing
+	maxMarks      = 1 << 16 // marks of all files
+	maxTimes      = 32      // times of one mark; more frequent events are no evidence
 	maxComms      = 1 << 12
 )
 
-// mark is what an event looks like in any of the files that have it.
+// mark identifies an event by what all files have of it.
 type mark struct {
 	what markKind
 	name string
@@ -36,23 +36,24 @@ type markKind uint8
 const (
 	aCall    markKind = iota // name, result, address
 	aConnect                 // to addr: the call, or the SYN
-	aMessage                 // of n bytes
+	aMessage                 // a message of n bytes
 )
 
-// digest is what a file is to the others before it is read.
+// digest is what a survey finds out about a file.
 type digest struct {
 	clock       wire.Clockwork
 	first, last int64 // ns, on its own wall clock
 	slack       int64
 	marks       map[mark][]int64
-	most        int // marks, and half of their times
-	times       int // of all marks
+	most        int // maximum number of marks; that of all times is twice this
+	times       int // number of times of all marks
 	comms       map[uint32]string
 }
 
 var errEnough = errors.New("enough")
 
-// survey looks through one of so many files. That it is damaged is found again when it is read.
+// survey reads one of `of` files to find its marks. It ignores errors, which are reported when the
+// file is read.
 func survey(ctx context.Context, f *file, names *hosts, of int) (*digest, error) {
 	src, closing, err := f.Open()
 	if err != nil {
@@ -89,7 +90,7 @@ func survey(ctx context.Context, f *file, names *hosts, of int) (*digest, error)
 	return d, nil
 }
 
-// add takes an item in, its entry, and whom a connection begins with in it.
+// add adds an item and its entry; towards is the peer of a connection that starts with it.
 func (d *digest) add(it *item, e *event.Entry, towards netip.AddrPort) {
 	if it.pid != 0 && it.comm != "" && len(d.comms) < maxComms {
 		if _, known := d.comms[it.pid]; !known {
@@ -108,7 +109,7 @@ func (d *digest) add(it *item, e *event.Entry, towards netip.AddrPort) {
 		if it.ret > 0 && it.size > 0 || it.addr.IsValid() {
 			d.mark(mark{aCall, it.name, it.ret, it.addr}, it.lo)
 		}
-		// How long accept had waited is to be known.
+		// The time of the return is needed: that of the handshake.
 		if it.role.Has(event.Accepts) && it.addr.IsValid() && it.ret >= 0 && it.dur > 0 {
 			d.mark(mark{aConnect, "from", int64(it.addr.Port()), netip.AddrPort{}}, it.lo+it.dur)
 		}
@@ -119,7 +120,7 @@ func (d *digest) add(it *item, e *event.Entry, towards netip.AddrPort) {
 	case packet:
 		if it.proto == event.ProtoTCP && it.flags&(event.TCPSyn|event.TCPAck) == event.TCPSyn {
 			d.mark(mark{aConnect, "", 0, it.dst}, it.lo)
-			// The addresses may be names.
+			// Without the address, as the files may have names instead.
 			d.mark(mark{aConnect, "", int64(it.dst.Port()), netip.AddrPort{}}, it.lo)
 			d.mark(mark{aConnect, "from", int64(it.src.Port()), netip.AddrPort{}}, it.lo)
 		}
@@ -143,12 +144,12 @@ func (d *digest) mark(m mark, at int64) {
 
 const (
 	day     = int64(24 * time.Hour)
-	quarter = int64(15 * time.Minute) // what zones are multiples of
-	// latency is how long a packet may be behind its call.
+	quarter = int64(15 * time.Minute) // time zones are multiples of it
+	// latency is the maximum time from a call to its packet.
 	latency = int64(20 * time.Millisecond)
 )
 
-// setClocks finds what is to be added to the times of each file.
+// setClocks determines the shift of each file.
 func (b *Bundle) setClocks(digests []*digest) {
 	order := make([]int, len(b.files))
 	for i := range order {
@@ -167,12 +168,12 @@ func (b *Bundle) setClocks(digests []*digest) {
 	}
 }
 
-// dated reports whether one of the files tells dates.
+// dated reports whether any file has dates.
 func (b *Bundle) dated(digests []*digest) bool {
 	return slices.ContainsFunc(digests, func(d *digest) bool { return d.clock == wire.ClockEpoch || d.clock == wire.ClockDate })
 }
 
-// setClock sets that of one file by those that are set already.
+// setClock determines the shift of one file from those of the files in set.
 func (b *Bundle) setClock(n int, digests []*digest, set []int) {
 	f, d := b.files[n], digests[n]
 	say := func(format string, args ...any) {
@@ -196,7 +197,7 @@ func (b *Bundle) setClock(n int, digests []*digest, set []int) {
 	best := b.compare(n, digests, set)
 	switch d.clock {
 	case wire.ClockEpoch:
-		// These clocks tell all; they may be of two machines.
+		// Both have complete times, but may be of two machines.
 		if best.enough && abs(best.shift) > best.slack {
 			f.shift = best.shift
 			say("its clock is %s: set right by %s that %s has too (--shift %s=0 leaves it)", skew(-best.shift), events(best.events), b.files[best.with].Name, f.Name)
@@ -217,7 +218,7 @@ func (b *Bundle) setClock(n int, digests []*digest, set []int) {
 			}
 			say("%s, by %s that %s has too", how, events(best.events), b.files[best.with].Name)
 		case best.enough:
-			// What was given stands; the rest is found.
+			// The options are used as given; only the remaining difference is inferred.
 			if rest := best.shift - base; abs(rest) <= day/2 && abs(rest) > best.slack {
 				base = best.shift
 				say("its clock is %s, by %s that %s has too", skew(-rest), events(best.events), b.files[best.with].Name)
@@ -247,8 +248,8 @@ func (b *Bundle) setClock(n int, digests []*digest, set []int) {
 	}
 }
 
-// dateFor is the day of a file's times of day: as given, or that on which other
-// files are.
+// dateFor returns the date of a file's times of day: that of the options, or else that of
+// another file.
 func (b *Bundle) dateFor(d *digest, digests []*digest, set []int) int64 {
 	if b.o.Dated {
 		return b.o.Date
@@ -266,15 +267,15 @@ func (b *Bundle) dateFor(d *digest, digests []*digest, set []int) int64 {
 	return 0
 }
 
-// found splits what is to be added into days, a zone and how far the clock was
-// off, and says so; base is the first two.
+// found splits a shift into days, a time zone and the error of the clock, and describes it;
+// base is the sum of the first two.
 func (b *Bundle) found(d *digest, c comparison) (base int64, how string) {
 	const mostSkew = int64(2 * time.Minute)
 	rest := center(c.shift-floor(c.shift, day), true)
 	days := c.shift - rest
 	zone := floor(rest+quarter/2, quarter)
 	if abs(rest-zone) > max(mostSkew, c.slack) {
-		zone = 0 // that is no zone
+		zone = 0 // not a possible time zone
 	}
 	base = days + zone
 	if d.clock == wire.ClockDate {
@@ -283,17 +284,17 @@ func (b *Bundle) found(d *digest, c comparison) (base int64, how string) {
 	return base, fmt.Sprintf("times of day alone, taken as of %s %s", date(d.first+days), zoneName(-zone))
 }
 
-// comparison is what two files say of each other's clocks.
+// comparison is the result of comparing the clocks of two files.
 type comparison struct {
 	with   int
 	enough bool
-	shift  int64 // to be added to the times of the one
-	slack  int64 // how far that may be off
+	shift  int64 // to add to the times of the first file
+	slack  int64 // maximum error of shift
 	events int
 	weight float64
 }
 
-// compare finds the shift of a file by the file of set that has most in common
+// compare returns the comparison of a file with the one in set that has most in common
 // with it.
 func (b *Bundle) compare(n int, digests []*digest, set []int) (best comparison) {
 	for _, m := range set {
@@ -309,8 +310,8 @@ func (b *Bundle) compare(n int, digests []*digest, set []int) (best comparison) 
 	return best
 }
 
-// common returns what is in both files, the rarest first: it says most, and there
-// may be more than can be compared.
+// common returns the marks of both files, the rarest first: these are the best evidence, and
+// there may be more than can be compared.
 func (d *digest) common(ref *digest) (both []mark) {
 	for m := range d.marks {
 		if len(ref.marks[m]) > 0 {
@@ -325,7 +326,7 @@ func (d *digest) common(ref *digest) (both []mark) {
 	return both
 }
 
-// against compares the times of what is in both files.
+// against compares the times of the marks that both files have.
 func (d *digest) against(ref *digest) comparison {
 	type pairing struct {
 		diff   int64
@@ -355,7 +356,7 @@ func (d *digest) against(ref *digest) comparison {
 	if len(list) == 0 {
 		return comparison{}
 	}
-	// A coarse clock shows the begin of its unit: the truth is up to slack later.
+	// A coarse clock shows the start of its unit: the true time is up to slack later.
 	slack := d.slack + ref.slack + latency
 	wrap := d.clock == wire.ClockDay || ref.clock == wire.ClockDay
 	key := func(p *pairing) int64 {
@@ -367,8 +368,8 @@ func (d *digest) against(ref *digest) comparison {
 	slices.SortFunc(list, func(a, b pairing) int {
 		return cmp.Or(cmp.Compare(key(&a), key(&b)), cmp.Compare(a.diff, b.diff))
 	})
-	// The window of that width that holds most; of those as good, the one whose
-	// offset is least.
+	// Find the window of that width with the largest weight; among equal ones that with the
+	// smallest offset.
 	width := slack + slack/2
 	sum, from := 0.0, 0
 	var top, second float64
@@ -400,16 +401,16 @@ func (d *digest) against(ref *digest) comparison {
 	}
 	slices.Sort(diffs)
 	c := comparison{slack: slack, events: max(len(mine), len(theirs)), weight: top, shift: diffs[len(diffs)/2]}
-	// Three events that are not all alike, or a connection to the same port.
+	// Require three events that are not all the same, or a connection to the same port.
 	c.enough = (c.events >= 3 && len(marks) >= 2 || connects && (c.events >= 2 || top > second*2)) && top > second*1.2
 	if wrap && d.clock == wire.ClockDay && ref.clock != wire.ClockDay {
-		// To the day of the one that it is found with.
+		// Use the day of the other file.
 		c.shift += floor(list[lo].diff-c.shift+day/2, day)
 	}
 	return c
 }
 
-// center makes what counts modulo a day the smaller of both ways.
+// center maps a difference modulo a day to the range from minus half a day to half a day.
 func center(n int64, wrap bool) int64 {
 	if wrap && n > day/2 {
 		return n - day
@@ -441,7 +442,7 @@ func events(n int) string {
 	return fmt.Sprintf("%d events", n)
 }
 
-// skew says how far a clock is off.
+// skew describes the error of a clock.
 func skew(ns int64) string {
 	word := "behind"
 	if ns > 0 {

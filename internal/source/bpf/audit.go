@@ -9,8 +9,8 @@ import (
 )
 
 // Unaudited returns the threads of the targets that Linux audit cannot see, by
-// process: those that were born before audit was on for the first time since
-// boot. nil without an error where the kernel does not tell.
+// process: those that were created before audit was enabled for the first time since
+// boot. It returns nil and no error if the kernel does not support the iterator.
 func (s *Source) Unaudited() (map[uint32][]uint32, error) {
 	prog, err := s.k.Unaudited(s.opts.Config)
 	if err != nil {

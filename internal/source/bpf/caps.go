@@ -2,11 +2,11 @@
 
 package bpf
 
-// NeededCaps returns the capabilities that the source needs once it was made, by number
+// NeededCaps returns the capabilities that the source needs after New, by number
 // (linux/capability.h).
 func (s *Source) NeededCaps() []uint {
 	const (
-		capDACReadSearch = 2  // /proc of processes of others
+		capDACReadSearch = 2  // /proc of other users' processes
 		capSysPtrace     = 19 // their descriptors and memory maps
 		capSyslog        = 34 // addresses in /proc/kallsyms
 	)

@@ -4,45 +4,45 @@ package bpf
 
 import "github.com/pidwire/pidwire/internal/source/bpf/load"
 
-// Config says what the kernel side does. It is fixed at load.
+// Config configures the BPF programs. It cannot be changed after they are loaded.
 type Config = load.Config
 
 const (
-	// MaxStrLen bounds what is copied of one buffer.
+	// MaxStrLen is the maximum number of bytes copied from one buffer.
 	MaxStrLen = load.MaxStrLen
-	// MaxSnaplen bounds what is copied of one packet.
+	// MaxSnaplen is the maximum number of bytes copied from one packet.
 	MaxSnaplen = load.MaxSnaplen
 	// DefaultRing is the size of the ring buffer, in bytes.
 	DefaultRing = load.DefaultRing
 )
 
-// What can tell of the functions of the kernel (load.EngineProbes and so on).
+// The ways to trace kernel functions; see load.EngineProbes and the following.
 const (
 	EngineProbes = load.EngineProbes
 	EngineGraph  = load.EngineGraph
 	EngineStacks = load.EngineStacks
 )
 
-// Engines are all of them, the one that tells most first.
+// Engines lists them, the most detailed one first.
 var Engines = load.Engines
 
 // Errors of New.
 var (
-	// ErrPackets says that packets cannot be captured here, and why.
+	// ErrPackets means that packets cannot be captured on this machine.
 	ErrPackets = load.ErrPackets
-	// ErrNamespace says that pids cannot be translated into the host's, and why.
+	// ErrNamespace means that pids cannot be translated to those of the host.
 	ErrNamespace = load.ErrNamespace
-	// ErrEngine says that the engine that was asked for cannot be had.
+	// ErrEngine means that the requested engine is not available.
 	ErrEngine = load.ErrEngine
 )
 
-// Release returns the kernel's release, as uname -r.
+// Release returns the release of the kernel, as uname -r prints it.
 func Release() string { return load.Release() }
 
-// Function is a function of the running kernel that can be asked for.
+// Function is a function of the running kernel that can be traced.
 type Function = load.Function
 
-// Functions lists what patterns stand for; see load.Functions.
+// Functions lists the functions that patterns match; see load.Functions.
 func Functions(patterns []string) (list []Function, note string, err error) {
 	return load.Functions(patterns)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/pidwire/pidwire/internal/source/bpf/load"
 )
 
-// Cause is why eBPF cannot be used here, and what helps.
+// Cause is the reason why eBPF cannot be used on this machine, and how to fix that.
 type Cause struct {
 	Text string
 	Fix  []string
@@ -26,8 +26,8 @@ const (
 	capBPF      = 39
 )
 
-// Explain finds the true cause of an error of New: it looks at what the error
-// itself does not say.
+// Explain finds the cause of an error of New. It checks privileges, limits and kernel settings,
+// which the error itself does not tell.
 func Explain(err error) (Cause, bool) {
 	if errors.Is(err, load.ErrNamespace) {
 		return Cause{
@@ -39,7 +39,7 @@ func Explain(err error) (Cause, bool) {
 	if errors.As(err, &known) {
 		return Cause{Text: err.Error(), Fix: []string{known.Fix()}}, true
 	}
-	if errors.Is(err, unix.EMFILE) || strings.Contains(err.Error(), unix.EMFILE.Error()) { // the library does not wrap all of them
+	if errors.Is(err, unix.EMFILE) || strings.Contains(err.Error(), unix.EMFILE.Error()) { // the library does not wrap all of these errors
 		var limit unix.Rlimit
 		_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) // 0 then
 		return Cause{
@@ -136,7 +136,7 @@ func seccompMode() string {
 	return v
 }
 
-// lockdown returns the mode in brackets of /sys/kernel/security/lockdown.
+// lockdown returns the current mode, which is in brackets in /sys/kernel/security/lockdown.
 func lockdown() string {
 	b, _ := os.ReadFile("/sys/kernel/security/lockdown")
 	_, rest, _ := strings.Cut(string(b), "[")
@@ -144,7 +144,7 @@ func lockdown() string {
 	return mode
 }
 
-// inUserNamespace reports whether uid 0 here is another uid outside.
+// inUserNamespace reports whether uid 0 is mapped to another uid of the host.
 func inUserNamespace() bool {
 	b, err := os.ReadFile("/proc/self/uid_map")
 	if err != nil {

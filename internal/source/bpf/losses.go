@@ -11,7 +11,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// losses turns what the kernel side has counted since the last look into records.
+// losses emits records for the losses that the BPF programs have counted since the last call.
 func (s *Source) losses(emit func(wire.Record) error) error {
 	if err := s.lostProcs(); err != nil {
 		return err
@@ -35,7 +35,7 @@ func (s *Source) losses(emit func(wire.Record) error) error {
 	return nil
 }
 
-// counted makes a record of what a count of the kernel side has grown by.
+// counted emits a record for the increase of one counter.
 func (s *Source) counted(m *ebpf.Map, layer uint16, reason uint32, before *uint64, emit func(wire.Record) error) error {
 	sum, err := count(m, reason)
 	if err != nil {
@@ -45,9 +45,9 @@ func (s *Source) counted(m *ebpf.Map, layer uint16, reason uint32, before *uint6
 	return s.lose(layer, reason, sum, before, emit)
 }
 
-// count reads a count of the kernel side.
+// count reads a counter of the BPF programs.
 func count(m *ebpf.Map, reason uint32) (uint64, error) {
-	// As memory: bpf/pidwire.h says why.
+	// Through mapped memory; see COUNTS in bpf/pidwire.h.
 	counts, err := m.Memory()
 	var sum [8]byte
 	if err == nil {
@@ -59,7 +59,7 @@ func count(m *ebpf.Map, reason uint32) (uint64, error) {
 	return binary.NativeEndian.Uint64(sum[:]), nil
 }
 
-// lostProcs has it looked up who is watched, if a birth, an exec or an end was lost.
+// lostProcs schedules a look at the kernel's process table if a fork, exec or exit was lost.
 func (s *Source) lostProcs() error {
 	n, err := count(s.k.Maps.Lost, wire.LostProcs)
 	if err != nil {
@@ -71,8 +71,8 @@ func (s *Source) lostProcs() error {
 	return nil
 }
 
-// lostOfTargets makes records of what was lost of processes that have turned out to
-// be watched, and of processes that are not watched because of a loss.
+// lostOfTargets emits records for the losses of processes that were undecided at the time and
+// are targets now, and for processes that are not watched because of a loss.
 func (s *Source) lostOfTargets(emit func(wire.Record) error) error {
 	t := s.targets
 	for layer, n := range t.Lost {

@@ -10,18 +10,18 @@ import (
 	"github.com/pidwire/pidwire/internal/source/bpf/load"
 )
 
-// Ability is what a layer can do on this machine.
+// Ability describes what a layer can do on this machine.
 type Ability struct {
-	Err   error    // why it is off; nil if it works
+	Err   error    // why it does not work; nil if it does
 	Notes []string // what is missing
 	Fixes []string // beside Notes; empty where there is none
 	Parts []string // what works
 }
 
-// probed is the least that can be loaded.
+// probed is the smallest configuration that can be loaded.
 var probed = Config{Self: uint32(os.Getpid()), Follow: true, StrLen: 32, Threads: 64, RingBytes: 1 << 16}
 
-// ProbeCalls loads and attaches what system calls need, and takes it away again.
+// ProbeCalls loads and attaches the programs for system calls, and removes them again.
 func ProbeCalls() Ability {
 	k, err := load.Load(probed)
 	if err != nil {
@@ -67,7 +67,7 @@ func ProbePackets() Ability {
 	return ability(k, parts...)
 }
 
-// ProbeKernel does the same for kernel events, beside calls.
+// ProbeKernel does the same for kernel events and calls.
 func ProbeKernel() (a Ability) {
 	c := probed
 	c.Kernel, c.Tree, c.Stacks = true, true, true

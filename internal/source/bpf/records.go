@@ -9,10 +9,10 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// pass hands on a record of the kernel's, after the few that concern who is
-// watched have been acted on.
+// pass emits a record from the ring. First it updates the set of targets, for the records that
+// concern it.
 func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
-	// A record may have been given more room than it needed.
+	// Some records reserve more room than they use.
 	if n := binary.LittleEndian.Uint32(r); n >= wire.SizeHdr && n%8 == 0 && uint64(n) <= uint64(len(r)) {
 		r = r[:n]
 	}
@@ -28,7 +28,7 @@ func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
 	switch r.Kind() {
 	case wire.KindSyscall:
 		if s.opts.NoCalls {
-			return nil // a call that only made its process a target, and was not left
+			return nil // a call that only made its process a target, and has not returned
 		}
 		if len(r) >= wire.SizeSyscall {
 			r[wire.OffSyscallFlags] &^= wire.CallTentative
@@ -42,7 +42,7 @@ func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
 		if len(r) < wire.SizePacket {
 			return nil
 		}
-		// The room of its class is larger than what it holds, and not cleared.
+		// The record has the size of its class; its unused end is not initialized.
 		r = r[:min(uint32(len(r)), binary.LittleEndian.Uint32(r))]
 		clear(r[min(len(r), wire.SizePacket+int(binary.LittleEndian.Uint32(r[wire.OffPacketCaplen:]))):])
 		if !s.passes(r) {
@@ -56,7 +56,7 @@ func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
 				delete(s.closing, cookie)
 			default:
 				if len(s.closing) >= maxClosing {
-					clear(s.closing) // the ends of many were lost
+					clear(s.closing) // bounded, in case many closes have been lost
 				}
 				s.closing[cookie] = true
 			}
@@ -76,8 +76,8 @@ func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
 	return emit(r)
 }
 
-// whose says of which process a record is: its pid, and when it began; 0 where it is
-// of none, or where the record keeps who is watched itself.
+// whose returns the process of a record, by pid and start time; 0 if it has none, or if the
+// record is one that updates the targets.
 func whose(r wire.Record) (pid uint32, start uint64) {
 	pidAt, startAt := 0, 0
 	switch r.Kind() {
@@ -107,11 +107,11 @@ func whose(r wire.Record) (pid uint32, start uint64) {
 	return binary.LittleEndian.Uint32(r[pidAt:]), binary.LittleEndian.Uint64(r[startAt:])
 }
 
-// frames is the room of a stack in a record, FRAMES in bpf/kernel.h.
+// frames is the maximum number of frames of a stack in a record: FRAMES in bpf/kernel.h.
 const frames = 64
 
-// compact cuts off what a record has room for and does not hold: what is behind
-// the addresses that are there, and between and behind the stacks.
+// compact removes the unused parts of a record: after its addresses, and after each of
+// its stacks.
 func compact(r wire.Record) wire.Record {
 	r = r[:min(uint32(len(r)), binary.LittleEndian.Uint32(r))]
 	const full = wire.SizeKernel + 2*16 + 2*8*frames
@@ -126,8 +126,7 @@ func compact(r wire.Record) wire.Record {
 	return r[:at]
 }
 
-// passes reports whether a packet is to be shown: one that the filter at the
-// sockets has not seen.
+// passes applies the filter to a packet that has not passed the filter at the sockets.
 func (s *Source) passes(r wire.Record) bool {
 	if s.opts.Filter == nil || s.k.Filtered && r[wire.OffPacketFlags]&wire.PacketWire == 0 {
 		return true

@@ -16,13 +16,13 @@ const (
 	diagByFamily        = 20
 	diagMsg             = 72 // sizeof(struct inet_diag_msg)
 	diagMD5Sig          = 18
-	md5Sig, md5Key      = 100, 20 // sizeof(struct tcp_diag_md5sig), and where in it the key stands
+	md5Sig, md5Key      = 100, 20 // sizeof(struct tcp_diag_md5sig), and the offset of the key
 )
 
-// scrub overwrites the keys that sock_diag hands out to those who may see them
-// (INET_DIAG_MD5SIG): the kernel side copies its messages, each from its beginning and
-// only as far as it stands in one buffer, and no key may stand in a recording.
-// Everything else about keys is left in the process.
+// scrub overwrites the keys in answers of sock_diag to privileged callers
+// (INET_DIAG_MD5SIG), because a recording must not have keys. The BPF programs copy these
+// messages, from the start of each and only within one buffer. All other messages that
+// have keys are never copied.
 func scrub(r wire.Record) {
 	const sock = wire.SizeSyscall
 	if len(r) < sock+wire.SizeSock || r[wire.OffSyscallNsock] == 0 ||
@@ -40,7 +40,7 @@ func scrub(r wire.Record) {
 	}
 }
 
-// scrubDiag walks the messages of one buffer.
+// scrubDiag overwrites keys in the messages of one buffer.
 func scrubDiag(b []byte) {
 	for len(b) >= nlHeader {
 		size := int(binary.LittleEndian.Uint32(b))

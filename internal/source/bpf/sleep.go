@@ -24,16 +24,16 @@ given to be done. It runs for a microsecond, and nearly everywhere without being
 */
 
 const (
-	// quietAfter is how long the ring is empty before the reader sleeps. What holds records for a while
-	// (merge) has let go of them by then.
+	// quietAfter is how long the ring must be empty before the reader sleeps. It is longer than
+	// merge holds records.
 	quietAfter = 350 * time.Millisecond
 	settle     = time.Millisecond
 )
 
-// past is a deadline of reads that never wait.
+// past is a deadline for reads that must not block.
 var past = time.Unix(1, 0)
 
-// bed is where the programs see whether the reader sleeps.
+// bed is the memory in which the BPF programs see whether the reader sleeps.
 type bed struct{ asleep *ebpf.Memory }
 
 func newBed(m *ebpf.Map) (bed, error) {
@@ -53,7 +53,8 @@ func (b bed) set(asleep bool) error {
 	return err
 }
 
-// sleep waits for a record, which each then begins with, or until a time, or for the end of ctx.
+// sleep waits for a record, until a time, or for ctx to be done. A record that it has read is the
+// first one of the next call of each.
 func (s *Source) sleep(ctx context.Context, until time.Time) error {
 	if err := s.bed.set(true); err != nil {
 		return err

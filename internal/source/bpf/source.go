@@ -1,12 +1,12 @@
 //go:build linux
 
-// Package bpf is the source of live records: eBPF programs on raw tracepoints,
-// which never stop the watched process. It is one of the doors to the machine.
+// Package bpf is the live source of records: eBPF programs at raw tracepoints,
+// which never stop the watched process.
 //
-// Below it, object has the programs, load puts them into the kernel, targets keeps
-// who is watched, snapshot puts down what was there before, names tells what
-// numbers mean, and graph reads function_graph. What is here runs them: it reads
-// the ring and passes on its records.
+// Its subpackages: object has the compiled programs, load loads and attaches them,
+// targets maintains the set of watched processes, snapshot records what existed before
+// the programs were attached, names resolves numbers to names, and graph reads
+// function_graph. This package runs them: it reads the ring buffer and emits its records.
 package bpf
 
 import (
@@ -33,85 +33,84 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Source watches processes. Its methods are for one goroutine, but for those
-// that say otherwise.
+// Source watches processes. Its methods must be called from one goroutine, except where
+// documented.
 type Source struct {
 	opts    Options
 	header  wire.Header
 	k       *load.Kernel
-	pids    *load.Pids // nil: in the host's pid namespace
-	proc    proc.FS    // with the host's pids
-	self    uint32     // our own pid there
+	pids    *load.Pids // translates pids; nil in the host's pid namespace
+	proc    proc.FS    // takes pids of the host
+	self    uint32     // our own pid on the host
 	targets *targets.Set
 	names   *names.Teller
-	graph   *graph.Graph // of function_graph; nil: it is not used
+	graph   *graph.Graph // nil if function_graph is not used
 	rd      *ringbuf.Reader
-	rec     ringbuf.Record // the one being read
-	held    bool           // it was read by sleep, and not passed on
+	rec     ringbuf.Record // current record
+	held    bool           // sleep has read rec, and it is not emitted yet
 	bed     bed
-	quiet   time.Time // since when the ring was found empty
+	quiet   time.Time // since when the ring has been empty
 
-	// Started is called by Run once everything is attached and the targets
-	// are marked, before the first record of the kernel's is read. May be nil.
+	// Started is called by Run when all programs are attached and the targets are marked,
+	// before the first record is read from the ring. It may be nil.
 	Started func() error
 
 	found   []*proc.Process
-	buf     []byte                   // of records made here
+	buf     []byte                   // for records made by this package
 	said    map[uint32]uint64        // tid -> entry of the call last shown as waiting
 	lost    [wire.LostReasons]uint64 // of calls
 	lostPkt [wire.LostReasons]uint64 // of packets
 	lostKrn [wire.LostReasons]uint64 // of kernel events
-	procs   uint64                   // births, execs and ends that were lost
-	doubt   bool                     // after a loss: who is watched is to be looked up
-	closing map[uint64]bool          // cookies of TCP connections that are not at their end
-	ended   time.Time                // when no process was left
-	ringed  []wire.Record            // of one look, where function_graph tells beside it
-	late    []string                 // what is to be said of what does not work, since the start
-	taken   string                   // what somebody else has done to function_graph
-	hooked  time.Time                // when the programs at the cgroup were last looked for
+	procs   uint64                   // lost fork, exec and exit records
+	doubt   bool                     // after such a loss: the targets must be compared with the kernel's table
+	closing map[uint64]bool          // cookies of TCP connections that are being closed
+	ended   time.Time                // when the last process ended
+	ringed  []wire.Record            // records of one round, to be merged with function_graph's
+	late    []string                 // notes about failures after the start, not emitted yet
+	taken   string                   // what another process has done to function_graph
+	hooked  time.Time                // when the programs at the cgroup were last checked
 }
 
-// Options say what to watch and how.
+// Options selects what to watch and how.
 type Options struct {
 	Config
 	Targets []proc.Target
 	Command []string // for the header
 	Tool    string   // version, for the header
-	Endless bool     // go on when no process is left: more may come
-	Lazy    bool     // nobody looks at what comes before the end: a record may lie unread for lazyInterval
-	Never   []uint32 // further processes of ours, by pid: not watched, whatever the targets are
-	// Joined and Left are told of each process that is watched from then on, and
-	// that has ended; may be nil. They are called by Run.
+	Endless bool     // continue when no process is left, as more may come
+	Lazy    bool     // no output is needed before the end: records are read every lazyInterval
+	Never   []uint32 // pids of further processes of pidwire, which are never watched
+	// Run calls Joined for each process that becomes a target, and Left for each target that
+	// has ended. They may be nil.
 	Joined, Left func(pid uint32)
 }
 
 const (
-	// pollInterval is how long a record lies in the ring unread: a line is on
-	// the terminal well within 100 ms of its call. While there are records the
-	// ring is looked at by this clock alone: a wake-up costs the watched process
-	// more than its event does, and epoll on a ring that is never empty returns
-	// at once, each time for a few records. While there are none see sleep.go.
+	// pollInterval is how often the ring is read while records come, so that a line is on the
+	// terminal well within 100 ms of its call. The ring is polled because a wake-up costs
+	// the watched process more than its record does, and epoll on a ring that is never empty
+	// returns at once, each time for a few records. When no records come see sleep.go.
 	pollInterval = 10 * time.Millisecond
-	// lazyInterval is the same where nobody waits for it: what a look costs, three or four
-	// threads that wake, is as much as a thousand records.
+	// lazyInterval is the same with Options.Lazy. Each round wakes three or four threads,
+	// which costs as much as a thousand records.
 	lazyInterval = 50 * time.Millisecond
-	// stackInterval is the same where functions of the process are to be named: its
-	// memory map can be read only while it lives.
+	// stackInterval is the same with user stacks: their functions can be named only while the
+	// process is alive, because its memory map is needed.
 	stackInterval = time.Millisecond
-	// busyRing is when the next look follows at once, in bytes a look.
+	// busyRing is the number of bytes in a round after which the next one follows at once.
 	busyRing = DefaultRing / 16
 	waitScan = 250 * time.Millisecond
-	// hooksEvery is how often the programs at the cgroup are looked for.
+	// hooksEvery is how often the source checks that its programs are still at the cgroup.
 	hooksEvery = 2 * time.Second
 	// quietScan is waitScan while the reader sleeps.
 	quietScan = time.Second
-	// lookAgain is how often it is looked up who is watched while records are lost.
+	// lookAgain is the minimum time between two comparisons of the targets with the kernel's table.
 	lookAgain = 100 * time.Millisecond
 	clockStep = 10 * time.Second
 )
 
-// New loads and attaches. errors.Is(err, os.ErrPermission) tells a lack of
-// privilege; Explain says why.
+// New loads and attaches the programs. If privilege is missing the error is
+// os.ErrPermission; Explain gives the cause.
 func New(o Options) (*Source, error) {
 	for _, t := range o.Targets {
 		switch {
@@ -172,8 +171,8 @@ func New(o Options) (*Source, error) {
 	return s, nil
 }
 
-// translate puts what was given as /proc and our own pid namespace have it into the
-// host's numbers, where they differ: the kernel side knows no others.
+// translate converts the pids in the options, which are those of pidwire's pid namespace, to
+// those of the host, which the BPF programs use.
 func (s *Source) translate() (err error) {
 	s.proc, s.self = proc.Default, uint32(os.Getpid())
 	if s.pids, err = load.OpenPids(s.proc); err != nil || s.pids == nil {
@@ -206,7 +205,7 @@ func (s *Source) translate() (err error) {
 	return nil
 }
 
-// layers are those that are watched, as a Header has them.
+// layers returns the set of recorded layers in the form of Header.Layers.
 func layers(c *Config) (bits uint32) {
 	if !c.NoCalls {
 		bits |= 1 << wire.LayerSys
@@ -223,8 +222,8 @@ func layers(c *Config) (bits uint32) {
 	return bits
 }
 
-// clocks reads CLOCK_MONOTONIC and CLOCK_REALTIME as one moment: of a few
-// readings the one whose two monotonic ends stand closest.
+// clocks reads CLOCK_MONOTONIC and CLOCK_REALTIME at the same time: it brackets the reading of
+// one by two of the other, and takes the best of several attempts.
 func clocks() (mono, wall uint64) {
 	best := int64(1 << 62)
 	for range 5 {
@@ -239,7 +238,7 @@ func clocks() (mono, wall uint64) {
 	return mono, wall
 }
 
-// Clock returns CLOCK_MONOTONIC, in ns: the clock of the records.
+// Clock returns CLOCK_MONOTONIC in ns, the clock of the records.
 func Clock() uint64 { return now() }
 
 func now() uint64 {
@@ -251,14 +250,14 @@ func now() uint64 {
 // Header returns the header of what Run emits.
 func (s *Source) Header() wire.Header { return s.header }
 
-// Watch makes a process a target at once, by the number that records have for it. It
-// may be called before Run, from any goroutine.
+// Watch makes a process a target, by its pid on the host. It may be called before Run and from
+// any goroutine.
 func (s *Source) Watch(pid uint32) error {
 	return s.k.SetTarget(pid, wire.TargetWatch)
 }
 
-// Missing returns what does not work here, a sentence each. It is on the
-// timeline too, as notes.
+// Missing returns a sentence for each feature that does not work on this machine. Run emits
+// them as notes, too.
 func (s *Source) Missing() []string {
 	var list []string
 	for _, n := range s.k.Notes {
@@ -267,28 +266,28 @@ func (s *Source) Missing() []string {
 	return list
 }
 
-// Engine says what tells of the functions of the kernel, and of how many; empty
-// where nothing does.
+// Engine returns the name of the engine that traces kernel functions, and their number; empty if
+// none is used.
 func (s *Source) Engine() string { return s.k.Engine }
 
-// Module opens a file that a watched process has mapped: see collect.Live.
+// Module opens a file that a watched process has mapped; see collect.Live.
 func (s *Source) Module(id uint32) (*os.File, error) { return s.names.Module(id) }
 
 // OnStart sets Started.
 func (s *Source) OnStart(f func() error) { s.Started = f }
 
-// Watched returns the processes that were targets when Run began. It is for
-// Started.
+// Watched returns the processes that were targets when Run started. It is meant to be called
+// from Started.
 func (s *Source) Watched() []*proc.Process { return s.found }
 
-// Close detaches every program and frees every map.
+// Close detaches all programs and frees all maps.
 func (s *Source) Close() error {
 	return errors.Join(s.k.Close(), s.pids.Close())
 }
 
-// Run emits records until ctx is done, or until no target is left and none can
-// come. emit(nil) says that nothing more is at hand now; records belong to the
-// source again when emit returns. The last record is a KindEnd.
+// Run emits records until ctx is done, or until no target is left and none can come.
+// emit(nil) means that there are no more records now. A record is valid until emit returns.
+// The last record is a KindEnd.
 func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 	reason, err := s.run(ctx, emit)
 	if err != nil {
@@ -310,7 +309,7 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 	started := time.Now()
 	due := schedule{scan: started.Add(waitScan), clock: started.Add(clockStep), look: started}
 	for {
-		// One more round collects what was on its way when the end came.
+		// A last round reads the records that were emitted before the end.
 		last := true
 		switch {
 		case ctx.Err() != nil:
@@ -370,14 +369,14 @@ func (s *Source) run(ctx context.Context, emit func(wire.Record) error) (reason 
 	}
 }
 
-// schedule is when what is not done in every round is done next.
+// schedule has the next times of work that is not done in each round.
 type schedule struct {
-	scan  time.Time // for calls that are blocked, targets that have ended, losses that only the kernel counts
-	clock time.Time // for a record of both clocks
-	look  time.Time // for the targets, at the earliest
+	scan  time.Time // blocked calls, ended targets, losses counted by the kernel
+	clock time.Time // a record of both clocks
+	look  time.Time // comparison of the targets with the kernel's table, at the earliest
 }
 
-// begin emits what was before the first call: notes and the snapshot.
+// begin emits the notes and the snapshot, before the first call.
 func (s *Source) begin(emit func(wire.Record) error) error {
 	if s.pids != nil {
 		if err := s.inform("this runs in a pid namespace below the host's: pids are those of the host", emit); err != nil {
@@ -401,7 +400,7 @@ func (s *Source) begin(emit func(wire.Record) error) error {
 	return nil
 }
 
-// interval is how often the ring is read while records come.
+// interval returns how often the ring is read while records come.
 func (s *Source) interval() time.Duration {
 	switch {
 	case s.opts.Stacks:
@@ -412,8 +411,8 @@ func (s *Source) interval() time.Duration {
 	return pollInterval
 }
 
-// lookAgain asks the kernel's own table which processes are targets, after a loss. What
-// is in the ring has been read: the map may be ahead of it.
+// lookAgain compares the targets with the kernel's process table after a loss. The ring must
+// have been read before, because the map is ahead of it.
 func (s *Source) lookAgain(emit func(wire.Record) error) error {
 	s.doubt = false
 	if err := s.targets.Look(); err != nil {
@@ -422,7 +421,7 @@ func (s *Source) lookAgain(emit func(wire.Record) error) error {
 	return s.turnedOut(now(), emit)
 }
 
-// latecomers emits the notes that came up outside of a round.
+// latecomers emits the notes in late.
 func (s *Source) latecomers(emit func(wire.Record) error) error {
 	for _, text := range s.late {
 		if err := s.note(text, "", emit); err != nil {
@@ -433,7 +432,7 @@ func (s *Source) latecomers(emit func(wire.Record) error) error {
 	return nil
 }
 
-// scan does what is due at t, and in the last round what tells of losses.
+// scan does the scheduled work that is due at t, and in the last round all that reports losses.
 func (s *Source) scan(t time.Time, due *schedule, last bool, emit func(wire.Record) error) error {
 	if last || t.After(due.scan) {
 		// Missed may decrease: a skipped run is subtracted once its second copy has handled it.
@@ -473,7 +472,7 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// reasonOf says why a context was done: its cause may know.
+// reasonOf returns why a context is done; its cause may have the reason.
 func reasonOf(ctx context.Context) uint32 {
 	var cause interface{ EndReason() uint32 }
 	switch {
@@ -485,8 +484,8 @@ func reasonOf(ctx context.Context) uint32 {
 	return wire.EndDetached
 }
 
-// drain passes on what is in the ring, up to as much as it can hold, and
-// returns how many bytes that were.
+// drain emits the records in the ring, at most as many bytes as the ring can hold, and
+// returns their size.
 func (s *Source) drain(emit func(wire.Record) error) (n int, err error) {
 	if s.graph != nil {
 		return s.drainGraph(emit)
@@ -494,7 +493,7 @@ func (s *Source) drain(emit func(wire.Record) error) (n int, err error) {
 	return s.each(func(r wire.Record) error { return s.pass(r, emit) })
 }
 
-// each reads what is in the ring; a record is good for the call.
+// each calls f for each record in the ring; the record is valid during the call.
 func (s *Source) each(do func(wire.Record) error) (n int, err error) {
 	for n < s.ringBytes() {
 		if s.held {
@@ -502,7 +501,7 @@ func (s *Source) each(do func(wire.Record) error) (n int, err error) {
 		} else if err := s.rd.ReadInto(&s.rec); errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, nil
 		} else if errors.Is(err, ringbuf.ErrFlushed) {
-			continue // sleep was told to end
+			continue // the sleep was interrupted
 		} else if err != nil {
 			return n, err
 		}
@@ -521,18 +520,18 @@ func (s *Source) ringBytes() int {
 const (
 	tcpClose  = 7
 	tcpListen = 10
-	// maxClosing bounds the connections that are remembered as not at their end.
+	// maxClosing bounds the connections that are being closed.
 	maxClosing = 1 << 16
-	// lingerMin is how long the kernel is given to close what a process that
-	// ended had open, and lingerMax how long their peers to answer; lingerBlind
-	// is for both, where it does not tell of states.
+	// lingerMin is how long to wait for the kernel to close the sockets of an ended process,
+	// lingerMax how long for their peers to answer. lingerBlind replaces both if state
+	// changes are not recorded.
 	lingerMin   = 20 * time.Millisecond
 	lingerMax   = 250 * time.Millisecond
 	lingerBlind = 100 * time.Millisecond
 )
 
-// closed reports whether the connections of the processes that have ended are
-// at their end too: their last packets are shown.
+// closed reports whether all connections of the ended processes are closed, so that their last
+// packets have been recorded.
 func (s *Source) closed() bool {
 	if !s.opts.Packets {
 		return true
@@ -547,8 +546,8 @@ func (s *Source) closed() bool {
 	return past > lingerMax || past > lingerMin && len(s.closing) == 0
 }
 
-// process has the set of watched processes kept, and the names told that a
-// process brings.
+// process updates the targets by a process record, and emits names that are new with the
+// process.
 func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
 	var p wire.Proc
 	if !p.Unmarshal(r) {
@@ -583,8 +582,8 @@ func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
 	return emit(r)
 }
 
-// turnedOut puts down who processes are that are watched, where the record that
-// should have told was lost: before what is of them at that time.
+// turnedOut emits records of processes that are targets and whose own record was lost, before
+// their other records at that time.
 func (s *Source) turnedOut(at uint64, emit func(wire.Record) error) error {
 	if len(s.targets.Found) == 0 {
 		return nil
@@ -595,7 +594,7 @@ func (s *Source) turnedOut(at uint64, emit func(wire.Record) error) error {
 	return s.tell(found, at, emit)
 }
 
-// tell puts down who processes are, and the names that they bring.
+// tell emits the records of processes, and names that are new with them.
 func (s *Source) tell(found []*proc.Process, at uint64, emit func(wire.Record) error) error {
 	for _, p := range found {
 		if err := s.names.User(p.UID, emit); err != nil {
@@ -611,7 +610,7 @@ func (s *Source) tell(found []*proc.Process, at uint64, emit func(wire.Record) e
 	return nil
 }
 
-// joined is told of each process that is watched from now on.
+// joined calls Options.Joined for a new target.
 func (s *Source) joined(pid uint32) {
 	if s.opts.Joined != nil {
 		s.opts.Joined(pid)
@@ -624,9 +623,8 @@ func (s *Source) joined(pid uint32) {
 	}
 }
 
-// snapshot makes targets of the processes that are there, and puts down who
-// they are and which sockets they hold. The programs are attached by now: what
-// happens meanwhile waits in the ring.
+// snapshot makes the existing processes targets, and emits records of them and of their
+// sockets. The programs are attached by then: events in the meantime are in the ring.
 func (s *Source) snapshot(emit func(wire.Record) error) error {
 	holders, err := snapshot.PortHolders(s.k, s.proc, s.opts.Ports)
 	if err != nil {
@@ -648,8 +646,8 @@ func (s *Source) snapshot(emit func(wire.Record) error) error {
 	return snapshot.Epolls(s.proc, s.found, at, emit)
 }
 
-// Look puts into the ring how the TCP sockets of the targets stand now. It may
-// be called from any goroutine while Run runs.
+// Look records the current state of the targets' TCP sockets. It may be called from any
+// goroutine during Run.
 func (s *Source) Look() error {
 	if s.k.States == nil {
 		return nil
@@ -658,9 +656,9 @@ func (s *Source) Look() error {
 	return err
 }
 
-// drainGraph passes on what is in the ring and what function_graph tells, by
-// time: a call comes behind what was done in it. What is told of the time since
-// the ring was read stays for the next look, with its calls.
+// drainGraph emits the records in the ring and those of function_graph in the order of time: a
+// call comes after its functions. Functions after the time of reading the ring are left for the
+// next round, with their calls.
 func (s *Source) drainGraph(emit func(wire.Record) error) (n int, err error) {
 	s.ringed = s.ringed[:0]
 	if n, err = s.each(func(r wire.Record) error {
@@ -691,11 +689,11 @@ func (s *Source) drainGraph(emit func(wire.Record) error) (n int, err error) {
 	return n, s.graph.UpTo(upTo, emit)
 }
 
-// stands says once when somebody else has taken our programs from where they stood, uses ftrace for
-// something else, or turns it off.
+// stands adds a note, once, when another process has detached our programs, uses ftrace for
+// something else, or has disabled it.
 func (s *Source) stands(last bool, emit func(wire.Record) error) error {
 	var hooks []string
-	// The kernel takes a lock for the answer (cgroup_mutex) that busy machines hold for long.
+	// The kernel needs cgroup_mutex to answer, which is held for long on busy machines.
 	if t := time.Now(); last || t.Sub(s.hooked) > hooksEvery {
 		s.hooked = t
 		hooks = s.k.Detached()
@@ -726,7 +724,7 @@ func (s *Source) stands(last bool, emit func(wire.Record) error) error {
 	return s.note("another has changed ftrace: functions are not shown from here on: "+why, "", emit)
 }
 
-// inform puts down what nothing is missing for.
+// inform emits a note that is only information.
 func (s *Source) inform(text string, emit func(wire.Record) error) error {
 	attrs := wire.AppendAttr(nil, wire.TagText, text)
 	n := wire.Note{H: wire.Hdr{Kind: wire.KindNote, Layer: wire.LayerSys, Time: now()}, Level: wire.NoteInfo, Attrs: uint16(len(attrs))}

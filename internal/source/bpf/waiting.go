@@ -9,8 +9,8 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// waiting reports, once each, the calls that have been blocked for longer than
-// load.WaitShown: the threads map holds every call in flight.
+// waiting emits the calls that have been blocked for longer than load.WaitShown, each once. The
+// threads map has all calls in progress.
 func (s *Source) waiting(emit func(wire.Record) error) error {
 	if s.k.Blocked == nil {
 		return nil
@@ -27,8 +27,8 @@ func (s *Source) waiting(emit func(wire.Record) error) error {
 		if s.said[t.Tid] == t.Enter {
 			continue
 		}
-		// The copy was made while the thread ran: one made again, with the same
-		// entry on both sides, is of one call.
+		// The thread may have run while the record was copied. Copy it again: with the same
+		// entry time in both copies it is of one call.
 		var again [wire.SizeThread]byte
 		if s.k.Maps.Threads.Lookup(t.Tid, &again) != nil {
 			continue

@@ -12,7 +12,7 @@ import (
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
-// auditStarted says how audit is used, and which targets it cannot see.
+// auditStarted reports to stderr how audit is used, and which targets it cannot see.
 func (l *liveRun) auditStarted(src collect.Live, aud *audit.Source) {
 	w := l.app.stderr
 	if err := aud.Sync(); err != nil {
@@ -25,7 +25,7 @@ func (l *liveRun) auditStarted(src collect.Live, aud *audit.Source) {
 	if err != nil {
 		fmt.Fprintf(w, "pidwire: whether audit can see the targets is not known: %v\n", err)
 	}
-	const most = 8 // each by itself
+	const most = 8 // named one by one
 	for i, pid := range sorted(blind) {
 		if i == most {
 			fmt.Fprintf(w, "pidwire: nor %d further processes\n", len(blind)-most)
@@ -47,7 +47,7 @@ func sorted(threads map[uint32][]uint32) (pids []uint32) {
 	return pids
 }
 
-// examineAudit says how audit stands.
+// examineAudit checks the state of Linux audit.
 func examineAudit() finding {
 	f := finding{Layer: "aud", State: "ok", What: "audit records: rules by netlink, records by multicast"}
 	now, left, err := audit.Probe()
@@ -73,7 +73,7 @@ func examineAudit() finding {
 	return f
 }
 
-// clean removes what was left behind.
+// clean removes the traces and audit rules that killed runs have left.
 func (a *app) clean() error {
 	traces, err := ftrace.Clean()
 	if err != nil {

@@ -49,7 +49,7 @@ and watches the process or user that it is about: each call with its record.
 		if err != nil {
 			return err
 		}
-		t.noFollow = r.PPID == 0 // a rule's pid is that process alone
+		t.noFollow = r.PPID == 0 // -F pid= matches only that process, not its children
 		if set := ruleCalls(r); set != "" && !cmd.Flags().Changed("expr") {
 			t.view.expr = []string{"trace=" + set}
 		}
@@ -58,7 +58,7 @@ and watches the process or user that it is about: each call with its record.
 	return cmd
 }
 
-// explainRule writes what the parts of a rule mean.
+// explainRule prints what each part of a rule means.
 func (a *app) explainRule(r *auditrule.Rule) {
 	wide := 0
 	for _, p := range r.Says {
@@ -76,7 +76,8 @@ func (a *app) explainRule(r *auditrule.Rule) {
 	fmt.Fprintf(a.stderr, "today: %s\n", clean.Text(r.Today(calls)))
 }
 
-// ruleCalls says which of our calls a rule is about, as -e takes them; empty: all.
+// ruleCalls returns the system calls of a rule that pidwire follows, in the syntax of -e trace=;
+// empty for all.
 func ruleCalls(r *auditrule.Rule) string {
 	var names []string
 	for _, name := range r.Calls {
@@ -90,7 +91,7 @@ func ruleCalls(r *auditrule.Rule) string {
 	return strings.Join(names, ",")
 }
 
-// ruleTargets says whom a rule is about, as targets.
+// ruleTargets returns the processes that a rule matches, in the syntax of targets.
 func ruleTargets(r *auditrule.Rule) (names []string, err error) {
 	switch {
 	case r.Never:

@@ -12,23 +12,23 @@ import (
 )
 
 const (
-	// The ring holds what the kernel tells until it is read. A busy program makes some 60,000 records a
-	// second of 350 bytes, and a reader can be held up for seconds: by a CPU quota, a hypervisor, a
+	// Limits of the default size of the ring buffer. A busy program makes some 60,000 records of 350
+	// bytes per second, and the reader can be delayed for seconds: by a CPU quota, a hypervisor, a
 	// debugger.
 	minRing = 8 << 20
 	maxRing = 256 << 20
-	// ringShare is the part of the machine's memory that the ring may take.
+	// ringShare limits the ring to 1/ringShare of the machine's memory.
 	ringShare = 64
-	// ownMemory is what a run may take beside the ring: two processes (memoryLimit, and what Go takes beside
-	// it), and 55 MiB of maps in the kernel. A short run takes 63 MiB with layer sys, 95 with sys,pkt,krn.
+	// ownMemory is the memory that a run may use without the ring: two processes (memoryLimit, and what Go
+	// uses in addition), and 55 MiB of BPF maps. A short run uses 63 MiB with layer sys, 95 with sys,pkt,krn.
 	ownMemory = 136 << 20
-	// What --buffer takes: the kernel wants a power of two of pages, and less than 4 GiB.
+	// Limits of --buffer. The kernel requires a power of two of pages, and less than 4 GiB.
 	leastBuffer = 64 << 10
 	mostBuffer  = 1 << 30
 )
 
-// ringSize is the size of the ring, in bytes: as --buffer says, else by the machine's memory, and by what the
-// cgroup's limit leaves.
+// ringSize returns the size of the ring buffer in bytes: that of --buffer, or else one that depends on the
+// machine's memory and on the memory limit of the cgroup.
 func ringSize(flag string) (uint32, error) {
 	if flag == "" {
 		var info unix.Sysinfo_t
@@ -44,15 +44,15 @@ func ringSize(flag string) (uint32, error) {
 	return uint32(1) << bits.Len64(n-1), nil
 }
 
-// ringOf is the size of the ring on a machine with so much memory: a power of two.
+// ringOf returns the size of the ring buffer for a machine with that many bytes of memory: a power of two.
 func ringOf(memory uint64) uint32 {
 	share := max(memory/ringShare, 1)
 	return uint32(min(max(uint64(1)<<(bits.Len64(share)-1), minRing), maxRing))
 }
 
-// ringWithin is the size of the ring where the cgroup that we are in has a memory limit, as containers have: with
-// all else that a run takes it fits into half of what is left. An error says that there is too little: the kernel
-// would kill one of the processes in the cgroup, and that may be the watched one.
+// ringWithin reduces the size of the ring buffer to the memory limit of our cgroup, such as that of a container: it
+// takes at most half of the memory that is left after ownMemory, but at least minRing. It returns an error if there is
+// too little memory: the OOM killer would kill a process of the cgroup, which may be the watched one.
 func ringWithin(ring uint32, room func() (uint64, string, bool)) (uint32, error) {
 	left, limit, limited := room()
 	if !limited {
@@ -76,7 +76,7 @@ var units = []struct {
 	bytes  uint64
 }{{"gib", 1 << 30}, {"mib", 1 << 20}, {"kib", 1 << 10}, {"gb", 1e9}, {"mb", 1e6}, {"kb", 1e3}, {"g", 1 << 30}, {"m", 1 << 20}, {"k", 1 << 10}, {"", 1 << 10}}
 
-// bufferSize reads a size in bytes; without a unit it is in KiB, as tcpdump's -B.
+// bufferSize parses a size and returns it in bytes. Without a unit it is in KiB, like tcpdump's -B.
 func bufferSize(s string) (uint64, error) {
 	low := strings.ToLower(s)
 	for _, u := range units {
@@ -93,7 +93,7 @@ func bufferSize(s string) (uint64, error) {
 	return 0, fmt.Errorf("%q is not a size", s)
 }
 
-// byteWords writes a power of two of bytes.
+// byteWords formats a number of bytes that is a power of two.
 func byteWords(n uint32) string {
 	if n >= 1<<30 {
 		return fmt.Sprintf("%d GiB", n>>30)

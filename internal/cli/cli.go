@@ -1,5 +1,5 @@
-// Package cli is the command line: flags, the explicit lists of sources and
-// sinks, exit codes, and the words of errors and hints.
+// Package cli implements the command line: flags, the lists of sources and
+// sinks, exit codes, and the text of errors and hints.
 package cli
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Version is set by the build of a release (-ldflags -X).
+// Version is set when a release is built (-ldflags -X).
 var Version = "0.1.0-dev"
 
 // Exit codes.
@@ -37,7 +37,7 @@ const (
 	exitNotFound  = 127
 )
 
-// exitError carries an exit code with an error, and what to do about it.
+// exitError is an error with an exit code and hints how to fix it.
 type exitError struct {
 	code int
 	err  error
@@ -51,26 +51,26 @@ func usageError(format string, args ...any) error {
 	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...)}
 }
 
-// app is one run of the program.
+// app is the state of one run of the program.
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	args           []string        // without the program's name
-	alone          bool            // one process does all; see MainAlone
-	code           int             // of the watched command, or of a result
-	in             *inside         // the collector, where this process is the one without privilege; else nil
-	inputs         []os.FileInfo   // what was opened to be read, where this process does it all
-	over           <-chan struct{} // standard input, where it is read as a file, ends when this is closed
+	alone          bool            // there is no second process; see MainAlone
+	code           int             // exit code if there is no error
+	in             *inside         // connection to the collector, in the unprivileged process; else nil
+	inputs         []os.FileInfo   // the input files that this process has opened itself
+	over           <-chan struct{} // when it is closed, reads of standard input as a file return io.EOF
 }
 
-// MainAlone is Main without a second process, for what only reads files. It is for programs that are not
-// pidwire, and cannot be started as the process without privilege: tests.
+// MainAlone is Main without a second process, for verbs that only read files. It is for tests: their program
+// is not pidwire, and cannot be started as the unprivileged process.
 func MainAlone(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return run(&app{stdin: stdin, stdout: stdout, stderr: stderr, alone: true}, args)
 }
 
-// Main runs the program and returns its exit code. args[0] is its name, by which it knows which of the
-// processes of a run it is.
+// Main runs the program and returns its exit code. args[0], the name of the program, selects which of the
+// processes of a run this one is.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == shimName {
 		return shim(args[1:], stderr)
@@ -106,7 +106,7 @@ func run(a *app, args []string) int {
 // fail prints an error with its hint, and returns the exit code.
 func (a *app) fail(cmd *cobra.Command, err error) int {
 	if errors.Is(err, syscall.EPIPE) {
-		return exitOK // whoever read our output has seen enough
+		return exitOK // the reader of our output has closed it
 	}
 	code := exitFailure
 	var hint []string
@@ -123,7 +123,7 @@ func (a *app) fail(cmd *cobra.Command, err error) int {
 	case damaged(err):
 		code = exitDamaged
 	}
-	// What was given to us may be hostile too: names of files came in archives.
+	// Arguments may be hostile too: names of files may come from archives.
 	fmt.Fprintf(a.stderr, "pidwire: %s\n", clean.Text(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	for _, h := range hint {
 		fmt.Fprintf(a.stderr, "  %s\n", clean.Text(h))
@@ -173,7 +173,7 @@ container:ID, or all. Targets add up; children are followed.`,
 	return root
 }
 
-// helpCommand is cobra's, but for a topic that is not there: that is an error.
+// helpCommand returns a help command like cobra's, except that an unknown topic is an error.
 func (a *app) helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use: "help [VERB | schema]", Short: "help for a verb; schema: the JSON Schema of --json",
@@ -191,7 +191,7 @@ func (a *app) helpCommand(root *cobra.Command) *cobra.Command {
 	}
 }
 
-// noArgs refuses words where there are none to be.
+// noArgs is a cobra.PositionalArgs that refuses arguments.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usageError("%s takes no argument, and got %q", cmd.CommandPath(), args[0])
@@ -209,8 +209,8 @@ func (a *app) versionCommand() *cobra.Command {
 	}
 }
 
-// verbFirst puts the verb before its flags, and the default verb, trace, before
-// arguments that have none: pidwire 1234 is pidwire trace 1234.
+// verbFirst moves the verb before its flags. If there is no verb it inserts the
+// default one, trace: pidwire 1234 is pidwire trace 1234.
 func verbFirst(root *cobra.Command, args []string) []string {
 	trace, _, err := root.Find([]string{"trace"})
 	if err != nil || len(args) == 0 {
@@ -225,7 +225,7 @@ func verbFirst(root *cobra.Command, args []string) []string {
 			return append([]string{"trace"}, args...)
 		case strings.HasPrefix(a, "-"):
 			if takesValue(trace, a) {
-				i++ // the next word is the flag's
+				i++ // the next argument is the value of the flag
 			}
 		case slices.Contains(verbs(root), a):
 			return slices.Concat([]string{a}, args[:i], args[i+1:])
@@ -236,18 +236,18 @@ func verbFirst(root *cobra.Command, args []string) []string {
 	return append([]string{"trace"}, args...)
 }
 
-// takesValue reports whether a flag's value is the word behind it.
+// takesValue reports whether the value of a flag is the next argument.
 func takesValue(cmd *cobra.Command, arg string) bool {
 	name, isLong := strings.CutPrefix(arg, "--")
 	f := cmd.Flags().Lookup(name)
 	if !isLong {
-		// Of short flags in one word the last may take a value.
+		// In a group of short flags, only the last may take a value.
 		f = cmd.Flags().ShorthandLookup(arg[len(arg)-1:])
 	}
 	return f != nil && f.NoOptDefVal == "" && !strings.Contains(arg, "=")
 }
 
-// verbs returns the names of all subcommands, those that cobra adds included.
+// verbs returns the names of all subcommands, including those that cobra adds.
 func verbs(root *cobra.Command) []string {
 	names := []string{"help", "completion", "__complete", "__completeNoDesc"}
 	for _, c := range root.Commands() {
@@ -256,8 +256,8 @@ func verbs(root *cobra.Command) []string {
 	return names
 }
 
-// strayTimes lets strace's -t, -tt and -ttt stand beside -t STYLE: a word
-// behind -t that is a style is joined to it.
+// strayTimes translates strace's -t, -tt and -ttt, and -t STYLE, to --time=STYLE.
+// -t takes the next argument as its value only if that is the name of a style.
 func strayTimes(args []string) []string {
 	var out []string
 	for i := 0; i < len(args); i++ {
@@ -281,7 +281,7 @@ func strayTimes(args []string) []string {
 	return out
 }
 
-// flagError names the nearest flag beside one that is not there.
+// flagError adds a hint with the most similar flag to the error of an unknown one.
 func flagError(cmd *cobra.Command, err error) error {
 	e := &exitError{code: exitUsage, err: err}
 	if _, name, ok := strings.Cut(err.Error(), "unknown flag: --"); ok {
@@ -298,7 +298,8 @@ func nearestFlag(cmd *cobra.Command, name string) string {
 	return nearest(name, names)
 }
 
-// nearest returns the word that is at most a third of its letters away.
+// nearest returns the most similar of words, whose distance is at most a third of the length of word,
+// or 1; or an empty string.
 func nearest(word string, words []string) string {
 	best, dist := "", max(len(word)/3, 1)+1
 	for _, w := range words {
@@ -309,7 +310,7 @@ func nearest(word string, words []string) string {
 	return best
 }
 
-// distance counts insertions, deletions, changes and swaps of neighbours.
+// distance returns the number of insertions, deletions, changes and swaps of adjacent bytes between a and b.
 func distance(a, b string) int {
 	d := make([][]int, len(a)+1)
 	for i := range d {
@@ -334,12 +335,12 @@ func distance(a, b string) int {
 	return d[len(a)][len(b)]
 }
 
-// untilOver reads from r, and ends with io.EOF when over is closed: a read of a pipe or of a terminal may wait for ever.
+// untilOver reads from r. It returns io.EOF when over is closed, as a read from a pipe or a terminal may block forever.
 type untilOver struct {
 	r    io.Reader
-	over <-chan struct{} // nil: never
-	came chan read       // of the read that is under way; nil: none is
-	read read            // what is left of the last one
+	over <-chan struct{} // may be nil
+	came chan read       // result of the pending read; nil if none is pending
+	read read            // unread rest of the last result
 	buf  []byte
 }
 
@@ -375,10 +376,10 @@ func (u *untilOver) Read(b []byte) (int, error) {
 	if err == nil || n == 0 {
 		return n, err
 	}
-	return n, nil // the error comes with the next read
+	return n, nil // the next call returns the error
 }
 
-// openFile opens a file to read; - is standard input.
+// openFile opens a file for reading; - is standard input.
 func (a *app) openFile(name string) (io.ReadCloser, error) {
 	if name == "-" {
 		return io.NopCloser(&untilOver{r: a.stdin, over: a.over}), nil
@@ -395,7 +396,7 @@ func (a *app) openFile(name string) (io.ReadCloser, error) {
 	return f, inputError(err)
 }
 
-// sizeOf returns the bytes of a regular file of the command line.
+// sizeOf returns the size of a file of the command line; ok is false if it is not a regular file.
 func (a *app) sizeOf(name string) (bytes int64, ok bool) {
 	if a.in != nil {
 		return a.in.size(name)
@@ -411,7 +412,7 @@ func regularSize(name string) (bytes int64, ok bool) {
 	return info.Size(), true
 }
 
-// inputError gives the error of a file that is not there its exit code.
+// inputError adds the exit code to the error of a file that does not exist.
 func inputError(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return &exitError{code: exitNoTarget, err: err}

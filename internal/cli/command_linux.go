@@ -20,22 +20,22 @@ import (
 )
 
 // shimName is argv[0] of the process that becomes the command: it waits until
-// it is watched, then lets the command take its place. So nothing of the
-// command's is lost, and it is neither stopped nor traced.
+// it is watched, and then calls execve. So all calls of the command are seen,
+// and it is neither stopped nor traced by ptrace.
 const shimName = "pidwire-exec"
 
-// command is a COMMAND that waits to be let go.
+// command is a started COMMAND: at first its shim, which waits for release.
 type command struct {
 	cmd   *exec.Cmd
 	there uint32   // its pid in /proc
-	gate  *os.File // nil once it was let go, or given up
-	ready *os.File
-	exit  chan int // its exit code, when it has ended
+	gate  *os.File // write end of the pipe that the shim reads; nil after release or abandon
+	ready *os.File // read end of the pipe that the shim writes
+	exit  chan int // receives the exit code
 
-	gateFD int // in the shim
+	gateFD int // fd of the gate in the shim
 }
 
-// startCommand starts the shim of a command, as another user if asked.
+// startCommand starts the shim of a command, as the user asUser if that is not empty.
 func startCommand(argv []string, asUser string, stdin io.Reader, stdout, stderr io.Writer) (*command, error) {
 	path, err := exec.LookPath(argv[0])
 	if err != nil {
@@ -127,18 +127,18 @@ func credential(name string) (*syscall.Credential, []string, error) {
 	return cred, []string{"HOME=" + u.HomeDir, "USER=" + u.Username, "LOGNAME=" + u.Username}, nil
 }
 
-// pid is the command's, as /proc has it.
+// pid returns the pid of the command in /proc.
 func (c *command) pid() uint32 { return c.there }
 
-// waits returns when the shim has come to its gate, or has ended: what it does before
-// that is not the command's. Only then it may be watched.
+// waits returns when the shim waits at its gate, has ended, or ctx is done. It must not be watched
+// earlier, as the calls before that are not those of the command.
 func (c *command) waits(ctx context.Context) {
 	defer c.ready.Close()
 	defer context.AfterFunc(ctx, func() { _ = c.ready.SetReadDeadline(time.Unix(1, 0)) })()
 	_, _ = c.ready.Read(make([]byte, 1))
 }
 
-// release makes the shim become the command.
+// release lets the shim execute the command.
 func (c *command) release() error {
 	_, err := c.gate.Write([]byte{1})
 	err = errors.Join(err, c.gate.Close())
@@ -146,7 +146,7 @@ func (c *command) release() error {
 	return err
 }
 
-// abandon ends a shim that was not let go.
+// abandon ends a shim that has not been released.
 func (c *command) abandon() {
 	if c.gate != nil {
 		c.gate.Close()
@@ -156,7 +156,7 @@ func (c *command) abandon() {
 	}
 }
 
-// wait returns the command's exit code: 128 and the signal if one killed it.
+// wait returns the exit code of the command: 128 plus the signal number if a signal killed it.
 func (c *command) wait() int {
 	err := c.cmd.Wait()
 	var ee *exec.ExitError
@@ -172,12 +172,12 @@ func (c *command) wait() int {
 	return 0
 }
 
-// inheritance is what the shim is told: which descriptors are its pipes, and what we were given that the command is to
-// have, and that we have changed for ourselves.
+// inheritance is passed to the shim as an argument: the descriptors of its pipes, and the signal state that pidwire was
+// started with, which it has changed for itself and which the command must have.
 type inheritance struct {
-	Gate, Ready int    // the pipe that it waits on, and the one on which it says that it does
-	Mask        uint64 // of blocked signals: we unblock those that we catch
-	Ignored     bool   // SIGINT is, as for what a script runs in the background: we catch it
+	Gate, Ready int    // fds of the pipe that the shim waits on, and of the one that it writes to before
+	Mask        uint64 // blocked signals; pidwire unblocks those that it catches
+	Ignored     bool   // SIGINT was ignored, as in background jobs of a script; pidwire catches it
 }
 
 func (h inheritance) String() string {
@@ -189,7 +189,8 @@ func (h *inheritance) parse(s string) error {
 	return err
 }
 
-// born is how this process began. What other signals were ignored Go does not tell; a SIGHUP that was is not caught.
+// born is the signal state at the start of this process. Go does not tell which other signals were ignored; if SIGHUP
+// was, pidwire does not catch it.
 var born = func() inheritance {
 	h := inheritance{Ignored: signal.Ignored(syscall.SIGINT)}
 	var set unix.Sigset_t
@@ -199,14 +200,15 @@ var born = func() inheritance {
 	return h
 }()
 
-// inherited are files that the command inherits by their numbers, as a shell's 3<file. They are kept: the end of such a
-// File would close what is not ours.
+// inherited holds the files that the command inherits by number, such as 3<file of a shell. They are kept referenced,
+// because the finalizer of an os.File would close the descriptor, which is not ours.
 var inherited []*os.File
 
-// beside returns the ExtraFiles of a child with our two, in places that nothing has which it inherits, and their numbers.
+// beside returns the ExtraFiles of a child: the descriptors that it inherits, at their own numbers, and r and w at two
+// free ones, which are rFD and wFD.
 func beside(r, w *os.File) (files []*os.File, rFD, wFD int) {
 	for fd := 3; ; fd++ {
-		// What we have opened ourselves is closed on exec.
+		// Descriptors that pidwire has opened itself are FD_CLOEXEC.
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 		switch {
 		case err == nil && flags&unix.FD_CLOEXEC == 0:
@@ -222,14 +224,14 @@ func beside(r, w *os.File) (files []*os.File, rFD, wFD int) {
 	}
 }
 
-// shim is the child: args are what it inherits, the path and the command's own argv.
+// shim runs in the child. args are its inheritance, the path, and the argv of the command.
 func shim(args []string, stderr io.Writer) int {
 	var how inheritance
 	if len(args) < 3 || how.parse(args[0]) != nil {
 		return exitUsage
 	}
 	args = args[1:]
-	// By calls of its own: an os.File would make an epoll instance, which is the command's to the watching.
+	// Plain system calls: an os.File would create an epoll instance, which would look like one of the command.
 	_ = syscall.SetNonblock(how.Gate, false)
 	b := []byte{1}
 	_, _ = syscall.Write(how.Ready, b)
@@ -239,7 +241,7 @@ func shim(args []string, stderr io.Writer) int {
 		n, err = syscall.Read(how.Gate, b)
 	}
 	if n <= 0 {
-		return exitFailure // pidwire ended before it let us go
+		return exitFailure // pidwire has ended without a release
 	}
 	_ = syscall.Close(how.Gate)
 	if how.Ignored {

@@ -10,7 +10,7 @@ import (
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
-// completeTargets offers the processes that there are, by pid and by name.
+// completeTargets completes the pids and names of the running processes.
 func completeTargets(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 	if cmd.ArgsLenAtDash() >= 0 {
 		return nil, cobra.ShellCompDirectiveDefault

@@ -15,7 +15,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// connsFlags are those of conns.
+// connsFlags are the flags of the verb conns.
 type connsFlags struct {
 	trace traceTargets
 	files []string
@@ -27,7 +27,7 @@ type connsFlags struct {
 	wide  bool
 }
 
-// traceTargets are the flags that name what is watched.
+// traceTargets are the flags that select the targets.
 type traceTargets struct {
 	pids     []string
 	users    []string
@@ -76,7 +76,7 @@ are counted by their packets, while watching.`,
 	return cmd
 }
 
-// table makes the sink of conns.
+// table returns the sink that prints the table.
 func (c *connsFlags) table(w io.Writer, h wire.Header) *conns.Sink {
 	o := conns.Options{Live: len(c.files) == 0, Every: c.watch, Now: time.Now, JSON: c.json, All: c.all, Start: int64(h.Wall)}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {

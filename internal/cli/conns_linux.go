@@ -20,10 +20,10 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// connsSnaplen is what is kept of a packet that is only counted: its headers.
+// connsSnaplen is the number of bytes captured of a packet, of which only the headers are needed.
 const connsSnaplen = 64
 
-// connsLive shows the connections of processes: once, or while they live.
+// connsLive shows the connections of processes: once, or repeatedly with --watch.
 func (a *app) connsLive(cmd *cobra.Command, c *connsFlags, names []string) error {
 	if c.watch == 0 && c.span != 0 {
 		return usageError("--for is for --watch: without it the table is shown once")
@@ -58,9 +58,9 @@ func (a *app) connsLive(cmd *cobra.Command, c *connsFlags, names []string) error
 	return nil
 }
 
-// connsWatch looks at the connections, and passes on what it sees.
+// connsWatch watches the connections, and sends the records to the unprivileged process.
 func (a *app) connsWatch(ctx context.Context, rest *over, c *connsFlags, targets []proc.Target) error {
-	defer rest.Cut() // unless the end was said
+	defer rest.Cut() // no effect after End
 	ctx, watching := spanOf(ctx, c.span)
 	defer watching.stop()
 	if _, err := ringWithin(bpf.DefaultRing, proc.Default.MemoryRoom); err != nil {
@@ -94,7 +94,7 @@ func (a *app) connsWatch(ctx context.Context, rest *over, c *connsFlags, targets
 			return err
 		}
 		if c.watch == 0 {
-			watching.stop() // what is in the ring now is all
+			watching.stop() // only the records that are in the ring now are needed
 			return nil
 		}
 		watching.begin()
@@ -108,7 +108,7 @@ func (a *app) connsWatch(ctx context.Context, rest *over, c *connsFlags, targets
 	return nil
 }
 
-// connsView makes the table of what the collector passes on.
+// connsView prints the table from the records that the collector sends.
 func (a *app) connsView(ctx context.Context, c *connsFlags) error {
 	limitMemory()
 	src, err := a.stream()
@@ -124,7 +124,7 @@ func (a *app) connsView(ctx context.Context, c *connsFlags) error {
 	return err
 }
 
-// look asks how the connections stand, a little before each table.
+// look requests the state of the connections at each interval, until ctx is done.
 func look(ctx context.Context, src collect.Live, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()

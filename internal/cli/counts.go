@@ -8,7 +8,7 @@ import (
 	"github.com/pidwire/pidwire/internal/pipeline"
 )
 
-// counts is the line at the end; drops: of what was asked for nothing else.
+// counts prints the summary line at the end of a run. With drops it counts only dropped packets.
 func (a *app) counts(r pipeline.Result, d time.Duration, drops bool) {
 	var dropped uint64
 	for _, n := range r.Dropped {

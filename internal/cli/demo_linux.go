@@ -38,7 +38,7 @@ func (a *app) demoCommand() *cobra.Command {
 	return cmd
 }
 
-// demo watches a client of a server, both on loopback and both this program.
+// demo watches a client that talks to a server over loopback. Both are processes of this program.
 func (a *app) demo(ctx context.Context) error {
 	t := traceFlags{layers: []string{"sys", "pkt"}}
 	t.view = viewFlags{strlen: 32, time: "rel", durFlag: true, colour: "auto", format: "pidwire", output: "-", quiet: true}
@@ -70,7 +70,7 @@ func (a *app) demo(ctx context.Context) error {
 	return err
 }
 
-// startDemoServer starts the server as a process of its own: this one gives up what a server needs.
+// startDemoServer starts the server as a separate process, because this one drops the privileges that a server needs.
 func startDemoServer(self string) (addr string, stop func(), err error) {
 	cmd := exec.Command(self, "demo", "--server")
 	cmd.Stderr = os.Stderr
@@ -97,7 +97,7 @@ func startDemoServer(self string) (addr string, stop func(), err error) {
 	return strings.TrimSpace(line), stop, nil
 }
 
-// demoServer serves HTTP on loopback until the end of its standard input.
+// demoServer serves HTTP on loopback until EOF on its standard input.
 func (a *app) demoServer() error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -108,7 +108,7 @@ func (a *app) demoServer() error {
 	}
 	srv := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			time.Sleep(20 * time.Millisecond) // something to see: the client waits
+			time.Sleep(20 * time.Millisecond) // makes the client visibly wait
 			fmt.Fprintln(w, "hello from the pidwire demo")
 		}),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -118,7 +118,7 @@ func (a *app) demoServer() error {
 	return errors.Join(err, srv.Close())
 }
 
-// demoClient is the watched process: one request over a plain connection.
+// demoClient runs in the watched process. It sends one request over a plain TCP connection.
 func demoClient(addr string) error {
 	c, err := net.Dial("tcp", addr)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
-// finding is one line of doctor.
+// finding is the result of one check of doctor.
 type finding struct {
 	Layer string   `json:"layer"`
 	State string   `json:"state"` // ok, degraded, off
@@ -94,7 +94,7 @@ func (a *app) doctor(asJSON bool) error {
 	return err
 }
 
-// examineAll tries what there is, the first finding being that without which nothing can be watched.
+// examineAll runs all checks. If nothing can be watched, the first finding says so.
 func examineAll() []finding {
 	memory, limited := examineMemory()
 	if memory.State == "off" {
@@ -108,7 +108,7 @@ func examineAll() []finding {
 	return list
 }
 
-// examineMemory says what the memory limit of our cgroup leaves, where it has one.
+// examineMemory checks how much memory the limit of our cgroup leaves, if it has one.
 func examineMemory() (f finding, limited bool) {
 	left, limit, limited := proc.Default.MemoryRoom()
 	f = finding{Layer: "mem", State: "ok", What: fmt.Sprintf("memory: the limit in %s leaves %d MiB", limit, left>>20)}
@@ -122,7 +122,7 @@ func examineMemory() (f finding, limited bool) {
 	return f, limited
 }
 
-// examineRest says as whom, and how confined, what is watched is decoded and printed.
+// examineRest reports the user and the confinement of the process that decodes and prints.
 func examineRest() finding {
 	id := sandbox.Caller()
 	name := id.Name
@@ -153,7 +153,7 @@ func inode(n proc.Namespace) string {
 	return strconv.FormatUint(n.Inode, 10)
 }
 
-// examine puts what was found of a layer into words.
+// examine makes a finding from the Ability of a layer.
 func examine(layer, what string, p bpf.Ability) finding {
 	f := finding{Layer: layer, State: "ok"}
 	if p.Err != nil {

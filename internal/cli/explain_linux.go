@@ -13,7 +13,7 @@ import (
 
 const doctorHint = "details: pidwire doctor"
 
-// explain turns an error of the live source into one with cause and fix.
+// explain turns an error of the live source into one with cause, fix and exit code.
 func explain(err error) error {
 	var ee *exitError
 	if errors.As(err, &ee) || errors.Is(err, proc.ErrNoTarget) || errors.Is(err, context.Canceled) {
@@ -41,7 +41,7 @@ func explain(err error) error {
 	return err
 }
 
-// cannot says what an error of the live source prevents.
+// cannot returns the prefix of an error of the live source: what it prevents.
 func cannot(err error) string {
 	if errors.Is(err, bpf.ErrPackets) {
 		return "cannot capture packets: "

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// filesFlags say of files what they do not say themselves.
+// filesFlags are the flags for what input files do not contain: zone, date and clock offset.
 type filesFlags struct {
 	tz    string
 	date  string
@@ -17,9 +17,9 @@ type filesFlags struct {
 	day    int64            // of date, ns since the epoch
 	shifts map[string]int64 // by file, ns
 	quiet  bool
-	lines  bool // they are shown as they come
-	dates  bool // dates are shown
-	// resolve: DNS is asked for names, which takes sockets.
+	lines  bool // lines are printed while the files are read
+	dates  bool // the output has dates
+	// resolve is set if names are looked up in DNS, which needs sockets.
 	resolve bool
 	bar     *progress
 }
@@ -76,7 +76,7 @@ func (in *filesFlags) parse(names []string) error {
 	return nil
 }
 
-// zoneOf reads a zone's name, or its offset.
+// zoneOf parses the name of a zone, or an offset.
 func zoneOf(s string) (*time.Location, error) {
 	for _, form := range []string{"-07:00", "-0700", "-07"} {
 		if t, err := time.Parse(form, s); err == nil {

@@ -35,7 +35,7 @@ their arguments as the kernel's BTF has them.
 	return cmd
 }
 
-// listFunctions writes a line for each function that the patterns stand for.
+// listFunctions prints a line for each function that matches the patterns.
 func (a *app) listFunctions(patterns []string, asJSON, quiet bool) error {
 	if len(patterns) == 0 {
 		patterns = []string{ksyms.Default}

@@ -107,9 +107,9 @@ func (a *app) open(parent context.Context, v *viewFlags, w *writeFlags, in *file
 	return closeErr
 }
 
-// replay runs files through the sinks that set adds: several as one timeline. A
-// file that is cut is said to be so, and no error: everything that is there has
-// been shown. The result is nil where nothing was read.
+// replay passes files to the sinks that set adds, several as one timeline. A
+// recording without its end is reported to stderr and is no error: all that it has
+// was shown. The result is nil if an error occurred before the first record.
 func (a *app) replay(parent context.Context, in *filesFlags, names []string, set func(*pipeline.Config, wire.Header) error) (*pipeline.Result, error) {
 	ctx, stop := a.interrupted(parent)
 	defer stop()
@@ -119,13 +119,13 @@ func (a *app) replay(parent context.Context, in *filesFlags, names []string, set
 	}
 	in.bar = a.watched(in, names)
 	defer in.bar.end()
-	// Tables are bounded to some 30 MiB at most; garbage is collected in time to keep the
-	// process below 64 MiB, with the pages of the program itself.
+	// The tables are bounded to some 30 MiB. This limit makes the garbage collector keep the
+	// process below 64 MiB, including the pages of the program itself.
 	debug.SetMemoryLimit(40 << 20)
 	a.confine(in.resolve)
 	src, closing, err := a.files(ctx, in, names)
 	if err != nil && ctx.Err() != nil {
-		return &pipeline.Result{}, nil // it was ended before there was something to be read
+		return &pipeline.Result{}, nil // interrupted before the first record
 	}
 	if err != nil {
 		return nil, err
@@ -143,7 +143,8 @@ func (a *app) replay(parent context.Context, in *filesFlags, names []string, set
 	return &res, a.ended(names[0], err)
 }
 
-// ended says how the reading of files ended, and returns what of that is an error.
+// ended reports to stderr that a recording is cut, and returns all other errors of reading
+// files, with their exit codes.
 func (a *app) ended(name string, err error) error {
 	var list []error
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
@@ -171,7 +172,7 @@ func (a *app) ended(name string, err error) error {
 	return nil
 }
 
-// files opens files as one source; the caller closes it.
+// files opens files as one source. The caller must call the returned function to close it.
 func (a *app) files(ctx context.Context, in *filesFlags, names []string) (pipeline.Source, func() error, error) {
 	groups := a.groups(in, names)
 	if len(groups) == 1 && !in.given() {
@@ -204,7 +205,7 @@ func (a *app) files(ctx context.Context, in *filesFlags, names []string) (pipeli
 	var of *bundle.ErrFile
 	switch {
 	case errors.As(err, &of):
-		return nil, nil, of.Err // which has its name
+		return nil, nil, of.Err // it has the name of the file
 	case err != nil:
 		return nil, nil, err
 	}
@@ -216,14 +217,14 @@ func (a *app) files(ctx context.Context, in *filesFlags, names []string) (pipeli
 	return b, b.Close, nil
 }
 
-// group is a file, or those of one run of strace -ff.
+// group is one file, or the files of one run of strace -ff.
 type group struct {
 	name  string
 	files []string
 }
 
-// groups puts the files of strace -ff together; one that has a --shift stays by
-// itself.
+// groups groups the files of strace -ff by their prefix. A file that has a --shift
+// is a group of its own.
 func (a *app) groups(in *filesFlags, names []string) (list []group) {
 	at := map[string]int{}
 	for _, name := range names {
@@ -249,7 +250,7 @@ func (a *app) groups(in *filesFlags, names []string) (list []group) {
 func (a *app) isStrace(name string) bool {
 	f, err := a.openFile(name)
 	if err != nil {
-		return false // opening it again says so
+		return false // the error is reported when it is opened again
 	}
 	defer f.Close()
 	head := make([]byte, importer.SniffBytes)
@@ -257,7 +258,7 @@ func (a *app) isStrace(name string) bool {
 	return importer.Sniff(head[:n]) == importer.Strace
 }
 
-// group opens a file, or several as one.
+// group opens the files of a group as one source.
 func (a *app) group(in *filesFlags, g group) (pipeline.Source, func() error, error) {
 	if len(g.files) == 1 {
 		return a.file(in, g.files[0])
@@ -285,7 +286,7 @@ func (a *app) group(in *filesFlags, g group) (pipeline.Source, func() error, err
 	return importer.Merge(list, g.name), closeAll, nil
 }
 
-// file opens a file by what it is.
+// file opens one file as a source.
 func (a *app) file(in *filesFlags, name string) (pipeline.Source, func() error, error) {
 	f, err := a.openFile(name)
 	if err != nil {
@@ -306,7 +307,7 @@ func (a *app) file(in *filesFlags, name string) (pipeline.Source, func() error, 
 	return src, f.Close, nil
 }
 
-// compressedError says that a file cannot be decompressed from here on.
+// compressedError means that the rest of a file cannot be decompressed.
 type compressedError struct{ err error }
 
 func (e *compressedError) Error() string {
@@ -314,7 +315,7 @@ func (e *compressedError) Error() string {
 }
 func (e *compressedError) Unwrap() error { return e.err }
 
-// cutOff makes err a *compressedError, if it is none.
+// cutOff wraps err in a *compressedError, unless it is one.
 func cutOff(err error) error {
 	if errors.As(err, new(*compressedError)) {
 		return err
@@ -322,10 +323,10 @@ func cutOff(err error) error {
 	return &compressedError{err}
 }
 
-// errWindow says what to do with a file that needs much memory.
+// errWindow is returned for a zstd file whose window is too large.
 var errWindow = errors.New("zstd with a window of more than 8 MiB (--long, --ultra): zstd -dc --long=27 FILE | pidwire open - reads it")
 
-// decompressed marks the errors of a decompressor as such.
+// decompressed wraps the errors of a decompressor in a *compressedError.
 type decompressed struct{ r io.Reader }
 
 func (d decompressed) Read(b []byte) (int, error) {
@@ -333,14 +334,14 @@ func (d decompressed) Read(b []byte) (int, error) {
 	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
 		return n, errWindow
 	}
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF { // a recording that is cut says so itself
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF { // replay reports a recording that is cut
 		err = &compressedError{err}
 	}
 	return n, err
 }
 
-// decompress returns what a file holds that begins with head, and whether it is
-// compressed.
+// decompress returns a reader of the decompressed content of r, which begins with head, and
+// whether it is compressed.
 func decompress(r io.Reader, head []byte) (io.Reader, bool, error) {
 	switch {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}): // RFC 1952
@@ -350,8 +351,8 @@ func decompress(r io.Reader, head []byte) (io.Reader, bool, error) {
 		}
 		return decompressed{z}, true, nil
 	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}): // RFC 8878
-		// What zstd makes up to level 19, unless it is asked for more (--long, --ultra):
-		// the window is memory that a few bytes of a file can ask for.
+		// The largest window that zstd uses up to level 19 without --long or --ultra. It is
+		// bounded because a few bytes of a file can request that much memory.
 		const window = 8 << 20
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window))
 		if err != nil {
@@ -362,10 +363,10 @@ func decompress(r io.Reader, head []byte) (io.Reader, bool, error) {
 	return r, false, nil
 }
 
-// source reads a file by what it is, whatever its name.
+// source returns the source for a file. It detects the format by content, not by name.
 func source(r io.Reader, name string) (pipeline.Source, error) {
 	b := bufio.NewReaderSize(r, 4*importer.SniffBytes)
-	head, _ := b.Peek(12) // an error comes again with the first read
+	head, _ := b.Peek(12) // the first read returns the error again
 	plain, compressed, err := decompress(b, head)
 	if err != nil {
 		return nil, err
@@ -382,7 +383,7 @@ func source(r io.Reader, name string) (pipeline.Source, error) {
 	if capture.Sniff(head) {
 		return capture.New(b, name)
 	}
-	// What has come so far: standard input may be slow.
+	// Only the bytes that are buffered, as standard input may be slow.
 	head, _ = b.Peek(min(b.Buffered(), importer.SniffBytes))
 	if kind := importer.Sniff(head); kind != importer.Unknown {
 		return importer.New(b, name, kind)

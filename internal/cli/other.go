@@ -15,18 +15,18 @@ import (
 	"github.com/pidwire/pidwire/internal/pipeline"
 )
 
-// connsLive says what it cannot do here.
+// connsLive returns an error, as watching needs Linux.
 func (a *app) connsLive(*cobra.Command, *connsFlags, []string) error { return needsLinux() }
 
 func completeTargets(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return nil, cobra.ShellCompDirectiveDefault
 }
 
-// On other systems one process does all: there is nothing to be watched, and no privilege.
+// On other systems there is only one process, because nothing can be watched and no privilege is needed.
 
 func isRest(string) bool { return false }
 
-// inside is the process that opens files for another one; here there is none.
+// inside is not used on other systems, as there is no second process.
 type inside struct{}
 
 func enter() (*inside, error)                          { return nil, needsLinux() }
@@ -38,7 +38,7 @@ func (a *app) confine(bool)                            {}
 func (a *app) wrote(*pipeline.Config)                  {}
 func (a *app) twoRooms(context.Context, allowed) error { return needsLinux() }
 
-// allowed are the files of the command line.
+// allowed holds the files of the command line.
 type allowed struct {
 	in    []string
 	out   writeFlags
@@ -56,12 +56,12 @@ func needsLinux() error {
 	}
 }
 
-// shimName is no program's name: there are no commands to start here.
+// shimName cannot be the name of a program: no commands are started on other systems.
 const shimName = "\x00"
 
 func shim([]string, io.Writer) int { return exitFailure }
 
-// liveCommands are there in name, so that what they cannot do here is said.
+// liveCommands returns stubs of the verbs, which report that they need Linux.
 func (a *app) liveCommands() []*cobra.Command {
 	var list []*cobra.Command
 	for _, verb := range []string{"trace", "doctor", "demo", "audit-rule"} {

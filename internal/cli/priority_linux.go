@@ -9,22 +9,22 @@ import (
 	"github.com/pidwire/pidwire/internal/sandbox"
 )
 
-// readerNice is the priority of the process that reads the ring: it has little to do, and what it does not
-// read in time is lost.
+// readerNice is the nice value of the process that reads the ring buffer. It uses little CPU time, and records
+// that it does not read in time are lost.
 const readerNice = -15
 
-// hurry gives all threads of the process that priority, and with that those that they make; who may not raise it
-// goes on as before. It is for before the programs are loaded: whoever watches waits for them, on machines that are
-// busy too. No thread is kept for the reader alone: then the runtime's timers would wake another one that wakes it.
+// hurry sets that nice value for all threads of the process; new threads inherit it. Without the privilege it does
+// nothing. It is called before the programs are loaded, as the user waits for them, also on busy machines. The
+// reader has no locked thread of its own: the runtime's timers would wake another thread, which then wakes it.
 func hurry() { renice(readerNice) }
 
-// renice sets the priority of all threads.
+// renice sets the nice value of all threads.
 func renice(nice int) {
 	if !sandbox.OwnProc() {
-		return // it would be others' threads
+		return // the tids in /proc are of another pid namespace
 	}
 	done := map[int]bool{}
-	// A thread that was made meanwhile has the priority of the one that made it.
+	// Repeated, as a new thread may have been created by one that was not reniced yet.
 	for range 3 {
 		list, err := os.ReadDir("/proc/self/task")
 		if err != nil {

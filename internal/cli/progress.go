@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	barAfter = time.Second // what is done sooner needs no bar
+	barAfter = time.Second // no bar is shown before
 	barEvery = 200 * time.Millisecond
 	barWidth = 30
 )
 
-// progress is how far files have been read. A nil one counts nothing.
+// progress counts how many bytes of the files have been read. A nil *progress counts nothing.
 type progress struct {
 	done  atomic.Int64
 	total int64
@@ -27,8 +27,8 @@ type progress struct {
 	ended chan struct{}
 }
 
-// newProgress shows on w how far files of total bytes have been read, from the
-// second second on, until end.
+// newProgress starts to show a progress bar on w for files of total bytes. The bar appears after
+// barAfter, and is shown until end is called.
 func newProgress(w io.Writer, total int64, ascii bool) *progress {
 	p := &progress{total: total, stop: make(chan struct{}), ended: make(chan struct{})}
 	go func() {
@@ -54,7 +54,7 @@ func newProgress(w io.Writer, total int64, ascii bool) *progress {
 	return p
 }
 
-// end takes the bar away.
+// end removes the bar.
 func (p *progress) end() {
 	if p != nil {
 		close(p.stop)
@@ -62,7 +62,7 @@ func (p *progress) end() {
 	}
 }
 
-// reader counts what is read of r.
+// reader returns a reader of r that counts the bytes.
 func (p *progress) reader(r io.Reader) io.Reader {
 	if p == nil {
 		return r
@@ -81,7 +81,7 @@ func (c *counted) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// bar is a line: how much of how much, and how long it will take.
+// bar returns the line of the bar: percentage, bytes and estimated time left.
 func bar(done, total int64, took time.Duration, ascii bool) string {
 	full, empty := "█", "░"
 	if ascii {
@@ -98,8 +98,8 @@ func bar(done, total int64, took time.Duration, ascii bool) string {
 		summary.Bytes(uint64(done)), summary.Bytes(uint64(total)), left)
 }
 
-// watched returns the progress of reading files, nil where nobody would see it:
-// standard error is no terminal, or lines appear on it.
+// watched returns the progress bar for reading files, or nil if none is to be shown:
+// standard error is no terminal, lines are printed to a terminal, or a size is not known.
 func (a *app) watched(in *filesFlags, names []string) *progress {
 	f, isFile := a.stderr.(*os.File)
 	if !isFile || in.quiet || !term.IsTerminal(int(f.Fd())) {
@@ -112,15 +112,15 @@ func (a *app) watched(in *filesFlags, names []string) *progress {
 	for _, name := range names {
 		size, ok := a.sizeOf(name)
 		if !ok {
-			return nil // nobody knows how much there is
+			return nil // unknown size
 		}
 		total += size
 		if len(names) > 1 || in.given() {
-			total += min(size, surveyed) // twice
+			total += min(size, surveyed) // read twice
 		}
 	}
 	return newProgress(f, total, !unicodeLocale())
 }
 
-// surveyed is about what is read of a file before it is read.
+// surveyed is the approximate number of bytes of a file that are read in advance, to set its clock.
 const surveyed = 256 << 20

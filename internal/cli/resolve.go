@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// resolver asks DNS for the names of addresses, without making anybody wait: a
-// name is there when it is asked for again.
+// resolver looks up the names of addresses in DNS without blocking the caller: a
+// later call returns the name.
 type resolver struct {
 	mu    sync.Mutex
-	names map[netip.Addr]string // empty: asked, and not answered
-	busy  chan struct{}         // a place for each question on its way
+	names map[netip.Addr]string // empty string: no answer, or none yet
+	busy  chan struct{}         // semaphore of the running queries
 	ask   func(context.Context, string) ([]string, error)
 }
 
@@ -28,7 +28,8 @@ func newResolver() *resolver {
 	return &resolver{names: map[netip.Addr]string{}, busy: make(chan struct{}, maxQuestions), ask: net.DefaultResolver.LookupAddr}
 }
 
-// name returns what is known of an address, and asks if nothing is.
+// name returns the known name of an address, or an empty string. It starts a query if
+// there was none for that address.
 func (r *resolver) name(a netip.Addr) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -39,7 +40,7 @@ func (r *resolver) name(a netip.Addr) string {
 	select {
 	case r.busy <- struct{}{}:
 	default:
-		return "" // another time
+		return "" // too many queries are running; a later call tries again
 	}
 	r.names[a] = ""
 	go func() {

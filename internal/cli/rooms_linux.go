@@ -21,10 +21,10 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/rotate"
 )
 
-// isRest reports whether this process is the one without privilege.
+// isRest reports whether this process is the unprivileged one.
 func isRest(argv0 string) bool { return argv0 == rooms.Arg0 }
 
-// inside is the collector, as the process without privilege has it.
+// inside is the unprivileged process's connection to the collector.
 type inside struct{ *rooms.Inside }
 
 func enter() (*inside, error) {
@@ -32,33 +32,34 @@ func enter() (*inside, error) {
 	return &inside{in}, err
 }
 
-// open opens a file of the command line to read.
+// open opens a file of the command line for reading.
 func (in *inside) open(name string) (*os.File, error) {
 	f, err := in.Open(name)
 	return f, exitOf(err)
 }
 
-// create opens a file of the command line to write.
+// create opens a file of the command line for writing.
 func (in *inside) create(p place) (*os.File, error) {
 	f, err := in.Create(rooms.Place{Lines: p.lines, Since: p.file.Since, Turn: p.file.Turn})
 	return f, exitOf(err)
 }
 
-// size returns the bytes of a regular file of the command line.
+// size returns the size of a file of the command line; ok is false if it is not a regular file.
 func (in *inside) size(name string) (bytes int64, ok bool) { return in.Size(name) }
 
-// outside reports whether this is the process that the user started: what is read and printed belongs
-// into another one.
+// outside reports whether this is the process that the user started. It must start the unprivileged process,
+// which reads and prints.
 func (a *app) outside() bool { return a.in == nil && !a.alone }
 
-// wrote has the collector told of what is written.
+// wrote makes the pipeline report its progress to the collector.
 func (a *app) wrote(c *pipeline.Config) {
 	if a.in != nil {
 		c.Wrote = a.in.Beat
 	}
 }
 
-// stream returns what the collector passes on; nil without an error where the collector could not begin, and says why.
+// stream returns the records that the collector sends. It returns nil and no error if the collector could not begin;
+// the collector reports the reason.
 func (a *app) stream() (*rooms.Stream, error) {
 	src, err := a.in.Stream()
 	if errors.Is(err, rooms.ErrNotBegun) {
@@ -68,7 +69,7 @@ func (a *app) stream() (*rooms.Stream, error) {
 	return src, err
 }
 
-// interrupted returns a context that is done when the user ends the run.
+// interrupted returns a context that is canceled when the user ends the run.
 func (a *app) interrupted(parent context.Context) (context.Context, func()) {
 	if a.in == nil {
 		return signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
@@ -78,7 +79,7 @@ func (a *app) interrupted(parent context.Context) (context.Context, func()) {
 	return ctx, cancel
 }
 
-// exitOf gives an error of the collector's its exit code again.
+// exitOf turns an error of the collector into an exitError with the same exit code and hint.
 func exitOf(err error) error {
 	var fe *rooms.FileError
 	if !errors.As(err, &fe) {
@@ -91,30 +92,30 @@ func exitOf(err error) error {
 	return e
 }
 
-// confine gives up what is not needed to read and to print. It is called when all files are open and
-// before the first byte of them is read.
+// confine drops all privileges that reading and printing do not need. It is called before the first byte
+// of input is decoded.
 func (a *app) confine(resolve bool) {
 	if a.in == nil {
 		return
 	}
-	_, _ = time.Now().Local().Zone() // reads the zone's file
+	_, _ = time.Now().Local().Zone() // loads the time zone file
 	if err := a.in.Confine(resolve); err != nil {
 		fmt.Fprintf(a.stderr, "pidwire: the process that prints could not give up all that it does not need: %v\n", err)
 	}
 }
 
-// allowed are the files of the command line: what the rest may ask for.
+// allowed holds the files of the command line, which the unprivileged process may request.
 type allowed struct {
-	in    []string // to read
+	in    []string // input files
 	out   writeFlags
-	lines string // of -o
+	lines string // file of -o
 }
 
-// endings are the ways in which a user ends a run. The first signal ends it in order, the second at
-// once. Neither ends this process: what was put into the kernel is taken back in any case.
+// endings handles the signals with which a user ends a run. The first one ends it in order, the second
+// immediately. Neither kills this process, as it must remove its programs and rules from the kernel.
 type endings struct {
-	ctx   context.Context // done at the first
-	again chan struct{}   // closed at the second
+	ctx   context.Context // canceled at the first signal
+	again chan struct{}   // closed at the second signal
 	stop  func()
 }
 
@@ -125,7 +126,7 @@ func endingsOf(parent context.Context) *endings {
 	if !signal.Ignored(syscall.SIGHUP) { // nohup(1)
 		signal.Notify(sigs, syscall.SIGHUP)
 	}
-	// Who reads what we print may have seen enough; the error of the write says so.
+	// With a handler for SIGPIPE, a write to a closed stdout fails with EPIPE instead of killing the process.
 	pipes := make(chan os.Signal, 1)
 	signal.Notify(pipes, syscall.SIGPIPE)
 	e := &endings{ctx: ctx, again: make(chan struct{})}
@@ -157,27 +158,27 @@ func endingsOf(parent context.Context) *endings {
 	return e
 }
 
-// over is the other process, and how it ends.
+// over is the unprivileged process, as the collector sees it, and its end.
 type over struct {
 	*rooms.Rest
 	a      *app
 	broker *broker
 	ended  *endings
 	cancel context.CancelCauseFunc // ends the run
-	cut    chan struct{}           // closed when it was killed for being stalled
+	cut    chan struct{}           // closed when it is killed because it stalls
 }
 
-// stopped is the cause of an end that the rest asked for.
+// stopped is the cause of a canceled run: the unprivileged process has requested it, or a limit is reached.
 type stopped struct{ reason uint32 }
 
 func (s stopped) Error() string     { return "the process that prints has ended the run" }
 func (s stopped) EndReason() uint32 { return s.reason }
 
-// errRest says that the rest has ended early; it has said why.
+// errRest means that the unprivileged process has ended early. It has printed the reason.
 var errRest = errors.New("the process that prints has ended")
 
-// startRest starts the process without privilege. The context that it returns is done at the first
-// signal, or when that process ends or wants the run to end.
+// startRest starts the unprivileged process. The returned context is canceled at the first signal, or
+// when that process exits or requests the end of the run.
 func (a *app) startRest(e *endings, files allowed, stdin io.Reader) (*over, context.Context, error) {
 	ctx, cancel := context.WithCancelCause(e.ctx)
 	as := sandbox.Caller()
@@ -204,14 +205,14 @@ func (a *app) startRest(e *endings, files allowed, stdin io.Reader) (*over, cont
 }
 
 const (
-	// stalledAfter is how many looks may find no progress of the rest once the run is to end. They are
-	// counted, for on a busy machine we too may be held up in between.
+	// stalledAfter is how many checks in a row may find no progress of the unprivileged process after the
+	// run was ended. Checks are counted, not time, as on a busy machine this process is delayed too.
 	stalledAfter  = 6
 	progressEvery = 50 * time.Millisecond
 )
 
-// watch ends a rest that is stalled once the user wants the run to end: it waits for whoever reads its
-// output. One that goes on may take its time, until the second signal.
+// watch kills the unprivileged process after the first signal if it makes no progress, because the
+// reader of its output does not read. While it makes progress it is killed only at the second signal.
 func (o *over) watch() {
 	select {
 	case <-o.Exited():
@@ -235,13 +236,13 @@ func (o *over) watch() {
 		case <-o.ended.again:
 		}
 		close(o.cut)
-		o.Hurry(time.Now()) // what waits for it waits no longer
+		o.Hurry(time.Now()) // unblock writes to it
 		o.Kill()
 		return
 	}
 }
 
-// ready waits until the rest has opened its outputs.
+// ready waits until the unprivileged process has opened its outputs.
 func (o *over) ready(ctx context.Context) error {
 	select {
 	case <-o.Ready():
@@ -253,8 +254,8 @@ func (o *over) ready(ctx context.Context) error {
 	}
 }
 
-// finish waits for the rest to end, and returns its exit code. Whatever is said here is said even to an
-// output that takes nothing.
+// finish waits for the unprivileged process to exit, and returns its exit code. Messages are written
+// with sayInTime, so that a blocked stderr does not block it.
 func (o *over) finish() int {
 	<-o.Exited()
 	code, by := o.Exit()
@@ -270,7 +271,7 @@ func (o *over) finish() int {
 	return code
 }
 
-// sayInTime writes to standard error, and does not wait for a reader that does not read.
+// sayInTime writes to standard error, and waits at most 200 ms for it.
 func (a *app) sayInTime(text string) {
 	done := make(chan struct{})
 	go func() {
@@ -283,8 +284,8 @@ func (a *app) sayInTime(text string) {
 	}
 }
 
-// twoRooms runs a verb that only reads files: all of it is done by the process without privilege, and
-// this one opens the files.
+// twoRooms runs a verb that only reads files: the unprivileged process does all the work, and this one
+// opens the files.
 func (a *app) twoRooms(parent context.Context, files allowed) error {
 	e := endingsOf(parent)
 	defer e.stop()
@@ -317,8 +318,8 @@ const (
 	capKill          = 5
 )
 
-// keptCaps are what opening the files of the command line takes, and ending the rest, which is another
-// user's. Files of -C and -G are made while the run goes on.
+// keptCaps returns the capabilities for opening the files of the command line, and for killing the
+// unprivileged process, which may run as another user. Files of -C and -G are created during the run.
 func keptCaps(files allowed) []uint {
 	caps := []uint{capKill}
 	if len(files.in) > 0 {
@@ -330,14 +331,15 @@ func keptCaps(files allowed) []uint {
 	return caps
 }
 
-// broker opens the files of the command line for the rest, and no others.
+// broker opens the files of the command line for the unprivileged process, and no others except the
+// modules of watched processes.
 type broker struct {
 	files allowed
 	rules outfile.Rules
 	names rotate.Options
-	lines os.FileInfo                  // the file of -o, once it is open
-	wrote os.FileInfo                  // the one of -w that was opened last
-	live  atomic.Pointer[collect.Live] // opens what the watched processes have mapped; nil: nothing is watched
+	lines os.FileInfo                  // the file of -o; nil until it is opened
+	wrote os.FileInfo                  // the last opened file of -w; nil until then
+	live  atomic.Pointer[collect.Live] // opens files that watched processes have mapped; nil if nothing is watched
 }
 
 func newBroker(files allowed, as sandbox.Identity, stdout io.Writer) (*broker, error) {
@@ -353,7 +355,7 @@ func newBroker(files allowed, as sandbox.Identity, stdout io.Writer) (*broker, e
 		}
 		if err == nil {
 			b.rules.Inputs = append(b.rules.Inputs, info)
-		} // else opening it says what is wrong
+		} // else the error is reported when it is opened
 	}
 	if f, ok := stdout.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && len(b.rules.Inputs) > 0 {
@@ -367,7 +369,7 @@ func newBroker(files allowed, as sandbox.Identity, stdout io.Writer) (*broker, e
 	return b, nil
 }
 
-// open opens what the rest asks for.
+// open opens the file that the unprivileged process requests.
 func (b *broker) open(q rooms.Request) (*os.File, error) {
 	if q.Module != nil {
 		live := b.live.Load()
@@ -407,7 +409,7 @@ func (b *broker) create(p rooms.Place) (*os.File, error) {
 		return nil, errors.New("not a file of the command line")
 	}
 	rules := b.rules
-	// The files of -o and -w are not one.
+	// -o and -w must not be the same file.
 	other, mine := b.wrote, &b.lines
 	if !p.Lines {
 		other, mine = b.lines, &b.wrote
@@ -423,7 +425,7 @@ func (b *broker) create(p rooms.Place) (*os.File, error) {
 	return f, err
 }
 
-// fileError carries an error of this program to the rest, with its exit code.
+// fileError turns an error into one that can be sent to the unprivileged process with its exit code.
 func fileError(err error) error {
 	if err == nil {
 		return nil

@@ -9,13 +9,13 @@ import (
 	"github.com/pidwire/pidwire/internal/syscalls"
 )
 
-// selection is what -e, -z and -Z leave of the calls.
+// selection is the set of calls that -e, -z and -Z select.
 type selection struct {
 	calls      map[string]widths // nil: all
-	failed, ok bool              // by outcome; both or none: all
+	failed, ok bool              // by result; if both or neither are set: all
 }
 
-// widths are the widths of the ABIs in which a call is wanted: strace's @32, @64.
+// widths is the set of ABI widths for which a call is selected: strace's @32, @64.
 type widths uint8
 
 const (
@@ -33,11 +33,11 @@ func widthOf(a event.ABI) widths {
 
 func (s *selection) all() bool { return s.calls == nil && s.failed == s.ok }
 
-// wants reports whether a call of that name is captured at all.
+// wants reports whether calls of that name are captured.
 func (s *selection) wants(name string) bool { return s.calls == nil || s.calls[name] != 0 }
 
 func (s *selection) shows(c *event.Call) bool {
-	// A request goes by the name of its call, or with the ring's own.
+	// An io_uring request is selected by the name of its call, or by io_uring_enter.
 	if s.calls != nil && s.calls[c.Name]&widthOf(c.ABI) == 0 &&
 		(c.Via != "io_uring" || s.calls["io_uring_enter"] == 0) {
 		return false
@@ -51,8 +51,8 @@ func (s *selection) shows(c *event.Call) bool {
 	return (c.Errno != "") == s.failed
 }
 
-// strace's qualifiers that mean nothing without stopping the process, or that
-// belong to other verbs, with the reason.
+// refused holds strace's qualifiers that pidwire does not support, with the reason or the
+// option to use instead.
 var refused = map[string]string{
 	"inject": "pidwire never changes what a call does", "fault": "pidwire never changes what a call does",
 	"raw": "use -n for numbers", "verbose": "use -v", "abbrev": "use -v",
@@ -61,7 +61,7 @@ var refused = map[string]string{
 	"quiet": "use -q", "trace-fds": "use a target and -e trace=",
 }
 
-// parseSelection reads the -e expressions, in strace's language.
+// parseSelection parses the -e expressions, in strace's syntax.
 func parseSelection(exprs []string) (selection, error) {
 	var s selection
 	for _, e := range exprs {
@@ -90,7 +90,7 @@ func parseSelection(exprs []string) (selection, error) {
 				}
 			}
 		case "signal", "signals", "s":
-			// Signals are not shown: leaving some out changes nothing.
+			// Ignored, as signals are not shown.
 		default:
 			if why, ok := refused[key]; ok {
 				return s, usageError("-e %s: not here: %s", key, why)
@@ -105,15 +105,15 @@ func parseSelection(exprs []string) (selection, error) {
 	return s, nil
 }
 
-// classes are strace's classes as far as they concern sockets.
+// classes are strace's syscall classes that concern sockets.
 var classes = map[string]func(*syscalls.Call) bool{
 	"network": func(c *syscalls.Call) bool { return c.Network },
 	"desc":    func(c *syscalls.Call) bool { return !c.Role.Has(event.Opens | event.OpensPair) },
 	"all":     func(*syscalls.Call) bool { return true },
 }
 
-// trace reads a set: call names, %network (%net, network), /regex, globs, with
-// ! before it for everything else and ? before a name that may be missing.
+// trace parses a set: names of calls, %network (%net, network), /regex, globs. A ! before the set
+// negates it, a ? before a name allows it to be unknown.
 func (s *selection) trace(set string) error {
 	set, not := strings.CutPrefix(set, "!")
 	if set == "none" {

@@ -71,8 +71,8 @@ func (a *app) showCommand() *cobra.Command {
 	return cmd
 }
 
-// unicodeLocale reports whether the terminal is to be given more than ASCII
-// (locale(7): the first that is set decides).
+// unicodeLocale reports whether the locale is UTF-8: the first variable that is set
+// decides (locale(7)). If none is set, it depends on TERM.
 func unicodeLocale() bool {
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if v := os.Getenv(name); v != "" {

@@ -28,12 +28,12 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// liveCommands are the verbs that need this machine's kernel.
+// liveCommands returns the verbs that use the kernel of this machine.
 func (a *app) liveCommands() []*cobra.Command {
 	return []*cobra.Command{a.traceCommand(), a.doctorCommand(), a.demoCommand(), a.kernelCommand(), a.auditRuleCommand()}
 }
 
-// traceFlags are those of a live run.
+// traceFlags are the flags of a live run.
 type traceFlags struct {
 	view    viewFlags
 	pids    []string
@@ -52,7 +52,7 @@ type traceFlags struct {
 	asUser                  string
 	span                    time.Duration
 	buffer                  string // --buffer
-	ring                    uint32 // of it, in bytes
+	ring                    uint32 // size of the ring buffer, in bytes
 }
 
 func (a *app) traceCommand() *cobra.Command {
@@ -141,7 +141,7 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 	}
 	live := liveRun{app: a, t: t, argv: argv}
 	if a.in != nil {
-		return live.run(cmd.Context()) // whom it is about, the other process has found
+		return live.run(cmd.Context()) // the collector has found the targets
 	}
 	targets, err := a.targets(cmd, t.pids, t.users, names)
 	if err != nil {
@@ -154,7 +154,7 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 	return live.run(cmd.Context())
 }
 
-// snapLength is what is kept of a packet: what a line needs, or all for a file.
+// snapLength returns the number of bytes captured of a packet: enough for a line, or the maximum for a file.
 func (t *traceFlags) snapLength() uint32 {
 	const line = 256
 	switch {
@@ -166,8 +166,8 @@ func (t *traceFlags) snapLength() uint32 {
 	return line
 }
 
-// checkLayers tells a mistake. Layer krn brings the calls, which what the
-// kernel does stands under; --drops is all of it that is wanted.
+// checkLayers checks and completes the layers. Layer krn implies sys, as kernel events are shown under
+// the calls; --tree and -k imply krn; --drops shows only drops of layer krn.
 func (t *traceFlags) checkLayers(cmd *cobra.Command) error {
 	if len(t.layers) == 0 {
 		return usageError("-l names no layer (sys, pkt, krn, aud)")
@@ -232,7 +232,8 @@ func (a *app) targets(cmd *cobra.Command, pids, users, names []string) ([]proc.T
 	return targets, nil
 }
 
-// checkName tells a mistyped verb from a process that is to start later.
+// checkName returns an error if no process has that name and it looks like a mistyped verb. Otherwise the run
+// waits for such a process.
 func (a *app) checkName(cmd *cobra.Command, t *proc.Target) error {
 	pids, err := proc.Default.PIDs()
 	if err != nil {
@@ -254,18 +255,18 @@ func (a *app) checkName(cmd *cobra.Command, t *proc.Target) error {
 	return nil
 }
 
-// liveRun is one live run: what is watched, and where it goes.
+// liveRun is one live run: its targets, flags and command.
 type liveRun struct {
 	app     *app
 	t       *traceFlags
 	targets []proc.Target
 	argv    []string
-	stdin   io.Reader // of the command; nil: the app's
+	stdin   io.Reader // of the command; nil for that of the app
 }
 
-// memoryLimit is what Go's memory is kept to while watching: the collector works
-// harder before it is passed. With the ring, which is mapped beside it, a run
-// stays below 64 MiB. GOMEMLIMIT in the environment has the last word.
+// memoryLimit is the soft limit of Go's memory while watching: near it, the garbage
+// collector runs more often. With the ring, which is mapped in addition, a run
+// stays below 64 MiB. GOMEMLIMIT in the environment overrides it.
 const memoryLimit = 36 << 20
 
 func limitMemory() {
@@ -274,7 +275,7 @@ func limitMemory() {
 	}
 }
 
-// run is the run, as far as it is this process's part of it.
+// run does this process's part of the run: collect or view.
 func (l *liveRun) run(parent context.Context) error {
 	limitMemory()
 	if l.app.in != nil {
@@ -283,8 +284,8 @@ func (l *liveRun) run(parent context.Context) error {
 	return l.collect(parent)
 }
 
-// collect watches, and passes on what it sees to the process that prints. What it has put into the
-// kernel is taken back before it returns, however that one ends.
+// collect watches, and sends the records to the unprivileged process, which prints them. It removes all that it
+// has added to the kernel before it returns, no matter how that process ends.
 func (l *liveRun) collect(parent context.Context) error {
 	a, t := l.app, l.t
 	var err error
@@ -301,11 +302,11 @@ func (l *liveRun) collect(parent context.Context) error {
 	code, err := l.watch(ctx, rest, files)
 	switch {
 	case errors.Is(err, errRest):
-		err = nil // it has said why
+		err = nil // the unprivileged process has printed the reason
 	case err != nil && rest.Unsent() > 0:
-		err = nil // it takes nothing: finish says so
+		err = nil // it does not read any more, which finish reports
 	case err != nil:
-		// Without a header it has nothing to end, and would only say that this one failed.
+		// Killed, as otherwise it would only report that this process has failed.
 		rest.Kill()
 		return err
 	}
@@ -317,16 +318,16 @@ func (l *liveRun) collect(parent context.Context) error {
 	return err
 }
 
-// watch is what collect does beside the other process. It returns the exit code of the command, when
-// everything is out of the kernel again.
+// watch loads the programs, starts the command, and passes the records to rest. It returns the exit code of
+// the command, after everything is removed from the kernel.
 func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code int, err error) {
 	a, t := l.app, l.t
-	defer rest.Cut() // without an end, that is to say: unless it was said
+	defer rest.Cut() // no effect after End
 	ctx, watching := spanOf(ctx, t.span)
 	defer watching.stop()
 	var aud *audit.Source
 	if slices.Contains(t.layers, "aud") {
-		// Before the command is born: audit sees who is born while it is on.
+		// Before the command is started, as audit sees only processes that are created while it is enabled.
 		if aud, err = audit.Open(audit.Options{Follow: !t.noFollow, Wait: t.auditWait, Unicast: t.auditUnicast}); err != nil {
 			return 0, explain(err)
 		}
@@ -343,9 +344,9 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 		}
 		defer child.abandon()
 	}
-	// The command is there already, and keeps its own priority.
+	// After the command was started, which keeps its own priority.
 	hurry()
-	// What is collected while the programs are loaded is some 6 MB, at a fifth of the time.
+	// Garbage collection while the programs are loaded would free some 6 MB and take a fifth of the time.
 	percent := debug.SetGCPercent(-1)
 	defer debug.SetGCPercent(percent)
 	src, err := collect.Open(l.options(rest, child, aud))
@@ -402,21 +403,21 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 		select {
 		case code = <-child.exit:
 		case <-time.After(grace):
-			// We were told to stop; the command goes on by itself.
+			// The run was ended; the command continues.
 		}
 	}
 	return code, nil
 }
 
-// span is the time that --for gives a run. It counts from the first moment that is watched: loading takes
-// longer on a busy machine, and none of it is the run's.
+// span is the duration of a run that --for sets. It starts when the programs are attached, because loading takes
+// longer on a busy machine.
 type span struct {
-	length time.Duration // 0: no end
+	length time.Duration // 0: no limit
 	timer  *time.Timer
 	cancel context.CancelCauseFunc
 }
 
-// spanOf returns a context that is done when the span is over.
+// spanOf returns a context that is canceled at the end of the span.
 func spanOf(parent context.Context, length time.Duration) (context.Context, *span) {
 	ctx, cancel := context.WithCancelCause(parent)
 	return ctx, &span{length: length, cancel: cancel}
@@ -435,8 +436,8 @@ func (s *span) stop() {
 	s.cancel(nil)
 }
 
-// started is what happens between the last program that is attached and the first record that is read;
-// begin is the end of it: nothing is loaded any more.
+// started returns the function that is called after the last program is attached and before the first record is
+// read. It calls begin last, after which nothing more is loaded.
 func (l *liveRun) started(ctx context.Context, rest *over, src collect.Live, aud *audit.Source, begin func() error) func() error {
 	a, t := l.app, l.t
 	return func() error {
@@ -447,7 +448,7 @@ func (l *liveRun) started(ctx context.Context, rest *over, src collect.Live, aud
 			fmt.Fprintf(a.stderr, "pidwire: tree by %s\n", e)
 		}
 		if !l.hasLines() {
-			// Lines say it on the timeline; here there are none.
+			// The lines of the timeline have these messages; here there are no lines.
 			for _, m := range src.Missing() {
 				fmt.Fprintf(a.stderr, "pidwire: %s\n", clean.Text(m))
 			}
@@ -465,7 +466,7 @@ func (l *liveRun) hasLines() bool {
 	return !t.view.json && !t.view.summary && (t.write.file == "" || t.print || t.view.output != "")
 }
 
-// neededCaps are the capabilities that a run needs once it is loaded.
+// neededCaps returns the capabilities that a run needs after the programs are loaded.
 func (l *liveRun) neededCaps(src collect.Live, files allowed) []uint {
 	caps := append(keptCaps(files), src.NeededCaps()...)
 	if slices.Contains(l.t.layers, "aud") {
@@ -474,7 +475,7 @@ func (l *liveRun) neededCaps(src collect.Live, files allowed) []uint {
 	return caps
 }
 
-// command starts the command, which waits to be let go.
+// command starts the command, which waits for release.
 func (l *liveRun) command() (*command, error) {
 	stdin := l.stdin
 	if stdin == nil {
@@ -482,12 +483,12 @@ func (l *liveRun) command() (*command, error) {
 	}
 	stdout := l.app.stdout
 	if l.t.write.file == "-" {
-		stdout = l.app.stderr // ours is the file's
+		stdout = l.app.stderr // the file is written to our stdout
 	}
 	return startCommand(l.argv, l.t.asUser, stdin, stdout, l.app.stderr)
 }
 
-// options are those of the source.
+// options returns the options of the source.
 func (l *liveRun) options(rest *over, child *command, aud *audit.Source) collect.Options {
 	t := l.t
 	opts := collect.Options{
@@ -512,7 +513,7 @@ func (l *liveRun) options(rest *over, child *command, aud *audit.Source) collect
 	return opts
 }
 
-// view shows and writes what the collector passes on.
+// view prints and writes the records that the collector sends.
 func (l *liveRun) view(parent context.Context) error {
 	a, t := l.app, l.t
 	src, err := a.stream()
@@ -520,8 +521,8 @@ func (l *liveRun) view(parent context.Context) error {
 		return err
 	}
 	h := src.Header()
-	// A recording must not wait for whoever reads the lines; without one the
-	// ring takes up what they cannot read yet, and the kernel counts the rest.
+	// A recording must not be delayed by a slow reader of the lines. Without a recording,
+	// records that are not read yet stay in the ring, and those that do not fit are counted as lost.
 	named := &elfsyms.Named{Source: src, Module: a.in.Module}
 	cfg := pipeline.Config{Source: named, Keep: t.view.keep(h), Limit: t.view.count, Wait: t.write.file == "", Wrote: a.in.Beat}
 	if h.Layers&^(1<<wire.LayerSys) != 0 {
@@ -560,14 +561,14 @@ func (l *liveRun) view(parent context.Context) error {
 }
 
 const (
-	// commandGrace is how long the exit code of the command is waited for when we were told to stop:
-	// the same signal may have ended it.
+	// commandGrace is how long to wait for the exit code of the command after the run was ended: the
+	// same signal may have ended the command.
 	commandGrace = 200 * time.Millisecond
-	// commandEnds is the same where its last process has ended: it is there, and we may have to wait for a CPU.
+	// commandEnds is the same if its last process has exited: the exit code is available as soon as a CPU is.
 	commandEnds = 10 * time.Second
 )
 
-// reads is where somebody reads what is shown as it comes; nil where it goes into files.
+// reads returns the stream on which the output appears while it is made, or nil if it goes to files.
 func (l *liveRun) reads() io.Writer {
 	t := l.t
 	switch {
@@ -581,8 +582,8 @@ func (l *liveRun) reads() io.Writer {
 	return l.app.stdout
 }
 
-// whenUnread calls gone once whoever reads f, a pipe or a terminal, is not there any more: a process that does nothing
-// has no line whose writing would say so, and what stands in the kernel costs others meanwhile.
+// whenUnread calls gone when the reader of f, a pipe or a terminal, has closed it. While the watched process is idle,
+// no write would fail with EPIPE, and the attached programs would go on costing other processes time.
 func whenUnread(ctx context.Context, f *os.File, gone func()) {
 	conn, err := f.SyscallConn()
 	if err != nil {
@@ -598,7 +599,7 @@ func whenUnread(ctx context.Context, f *os.File, gone func()) {
 		}
 		unread := false
 		err := conn.Control(func(fd uintptr) {
-			p := []unix.PollFd{{Fd: int32(fd)}} // errors and hang-ups are told in any case
+			p := []unix.PollFd{{Fd: int32(fd)}} // POLLERR and POLLHUP are always reported
 			n, err := unix.Poll(p, 0)
 			unread = err == nil && n > 0 && p[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0
 		})
@@ -611,7 +612,7 @@ func whenUnread(ctx context.Context, f *os.File, gone func()) {
 	}
 }
 
-// outputs adds the file and the sinks that the flags ask for.
+// outputs adds the file and the sinks that the flags request.
 func (l *liveRun) outputs(cfg *pipeline.Config, h wire.Header, hasCommand bool) (*writer, error) {
 	a, t := l.app, l.t
 	out, err := t.write.open(a, cfg, h, t.snapLength(), t.view.filter)
@@ -634,7 +635,7 @@ func (l *liveRun) outputs(cfg *pipeline.Config, h wire.Header, hasCommand bool) 
 	return out, nil
 }
 
-// describe names what is watched: the first few, and how many more.
+// describe lists the first few of the watched processes, and how many more there are.
 func describe(procs []*proc.Process) string {
 	if len(procs) == 0 {
 		return "for processes that start"

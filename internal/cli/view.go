@@ -26,7 +26,7 @@ import (
 
 type flag = pflag.Flag
 
-// viewFlags say what is shown and how; trace and open have them in common.
+// viewFlags are the flags for what is shown and how, common to trace and open.
 type viewFlags struct {
 	expr    []string // -e
 	failed  bool     // -Z
@@ -51,7 +51,7 @@ type viewFlags struct {
 	utc     bool
 	packets tcpdump.Options
 	filter  string            // --pcap-filter
-	match   []bpf.Instruction // of it
+	match   []bpf.Instruction // compiled filter
 	names   bool
 	resolve bool
 	drops   bool
@@ -137,7 +137,7 @@ var timeStyles = map[string]text.TimeStyle{
 	"delta": text.TimeDelta, "none": text.TimeNone,
 }
 
-// sink makes the sink that the flags ask for. out is where lines go without -o.
+// sink returns the sink that the flags select, and a function that closes its file. Without -o it writes to out.
 func (v *viewFlags) sink(a *app, out io.Writer, h wire.Header) (sink.Sink, func() error, error) {
 	closeOut := func() error { return nil }
 	switch v.output {
@@ -169,7 +169,7 @@ func (v *viewFlags) sink(a *app, out io.Writer, h wire.Header) (sink.Sink, func(
 	return formats[v.format](v, out, notationOf{opts, packets, start}), closeOut, nil
 }
 
-// notationOf is how values are written, whatever the format.
+// notationOf holds the options for writing values that are common to all formats.
 type notationOf struct {
 	values  notation.Options
 	packets tcpdump.Options
@@ -203,8 +203,8 @@ func (v *viewFlags) text(out io.Writer, l notationOf) sink.Sink {
 	return text.New(out, o)
 }
 
-// coloured decides by --color, NO_COLOR, CLICOLOR_FORCE, FORCE_COLOR, TERM and
-// what the output is.
+// coloured reports whether to use colours. It depends on --color, NO_COLOR, CLICOLOR_FORCE,
+// FORCE_COLOR, TERM, and on whether out is a terminal.
 func (v *viewFlags) coloured(out io.Writer) bool {
 	switch v.colour {
 	case "always":
@@ -224,8 +224,8 @@ func (v *viewFlags) coloured(out io.Writer) bool {
 	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
 
-// keep is the filter of the entries, nil if there is none. What comes in with
-// packets alone (states, processes) is no line where only packets are wanted.
+// keep returns the filter of the entries, or nil if there is none. Socket states, which come
+// with the packets, are not shown if packets are the only layer.
 func (v *viewFlags) keep(h wire.Header) func(*event.Entry) bool {
 	if v.drops {
 		return func(e *event.Entry) bool {

@@ -21,10 +21,10 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// writeFlags say what is written to a file, for trace and open.
+// writeFlags are the flags for the output file, common to trace and open.
 type writeFlags struct {
 	file        string // -w
-	size        uint64 // -C, units of 1,000,000 bytes
+	size        uint64 // -C, in units of 1,000,000 bytes
 	seconds     uint32 // -G
 	files       int    // -W
 	packetsOnly bool
@@ -40,7 +40,7 @@ func (w *writeFlags) add(f *pflag.FlagSet) {
 	f.IntVarP(&w.files, "file-count", "W", 0, "with -C a ring of `N` files, with -G end after as many")
 }
 
-// fileKind is the form of a file.
+// fileKind is the format of the output file.
 type fileKind int
 
 const (
@@ -50,8 +50,8 @@ const (
 	pcapFile
 )
 
-// kind is what the name of the file asks for. A pipe is for Wireshark, if there
-// are packets to go through it.
+// kind returns the format by the name of the file. Standard output is a pcapng, for a pipe to
+// Wireshark, if there are packets.
 func (w *writeFlags) kind(packets bool) fileKind {
 	switch filepath.Ext(w.file) {
 	case ".pcapng", ".ntar":
@@ -68,7 +68,7 @@ func (w *writeFlags) kind(packets bool) fileKind {
 	return recordingFile
 }
 
-// check finds what does not go together.
+// check returns an error for flags that exclude each other.
 func (w *writeFlags) check(packets bool) error {
 	if w.file == "/dev/stdout" {
 		w.file = "-"
@@ -100,10 +100,10 @@ func (w *writeFlags) check(packets bool) error {
 	return nil
 }
 
-// writer is a file that is being written.
+// writer is an open output file.
 type writer struct {
 	closers []func() error
-	leftOut func() uint64 // frames that have no place in it
+	leftOut func() uint64 // number of frames that its format cannot hold
 	name    string
 }
 
@@ -115,13 +115,13 @@ func (w *writer) close() (err error) {
 	return err
 }
 
-// place is a file that the command line names to be written.
+// place identifies an output file of the command line.
 type place struct {
-	lines bool         // that of -o, not one of -w
-	file  rotate.Place // which of the many of -w -C or -G
+	lines bool         // the file of -o, not one of -w
+	file  rotate.Place // which file of -w with -C or -G
 }
 
-// create opens a file to be written. The process without privilege asks the other one for it.
+// create opens a file for writing. The unprivileged process requests it from the collector.
 func (a *app) create(name string, p place) (*os.File, error) {
 	if a.in != nil {
 		return a.in.create(p)
@@ -129,17 +129,17 @@ func (a *app) create(name string, p place) (*os.File, error) {
 	return outfile.Rules{UID: -1, Inputs: a.inputs}.Create(name)
 }
 
-// rotates reports whether there are many files.
+// rotates reports whether -C or -G split the output into several files.
 func (w *writeFlags) rotates() bool { return w.size != 0 || w.seconds != 0 }
 
-// names says what the many files are called.
+// names returns the options that determine the names of these files.
 func (w *writeFlags) names() rotate.Options {
 	return rotate.Options{
 		Name: w.file, Size: int64(w.size) * 1_000_000, Every: time.Duration(w.seconds) * time.Second, Count: w.files, Zone: time.Local,
 	}
 }
 
-// open adds the file to a run: as its tap, or as its first sink.
+// open opens the output file and adds it to cfg: a recording as Tap, else as a sink.
 func (w *writeFlags) open(a *app, cfg *pipeline.Config, h wire.Header, snaplen uint32, filter string) (*writer, error) {
 	out := &writer{leftOut: func() uint64 { return 0 }, name: w.file}
 	kind := w.kind(h.Layers == 0 || h.Layers&(1<<wire.LayerPkt) != 0)
@@ -220,7 +220,7 @@ func (w *writeFlags) open(a *app, cfg *pipeline.Config, h wire.Header, snaplen u
 	return out, nil
 }
 
-// told says what the file does not hold.
+// told reports how many frames were left out of the file.
 func (w *writer) told(a *app) {
 	if n := w.leftOut(); n > 0 {
 		fmt.Fprintf(a.stderr, "pidwire: %d frames that carry no IP are not in %s\n", n, w.name)

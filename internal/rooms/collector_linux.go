@@ -19,51 +19,52 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Config says how the rest is started.
+// Config configures Start.
 type Config struct {
-	Args           []string // its arguments, argv[1:]
+	Args           []string // arguments of the rest, argv[1:]
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	As             sandbox.Identity
-	// Open opens a file for the rest; the request has In, Out or Module set. Errors of type *FileError carry an
-	// exit code. The file is closed here once it was passed on. It is called by one goroutine.
+	// Open opens a file for the rest; the request has In, Out or Module set. An error of type *FileError has an
+	// exit code. This package closes the file after it is sent. Open is called from one goroutine.
 	Open func(Request) (*os.File, error)
-	// Size returns the size of a file that may be read, false if it is not a regular one.
+	// Size returns the size of an input file in bytes, and false if it is not a regular file.
 	Size func(name string) (int64, bool)
-	// Stop is called when the rest wants the run to end, with a reason of wire.End. It may be called
-	// more than once.
+	// Stop is called when the rest requests the end of the run, with one of the reasons wire.End*. It may
+	// be called more than once. It may be nil.
 	Stop func(reason uint32)
 }
 
-// Rest is the other process, as the collector has it. Header, Emit and End are for one goroutine at a
-// time; all others may be called by any.
+// Rest is the collector's handle of the other process. Header, Emit and End must not be called
+// concurrently; all other methods are safe for concurrent use.
 type Rest struct {
 	cmd    *exec.Cmd
 	pipe   *os.File
 	enc    *encoder
 	ctl    control
 	stop   *os.File
-	beats  *os.File // eventfd: counts what the rest has written
+	beats  *os.File // eventfd that the rest increments when it has written output
 	config Config
 
 	ready  chan struct{} // closed when all outputs are open
-	exited chan struct{} // closed when the process has ended
-	code   int           // exit code, and
+	exited chan struct{} // closed when the process has exited
+	code   int           // exit code
 	signal syscall.Signal
 
 	mu     sync.Mutex
 	opened bool // ready is closed
 
-	last  uint64      // time of the first idle moment since the last record, ns; 0: there was none
-	ended atomic.Bool // all has been passed on
-	read  int64       // bytes that had left the pipe when Progress was last asked
+	last  uint64      // time of the first idle frame since the last record, ns; 0 if there was none
+	ended atomic.Bool // all records have been sent
+	read  int64       // bytes that the rest had read from the pipe at the last call of Progress
 }
 
-// pipeBytes is the size of the pipe, where the kernel grants it: what the rest may be late without
-// stopping the collector.
+// pipeBytes is the requested size of the pipe (F_SETPIPE_SZ): how many bytes the rest may lag behind before
+// the collector blocks.
 const pipeBytes = 1 << 20
 
-// Start starts the rest. It waits for the header, or for Kill, and takes nothing but what it is given.
+// Start starts the rest, which then waits for the header. It inherits only the descriptors of ExtraFiles and
+// the three standard ones.
 func Start(c Config) (*Rest, error) {
 	if os.Getenv(insideEnv) != "" {
 		return nil, errors.New("the process that prints cannot start another one")
@@ -73,7 +74,7 @@ func Start(c Config) (*Rest, error) {
 		return nil, err
 	}
 	defer r.Close()
-	// By SyscallConn, for Fd would make it blocking, and deadlines need the runtime's poller.
+	// SyscallConn, because Fd would make the pipe blocking, and deadlines need the runtime's poller.
 	if conn, err := w.SyscallConn(); err == nil {
 		_ = conn.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeBytes) })
 	}
@@ -137,7 +138,7 @@ func (r *Rest) release() {
 	r.ctl.close()
 }
 
-// wait takes the exit of the process.
+// wait reaps the process.
 func (r *Rest) wait() {
 	err := r.cmd.Wait()
 	var ee *exec.ExitError
@@ -153,14 +154,14 @@ func (r *Rest) wait() {
 	close(r.exited)
 }
 
-// serve answers the rest until it has ended.
+// serve answers the requests of the rest until it has exited.
 func (r *Rest) serve() {
 	defer r.ctl.close()
 	for {
 		var q Request
 		fd, err := r.ctl.receive(&q)
 		if fd >= 0 {
-			_ = unix.Close(fd) // it has none to give
+			_ = unix.Close(fd) // requests have no descriptor
 		}
 		if err != nil {
 			return
@@ -191,7 +192,7 @@ func (r *Rest) serve() {
 	}
 }
 
-// pass opens a file and passes it on.
+// pass opens a file and sends the descriptor.
 func (r *Rest) pass(q Request) error {
 	f, err := r.config.Open(q)
 	if err == nil {
@@ -206,28 +207,29 @@ func (r *Rest) pass(q Request) error {
 	return r.ctl.send(a, nil)
 }
 
-// Header passes on what is watched.
+// Header sends the header.
 func (r *Rest) Header(h wire.Header) error { return r.enc.header(h) }
 
-// PID returns the process id of the rest.
+// PID returns the pid of the rest.
 func (r *Rest) PID() int { return r.cmd.Process.Pid }
 
-// Ready is closed when the rest has opened all outputs.
+// Ready returns a channel that is closed when the rest has opened all outputs.
 func (r *Rest) Ready() <-chan struct{} { return r.ready }
 
-// Exited is closed when the rest has ended.
+// Exited returns a channel that is closed when the rest has exited.
 func (r *Rest) Exited() <-chan struct{} { return r.exited }
 
-// Exit returns the exit code, and the signal that ended the rest, 0 if none did. It is for after Exited.
+// Exit returns the exit code of the rest, and the signal that killed it, or 0. It must not be called before
+// Exited is closed.
 func (r *Rest) Exit() (code int, by syscall.Signal) { return r.code, r.signal }
 
-// idleFor is how long idle moments are still passed on after the last record, in ns: merge holds records
-// for less. Later ones would only wake the rest.
+// idleFor is how long idle frames are sent after the last record, in ns. It is longer than merge holds
+// records. Later idle frames would only wake the rest.
 const idleFor = 300_000_000
 
-// Emit passes on a record; its memory may be used again at once. nil is an idle moment, of which now
-// gives the time. Emit fails when the rest takes nothing any more; all further records are counted as
-// lost then.
+// Emit sends a record, which the caller may reuse when Emit returns. A nil record means that no more
+// records are available at the time that now returns. Emit returns an error if writing to the rest has
+// failed; from then on, records are only counted as unsent.
 func (r *Rest) Emit(rec wire.Record, now func() uint64) error {
 	switch {
 	case rec != nil:
@@ -236,7 +238,7 @@ func (r *Rest) Emit(rec wire.Record, now func() uint64) error {
 	default:
 		at := now()
 		if r.enc.pace == nil {
-			r.enc.pace = newPace() // the first idle moment: all is loaded
+			r.enc.pace = newPace() // the programs are loaded when the source is idle for the first time
 		}
 		r.enc.pace.idle(at)
 		if r.last == 0 {
@@ -249,9 +251,9 @@ func (r *Rest) Emit(rec wire.Record, now func() uint64) error {
 	return r.enc.fail
 }
 
-// Progress reports whether the rest has read or written something since it was last asked, or has nothing
-// to do: a run that waits for the end of something else gives it nothing to read. One that waits for a CPU
-// is not stalled: who waits for a reader of its output sleeps.
+// Progress reports whether the rest is not stalled: since the last call it has read or written something, or the
+// pipe is empty before the end of the records, or one of its threads is runnable. A rest that waits for
+// the reader of its output sleeps; one that waits for a CPU is runnable.
 func (r *Rest) Progress() bool {
 	moved := false
 	beats := int(r.beats.Fd())
@@ -263,7 +265,7 @@ func (r *Rest) Progress() bool {
 	if err != nil {
 		return moved
 	}
-	// What this side has written meanwhile is no progress.
+	// Loaded before TIOCINQ: bytes that this process writes in between must not count as progress.
 	written := r.enc.written.Load()
 	_ = conn.Control(func(fd uintptr) {
 		if left, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ); err == nil {
@@ -276,7 +278,7 @@ func (r *Rest) Progress() bool {
 	return moved || runnable(r.PID())
 }
 
-// runnable reports whether a thread of a process runs, or would if it had a CPU.
+// runnable reports whether a thread of a process is in state R (running or runnable).
 func runnable(pid int) bool {
 	list, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 	for _, name := range list {
@@ -284,7 +286,7 @@ func runnable(pid int) bool {
 		if err != nil {
 			continue
 		}
-		// The third field (proc(5)); the name, the second, may hold anything.
+		// The third field of the line (proc(5)). The second one, the name, may contain any character.
 		if i := bytes.LastIndexByte(b, ')'); i >= 0 && bytes.HasPrefix(b[i+1:], []byte(" R")) {
 			return true
 		}
@@ -292,29 +294,30 @@ func runnable(pid int) bool {
 	return false
 }
 
-// Unsent is how many records the rest did not take.
+// Unsent returns the number of records that could not be sent.
 func (r *Rest) Unsent() uint64 { return r.enc.lost }
 
-// Hurry makes what waits for the rest to take a record fail at that time.
+// Hurry sets a deadline for blocked writes to the rest.
 func (r *Rest) Hurry(at time.Time) { _ = r.pipe.SetWriteDeadline(at) }
 
-// End says that all has been passed on, and closes the pipe.
+// End sends the remaining records and an end frame, and closes the pipe.
 func (r *Rest) End() {
 	r.enc.end()
 	r.ended.Store(true)
 	r.pipe.Close()
 }
 
-// Cut closes the pipe without a word: the rest will say that the collector failed.
+// Cut closes the pipe without an end frame, from which the rest concludes that the collector has failed. It
+// has no effect after End.
 func (r *Rest) Cut() { r.pipe.Close() }
 
-// Interrupt asks the rest to end early, with what it has read so far. It is for runs that read files.
+// Interrupt requests the rest to stop reading and to finish its output. It is for runs that read files.
 func (r *Rest) Interrupt() {
-	r.ended.Store(true) // what it waits for from here on is whoever reads its output
+	r.ended.Store(true) // from now on, an empty pipe does not count as progress
 	r.stop.Close()
 }
 
-// Kill ends the rest at once.
+// Kill kills the rest and waits for its exit.
 func (r *Rest) Kill() {
 	_ = r.cmd.Process.Kill()
 	<-r.exited

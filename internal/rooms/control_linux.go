@@ -10,13 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxMessage bounds a message of the control socket, in bytes: a request has one name of a file in it.
+// maxMessage is the maximum size of a message on the control socket, in bytes. A request has at most one file name.
 const maxMessage = 64 << 10
 
-// control is one end of the socket between the two: SOCK_SEQPACKET, so that a message is one piece.
+// control is one end of the socket pair between the two processes. It is SOCK_SEQPACKET, which keeps message
+// boundaries.
 type control struct{ fd int }
 
-// sockets makes both ends, closed on exec.
+// sockets returns a new pair, close-on-exec.
 func sockets() (ours control, theirs *os.File, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -27,7 +28,7 @@ func sockets() (ours control, theirs *os.File, err error) {
 
 func (c control) close() { _ = unix.Close(c.fd) }
 
-// send sends v as JSON, with a descriptor beside it if f is not nil.
+// send sends v as JSON. If f is not nil, it sends the descriptor with it (SCM_RIGHTS).
 func (c control) send(v any, f *os.File) error {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -41,7 +42,7 @@ func (c control) send(v any, f *os.File) error {
 		rights = unix.UnixRights(int(f.Fd()))
 	}
 	for {
-		// Who is gone sends no signal: the error says so.
+		// MSG_NOSIGNAL: if the peer has exited, the call fails with EPIPE and there is no SIGPIPE.
 		err := unix.Sendmsg(c.fd, b, rights, nil, unix.MSG_NOSIGNAL)
 		if !errors.Is(err, unix.EINTR) {
 			return err
@@ -49,8 +50,8 @@ func (c control) send(v any, f *os.File) error {
 	}
 }
 
-// receive waits for a message and reads it into v. The caller owns the descriptor that came with it, -1
-// if there is none. The end of the other side is io.EOF.
+// receive waits for a message and decodes it into v. The caller owns the descriptor that came with it; fd
+// is -1 if there is none. It returns io.EOF if the peer has closed the socket.
 func (c control) receive(v any) (fd int, err error) {
 	b := make([]byte, maxMessage)
 	oob := make([]byte, unix.CmsgSpace(4))

@@ -20,19 +20,19 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Inside is the rest's view of the collector.
+// Inside is the rest's connection to the collector.
 type Inside struct {
 	mu     sync.Mutex // one request at a time
 	ctl    control
 	stream *os.File
 	stop   *os.File
-	parent int // the collector
+	parent int // pid of the collector
 }
 
-// Enter makes this process the rest: it becomes the user that the collector names, before it has read
-// anything else. It is the first thing that the process does.
+// Enter makes this process the rest: it switches to the user that the collector sends, before it reads
+// anything else. It must be the first call of the process.
 func Enter() (*Inside, error) {
-	// For the runtime's poller: a thread that is blocked in read is another one that must be woken.
+	// Nonblocking, to use the runtime's poller: a thread that blocks in read(2) is one more to wake.
 	_ = syscall.SetNonblock(streamFD, true)
 	in := &Inside{
 		parent: os.Getppid(),
@@ -42,25 +42,25 @@ func Enter() (*Inside, error) {
 		syscall.CloseOnExec(fd)
 	}
 	closeInherited()
-	// What runs is named by argv[0], and not by the link that it was started by.
+	// After an exec of /proc/self/exe the name of the process would be "exe".
 	_ = os.WriteFile("/proc/self/comm", []byte(Arg0), 0)
-	// These go to a whole group: of a terminal, by timeout(1), or to all processes of a service. The collector ends
-	// the run, and what is on its way is still printed.
+	// These signals are sent to a whole process group or service: by a terminal, timeout(1) or systemd. Only the
+	// collector reacts, and the records that it has sent are still printed.
 	signal.Ignore(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGTERM)
-	// A write to a closed pipe is an error, and not the end.
+	// With a handler, a write to a closed pipe fails with EPIPE and does not kill the process.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	var h hello
 	if _, err := in.ctl.receive(&h); err != nil {
 		return nil, fmt.Errorf("the collector does not answer: %w", err)
 	}
-	// Where the kernel refuses, as in a user namespace, the process stays who it is, and loses the rest
-	// of its privilege all the same.
+	// If the kernel refuses, as in a user namespace, the process keeps its user. Confine drops all other
+	// privileges in any case.
 	_ = sandbox.Become(h.As)
 	return in, nil
 }
 
-// closeInherited closes the descriptors that whoever started the collector left open for its children:
-// what was opened in this process is closed on exec, and these are not.
+// closeInherited closes the descriptors that were inherited from the parent of the collector. These are not
+// FD_CLOEXEC, while those that this process has opened are.
 func closeInherited() {
 	list, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -77,11 +77,11 @@ func closeInherited() {
 	}
 }
 
-// Confine takes from the process all that it does not need any more: see sandbox.Rest. Before it nothing
-// that came from a file or from the network may be looked at.
+// Confine drops all privileges that the process does not need any more; see sandbox.Rest. Data from files or
+// from the network must not be parsed before.
 func (in *Inside) Confine(resolve bool) error { return sandbox.Rest(resolve) }
 
-// ask sends a request and waits for what came of it.
+// ask sends a request and waits for the answer. The file is nil if the answer has none.
 func (in *Inside) ask(q Request) (*os.File, error) {
 	f, _, err := in.call(q)
 	return f, err
@@ -108,16 +108,16 @@ func (in *Inside) call(q Request) (*os.File, answer, error) {
 	return f, a, nil
 }
 
-// Size returns the size in bytes of a file of the command line, false if it is not a regular one.
+// Size returns the size in bytes of a file of the command line, and false if it is not a regular file.
 func (in *Inside) Size(name string) (int64, bool) {
 	_, a, err := in.call(Request{Size: &name})
 	return a.Bytes, err == nil && a.Regular
 }
 
-// Open opens a file of the command line to read.
+// Open opens a file of the command line for reading.
 func (in *Inside) Open(name string) (*os.File, error) { return in.file(Request{In: &name}) }
 
-// Create opens a file of the command line to write.
+// Create opens a file of the command line for writing.
 func (in *Inside) Create(p Place) (*os.File, error) { return in.file(Request{Out: &p}) }
 
 // Module opens a file that a watched process has mapped.
@@ -131,19 +131,18 @@ func (in *Inside) file(q Request) (*os.File, error) {
 	return f, err
 }
 
-// Ready says that all outputs are open.
+// Ready tells the collector that all outputs are open.
 func (in *Inside) Ready() error {
 	_, err := in.ask(Request{Ready: true})
 	return err
 }
 
-// Beat tells the collector that something was written: a rest that is told to end and does not beat any
-// more is stalled.
+// Beat tells the collector that output was written; see Rest.Progress.
 func (in *Inside) Beat() {
 	_, _ = unix.Write(beatFD, binary.NativeEndian.AppendUint64(nil, 1))
 }
 
-// Stopped calls do once when the collector wants the run to end early.
+// Stopped calls do once when the collector calls Interrupt or exits.
 func (in *Inside) Stopped(do func()) {
 	go func() {
 		_, _ = in.stop.Read(make([]byte, 1))
@@ -151,7 +150,7 @@ func (in *Inside) Stopped(do func()) {
 	}()
 }
 
-// Stream is the source of what the collector passes on.
+// Stream is the source of the records that the collector sends.
 type Stream struct {
 	in  *Inside
 	dec *decoder
@@ -159,7 +158,8 @@ type Stream struct {
 	now atomic.Uint64
 }
 
-// Stream waits for the collector's header.
+// Stream waits for the header and returns the stream of records. It returns ErrNotBegun or ErrNoCollector if
+// there is none.
 func (in *Inside) Stream() (*Stream, error) {
 	s := &Stream{in: in, dec: newDecoder(in.stream)}
 	var err error
@@ -172,11 +172,12 @@ func (in *Inside) Stream() (*Stream, error) {
 	return nil, err
 }
 
-// ErrNotBegun says that the collector could not begin, and says why itself.
+// ErrNotBegun means that the collector has closed the stream before the header, and is alive. It reports the
+// reason itself.
 var ErrNotBegun = errors.New("the process that watches has not begun")
 
-// collectorLives reports whether the collector, which has let go of the stream, is still there. It ends this process
-// then, once it has said what went wrong.
+// collectorLives reports whether the collector is alive 200 ms after it has closed the stream. If it is, it kills this
+// process after it has reported the error.
 func (in *Inside) collectorLives() bool {
 	const looks = 20
 	for range looks {
@@ -188,7 +189,7 @@ func (in *Inside) collectorLives() bool {
 	return true
 }
 
-// ErrNoCollector says that the collector has ended in the middle; if it had something to say, it did.
+// ErrNoCollector means that the stream has no end frame: the collector has ended early.
 var ErrNoCollector = errors.New("the process that watches has ended in the middle: it was killed, perhaps for want of memory, or it crashed")
 
 func ended(err error) error {
@@ -198,14 +199,14 @@ func ended(err error) error {
 	return err
 }
 
-// Header returns the header of what Run emits.
+// Header returns the header of the records that Run emits.
 func (s *Stream) Header() wire.Header { return s.h }
 
-// Clock returns the time of the last idle moment: all records made before it have come.
+// Clock returns the time of the last idle frame: all records that were made before it have been emitted.
 func (s *Stream) Clock() uint64 { return s.now.Load() }
 
-// Run emits what the collector passes on, to its end. When ctx is done the collector is asked to end;
-// its last records still come.
+// Run emits the records until the end frame. When ctx is done it requests the collector to end the run, and
+// still emits the last records.
 func (s *Stream) Run(ctx context.Context, emit func(wire.Record) error) error {
 	stop := context.AfterFunc(ctx, func() { s.stopRun(ctx) })
 	defer stop()
@@ -244,6 +245,6 @@ func (s *Stream) stopRun(ctx context.Context) {
 	if errors.As(context.Cause(ctx), &cause) {
 		reason = cause.EndReason()
 	}
-	// A collector that is gone has ended the run already.
+	// If the collector has exited, the run has ended already.
 	_, _ = s.in.ask(Request{Stop: &reason})
 }

@@ -3,27 +3,27 @@ package rooms
 import "runtime"
 
 /*
-Both processes are goroutines that pass batches on to each other. While there is little to do each of these steps
-wakes another thread, which costs more than the step: of 20,000 packets a second two thirds of the time went there.
-So as long as little comes all goroutines of a process run on one thread at a time.
+Both processes consist of goroutines that pass batches to each other. At low rates each of these steps wakes another
+thread, which costs more than the step itself: at 20,000 packets per second it took two thirds of the time. So at low
+rates GOMAXPROCS is 1.
 */
 
 const (
 	paceEvery = 500_000_000 // ns
-	// Bytes a second below which one thread is enough, and above which it is not.
+	// Rates in bytes per second: below paceSlow use one thread, above paceFast use all.
 	paceSlow, paceFast = 32 << 20, 64 << 20
-	// paceRow is how many bytes may come without an idle moment between them.
+	// paceRow is the number of bytes without an idle frame in between, above which all threads are used.
 	paceRow = 4 << 20
 )
 
-// pace sets how many threads run Go code at a time. It is for one goroutine.
+// pace adjusts GOMAXPROCS. It is not safe for concurrent use.
 type pace struct {
 	set   func(threads int)
-	many  int // threads, where much comes
+	many  int // threads at high rates
 	one   bool
-	since uint64 // CLOCK_MONOTONIC, ns
-	bytes uint64 // since then
-	row   int    // bytes since the last idle moment
+	since uint64 // start of the interval, CLOCK_MONOTONIC ns
+	bytes uint64 // bytes since then
+	row   int    // bytes since the last idle frame
 }
 
 func newPace() *pace {
@@ -42,7 +42,7 @@ func (p *pace) to(one bool) {
 	}
 }
 
-// came is told of each frame of records.
+// came is called for each frame of records, with its size in bytes.
 func (p *pace) came(n int) {
 	p.bytes += uint64(n)
 	if p.row += n; p.row > paceRow {
@@ -50,7 +50,7 @@ func (p *pace) came(n int) {
 	}
 }
 
-// idle is told of each idle moment.
+// idle is called for each idle frame, with its time.
 func (p *pace) idle(at uint64) {
 	behind := p.row > paceRow
 	p.row = 0

@@ -1,14 +1,14 @@
-// Package rooms runs pidwire as two processes. The collector is the one that the user started: it has
-// the privilege, loads eBPF programs, reads /proc and audit, and takes back what it put into the kernel,
-// however the other one ends. The rest is its child: it runs as the user who called, with no capability,
-// and parses, decodes and prints what the collector passes on.
+// Package rooms runs pidwire as two processes. The collector is the privileged process that the user has
+// started: it loads eBPF programs, reads /proc and audit, and removes all that it has added to the kernel,
+// no matter how the other process ends. The rest is its unprivileged child: it runs as the user who called
+// (sandbox.Caller), without capabilities, and parses, decodes and prints the records of the collector.
 //
 //	collector                              rest
 //	source ── records, idle moments ──────▶ merge, decode, flow, sinks     (a pipe, see stream.go)
 //	opens files by the rules of outfile ◀── asks for the files of the command line   (a socket, control.go)
 //
-// The rest is the same program with the same arguments under another argv[0], so both read the flags
-// alike, and nothing of them is passed on.
+// The rest is the same program with the same arguments under another argv[0], so both parse the same
+// flags, and these need not be sent.
 package rooms
 
 import (
@@ -20,50 +20,50 @@ import (
 // Arg0 is argv[0] of the rest.
 const Arg0 = "pidwire-rest"
 
-// Descriptors of the rest, the first of exec.Cmd's ExtraFiles.
+// Descriptors of the rest, in the order of exec.Cmd's ExtraFiles.
 const (
-	streamFD  = 3 // records come here
-	controlFD = 4 // requests and answers, a message each
-	stopFD    = 5 // at its end when the collector wants the rest to end early
-	beatFD    = 6 // an eventfd: what was written is counted there
+	streamFD  = 3 // pipe with the records
+	controlFD = 4 // socket for requests and answers
+	stopFD    = 5 // pipe that the collector closes to interrupt the rest
+	beatFD    = 6 // eventfd that the rest increments when it has written output
 )
 
-// hello is the first message on the control socket: whom the rest becomes.
+// hello is the first message on the control socket: the user to which the rest switches.
 type hello struct {
 	As sandbox.Identity
 }
 
-// Request is what the rest asks of the collector: a file, or an end. Exactly one field is set.
+// Request is a request of the rest to the collector. Exactly one field is set.
 type Request struct {
-	In   *string `json:",omitempty"` // to read: a name as the command line has it
-	Size *string `json:",omitempty"` // the same, of which only the size is wanted
-	Out  *Place  `json:",omitempty"` // to write
-	// Module is a file that a watched process has mapped, to read; the number is a record's
-	// (wire.TagModule).
+	In   *string `json:",omitempty"` // open a file for reading: a name from the command line
+	Size *string `json:",omitempty"` // return the size of such a file
+	Out  *Place  `json:",omitempty"` // open a file for writing
+	// Module requests a file that a watched process has mapped, for reading. The number is that of
+	// a record (wire.TagModule).
 	Module *uint32 `json:",omitempty"`
 	Ready  bool    `json:",omitempty"` // all outputs are open: the run may begin
-	Stop   *uint32 `json:",omitempty"` // end the run, with this reason of wire.End
+	Stop   *uint32 `json:",omitempty"` // end the run, with one of the reasons wire.End*
 }
 
-// Place says which file of the command line is written: that of -o, or one of those of -w.
+// Place identifies an output file of the command line: that of -o, or one of those of -w.
 type Place struct {
 	Lines bool  // the file of -o
-	Since int64 // -w with -G: when the file's interval began, ns since the epoch
-	Turn  int   // -w with -C or -G: the file's number
+	Since int64 // -w with -G: start of the file's interval, ns since the epoch
+	Turn  int   // -w with -C or -G: the number of the file
 }
 
-// answer tells what came of a request; an opened file comes beside it.
+// answer is the answer to a request. The descriptor of an opened file is sent with it.
 type answer struct {
-	Err  string `json:",omitempty"` // empty: done
-	Code int    `json:",omitempty"` // exit code that the error asks for
+	Err  string `json:",omitempty"` // empty: success
+	Code int    `json:",omitempty"` // exit code for the error
 	Hint string `json:",omitempty"`
 
-	Name    string `json:",omitempty"` // of the file: errors of its reads and writes say it
-	Regular bool   `json:",omitempty"` // of Size
+	Name    string `json:",omitempty"` // of the file, for errors of reads and writes
+	Regular bool   `json:",omitempty"` // answer to Size
 	Bytes   int64  `json:",omitempty"`
 }
 
-// FileError is why a file was not opened, as the collector says it.
+// FileError is the collector's error for a file that it has not opened.
 type FileError struct {
 	Text string
 	Code int // exit code
@@ -72,11 +72,11 @@ type FileError struct {
 
 func (e *FileError) Error() string { return e.Text }
 
-// insideEnv is set in the environment of the rest: it never starts another one.
+// insideEnv is set in the environment of the rest, which must not start another one.
 const insideEnv = "PIDWIRE_REST"
 
-// self is the program file of this process, whatever its name is by now.
+// self is the executable of this process, even if its file was renamed or removed.
 const self = "/proc/self/exe"
 
-// emptyFile is a descriptor that gives and takes nothing.
+// emptyFile opens /dev/null.
 func emptyFile() (*os.File, error) { return os.OpenFile(os.DevNull, os.O_RDWR, 0) }

@@ -13,12 +13,12 @@ import (
 )
 
 /*
-The stream is a sequence of frames: u32 kind, u32 length, then so many bytes.
+The stream is a sequence of frames: u32 kind, u32 length of the payload, payload. Payloads:
 
-	header   the prologue of a recording: what is watched, on which machine
-	records  whole records, one behind the other; each begins with its length
-	idle     u64: nothing more was at hand at that CLOCK_MONOTONIC time
-	end      the collector ended in order; what follows is the end of the pipe
+	header   the prologue of a recording (wire.Header)
+	records  one or more complete records; each begins with its length
+	idle     u64: CLOCK_MONOTONIC time in ns at which no more records were available
+	end      empty: the collector has ended in order, and closes the pipe
 
 Both ends are the same build of the program, so the frames have no version.
 */
@@ -29,24 +29,24 @@ const (
 	frameIdle    = 3
 	frameEnd     = 4
 	frameHead    = 8
-	// maxFrame bounds what a reader accepts, in bytes. A record alone may be a little larger than
-	// fillFrame (wire: 64 KiB of payload and what belongs to it).
+	// maxFrame is the largest payload that the decoder accepts, in bytes. A single record may be a
+	// little larger than fillFrame (wire: 64 KiB of data, and its headers).
 	maxFrame = 32 << 20
-	// fillFrame is when a frame of records is written without an idle moment.
+	// fillFrame is the size in bytes at which a frame of records is written without waiting for an idle frame.
 	fillFrame = 64 << 10
 )
 
-// encoder makes frames. It is for one goroutine.
+// encoder writes frames. Only written may be used concurrently.
 type encoder struct {
 	w     io.Writer
-	buf   []byte // the frame of records at hand, its head included
-	count uint64 // records in it
-	sent  uint64 // records that w has taken
-	lost  uint64 // records that it has not, since fail
-	fail  error
+	buf   []byte // the current frame of records, including its head
+	count uint64 // records in buf
+	sent  uint64 // records written to w
+	lost  uint64 // records that were not written because of fail
+	fail  error  // first error of w
 
-	written atomic.Int64 // bytes that w has taken
-	pace    *pace        // of this side; nil: none is kept
+	written atomic.Int64 // bytes written to w
+	pace    *pace        // of this process; may be nil
 }
 
 func newEncoder(w io.Writer) *encoder {
@@ -68,7 +68,7 @@ func (e *encoder) header(h wire.Header) error {
 	return err
 }
 
-// add takes a record. Once the other side takes nothing any more records are only counted.
+// add appends a record to the current frame. After an error of w it only counts it.
 func (e *encoder) add(r wire.Record) {
 	if e.fail != nil {
 		e.lost++
@@ -81,7 +81,7 @@ func (e *encoder) add(r wire.Record) {
 	}
 }
 
-// flush writes the records at hand, and tail behind them.
+// flush writes the current frame of records, followed by tail.
 func (e *encoder) flush(tail []byte) {
 	if e.fail != nil {
 		return
@@ -124,11 +124,11 @@ type decoder struct {
 
 func newDecoder(r io.Reader) *decoder { return &decoder{r: bufio.NewReaderSize(r, 2*fillFrame)} }
 
-// errFrame says that the stream makes no sense: the two processes are of different builds, or the
-// collector is not ours.
+// errFrame means that the stream is invalid: the two processes are different builds, or the
+// other one is not pidwire.
 var errFrame = errors.New("what the collector sent cannot be understood")
 
-// next returns a frame; its payload is good until the next call.
+// next returns the next frame. Its payload is valid until the next call.
 func (d *decoder) next() (kind uint32, payload []byte, err error) {
 	var head [frameHead]byte
 	if _, err := io.ReadFull(d.r, head[:]); err != nil {
@@ -164,7 +164,7 @@ func (d *decoder) header() (h wire.Header, err error) {
 	return r.Header, nil
 }
 
-// records passes on each record of a frame.
+// records emits each record of a frame. The records are slices of b.
 func records(b []byte, emit func(wire.Record) error) error {
 	for len(b) > 0 {
 		if len(b) < wire.SizeHdr {

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// always are the system calls that a Go program makes with what it has open already, and none that
-// opens, starts or changes something else.
+// always are the system calls that a Go program needs to use its open descriptors, memory and threads. None of
+// them opens a file or starts a process.
 var always = []string{
-	// files and pipes that are open
+	// open files and pipes
 	"read", "write", "readv", "writev", "pread64", "pwrite64", "lseek", "close", "fstat", "fsync", "fdatasync", "ftruncate",
 	"fcntl", "dup", "dup3", "ioctl", "poll", "ppoll", "select", "pselect6", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait",
 	"epoll_pwait2", "eventfd2", "pipe2", "sendmsg", "recvmsg", "shutdown", "splice",
@@ -22,16 +22,17 @@ var always = []string{
 	"futex", "sched_yield", "sched_getaffinity", "nanosleep", "clock_nanosleep", "clock_gettime", "clock_getres", "gettimeofday", "time",
 	"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "sigaltstack", "gettid", "getpid", "getppid", "exit", "exit_group",
 	"set_robust_list", "rseq", "arch_prctl", "restart_syscall", "timer_create", "timer_settime", "timer_delete", "setitimer",
-	// what the process is
+	// attributes of the process
 	"getrandom", "getrusage", "getuid", "geteuid", "getgid", "getegid", "getgroups", "uname", "sysinfo", "capget",
 }
 
-// resolving are those that asking DNS takes.
+// resolving are the additional system calls for DNS queries.
 var resolving = []string{
 	"openat", "newfstatat", "statx", "connect", "bind", "getsockname", "getpeername", "setsockopt", "getsockopt", "sendto", "recvfrom", "sendmmsg", "recvmmsg",
 }
 
-// collecting are those of the privileged process: /proc, netlink, eBPF, and putting back what was changed.
+// collecting are the additional system calls of the privileged process: for /proc, netlink, eBPF, and for undoing
+// its changes.
 var collecting = []string{
 	"openat", "openat2", "open", "readlink", "readlinkat", "newfstatat", "stat", "lstat", "statx", "statfs", "fstatfs", "getdents64", "access", "faccessat", "faccessat2",
 	"mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "flock", "fchmod", "fchown", "getcwd",
@@ -39,7 +40,7 @@ var collecting = []string{
 	"kill", "wait4", "waitid", "pidfd_send_signal", "setns",
 }
 
-// conditional is a system call that only some arguments allow: all of the conditions must hold.
+// conditional is a system call that is allowed only if its arguments meet all conditions.
 type conditional struct {
 	name string
 	when seccomp.ArgumentConditions
@@ -52,7 +53,7 @@ const (
 	bpfBTFLoad   = 18
 )
 
-// threadsOnly lets a process make threads of its own and signal them, and nobody else.
+// threadsOnly returns conditions that let a process create threads, and signal only its own threads.
 func threadsOnly() []conditional {
 	return []conditional{
 		{"tgkill", seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: uint64(os.Getpid())}}},
@@ -60,7 +61,7 @@ func threadsOnly() []conditional {
 		// The runtime and libc name memory and threads.
 		{"prctl", seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: unix.PR_SET_VMA}}},
 		{"prctl", seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: unix.PR_SET_NAME}}},
-		// Reading a limit: a new one would be given as the third argument.
+		// Only reading a limit: the third argument, new_limit, must be NULL.
 		{"prlimit64", seccomp.ArgumentConditions{{Argument: 2, Operation: seccomp.Equal, Value: 0}}},
 	}
 }
@@ -81,7 +82,7 @@ func restConditions(resolve bool) []conditional {
 
 func collectorConditions() []conditional {
 	list := append(threadsOnly(), sockets(unix.AF_UNIX, unix.AF_NETLINK)...)
-	// What is loaded may be asked and taken back; nothing is added to it.
+	// Maps and programs that are loaded may be used and detached; none may be loaded or created.
 	return append(list, conditional{"bpf", seccomp.ArgumentConditions{
 		{Argument: 0, Operation: seccomp.NotEqual, Value: bpfProgLoad},
 		{Argument: 0, Operation: seccomp.NotEqual, Value: bpfMapCreate},
@@ -89,8 +90,8 @@ func collectorConditions() []conditional {
 	}})
 }
 
-// filter has the kernel refuse, with EPERM, all other system calls in all threads. Calls of another
-// architecture's table (int 0x80) are refused too.
+// filter installs a seccomp filter in all threads, which fails all other system calls with EPERM, including
+// those of another architecture's table (int 0x80).
 func filter(names []string, conditions []conditional) error {
 	policy, err := policyOf(names, conditions)
 	if err != nil {
@@ -106,7 +107,7 @@ func policyOf(names []string, conditions []conditional) (seccomp.Policy, error) 
 	}
 	allow := seccomp.SyscallGroup{Action: seccomp.ActionAllow}
 	for _, n := range names {
-		// Each table lacks some: open, poll and others are not there on arm64.
+		// No architecture has all of them: arm64 has no open or poll.
 		if _, ok := here.SyscallNames[n]; ok {
 			allow.Names = append(allow.Names, n)
 		}
@@ -118,8 +119,8 @@ func policyOf(names []string, conditions []conditional) (seccomp.Policy, error) 
 		DefaultAction: seccomp.ActionErrno,
 		Syscalls: []seccomp.SyscallGroup{
 			allow,
-			// libc makes threads with it, and goes on with clone where the kernel has no clone3: its flags
-			// are in memory, where a filter cannot look.
+			// libc creates threads with clone3, and falls back to clone on ENOSYS. The flags of clone3 are
+			// in memory, which a filter cannot read.
 			{Names: []string{"clone3"}, Action: seccomp.ActionErrno | seccomp.Action(unix.ENOSYS)},
 		},
 	}, nil

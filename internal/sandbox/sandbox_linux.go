@@ -1,5 +1,5 @@
-// Package sandbox takes from the running process what it does not need: user, capabilities, system
-// calls, files. Everything here holds for all threads of the process and cannot be undone.
+// Package sandbox drops privileges of the running process: user, capabilities, system calls, files.
+// All of its changes apply to all threads of the process and cannot be undone.
 package sandbox
 
 import (
@@ -20,22 +20,22 @@ import (
 	"kernel.org/pub/linux/libs/security/libcap/psx"
 )
 
-// Identity is a user that a process can become.
+// Identity is a user to which a process can switch.
 type Identity struct {
 	UID, GID uint32
-	Groups   []uint32 // supplementary
-	Name     string   // empty: the user has none
-	Why      string   // how it was chosen, for people: "who called sudo"
+	Groups   []uint32 // supplementary groups
+	Name     string   // empty if the user is not in the user database
+	Why      string   // why it was chosen, as text to print: "who called sudo"
 }
 
-// ownUser is the user that the unprivileged process takes where root itself called and such a user exists.
+// ownUser is the user of the unprivileged process if root itself has called and such a user exists.
 const ownUser = "pidwire"
 
-// nobody is the kernel's overflow user and group, which own nothing.
+// nobody is the kernel's default overflow uid and gid, which own no files.
 const nobody = 65534
 
-// Caller returns whom pidwire works for: the user who called sudo, doas or pkexec; without these the
-// process's own user. root alone is replaced: by the user pidwire if there is one, else by nobody.
+// Caller returns the user for whom pidwire works: the one who called sudo, doas or pkexec, or else that of the
+// process. Instead of root it returns the user pidwire if there is one, else nobody.
 func Caller() Identity {
 	if uid := os.Geteuid(); uid != 0 {
 		id := Identity{UID: uint32(uid), GID: uint32(os.Getegid()), Why: "who called"}
@@ -76,7 +76,7 @@ func Caller() Identity {
 	return Identity{UID: nobody, GID: nobody, Name: "nobody", Why: "root called, and there is no user " + ownUser}
 }
 
-// identity is a user of the user database, with all groups.
+// identity returns the Identity of a user of the user database, with all groups.
 func identity(u *user.User, why string) Identity {
 	number := func(s string) uint32 {
 		n, err := strconv.ParseUint(s, 10, 32)
@@ -93,8 +93,8 @@ func identity(u *user.User, why string) Identity {
 	return id
 }
 
-// Owner returns who owns the files that are written for an identity: root where root itself called, for
-// a file of nobody's would be lost to whoever asked for it.
+// Owner returns the owner for files that are written for an identity. It is root if root itself has called,
+// because a file of nobody would not belong to the caller.
 func (id Identity) Owner() (uid, gid uint32) {
 	if os.Geteuid() == 0 && os.Getenv("SUDO_UID") == "" && os.Getenv("PKEXEC_UID") == "" && os.Getenv("DOAS_USER") == "" {
 		return 0, 0
@@ -102,17 +102,17 @@ func (id Identity) Owner() (uid, gid uint32) {
 	return id.UID, id.GID
 }
 
-// Become makes the process that user. Where the kernel does not let it (a user namespace without that
-// user, no CAP_SETUID) it stays who it is; the error says so.
+// Become switches the process to that user. It does nothing if the process is not root. It returns an error if
+// the kernel refuses (no such user in the user namespace, no CAP_SETUID).
 func Become(id Identity) error {
 	if os.Geteuid() != 0 {
-		return nil // it is who called
+		return nil // it already runs as the caller
 	}
 	groups := make([]int, len(id.Groups))
 	for i, g := range id.Groups {
 		groups[i] = int(g)
 	}
-	// The runtime does these in all threads.
+	// The runtime makes these calls in all threads.
 	err := syscall.Setgroups(groups)
 	if e := syscall.Setresgid(int(id.GID), int(id.GID), int(id.GID)); err == nil {
 		err = e
@@ -126,15 +126,15 @@ func Become(id Identity) error {
 	return nil
 }
 
-// OwnProc reports whether /proc is that of this process's pid namespace. In another one's the threads that it
-// lists have other ids, which here are those of other processes.
+// OwnProc reports whether /proc is that of this process's pid namespace. In the /proc of another one, the
+// tids of our threads are different numbers, which here may be those of other processes.
 func OwnProc() bool {
 	self, err := os.Readlink("/proc/self")
 	return err == nil && self == strconv.Itoa(os.Getpid())
 }
 
-// everywhere does what takes system calls in all threads, or says why it cannot be done. What fails keeps
-// nothing else from being done.
+// everywhere runs steps that make system calls in all threads, and joins their errors. A failed step does
+// not prevent the next ones. It runs none if system calls cannot be made in all threads.
 func everywhere(steps ...func() error) error {
 	if err := allThreads(); err != nil {
 		return err
@@ -146,7 +146,7 @@ func everywhere(steps ...func() error) error {
 	return all
 }
 
-// KeepCaps gives up all capabilities but these, of those the process has: none without arguments.
+// KeepCaps drops all capabilities except those in keep, by number. Without arguments it drops all.
 func KeepCaps(keep ...uint) error {
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var have [2]unix.CapUserData
@@ -162,7 +162,7 @@ func KeepCaps(keep ...uint) error {
 		have[i].Effective = have[i].Permitted
 		have[i].Inheritable = 0
 	}
-	// Kernels without ambient capabilities (before 4.3) refuse this, and have none.
+	// Fails on kernels without ambient capabilities (before 4.3), where it is not needed.
 	_, _, _ = psx.Syscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, 0)
 	_, _, errno := psx.Syscall3(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&head)), uintptr(unsafe.Pointer(&have[0])), 0)
 	runtime.KeepAlive(&head)
@@ -173,8 +173,8 @@ func KeepCaps(keep ...uint) error {
 	return nil
 }
 
-// noNewPrivs keeps the process, and what it may exec, from gaining privilege. The filter of system calls
-// does it too, by TSYNC: this is for kernels without filters.
+// noNewPrivs sets PR_SET_NO_NEW_PRIVS in all threads. The seccomp filter does so too, by TSYNC; this is for
+// kernels without seccomp filters.
 func noNewPrivs() error {
 	if _, _, errno := psx.Syscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
 		return fmt.Errorf("no_new_privs: %w", errno)
@@ -182,11 +182,11 @@ func noNewPrivs() error {
 	return nil
 }
 
-// resolverFiles are what Go's resolver reads.
+// resolverFiles are the files that Go's resolver reads.
 var resolverFiles = []string{"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/services"}
 
-// Supported reports what of a sandbox this kernel has: seccomp filters, and the version of Landlock's
-// ABI, 0 without.
+// Supported reports whether this kernel has seccomp filters, and returns the version of its Landlock ABI, or 0
+// if it has no Landlock.
 func Supported() (filters bool, landlockABI int) {
 	abi, err := llsys.LandlockGetABIVersion()
 	if err != nil {
@@ -195,11 +195,11 @@ func Supported() (filters bool, landlockABI int) {
 	return seccomp.Supported(), abi
 }
 
-// Rest confines the unprivileged process: no capability, no exec, no file that is not open yet, no
-// socket. With resolve it may ask DNS, and read what says whom to ask. Landlock is used where the kernel
-// has it; the filter of system calls holds everywhere.
+// Rest confines the unprivileged process: it has no capabilities and can neither exec nor open files or sockets.
+// With resolve it can query DNS and read the files for that. Landlock is used if the kernel has it; the
+// seccomp filter is always used.
 func Rest(resolve bool) error {
-	// A process of the same user must not be able to take what this one has read.
+	// Other processes of the same user must not be able to read the memory of this one.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("forbidding core dumps and ptrace: %w", err)
 	}
@@ -210,11 +210,11 @@ func Rest(resolve bool) error {
 	return errors.Join(err, filter(always, restConditions(false)))
 }
 
-// restrictFiles is the part of Rest that Landlock does.
+// restrictFiles applies the Landlock rules of Rest.
 func restrictFiles(resolve bool) error {
 	var err error
 	if resolve {
-		// Answers come to a UDP socket, which newer versions of Landlock would want rules for.
+		// V5, because newer versions of Landlock need rules for the UDP socket that receives answers.
 		err = landlock.V5.BestEffort().Restrict(landlock.ROFiles(resolverFiles...).IgnoreIfMissing(), landlock.ConnectTCP(53))
 	} else {
 		err = landlock.V8.BestEffort().Restrict()
@@ -225,8 +225,8 @@ func restrictFiles(resolve bool) error {
 	return nil
 }
 
-// Collector confines the privileged process once everything is loaded: it keeps the capabilities that
-// are named, and the system calls that it works and ends with.
+// Collector confines the privileged process after everything is loaded: it keeps the capabilities in keep, and
+// the system calls that it needs to run and to clean up.
 func Collector(keep ...uint) error {
 	err := everywhere(func() error { return KeepCaps(keep...) }, noNewPrivs)
 	return errors.Join(err, filter(slices.Concat(always, collecting), collectorConditions()))

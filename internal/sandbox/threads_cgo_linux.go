@@ -4,10 +4,10 @@ package sandbox
 
 import "errors"
 
-// allThreads reports why a system call cannot be made in all threads of the process, nil if it can. With
-// cgo the runtime does not do it; psx (psx.c) looks its threads up in /proc/PID/task and signals them by
-// thread id alone. In the /proc of another pid namespace, and without one, those are not its threads: it
-// would signal others', and wait for them without end.
+// allThreads returns an error if system calls cannot be made in all threads of the process. With cgo the
+// runtime does not do that; psx (psx.c) finds the threads in /proc/PID/task and signals them by tid only.
+// In the /proc of another pid namespace these are not our threads: psx would signal threads of other
+// processes, and wait for them forever. Without a /proc it fails too.
 func allThreads() error {
 	if OwnProc() {
 		return nil

@@ -1,6 +1,6 @@
 // Package pipeline moves records from a source to the recording and to the
-// sinks: one goroutine for the source, which also writes the recording, one
-// that decodes and joins, one for each sink behind a bounded queue.
+// sinks. One goroutine runs the source and writes the recording, one decodes and
+// assigns connections, and each sink has one behind a bounded queue.
 package pipeline
 
 import (
@@ -23,87 +23,87 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Source is where records come from. Run emits them until the source has no
-// more or ctx is done; emit(nil) says that nothing more is at hand now.
+// Source is a source of records. Run emits them until the source has no
+// more or ctx is done; emit(nil) means that no more records are available now.
 type Source interface {
 	Header() wire.Header
 	Run(ctx context.Context, emit func(wire.Record) error) error
 }
 
-// Config is one run.
+// Config configures a run.
 type Config struct {
 	Source Source
-	// Clock gives CLOCK_MONOTONIC ns. With it the records of several layers are
-	// put into one order; nil: they have one.
+	// Clock returns CLOCK_MONOTONIC in ns. If it is set, the records of several layers
+	// are merged by time; nil means that they are in order already.
 	Clock func() uint64
 	Tap   *wire.Writer // the recording; may be nil. It never drops a record
 	Sinks []sink.Sink
-	// Keep says which entries the sinks get; nil: all.
+	// Keep reports whether the sinks get an entry; nil means all.
 	Keep func(*event.Entry) bool
-	// Limit ends the run after so many kept calls and packets; 0: none.
+	// Limit ends the run after that many kept calls and packets; 0 means no limit.
 	Limit uint64
-	// Wait makes a slow sink slow the source, instead of losing entries: for
-	// files, which can wait.
+	// Wait blocks the source while a sink is slow, instead of dropping entries. It is for
+	// sources that read files.
 	Wait bool
-	// Tables is what connections, threads and names may take, bytes; 0: bounded.Bytes.
+	// Tables limits the memory of connections, threads and names, in bytes; 0 means bounded.Bytes.
 	Tables int
-	// Files is how many of the first sinks are files: they are waited for in
-	// any case, and get all entries, also those that Keep leaves out.
+	// Files is the number of sinks, at the start of Sinks, that are files: they block the
+	// source in any case, and get all entries, including those that Keep rejects.
 	Files int
-	// Wrote is called, by any goroutine, when a sink has written a batch; may be nil.
+	// Wrote is called from any goroutine when a sink has written a batch. It may be nil.
 	Wrote func()
 }
 
-// Result is what a run saw.
+// Result holds the counts of a run.
 type Result struct {
 	Records uint64
 	Calls   uint64
 	Packets uint64
-	Audits  uint64               // events of audit
-	Events  uint64               // of the kernel
-	Lost    [event.Layers]uint64 // by the source
-	Dropped []uint64             // entries, by sink
-	Reason  string               // of the source's end; empty if it did not say
+	Audits  uint64               // audit events
+	Events  uint64               // kernel events
+	Lost    [event.Layers]uint64 // lost by the source
+	Dropped []uint64             // entries dropped, by sink
+	Reason  string               // why the source has ended; empty if it has no end record
 }
 
 const (
 	batchRecords = 256
 	batchBytes   = 128 << 10
-	// Batches between the goroutines. With 256 calls each, some 2,500 bytes a
-	// call with its record, 8 of them bound what waits for a sink to 5 MiB.
+	// Lengths of the queues between the goroutines, in batches. 8 batches of 256 calls, at
+	// some 2,500 bytes per call and record, are 5 MiB queued per sink.
 	recordQueue = 4
 	sinkQueue   = 8
-	// turns is how often others may run before a sink is taken to be too slow: where goroutines share one
-	// thread, it may not have had its turn.
+	// turns is the number of times to yield before a sink is considered too slow: if all goroutines share
+	// one thread, the sink may not have run yet.
 	turns = 3
-	// Records that are longer than a batch, and calls with a thousand times their own
-	// bytes in tokens, are bounded by bytes: what waits to be decoded, what waits for
-	// the sinks, and the decoded form of one batch.
+	// Limits in bytes, because a record may be longer than a batch, and a call may have a
+	// thousand times its own bytes in tokens: for the batches that are not decoded yet, for
+	// those queued for the sinks, and (maxArena) for the decoded form of one batch.
 	maxUndecoded = 2 << 20
 	maxDecoded   = 7 << 20
-	// Where the source waits for the sinks, what waits only keeps them busy.
+	// The same limits with Config.Wait, where the queue only has to keep the sinks busy.
 	waitQueue    = 1
 	maxUnwritten = 1 << 20
 	maxArena     = 1 << 19
-	// freeArenas are kept for the next batches; where the sinks keep up, two are in use.
+	// freeArenas is the number of unused arenas to keep. While the sinks keep up, two are in use.
 	freeArenas = 2
 )
 
-// batch is the records that came together, then the entries made of them, and
-// the memory of both. It is used again when the last sink is done with it.
+// batch holds a number of records, then the entries decoded from them, and
+// the memory of both. It is reused after the last sink has released it.
 type batch struct {
-	recs  []wire.Record // nil: a call of which only the count is wanted
-	slab  []byte
-	bytes int // of all records, also of those in a slab before this one
+	recs  []wire.Record // a nil record is a call that is only counted
+	slab  []byte        // memory of the records
+	bytes int           // size of all records, including those in earlier slabs
 	list  []event.Entry
-	files []int        // of list, what only files get
-	arena *event.Arena // nil: not decoded yet
-	// idle says that nothing followed this batch for now: sinks flush.
+	files []int        // indexes in list of entries for file sinks only
+	arena *event.Arena // nil if not decoded yet
+	// idle means that the source was idle after this batch: sinks flush.
 	idle    bool
-	packets uint64 // of which only the count is wanted
-	users   atomic.Int32
-	waits   int // bytes that it takes of run.undecoded
-	weighs  int // bytes that it takes of run.decoded
+	packets uint64       // packets that are only counted
+	users   atomic.Int32 // reference count
+	waits   int          // bytes that it has reserved in run.undecoded
+	weighs  int          // bytes that it has reserved in run.decoded
 }
 
 // ErrSink wraps the error of a sink, which ends the run.
@@ -112,8 +112,8 @@ type ErrSink struct{ Err error }
 func (e *ErrSink) Error() string { return e.Err.Error() }
 func (e *ErrSink) Unwrap() error { return e.Err }
 
-// Run moves everything and closes the sinks. It returns what it saw even with
-// an error. The error is the source's, the recording's or a sink's (*ErrSink).
+// Run runs the pipeline until the source ends, and closes the sinks. The Result is valid
+// even if there is an error, which is that of the source, the recording or a sink (*ErrSink).
 func Run(ctx context.Context, c Config) (Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -134,7 +134,7 @@ func Run(ctx context.Context, c Config) (Result, error) {
 			errs[i] = p.drain(s, queues[i], i < c.Files)
 			if errs[i] != nil {
 				cancel(&ErrSink{errs[i]})
-				for d := range queues[i] { // the queue is emptied so that nobody waits for it
+				for d := range queues[i] { // drained so that no sender blocks
 					p.done(d.b)
 				}
 			}
@@ -174,7 +174,7 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	return p.res, err
 }
 
-// merged runs the source through a merger.
+// merged runs the source with its records merged by time.
 func (p *run) merged(ctx context.Context) error {
 	m := merge.New(p.emit)
 	if h := p.Source.Header(); h.Layers&(1<<wire.LayerSys) != 0 && h.Layers&(1<<wire.LayerAud) != 0 {
@@ -192,8 +192,8 @@ func (p *run) merged(ctx context.Context) error {
 	return errors.Join(err, m.Flush())
 }
 
-// limitError is the cause by which a run is ended that has shown enough. A live
-// source asks for EndReason, to put it into its last record.
+// limitError is the cause of a run that was canceled by Config.Limit. A live
+// source writes its EndReason to the last record.
 type limitError struct{}
 
 func (limitError) Error() string     { return "limit reached" }
@@ -205,23 +205,24 @@ type run struct {
 	Config
 	records chan *batch
 	cur     *batch
-	fresh   bool      // something came since the sinks were last told to flush
+	fresh   bool      // records were added since the last idle batch
 	free    sync.Pool // of *batch, without arena
 	arenas  arenas
 
 	undecoded, decoded room
 
 	end event.Entry
-	res Result // Records by the source's goroutine, the rest by the decoder's
+	res Result // Records is written by the source's goroutine, all else by the decoder's
 }
 
-// untap says why the recording ends. It is said once: what merge still holds is shown, and not written.
+// untap ends the recording and wraps its error. Later records, such as those that merge still holds, are
+// only passed to the sinks.
 func (p *run) untap(err error) error {
 	p.Tap = nil
 	return fmt.Errorf("writing the recording: %w", err)
 }
 
-// emit is called by the source for each record.
+// emit is called by the source, or by merge, for each record.
 func (p *run) emit(r wire.Record) error {
 	if r == nil {
 		if p.Tap != nil {
@@ -243,7 +244,7 @@ func (p *run) emit(r wire.Record) error {
 		}
 	}
 	switch kind := r.Kind(); {
-	// Only recording: nothing needs to be decoded, but the counts are wanted.
+	// Without sinks records are not decoded, but only counted.
 	case len(p.Sinks) == 0 && kind == wire.KindPacket:
 		p.cur.packets++
 	case len(p.Sinks) == 0 && kind == wire.KindSyscall:
@@ -273,14 +274,14 @@ func (p *run) newBatch() *batch {
 	return b
 }
 
-// done gives a batch back when its last user says so.
+// done releases one reference to a batch, and frees the batch with the last one.
 func (p *run) done(b *batch) {
 	if b.users.Add(-1) == 0 {
 		p.decoded.give(b.weighs)
 		b.weighs = 0
 		if b.arena != nil {
 			if !p.arenas.put(b.arena) {
-				clear(b.list) // or it keeps what the arena had
+				clear(b.list) // it references memory of the arena
 			}
 			b.arena = nil
 		}
@@ -288,7 +289,7 @@ func (p *run) done(b *batch) {
 	}
 }
 
-// arenas are those that nobody uses. What was given back last is taken first: it still lies in the processor's caches.
+// arenas is a free list. The arena freed last is taken first, as it is likely to be in the CPU's caches.
 type arenas struct {
 	mu   sync.Mutex
 	free []*event.Arena
@@ -305,8 +306,8 @@ func (s *arenas) take() *event.Arena {
 	return a
 }
 
-// put keeps an arena and its memory for the next batch, and reports that, unless there are enough: a sink that was
-// slow for a while had many.
+// put frees an arena. It reports whether the arena and its memory are kept for a later batch: at most freeArenas are,
+// as more are in use while a sink is slow.
 func (s *arenas) put(a *event.Arena) bool {
 	kept := a.Reset()
 	s.mu.Lock()
@@ -321,7 +322,7 @@ func (s *arenas) put(a *event.Arena) bool {
 func (p *run) add(r wire.Record) {
 	b := p.cur
 	if cap(b.slab)-len(b.slab) < len(r) {
-		// The records that are there keep the old slab.
+		// The existing records keep the old slab alive.
 		b.slab = make([]byte, 0, max(batchBytes, len(r)))
 	}
 	b.bytes += len(r)
@@ -345,7 +346,7 @@ func (p *run) decode(queues []chan delivery, stop func()) {
 	join := flow.New(tables)
 	o := &outlet{run: p, stop: stop}
 	pass := stage.Chain(stages(h, tables), o.take)
-	owed := make([]uint64, len(queues)) // entries dropped and not told yet
+	owed := make([]uint64, len(queues)) // entries dropped and not reported yet, by sink
 	for b := range p.records {
 		b.arena = p.arenas.take()
 		dec.Use(b.arena)
@@ -358,8 +359,8 @@ func (p *run) decode(queues []chan delivery, stop func()) {
 				continue
 			}
 			if b.arena.Used() > maxArena {
-				// The rest of the records make a batch of their own. Both have the slab,
-				// which is not used again.
+				// The remaining records become another batch. Both reference the slab,
+				// so it is not reused.
 				next := p.newBatch()
 				next.recs, next.bytes, next.waits = append(next.recs, recs[i:]...), b.bytes, b.waits
 				b.slab, next.slab, b.waits, b.idle = nil, nil, 0, false
@@ -372,7 +373,7 @@ func (p *run) decode(queues []chan delivery, stop func()) {
 			dec.Record(r, &e.Event)
 			join.Add(e)
 			if _, end := e.Body.(*event.End); end {
-				p.end = *e.Clone() // for the last batch
+				p.end = *e.Clone() // emitted in the last batch
 			} else {
 				p.end.Time = e.Time
 				pass(e)
@@ -385,7 +386,7 @@ func (p *run) decode(queues []chan delivery, stop func()) {
 	p.finish(queues, owed, o.last(pass))
 }
 
-// stages are those of a timeline, whose tables share the room.
+// stages returns the stages for a timeline. Their tables share the room of flow's.
 func stages(h wire.Header, tables *bounded.Room) (list []stage.Stage) {
 	const both = 1<<wire.LayerSys | 1<<wire.LayerPkt
 	if h.Layers&both == both {
@@ -394,15 +395,15 @@ func stages(h wire.Header, tables *bounded.Room) (list []stage.Stage) {
 	return list
 }
 
-// outlet takes what the stages make of each entry into its batch.
+// outlet collects the output of the stages for each entry into its batch.
 type outlet struct {
 	*run
 	stop          func()
 	b             *batch
-	cur           *event.Entry // the last one of b.list: in place, for an entry is large
-	passed        bool         // cur has come out
-	to            whose        // and is for them
-	before, after []result     // what the stages made, around cur
+	cur           *event.Entry // last one of b.list; decoded in place, as an entry is large
+	passed        bool         // the stages have passed cur
+	to            whose        // sinks that get cur
+	before, after []result     // entries that the stages have added before and after cur
 }
 
 type result struct {
@@ -410,14 +411,14 @@ type result struct {
 	to whose
 }
 
-// begin makes room for the next entry in a batch.
+// begin appends an empty entry to a batch and makes it the current one.
 func (o *outlet) begin(b *batch) *event.Entry {
 	b.list = append(b.list, event.Entry{})
 	o.b, o.cur, o.passed, o.to = b, &b.list[len(b.list)-1], false, forNone
 	return o.cur
 }
 
-// take is what the last stage passes its entries to.
+// take receives the entries from the last stage.
 func (o *outlet) take(e *event.Entry) {
 	to := o.wanted(e, o.stop)
 	switch {
@@ -431,7 +432,7 @@ func (o *outlet) take(e *event.Entry) {
 	}
 }
 
-// end puts into the batch what came out since begin.
+// end adds to the batch what the stages have passed since begin.
 func (o *outlet) end() {
 	b := o.b
 	at := len(b.list) - 1
@@ -463,8 +464,8 @@ func (o *outlet) add(list []result) {
 	}
 }
 
-// last returns the batch that ends the timeline: what the stages have put off,
-// and how it ended, if the source says.
+// last returns the last batch: the entries that the stages have delayed, and the end
+// entry if the source has emitted one or the limit was reached.
 func (o *outlet) last(pass func(*event.Entry)) *batch {
 	if o.limited() {
 		o.run.end.Body = &event.End{Reason: errLimit.Error()}
@@ -486,7 +487,7 @@ func (o *outlet) last(pass func(*event.Entry)) *batch {
 	return b
 }
 
-// pass gives a batch that is decoded to the sinks.
+// pass queues a decoded batch for the sinks.
 func (p *run) pass(b *batch, queues []chan delivery, owed []uint64) {
 	p.undecoded.give(b.waits)
 	b.waits = 0
@@ -508,14 +509,14 @@ func (p *run) pass(b *batch, queues []chan delivery, owed []uint64) {
 	p.done(b)
 }
 
-// room counts bytes that wait somewhere.
+// room is a semaphore of bytes.
 type room struct {
 	mu         sync.Mutex
 	left       *sync.Cond
-	used, most int // most 0: any number
+	used, most int // most 0: unlimited
 }
 
-// take waits until there is room for n bytes, or for anything.
+// take reserves n bytes. It blocks until they are available, or nothing else is reserved.
 func (r *room) take(n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -528,17 +529,17 @@ func (r *room) take(n int) {
 	r.used += n
 }
 
-// over reports whether there is no room for n bytes now.
+// over reports whether n bytes are not available now.
 func (r *room) over(n int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return !r.fits(n)
 }
 
-// fits is for who holds mu.
+// fits requires mu to be held.
 func (r *room) fits(n int) bool { return r.most == 0 || r.used == 0 || r.used+n <= r.most }
 
-// try takes n bytes, and reports whether there was room for them.
+// try reserves n bytes without blocking, and reports whether they were available. It reserves them in any case.
 func (r *room) try(n int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -547,7 +548,7 @@ func (r *room) try(n int) bool {
 	return ok
 }
 
-// give gives n bytes back.
+// give releases n bytes.
 func (r *room) give(n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -557,7 +558,8 @@ func (r *room) give(n int) {
 	}
 }
 
-// finish gives every sink, however slow, its last batch, and what it did not get.
+// finish queues the last batch for every sink, and blocks for slow ones. It comes with the number of
+// dropped entries.
 func (p *run) finish(queues []chan delivery, owed []uint64, b *batch) {
 	b.users.Store(int32(len(queues)))
 	for i, q := range queues {
@@ -567,7 +569,7 @@ func (p *run) finish(queues []chan delivery, owed []uint64, b *batch) {
 
 func (p *run) limited() bool { return p.Limit != 0 && p.res.Calls+p.res.Packets >= p.Limit }
 
-// count counts a call or a packet, and reports whether it is within the limit.
+// count increments n for a call or a packet, and reports whether it is within the limit. It calls stop at the limit.
 func (p *run) count(n *uint64, stop func()) bool {
 	if p.limited() {
 		return false
@@ -579,7 +581,7 @@ func (p *run) count(n *uint64, stop func()) bool {
 	return true
 }
 
-// whose says which sinks get an entry.
+// whose selects the sinks that get an entry.
 type whose int
 
 const (
@@ -588,7 +590,7 @@ const (
 	forAll
 )
 
-// wanted counts an entry, and says who gets it.
+// wanted counts an entry, and returns the sinks that get it.
 func (p *run) wanted(e *event.Entry, stop func()) whose {
 	if body, ok := e.Body.(*event.Lost); ok {
 		p.res.Lost[body.Layer] += body.Count
@@ -602,7 +604,7 @@ func (p *run) wanted(e *event.Entry, stop func()) whose {
 		}
 		return forNone
 	}
-	// A call that is waiting comes again.
+	// A waiting call is not counted: its record follows when it returns.
 	switch body := e.Body.(type) {
 	case *event.Call:
 		if body.State != event.Waiting && !p.count(&p.res.Calls, stop) {
@@ -624,16 +626,15 @@ func (p *run) wanted(e *event.Entry, stop func()) whose {
 	return forAll
 }
 
-// delivery is a batch for one sink, and how many entries before it that sink
-// did not get.
+// delivery is a batch for one sink.
 type delivery struct {
 	b    *batch
-	lost uint64
-	at   int64 // when, if b is empty
+	lost uint64 // number of entries before b that this sink did not get
+	at   int64  // time for the report of lost, if b is empty
 }
 
-// offer gives a batch to a sink, or counts it as lost if its queue, or what all
-// queues may have, is full.
+// offer queues a batch for a sink. If its queue is full, or full is set because the limit of all
+// queues is reached, it drops the batch and counts its entries.
 func (p *run) offer(q chan delivery, b *batch, file, full bool, owed, dropped *uint64) {
 	if p.Wait || file {
 		q <- delivery{b, 0, 0}
@@ -653,7 +654,7 @@ func (p *run) offer(q chan delivery, b *batch, file, full bool, owed, dropped *u
 	p.done(b)
 }
 
-// drain writes what comes for one sink, and closes it at the end.
+// drain writes the batches of one queue to a sink, and closes the sink at the end.
 func (p *run) drain(s sink.Sink, q chan delivery, file bool) error {
 	for d := range q {
 		if d.lost > 0 {

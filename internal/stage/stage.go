@@ -1,22 +1,22 @@
-// Package stage is what stands between flow and the sinks: each stage sees the
-// entries of a timeline in order, may add to them, and may make entries of its own.
+// Package stage defines the stages between flow and the sinks. Each stage gets the
+// entries of a timeline in order, may modify them, and may insert entries of its own.
 package stage
 
 import "github.com/pidwire/pidwire/internal/event"
 
-// Stage takes entries that are joined to their connections.
+// Stage processes entries that have been assigned to their connections.
 //
-// Add passes e on by calling emit with it, once, in the same call; entries of the
-// stage's own may go before it or after it. What a stage keeps of e it clones
-// (event.Clone): memory of e is used again when Add has returned. An entry with the
-// body event.End is the last one of every timeline: what a stage has put off goes
-// before it. Add is called by one goroutine.
+// Add must call emit with e once, before it returns; it may emit entries of the
+// stage's own before or after e. e is valid until Add returns: a stage that keeps
+// parts of it must clone it (Entry.Clone). An entry with the body event.End is the last
+// one of every timeline: a stage must emit all delayed entries before it. Add is called
+// from one goroutine.
 type Stage interface {
 	Add(e *event.Entry, emit func(*event.Entry))
 }
 
-// Chain returns what puts an entry through the stages, in order, and gives last
-// what comes out.
+// Chain returns a function that passes an entry through the stages in order, and calls last
+// with each entry that they emit.
 func Chain(stages []Stage, last func(*event.Entry)) func(*event.Entry) {
 	if len(stages) == 0 {
 		return last

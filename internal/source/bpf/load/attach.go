@@ -9,10 +9,10 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// attached keeps a link: one that is collected detaches its program.
+// attached stores a link, because a link that is garbage collected detaches its program.
 func (k *Kernel) attached(l link.Link) { k.links = append(k.links, l) }
 
-// detach takes back all links but the first n.
+// detach closes all links except the first n.
 func (k *Kernel) detach(n int) {
 	for _, l := range k.links[n:] {
 		l.Close()
@@ -20,7 +20,7 @@ func (k *Kernel) detach(n int) {
 	k.links = k.links[:n]
 }
 
-// rawTracepoint attaches a program and, behind it, its second copy.
+// rawTracepoint attaches a program to a raw tracepoint, and then its second copy if there is one.
 func (k *Kernel) rawTracepoint(name string, prog *ebpf.Program) error {
 	l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: name, Program: prog})
 	if err != nil {
@@ -33,8 +33,8 @@ func (k *Kernel) rawTracepoint(name string, prog *ebpf.Program) error {
 	return nil
 }
 
-// tracing attaches a program to the tracepoint that it is made for, as whichever
-// kind it was loaded, and behind it its second copy.
+// tracing attaches a program to its tracepoint or function, as tp_btf or raw tracepoint
+// according to its type, and then its second copy if there is one.
 func (k *Kernel) tracing(prog *ebpf.Program, point string) error {
 	if prog.Type() == ebpf.RawTracepoint {
 		return k.rawTracepoint(point, prog)
@@ -50,7 +50,7 @@ func (k *Kernel) tracing(prog *ebpf.Program, point string) error {
 	return nil
 }
 
-// perfEvent attaches a program to an event of perf's.
+// perfEvent attaches a program to a tracepoint by way of a perf event.
 func (k *Kernel) perfEvent(group, point string, prog *ebpf.Program) error {
 	l, err := link.Tracepoint(group, point, prog, nil)
 	if err != nil {

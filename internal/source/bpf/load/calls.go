@@ -11,8 +11,8 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// fillCalls writes the table of calls: by number for each of the two ABIs of
-// this machine, and by the number inside socketcall.
+// fillCalls fills the map of calls, indexed by syscall number for each of the two ABIs of
+// this machine, and by the call number of socketcall(2).
 func fillCalls(m *ebpf.Map, want func(*syscalls.Call) bool) error {
 	native, compat := uint8(wire.AbiX8664), uint8(wire.AbiI386)
 	if runtime.GOARCH == "arm64" {

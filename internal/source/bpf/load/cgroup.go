@@ -18,11 +18,11 @@ import (
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
-// cgroups is the root of cgroup v2, to which programs at sockets are attached.
+// cgroups is the root of cgroup v2, to which cgroup programs are attached.
 type cgroups struct {
 	path  string
-	whole bool     // the host's: below it are all sockets
-	mount *os.File // of this process alone: gone when it is closed. nil: it was there
+	whole bool     // it is the root of the host, and covers all sockets
+	mount *os.File // detached mount, which exists until it is closed; nil if path is an existing mount
 }
 
 func (c *cgroups) close() {
@@ -31,9 +31,9 @@ func (c *cgroups) close() {
 	}
 }
 
-// cgroupRoot finds the root of cgroup v2: where it is mounted, if that is the host's, and else by a mount
-// that nobody else sees. In a cgroup namespace the mount is of a part, and the host's is reached only where
-// process 1 is the host's.
+// cgroupRoot finds the root of cgroup v2: the existing mount if that is the root of the host, or else a detached
+// mount. In a cgroup namespace a mount shows only a part of the hierarchy; the root of the host can be reached
+// only if process 1 is in the cgroup namespace of the host.
 func cgroupRoot() (*cgroups, error) {
 	path, err := proc.Default.CgroupRoot()
 	if err == nil && isRoot(path) {
@@ -53,15 +53,15 @@ func cgroupRoot() (*cgroups, error) {
 	return &cgroups{path: path}, nil
 }
 
-// isRoot reports whether a cgroup is the root of the hierarchy, which alone has no such file
+// isRoot reports whether a cgroup is the root of the hierarchy: all others have a file cgroup.events
 // (Documentation/admin-guide/cgroup-v2.rst).
 func isRoot(path string) bool {
 	_, err := os.Stat(filepath.Join(path, "cgroup.events"))
 	return errors.Is(err, os.ErrNotExist)
 }
 
-// mountCgroups mounts cgroup v2 for this process alone, in the cgroup namespace of process 1 if it may enter
-// that.
+// mountCgroups makes a detached mount of cgroup v2, in the cgroup namespace of process 1 if it is allowed to
+// enter that.
 func mountCgroups() (*os.File, error) {
 	type result struct {
 		f   *os.File
@@ -69,7 +69,7 @@ func mountCgroups() (*os.File, error) {
 	}
 	done := make(chan result)
 	go func() {
-		// Never unlocked: the thread ends with the goroutine, and nobody else finds itself in that namespace.
+		// Never unlocked: the thread exits with the goroutine, so that no other goroutine runs in that namespace.
 		runtime.LockOSThread()
 		if ns, err := os.Open("/proc/1/ns/cgroup"); err == nil {
 			_ = unix.Setns(int(ns.Fd()), unix.CLONE_NEWCGROUP)
@@ -82,7 +82,7 @@ func mountCgroups() (*os.File, error) {
 	return r.f, r.err
 }
 
-// newMount makes a mount that stands in no mount table.
+// newMount makes a detached mount (fsmount(2)), which is in no mount table.
 func newMount(kind string) (*os.File, error) {
 	fs, err := unix.Fsopen(kind, unix.FSOPEN_CLOEXEC)
 	if err != nil {
@@ -99,7 +99,7 @@ func newMount(kind string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), kind), nil
 }
 
-// root returns the path of the root of cgroup v2, which is good until all is loaded.
+// root returns the path of the root of cgroup v2. It is valid until closeRoot.
 func (k *Kernel) root() (string, error) {
 	if k.cgroups == nil {
 		c, err := cgroupRoot()
@@ -118,7 +118,7 @@ func (k *Kernel) closeRoot() {
 	}
 }
 
-// cgroup attaches a program to all sockets below a cgroup.
+// cgroup attaches a program to a cgroup, for all sockets below it.
 func (k *Kernel) cgroup(path string, as ebpf.AttachType, prog *ebpf.Program) error {
 	l, err := link.AttachCgroup(link.CgroupOptions{Path: path, Attach: as, Program: prog})
 	if err != nil {
@@ -135,19 +135,19 @@ func (k *Kernel) cgroup(path string, as ebpf.AttachType, prog *ebpf.Program) err
 	return nil
 }
 
-// hook is a place of a cgroup where a program of ours stands.
+// hook is a cgroup hook to which one of our programs is attached.
 type hook struct {
 	as   ebpf.AttachType
 	link link.Link
 }
 
-// Detached returns the hooks that somebody else has taken our programs from (bpftool link detach) since it was
-// last asked, as bpftool names them. It is for one goroutine.
+// Detached returns the hooks from which another process has detached our programs (bpftool link detach) since the
+// last call, by their names in bpftool. It is not safe for concurrent use.
 func (k *Kernel) Detached() (names []string) {
 	k.hooks = slices.DeleteFunc(k.hooks, func(h hook) bool {
 		info, err := h.link.Info()
 		if err != nil {
-			return false // a kernel that does not tell
+			return false // not supported by this kernel
 		}
 		c := info.Cgroup()
 		gone := c != nil && c.CgroupId == 0
@@ -159,28 +159,28 @@ func (k *Kernel) Detached() (names []string) {
 	return names
 }
 
-// AloneError says that a program of somebody else stands at a cgroup's hook, and was attached so that no
-// second one may stand beside it.
+// AloneError means that another program is attached to a cgroup hook without BPF_F_ALLOW_MULTI, so that no second
+// one can be attached.
 type AloneError struct {
 	Cgroup string
-	Hook   string // as bpftool names it
+	Hook   string // its name in bpftool
 	ID     ebpf.ProgramID
-	Name   string // of the program, as its owner calls it
+	Name   string // of the program; empty if not known
 }
 
 func (e *AloneError) Error() string {
 	return fmt.Sprintf("program %d (%q) is attached to %s at %s, and allows no other there", e.ID, e.Name, e.Cgroup, e.Hook)
 }
 
-// Fix says what makes room for a second one.
+// Fix returns how to make a second program possible.
 func (e *AloneError) Fix() string {
 	return fmt.Sprintf("have it attached with 'multi', or take it off: bpftool cgroup detach %s %s id %d", e.Cgroup, e.Hook, e.ID)
 }
 
-// CapError says that a capability is missing.
+// CapError means that a capability is missing.
 type CapError struct {
-	For  string // what it is needed for
-	Name string // as capabilities(7) has it, without CAP_
+	For  string // what needs it
+	Name string // as in capabilities(7), without CAP_
 }
 
 func (e *CapError) Error() string {
@@ -189,12 +189,12 @@ func (e *CapError) Error() string {
 
 func (e *CapError) Unwrap() error { return unix.EPERM }
 
-// Fix says how to get it.
+// Fix returns how to get the capability.
 func (e *CapError) Fix() string {
 	return "run it with sudo, or in a container with --cap-add " + e.Name
 }
 
-// refused names the true cause of an error of programs at sockets, where that is a missing capability.
+// refused returns a *CapError if a missing capability is the cause of an error of cgroup programs, else err.
 func refused(err error) error {
 	if errors.Is(err, unix.EPERM) && lacks(unix.CAP_NET_ADMIN) {
 		return &CapError{"programs at sockets", "NET_ADMIN"}
@@ -202,14 +202,14 @@ func refused(err error) error {
 	return err
 }
 
-// lacks reports whether the process has a capability not, by number (linux/capability.h).
+// lacks reports whether the process does not have a capability, by number (linux/capability.h).
 func lacks(capability int) bool {
 	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var sets [2]unix.CapUserData
 	return unix.Capget(&h, &sets[0]) == nil && sets[capability/32].Effective&(1<<(capability%32)) == 0
 }
 
-// fixOf is what a note about err says to do, empty if nothing is known.
+// fixOf returns the Fix of err, or an empty string if it has none.
 func fixOf(err error) string {
 	var known interface{ Fix() string }
 	if !errors.As(err, &known) {
@@ -218,7 +218,7 @@ func fixOf(err error) string {
 	return known.Fix()
 }
 
-// hookNames has the names by which bpftool-cgroup(8) knows the hooks used here.
+// hookNames has the names of the hooks in bpftool-cgroup(8).
 var hookNames = map[ebpf.AttachType]string{
 	ebpf.AttachCGroupInetIngress:     "cgroup_inet_ingress",
 	ebpf.AttachCGroupInetEgress:      "cgroup_inet_egress",
@@ -227,7 +227,7 @@ var hookNames = map[ebpf.AttachType]string{
 	ebpf.AttachCGroupSockOps:         "cgroup_sock_ops",
 }
 
-// whoIsAlone returns what is attached to a hook without BPF_F_ALLOW_MULTI, nil if nothing is.
+// whoIsAlone returns the program that is attached to a hook without BPF_F_ALLOW_MULTI, or nil if none is.
 func whoIsAlone(path string, as ebpf.AttachType) *AloneError {
 	f, err := os.Open(path)
 	if err != nil {
@@ -235,7 +235,7 @@ func whoIsAlone(path string, as ebpf.AttachType) *AloneError {
 	}
 	defer f.Close()
 	id := new(ebpf.ProgramID)
-	var pin runtime.Pinner // the kernel writes there, and stacks move
+	var pin runtime.Pinner // the kernel writes to id, and Go moves stacks
 	pin.Pin(id)
 	defer pin.Unpin()
 	// BPF_PROG_QUERY of union bpf_attr (linux/bpf.h).

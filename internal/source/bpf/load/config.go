@@ -4,39 +4,39 @@ package load
 
 import "golang.org/x/net/bpf"
 
-// Config says what the kernel side does. It is fixed at load.
+// Config configures the BPF programs. It cannot be changed after they are loaded.
 type Config struct {
-	Self      uint32 // our own pid: never watched; 0 to watch ourselves too
+	Self      uint32 // our own pid, which is never watched; 0 to watch it too
 	All       bool
 	UIDs      []uint32
-	Cgroups   []string // paths below the cgroup v2 root
+	Cgroups   []string // paths relative to the cgroup v2 root
 	Ports     []uint16
-	AskExec   bool // Decide is asked about every process that is exec'ed
+	AskExec   bool // processes that exec are undecided until user space has matched their names
 	Follow    bool
-	StrLen    uint32            // payload bytes a buffer, at most MaxStrLen
-	Calls     func(string) bool // which of syscalls.Table; nil: all
-	NoCalls   bool              // without system calls and io_uring requests
-	Packets   bool              // with packets
-	Kernel    bool              // with what the kernel does for the sockets
-	Drops     bool              // of that only what it drops
-	Tree      bool              // with the functions on the way
-	Functions []string          // which: patterns of ksyms.Select; nil: the default set
-	Engine    string            // that tells of them, one of Engines; empty: the first that works
-	Stacks    bool              // with the stacks of the kernel and the process
-	Audit     bool              // beside a source of audit's records
-	Snaplen   uint32            // bytes of a packet, at most MaxSnaplen
-	Filter    []bpf.Instruction // of pcapfilter.Compile: which packets; nil: all
+	StrLen    uint32            // bytes copied of each buffer, at most MaxStrLen
+	Calls     func(string) bool // selects calls of syscalls.Table by name; nil: all
+	NoCalls   bool              // no system calls and io_uring requests
+	Packets   bool              // packets
+	Kernel    bool              // kernel events
+	Drops     bool              // only the kernel events of drops
+	Tree      bool              // kernel functions
+	Functions []string          // which kernel functions: patterns of ksyms.Select; nil: the default set
+	Engine    string            // how to trace them, one of Engines; empty: the first that works
+	Stacks    bool              // stacks of the kernel and the process
+	Audit     bool              // there is also a source of audit records
+	Snaplen   uint32            // bytes copied of each packet, at most MaxSnaplen
+	Filter    []bpf.Instruction // packet filter of pcapfilter.Compile; nil: all packets
 	RingBytes uint32            // a power of two; 0: DefaultRing
-	NoTracing bool              // as where tp_btf is refused; for tests
-	Twice     bool              // as where programs at tracepoints are preempted; for tests
-	NoPerf    bool              // then as where perf's events cannot be had; for tests
-	Threads   uint32            // watched threads at most; 0: DefaultThreads
+	NoTracing bool              // for tests: as if tp_btf were refused
+	Twice     bool              // for tests: as if programs at tracepoints were preempted
+	NoPerf    bool              // for tests, with Twice: as if there were no perf events
+	Threads   uint32            // maximum number of watched threads; 0: DefaultThreads
 }
 
 const (
-	// MaxStrLen bounds what is copied of one buffer (SCRATCH_SLACK in bpf/snap.h).
+	// MaxStrLen is the maximum number of bytes copied from one buffer (SCRATCH_SLACK in bpf/snap.h).
 	MaxStrLen = 64 << 10
-	// MaxSnaplen bounds what is copied of one packet (SNAPLEN_MAX in bpf/packets.bpf.c).
+	// MaxSnaplen is the maximum number of bytes copied from one packet (SNAPLEN_MAX in bpf/packets.bpf.c).
 	MaxSnaplen = 65535
 	// DefaultRing is the size of the ring buffer, in bytes.
 	DefaultRing = 8 << 20
@@ -45,7 +45,7 @@ const (
 	maxCgroups     = 8
 )
 
-// matchedByCalls reports that a process may become a target by a call it makes.
+// matchedByCalls reports whether a process can become a target by making a call.
 func (c Config) matchedByCalls() bool {
 	return c.All || len(c.UIDs) > 0 || len(c.Cgroups) > 0 || len(c.Ports) > 0
 }

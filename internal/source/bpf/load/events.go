@@ -14,15 +14,14 @@ import (
 	"github.com/pidwire/pidwire/internal/source/bpf/object"
 )
 
-// probe is a program of the kernel layer: where it is attached, and what is
-// told there.
+// probe is a program of the kernel layer, with its tracepoint and events.
 type probe struct {
 	prog  *ebpf.ProgramSpec
-	point string // tracepoint; empty: there is none
-	tells string // names of events; empty: it only helps the others
-	// Programs at functions, if the kernel has no such tracepoint.
+	point string // tracepoint; empty if there is none
+	tells string // names of its events; empty if it only helps other programs
+	// instead are programs at functions, for kernels without the tracepoint.
 	instead []*ebpf.ProgramSpec
-	// What these do not tell of; empty: nothing.
+	// but names the events that these do not see; empty if none.
 	but string
 }
 
@@ -69,7 +68,7 @@ func waitsProbes(o *object.WaitsSpecs) []probe {
 	}
 }
 
-// probed is an object with its probes.
+// probed is an object and its probes.
 type probed struct {
 	spec   *ebpf.CollectionSpec
 	probes []probe
@@ -99,11 +98,11 @@ func probedObjects(set *form) ([]probed, error) {
 	}, nil
 }
 
-// Points counts the tracepoints and the functions that named events are told at.
+// Points returns the numbers of tracepoints and of functions to which programs for named events are attached.
 func (k *Kernel) Points() (points, functions int) {
 	objects, err := probedObjects(&form{})
 	if err != nil {
-		return 0, 0 // Load has said so
+		return 0, 0 // Load has noted the error
 	}
 	for _, o := range objects {
 		for _, p := range o.probes {
@@ -120,10 +119,10 @@ func (k *Kernel) Points() (points, functions int) {
 	return points, functions
 }
 
-// form is how this kernel tells of what it tells of in several ways.
+// form describes the tracepoints of this kernel that differ between versions.
 type form struct {
-	dropArgs, resetArgs int  // of its tracepoints; 0: they are not known
-	noCongestion        bool // it has no tracepoint for that
+	dropArgs, resetArgs int  // number of arguments of kfree_skb and tcp_send_reset; 0 if not known
+	noCongestion        bool // there is no tcp_cong_state_set
 }
 
 func (f *form) apply(o *object.KernelSpecs) (err error) {
@@ -145,8 +144,8 @@ var onlyDrops = []string{
 	object.KernelProgKernelDrop, object.KernelProgKernelUdpFull, object.KernelProgKernelQueueFull,
 }
 
-// loadKernelEvents attaches the named events of layer krn. What this kernel does
-// not tell of is said in one note; what should be there and fails, in one each.
+// loadKernelEvents attaches the programs for the named events of layer krn. It adds one note
+// for all events that this kernel does not have, and one for each program that fails.
 func (k *Kernel) loadKernelEvents(c Config) {
 	spec, err := k.types.Kernel()
 	if err != nil {
@@ -194,7 +193,7 @@ func (k *Kernel) loadKernelEvents(c Config) {
 			continue
 		}
 		k.attachProbes(c, o.spec, own, points)
-		// Apart: where functions cannot be traced they do not go in.
+		// Loaded separately, as these fail on kernels where functions cannot be traced.
 		lacking = append(lacking, k.attachProbes(c, o.spec, own, functions)...)
 	}
 	if len(lacking) > 0 {
@@ -202,8 +201,8 @@ func (k *Kernel) loadKernelEvents(c Config) {
 	}
 }
 
-// programs are those that tell of the probe's events: that at the tracepoint, or
-// those at functions.
+// programs returns the programs of the probe: the one at the tracepoint, or those
+// at functions.
 func (p *probe) programs() []*ebpf.ProgramSpec {
 	if len(p.instead) > 0 {
 		return p.instead
@@ -211,9 +210,9 @@ func (p *probe) programs() []*ebpf.ProgramSpec {
 	return []*ebpf.ProgramSpec{p.prog}
 }
 
-// ownMaps makes the maps of an object, for all its programs: what one of them
-// keeps another one looks up, also where they are loaded each for itself. Those
-// that it shares with others are made with theirs.
+// ownMaps creates the maps of an object, so that its programs use the same ones even
+// if they are loaded separately. It returns those that belong to the object only; maps
+// shared with other objects are created in k.Maps.
 func (k *Kernel) ownMaps(c Config, spec *ebpf.CollectionSpec) (map[string]*ebpf.Map, error) {
 	if err := c.size(spec); err != nil {
 		return nil, err
@@ -221,7 +220,7 @@ func (k *Kernel) ownMaps(c Config, spec *ebpf.CollectionSpec) (map[string]*ebpf.
 	own, shared := map[string]*ebpf.Map{}, k.Maps.byName()
 	for name, m := range spec.Maps {
 		if ofSection(name) {
-			continue // each collection's own
+			continue // each collection has its own
 		}
 		if shared[name] != nil {
 			if err := k.Maps.make(m); err != nil {
@@ -239,8 +238,8 @@ func (k *Kernel) ownMaps(c Config, spec *ebpf.CollectionSpec) (map[string]*ebpf.
 	return own, nil
 }
 
-// attachProbes loads the probes of an object together, and if that fails each
-// for itself. It returns what functions do not tell of.
+// attachProbes loads the probes of an object together, or if that fails one by one, and
+// attaches them. It returns the events that probes at functions do not see.
 func (k *Kernel) attachProbes(c Config, spec *ebpf.CollectionSpec, own map[string]*ebpf.Map, probes []probe) (lacking []string) {
 	if len(probes) == 0 {
 		return nil
@@ -295,15 +294,15 @@ func (k *Kernel) probeFailed(p probe, err error) {
 	k.note(fmt.Errorf("tracepoint %s: %w", p.point, err), what, "")
 }
 
-// steps are tracepoints that network calls come by, whatever they tell.
+// steps are tracepoints that network calls pass, at which stacks are taken. Their arguments are not used.
 var steps = []string{
 	"kmem_cache_alloc", "kmem_cache_free", "kmalloc", "kfree", "mm_page_alloc",
 	"timer_start", "timer_cancel", "hrtimer_start", "sched_waking", "sched_switch", "softirq_raise", "workqueue_queue_work",
 	"consume_skb", "netif_rx", "netif_receive_skb", "net_dev_xmit", "napi_poll", "tcp_sendmsg_locked", "tcp_rcv_space_adjust", "tcp_destroy_sock", "tcp_rcvbuf_grow",
 }
 
-// loadSteps attaches to the tracepoints that only stacks are taken at. Which of
-// them a kernel has does not matter: it is one step more or less.
+// loadSteps attaches a program that takes stacks to the tracepoints in steps. Those that
+// the kernel does not have are skipped.
 func (k *Kernel) loadSteps(c Config) {
 	spec, o, err := object.Open[object.StepsSpecs](object.LoadSteps)
 	var progs []*ebpf.Program
@@ -321,7 +320,7 @@ func (k *Kernel) loadSteps(c Config) {
 	}
 }
 
-// loadCallStacks attaches what takes the stack of each call at its entry.
+// loadCallStacks attaches the program that takes the stack of each call at its entry.
 func (k *Kernel) loadCallStacks(c Config) {
 	spec, o, err := object.Open[object.StepsSpecs](object.LoadSteps)
 	var progs []*ebpf.Program
@@ -336,7 +335,8 @@ func (k *Kernel) loadCallStacks(c Config) {
 	}
 }
 
-// reasonsOf reads an enum of the kernel's, without its prefix.
+// reasonsOf returns the names of an enum of the kernel, without their prefix, by value; nil if
+// it has none.
 func reasonsOf(types *btf.Spec, name, prefix string) map[uint32]string {
 	var e *btf.Enum
 	if types == nil || types.TypeByName(name, &e) != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/pidwire/pidwire/internal/source/bpf/object"
 )
 
-// loadIfaces loads the iterator over the interfaces of a network namespace. Without it the namespace is
-// entered to read them.
+// loadIfaces loads the iterator over the interfaces of a network namespace. It is optional: without it, the
+// interfaces are read by a thread that enters the namespace.
 func (k *Kernel) loadIfaces(c Config) {
 	spec, o, err := object.Open[object.IfacesSpecs](object.LoadIfaces)
 	if err != nil {
@@ -41,19 +41,19 @@ type Iface struct {
 	Name  string
 }
 
-// ErrNoIterator says that this kernel does not tell of the interfaces of another network namespace.
+// ErrNoIterator means that the iterator over the interfaces of a network namespace is not available.
 var ErrNoIterator = errors.New("no iterator over network interfaces")
 
-// TellsInterfaces reports whether Interfaces can be asked.
+// TellsInterfaces reports whether Interfaces is available.
 func (k *Kernel) TellsInterfaces() bool { return k.ifaces != nil }
 
-// Interfaces lists the interfaces of a network namespace, by its inode. It is empty where no process is in
-// it. It is for one goroutine.
+// Interfaces lists the interfaces of a network namespace, given by inode. The list is empty if no process is in
+// the namespace. It is not safe for concurrent use.
 func (k *Kernel) Interfaces(netns uint32) (list []Iface, err error) {
 	if k.ifaces == nil {
 		return nil, ErrNoIterator
 	}
-	// As WANTED, FOUND and COUNT of bpf/ifaces.bpf.c.
+	// Slots 0 to 2 are WANTED, FOUND and COUNT of bpf/ifaces.bpf.c.
 	if err := errors.Join(k.wanted.Put(uint32(0), netns), k.wanted.Put(uint32(1), uint32(0)), k.wanted.Put(uint32(2), uint32(0))); err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (k *Kernel) Interfaces(netns uint32) (list []Iface, err error) {
 		return nil, err
 	}
 	for n := range count {
-		var i struct { // struct iface there
+		var i struct { // struct iface of bpf/ifaces.bpf.c
 			Index uint32
 			Name  [16]byte
 		}

@@ -1,8 +1,8 @@
 //go:build linux
 
-// Package load puts the programs of bpf/ into the kernel, and attaches them: which
-// of them for which layer, in which form for this kernel, and what is not there if
-// one is refused. A Kernel is what came of it.
+// Package load loads and attaches the programs of bpf/. It selects them by layer, adapts
+// them to the running kernel, and notes what is missing if one is refused. The result is
+// a Kernel.
 package load
 
 import (
@@ -31,82 +31,82 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Kernel is what is loaded and attached.
+// Kernel holds the loaded programs, maps and links.
 type Kernel struct {
 	Maps   Maps
-	Reader *ringbuf.Reader // of the ring
+	Reader *ringbuf.Reader // of the ring buffer
 	Works  Works
-	Notes  []Note // what does not work here
+	Notes  []Note // what does not work on this machine
 
 	Open    *ebpf.Program // iterator over the open sockets of the host; nil: they are read from /proc
-	States  *ebpf.Program // iterator: puts into the ring how the targets' TCP sockets stand; nil: none
-	ifaces  *ebpf.Program // iterator over the interfaces of the network namespace in wanted; nil: none
+	States  *ebpf.Program // iterator that writes the state of the targets' TCP sockets to the ring; may be nil
+	ifaces  *ebpf.Program // iterator over the interfaces of the network namespace in wanted; may be nil
 	wanted  *ebpf.Map
-	found   *ebpf.Map  // what it has found
-	Blocked *link.Iter // over the calls that are blocked; nil: they cannot be known
+	found   *ebpf.Map  // results of ifaces
+	Blocked *link.Iter // iterator over blocked calls; may be nil
 
-	Filtered bool   // packets are filtered by the program at the sockets
-	Engine   string // that tells of functions, if any does
+	Filtered bool   // the cgroup programs filter the packets
+	Engine   string // description of the engine that traces functions; empty if none does
 	Exact    bool   // functions are traced at their entries and returns
 	Graph    *ftrace.Tracer
 	Names    Names
 
 	colls []*ebpf.Collection
-	owned []*ebpf.Map // of objects whose programs are loaded each for itself
+	owned []*ebpf.Map // maps of objects whose programs are loaded separately
 	links []link.Link
-	hooks []hook          // those of links that stand at a cgroup
-	tells map[string]bool // of the programs at named events, those that are attached
+	hooks []hook          // the links at cgroups
+	tells map[string]bool // names of the attached programs for named events
 
-	cgroups *cgroups // the root of cgroup v2; nil: not looked for, or all is loaded
+	cgroups *cgroups // root of cgroup v2; nil before it is needed, and after all is loaded
 
-	types *btf.Cache    // the kernel's BTF, read once for all objects, and by several goroutines; nil when all is loaded
-	cast  bool          // it has bpf_rdonly_cast: fields are read by plain loads
-	adopt *ebpf.Program // iterator: makes open sockets the targets'
+	types *btf.Cache    // BTF of the kernel, read once and used by several goroutines; nil after all is loaded
+	cast  bool          // the kernel has bpf_rdonly_cast: fields are read by plain loads
+	adopt *ebpf.Program // iterator that assigns open sockets to the targets; may be nil
 
-	changes atomic.Uint32  // of the targets map, by us
-	epoch   *ebpf.Variable // the same, for the programs
+	changes atomic.Uint32  // number of our changes to the targets map
+	epoch   *ebpf.Variable // the same number, in a variable of the programs
 
-	twice   bool // threads are preempted in programs at tracepoints: these have second copies
+	twice   bool // threads are preempted in programs at tracepoints, so these have second copies
 	pairs   []*pair
 	seconds []*ebpf.Collection
-	again   map[*ebpf.Program]*ebpf.Program // the second copy of a program
-	before  uint64                          // what Missed counted until all was attached
+	again   map[*ebpf.Program]*ebpf.Program // second copies by program
+	before  uint64                          // result of Missed when all was attached
 
-	raw  bool // tp_btf is refused: the same programs are raw tracepoints
-	ends bool // the end of each call that sends is told of
-	bare bool // tracing programs have no socket storage and make no cookies: before 5.12
+	raw  bool // tp_btf is refused: these programs are loaded as raw tracepoints
+	ends bool // programs see the end of each call that sends
+	bare bool // tracing programs have no socket storage and cannot create cookies (before 5.12)
 }
 
-// Works says of the parts that may be missing which are there.
+// Works tells which of the optional parts work.
 type Works struct {
 	Cookies, Uring      bool
-	Perf                bool // programs at calls are at perf's events
+	Perf                bool // programs at system calls are attached to perf events
 	Packets, States     bool
 	DeviceIn, DeviceOut bool // packets that no socket gets
-	Steps               bool // stacks at tracepoints on the way
+	Steps               bool // stacks at the tracepoints in steps
 }
 
-// Names are what numbers of this kernel mean. With layer krn alone.
+// Names resolves numbers of this kernel. It is set only with layer krn.
 type Names struct {
-	Drops, Resets map[uint32]string // reasons, by enum skb_drop_reason and sk_rst_reason; nil without BTF
-	Symbols       *ksyms.Table      // nil: not read, or SymbolsErr
+	Drops, Resets map[uint32]string // names of enum skb_drop_reason and sk_rst_reason; nil without BTF
+	Symbols       *ksyms.Table      // nil if not read, or on SymbolsErr
 	SymbolsErr    error
-	Protos        map[uint64]string // what functions that are traced take and give, by address
+	Protos        map[uint64]string // arguments and results of traced functions by address; see describe
 }
 
-// ReadSymbols reads the kernel's table, which takes a tenth of a second.
+// ReadSymbols reads the symbol table of the kernel, which takes 0.1 s.
 func (n *Names) ReadSymbols() { n.Symbols, n.SymbolsErr = ksyms.Read() }
 
-// Note is something that does not work here, and what that costs.
+// Note describes something that does not work on this machine, and the consequence.
 type Note struct {
 	Text, Fix string
 	Err       error // may be nil
 }
 
-// Tells reports whether a program at a named event is attached.
+// Tells reports whether a program for a named event is attached, by its name.
 func (k *Kernel) Tells(program string) bool { return k.tells[program] }
 
-// Close detaches every program and frees every map.
+// Close detaches all programs and frees all maps.
 func (k *Kernel) Close() error {
 	var err error
 	if k.Graph != nil {
@@ -129,19 +129,19 @@ func (k *Kernel) Close() error {
 	return err
 }
 
-// harmless are the programs whose being passed over loses nothing.
+// harmless are the programs that may be skipped without a loss.
 var harmless = map[string]bool{
-	object.StepsProgTreeStep:             true, // it stands in the way of itself: what it does allocates too
-	object.SocketsProgCookieState:        true, // a cookie is made by whoever asks for it next
-	object.PacketsProgOwnerAccepted:      true, // whose a socket is shows at its first use
+	object.StepsProgTreeStep:             true, // skipped for its own allocations, which pass its tracepoints
+	object.SocketsProgCookieState:        true, // the cookie is created later, when it is needed
+	object.PacketsProgOwnerAccepted:      true, // the owner of the socket is set at its first use
 	object.PacketsProgOwnerAcceptedMptcp: true,
 }
 
-// Missed counts the times that the kernel passed over one of the programs, as
-// it was running on that CPU already: interrupted, or preempted. The kernel
-// counts them by program, whoever the task was; before 5.12 it does not. Where
-// there is a second copy, what that has done is not counted; nor are calls, as
-// each thread knows what was passed over of its own (PW_LOST_CALL).
+// Missed returns how often the kernel has skipped one of the programs, because it was
+// already running on that CPU and was interrupted or preempted (recursion_misses). The
+// kernel counts this by program, for all tasks; before 5.12 it does not. Events that a
+// second copy has handled are not counted, nor are those of the programs at system calls:
+// these detect skipped calls for each thread (PW_LOST_CALL).
 func (k *Kernel) Missed() (n uint64) {
 	for _, c := range k.colls {
 		for name, p := range c.Programs {
@@ -171,7 +171,7 @@ func (k *Kernel) note(err error, text, fix string) {
 	k.Notes = append(k.Notes, Note{text, fix, err})
 }
 
-// hasFunc reports whether the kernel has a function for programs to call.
+// hasFunc reports whether the kernel has a function (kfunc) in its BTF.
 func (k *Kernel) hasFunc(name string) bool {
 	spec, err := k.types.Kernel()
 	if err != nil {
@@ -191,7 +191,7 @@ func (k *Kernel) hasTracepoint(name string) bool {
 	return err == nil
 }
 
-// sinceBoot returns CLOCK_BOOTTIME in ns, which the starts of tasks count in.
+// sinceBoot returns CLOCK_BOOTTIME in ns, which is the clock of task start times.
 func sinceBoot() uint64 {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
@@ -200,7 +200,7 @@ func sinceBoot() uint64 {
 	return uint64(t.Nano())
 }
 
-// readAhead begins to read the objects that will be loaded: the kernel looks through the programs of one while
+// readAhead starts to read the objects that will be loaded, so that the verifier checks the programs of one while
 // the next is read.
 func (c Config) readAhead() {
 	object.Ahead[object.SyscallsSpecs](object.LoadSyscalls)
@@ -224,11 +224,11 @@ func (c Config) readAhead() {
 	}
 }
 
-// Load puts the programs into the kernel. What cannot be loaded and is not
-// needed for the system calls themselves becomes a note.
+// Load loads and attaches the programs. A failure of an optional part, which is all that the
+// system calls do not need, becomes a note.
 func Load(c Config) (*Kernel, error) { return loadAt(c, nil) }
 
-// loadAt is Load with a cgroup of the caller's, nil for the host's root.
+// loadAt is Load with the given cgroup as the root; nil for the one that cgroupRoot finds.
 func loadAt(c Config, at *cgroups) (_ *Kernel, err error) {
 	k := &Kernel{
 		types: btf.NewCache(), tells: map[string]bool{},
@@ -241,11 +241,11 @@ func loadAt(c Config, at *cgroups) (_ *Kernel, err error) {
 		}
 		k.Close()
 		if c.NoCalls && !errors.Is(err, ErrPackets) {
-			err = fmt.Errorf("%w: %w", ErrPackets, err) // there is nothing else
+			err = fmt.Errorf("%w: %w", ErrPackets, err) // only packets were requested
 		}
 	}()
-	// Maps count against RLIMIT_MEMLOCK before 5.11. Where it cannot be raised,
-	// it may be enough as it is: what fails then says so.
+	// Before 5.11, maps count against RLIMIT_MEMLOCK. An error is ignored, as the
+	// current limit may be enough; if it is not, creating a map fails.
 	_ = rlimit.RemoveMemlock()
 	if err := c.check(); err != nil {
 		return nil, err
@@ -254,14 +254,14 @@ func loadAt(c Config, at *cgroups) (_ *Kernel, err error) {
 	ring := makeRing(orDefault(c.RingBytes, DefaultRing))
 	defer func() {
 		<-ring.mapped
-		k.Maps.Ring, k.Reader = ring.m, ring.rd // to be closed in any case
+		k.Maps.Ring, k.Reader = ring.m, ring.rd // set in any case, so that Close closes them
 		if err == nil {
 			err = ring.err
 		}
 	}()
 	defer object.Forget()
 	c.readAhead()
-	k.cast = k.hasFunc("bpf_rdonly_cast") // reads the kernel's types, while the objects are read
+	k.cast = k.hasFunc("bpf_rdonly_cast") // loads the BTF of the kernel while the objects are read
 	k.twice = c.Twice || PreemptedAtTracepoints(Release())
 	spec, err := k.makeMaps(c)
 	if err != nil {
@@ -269,7 +269,7 @@ func loadAt(c Config, at *cgroups) (_ *Kernel, err error) {
 	}
 	k.loadSockets(c)
 	k.loadIfaces(c)
-	// What follows puts records into the ring.
+	// The following programs write to the ring.
 	<-ring.made
 	if k.Maps.Ring = ring.m; ring.m == nil {
 		<-ring.mapped
@@ -283,13 +283,13 @@ func loadAt(c Config, at *cgroups) (_ *Kernel, err error) {
 			return nil, err
 		}
 	}
-	k.types = nil // tens of megabytes, and of no use any more
+	k.types = nil // frees tens of megabytes
 	k.closeRoot()
 	k.before = k.Missed()
 	return k, nil
 }
 
-// check returns an error for what the programs have no room for.
+// check returns an error if c exceeds a limit of the programs.
 func (c Config) check() error {
 	if c.StrLen > MaxStrLen {
 		return fmt.Errorf("string size %d: at most %d bytes are copied of one buffer", c.StrLen, MaxStrLen)
@@ -300,8 +300,8 @@ func (c Config) check() error {
 	return nil
 }
 
-// makeMaps makes the maps that all programs share, fills them, and returns the object
-// of the programs at calls.
+// makeMaps creates and fills the maps that all programs share, and returns the object with the
+// programs at system calls.
 func (k *Kernel) makeMaps(c Config) (*ebpf.CollectionSpec, error) {
 	spec, sys, err := object.Open[object.SyscallsSpecs](object.LoadSyscalls)
 	if err != nil {
@@ -319,11 +319,11 @@ func (k *Kernel) makeMaps(c Config) (*ebpf.CollectionSpec, error) {
 	return spec, fillCalls(k.Maps.Calls, c.shows)
 }
 
-// loadParts loads and attaches the programs of calls, processes and packets, on
-// several CPUs at once.
+// loadParts loads and attaches the programs for calls, processes and packets, in several
+// goroutines.
 func (k *Kernel) loadParts(c Config, spec *ebpf.CollectionSpec) error {
 	calls, others := k.part(), k.part()
-	// Whoever is done first loads them.
+	// Run by the first goroutine that is done.
 	loadOthers := sync.OnceFunc(func() { others.loadOthers(c) })
 	born, done := make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -343,17 +343,17 @@ func (k *Kernel) loadParts(c Config, spec *ebpf.CollectionSpec) error {
 	return err
 }
 
-// loadKernel loads and attaches what layer krn has beyond packets, and reads what the
-// kernel's numbers mean.
+// loadKernel loads and attaches the programs of layer krn that packets do not need, and reads the
+// names of the kernel's numbers.
 func (k *Kernel) loadKernel(c Config) error {
-	types, _ := k.types.Kernel() // without, there are numbers
+	types, _ := k.types.Kernel() // without BTF, numbers are shown
 	k.Names = Names{
 		Drops:  reasonsOf(types, "skb_drop_reason", "SKB_DROP_REASON_"),
 		Resets: reasonsOf(types, "sk_rst_reason", "SK_RST_REASON_"),
 		Protos: map[uint64]string{},
 	}
 	if c.Tree || c.Stacks {
-		k.Names.ReadSymbols() // before there is something to watch, that may end meanwhile
+		k.Names.ReadSymbols() // before processes are watched, which might end meanwhile
 		if err := k.Names.SymbolsErr; err != nil {
 			k.note(err, "functions of the kernel are shown as addresses", "")
 		}
@@ -370,22 +370,22 @@ func (k *Kernel) loadKernel(c Config) error {
 	return nil
 }
 
-// shows reports whether a call is to be told of.
+// shows reports whether the programs must handle a call.
 func (c Config) shows(call *syscalls.Call) bool {
 	switch {
 	case call.Role.Has(event.Binds) && len(c.Ports) > 0:
-		return true // it makes a process a target by port, shown or not
+		return true // it may make the process a target by port, even if it is not shown
 	case c.NoCalls:
-		// So does the first call of a user's or a cgroup's process; packets
-		// begin with a socket.
+		// A process becomes a target by user or cgroup at a call: the one that
+		// creates its first socket, as only packets are needed.
 		return call.Role.Has(event.Opens) && c.matchedByCalls()
 	}
 	return c.Calls == nil || c.Calls(call.Name)
 }
 
-// part is a part of what is loaded, for another goroutine to load: the kernel looks through programs on several
-// CPUs at once. Nothing of k that the part has may be changed until it is taken in, but for the types, which
-// several may read.
+// part returns a Kernel that another goroutine can load programs into, as the verifier can run on several CPUs at
+// once. The fields that it has copied from k must not be changed until takeIn. The BTF cache may be used by several
+// goroutines.
 func (k *Kernel) part() *Kernel {
 	return &Kernel{
 		Maps: k.Maps, types: k.types, cast: k.cast, twice: k.twice, tells: map[string]bool{}, again: map[*ebpf.Program]*ebpf.Program{},
@@ -410,13 +410,13 @@ func (k *Kernel) takeIn(part *Kernel) {
 	}
 }
 
-// ringInWork is the ring while it is made. The kernel zeroes its memory, which may be some hundred megabytes: the
-// objects are read meanwhile, and what does not use it is loaded. To map it takes half as long again: that is over
-// when all is loaded.
+// ringInWork is a ring buffer that is being created. The kernel zeroes its memory, which may be some hundred
+// megabytes; meanwhile the objects are read, and programs that do not use the ring are loaded. Mapping it takes half
+// that time again, and is done when all is loaded.
 type ringInWork struct {
-	made   chan struct{} // closed when m is there, or nil for good
+	made   chan struct{} // closed when m is set, or creating it has failed
 	m      *ebpf.Map
-	mapped chan struct{} // closed when rd is there, or err says why not
+	mapped chan struct{} // closed when rd or err is set
 	rd     *ringbuf.Reader
 	err    error
 }
@@ -438,8 +438,8 @@ func makeRing(size uint32) *ringInWork {
 	return r
 }
 
-// loadCalls attaches to calls once births are told of, or it is clear that they cannot be, which ends the run: a
-// child must be a target before its first call.
+// loadCalls loads the programs at system calls. It attaches them after born is closed, when the programs at fork are
+// attached or have failed, which ends the run: a child must be a target before its first call.
 func (k *Kernel) loadCalls(c Config, spec *ebpf.CollectionSpec, born <-chan struct{}) error {
 	if c.NoCalls && !c.matchedByCalls() {
 		return nil
@@ -447,7 +447,7 @@ func (k *Kernel) loadCalls(c Config, spec *ebpf.CollectionSpec, born <-chan stru
 	return k.watchCalls(c, spec, born)
 }
 
-// loadOthers loads what else is wanted of calls. None of it is needed: what cannot be loaded becomes a note.
+// loadOthers loads the optional parts of calls. An error of one becomes a note.
 func (k *Kernel) loadOthers(c Config) {
 	if !c.NoCalls {
 		k.loadBlocked(c)
@@ -455,7 +455,7 @@ func (k *Kernel) loadOthers(c Config) {
 	}
 }
 
-// loadProcess attaches to births, execs and ends.
+// loadProcess attaches the programs at fork, exec and exit of processes.
 func (k *Kernel) loadProcess(c Config) error {
 	spec, o, err := object.Open[object.ProcessSpecs](object.LoadProcess)
 	if err != nil {
@@ -473,9 +473,9 @@ func (k *Kernel) loadProcess(c Config) error {
 	return nil
 }
 
-// load loads programs of an object, in their order, with the shared maps in the
-// place of its own. own are maps of the object that were made before; nil: none.
-// An object of which nothing else is loaded may be given as it is; else as a copy.
+// load loads programs of an object, and returns them in the order of which. It replaces
+// maps by the shared ones and by those in own, which may be nil. It changes spec, so the
+// caller must pass a copy if it loads other programs of that object.
 func (k *Kernel) load(c Config, spec *ebpf.CollectionSpec, own map[string]*ebpf.Map, which ...*ebpf.ProgramSpec) ([]*ebpf.Program, error) {
 	coll, err := k.collection(c, spec, own, which...)
 	if err != nil {
@@ -511,7 +511,7 @@ func (k *Kernel) collection(c Config, spec *ebpf.CollectionSpec, own map[string]
 	if k.raw {
 		for _, p := range spec.Programs {
 			if p.Type == ebpf.Tracing && p.AttachType == ebpf.AttachTraceRawTp {
-				// Their contexts are the same: the tracepoint's arguments.
+				// Both types have the same context: the arguments of the tracepoint.
 				p.Type, p.AttachType = ebpf.RawTracepoint, ebpf.AttachNone
 			}
 		}
@@ -550,7 +550,7 @@ func (k *Kernel) collection(c Config, spec *ebpf.CollectionSpec, own map[string]
 	return coll, nil
 }
 
-// used reports whether a program of an object has a map.
+// used reports whether a program of an object references a map.
 func used(spec *ebpf.CollectionSpec, name string) bool {
 	for _, p := range spec.Programs {
 		if refersTo(p, name) {
@@ -560,7 +560,7 @@ func used(spec *ebpf.CollectionSpec, name string) bool {
 	return false
 }
 
-// fill writes the criteria that the kernel side matches by itself.
+// fill writes the criteria that the BPF programs match.
 func (k *Kernel) fill(c Config) error {
 	one := uint8(1)
 	for _, uid := range c.UIDs {
@@ -596,7 +596,7 @@ func (k *Kernel) fill(c Config) error {
 	return nil
 }
 
-// Release returns the kernel's release, as uname -r.
+// Release returns the release of the kernel, as uname -r prints it.
 func Release() string {
 	var u unix.Utsname
 	if unix.Uname(&u) != nil {
@@ -605,7 +605,7 @@ func Release() string {
 	return unix.ByteSliceToString(u.Release[:])
 }
 
-// briefly cuts a verifier's log from an error.
+// briefly removes the verifier log from an error.
 func briefly(err error) error {
 	var ve *ebpf.VerifierError
 	if errors.As(err, &ve) {

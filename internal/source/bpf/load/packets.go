@@ -19,16 +19,16 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// ErrPackets says that packets cannot be captured here, and why.
+// ErrPackets means that packets cannot be captured on this machine.
 var ErrPackets = errors.New("packets cannot be captured")
 
-// packets opens the object of packets: fresh, for what is loaded of it is set in it.
+// packets opens the packets object. Each load needs a new one, because it changes the spec.
 func packets() (*ebpf.CollectionSpec, *object.PacketsSpecs, error) {
 	return object.Open[object.PacketsSpecs](object.LoadPackets)
 }
 
-// loadPackets attaches to the packets of all sockets: to show them, or to know whose what the kernel does is. Where
-// it cannot, that is an error if there is nothing else to show, else a note.
+// loadPackets attaches the programs for packets, which are also needed to find the owners of kernel events. It returns
+// an error if only packets were requested; otherwise a failure becomes a note.
 func (k *Kernel) loadPackets(c Config) error {
 	err := k.attachPackets(c)
 	if err == nil {
@@ -48,8 +48,8 @@ func (k *Kernel) loadPackets(c Config) error {
 	return nil
 }
 
-// attachPackets is what loadPackets does. What tells whose a socket is by its last use is not on every kernel:
-// then its maker and its holder at attach are what is known.
+// attachPackets does the work of loadPackets. Not every kernel supports the programs that find the last user of a
+// socket; without them the owner is the process that created it or held it at attach.
 func (k *Kernel) attachPackets(c Config) error {
 	root, err := k.root()
 	if err != nil {
@@ -82,7 +82,7 @@ func (k *Kernel) attachPackets(c Config) error {
 	}
 	for i, as := range tapHooks {
 		if err := k.cgroup(root, as, tap[i]); err != nil {
-			k.detach(links) // one direction alone would look like all
+			k.detach(links) // packets of only one direction would be misleading
 			k.hooks = k.hooks[:hooks]
 			k.Works.DeviceIn, k.Works.DeviceOut = false, false
 			return fmt.Errorf("%w: %s: %w", ErrPackets, as, err)
@@ -95,7 +95,7 @@ func (k *Kernel) attachPackets(c Config) error {
 	return nil
 }
 
-// device attaches a program that sees what no socket gets.
+// device attaches a program for packets that no socket gets. It reports whether it works.
 func (k *Kernel) device(c Config, which func(*object.DeviceSpecs) *ebpf.ProgramSpec) bool {
 	spec, o, err := object.Open[object.DeviceSpecs](object.LoadDevice)
 	if err == nil {
@@ -107,13 +107,13 @@ func (k *Kernel) device(c Config, which func(*object.DeviceSpecs) *ebpf.ProgramS
 	return err == nil
 }
 
-// tapHooks are where the programs of socketTap go, in their order.
+// tapHooks are the hooks for the programs of socketTap, in their order.
 var tapHooks = []ebpf.AttachType{
 	ebpf.AttachCGroupInetSockCreate, ebpf.AttachCgroupInetSockRelease, ebpf.AttachCGroupInetIngress, ebpf.AttachCGroupInetEgress,
 }
 
-// socketTap loads the programs at the sockets, with the filter in them if that
-// goes: rather too much is copied than nothing.
+// socketTap loads the cgroup programs for packets. If they do not load with the packet
+// filter, it loads them without it, and packets are filtered in user space.
 func (k *Kernel) socketTap(c Config) ([]*ebpf.Program, error) {
 	load := func() ([]*ebpf.Program, error) {
 		spec, o, err := packets()
@@ -135,7 +135,7 @@ func (k *Kernel) socketTap(c Config) ([]*ebpf.Program, error) {
 	return progs, err
 }
 
-// owner attaches a program that tells who uses a socket, or how it stands.
+// owner loads and attaches a tracing program of the packets object.
 func (k *Kernel) owner(c Config, which func(*object.PacketsSpecs) *ebpf.ProgramSpec) error {
 	spec, o, err := packets()
 	if err != nil {
@@ -144,7 +144,7 @@ func (k *Kernel) owner(c Config, which func(*object.PacketsSpecs) *ebpf.ProgramS
 	return k.loadTracing(c, spec, which(o))
 }
 
-// ownerPrograms attaches what tells who uses a socket.
+// ownerPrograms attaches the programs that find the process that uses a socket.
 func (k *Kernel) ownerPrograms(c Config) {
 	if !c.Kernel { // kernel_received does the same
 		err := k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerReceived })
@@ -157,13 +157,13 @@ func (k *Kernel) ownerPrograms(c Config) {
 			k.note(err, "a socket that is handed to another process is shown as the new one's only when that sends on it", "")
 		}
 	}
-	// Without them, who accepted a socket is known by the call, or by its first
-	// use, and who sends by the first packet.
+	// Optional: without them, the process that accepted a socket is found by its call or
+	// first use, and the one that sends by the first packet.
 	accepted := k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerAccepted }) == nil
 	_ = k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerAcceptedMptcp })
 	switch {
 	case c.Kernel:
-		// kernel_sent does what owner_sent does; where there is no such tracepoint, programs at functions.
+		// kernel_sent also does the work of owner_sent; without its tracepoint, programs at functions do.
 		k.ends = !c.Drops && (k.hasTracepoint("sock_send_length") || accepted)
 	case k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerSent }) == nil:
 		k.ends = true
@@ -175,9 +175,9 @@ func (k *Kernel) ownerPrograms(c Config) {
 
 var errNoTracing = errors.New("tp_btf is not wanted")
 
-// ownerState attaches what tells of changes of TCP states. Where tracing programs
-// have no socket storage, that and all the others do without; where there are
-// none, they are raw tracepoints.
+// ownerState attaches the program at changes of TCP states. If it does not load with
+// socket storage, it and all later ones are loaded without (bare); if it does not load as
+// tp_btf, they are loaded as raw tracepoints (raw).
 func (k *Kernel) ownerState(c Config) {
 	state := func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerState }
 	err := errNoTracing
@@ -198,7 +198,7 @@ func (k *Kernel) ownerState(c Config) {
 	k.Works.States = true
 }
 
-// loadTracing loads a program of an object, and attaches it to its tracepoint or function.
+// loadTracing loads a program of an object and attaches it to its tracepoint or function.
 func (k *Kernel) loadTracing(c Config, spec *ebpf.CollectionSpec, which *ebpf.ProgramSpec) error {
 	point := which.AttachTo
 	progs, err := k.load(c, spec, nil, which)
@@ -208,8 +208,8 @@ func (k *Kernel) loadTracing(c Config, spec *ebpf.CollectionSpec, which *ebpf.Pr
 	return k.tracing(progs[0], point)
 }
 
-// setFilter puts a filter in the place of pcap_filter (bpf/packets.bpf.c), in
-// every program that has it.
+// setFilter replaces the function pcap_filter (bpf/packets.bpf.c) by filter in all programs
+// that have it.
 func setFilter(spec *ebpf.CollectionSpec, filter []bpf.Instruction) error {
 	const name = "pcap_filter"
 	for _, p := range spec.Programs {
@@ -231,7 +231,7 @@ func setFilter(spec *ebpf.CollectionSpec, filter []bpf.Instruction) error {
 	return nil
 }
 
-// Adopt makes the sockets that the targets hold theirs.
+// Adopt runs the iterator that assigns the open sockets of the targets to them.
 func (k *Kernel) Adopt() error {
 	if k.adopt == nil {
 		return nil
@@ -240,8 +240,7 @@ func (k *Kernel) Adopt() error {
 	return err
 }
 
-// ReadIter runs an iterator over tasks or their open files, and returns what it
-// wrote.
+// ReadIter attaches and runs an iterator program, and returns its output.
 func ReadIter(p *ebpf.Program) ([]byte, error) {
 	it, err := link.AttachIter(link.IterOptions{Program: p})
 	if err != nil {
@@ -251,7 +250,7 @@ func ReadIter(p *ebpf.Program) ([]byte, error) {
 	return ReadLink(it)
 }
 
-// ReadLink does the same for an iterator that is attached.
+// ReadLink runs an attached iterator, and returns its output.
 func ReadLink(it *link.Iter) ([]byte, error) {
 	r, err := it.Open()
 	if err != nil {
@@ -265,9 +264,10 @@ func ReadLink(it *link.Iter) ([]byte, error) {
 	return b, nil
 }
 
-// OldSocket keeps whose a socket is that no program can reach, until its first
-// packet: sk is its address, first that of an MPTCP socket's first TCP one, else 0.
-// Its address is its name for so long: its end is watched.
+// OldSocket stores the owner of a socket whose socket storage no program can set, until its
+// first packet. sk is the address of its struct sock; first is that of the first TCP
+// subflow of an MPTCP socket, else 0. The address is a valid key, as the programs see
+// when the socket is closed.
 func (k *Kernel) OldSocket(sk, first uint64, o *wire.Owner, netns uint32) error {
 	var addrs []uint64
 	if k.Maps.OldSocks == nil {

@@ -17,31 +17,30 @@ import (
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
-// Pids is how processes are numbered on the host and in /proc, for a pidwire in a
-// pid namespace below the host's: what the kernel side tells has the host's numbers.
-// It is a proc.Pids, for any goroutine.
+// Pids translates pids between the host and /proc, if pidwire runs in a pid namespace
+// below the host's: the BPF programs use pids of the host. It implements proc.Pids, and is
+// safe for concurrent use.
 type Pids struct {
-	Self  uint32 // our own number on the host
+	Self  uint32 // our own pid on the host
 	prog  *ebpf.Program
-	level uint32 // of the namespace of /proc, 0 is the host's
+	level uint32 // level of the pid namespace of /proc; 0 is the host
 
 	mu    sync.Mutex
 	read  time.Time
-	there map[uint32]uint32 // by the host's
-	host  map[uint32]uint32 // by that of /proc
+	there map[uint32]uint32 // pids in /proc by those of the host
+	host  map[uint32]uint32 // pids of the host by those in /proc
 }
 
-// fresh is how long a number is believed before it is read again: it may be
-// another process's by then.
+// fresh is how long the pids are valid before they are read again, because they may be
+// reused.
 const fresh = 200 * time.Millisecond
 
-// ErrNamespace says that the pids of this pid namespace cannot be translated into
-// the host's, and why.
+// ErrNamespace means that pids of this pid namespace cannot be translated to those of
+// the host.
 var ErrNamespace = errors.New("in a pid namespace below the host's")
 
-// OpenPids returns nil where the numbers are the same: in the host's pid namespace.
-// Its errors wrap ErrNamespace where that is what does not work, else they are of
-// loading programs.
+// OpenPids loads the iterator for the translation. It returns nil in the host's pid namespace,
+// where none is needed. Errors wrap ErrNamespace, except those of loading the program.
 func OpenPids(f proc.FS) (*Pids, error) {
 	host, err := f.InHost()
 	if err != nil {
@@ -150,7 +149,7 @@ func (p *Pids) refresh() error {
 	return nil
 }
 
-// There implements proc.Pids. A /proc of the host's shows all processes.
+// There implements proc.Pids. In the /proc of the host, pids are not translated.
 func (p *Pids) There(host uint32) (uint32, bool) {
 	if p.level == 0 {
 		return host, true

@@ -12,8 +12,8 @@ import (
 	"github.com/pidwire/pidwire/internal/source/bpf/object"
 )
 
-// settings are the values of the variables that objects have in common, by name.
-// An object has those of the headers that it includes.
+// settings returns the values of the variables that several objects have, by name.
+// An object has the variables of the headers that it includes.
 func (k *Kernel) settings(c Config) map[string]any {
 	return map[string]any{
 		object.ProcessVarCfgSelf:     c.Self,
@@ -39,19 +39,19 @@ func (k *Kernel) settings(c Config) map[string]any {
 		object.SyscallsVarCfgReturns: !c.NoCalls,
 		object.SyscallsVarCfgLoaded:  sinceBoot(),
 		object.ProcessVarCfgCalls:    !c.NoCalls,
-		object.PacketsVarCfgEnds:     k.ends && !k.bare, // without storage what they tell does not reach the packets
+		object.PacketsVarCfgEnds:     k.ends && !k.bare, // without socket storage the packets do not get this
 	}
 }
 
-// ownVariables are set by whoever loads their object, in the spec's own fields.
+// ownVariables are set by the functions that load their object.
 var ownVariables = []string{
 	object.SyscallsVarCfgPerf, object.SyscallsVarCfgTurn, object.SocketsVarCfgNumber, object.BlockedVarCfgBlocked,
 	object.UringVarCfgSubmit, object.UringVarCfgComplete, object.UringVarCfgOverflowCqe, object.PidsVarCfgLevel,
 	object.KernelVarCfgDropArgs, object.KernelVarCfgResetArgs, object.KernelVarCfgCongestion,
 }
 
-// configure sets the variables that objects have in common. A variable that is
-// not known here is an error: nobody would set it.
+// configure sets the variables that several objects have. It returns an error for a cfg_
+// variable that is neither in settings nor in ownVariables.
 func configure(spec *ebpf.CollectionSpec, settings map[string]any) error {
 	for name, variable := range spec.Variables {
 		if !strings.HasPrefix(name, "cfg_") || slices.Contains(ownVariables, name) {
@@ -74,17 +74,17 @@ func configure(spec *ebpf.CollectionSpec, settings map[string]any) error {
 	return nil
 }
 
-// Maps are made once and given to every object that has them. Those behind Spread
-// are nil where neither packets nor kernel events are wanted, or cannot be had.
+// Maps holds the maps that several objects share. Those after Spread are nil if neither
+// packets nor kernel events are requested, or if they are not available.
 type Maps struct {
 	Ring, Targets, Refused, Undecided, Threads, Calls, Uids, Ports, Cgroups, Lost, Maybe, Reader, Gone, Spread *ebpf.Map
 
 	Owners, LostPackets, LostEvents, Flows, FlowPorts, OldSocks, OwnedSocks, People, Softirqs *ebpf.Map
 
-	Functions, Walks, NoWalk *ebpf.Map // of the tree
+	Functions, Walks, NoWalk *ebpf.Map // for the tree of functions
 }
 
-// byName are all of them, by the names that objects have for them.
+// byName returns all maps by their names in the objects.
 func (m *Maps) byName() map[string]**ebpf.Map {
 	return map[string]**ebpf.Map{
 		object.SyscallsMapRing:       &m.Ring,
@@ -116,15 +116,14 @@ func (m *Maps) byName() map[string]**ebpf.Map {
 	}
 }
 
-// ownMaps belong to one object, which makes them: other programs' turns are none
-// of its.
+// ownMaps are not shared: each object creates its own ones.
 var ownMaps = []string{
 	object.SyscallsMapTurns, object.SyscallsMapScratches, object.SyscallsMapAios, object.SyscallsMapBlank,
 	object.UringMapRequests, object.UringMapByData, object.IfacesMapWanted, object.IfacesMapFound, object.DeviceMapSeen, object.PathMapNeighbours, object.KernelMapQueued,
 }
 
-// shared are the maps of an object that are there already. A map that is not known
-// here is an error: it would be another one in each object.
+// shared returns the shared maps of an object that have been created. It returns an error for
+// a map that is neither shared nor in ownMaps.
 func (m *Maps) shared(spec *ebpf.CollectionSpec) (map[string]*ebpf.Map, error) {
 	known, there := m.byName(), map[string]*ebpf.Map{}
 	for name := range spec.Maps {
@@ -139,10 +138,10 @@ func (m *Maps) shared(spec *ebpf.CollectionSpec) (map[string]*ebpf.Map, error) {
 	return there, nil
 }
 
-// ofSection reports whether a map holds the variables of an object: .rodata, .bss.
+// ofSection reports whether a map holds the variables of an object, such as .rodata and .bss.
 func ofSection(name string) bool { return strings.HasPrefix(name, ".") }
 
-// make makes those of the maps that are not there yet.
+// make creates the shared maps in specs that do not exist yet.
 func (m *Maps) make(specs ...*ebpf.MapSpec) error {
 	known := m.byName()
 	for _, spec := range specs {
@@ -170,7 +169,7 @@ func (m *Maps) close() {
 	}
 }
 
-// size sets the sizes of an object's maps, which must agree in all objects.
+// size sets MaxEntries of the maps of an object, which must be the same in all objects.
 func (c Config) size(spec *ebpf.CollectionSpec) error {
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {

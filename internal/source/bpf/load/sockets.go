@@ -11,11 +11,11 @@ import (
 	"github.com/pidwire/pidwire/internal/source/bpf/object"
 )
 
-// WaitShown is how long a call is blocked before it is shown as waiting, in ns.
+// WaitShown is how long a call must be blocked before it is shown as waiting, in ns.
 const WaitShown = 1_000_000_000
 
-// loadSockets makes the kernel number sockets at their birth. Each part may
-// fail for itself.
+// loadSockets attaches the programs that create socket cookies when sockets are created, and
+// loads the iterator over open sockets. Each part is optional.
 func (k *Kernel) loadSockets(c Config) {
 	one := func(which func(*object.SocketsSpecs) *ebpf.ProgramSpec, number bool) (*ebpf.Program, error) {
 		spec, o, err := object.Open[object.SocketsSpecs](object.LoadSockets)
@@ -35,7 +35,7 @@ func (k *Kernel) loadSockets(c Config) {
 	}
 	state, err := one(func(o *object.SocketsSpecs) *ebpf.ProgramSpec { return o.CookieState }, false)
 	if err == nil {
-		// By its kind alone: where the helper is refused there is no other way to make one here.
+		// Only as a tracing program: if that type may not call the helper, a cookie cannot be created here.
 		var l link.Link
 		if l, err = link.AttachTracing(link.TracingOptions{Program: state}); err == nil {
 			k.attached(l)
@@ -65,7 +65,7 @@ func (k *Kernel) loadSockets(c Config) {
 	}
 	open := func(o *object.SocketsSpecs) *ebpf.ProgramSpec { return o.OpenSockets }
 	if k.Open, err = one(open, true); err != nil {
-		// Those that are open already stay without a cookie, and are told apart by inode.
+		// Then sockets that are already open have no cookie, and are identified by inode.
 		k.Open, err = one(open, false)
 	}
 	if err != nil {
@@ -73,7 +73,7 @@ func (k *Kernel) loadSockets(c Config) {
 	}
 }
 
-// loadBlocked makes the iterator over the calls that are blocked.
+// loadBlocked attaches the iterator over blocked calls.
 func (k *Kernel) loadBlocked(c Config) {
 	attach := func(program func(*object.BlockedSpecs) *ebpf.ProgramSpec, over *ebpf.Map) error {
 		spec, o, err := object.Open[object.BlockedSpecs](object.LoadBlocked)
@@ -103,7 +103,7 @@ func (k *Kernel) loadBlocked(c Config) {
 }
 
 // Unaudited loads the iterator over the targets' threads that Linux audit cannot
-// see. It is the caller's to close.
+// see. The caller must close it.
 func (k *Kernel) Unaudited(c Config) (*ebpf.Program, error) {
 	spec, o, err := object.Open[object.AuditSpecs](object.LoadAudit)
 	if err != nil {

@@ -13,12 +13,12 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Target is what the kernel side has of a thread group in its targets map.
+// Target is the entry of a thread group in the targets map.
 type Target struct {
 	PID   uint32
-	Mode  uint32 // enum pw_target; 0: none of it
-	Since uint64 // CLOCK_MONOTONIC ns: the time of the record that tells of it; 0: user space said so
-	No    bool   // undecided, and said no to
+	Mode  uint32 // enum pw_target; 0: there is no entry
+	Since uint64 // CLOCK_MONOTONIC ns, time of the record that announces it; 0: set by user space
+	No    bool   // undecided, and refused by user space
 }
 
 // targetBits is TARGET_BITS of bpf/pidwire.h.
@@ -33,11 +33,11 @@ func (t *Target) value() uint64 { return t.Since<<targetBits | uint64(t.Mode) }
 // maybeSlots is MAYBE_SLOTS of bpf/pidwire.h.
 const maybeSlots = 65536
 
-// ErrFull says that the kernel side has no room for another target.
+// ErrFull means that the targets map is full.
 var ErrFull = errors.New("too many processes to watch")
 
-// SetTarget sets what a thread group is, enum pw_target; it may be called from any
-// goroutine. The error wraps ErrFull where there is no room.
+// SetTarget sets the mode of a thread group, enum pw_target. It is safe for concurrent
+// use. The error wraps ErrFull if the map is full.
 func (k *Kernel) SetTarget(pid, mode uint32) error {
 	t := Target{PID: pid, Mode: mode}
 	if err := k.Maps.Targets.Put(pid, t.value()); errors.Is(err, unix.E2BIG) || errors.Is(err, unix.ENOMEM) {
@@ -51,8 +51,8 @@ func (k *Kernel) SetTarget(pid, mode uint32) error {
 	return k.changed()
 }
 
-// Forget makes a thread group nobody's target. Of one that is alive and may exec,
-// Refuse is the way.
+// Forget deletes the entry of a thread group. For one that is alive and may exec, use
+// Refuse instead.
 func (k *Kernel) Forget(pid uint32) error {
 	if err := k.Maps.Targets.Delete(pid); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 		return err
@@ -63,8 +63,8 @@ func (k *Kernel) Forget(pid uint32) error {
 	return k.changed()
 }
 
-// Refuse says no to a thread group that is undecided since then. If it has exec'ed
-// again meanwhile, it stays undecided.
+// Refuse marks a thread group that is undecided since that time as not watched. If it has
+// exec'ed again meanwhile, it stays undecided.
 func (k *Kernel) Refuse(pid uint32, since uint64) error {
 	t := Target{PID: pid, Mode: wire.TargetTentative, Since: since}
 	if err := k.Maps.Refused.Put(pid, t.value()); err != nil {
@@ -73,7 +73,7 @@ func (k *Kernel) Refuse(pid uint32, since uint64) error {
 	return k.changed()
 }
 
-// Target looks a thread group up.
+// Target returns the entry of a thread group. Its Mode is 0 if there is none.
 func (k *Kernel) Target(pid uint32) (Target, error) {
 	var value uint64
 	if err := k.Maps.Targets.Lookup(pid, &value); errors.Is(err, ebpf.ErrKeyNotExist) {
@@ -89,12 +89,12 @@ func (k *Kernel) Target(pid uint32) (Target, error) {
 	return t, nil
 }
 
-// Targets lists all that is in the targets map.
+// Targets lists the targets map.
 func (k *Kernel) Targets() (list []Target, err error) {
 	no := map[uint32]uint64{}
 	var pid uint32
 	var value uint64
-	// What changes while it is read may end an iteration early: once more then.
+	// Concurrent changes may abort an iteration; then it is repeated.
 	for range 4 {
 		list = list[:0]
 		it := k.Maps.Refused.Iterate()
@@ -117,8 +117,8 @@ func (k *Kernel) Targets() (list []Target, err error) {
 	return list, nil
 }
 
-// Drop takes out an entry that was said no to, of a process that is alive. If it
-// has exec'ed just now, that is put back.
+// Drop deletes the entry of a refused process that is alive. If the process has exec'ed
+// meanwhile and the entry is a new one, it is kept.
 func (k *Kernel) Drop(t Target) error {
 	var value uint64
 	err := k.Maps.Targets.LookupAndDelete(t.PID, &value)
@@ -139,11 +139,11 @@ func (k *Kernel) Drop(t Target) error {
 	return err
 }
 
-// Room is how many thread groups the kernel side can have.
+// Room returns the capacity of the targets map.
 func (k *Kernel) Room() int { return int(k.Maps.Targets.MaxEntries()) }
 
-// Ended returns when a watched thread group began that had the pid and has ended, ns
-// since boot; 0 if none is known.
+// Ended returns the start time, in ns since boot, of a watched thread group with that pid
+// that has ended; 0 if none is known.
 func (k *Kernel) Ended(pid uint32) (start uint64) {
 	if k.Maps.Gone.Lookup(pid, &start) != nil {
 		return 0
@@ -151,22 +151,22 @@ func (k *Kernel) Ended(pid uint32) (start uint64) {
 	return start
 }
 
-// TakeLost returns what was lost of a thread group while it was undecided, by
-// layer, and forgets it.
+// TakeLost returns and clears the number of records lost for a thread group while it was
+// undecided, by layer.
 func (k *Kernel) TakeLost(pid uint32) (lost [wire.LayerAud]uint64) {
 	if b, err := k.Maps.Undecided.LookupBytes(pid); err == nil && len(b) == 8*len(lost) {
 		for i := 1; i < len(lost); i++ {
 			lost[i] = binary.NativeEndian.Uint64(b[8*i:])
 		}
-		_ = k.Maps.Undecided.Delete(pid) // it is an LRU's: it may be gone
+		_ = k.Maps.Undecided.Delete(pid) // an LRU map: the entry may be gone
 	}
 	return lost
 }
 
-// changed has the threads look again at what is kept of them as targets.
+// changed increments the epoch, which makes the programs look up again whether threads are targets.
 func (k *Kernel) changed() error {
 	if k.epoch == nil {
-		return nil // nothing is loaded that keeps it
+		return nil // no program with the variable is loaded
 	}
 	return k.epoch.Set(k.changes.Add(1))
 }

@@ -24,11 +24,11 @@ const (
 	argSkb   = 3
 )
 
-// maxFunctions is how many functions can be traced at once (functions in
+// maxFunctions is the maximum number of traced functions (the map functions in
 // bpf/tree.bpf.c).
 const maxFunctions = 8192
 
-// What can tell of functions: probes at their entries and returns
+// The ways to trace kernel functions: probes at their entries and returns
 // (kprobe.session, kprobe.multi), ftrace's function_graph, and stacks taken at
 // tracepoints.
 const (
@@ -37,15 +37,15 @@ const (
 	EngineStacks = "stacks"
 )
 
-// Engines are all of them, the one that tells most first.
+// Engines lists them, the most detailed one first.
 var Engines = []string{EngineProbes, EngineGraph, EngineStacks}
 
-// ErrEngine says that the engine that was asked for cannot be had.
+// ErrEngine means that the requested engine is not available.
 var ErrEngine = errors.New("engine of the tree")
 
-// loadTree attaches to the entries and returns of functions. Where the kernel
-// does not let us, the tree is made of stacks, and that is said. A pattern that
-// stands for nothing is an error, and so is an engine that was asked for.
+// loadTree starts to trace functions at their entries and returns. If the kernel does not
+// allow that, it uses stacks at tracepoints and adds a note. It returns an error if a
+// pattern matches nothing, or if a requested engine is not available.
 func (k *Kernel) loadTree(c Config) error {
 	if c.Engine == EngineStacks {
 		k.Engine = "stacks at tracepoints: functions are marked ~>, without times, arguments and results"
@@ -64,7 +64,7 @@ func (k *Kernel) loadTree(c Config) error {
 	}
 	if err == nil {
 		if err = ftrace.Enabled(); err != nil {
-			list = nil // no engine tells anything
+			list = nil // no engine works
 		}
 	}
 	if err == nil && c.Engine != EngineGraph {
@@ -98,7 +98,7 @@ func (k *Kernel) loadTree(c Config) error {
 	return nil
 }
 
-// selected are the functions that patterns stand for.
+// selected returns the functions that match patterns.
 func (k *Kernel) selected(patterns []string) (list []ksyms.Function, note string, err error) {
 	list, note, err = k.Names.Symbols.Select(patterns)
 	if err == nil && len(list) > maxFunctions {
@@ -110,8 +110,8 @@ func (k *Kernel) selected(patterns []string) (list []ksyms.Function, note string
 
 var errNotTraceable = errors.New("the kernel lets none of these functions be traced")
 
-// traceable are those of the functions that the kernel lets be traced, and their
-// places in its list.
+// traceable returns the functions of list that the kernel allows to trace, and their
+// indexes in its list (ftrace.Traceable).
 func traceable(list []ksyms.Function) (may []ksyms.Function, places []int, err error) {
 	all, err := ftrace.Traceable()
 	if err != nil {
@@ -135,8 +135,8 @@ func traceable(list []ksyms.Function) (may []ksyms.Function, places []int, err e
 	return may, places, nil
 }
 
-// probeFunctions attaches to functions by kprobe.multi. Which of them can be traced
-// is asked only if not all can.
+// probeFunctions attaches probes to functions by kprobe.multi. If that fails it tries again
+// with those that are traceable.
 func (k *Kernel) probeFunctions(c Config, list []ksyms.Function, note string) error {
 	err := k.traceFunctions(c, list, note)
 	if err == nil || errors.Is(err, ebpf.ErrNotSupported) {
@@ -152,7 +152,7 @@ func (k *Kernel) probeFunctions(c Config, list []ksyms.Function, note string) er
 	return k.traceFunctions(c, may, note)
 }
 
-// traceFunctions attaches to functions by kprobe.multi.
+// traceFunctions attaches probes to all functions of list, and stores their prototypes.
 func (k *Kernel) traceFunctions(c Config, list []ksyms.Function, note string) error {
 	engine, err := k.attachFunctions(c, list)
 	if err != nil {
@@ -178,11 +178,11 @@ func (k *Kernel) tracedBy(engine string, n int, note string) {
 	}
 }
 
-// graphFunctions has functions traced by ftrace's function_graph, which tells of
-// entries, returns and times, not of arguments.
+// graphFunctions traces functions by ftrace's function_graph, which has entries, returns
+// and times, but no arguments.
 func (k *Kernel) graphFunctions(list []ksyms.Function, note string) error {
 	if _, err := ftrace.Clean(); err != nil {
-		return err // what a killed run has left is in the way
+		return err // traces of a killed run are in the way
 	}
 	list, places, err := traceable(list)
 	if err != nil {
@@ -201,7 +201,8 @@ func (k *Kernel) graphFunctions(list []ksyms.Function, note string) error {
 	return nil
 }
 
-// attachFunctions puts the probes into the kernel, all of them at once.
+// attachFunctions attaches probes to all functions of list, by one or two links. It returns the
+// name of the engine.
 func (k *Kernel) attachFunctions(c Config, list []ksyms.Function) (engine string, err error) {
 	addrs := make([]uintptr, len(list))
 	for i, f := range list {
@@ -214,7 +215,7 @@ func (k *Kernel) attachFunctions(c Config, list []ksyms.Function) (engine string
 	if err != nil {
 		return "", err
 	}
-	// They may be there, of a first try with functions that cannot be traced.
+	// These maps may exist already, after a first attempt with functions that cannot be traced.
 	if err := k.Maps.make(o.Functions, o.Walks, o.NoWalk); err != nil {
 		return "", err
 	}
@@ -229,7 +230,7 @@ func (k *Kernel) attachFunctions(c Config, list []ksyms.Function) (engine string
 			return "kprobe.session", nil
 		}
 	}
-	// One program for entries and one for returns, where no program does both.
+	// Without kprobe.session: one program for entries, and one for returns.
 	if spec, o, err = open(); err != nil {
 		return "", err
 	}
@@ -250,7 +251,7 @@ func (k *Kernel) attachFunctions(c Config, list []ksyms.Function) (engine string
 	return "kprobe.multi", nil
 }
 
-// protoOf is what BTF says of a function; nil where it says nothing, as of those
+// protoOf returns the prototype of a function from BTF; nil if there is none, as for functions
 // of modules.
 func protoOf(types *btf.Spec, f ksyms.Function) *btf.FuncProto {
 	if types == nil || f.Module != "" {
@@ -265,7 +266,7 @@ func protoOf(types *btf.Spec, f ksyms.Function) *btf.FuncProto {
 	return p
 }
 
-// kindsOf says which arguments are sockets and packets.
+// kindsOf returns the kinds of the first 6 arguments, in 4 bits each (enum arg).
 func kindsOf(p *btf.FuncProto) (kinds uint32) {
 	if p == nil {
 		return 0
@@ -286,8 +287,8 @@ func kindsOf(p *btf.FuncProto) (kinds uint32) {
 	return kinds
 }
 
-// structOf is the name of the struct that a type points to; empty if it points
-// to none.
+// structOf returns the name of the struct that a type points to, or an empty string if it is
+// no pointer to a struct.
 func structOf(t btf.Type) string {
 	p, ok := btf.UnderlyingType(t).(*btf.Pointer)
 	if !ok {
@@ -300,12 +301,12 @@ func structOf(t btf.Type) string {
 	return s.Name
 }
 
-// describe writes what a function takes and gives, for the decoder:
+// describe formats the result and the first 6 arguments of a function for the decoder:
 //
 //	RESULT|NAME:TYPE|NAME:TYPE...
 //
-// with the types s32, u8 and so on, bool, void, ptr, sock, skb, struct (of which
-// registers say nothing), and enum{NAME=1,...}.
+// The types are s32, u8 and so on, bool, void, ptr, sock, skb, enum{NAME=1,...}, and
+// struct for all others, whose registers are not decoded.
 func describe(p *btf.FuncProto) string {
 	if p == nil {
 		return ""
@@ -321,7 +322,7 @@ func describe(p *btf.FuncProto) string {
 	return b.String()
 }
 
-// mostNames bounds the names of an enum that are told.
+// mostNames is the maximum number of names of an enum in a description.
 const mostNames = 64
 
 func typeOf(t btf.Type) string {
@@ -357,16 +358,16 @@ func typeOf(t btf.Type) string {
 	return "struct"
 }
 
-// Function is a function of the running kernel that can be asked for.
+// Function is a function of the running kernel that can be traced.
 type Function struct {
 	Name   string
-	Module string // empty: the kernel itself
-	Args   string // as BTF has them: (sk sock, size u64) s32; empty where it has none
-	Engine string // that would tell of it
+	Module string // empty for the kernel itself
+	Args   string // from BTF, as in: (sk sock, size u64) s32; empty if it has none
+	Engine string // engine that would trace it
 }
 
-// Functions lists what patterns stand for (ksyms.Select), and by which engine each
-// function would be traced. note says how a source file was found.
+// Functions lists the functions that match patterns (ksyms.Table.Select), with the engine that
+// would trace each. note describes how the functions of a source file were found.
 func Functions(patterns []string) (list []Function, note string, err error) {
 	table, err := ksyms.Read()
 	if err != nil {
@@ -388,7 +389,7 @@ func Functions(patterns []string) (list []Function, note string, err error) {
 	}
 	may, err := ftrace.Traceable()
 	if err != nil {
-		may = nil // it is not said here
+		may = nil // ignored: Engine is then the same for all
 	}
 	types, err := btf.NewCache().Kernel()
 	if err != nil {
@@ -404,7 +405,7 @@ func Functions(patterns []string) (list []Function, note string, err error) {
 	return list, note, nil
 }
 
-// signature writes what a function takes and gives for people.
+// signature formats the arguments and the result of a function as text to print.
 func signature(p *btf.FuncProto) string {
 	if p == nil {
 		return ""

@@ -22,22 +22,21 @@ const (
 // pair is an object whose programs are attached twice.
 type pair struct {
 	first []*ebpf.Program
-	turns *ebpf.Map // how often the second ones stepped in
+	turns *ebpf.Map // has the number of events that the second copies handled
 }
 
-// PreemptedAtTracepoints reports whether a thread can be preempted in a program
-// at a tracepoint, by the kernel's release: since 7.0 (bpf/turn.h). Nothing in
-// its BTF tells of it.
+// PreemptedAtTracepoints reports whether a thread can be preempted in a program at a
+// tracepoint, which is so since Linux 7.0 (bpf/turn.h). It depends on the release, as BTF
+// does not show it.
 func PreemptedAtTracepoints(release string) bool {
 	var major int
 	_, err := fmt.Sscanf(release, "%d.", &major)
 	return err == nil && major >= 7
 }
 
-// watchCalls loads the programs at the entries and returns of calls, and attaches
-// them. Where threads are preempted in programs at tracepoints they are at perf's
-// events, which see to it that none is; if these cannot be had, there are second
-// copies.
+// watchCalls loads and attaches the programs at the entries and returns of system calls. If
+// threads can be preempted in programs at tracepoints, it attaches them to perf events,
+// which disable preemption. If there are no perf events, second copies are attached.
 func (k *Kernel) watchCalls(c Config, spec *ebpf.CollectionSpec, born <-chan struct{}) error {
 	if k.twice && !c.NoPerf {
 		if err := k.callsByPerf(c, spec.Copy(), born); err == nil {
@@ -64,7 +63,7 @@ func (k *Kernel) callsByPerf(c Config, spec *ebpf.CollectionSpec, born <-chan st
 	})
 }
 
-// attachCalls attaches both programs or none.
+// attachCalls loads and attaches both programs, or none. With c.NoCalls it attaches only that at entries.
 func (k *Kernel) attachCalls(c Config, spec *ebpf.CollectionSpec, born <-chan struct{}, attach func(point string, prog *ebpf.Program) error) error {
 	var o object.SyscallsSpecs
 	if err := spec.Assign(&o); err != nil {
@@ -96,12 +95,12 @@ func (k *Kernel) attachCalls(c Config, spec *ebpf.CollectionSpec, born <-chan st
 	return nil
 }
 
-// byThread are the programs that need no turns: each thread knows of its calls
-// what has been seen.
+// byThread are the programs that need no turns, because they detect skipped events by
+// per-thread state.
 var byThread = map[string]bool{object.SyscallsProgSysEnter: true, object.SyscallsProgSysExit: true}
 
-// secondCopies makes the programs of an object the first of two, and returns
-// the spec of the second ones; nil if it has none that needs one.
+// secondCopies sets up the programs of an object as first copies, and returns the spec of
+// the second copies; nil if no program needs one.
 func secondCopies(spec *ebpf.CollectionSpec) (*ebpf.CollectionSpec, error) {
 	turn := spec.Variables[object.SyscallsVarCfgTurn]
 	if turn == nil {
@@ -131,9 +130,9 @@ func refersTo(p *ebpf.ProgramSpec, name string) bool {
 	return false
 }
 
-// loadSecond loads the second copies of a collection's programs. They share its
-// maps, but for the record under construction: the first copy may be in the
-// middle of one. turns is the object's map of them, if it was made before.
+// loadSecond loads the second copies of the programs of a collection. They share its maps,
+// except the scratch buffer for records, which the first copy may be using. turns is the
+// map of turns if it was created before, else nil.
 func (k *Kernel) loadSecond(first *ebpf.Collection, spec *ebpf.CollectionSpec, turns *ebpf.Map) error {
 	replace := map[string]*ebpf.Map{}
 	for name, m := range first.Maps {
@@ -160,8 +159,8 @@ func (k *Kernel) loadSecond(first *ebpf.Collection, spec *ebpf.CollectionSpec, t
 	return nil
 }
 
-// paired has programs counted that have second copies, with the others of their
-// object: what these have taken is one sum.
+// paired adds programs that have second copies to the pair of their object, whose
+// second copies have a common counter.
 func (k *Kernel) paired(turns *ebpf.Map, first []*ebpf.Program) {
 	if len(first) == 0 {
 		return
@@ -175,12 +174,12 @@ func (k *Kernel) paired(turns *ebpf.Map, first []*ebpf.Program) {
 	k.pairs = append(k.pairs, &pair{first: first, turns: turns})
 }
 
-// missed counts what neither of the two programs has done.
+// missed returns the number of events that neither of the two copies has handled.
 func (p *pair) missed() (n uint64) {
 	for _, prog := range p.first {
 		n += misses(prog)
 	}
-	// In this order: what is passed over now and taken at once is not lost.
+	// Read after the misses: an event that is skipped in between and handled by the second copy is not lost.
 	counts, err := p.turns.Memory()
 	if err != nil {
 		return n
@@ -196,25 +195,25 @@ func (p *pair) missed() (n uint64) {
 	return n - min(n, taken)
 }
 
-// struct turn of bpf/turn.h, and how many there are for a CPU.
+// Size and offset of struct turn in bpf/turn.h, and their number per CPU.
 const (
 	sizeTurn = 136
 	offTaken = 128
 	turns    = 32
 )
 
-// Twice reports whether threads are preempted in programs at tracepoints, so that
+// Twice reports whether threads can be preempted in programs at tracepoints, so that
 // these are attached twice.
 func (k *Kernel) Twice() bool { return k.twice }
 
-// Program is one that is loaded.
+// Program is a loaded program.
 type Program struct {
 	Name  string
 	First *ebpf.Program
-	Again *ebpf.Program // its second copy; nil: it has none
+	Again *ebpf.Program // second copy; may be nil
 }
 
-// Programs lists what is loaded.
+// Programs lists the loaded programs.
 func (k *Kernel) Programs() (list []Program) {
 	for _, c := range k.colls {
 		for name, p := range c.Programs {
@@ -224,5 +223,5 @@ func (k *Kernel) Programs() (list []Program) {
 	return list
 }
 
-// Links lists what is attached. They stay the Kernel's.
+// Links returns the links. The Kernel owns them.
 func (k *Kernel) Links() []link.Link { return k.links }

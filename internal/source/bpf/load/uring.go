@@ -12,8 +12,8 @@ import (
 	"github.com/pidwire/pidwire/internal/source/bpf/object"
 )
 
-// loadUring attaches to the io_uring tracepoints in the form that this kernel
-// has them, read from its BTF.
+// loadUring attaches the programs at the io_uring tracepoints, whose arguments on this
+// kernel it reads from BTF.
 func (k *Kernel) loadUring(c Config) {
 	err := func() error {
 		submitTP, submit, complete, err := uringVariant(k.types)
@@ -28,7 +28,7 @@ func (k *Kernel) loadUring(c Config) {
 			return err
 		}
 		wanted := []*ebpf.ProgramSpec{o.UringComplete, o.UringSubmit}
-		const full = "io_uring_cqe_overflow" // since 5.19; before it is told as any other
+		const full = "io_uring_cqe_overflow" // since 5.19; before, overflows pass io_uring_complete
 		overflow := k.hasTracepoint(full)
 		if overflow {
 			types, err := k.types.Kernel()
@@ -74,7 +74,7 @@ func (k *Kernel) loadUring(c Config) {
 	}
 }
 
-// The forms of the io_uring tracepoints, as bpf/uring.bpf.c numbers them.
+// The variants of the io_uring tracepoints, numbered as in bpf/uring.bpf.c.
 const (
 	submitCtx, submitCtxReq, submitReq       = uint8(1), uint8(2), uint8(3)
 	completeCtx, completeCtxReq, completeCqe = uint8(1), uint8(2), uint8(3)
@@ -90,7 +90,7 @@ func uringVariant(types *btf.Cache) (tp string, submit, complete uint8, err erro
 		if err != nil {
 			continue
 		}
-		// The first parameter is the tracepoint's own void *.
+		// The first parameter of each is a void * for the tracepoint itself.
 		switch {
 		case len(p.Params) >= 2 && pointsTo(p.Params[1].Type, "io_kiocb"):
 			submit = submitReq
@@ -140,7 +140,7 @@ func tracepointProto(spec *btf.Spec, tp string) (*btf.FuncProto, error) {
 	return fp, nil
 }
 
-// pointsTo reports whether t is a pointer, to struct name if that is given.
+// pointsTo reports whether t is a pointer; if name is not empty, to that struct.
 func pointsTo(t btf.Type, name string) bool {
 	p, ok := btf.UnderlyingType(t).(*btf.Pointer)
 	if !ok || name == "" {

@@ -1,13 +1,13 @@
 //go:build linux
 
-// Package targets keeps who is watched: which of the processes that are there
-// match, and which of those that come. The kernel side keeps the same in its
-// targets map, by birth and end, and what it cannot decide is decided here, where
-// the ring is read in order. Where records were lost, that map says who is watched.
+// Package targets maintains the set of watched processes: those that match at the
+// start, and those that match later. The BPF programs maintain their targets map at
+// fork, exec and exit. What they cannot decide is decided here, where the ring is read in
+// order. After a loss of records, the set is updated from the map.
 //
-// A process is ours from a time on: from its birth, from the exec that made it
-// match, or always if it was there at attach. Nothing of it from before that time
-// is passed on, and nothing of a process that is not ours.
+// A process is watched from a certain time: its fork, the exec that made it match, or
+// always if it existed at attach. Records of it from before that time are not passed
+// on, nor are records of processes that are not watched.
 package targets
 
 import (
@@ -23,7 +23,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// kernel is what the kernel side has of the targets.
+// kernel is the interface to the maps of the BPF programs; see load.Kernel.
 type kernel interface {
 	SetTarget(pid, mode uint32) error
 	Forget(pid uint32) error
@@ -36,7 +36,7 @@ type kernel interface {
 	TakeLost(pid uint32) [wire.LayerAud]uint64
 }
 
-// machine is what /proc says of processes.
+// machine is the interface to /proc; see proc.FS.
 type machine interface {
 	PIDs() ([]uint32, error)
 	Brief(pid uint32) (*proc.Process, error)
@@ -44,39 +44,39 @@ type machine interface {
 	Alive(pid uint32) bool
 }
 
-// Set is who is watched. Its methods are for one goroutine.
+// Set is the set of watched processes. It is not safe for concurrent use.
 type Set struct {
 	o      Options
 	kernel kernel
 	proc   machine
 
 	alive map[uint32]*member
-	last  *member      // that was asked for last
-	ended past[member] // watched processes that have ended: the kernel still closes their sockets
-	no    past[member] // processes that were said no to
+	last  *member      // result of the last lookup
+	ended past[member] // watched processes that have ended; the kernel still closes their sockets
+	no    past[member] // refused processes
 
-	// Found are processes that turned out to be watched without a record that says
-	// so: it was lost. Whoever takes them empties the list.
+	// Found lists processes that are watched although the record that announces it was
+	// lost. The caller reads and clears it.
 	Found []*proc.Process
-	// Lost is what was lost of processes that have turned out to be watched, by
-	// layer; Unasked are processes that ended before it was known who they were, and
-	// Full those that there was no room to watch. Whoever takes them zeroes them.
+	// Lost counts the lost records of processes that were undecided and are watched now, by
+	// layer. Unasked counts processes that ended before they were decided, Full those that
+	// are not watched because the map is full. The caller reads and clears them.
 	Lost    [wire.LayerAud]uint64
 	Unasked uint64
 	Full    uint64
 }
 
-// member is a process, by pid and start.
+// member is a process, identified by pid and start time.
 type member struct {
 	pid   uint32
-	start uint64 // ns since boot; in whole ticks where /proc said it
-	from  uint64 // CLOCK_MONOTONIC ns: it is ours from then on
+	start uint64 // ns since boot; a multiple of tick if it is from /proc
+	from  uint64 // CLOCK_MONOTONIC ns from which it is watched
 }
 
-// tick is the unit of starts in /proc, in ns.
+// tick is the unit of start times in /proc, in ns.
 const tick = 10_000_000
 
-// is reports whether it is the process that started then; 0: not known.
+// is reports whether m started at that time; 0 means an unknown time, which always matches.
 func (m *member) is(start uint64) bool {
 	switch {
 	case m.start == start || start == 0 || m.start == 0:
@@ -87,10 +87,10 @@ func (m *member) is(start uint64) bool {
 	return false
 }
 
-// maxPast bounds what is remembered of processes that are not watched (any more).
+// maxPast is the maximum number of entries in a past.
 const maxPast = 8192
 
-// past remembers the latest entries, by pid.
+// past is a map by pid that keeps the latest entries.
 type past[T any] struct {
 	young, old map[uint32]T
 }
@@ -115,26 +115,26 @@ func (p *past[T]) drop(pid uint32) {
 	delete(p.old, pid)
 }
 
-// Options say who is to be watched.
+// Options selects the processes to watch.
 type Options struct {
 	Criteria []proc.Target
-	Proc     proc.FS  // where processes are read
-	Never    []uint32 // never watched; 0 stands for nobody
+	Proc     proc.FS
+	Never    []uint32 // pids that are never watched; 0 is ignored
 	Follow   bool     // children of targets are targets
-	// Joined and Left are told of each process that is watched from then on, and
-	// that has ended; may be nil.
+	// Joined is called for each process that becomes a target, Left for each target that has
+	// ended. They may be nil.
 	Joined, Left func(pid uint32)
 }
 
-// New returns a set of nobody.
+// New returns an empty set.
 func New(k kernel, o Options) *Set {
 	return &Set{o: o, kernel: k, proc: o.Proc, alive: map[uint32]*member{}}
 }
 
-// Find marks the matching processes as watched, their children too, and
-// looks again until nothing new is found: a child may be born between the look
-// and the mark. byPort are those that a port names. errors.Is(err, proc.ErrNoTarget)
-// where a process that was named by its pid has ended.
+// Find marks the matching processes and their children as watched. It repeats the
+// search until it finds no new ones, because a process may fork before it is marked.
+// byPort has the pids that match by port. The error wraps proc.ErrNoTarget if a process
+// that was given by pid has ended.
 func (s *Set) Find(byPort map[uint32]bool) ([]*proc.Process, error) {
 	f := finder{
 		Set: s, byPort: byPort, marked: map[uint32]*proc.Process{}, full: map[uint32]bool{}, seen: map[uint32]bool{},
@@ -171,13 +171,13 @@ type finder struct {
 	*Set
 	byPort map[uint32]bool
 	marked map[uint32]*proc.Process
-	full   map[uint32]bool // there is no room for them
-	seen   map[uint32]bool // by their names too: of these, only who is whose child may have changed
-	brief  bool            // what Brief reads decides
-	order  []*proc.Process // of marked
+	full   map[uint32]bool // not marked because the map is full
+	seen   map[uint32]bool // completely read before: only their parents may have changed
+	brief  bool            // the fields that Brief reads are sufficient for all criteria
+	order  []*proc.Process // marked, in the order of marking
 }
 
-// look marks a process if it matches, and reports whether it has.
+// look marks a process if it matches, and reports whether it did.
 func (f *finder) look(pid uint32) (added bool, err error) {
 	if f.marked[pid] != nil || slices.Contains(f.o.Never, pid) || f.full[pid] {
 		return false, nil
@@ -231,10 +231,10 @@ func (s *Set) matches(p *proc.Process) bool {
 // Has reports whether a process is watched and alive.
 func (s *Set) Has(pid uint32) bool { return s.alive[pid] != nil }
 
-// Empty reports whether nobody is.
+// Empty reports whether no process is watched and alive.
 func (s *Set) Empty() bool { return len(s.alive) == 0 }
 
-// add takes a process into the set, and tells who wants to know.
+// add adds a process to the set, and calls Joined if it is new.
 func (s *Set) add(m *member) {
 	if was := s.alive[m.pid]; was != nil && was.is(m.start) {
 		if m.start%tick != 0 {
@@ -243,7 +243,7 @@ func (s *Set) add(m *member) {
 		was.from = min(was.from, m.from)
 		return
 	} else if was != nil {
-		s.end(was) // its end was lost, and its pid is another one's
+		s.end(was) // its exit record was lost, and the pid has been reused
 	}
 	s.alive[m.pid] = m
 	s.no.drop(m.pid)
@@ -255,7 +255,7 @@ func (s *Set) add(m *member) {
 	}
 }
 
-// end takes a process out of the set.
+// end removes a process from the set, and calls Left.
 func (s *Set) end(m *member) {
 	delete(s.alive, m.pid)
 	if s.last == m {
@@ -267,10 +267,9 @@ func (s *Set) end(m *member) {
 	}
 }
 
-// Ours reports whether what a process did at a time is of one that is watched, or
-// was to its end: start is when it began, ns since boot, 0 if that is not known.
-// Where it is not known here who the process is, the kernel side is asked: the
-// record that told was lost.
+// Ours reports whether a process was watched at that time (CLOCK_MONOTONIC ns), also if it
+// has ended since. start is its start time in ns since boot, or 0 if not known. If
+// the set does not know the process, because a record was lost, it looks it up in the targets map.
 func (s *Set) Ours(pid uint32, start, time uint64) (bool, error) {
 	if m := s.last; m != nil && m.pid == pid && m.start == start {
 		return time >= m.from, nil
@@ -289,7 +288,7 @@ func (s *Set) Ours(pid uint32, start, time uint64) (bool, error) {
 		return false, nil
 	}
 	if m := s.alive[pid]; m != nil {
-		// One of the two had the pid before the other.
+		// The pid has been reused: m and the process in question are different ones.
 		if p, err := s.proc.Read(pid); err == nil && m.is(p.Start) {
 			return false, nil
 		}
@@ -319,14 +318,14 @@ func (s *Set) Ours(pid uint32, start, time uint64) (bool, error) {
 	return false, nil
 }
 
-// watched takes in a process that the kernel side watches.
+// watched adds a process that is watched according to the targets map.
 func (s *Set) watched(t load.Target) error {
 	if m := s.alive[t.PID]; m != nil && s.proc.Alive(t.PID) {
 		return nil
 	}
 	p, err := s.proc.Read(t.PID)
 	if err != nil || !s.proc.Alive(t.PID) {
-		// Its end is on its way, or was lost.
+		// Its exit record is in the ring, or was lost.
 		return s.dead(t.PID)
 	}
 	if was := s.alive[t.PID]; was == nil || !was.is(p.Start) {
@@ -336,7 +335,7 @@ func (s *Set) watched(t load.Target) error {
 	return nil
 }
 
-// dead takes out what is kept of a process that has ended.
+// dead removes a process that has ended from the set and from the targets map.
 func (s *Set) dead(pid uint32) error {
 	if m := s.alive[pid]; m != nil {
 		s.end(m)
@@ -344,7 +343,7 @@ func (s *Set) dead(pid uint32) error {
 	return s.kernel.Forget(pid)
 }
 
-// decide says of an undecided process whether it is watched, by what /proc says.
+// decide accepts or refuses an undecided process, by its data in /proc.
 func (s *Set) decide(t load.Target) error {
 	p, err := s.proc.Read(t.PID)
 	if err != nil || !s.proc.Alive(t.PID) {
@@ -352,7 +351,7 @@ func (s *Set) decide(t load.Target) error {
 		s.kernel.TakeLost(t.PID)
 		return s.dead(t.PID)
 	}
-	// A child that was born while its parent was ours is ours, whatever it has become.
+	// A process that was forked while its parent was watched is watched, even if it has exec'ed since.
 	match := s.matches(p)
 	if m := s.alive[p.PPID]; m != nil && s.o.Follow && p.Start >= m.from+s.slept() {
 		match = true
@@ -364,8 +363,8 @@ func (s *Set) decide(t load.Target) error {
 	return s.accept(&member{pid: p.PID, start: p.Start, from: t.Since})
 }
 
-// slept is how far the clock that starts are of is ahead of that of records, in ns:
-// it counts while the machine sleeps.
+// slept returns the difference in ns between CLOCK_BOOTTIME, the clock of start times, and
+// CLOCK_MONOTONIC, that of records: the time that the machine was suspended.
 func (s *Set) slept() uint64 {
 	var boot, mono unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot) != nil || unix.ClockGettime(unix.CLOCK_MONOTONIC, &mono) != nil {
@@ -380,7 +379,7 @@ func (s *Set) refuse(pid uint32, start, since uint64) error {
 	return s.kernel.Refuse(pid, since)
 }
 
-// accept has a process watched that was undecided.
+// accept makes an undecided process watched.
 func (s *Set) accept(m *member) error {
 	err := s.kernel.SetTarget(m.pid, wire.TargetWatch)
 	if errors.Is(err, load.ErrFull) {
@@ -393,9 +392,9 @@ func (s *Set) accept(m *member) error {
 	return err
 }
 
-// Process keeps the set by births and ends, and decides about those that were
-// exec'ed and may match a name. It reports whether the record, made at time, is of a
-// process that is watched, or was to its end.
+// Process updates the set for a fork, exec or exit record, made at time, and decides
+// undecided processes. It reports whether the record is of a process that is watched, or
+// was until its exit.
 func (s *Set) Process(p *wire.Proc, attrs []byte, time uint64) (ours bool, err error) {
 	m := s.alive[p.Pid]
 	known := m != nil && m.is(p.Start)
@@ -407,11 +406,11 @@ func (s *Set) Process(p *wire.Proc, attrs []byte, time uint64) (ours bool, err e
 		}
 		match := known
 		switch {
-		case known: // once ours, whatever it execs
+		case known: // a watched process stays watched after an exec
 		case p.What == wire.ProcExec:
 			match = s.matchExec(p, attrs)
 		default:
-			// A child goes as its parent went, whatever it becomes.
+			// A child is watched if its parent was at the time of the fork.
 			if match, err = s.Ours(p.Ppid, p.ParentStart, time); err != nil {
 				return false, err
 			}
@@ -419,7 +418,7 @@ func (s *Set) Process(p *wire.Proc, attrs []byte, time uint64) (ours bool, err e
 		if !match {
 			return false, s.refuse(p.Pid, p.Start, time)
 		}
-		// It may have ended already, and its entry with it: none is made again.
+		// It may have ended already, and its entry deleted: no new entry must be created.
 		t, err := s.kernel.Target(p.Pid)
 		if err != nil {
 			return false, err
@@ -427,7 +426,7 @@ func (s *Set) Process(p *wire.Proc, attrs []byte, time uint64) (ours bool, err e
 		joins := &member{pid: p.Pid, start: p.Start, from: time}
 		same := t.Mode == wire.TargetTentative
 		if same && t.Since != time {
-			// It has exec'ed again; or its pid is another one's by now.
+			// It has exec'ed again, or the pid has been reused.
 			now, err := s.proc.Read(p.Pid)
 			same = err == nil && joins.is(now.Start)
 		}
@@ -459,7 +458,7 @@ func (s *Set) Process(p *wire.Proc, attrs []byte, time uint64) (ours bool, err e
 	return true, nil
 }
 
-// matchExec says whether a process that was just exec'ed is a target by name.
+// matchExec reports whether a process that has exec'ed is a target by name.
 func (s *Set) matchExec(p *wire.Proc, attrs []byte) bool {
 	q := proc.Process{PID: p.Pid, UID: p.Uid, Comm: unix.ByteSliceToString(p.Comm[:])}
 	q.Exe = unix.ByteSliceToString(wire.AttrOf(attrs, wire.TagExe))
@@ -474,10 +473,9 @@ func (s *Set) matchExec(p *wire.Proc, attrs []byte) bool {
 	return false
 }
 
-// Look goes by what the kernel side has: after a loss, what was read does not say
-// who is watched and alive. Processes that are watched there are taken in, those
-// that are undecided are decided, and entries of processes that have ended are
-// taken out.
+// Look updates the set from the targets map, after records were lost. It adds the
+// processes that are watched according to the map, decides the undecided ones, and removes
+// entries of processes that have ended.
 func (s *Set) Look() error {
 	list, err := s.kernel.Targets()
 	if err != nil {
@@ -492,7 +490,7 @@ func (s *Set) Look() error {
 		case t.Mode != wire.TargetTentative:
 		case !t.No:
 			if m := s.alive[t.PID]; m != nil {
-				err = s.accept(m) // it has exec'ed before the kernel side was told
+				err = s.accept(m) // it has exec'ed before the map was updated
 			} else {
 				err = s.decide(t)
 			}
@@ -500,7 +498,7 @@ func (s *Set) Look() error {
 		case !s.proc.Alive(t.PID):
 			err = s.dead(t.PID)
 		case len(list) > s.kernel.Room()/2:
-			err = s.kernel.Drop(t) // where nobody makes a call that takes it out
+			err = s.kernel.Drop(t) // it makes no call at which the programs would delete it
 		}
 		if err != nil {
 			return err
@@ -510,18 +508,18 @@ func (s *Set) Look() error {
 		if there[pid] {
 			continue
 		}
-		s.end(m) // it has ended, or there is no room for it: nothing of it is seen
+		s.end(m) // it has ended, or the map is full: the programs do not watch it
 	}
 	return nil
 }
 
-// Reap forgets processes whose end was not seen: the record of it was lost.
+// Reap removes processes that have ended without an exit record, as that was lost.
 func (s *Set) Reap() error {
 	for pid, m := range s.alive {
 		if s.proc.Alive(pid) {
 			continue
 		}
-		// If its end is on its way, it comes through all the same.
+		// If its exit record is still in the ring, it is passed on nevertheless.
 		s.end(m)
 		if t, err := s.kernel.Target(pid); err == nil && t.Mode == wire.TargetWatch {
 			if err := s.kernel.Forget(pid); err != nil {

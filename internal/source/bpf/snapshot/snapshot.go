@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package snapshot puts down what was there before anybody watched: which sockets
-// processes hold, and what their epoll instances wait for.
+// Package snapshot makes records of what existed before the programs were attached: the
+// sockets of processes, and the descriptors that their epoll instances monitor.
 package snapshot
 
 import (
@@ -13,17 +13,17 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Emit is where records go; each is good for the call.
+// Emit receives records, which are valid until it returns.
 type Emit = func(wire.Record) error
 
-// Epolls puts down what the processes' epoll instances wait for: epoll_wait
-// gives back only the number that was registered with each.
+// Epolls emits a record for each descriptor that an epoll instance of the processes
+// monitors, as epoll_wait returns only the data that was registered with it.
 func Epolls(f proc.FS, found []*proc.Process, at uint64, emit Emit) error {
 	var buf []byte
 	for _, p := range found {
 		list, err := f.Ready(p.PID)
 		if err != nil {
-			continue // it ended, or is hidden from us
+			continue // it has ended, or we may not read it
 		}
 		for _, w := range list {
 			r := wire.Ready{
@@ -80,19 +80,19 @@ func PortHolders(k *load.Kernel, f proc.FS, ports []uint16) (map[uint32]bool, er
 	return pids, nil
 }
 
-// open is a socket that a process holds, struct open_sock in bpf/sockets.bpf.c.
+// open is an open socket of a process: struct open_sock in bpf/sockets.bpf.c.
 type open struct {
 	start uint64
 	pid   uint32
 	sk    uint64 // address of the struct sock
-	first uint64 // MPTCP: of its first TCP socket, else 0
+	first uint64 // MPTCP: address of the first TCP subflow, else 0
 	sock  wire.Sock
 }
 
 const sizeOpen = 32 + wire.SizeSock
 
-// each reads what the iterator over all open files of the host tells; it also
-// makes it plain which descriptor is which socket, in any network namespace.
+// each calls do for each entry in the output of the iterator over the open sockets of the host,
+// in all network namespaces.
 func each(b []byte, do func(*open) error) error {
 	for ; len(b) >= sizeOpen; b = b[sizeOpen:] {
 		o := open{start: binary.LittleEndian.Uint64(b), pid: binary.LittleEndian.Uint32(b[8:])}
@@ -105,15 +105,15 @@ func each(b []byte, do func(*open) error) error {
 	return nil
 }
 
-// Sockets puts down the sockets that processes hold, and has the kernel side know
-// whose they are.
+// Sockets emits a record for each socket of the processes, and stores their owners for the BPF
+// programs.
 func Sockets(k *load.Kernel, f proc.FS, found []*proc.Process, at uint64, emit Emit) error {
 	if len(found) == 0 {
 		return nil
 	}
 	paths, err := f.UnixPaths()
 	if err != nil {
-		paths = nil // only names are missing without it
+		paths = nil // the records have no names then
 	}
 	var buf []byte
 	put := func(p *proc.Process, sock *wire.Sock, n int) error {
@@ -157,13 +157,13 @@ func Sockets(k *load.Kernel, f proc.FS, found []*proc.Process, at uint64, emit E
 	})
 }
 
-// holding is how many processes have a socket: the list has all that is of one process in a row.
+// holding counts the processes that have a socket. The entries of one process are adjacent in the list.
 type holding struct {
 	n    int
-	last uint32 // pid
+	last uint32 // pid of the last one counted
 }
 
-// holders counts who has each socket that a process of ours has.
+// holders counts the processes that have each of the sockets of ours, by address of the socket.
 func holders(list []byte, ours map[uint32]*proc.Process) map[uint64]holding {
 	held := map[uint64]holding{}
 	_ = each(list, func(o *open) error {
@@ -181,12 +181,12 @@ func holders(list []byte, ours map[uint32]*proc.Process) map[uint64]holding {
 	return held
 }
 
-// listed gives the sockets as /proc has them, where there is no iterator.
+// listed reads the sockets from /proc, if there is no iterator.
 func listed(f proc.FS, found []*proc.Process, paths map[uint64]string, put func(*proc.Process, *wire.Sock, int) error) error {
 	for _, p := range found {
 		socks, err := f.Socks(p.PID)
 		if err != nil {
-			continue // it ended, or is hidden from us
+			continue // it has ended, or we may not read it
 		}
 		table, err := f.Inet(p.PID)
 		if err != nil {

@@ -1,9 +1,9 @@
 //go:build linux
 
-// Package names tells what numbers of this machine mean, each once before the
-// first record that has it: users, interfaces, and of this kernel reasons, whose
-// numbers differ from kernel to kernel, and addresses of code, which differ from
-// boot to boot.
+// Package names emits records with the names of numbers that are specific to this
+// machine, each once before the first record that has the number: users, interfaces, the
+// kernel's drop and reset reasons, which differ between kernels, and addresses of
+// code, which differ between boots.
 package names
 
 import (
@@ -21,9 +21,9 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Teller makes the records. Its methods are for one goroutine.
+// Teller makes the records. It is not safe for concurrent use, except for Module.
 type Teller struct {
-	kernel *load.Names // nil: without layer krn
+	kernel *load.Names // nil without layer krn
 	listed func(netns uint32) ([]load.Iface, error)
 	proc   proc.FS
 	self   uint32 // our own pid
@@ -31,42 +31,42 @@ type Teller struct {
 	now    func() uint64
 	note   func(text string, emit Emit) error
 
-	users    map[uint32]bool // whose names have been told
-	ifaces   map[uint64]bool // network namespaces whose interfaces have been told
-	said     map[key]bool
+	users    map[uint32]bool // uids whose names have been emitted
+	ifaces   map[uint64]bool // network namespaces whose interfaces have been emitted
+	said     map[key]bool    // all other numbers that have been handled
 	symbols  *usyms.Resolver
-	programs map[uint32]uint32 // how many a process has exec'ed
+	programs map[uint32]uint32 // number of execs by pid
 	buf      []byte
 }
 
-// Emit is where records go; each is good for the call.
+// Emit receives records, which are valid until it returns.
 type Emit = func(wire.Record) error
 
 type key struct {
 	what    uint16
 	n       uint64
-	pid     uint32 // of symbols; 0: the kernel's
+	pid     uint32 // of symbols; 0: symbols of the kernel
 	program uint32
 }
 
-// Options say what is told.
+// Options configures a Teller.
 type Options struct {
 	Kernel *load.Names // with layer krn; else nil
-	// Interfaces lists those of a network namespace, by its inode; load.Kernel's.
+	// Interfaces lists the interfaces of a network namespace, given by inode; see load.Kernel.Interfaces.
 	Interfaces func(netns uint32) ([]load.Iface, error)
 	Proc       proc.FS
-	Self       uint32 // our own pid, as records have it
+	Self       uint32 // our own pid, as in records
 	Stacks     bool   // functions of processes are named
 	Now        func() uint64
-	Note       func(text string, emit Emit) error // says what does not work
+	Note       func(text string, emit Emit) error // emits a note that something does not work
 }
 
-// New returns a Teller that has said nothing.
+// New returns a Teller that has not emitted any names.
 func New(o Options) *Teller {
 	symbols := usyms.New()
 	if pids := o.Proc.Pids; pids != nil {
 		symbols.Local = func(pid uint32) uint32 {
-			pid, _ = pids.There(pid) // 0 is nobody's
+			pid, _ = pids.There(pid) // 0, which no process has, if there is none
 			return pid
 		}
 	}
@@ -78,12 +78,12 @@ func New(o Options) *Teller {
 }
 
 const (
-	symbolKey = 0xffff // beside the names of enum pw_name_what
-	// maxSaid bounds what is remembered of what was said.
+	symbolKey = 0xffff // in addition to the values of enum pw_name_what
+	// maxSaid is the maximum size of the maps of handled numbers. A full map is cleared.
 	maxSaid = 1 << 16
 )
 
-// Function tells which function a thread went through.
+// Function emits the name of the function of a KindFunc record.
 func (t *Teller) Function(r wire.Record, emit Emit) error {
 	if len(r) < wire.SizeFunc {
 		return nil
@@ -96,12 +96,12 @@ func (t *Teller) Function(r wire.Record, emit Emit) error {
 	if !ok {
 		return nil
 	}
-	// At the entry of the call, if that is earlier: this stands before all that is of it.
+	// At the time of the entry, so that it precedes all records of that call of the function.
 	return t.tellSymbol(ip, 0, f.Name, f.Module, t.kernel.Protos[ip], r.Time()-min(r.Time(), binary.LittleEndian.Uint64(r[wire.OffFuncDur:])), emit)
 }
 
-// Event tells what the numbers of a kernel event mean, at the event's own
-// time: it stands before it.
+// Event emits the names of the numbers in a kernel event, with the time of the event. They
+// must be emitted before it.
 func (t *Teller) Event(r wire.Record, emit Emit) error {
 	if len(r) < wire.SizeKernel {
 		return nil
@@ -130,8 +130,8 @@ func (t *Teller) Event(r wire.Record, emit Emit) error {
 	return nil
 }
 
-// device tells the names of a namespace's interfaces again when there is one
-// that has come since.
+// device emits the names of a namespace's interfaces again if ifindex is an interface that
+// is new.
 func (t *Teller) device(r wire.Record, ifindex uint32, emit Emit) error {
 	netns := uint64(binary.LittleEndian.Uint32(r[wire.OffKernelNetns:]))
 	if ifindex == 0 || netns == 0 || !t.once(wire.NameIface, netns<<32|uint64(ifindex)) {
@@ -142,7 +142,7 @@ func (t *Teller) device(r wire.Record, ifindex uint32, emit Emit) error {
 	return t.Interfaces(pid, netns, r.Time(), emit)
 }
 
-// once reports whether something is to be said for the first time.
+// once reports whether a number has not been handled before, and marks it as handled.
 func (t *Teller) once(what uint16, n uint64) bool {
 	return t.first(key{what: what, n: n})
 }
@@ -165,7 +165,7 @@ func (t *Teller) reason(what uint16, names map[uint32]string, n uint32, at uint6
 	return t.at(at, what, 0, n, names[n], emit)
 }
 
-// symbol tells which function an address of the kernel is in.
+// symbol emits the function of the kernel that an address of a stack is in.
 func (t *Teller) symbol(addr, at uint64, emit Emit) error {
 	if addr == 0 || !t.once(symbolKey, addr) {
 		return nil
@@ -178,7 +178,7 @@ func (t *Teller) symbol(addr, at uint64, emit Emit) error {
 			return t.note("functions of the kernel are shown as addresses: "+t.kernel.SymbolsErr.Error(), emit)
 		}
 	}
-	// A frame goes on behind its call, which may be a function's last instruction.
+	// A return address is after the call instruction, which may be the last one of a function.
 	f, offset, ok := t.kernel.Symbols.Find(addr - 1)
 	if !ok {
 		return nil
@@ -186,7 +186,7 @@ func (t *Teller) symbol(addr, at uint64, emit Emit) error {
 	return t.tellSymbol(addr, offset+1, f.Name, f.Module, "", at, emit)
 }
 
-// userSymbol tells where in which file of a process an address is; elfsyms.Named finds the function there.
+// userSymbol emits the mapped file of a process and the offset in it for an address; elfsyms.Named finds the function.
 func (t *Teller) userSymbol(pid uint32, addr, at uint64, emit Emit) error {
 	if addr == 0 || !t.first(key{symbolKey, addr, pid, t.programs[pid]}) {
 		return nil
@@ -202,11 +202,11 @@ func (t *Teller) userSymbol(pid uint32, addr, at uint64, emit Emit) error {
 	return t.emitSymbol(pid, addr, l.Offset+1, wire.AppendAttr(attrs, wire.TagExe, l.File), at, emit)
 }
 
-// Module returns a file that a process has mapped, by its number in a record of a symbol. Any goroutine may
-// call it.
+// Module opens a file that a process has mapped, by its number in a symbol record. It is safe for
+// concurrent use.
 func (t *Teller) Module(id uint32) (*os.File, error) { return t.symbols.Module(id) }
 
-// tellSymbol tells which function of the kernel an address is in.
+// tellSymbol emits a symbol record of the kernel. name, file and proto may be empty.
 func (t *Teller) tellSymbol(addr, offset uint64, name, file, proto string, at uint64, emit Emit) error {
 	var attrs []byte
 	if name != "" {
@@ -226,9 +226,9 @@ func (t *Teller) emitSymbol(pid uint32, addr, offset uint64, attrs []byte, at ui
 	return emit(wire.Seal(append(y.Append(t.buf[:0]), attrs...)))
 }
 
-// OtherProgram says that what was known of a process's code is so no more: it has
-// exec'ed, or ended. Where stacks are wanted, what is mapped is read at once: it
-// may end soon.
+// OtherProgram invalidates the symbols of a process that has exec'ed or ended. With
+// stacks, it reads the mappings immediately after an exec, because the process may end
+// soon.
 func (t *Teller) OtherProgram(pid uint32, ended bool) {
 	if t.kernel == nil {
 		return
@@ -245,14 +245,14 @@ func (t *Teller) OtherProgram(pid uint32, ended bool) {
 	}
 }
 
-// stacked tells which functions are on the stacks of an event.
+// stacked emits the functions on the stacks of an event.
 func (t *Teller) stacked(r wire.Record, emit Emit) error {
 	var k wire.Kernel
 	var tail wire.KernelTail
 	if r[wire.OffKernelNkstack] == 0 && r[wire.OffKernelNustack] == 0 || !wire.KernelParts(r, &k, &tail) {
 		return nil
 	}
-	// The process first: it may end.
+	// The user stack first, because the process may end.
 	for b := tail.User; len(b) > 0; b = b[8:] {
 		if err := t.userSymbol(k.Owner.Pid, binary.LittleEndian.Uint64(b), r.Time(), emit); err != nil {
 			return err
@@ -266,7 +266,7 @@ func (t *Teller) stacked(r wire.Record, emit Emit) error {
 	return nil
 }
 
-// User tells the name of a user once.
+// User emits the name of a user, once.
 func (t *Teller) User(uid uint32, emit Emit) error {
 	if t.users[uid] {
 		return nil
@@ -282,11 +282,11 @@ func (t *Teller) User(uid uint32, emit Emit) error {
 	return t.at(t.now(), wire.NameUser, 0, uid, name, emit)
 }
 
-// maxNamespaces bounds the network namespaces whose interfaces are told.
+// maxNamespaces is the maximum number of network namespaces whose interfaces are named.
 const maxNamespaces = 1024
 
-// Interfaces tells the names of the interfaces of a process's network
-// namespace, once a namespace. Where it cannot be entered, numbers stay numbers.
+// Interfaces emits the names of the interfaces of a network namespace, in which the process
+// pid is, once for each namespace. It emits nothing if they cannot be read.
 func (t *Teller) Interfaces(pid uint32, netns, at uint64, emit Emit) error {
 	if t.ifaces[netns] || netns == 0 || len(t.ifaces) >= maxNamespaces {
 		return nil
@@ -307,8 +307,8 @@ func (t *Teller) Interfaces(pid uint32, netns, at uint64, emit Emit) error {
 	return nil
 }
 
-// interfacesOf lists the interfaces of a network namespace: by what the kernel side tells, or else by way of
-// a process that is in it.
+// interfacesOf lists the interfaces of a network namespace: by the BPF iterator, or else by a thread that enters
+// the namespace of the process.
 func (t *Teller) interfacesOf(pid uint32, netns uint64) ([]load.Iface, error) {
 	if list, err := t.listed(uint32(netns)); err == nil && len(list) > 0 {
 		return list, nil
@@ -334,8 +334,8 @@ func (t *Teller) interfacesOf(pid uint32, netns uint64) ([]load.Iface, error) {
 	}
 	done := make(chan result)
 	go func() {
-		// Never unlocked: the thread ends with the goroutine, and nobody else
-		// finds itself in that namespace.
+		// Never unlocked: the thread exits with the goroutine, so that no other
+		// goroutine runs in that namespace.
 		runtime.LockOSThread()
 		var r result
 		if r.err = unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); r.err == nil {
@@ -347,7 +347,7 @@ func (t *Teller) interfacesOf(pid uint32, netns uint64) ([]load.Iface, error) {
 	return r.list, r.err
 }
 
-// interfaces lists those of the network namespace that this thread is in.
+// interfaces lists the interfaces of the network namespace of the calling thread.
 func interfaces() (list []load.Iface, err error) {
 	all, err := net.Interfaces()
 	for _, i := range all {
@@ -356,7 +356,7 @@ func interfaces() (list []load.Iface, err error) {
 	return list, err
 }
 
-// at tells what an id stands for.
+// at emits the name of an id.
 func (t *Teller) at(time uint64, what uint16, netns uint64, id uint32, name string, emit Emit) error {
 	attrs := wire.AppendAttr(nil, wire.TagName, name)
 	n := wire.Name{

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package graph makes records of what ftrace's function_graph tells of the
-// functions that threads go through.
+// Package graph makes records from the output of ftrace's function_graph tracer: the
+// kernel functions that threads call.
 package graph
 
 import (
@@ -17,30 +17,30 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Graph is the functions of the watched processes. Its methods are for one
-// goroutine.
+// Graph traces the functions of the watched processes. It is not safe for concurrent
+// use.
 type Graph struct {
 	tracer  *ftrace.Tracer
 	kernel  *load.Names
 	proc    proc.FS
 	watched func(pid uint32) bool
-	tell    func(r wire.Record, emit Emit) error // which function a record is of
+	tell    func(r wire.Record, emit Emit) error // emits the name of the function of a record
 
-	begins  map[uint64]uint64      // where functions begin, by what function_graph tells
+	begins  map[uint64]uint64      // start addresses of functions, by the addresses that function_graph prints
 	threads map[uint32]*wire.Owner // by tid
 	buf     []byte
 }
 
-// Emit is where records go; each is good for the call.
+// Emit receives records, which are valid until it returns.
 type Emit = func(wire.Record) error
 
-// New returns the functions that t tells of. watched says which processes are,
-// and tell is called before each record.
+// New returns a Graph that reads from t. watched reports whether a process is watched;
+// tell is called for each record before it is emitted.
 func New(t *ftrace.Tracer, n *load.Names, f proc.FS, watched func(pid uint32) bool, tell func(r wire.Record, emit Emit) error) *Graph {
 	return &Graph{tracer: t, kernel: n, proc: f, watched: watched, tell: tell, begins: map[uint64]uint64{}, threads: map[uint32]*wire.Owner{}}
 }
 
-// Watch has the threads of a process traced.
+// Watch starts to trace the threads of a process.
 func (g *Graph) Watch(pid uint32) error {
 	tasks, err := filepath.Glob(g.proc.Path(pid, "task/*"))
 	if err != nil {
@@ -53,7 +53,7 @@ func (g *Graph) Watch(pid uint32) error {
 		}
 		if err := g.tracer.Watch(uint32(tid)); err != nil {
 			if _, gone := os.Stat(dir); gone != nil {
-				continue // it has ended
+				continue // the thread has ended
 			}
 			return fmt.Errorf("tracing functions of thread %d: %w", tid, err)
 		}
@@ -61,17 +61,17 @@ func (g *Graph) Watch(pid uint32) error {
 	return nil
 }
 
-// Forget drops what is known of a process that has ended.
+// Forget removes the cached data of a process that has ended.
 func (g *Graph) Forget(pid uint32) { delete(g.threads, pid) }
 
-// Fill reads what was told up to a time, CLOCK_MONOTONIC ns, and returns how much
-// of it was lost.
+// Fill reads the events up to a time, CLOCK_MONOTONIC ns, and returns how many were
+// lost.
 func (g *Graph) Fill(upTo uint64) (lost uint64, err error) { return g.tracer.Fill(upTo) }
 
-// Changed says what somebody else has done to the trace, empty if nothing.
+// Changed describes a change of the trace that another process has made; empty if there is none.
 func (g *Graph) Changed() string { return g.tracer.Changed() }
 
-// UpTo emits the functions of the time up to t that Fill has read.
+// UpTo emits records for the events up to time t that Fill has read.
 func (g *Graph) UpTo(t uint64, emit Emit) error {
 	for {
 		e, ok := g.tracer.Next(t)
@@ -84,7 +84,7 @@ func (g *Graph) UpTo(t uint64, emit Emit) error {
 	}
 }
 
-// event makes a record of what function_graph tells.
+// event emits a record for an event.
 func (g *Graph) event(e *ftrace.Event, emit Emit) error {
 	o, ok := g.threadOf(e.TID)
 	if !ok {
@@ -100,7 +100,7 @@ func (g *Graph) event(e *ftrace.Event, emit Emit) error {
 		}
 		f.Ip = e.Func - offset
 		g.begins[e.Func] = f.Ip
-		g.kernel.Protos[f.Ip] = "void" // it tells of no results
+		g.kernel.Protos[f.Ip] = "void" // function_graph has no return values
 	}
 	g.buf = wire.Seal(f.Append(g.buf[:0]))
 	if err := g.tell(wire.Record(g.buf), emit); err != nil {
@@ -109,10 +109,10 @@ func (g *Graph) event(e *ftrace.Event, emit Emit) error {
 	return emit(wire.Record(g.buf))
 }
 
-// maxThreads bounds how many threads are remembered.
+// maxThreads is the maximum number of cached threads.
 const maxThreads = 4096
 
-// threadOf says who a thread is, false where it is not of a watched process.
+// threadOf returns the owner data of a thread, and false if its process is not watched.
 func (g *Graph) threadOf(tid uint32) (*wire.Owner, bool) {
 	if o := g.threads[tid]; o != nil {
 		return o, g.watched(o.Pid)

@@ -264,10 +264,10 @@ func ReadLink(it *link.Iter) ([]byte, error) {
 	return b, nil
 }
 
-// OldSocket stores the owner of a socket whose socket storage no program can set, until its
-// first packet. sk is the address of its struct sock; first is that of the first TCP
-// subflow of an MPTCP socket, else 0. The address is a valid key, as the programs see
-// when the socket is closed.
+// OldSocket stores the owner of a socket from before attach in which no program can set
+// it, until the first packet of the socket. sk is the address of its struct sock; first is
+// that of the first TCP subflow of an MPTCP socket, else 0. An address is not reused
+// unnoticed, as the programs see the end of the socket.
 func (k *Kernel) OldSocket(sk, first uint64, o *wire.Owner, netns uint32) error {
 	var addrs []uint64
 	if k.Maps.OldSocks == nil {

@@ -9,19 +9,19 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Main is the source that says who is watched, and when it ends.
+// Main is the source that selects the watched processes and determines the end of the run.
 type Main interface {
 	Header() wire.Header
 	Run(ctx context.Context, emit func(wire.Record) error) error
 }
 
-// Both is a source of what Main sees and what audit records.
+// Both is a source that combines the records of Main with those of audit.
 type Both struct {
 	Main
 	Audit *Source
 }
 
-// Run runs both until Main ends; audit's last records come before its end.
+// Run runs both sources until Main ends. The last audit records are emitted before the end record of Main.
 func (b *Both) Run(ctx context.Context, emit func(wire.Record) error) error {
 	var mu sync.Mutex
 	locked := func(r wire.Record) error {
@@ -37,7 +37,7 @@ func (b *Both) Run(ctx context.Context, emit func(wire.Record) error) error {
 	go func() {
 		err := b.Audit.Run(reading, locked)
 		if err != nil {
-			abort(err) // without it the timeline would say less than it seems to
+			abort(err) // without audit, the timeline would be incomplete without notice
 		}
 		done <- err
 	}()

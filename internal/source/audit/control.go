@@ -15,16 +15,16 @@ import (
 
 var ne = binary.NativeEndian
 
-// Status is struct audit_status (include/uapi/linux/audit.h): how audit stands.
+// Status is struct audit_status (include/uapi/linux/audit.h): the settings and counters of audit.
 type Status struct {
 	Enabled     uint32 // 0 off, 1 on, 2 on and locked until the next boot
 	Failure     uint32
-	PID         uint32 // who reads records as the one daemon; 0: nobody
+	PID         uint32 // pid of the audit daemon; 0 if there is none
 	RateLimit   uint32
-	Backlog     uint32 // most records that wait
-	Lost        uint32 // records, since boot
-	Waiting     uint32 // records that wait now
-	BacklogWait uint32 // jiffies that a process waits for room in the backlog; 0: records are dropped
+	Backlog     uint32 // maximum number of queued records (backlog_limit)
+	Lost        uint32 // records lost since boot
+	Waiting     uint32 // records queued now (backlog)
+	BacklogWait uint32 // jiffies that a process waits if the backlog is full; 0: records are dropped
 }
 
 // Bits of the mask of AUDIT_SET.
@@ -35,7 +35,7 @@ const (
 	setBacklogWait = 32
 )
 
-// control talks to the kernel's audit about its state and its rules.
+// control is a netlink socket for reading and changing the settings and rules of audit.
 type control struct{ c *netlink.Conn }
 
 func dial() (control, error) {
@@ -48,7 +48,7 @@ func dial() (control, error) {
 
 func (c control) Close() error { return c.c.Close() }
 
-// patience is how long the kernel may take to answer.
+// patience is the timeout for an answer of the kernel.
 const patience = 10 * time.Second
 
 // do sends a request and waits for its acknowledgement.
@@ -60,9 +60,9 @@ func (c control) do(kind uint16, data []byte) error {
 	return why(err)
 }
 
-// ask sends a request, and returns the answer: a message, or the parts of one
-// that has several, of which there may be none. It asks for no acknowledgement,
-// which would come before or after.
+// ask sends a request, and returns the answer: one message, or the parts of a multipart
+// message, which may be empty. It does not set NLM_F_ACK, as the acknowledgement may
+// arrive before or after the answer.
 func (c control) ask(kind uint16) ([]netlink.Message, error) {
 	if err := c.c.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (c control) ask(kind uint16) ([]netlink.Message, error) {
 	return answer, why(err)
 }
 
-// why makes of the kernel's answer what a user can act on.
+// why adds to an error of the kernel what a user can do about it.
 func why(err error) error {
 	var op *netlink.OpError
 	if errors.As(err, &op) {
@@ -108,7 +108,7 @@ func (c control) status() (s Status, err error) {
 	return s, errors.New("the kernel's audit did not say how it stands")
 }
 
-// set changes what mask has bits for.
+// set changes the settings whose bits are in mask.
 func (c control) set(mask uint32, s Status) error {
 	b := make([]byte, 40)
 	for i, v := range []uint32{mask, s.Enabled, s.Failure, s.PID, s.RateLimit, s.Backlog, 0, 0, 0, s.BacklogWait} {
@@ -120,7 +120,7 @@ func (c control) set(mask uint32, s Status) error {
 func (c control) addRule(r *rule) error    { return c.do(unix.AUDIT_ADD_RULE, r.bytes()) }
 func (c control) deleteRule(r *rule) error { return c.do(unix.AUDIT_DEL_RULE, r.bytes()) }
 
-// rules returns all rules that stand.
+// rules returns all rules in the kernel.
 func (c control) rules() (list []rule, err error) {
 	answer, err := c.ask(unix.AUDIT_LIST_RULES)
 	for _, m := range answer {

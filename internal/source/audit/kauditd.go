@@ -10,8 +10,8 @@ import (
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
-// kauditd is the folder in /proc of the kernel's thread that takes records from audit's queue and passes them
-// on; empty if it is not seen. The kernel's thread has process 2 as its parent, which nobody else can have.
+// kauditd returns the directory in /proc of the kernel thread kauditd, which takes records from audit's queue and
+// sends them; empty if it is not visible. Kernel threads have process 2 (kthreadd) as their parent, and no others do.
 func kauditd() string {
 	list, _ := filepath.Glob(proc.Default.Root + "/[0-9]*/comm")
 	for _, name := range list {
@@ -26,17 +26,17 @@ func kauditd() string {
 	return ""
 }
 
-// passing reports whether the kernel's thread may have a record in hand that is not in the queue any more, and
-// not with us yet: on a busy machine it waits for a CPU like others do.
+// passing reports whether kauditd may hold a record that it has taken from the queue and not sent yet. On a busy
+// machine it may have to wait for a CPU.
 func passing(dir string) bool {
 	if dir == "" {
 		return false
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "wchan"))
 	if where := strings.TrimSpace(string(b)); err == nil && where != "" && where != "0" {
-		return where != "kauditd_thread" // where it waits for the queue (kernel/audit.c)
+		return where != "kauditd_thread" // the function in which it waits for the queue (kernel/audit.c)
 	}
-	// Nobody is told where it sleeps, or it does not sleep.
+	// wchan is not available, or the thread does not sleep.
 	f := proc.Stat(dir)
 	return len(f) == 0 || f[0] != "S" && f[0] != "I"
 }

@@ -14,12 +14,12 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// rule is struct audit_rule_data: what is recorded.
+// rule is struct audit_rule_data.
 type rule struct {
 	flags, action uint32
 	mask          [unix.AUDIT_BITMASK_SIZE]uint32
 	fields        []field
-	buf           []byte // of the fields that are text, one after the other
+	buf           []byte // values of the text fields, concatenated
 }
 
 type field struct{ what, value, op uint32 }
@@ -41,7 +41,7 @@ const (
 	maxFields  = 64
 	ruleHead   = 12
 	ruleLen    = ruleHead + 4*unix.AUDIT_BITMASK_SIZE + 3*4*maxFields + 4
-	callsByNum = 32 // bits of a word of the mask
+	callsByNum = 32 // bits per word of the mask
 )
 
 func (r *rule) bytes() []byte {
@@ -88,7 +88,7 @@ func parseRule(b []byte) (r rule, ok bool) {
 	return r, true
 }
 
-// textField says that a field's value is the length of its text in buf.
+// textField reports whether the value of a field is the length of its text in buf.
 func textField(what uint32) bool {
 	switch what {
 	case 13, 14, 15, 16, 17, 19, 20, 21, 22, 23, 105, 107, 112, fieldKey: // AUDIT_SUBJ_*, OBJ_*, WATCH, DIR, EXE, FILTERKEY
@@ -97,7 +97,7 @@ func textField(what uint32) bool {
 	return false
 }
 
-// key returns the rule's key, which auditctl writes as -k.
+// key returns the key of the rule (auditctl -k), or an empty string.
 func (r *rule) key() string {
 	at := 0
 	for _, f := range r.fields {
@@ -113,13 +113,13 @@ func (r *rule) key() string {
 	return ""
 }
 
-// forbids reports whether a rule may keep a call from having a record.
+// forbids reports whether a rule can suppress the record of a call.
 func (r *rule) forbids() bool {
 	switch r.flags & 0xf {
 	case listTask, listExit:
 		return r.action == actNever
 	case listTypes:
-		// Those that leave out records of other kinds are common, and harmless here.
+		// Rules that suppress other types of records are common, and harmless here.
 		return !slices.ContainsFunc(r.fields, func(f field) bool {
 			return f.what == fieldType && f.op == equal && f.value != auditlog.Syscall && f.value != auditlog.SockAddr
 		})
@@ -127,8 +127,9 @@ func (r *rule) forbids() bool {
 	return false
 }
 
-// newRule makes a rule that records the socket calls of an architecture for a
-// process, for its children, or where pid is everybody for all.
+// newRule returns a rule that records the given calls of an architecture. who is the field
+// that is compared with pid: fieldPID for the process, or fieldPPID for its children. If
+// pid is everybody, the rule is for all processes except this one.
 func newRule(arch uint32, calls []uint32, who, pid uint32, key string) rule {
 	r := rule{flags: listExit, action: actAlways, buf: []byte(key)}
 	for _, nr := range calls {
@@ -140,14 +141,14 @@ func newRule(arch uint32, calls []uint32, who, pid uint32, key string) rule {
 	if pid != everybody {
 		r.fields = slices.Insert(r.fields, 1, field{who, pid, equal})
 	} else {
-		// Records of how we read records would have no end.
+		// Recording our own reads of records would never end.
 		r.fields = slices.Insert(r.fields, 1, field{fieldPID, uint32(os.Getpid()), notEqual})
 	}
 	return r
 }
 
-// arches are the tables of system calls of this machine, as audit names them,
-// with the numbers of the socket calls in each.
+// arches returns the architectures (AUDIT_ARCH_*) of the syscall tables of a machine, with
+// the sorted numbers of the socket calls in each.
 func arches(goarch string) (list []archCalls) {
 	abis := []uint8{wire.AbiX8664, wire.AbiI386}
 	if goarch == "arm64" {

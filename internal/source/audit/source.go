@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package audit is the live source of layer aud: it makes rules for the socket
-// calls of the watched processes, and reads what the kernel's audit records.
+// Package audit is the live source of layer aud: it adds audit rules for the socket
+// calls of the watched processes, and reads the audit records.
 package audit
 
 import (
@@ -26,77 +26,77 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Options say how audit is used.
+// Options configures how audit is used.
 type Options struct {
 	Follow bool // children are watched too
-	// Wait makes the watched processes wait for room in the kernel's queue, so
-	// that nothing is lost; else records are dropped, and counted.
+	// Wait makes the watched processes wait if the kernel's queue is full, so that
+	// no records are lost; otherwise they are dropped and counted.
 	Wait bool
-	// Unicast takes the records as the one daemon, if there is none: the kernel
-	// does not print them to its log then.
+	// Unicast registers this process as the audit daemon, if there is none. Then the
+	// kernel does not print the records to its log.
 	Unicast bool
 }
 
 const (
 	receiveBuffer = 32 << 20
 	backlog       = 8192
-	// defaultWait is the kernel's own where a jiffy is 4 ms: 60 s.
+	// defaultWait is the kernel's default, 60 s, in jiffies of 4 ms.
 	defaultWait = 15000
 	pollEvery   = 20 * time.Millisecond
 	countEvery  = 500 * time.Millisecond
-	rulesEvery  = time.Second // the kernel tells all that stand, of others too
-	// quietAfter is how long nothing came when records are waited for, and not looked for: for quietFor, then
-	// it is time to count.
+	rulesEvery  = time.Second // the kernel sends all rules, including those of others
+	// quietAfter is the time without records after which Run blocks for up to quietFor, instead of polling
+	// every pollEvery.
 	quietAfter = time.Second
 	quietFor   = 250 * time.Millisecond
-	// keepGone is how long records of a process that ended are still taken.
+	// keepGone is how long records of a process are accepted after its end.
 	keepGone = 2 * time.Second
 	groupLog = 1 // AUDIT_NLGRP_READLOG
-	// maxRuled are the processes that have rules of their own: the kernel looks at
-	// every rule in every call of the host. More have one for all in common.
+	// maxRuled is the maximum number of processes that have rules of their own, because the kernel
+	// checks every rule at every system call of the host. Above it, rules for all processes are used.
 	maxRuled = 32
 )
 
-// Source has the kernel's audit record the watched processes. Its methods may be
-// called from any goroutine.
+// Source records the watched processes by audit rules. Its methods are safe for
+// concurrent use.
 type Source struct {
 	o       Options
 	c       control
 	in      *netlink.Conn
 	state   state
 	unicast bool
-	daemon  uint32 // who reads audit as its daemon
-	never   bool   // rules stand that forbid records
-	lost    uint32 // records, when it began
+	daemon  uint32 // pid of the audit daemon; 0 if there is none
+	never   bool   // there are rules that suppress records
+	lost    uint32 // Status.Lost at the start
 
 	nudge  atomic.Bool   // the reader has something to do
-	called atomic.Uint64 // when the last call ended that audit may have a record of, CLOCK_MONOTONIC ns
+	called atomic.Uint64 // end of the last call that may have an audit record, CLOCK_MONOTONIC ns
 
-	rules  map[uint32][]rule // by process; the worker's until it has ended
-	worked chan struct{}     // closed when it has
+	rules  map[uint32][]rule // by pid; owned by the worker until worked is closed
+	worked chan struct{}     // closed when the worker has ended
 
 	mu      sync.Mutex
 	wake    *sync.Cond
 	todo    []todo
 	busy    bool
 	watched map[uint32]bool
-	gone    map[uint32]time.Time // processes that ended
-	covers  []uint32             // processes whose rules are new
+	gone    map[uint32]time.Time // watched processes that have ended, and when
+	covers  []uint32             // processes with new rules, to be reported
 	closed  bool
-	failed  error // of a rule
-	broad   bool  // the rules are for all processes, and what is not watched is left out here
-	stand   int   // how many rules were made and not removed
+	failed  error // first error of adding a rule, not reported yet
+	broad   bool  // the rules are for all processes, and other processes are filtered out here
+	stand   int   // number of our rules in the kernel
 }
 
-// NeededCaps are the capabilities that a source needs while it runs and to put everything back, by
+// NeededCaps are the capabilities that a source needs to run and to restore the settings, by
 // number (linux/capability.h): AUDIT_CONTROL and AUDIT_READ.
 var NeededCaps = []uint{30, 37}
 
-// ErrAudit says that audit cannot be used here, and why.
+// ErrAudit means that audit cannot be used on this machine.
 var ErrAudit = errors.New("audit cannot be used")
 
-// Probe says how audit stands, and how many rules a run that was killed has left
-// behind. It changes nothing.
+// Probe returns the status of audit, and the number of rules that killed runs have
+// left. It changes nothing.
 func Probe() (now Status, left int, err error) {
 	c, err := dial()
 	if err != nil {
@@ -122,8 +122,8 @@ func Probe() (now Status, left int, err error) {
 	return now, left, nil
 }
 
-// Open turns audit on. Processes that are born from now on can be recorded.
-// Close puts everything back.
+// Open enables audit. Only processes that are created while it is enabled can be recorded.
+// Close restores the previous settings.
 func Open(o Options) (_ *Source, err error) {
 	defer func() {
 		if err != nil {
@@ -155,7 +155,7 @@ func Open(o Options) (_ *Source, err error) {
 	if s.in, err = netlink.Dial(unix.NETLINK_AUDIT, &netlink.Config{Groups: groups}); err != nil {
 		return nil, fmt.Errorf("reading the kernel's audit: %w", why(err))
 	}
-	// The limit of the machine is passed where we may (SO_RCVBUFFORCE).
+	// Exceeds net.core.rmem_max if we are privileged (SO_RCVBUFFORCE).
 	if err = s.in.SetReadBuffer(receiveBuffer); err != nil {
 		return nil, fmt.Errorf("reading the kernel's audit: %w", err)
 	}
@@ -168,7 +168,7 @@ func Open(o Options) (_ *Source, err error) {
 	return s, nil
 }
 
-// turnOn enables audit, having put down how it was.
+// turnOn saves the settings of audit to a file, and enables audit.
 func (s *Source) turnOn() error {
 	unlock, err := lockState()
 	if err != nil {
@@ -183,7 +183,7 @@ func (s *Source) turnOn() error {
 	s.unicast = s.o.Unicast && s.daemon == 0
 	s.state = state{Key: newKey(), PID: os.Getpid(), Start: proc.StartOf(os.Getpid()), Before: before}
 	for _, other := range s.state.othersAlive() {
-		s.state.Before = other.Before // what we see is its work
+		s.state.Before = other.Before // the current settings are those of the other run
 	}
 	now := Status{Enabled: 1, Backlog: max(backlog, before.Backlog)}
 	if s.o.Wait {
@@ -210,7 +210,7 @@ func (s *Source) turnOn() error {
 	return nil
 }
 
-// Mode says in words how audit is used.
+// Mode returns a text that describes how audit is used.
 func (s *Source) Mode() string {
 	var b strings.Builder
 	switch {
@@ -240,11 +240,11 @@ func (s *Source) Mode() string {
 	return b.String()
 }
 
-// Watch has rules made for a process, soon: making one may take the kernel some
-// time. Sync waits for it.
+// Watch adds rules for a process asynchronously, because the kernel may take some time for
+// one. Sync waits for that.
 func (s *Source) Watch(pid uint32) { s.later(pid, true) }
 
-// Ended has the rules of a process removed that is gone.
+// Ended removes the rules of a process that has ended, asynchronously.
 func (s *Source) Ended(pid uint32) { s.later(pid, false) }
 
 func (s *Source) later(pid uint32, watch bool) {
@@ -264,13 +264,13 @@ func (s *Source) later(pid uint32, watch bool) {
 	s.wake.Broadcast()
 }
 
-// todo is a process whose rules are to be made or removed.
+// todo is a request to add or remove the rules of a process.
 type todo struct {
 	pid   uint32
 	watch bool
 }
 
-// work makes and removes rules until the source is closed.
+// work adds and removes rules until the source is closed.
 func (s *Source) work() {
 	defer close(s.worked)
 	s.mu.Lock()
@@ -305,8 +305,8 @@ func (s *Source) work() {
 	}
 }
 
-// Sync waits until the rules of all processes are made, and returns the first
-// error there was since the last time.
+// Sync waits until all requested rules are added or removed, and returns the first error since
+// errors were last reported.
 func (s *Source) Sync() error {
 	s.mu.Lock()
 	for (len(s.todo) > 0 || s.busy) && !s.closed {
@@ -316,7 +316,7 @@ func (s *Source) Sync() error {
 	return s.ruleError()
 }
 
-// make makes the rules of a process. rules is the worker's.
+// make adds the rules of a process. It must be called by the worker, which owns s.rules.
 func (s *Source) make(pid uint32) error {
 	if s.rules[pid] != nil || s.rules[everybody] != nil {
 		return nil
@@ -342,10 +342,10 @@ func (s *Source) make(pid uint32) error {
 	return nil
 }
 
-// everybody stands for all processes: no process has this number.
+// everybody means all processes: no process has this pid.
 const everybody = 0
 
-// makeBroad puts rules for all processes in the place of those for each.
+// makeBroad replaces the rules of single processes by rules for all processes.
 func (s *Source) makeBroad() error {
 	for _, a := range arches(runtime.GOARCH) {
 		r := newRule(a.arch, a.calls, everybody, everybody, s.state.Key)
@@ -369,7 +369,7 @@ func (s *Source) makeBroad() error {
 
 func (s *Source) drop(pid uint32) {
 	for i := range s.rules[pid] {
-		// What was removed by another (auditctl -D) is gone too.
+		// The error is ignored: the rule may have been removed by others (auditctl -D).
 		_ = s.c.deleteRule(&s.rules[pid][i])
 	}
 	s.stands(-len(s.rules[pid]))
@@ -382,14 +382,14 @@ func (s *Source) stands(n int) {
 	s.stand += n
 }
 
-// standing returns how many rules must stand, false while some are being made or removed.
+// standing returns the expected number of our rules in the kernel, and false while some are being added or removed.
 func (s *Source) standing() (n int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stand, len(s.todo) == 0 && !s.busy
 }
 
-// Close removes the rules, and puts audit back as it was.
+// Close removes the rules and restores the settings of audit.
 func (s *Source) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -402,7 +402,7 @@ func (s *Source) Close() error {
 	<-s.worked
 	if s.in != nil {
 		if s.unicast {
-			// The kernel forgets a reader that is gone only when it has the next record for it.
+			// Otherwise the kernel would notice the end of this daemon only at its next record.
 			_ = s.c.set(setPID, Status{})
 		}
 		s.in.Close()
@@ -413,7 +413,7 @@ func (s *Source) Close() error {
 	}
 	if s.state.Key != "" {
 		if unlock, lockErr := lockState(); lockErr == nil {
-			// Another run may have had something to put back since this one began, and have left it to us.
+			// Another run that has ended since may have added settings to our file (bequeath).
 			s.state = s.state.again()
 			if others := s.state.othersAlive(); len(others) > 0 {
 				err = s.state.bequeath(others)
@@ -427,7 +427,7 @@ func (s *Source) Close() error {
 	return errors.Join(err, s.c.Close())
 }
 
-// ours reports whether an event is about a watched process.
+// ours reports whether an event is of a watched process.
 func (s *Source) ours(pid uint32, key []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -441,8 +441,8 @@ func (s *Source) ours(pid uint32, key []byte) bool {
 	return ok
 }
 
-// Run reads until ctx is done, and what is on its way then. emit must be good
-// for calls beside those of another source.
+// Run reads records until ctx is done, and then those that the kernel has not sent yet. emit
+// must be safe for concurrent use with the other source.
 func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 	raw, err := s.in.SyscallConn()
 	if err != nil {
@@ -452,8 +452,8 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 	r := reader{s: s, emit: emit, lost: s.lost, never: s.never, kauditd: kauditd()}
 	buf := make([]byte, 64<<10)
 	nextCount, nextRules := time.Now().Add(countEvery), time.Now().Add(rulesEvery)
-	var last time.Time // how long what is on its way is waited for; zero: not yet
-	var end uint64     // when that began
+	var last time.Time // until when to wait for the remaining records; zero while ctx is not done
+	var end uint64     // when that wait began, CLOCK_MONOTONIC ns
 	came := time.Now()
 	for {
 		if err := s.newlyCovered(emit); err != nil {
@@ -503,14 +503,14 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 				return err
 			}
 		default:
-			time.Sleep(pollEvery) // what comes meanwhile is read at once
+			time.Sleep(pollEvery) // records that arrive meanwhile are read in one batch
 		}
 	}
 }
 
-// receive reads what is at hand, and returns how many messages it was.
+// receive reads the available messages without blocking, and returns their number.
 func (r *reader) receive(raw syscall.RawConn, buf []byte) (got int, err error) {
-	const most = 4096 // of a flood: there is more to do
+	const most = 4096 // then Run does its other work
 	var recvErr error
 	err = raw.Control(func(fd uintptr) {
 		for got < most {
@@ -536,9 +536,9 @@ func (r *reader) receive(raw syscall.RawConn, buf []byte) (got int, err error) {
 	return got, errors.Join(err, recvErr)
 }
 
-// settled is for when nothing follows: what has begun has all its records. At the end,
-// or where a call waits for its record, the kernel is asked how far it is: it starts a
-// thread for each answer.
+// settled is called if no more messages are available: then all events are complete. Only at
+// the end, or if a call waits for its record, does it request the status, because the
+// kernel starts a thread for each answer.
 func (r *reader) settled(ending bool) error {
 	if err := r.asm.Flush(r.event); err != nil {
 		return err
@@ -552,7 +552,7 @@ func (r *reader) settled(ending bool) error {
 	return nil
 }
 
-// hurry has pause end.
+// hurry makes pause return.
 func (s *Source) hurry() {
 	s.nudge.Store(true)
 	if s.in != nil {
@@ -560,8 +560,8 @@ func (s *Source) hurry() {
 	}
 }
 
-// pause waits for a record, or for something else to do: with the runtime's poller, for a thread that is
-// blocked is looked after by another one.
+// pause waits for a record, for hurry, or for quietFor. It uses the runtime's poller, because a thread that is
+// blocked in a system call needs another one to take over its work.
 func (s *Source) pause(raw syscall.RawConn) error {
 	if err := s.in.SetReadDeadline(time.Now().Add(quietFor)); err != nil {
 		return err
@@ -570,7 +570,7 @@ func (s *Source) pause(raw syscall.RawConn) error {
 		return nil
 	}
 	err := raw.Read(func(fd uintptr) bool {
-		// Unlike a read that peeks, poll leaves the error of a full socket to be seen.
+		// Unlike recv with MSG_PEEK, poll does not clear ENOBUFS, which receive must see.
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
 		return n > 0 || err != nil
 	})
@@ -580,8 +580,8 @@ func (s *Source) pause(raw syscall.RawConn) error {
 	return nil
 }
 
-// progress says up to when all records have come: the kernel has none that
-// waits or is on its way to us, and then nothing came.
+// progress emits the time up to which all records have been received. That is the time of the
+// previous check if the kernel had no queued record then, and none has arrived since.
 func (r *reader) progress() error {
 	now := header()
 	st, err := r.s.c.status()
@@ -612,7 +612,7 @@ func (s *Source) forgetGone(now time.Time) {
 	}
 }
 
-// newlyCovered says of which processes all calls have records from now on.
+// newlyCovered emits a record for each process all of whose calls have audit records from now on.
 func (s *Source) newlyCovered(emit func(wire.Record) error) error {
 	s.mu.Lock()
 	list := s.covers
@@ -627,7 +627,7 @@ func (s *Source) newlyCovered(emit func(wire.Record) error) error {
 	return nil
 }
 
-// ruleError returns the first error of a rule since the last time.
+// ruleError returns and clears the first error of adding a rule since the last call.
 func (s *Source) ruleError() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -642,36 +642,37 @@ func header() wire.Hdr {
 	return wire.Hdr{Kind: wire.KindAudit, Layer: wire.LayerAud, Time: uint64(ts.Nano())}
 }
 
-// reader puts records together.
+// reader assembles audit records to events.
 type reader struct {
 	s       *Source
 	emit    func(wire.Record) error
 	asm     auditlog.Assembler
 	line    []byte
 	rec     []byte
-	serial  uint64 // the highest so far
-	overrun bool   // the socket was full: serials are missing, behind what was in it then
-	off     bool   // audit was turned off by another
-	missing bool   // so were some of our rules removed
-	never   bool   // rules stand that forbid records
-	gauged  bool   // the next record is behind all that are missing
-	lost    uint32
-	upto    uint64          // all records of what was before have come
-	kauditd string          // see there
-	quiet   uint64          // when nothing waited in the kernel, and nothing came; 0: not so the last time
-	between int64           // ns from CLOCK_MONOTONIC to CLOCK_REALTIME
-	named   map[uint32]bool // users whose name has been told
+	serial  uint64          // highest serial number so far
+	overrun bool            // the socket buffer was full: serials after those that were in it are missing
+	off     bool            // audit was disabled by others
+	missing bool            // some of our rules were removed by others
+	never   bool            // there are rules that suppress records
+	gauged  bool            // gauge has been called: the next new serial is after all missing ones
+	lost    uint32          // Status.Lost at the last check
+	upto    uint64          // all records up to this time have been received
+	kauditd string          // result of kauditd
+	quiet   uint64          // time of the last check that found no queued records; 0 if it found some
+	between int64           // CLOCK_REALTIME minus CLOCK_MONOTONIC, ns
+	named   map[uint32]bool // users whose names have been emitted
 }
 
-// message takes one message of the kernel: a header of netlink, whose length is
-// that of the text alone where the kernel thinks of old daemons, and the text.
+// message handles one message of the kernel: a netlink header and the text. The length in the
+// header is not used, as it may be that of the text only, for compatibility with old
+// daemons.
 func (r *reader) message(b []byte) error {
 	if len(b) < unix.NLMSG_HDRLEN {
 		return nil
 	}
 	kind, text := ne.Uint16(b[4:]), b[unix.NLMSG_HDRLEN:]
 	if kind < 1100 {
-		return nil // answers
+		return nil // answers to requests
 	}
 	for len(text) > 0 && (text[len(text)-1] == 0 || text[len(text)-1] == '\n') {
 		text = text[:len(text)-1]
@@ -697,7 +698,7 @@ func (r *reader) message(b []byte) error {
 	return r.asm.Add(&rec, r.line, r.event)
 }
 
-// event passes on what is about a watched process.
+// event emits a record for an event of a watched process.
 func (r *reader) event(e *auditlog.Event) error {
 	w := auditrec.Who{AUID: auditrec.Unset, UID: auditrec.Unset}
 	a, ok := auditrec.Read(e, &w)
@@ -715,7 +716,7 @@ func (r *reader) event(e *auditlog.Event) error {
 	return r.emit(wire.Seal(r.rec))
 }
 
-// name tells the name of a user, once.
+// name emits the name of a user, once.
 func (r *reader) name(id uint32) error {
 	const most = 4096
 	if id == auditrec.Unset || r.named[id] || len(r.named) >= most {
@@ -736,10 +737,11 @@ func (r *reader) name(id uint32) error {
 	return r.emit(wire.Seal(append(n.Append(nil), attrs...)))
 }
 
-// mono is a time of audit on CLOCK_MONOTONIC. What lies between the clocks is
-// measured once, so that what has one time in audit has one here.
+// mono converts a time of audit to CLOCK_MONOTONIC. The difference between the clocks is
+// measured only once, so that equal times remain equal, and again after a step of the
+// clock.
 func (r *reader) mono(wall int64, now uint64) uint64 {
-	const step = 1_000_000 // someone has set the clock
+	const step = 1_000_000 // larger differences mean that the clock was set
 	between := time.Now().UnixNano() - int64(now)
 	if d := between - r.between; d > step || d < -step {
 		r.between = between
@@ -769,8 +771,9 @@ func (r *reader) note(text string) error {
 	return r.emit(wire.Seal(b))
 }
 
-// gauge has the kernel make a record once what was in a full socket has been read:
-// its serial says how many there were in between.
+// gauge makes the kernel emit a record, by a change of the settings to the same value, after
+// the content of a full socket has been read. The serial of that record gives the number
+// of lost ones.
 func (r *reader) gauge() error {
 	if !r.overrun || r.gauged || r.serial == 0 {
 		return nil
@@ -783,8 +786,8 @@ func (r *reader) gauge() error {
 	return r.s.c.set(setBacklog, st)
 }
 
-// rules looks whether an administrator has removed our rules, or made some that forbid records. What they
-// want stands: it is said, and nothing is put back.
+// rules checks whether others have removed our rules, or added rules that suppress records. It emits a note
+// and does not undo that.
 func (r *reader) rules() error {
 	want, ok := r.s.standing()
 	if !ok {
@@ -820,12 +823,13 @@ func (r *reader) rules() error {
 	return nil
 }
 
-// forbids reports whether one of the rules may keep calls from having records.
+// forbids reports whether one of the rules can suppress records of calls.
 func forbids(list []rule) bool {
 	return slices.ContainsFunc(list, func(r rule) bool { return r.forbids() })
 }
 
-// count says what the kernel dropped since the last time.
+// count emits a loss record for the records that the kernel has dropped since the last call, and a note if
+// audit was disabled or enabled.
 func (r *reader) count() error {
 	st, err := r.s.c.status()
 	if err != nil {
@@ -844,10 +848,10 @@ func (r *reader) count() error {
 	n := st.Lost - r.lost
 	r.lost = st.Lost
 	if n != 0 {
-		// What the kernel has put aside comes with the next record (kauditd_thread).
+		// Records on the kernel's hold queue are sent with the next record (kauditd_thread).
 		r.overrun = r.overrun || r.s.unicast
 	}
-	if n == 0 || n > 1<<31 { // somebody has set it back
+	if n == 0 || n > 1<<31 { // the counter was reset
 		return nil
 	}
 	return r.lose(wire.LostBacklog, uint64(n))

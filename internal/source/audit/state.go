@@ -18,27 +18,26 @@ import (
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
-// keyPrefix begins the keys of our rules: who finds one knows whose it is.
+// keyPrefix is the prefix of the keys of our rules.
 const keyPrefix = "pidwire-"
 
-// stateDir holds a file for each run that has changed audit, so that the next
-// one can put right what was left behind. It is gone with the next boot, as
-// rules are.
+// stateDir has a file for each run that has changed audit, so that a later run can clean
+// up after a killed one. Like audit rules, it does not survive a boot.
 var stateDir = "/run/pidwire"
 
-// state is what a run has to put back, and who it is.
+// state identifies a run, and has the settings that it must restore.
 type state struct {
 	Key    string `json:"key"`
 	PID    int    `json:"pid"`
-	Start  string `json:"start"` // of the process, as /proc/PID/stat has it
+	Start  string `json:"start"` // start time of the process, as in /proc/PID/stat
 	Before Status `json:"before"`
-	// Set are the settings that this run made, and those of runs that ended beside it: what stands as
-	// one of them says is ours to put back.
+	// Set holds the settings that this run has made, and those of other runs that ended before it. A
+	// current setting that is equal to one of these is ours, and is restored.
 	Set []Status `json:"set"`
 }
 
-// newKey makes the key of a run's rules. It names the process, so that a run that does not see our
-// files, as in another mount namespace, can tell whether the rules are still in use.
+// newKey returns a key for the rules of a run. It contains pid and start time of the process, so that a run
+// that does not see our files, as in another mount namespace, can find out whether the rules are in use.
 func newKey() string {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
@@ -46,13 +45,13 @@ func newKey() string {
 	return fmt.Sprintf("%s%s-%d-%s", keyPrefix, hex.EncodeToString(b[:]), pid, proc.StartOf(pid))
 }
 
-// keyAlive reports whether the process that a key names is still there.
+// keyAlive reports whether the process that a key identifies is alive.
 func keyAlive(key string) bool {
 	var random, start string
 	var pid int
 	fields := strings.Split(strings.TrimPrefix(key, keyPrefix), "-")
 	if len(fields) != 3 {
-		return false // of a version that did not name it
+		return false // from a version without pid and start time
 	}
 	random, start = fields[0], fields[2]
 	if _, err := fmt.Sscanf(fields[1], "%d", &pid); err != nil || random == "" || start == "" {
@@ -63,7 +62,7 @@ func keyAlive(key string) bool {
 
 func (s *state) path() string { return filepath.Join(stateDir, "audit-"+s.Key+".json") }
 
-// write puts the file down in one piece.
+// write writes the file atomically.
 func (s *state) write() error {
 	if err := os.MkdirAll(stateDir, 0o700); err != nil {
 		return fmt.Errorf("remembering how audit stood: %w", err)
@@ -84,13 +83,13 @@ func (s *state) write() error {
 
 func (s *state) remove() { _ = os.Remove(s.path()) }
 
-// alive reports whether the run is still there.
+// alive reports whether the process of the run is alive.
 func (s *state) alive() bool {
 	start := proc.StartOf(s.PID)
 	return start != "" && start == s.Start
 }
 
-// states reads the files of all runs. One that cannot be read is of no run.
+// states reads the files of all runs. It ignores files that cannot be read.
 func states() (list []state) {
 	names, _ := filepath.Glob(filepath.Join(stateDir, "audit-"+keyPrefix+"*.json"))
 	for _, name := range names {
@@ -104,14 +103,14 @@ func states() (list []state) {
 	return list
 }
 
-// Cleaned is what Clean put right.
+// Cleaned is the result of Clean.
 type Cleaned struct {
-	Rules    int
-	Restored bool // enabled, backlog and wait are as they were
+	Rules    int  // number of removed rules
+	Restored bool // enabled, backlog and wait have their previous values
 }
 
-// Clean removes the rules of runs that are gone, and puts back what they had
-// changed. Rules of others, and of runs that are there, stay.
+// Clean removes the rules of runs that are not alive, and restores the settings that these
+// have changed. It keeps all other rules.
 func Clean() (Cleaned, error) {
 	c, err := dial()
 	if err != nil {
@@ -122,7 +121,7 @@ func Clean() (Cleaned, error) {
 }
 
 func (c control) clean() (done Cleaned, err error) {
-	// The kernel says best who may not do this.
+	// First, as the kernel checks the privileges.
 	if _, err := c.status(); err != nil {
 		return done, err
 	}
@@ -150,7 +149,7 @@ func (c control) clean() (done Cleaned, err error) {
 			continue
 		}
 		if keyAlive(key) {
-			alive[key] = true // its files are in another mount namespace
+			alive[key] = true // we do not see its file, which is in another mount namespace
 			continue
 		}
 		if err := c.deleteRule(&list[i]); err != nil && !errors.Is(err, unix.ENOENT) {
@@ -169,8 +168,8 @@ func (c control) clean() (done Cleaned, err error) {
 	return done, nil
 }
 
-// daemon returns the process that reads audit's records as its daemon, 0 if there is none. The kernel names one
-// that was killed until it has the next record for it.
+// daemon returns the pid of the audit daemon, or 0 if there is none. The kernel still reports a daemon that was
+// killed until it has the next record for it.
 func daemon(now Status) uint32 {
 	if proc.StartOf(int(now.PID)) == "" {
 		return 0
@@ -178,9 +177,9 @@ func daemon(now Status) uint32 {
 	return now.PID
 }
 
-// restore puts back what a run changed, as far as it is still as the run set it: what the administrator
-// has changed since is theirs. Audit is not turned off where somebody uses it by now: a daemon, or rules
-// that are not ours. It reports whether audit is as it was before the run.
+// restore restores the settings that a run has changed, except those that others have changed since. It
+// does not disable audit if there is a daemon now, or rules that are not ours. It reports whether audit
+// is in the same state as before the run.
 func (c control) restore(s state) (back bool, err error) {
 	now, err := c.status()
 	if err != nil {
@@ -207,7 +206,7 @@ func (c control) restore(s state) (back bool, err error) {
 	return now.Enabled == b.Enabled && now.Backlog == b.Backlog && now.BacklogWait == b.BacklogWait, nil
 }
 
-// toRestore says which settings are put back. others: rules stand that are not ours.
+// toRestore returns the settings to restore. others means that there are rules that are not ours.
 func (s *state) toRestore(now Status, others bool) (mask uint32, want Status) {
 	if now.Enabled == 2 {
 		return 0, want // locked until the next boot
@@ -229,7 +228,7 @@ func (s *state) toRestore(now Status, others bool) (mask uint32, want Status) {
 	return mask, want
 }
 
-// bequeath has the other runs put back, when the last of them ends, what this one set.
+// bequeath adds the settings of this run to the files of other runs, the last of which restores them.
 func (s *state) bequeath(others []state) error {
 	for _, o := range others {
 		o.Set = append(o.Set, s.Set...)
@@ -240,7 +239,7 @@ func (s *state) bequeath(others []state) error {
 	return nil
 }
 
-// again reads the state from its file, to which other runs may have added.
+// again reads the state from its file, to which other runs may have added settings.
 func (s *state) again() state {
 	for _, o := range states() {
 		if o.Key == s.Key {
@@ -250,7 +249,7 @@ func (s *state) again() state {
 	return *s
 }
 
-// othersAlive returns the files of other runs that are there.
+// othersAlive returns the states of other runs that are alive.
 func (s *state) othersAlive() (list []state) {
 	for _, o := range states() {
 		if o.Key != s.Key && o.alive() {
@@ -260,7 +259,7 @@ func (s *state) othersAlive() (list []state) {
 	return list
 }
 
-// lockState keeps two runs from changing audit at once.
+// lockState takes a lock that prevents two runs from changing audit at the same time.
 func lockState() (unlock func(), err error) {
 	if err := os.MkdirAll(stateDir, 0o700); err != nil {
 		return nil, fmt.Errorf("remembering how audit stood: %w", err)
@@ -276,7 +275,7 @@ func lockState() (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// Keys returns the keys of all rules that stand, empty for those without.
+// Keys returns the keys of all rules in the kernel; empty for rules without one.
 func Keys() ([]string, error) {
 	c, err := dial()
 	if err != nil {

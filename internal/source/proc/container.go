@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// containerState returns where docker and podman keep their state, beside the
-// root of /proc (tests bring their own tree).
+// containerState returns the directory with the state of docker and podman: var/lib next to
+// the root of /proc (tests have their own tree).
 func (f FS) containerState() string {
 	return filepath.Join(filepath.Dir(f.Root), "var/lib")
 }
 
-// containerByName returns the id of the container of that name, as docker
-// (containers/ID/config.v2.json) or podman (containers.json) know it.
+// containerByName returns the id of the container of that name, from the state of docker
+// (containers/ID/config.v2.json) or podman (containers.json).
 func containerByName(lib, name string) (string, error) {
 	configs, _ := filepath.Glob(filepath.Join(lib, "docker/containers/*/config.v2.json"))
 	for _, file := range configs {

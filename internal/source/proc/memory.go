@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// MemoryRoom returns how many bytes the calling process may take, and what else is in its
-// cgroup, before the memory limit of that cgroup or of one above it is reached: the kernel
-// kills one of its processes then, perhaps the one that is watched. What the page cache
-// takes counts as free. ok is false where there is no limit, or none can be read; limit is
-// the file that has it. See cgroups(7), and memory.max in Documentation/admin-guide/cgroup-v2.rst.
+// MemoryRoom returns how many bytes the processes in our cgroup can allocate before the memory
+// limit of that cgroup, or of a parent, is reached and the OOM killer kills one of them, which
+// may be the watched one. The page cache counts as free. limit is the file with the lowest
+// limit. ok is false if there is no limit, or none can be read. See cgroups(7), and
+// memory.max in Documentation/admin-guide/cgroup-v2.rst.
 func (f FS) MemoryRoom() (room uint64, limit string, ok bool) {
 	own, err := os.ReadFile(filepath.Join(f.Root, "self/cgroup"))
 	if err != nil {
@@ -39,7 +39,7 @@ func (f FS) MemoryRoom() (room uint64, limit string, ok bool) {
 		if mount == "" {
 			continue
 		}
-		// In a container without a cgroup namespace its own cgroup is mounted, and named from the host's root.
+		// In a container without a cgroup namespace, its own cgroup is mounted, and the path starts at the host's root.
 		below := "/" + strings.TrimPrefix(strings.TrimPrefix(part[2], root), "/")
 		for dir := path.Clean(below); ; dir = path.Dir(dir) {
 			if r, known := v.room(mount + dir); known && (!ok || r < room) {
@@ -55,9 +55,9 @@ func (f FS) MemoryRoom() (room uint64, limit string, ok bool) {
 
 // cgroupFiles are the files of a memory controller.
 type cgroupFiles struct {
-	fstype, option string // of its mount
+	fstype, option string // file system type and option of the mount
 	limit, usage   string
-	cache          []string // of memory.stat: what the page cache takes
+	cache          []string // keys of memory.stat for the page cache
 }
 
 var (
@@ -65,7 +65,7 @@ var (
 	cgroupV2 = &cgroupFiles{"cgroup2", "", "memory.max", "memory.current", []string{"inactive_file", "active_file"}}
 )
 
-// mounted returns where the controller's hierarchy is mounted, and which cgroup of it.
+// mounted returns the mount point of the controller's hierarchy, and the cgroup that is mounted there.
 func (c *cgroupFiles) mounted(mountinfo string) (mount, root string) {
 	for line := range strings.Lines(mountinfo) {
 		if m, ok := mountOf(line); ok && m.fstype == c.fstype && (c.option == "" || hasWord(m.super, c.option)) {
@@ -84,10 +84,10 @@ func hasWord(list, word string) bool {
 	return false
 }
 
-// room is what a cgroup may still take; known is false where it has no limit.
+// room returns how many bytes a cgroup can still allocate; known is false if it has no limit.
 func (c *cgroupFiles) room(dir string) (room uint64, known bool) {
 	limit, err := number(filepath.Join(dir, c.limit))
-	const none = 1 << 62 // v1 has the largest number of whole pages
+	const none = 1 << 62 // v1 shows no limit as the largest number of whole pages
 	if err != nil || limit >= none {
 		return 0, false
 	}
@@ -108,7 +108,7 @@ func (c *cgroupFiles) room(dir string) (room uint64, known bool) {
 	return limit - min(limit, used), true
 }
 
-// number reads a file of one number; "max" is an error.
+// number reads a file that has one number; "max" is an error.
 func number(file string) (uint64, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // Inodes of the host's namespaces (include/linux/proc_ns.h, include/uapi/linux/nsfs.h).
-// Those of mnt and net are fixed since Linux 6.18; before, no namespace has these.
+// Those of mnt and net are fixed since Linux 6.18; on older kernels no namespace has these.
 const (
 	initPid    = 4026531836
 	initUser   = 4026531837
@@ -21,14 +21,14 @@ const (
 	initNet    = 4026531833
 )
 
-// Namespace is one that this process is in.
+// Namespace is a namespace of this process.
 type Namespace struct {
 	Kind  string // as in /proc/PID/ns
 	Inode uint64
-	Where string // which one that is, in words
+	Where string // text that says which one it is
 }
 
-// Namespaces lists those that this process is in: pid, mnt, net, user and cgroup.
+// Namespaces lists the namespaces of this process: pid, mnt, net, user and cgroup.
 func (f FS) Namespaces() []Namespace {
 	var list []Namespace
 	host := f.inHost()
@@ -62,17 +62,17 @@ func (f FS) Namespaces() []Namespace {
 	return list
 }
 
-// inHost reports whether this process is in the host's pid namespace, and /proc is of it.
+// inHost reports whether this process and /proc are in the host's pid namespace.
 func (f FS) inHost() bool {
 	link, err := os.Readlink(filepath.Join(f.Root, "self/ns/pid"))
 	return err == nil && nsInode(link) == initPid
 }
 
-// ErrOtherProc says that /proc shows a pid namespace that this process is not in.
+// ErrOtherProc means that /proc is of a pid namespace that this process is not in.
 var ErrOtherProc = errors.New("/proc is of a pid namespace that this process is not in")
 
 // InHost reports whether this process is in the host's pid namespace. The error is
-// ErrOtherProc where it is not in that which /proc shows, nor in one below it.
+// ErrOtherProc if it is neither in the pid namespace of /proc nor in one below it.
 func (f FS) InHost() (bool, error) {
 	if _, err := os.Readlink(filepath.Join(f.Root, "self")); errors.Is(err, fs.ErrNotExist) {
 		return false, ErrOtherProc
@@ -82,8 +82,8 @@ func (f FS) InHost() (bool, error) {
 	return f.inHost(), nil
 }
 
-// Depth returns how many pid namespaces this process's own is below that which
-// /proc shows: 0 where it is the same.
+// Depth returns how many levels the pid namespace of this process is below that of
+// /proc; 0 if it is the same.
 func (f FS) Depth() (int, error) {
 	b, err := os.ReadFile(filepath.Join(f.Root, "self/status"))
 	if err != nil {
@@ -92,23 +92,22 @@ func (f FS) Depth() (int, error) {
 	return len(nsPids(b)) - 1, nil
 }
 
-// nsPids are the numbers of a process from the namespace of /proc on down.
+// nsPids returns the pids of a process, from the pid namespace of /proc down to its own.
 func nsPids(status []byte) []string {
 	_, rest, ok := bytes.Cut(status, []byte("\nNSpid:"))
 	if !ok {
-		return []string{""} // of old kernels: there is one
+		return []string{""} // old kernels do not show it: assume one level
 	}
 	line, _, _ := bytes.Cut(rest, []byte("\n"))
 	return strings.Fields(string(line))
 }
 
-// There returns the number that /proc has for a process that is known by that of
-// this process's own pid namespace, as a child is. The error wraps ErrNoTarget where
-// there is none.
+// There translates a pid of this process's own pid namespace, such as that of a child, to
+// the pid in /proc. The error wraps ErrNoTarget if /proc does not have the process.
 func (f FS) There(own uint32) (uint32, error) {
 	self, err := os.Readlink(filepath.Join(f.Root, "self"))
 	if err != nil || self == strconv.Itoa(os.Getpid()) {
-		return own, nil // what is wrong with /proc comes to light where it is read
+		return own, nil // an error of /proc is reported where it is read
 	}
 	depth, err := f.Depth()
 	if err != nil {
@@ -135,7 +134,7 @@ func (f FS) There(own uint32) (uint32, error) {
 		if len(n) <= depth || n[depth] != strconv.FormatUint(uint64(own), 10) {
 			continue
 		}
-		// Another namespace may have the number too.
+		// Another namespace may have the same pid.
 		if its, err := os.Readlink(filepath.Join(f.Root, name, "ns/pid")); err == nil && its == ns {
 			return uint32(pid), nil
 		}
@@ -143,12 +142,12 @@ func (f FS) There(own uint32) (uint32, error) {
 	return 0, fmt.Errorf("%w: process %d of this pid namespace is not in /proc", ErrNoTarget, own)
 }
 
-// ErrAmbiguous says that a number stands for two processes: for one in /proc, and
-// for another one in our own pid namespace, which /proc is not of.
+// ErrAmbiguous means that a pid is that of one process in /proc, and of another one in our
+// own pid namespace, which is not that of /proc.
 var ErrAmbiguous = errors.New("which process is meant cannot be told")
 
-// Named reads the process that somebody means by a number. The error is
-// fs.ErrNotExist where there is none, and wraps ErrAmbiguous where there are two.
+// Named reads the process for a pid that the user has given. The error is fs.ErrNotExist if
+// there is none, and wraps ErrAmbiguous if there are two.
 func (f FS) Named(pid uint32) (*Process, error) {
 	p, err := f.Read(pid)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

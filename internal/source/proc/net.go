@@ -11,7 +11,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// inetTables are the socket tables of /proc/PID/net, with what their sockets are.
+// inetTables are the socket tables in /proc/PID/net, with the family, type and protocol of their sockets.
 var inetTables = []struct {
 	file                  string
 	family, typ, protocol uint16
@@ -43,7 +43,7 @@ func (f FS) inet(dir string) (map[uint64]wire.Sock, error) {
 			if ok {
 				k.Family, k.Type, k.Protocol = t.family, t.typ, t.protocol
 				if t.typ == 3 {
-					// A raw socket has no port: its protocol stands there.
+					// A raw socket has its protocol in place of the port.
 					k.Protocol, k.Lport, k.Rport = k.Lport, 0, 0
 				}
 				socks[k.Ino] = k
@@ -56,7 +56,7 @@ func (f FS) inet(dir string) (map[uint64]wire.Sock, error) {
 	return socks, nil
 }
 
-// parseInet reads "0: 0100007F:1F90 00000000:0000 0A ... uid timeout inode ...".
+// parseInet parses "0: 0100007F:1F90 00000000:0000 0A ... uid timeout inode ...".
 func parseInet(line string) (k wire.Sock, ok bool) {
 	fields := strings.Fields(line)
 	if len(fields) < 10 || !strings.HasSuffix(fields[0], ":") {
@@ -80,7 +80,7 @@ func parseInet(line string) (k wire.Sock, ok bool) {
 	return k, ok
 }
 
-// parseEnd reads an address as the kernel prints it: 32-bit words in host
+// parseEnd parses an address as the kernel prints it: 32-bit words in host
 // order (little-endian here), then the port.
 func parseEnd(s string, addr *[16]byte) (uint16, bool) {
 	host, port, ok := strings.Cut(s, ":")

@@ -1,6 +1,6 @@
-// Package proc reads what /proc, the cgroup tree and the user database say of
-// processes: who they are, which are targets, which descriptors are sockets.
-// The root of /proc is an argument, so that tests bring their own.
+// Package proc reads data of processes from /proc, the cgroup tree and the user database,
+// and matches processes with targets. The root of /proc is a parameter, so that tests can
+// have their own.
 package proc
 
 import (
@@ -23,29 +23,29 @@ import (
 // FS is a proc file system.
 type FS struct {
 	Root string // "/proc"
-	Pids Pids   // nil: processes are known by the numbers that this /proc has for them
+	Pids Pids   // translates pids of the host; nil: callers use the pids of this /proc
 }
 
-// Pids says which number a process has in /proc, where it is known by the host's:
-// in a pid namespace below that they differ.
+// Pids translates between pids of the host and those in /proc, which differ in a pid
+// namespace below the host's.
 type Pids interface {
 	There(host uint32) (pid uint32, ok bool)
 	Host(pid uint32) (host uint32, ok bool)
 }
 
-// Default is the machine's own.
+// Default is the /proc of this machine.
 var Default = FS{Root: "/proc"}
 
-// Process is one process as /proc shows it.
+// Process has the data of a process from /proc.
 type Process struct {
 	PID, PPID uint32
-	NSPID     uint32 // in its own pid namespace
+	NSPID     uint32 // pid in its own pid namespace
 	Start     uint64 // ns since boot, in steps of a clock tick (10 ms)
-	UID       uint32 // effective
+	UID       uint32 // effective uid
 	Comm      string
 	Exe       string // path; empty for kernel threads and without privilege
 	Argv      []string
-	Cgroup    string // below the cgroup v2 root
+	Cgroup    string // path relative to the cgroup v2 root
 	NetNS     uint64 // inode
 	Compat    bool   // a 32-bit program
 }
@@ -54,7 +54,7 @@ type Process struct {
 // architecture that pidwire knows (include/asm-generic/param.h).
 const tick = 10_000_000
 
-// PIDs returns the thread group ids there are, in the order of the directory.
+// PIDs returns the pids (thread group ids) of all processes, in the order of the directory.
 func (f FS) PIDs() ([]uint32, error) {
 	d, err := os.Open(f.Root)
 	if err != nil {
@@ -85,19 +85,19 @@ func (f FS) host(pid uint32) (uint32, bool) {
 	return f.Pids.Host(pid)
 }
 
-// Path returns where a file of a process is. Of one that this /proc does not have,
-// there is none.
+// Path returns the path of a file of a process. If this /proc does not have the process, the
+// path does not exist.
 func (f FS) Path(pid uint32, name string) string { return f.path(pid, name) }
 
 func (f FS) path(pid uint32, name string) string {
 	if f.Pids != nil {
-		pid, _ = f.Pids.There(pid) // 0 is nobody's
+		pid, _ = f.Pids.There(pid) // 0, which no process has, if there is none
 	}
 	return filepath.Join(f.Root, strconv.FormatUint(uint64(pid), 10), name)
 }
 
-// Brief reads of one process what its status file has: all but Start, Exe, Argv, Cgroup, NetNS and Compat,
-// at a fifth of what Read costs. The error is fs.ErrNotExist where there is none.
+// Brief reads only the status file of a process: all fields except Start, Exe, Argv, Cgroup, NetNS and Compat. It
+// takes a fifth of the time of Read. The error is fs.ErrNotExist if there is no such process.
 func (f FS) Brief(pid uint32) (*Process, error) {
 	status, err := os.ReadFile(f.path(pid, "status"))
 	if err != nil {
@@ -110,15 +110,15 @@ func (f FS) Brief(pid uint32) (*Process, error) {
 	return p, nil
 }
 
-// Read reads one process. A thread id is answered with its process. The error
-// is fs.ErrNotExist where there is none.
+// Read reads the data of a process. If pid is a thread id, it reads the process of the thread. The
+// error is fs.ErrNotExist if there is no such process.
 func (f FS) Read(pid uint32) (*Process, error) {
 	p, err := f.Brief(pid)
 	if err != nil {
 		return nil, err
 	}
 	if p.PID != pid {
-		// A thread: name and pid in its own namespace are the process's.
+		// A thread: read the name and the pid in its own namespace of the process.
 		pid = p.PID
 		if p, err = f.Brief(pid); err != nil {
 			return nil, err
@@ -131,7 +131,7 @@ func (f FS) Read(pid uint32) (*Process, error) {
 	if p.Start, err = parseStart(stat); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.path(pid, "stat"), err)
 	}
-	// The rest may be hidden from us; a process without it is still a process.
+	// The other files may be unreadable for us; these fields are then empty.
 	p.Exe, _ = os.Readlink(f.path(pid, "exe"))
 	m, err := intime.Do(memoryWithin, func() (m ofMemory, err error) { return f.ofMemory(pid), nil })
 	if err == nil {
@@ -144,16 +144,16 @@ func (f FS) Read(pid uint32) (*Process, error) {
 	return p, nil
 }
 
-// memoryWithin is how long a process may keep its memory and its program file from being read.
+// memoryWithin is the timeout for reading the memory and the executable of a process, which can block.
 const memoryWithin = 100 * time.Millisecond
 
-// ofMemory is what the process itself decides about, and whether it can be read at all.
+// ofMemory has the fields that are read from the memory and the executable of the process.
 type ofMemory struct {
 	argv   []string
 	compat bool
 }
 
-// maxArgv bounds what is read of a command line: the kernel lets it be megabytes.
+// maxArgv is the maximum number of bytes read of a command line, which may be megabytes.
 const maxArgv = 64 << 10
 
 func (f FS) ofMemory(pid uint32) (m ofMemory) {
@@ -167,7 +167,7 @@ func (f FS) ofMemory(pid uint32) (m ofMemory) {
 	return m
 }
 
-// compat reports whether the program is a 32-bit ELF file.
+// compat reports whether the executable is a 32-bit ELF file.
 func (f FS) compat(pid uint32) bool {
 	file, err := os.Open(f.path(pid, "exe"))
 	if err != nil {
@@ -180,14 +180,14 @@ func (f FS) compat(pid uint32) bool {
 }
 
 func notExist(err error) error {
-	// A process that ends while it is read gives ESRCH.
+	// Reading a file of a process that has ended fails with ESRCH.
 	if errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "no such process") {
 		return fs.ErrNotExist
 	}
 	return err
 }
 
-// parseStatus fills p, with the numbers that processes are known by.
+// parseStatus fills p from a status file, and translates its pids.
 func (f FS) parseStatus(b []byte, p *Process) error {
 	if err := parseStatus(b, p); err != nil {
 		return err
@@ -196,7 +196,7 @@ func (f FS) parseStatus(b []byte, p *Process) error {
 	if p.PID, ok = f.host(p.PID); !ok {
 		return fs.ErrNotExist
 	}
-	p.PPID, _ = f.host(p.PPID) // 0: outside of what this /proc shows
+	p.PPID, _ = f.host(p.PPID) // 0 if the parent is not in this /proc
 	return nil
 }
 
@@ -235,13 +235,13 @@ func parseStatus(b []byte, p *Process) error {
 	return nil
 }
 
-// unescape undoes what the kernel writes for a newline or backslash in a name.
+// unescape replaces the kernel's escapes for newline and backslash in a name.
 func unescape(s string) string {
 	return strings.NewReplacer(`\n`, "\n", `\\`, `\`).Replace(s)
 }
 
-// Alive reports whether a process is there and has not ended: a zombie has, unless
-// other threads than its first one live on.
+// Alive reports whether a process exists and has not ended. A zombie has ended, unless
+// another of its threads is alive.
 func (f FS) Alive(pid uint32) bool {
 	dead, err := zombie(f.path(pid, "stat"))
 	if err != nil {
@@ -262,7 +262,7 @@ func (f FS) Alive(pid uint32) bool {
 	return false
 }
 
-// zombie reads the state of a task.
+// zombie reports whether the state of a task is Z or X.
 func zombie(stat string) (bool, error) {
 	b, err := os.ReadFile(stat)
 	if err != nil {
@@ -273,7 +273,7 @@ func zombie(stat string) (bool, error) {
 }
 
 // parseStart returns field 22 of /proc/PID/stat in ns. The name in field 2 may
-// hold anything, so fields are counted from the last parenthesis.
+// contain any character, so fields are counted from the last parenthesis.
 func parseStart(b []byte) (uint64, error) {
 	i := bytes.LastIndexByte(b, ')')
 	if i < 0 {
@@ -296,7 +296,7 @@ func parseArgv(b []byte) []string {
 	return strings.Split(s, "\x00")
 }
 
-// parseCgroup returns the path of the v2 hierarchy, the line 0::/path.
+// parseCgroup returns the path in the v2 hierarchy, from the line 0::/path.
 func parseCgroup(b []byte) string {
 	for line := range strings.Lines(string(b)) {
 		if path, ok := strings.CutPrefix(line, "0::"); ok {
@@ -312,7 +312,7 @@ func nsInode(link string) uint64 {
 	return n
 }
 
-// Name returns the base of the program's path, or the comm where that is hidden.
+// Name returns the base name of the executable, or the comm if the path is not known.
 func (p *Process) Name() string {
 	if p.Exe != "" {
 		return filepath.Base(strings.TrimSuffix(p.Exe, " (deleted)"))
@@ -320,7 +320,7 @@ func (p *Process) Name() string {
 	return p.Comm
 }
 
-// Record makes the wire record that says p was found at time now
+// Record returns a wire record (ProcFound) for p with the time now
 // (CLOCK_MONOTONIC ns).
 func (p *Process) Record(now uint64) wire.Record {
 	var attrs []byte
@@ -349,8 +349,8 @@ func (p *Process) Record(now uint64) wire.Record {
 	return wire.Seal(append(r.Append(nil), attrs...))
 }
 
-// Socks returns the descriptors of a process that are sockets, with their
-// inodes. Descriptors that close while it looks are left out.
+// Socks returns the inodes of the sockets of a process by descriptor. Descriptors that are
+// closed meanwhile are left out.
 func (f FS) Socks(pid uint32) (map[int32]uint64, error) {
 	dir := f.path(pid, "fd")
 	names, err := readNames(dir)
@@ -372,19 +372,19 @@ func (f FS) Socks(pid uint32) (map[int32]uint64, error) {
 	return socks, nil
 }
 
-// Ready is a descriptor that an epoll instance waits for.
+// Ready is a descriptor that an epoll instance monitors.
 type Ready struct {
 	EpFD, FD int32
 	Events   uint32
 	Data     uint64
-	Inode    uint64 // of what FD was when it was registered
+	Inode    uint64 // of the file that FD referred to when it was registered
 }
 
-// maxReady bounds what is read of one process.
+// maxReady is the maximum number of entries read for one process.
 const maxReady = 1 << 17
 
-// Ready returns what the epoll instances of a process wait for. What closes
-// while it looks is left out.
+// Ready returns the descriptors that the epoll instances of a process monitor. Instances that
+// are closed meanwhile are left out.
 func (f FS) Ready(pid uint32) ([]Ready, error) {
 	dir := f.path(pid, "fd")
 	names, err := readNames(dir)
@@ -411,11 +411,11 @@ func (f FS) Ready(pid uint32) ([]Ready, error) {
 	return list, nil
 }
 
-// parseReady reads the lines of fs/eventpoll.c, ep_show_fdinfo:
+// parseReady parses the lines that ep_show_fdinfo in fs/eventpoll.c prints:
 //
 //	tfd:        5 events:       19 data:         55d0c1f8e2a0  pos:0 ino:1d5 sdev:8
 //
-// Lines of another form are passed over.
+// It ignores lines of another form.
 func parseReady(r io.Reader, epfd int32, most int) []Ready {
 	var list []Ready
 	for sc := bufio.NewScanner(r); sc.Scan() && len(list) < most; {

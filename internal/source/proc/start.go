@@ -7,10 +7,9 @@ import (
 	"strings"
 )
 
-// StartOf returns when a process started, in the kernel's ticks, as
-// /proc/PID/stat has it; empty if there is none of that pid, or if it has ended
-// and nobody has waited for it yet (a zombie). With the pid it names the process
-// beyond its end.
+// StartOf returns the start time of a process in clock ticks, as in /proc/PID/stat; empty
+// if there is no process with that pid, or if it is a zombie. Pid and start time together
+// identify a process, even after its end.
 func StartOf(pid int) string {
 	// The 22nd field.
 	const start = 22 - 3
@@ -20,13 +19,13 @@ func StartOf(pid int) string {
 	return ""
 }
 
-// Stat returns the fields of a process's or a thread's stat (proc(5)), given its folder in /proc, from the third
-// on: its state, its parent... nil if there is none.
+// Stat returns the fields of the stat file (proc(5)) in the /proc directory of a process or thread, from the third
+// on: state, parent pid, and so on. It returns nil if the file cannot be read.
 func Stat(dir string) []string {
 	b, err := os.ReadFile(dir + "/stat")
 	if err != nil {
 		return nil
 	}
-	// The name, the second, may hold anything.
+	// The second field, the name, may contain any character.
 	return strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 }

@@ -12,27 +12,27 @@ import (
 	"strings"
 )
 
-// Target is a criterion by which processes are watched. Exactly one of the groups of
-// fields is set; Name and User may stand together.
+// Target is a criterion that selects processes. Only one kind of criterion is set, except
+// that Name and User may be combined.
 type Target struct {
-	Text   string // as the user wrote it, to be shown
+	Text   string // as the user has written it, for display
 	PID    uint32
-	Name   string // glob: comm, base of the executable, base of argv[0]
+	Name   string // glob for the comm, the base name of the executable, or that of argv[0]
 	User   string
 	UID    uint32 // of User
-	Cgroup string // path below the cgroup v2 root
-	Port   uint16 // local
+	Cgroup string // path relative to the cgroup v2 root
+	Port   uint16 // local port
 	All    bool
 }
 
-// ErrNoTarget says that what a target names is not there.
+// ErrNoTarget means that a target does not exist.
 var ErrNoTarget = errors.New("no such target")
 
 // Later reports whether processes that start later can match.
 func (t *Target) Later() bool { return t.PID == 0 }
 
-// UserID returns the id of a user, by name or number. The error wraps ErrNoTarget
-// where there is none.
+// UserID returns the uid of a user, given by name or number. The error wraps ErrNoTarget
+// if there is no such user.
 func (f FS) UserID(name string) (uint32, error) {
 	u, err := user.Lookup(name)
 	if err != nil {
@@ -45,7 +45,7 @@ func (f FS) UserID(name string) (uint32, error) {
 	return uint32(n), err
 }
 
-// UserName returns the name of a user id, empty where it has none.
+// UserName returns the name of a uid, or an empty string if it has none.
 func UserName(uid uint32) string {
 	u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
 	if err != nil {
@@ -54,7 +54,7 @@ func UserName(uid uint32) string {
 	return u.Username
 }
 
-// CgroupRoot returns where cgroup v2 is mounted, from the mount table.
+// CgroupRoot returns the mount point of cgroup v2, from the mount table.
 func (f FS) CgroupRoot() (string, error) {
 	b, err := os.ReadFile(filepath.Join(f.Root, "self/mountinfo"))
 	if err != nil {
@@ -70,7 +70,7 @@ func (f FS) CgroupRoot() (string, error) {
 
 // mount is a line of the mount table (proc_pid_mountinfo(5)).
 type mount struct {
-	root, point string // which directory of the file system, and where it is mounted
+	root, point string // directory of the file system that is mounted, and the mount point
 	fstype      string
 	super       string // options of the file system
 }
@@ -85,7 +85,7 @@ func mountOf(line string) (m mount, ok bool) {
 	return mount{unoctal(fields[3]), unoctal(fields[4]), about[0], about[2]}, true
 }
 
-// unoctal undoes \040 and its kin in the mount table.
+// unoctal decodes octal escapes such as \040 in the mount table.
 func unoctal(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -102,7 +102,7 @@ func unoctal(s string) string {
 }
 
 // FindCgroup returns the first directory of the cgroup tree that want accepts, as a
-// path below the cgroup v2 root. The error wraps ErrNoTarget where there is none.
+// path relative to the cgroup v2 root. The error wraps ErrNoTarget if there is none.
 func (f FS) FindCgroup(want func(path string) bool) (string, error) {
 	root, err := f.CgroupRoot()
 	if err != nil {
@@ -126,9 +126,9 @@ func (f FS) FindCgroup(want func(path string) bool) (string, error) {
 	return found, err
 }
 
-// ContainerOf returns the id of the container whose cgroup this is, empty if
-// it is none: the 64 hex digits that docker, containerd, cri-o and podman put
-// into the name. conmon has a cgroup of that name too, and only looks on.
+// ContainerOf returns the id of the container that a cgroup belongs to, or an empty string:
+// the 64 hex digits that docker, containerd, cri-o and podman put into the name. It ignores
+// the cgroup of conmon, which has the id in its name too, but is only the monitor.
 func ContainerOf(cgroup string) string {
 	for {
 		base := path.Base(cgroup)
@@ -149,8 +149,8 @@ func ContainerOf(cgroup string) string {
 	}
 }
 
-// FindContainer returns the cgroup of a container, by its name or the beginning of
-// its id. The error wraps ErrNoTarget where there is none.
+// FindContainer returns the cgroup of a container, given by name or by a prefix of its id of
+// at least 4 digits. The error wraps ErrNoTarget if there is none.
 func (f FS) FindContainer(id string) (string, error) {
 	if hex := strings.Trim(id, "0123456789abcdef") == "" && len(id) >= 4; hex {
 		found, err := f.FindCgroup(func(p string) bool {
@@ -168,8 +168,8 @@ func (f FS) FindContainer(id string) (string, error) {
 	return f.FindCgroup(func(p string) bool { return ContainerOf(p) == full && strings.Contains(path.Base(p), full) })
 }
 
-// Match reports whether a process is one of the target's, as far as the
-// process alone tells: ports are matched by their sockets.
+// Match reports whether a process matches the target by its own data. It is false for
+// ports, which are matched by sockets.
 func (t *Target) Match(p *Process) bool {
 	switch {
 	case t.All:
@@ -187,7 +187,7 @@ func (t *Target) Match(p *Process) bool {
 	return t.Name == "" || matchName(t.Name, p)
 }
 
-// MatchBrief reports whether Match would be the same of what FS.Brief reads.
+// MatchBrief reports whether the fields that FS.Brief reads are sufficient for Match.
 func (t *Target) MatchBrief() bool {
 	return t.All || t.PID != 0 || t.Port != 0 || t.Cgroup == "" && t.Name == ""
 }

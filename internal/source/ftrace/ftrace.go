@@ -1,9 +1,9 @@
 //go:build linux
 
-// Package ftrace traces functions with the kernel's function_graph: in an
-// instance of our own where the kernel lets it be there (6.11), else in the one
-// that the whole machine has, if nobody uses that. What is changed is put back
-// at the end, or by Clean after a run that was killed.
+// Package ftrace traces functions with the kernel's function_graph tracer: in an
+// instance of our own if the kernel allows that (6.11), else in the machine's
+// top-level instance, if that is not in use. Changes are undone at the end, or by
+// Clean after a run that was killed.
 package ftrace
 
 import (
@@ -25,11 +25,11 @@ import (
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
-// ErrInUse says that somebody else traces with the machine's ftrace.
+// ErrInUse means that another process uses the machine's top-level ftrace instance.
 var ErrInUse = errors.New("ftrace is in use")
 
-// Roots are where tracefs may be mounted; state is where a run puts down what it
-// has to put back.
+// roots are the usual mount points of tracefs. In stateDir each run saves the settings that it
+// must restore.
 var (
 	roots    = []string{"/sys/kernel/tracing", "/sys/kernel/debug/tracing"}
 	stateDir = "/run/pidwire"
@@ -37,58 +37,58 @@ var (
 
 const instancePrefix = "pidwire-"
 
-// Tracer is function_graph, at work.
+// Tracer is an active function_graph trace.
 type Tracer struct {
-	root  string // of tracefs
-	dir   string
-	own   bool // the instance is ours
+	root  string // mount point of tracefs
+	dir   string // directory of the instance
+	own   bool   // the instance is ours
 	saved saved
 	layout
 	cpus   []cpu
-	page   []byte  // being read
-	events []Event // read, by time
-	next   int     // the first of them that was not passed on
+	page   []byte  // buffer for one page
+	events []Event // events that were read, by time
+	next   int     // index of the first event that Next has not returned
 }
 
-// cpu is a processor's part of the buffer.
+// cpu is the ring buffer of one CPU.
 type cpu struct {
 	n  uint16
-	fd int // of trace_pipe_raw, read without waiting
+	fd int // trace_pipe_raw, non-blocking
 }
 
-// saved is what has to be put back into the machine's own ftrace, and by whom.
+// saved has the settings to restore in the top-level instance, and the process that has changed them.
 type saved struct {
 	PID     int      `json:"pid"`
-	Start   string   `json:"start"` // of the process, as /proc/PID/stat has it
+	Start   string   `json:"start"` // start time of the process, as in /proc/PID/stat
 	Dir     string   `json:"dir"`
 	Clock   string   `json:"clock"`
-	Buffer  string   `json:"buffer"` // size in KiB, a CPU
-	Set     string   `json:"set"`    // the same as it reads since we have set it; empty: it has not come to that
+	Buffer  string   `json:"buffer"` // size in KiB per CPU
+	Set     string   `json:"set"`    // buffer_size_kb as read after we have set it; empty if not set yet
 	Options []string `json:"options"`
-	// Functions are those that we have chosen, as set_ftrace_filter reads; none: likewise.
+	// Functions is set_ftrace_filter as read after we have set it; empty if not set yet.
 	Functions []string `json:"functions"`
 }
 
-// options are those that decide what is told: not of interrupts, and of the
-// threads that a thread starts. Newer kernels may put arguments or the caller
-// into the event in place of its own kind.
+// options are the trace options that are set: no interrupts, and new threads of a
+// traced thread are traced too. The others are for newer kernels, which may use another
+// type of event, with arguments or the return address.
 var options = []string{"nofuncgraph-irqs", "function-fork", "nofuncgraph-retaddr", "nofuncgraph-args"}
 
-// Available returns why the kernel has no function_graph, or does not show it to
-// us; nil if it can be had, but for being in use.
+// Available returns an error if the kernel has no function_graph, or if tracefs cannot be
+// read. It does not check whether ftrace is in use.
 func Available() error {
 	_, err := available()
 	return err
 }
 
-// enabledFile is the kernel's switch for ftrace and all that stands on it, probes of functions too.
+// enabledFile is the sysctl that enables ftrace and all that uses it, including kprobe.multi.
 var enabledFile = "/proc/sys/kernel/ftrace_enabled"
 
-// ErrOff says that the kernel traces no function, whoever asks: it takes what is asked for, and tells nothing.
+// ErrOff means that ftrace is disabled: the kernel accepts all requests, but there are no events.
 var ErrOff = errors.New("kernel.ftrace_enabled is 0 (sysctl kernel.ftrace_enabled=1 has functions traced)")
 
-// Enabled returns ErrOff while an administrator has functions not traced (sysctl kernel.ftrace_enabled). A
-// kernel without that switch has none of them either, or is asked for them where it says so itself.
+// Enabled returns ErrOff if ftrace is disabled by the sysctl kernel.ftrace_enabled. It returns nil if the file cannot
+// be read; if such a kernel has no ftrace, using it fails.
 func Enabled() error {
 	if b, err := os.ReadFile(enabledFile); err == nil && strings.TrimSpace(string(b)) == "0" {
 		return ErrOff
@@ -96,7 +96,7 @@ func Enabled() error {
 	return nil
 }
 
-// available returns where tracefs is that has function_graph.
+// available returns the mount point of tracefs, or an error if it has no function_graph.
 func available() (root string, err error) {
 	if root, err = mounted(); err != nil {
 		return "", err
@@ -111,9 +111,10 @@ func available() (root string, err error) {
 	return root, nil
 }
 
-// Open begins to trace the functions at these places of Traceable's list, of nobody
-// yet. The kernel takes places instead of names since 5.1: a name it compares with
-// all that there are (22 s for 300 under emulation, against nothing).
+// Open starts to trace the functions with these indexes in the list of Traceable. No
+// thread is traced before Watch. The kernel accepts indexes instead of names since 5.1; it
+// compares each name with all functions (22 s for 300 names under emulation, against
+// nothing for indexes).
 func Open(places []int) (*Tracer, error) {
 	if len(places) == 0 {
 		return nil, errors.New("none of the functions can be traced")
@@ -126,8 +127,8 @@ func Open(places []int) (*Tracer, error) {
 	if err := t.readLayout(); err != nil {
 		return nil, err
 	}
-	// Before an instance is tried: on older kernels its buffer decides about that of
-	// the machine too.
+	// Before creating an instance: on older kernels its buffer size affects that of the
+	// top-level instance too.
 	if t.saved, err = standing(root); err != nil {
 		return nil, err
 	}
@@ -167,7 +168,7 @@ func mounted() (string, error) {
 	return "", fmt.Errorf("tracefs cannot be read: %w", err)
 }
 
-// free reports whether nobody uses the machine's own ftrace.
+// free returns an error that wraps ErrInUse if the top-level instance is in use.
 func free(root string) error {
 	for file, want := range map[string]string{"current_tracer": "nop", "set_ftrace_pid": "no pid", "set_event": "", "set_ftrace_filter": "#### all functions enabled ####"} {
 		b, err := os.ReadFile(filepath.Join(root, file))
@@ -195,9 +196,9 @@ func put(dir, file, text string) error {
 	return errors.Join(err, f.Close())
 }
 
-// Traceable reads which functions the kernel lets be traced, with their places in
-// its list, from 1: several where a name stands for several functions. It takes the
-// kernel some tens of milliseconds to write that list.
+// Traceable reads the list of functions that can be traced, and returns their indexes in
+// it by name, counted from 1. A name may have several functions. Reading takes some tens
+// of milliseconds.
 func Traceable() (map[string][]int, error) {
 	root, err := mounted()
 	if err != nil {
@@ -217,8 +218,8 @@ func Traceable() (map[string][]int, error) {
 	return places, sc.Err()
 }
 
-// begin sets everything, with one function first: whether the tracer may be used
-// here is known before the others are looked for.
+// begin configures the instance and starts the trace. It sets only one function at first, so
+// that it fails early if function_graph cannot be used in this instance.
 func (t *Tracer) begin(places []int) error {
 	var list []string
 	for _, n := range places {
@@ -227,7 +228,7 @@ func (t *Tracer) begin(places []int) error {
 	if err := t.put("set_ftrace_filter", list[0]); err != nil {
 		return fmt.Errorf("set_ftrace_filter: %w", err)
 	}
-	// Of ourselves, until there is somebody: of nobody would be of all.
+	// Our own pid until Watch adds others, because an empty list means all threads.
 	if err := t.put("set_ftrace_pid", strconv.Itoa(os.Getpid())); err != nil {
 		return fmt.Errorf("set_ftrace_pid: %w", err)
 	}
@@ -269,8 +270,8 @@ func (t *Tracer) begin(places []int) error {
 	return t.openCPUs()
 }
 
-// openCPUs opens what the kernel tells, as it stands in memory: text cannot be read
-// as fast as it comes (docs/decisions/0010-function-graph-by-pages.md).
+// openCPUs opens the binary ring buffers, because reading text is too slow
+// (docs/decisions/0010-function-graph-by-pages.md).
 func (t *Tracer) openCPUs() error {
 	files, err := filepath.Glob(filepath.Join(t.dir, "per_cpu", "cpu*", "trace_pipe_raw"))
 	if err != nil {
@@ -294,7 +295,7 @@ func (t *Tracer) openCPUs() error {
 	return nil
 }
 
-// readLayout asks how the kernel writes what it tells.
+// readLayout reads the format of pages and events from tracefs.
 func (t *Tracer) readLayout() error {
 	read := func(name string) (string, error) {
 		b, err := os.ReadFile(filepath.Join(t.root, "events", name))
@@ -322,19 +323,20 @@ func (t *Tracer) readLayout() error {
 	return nil
 }
 
-// hasOption reports whether the kernel knows an option, by its name or by that of
-// its opposite.
+// hasOption reports whether the kernel has an option; trace_options shows each by its name
+// or with the prefix no.
 func (t *Tracer) hasOption(o string) bool {
 	b, err := os.ReadFile(filepath.Join(t.dir, "trace_options"))
 	if err != nil {
-		return true // putting it will say why
+		return true // writing it reports the error
 	}
 	name := strings.TrimPrefix(o, "no")
 	words := strings.Fields(string(b))
 	return slices.Contains(words, name) || slices.Contains(words, "no"+name)
 }
 
-// word returns what a file of tracefs says, in one word: of a list that which is chosen.
+// word returns the value in a file of tracefs. If that is a list of choices, it returns the selected one, which is in
+// brackets.
 func word(dir, file string) (string, error) {
 	b, err := os.ReadFile(filepath.Join(dir, file))
 	if err != nil {
@@ -355,7 +357,7 @@ func lines(dir, file string) (list []string, err error) {
 	return strings.Split(strings.TrimSpace(string(b)), "\n"), nil
 }
 
-// Changed says what somebody else has done to the trace, empty if nothing: it tells nothing more then.
+// Changed describes a change by another process that has stopped the trace; empty if there is none.
 func (t *Tracer) Changed() string {
 	if tracer, err := word(t.dir, "current_tracer"); err == nil && tracer != "function_graph" {
 		return fmt.Sprintf("current_tracer is %q", tracer)
@@ -367,8 +369,8 @@ func (t *Tracer) Changed() string {
 }
 
 const (
-	// bufferKB is the size of the buffer, a CPU: what is told between two looks at a
-	// busy thread.
+	// bufferKB is the size of the buffer per CPU. It must hold the events of a busy thread
+	// between two calls of Fill.
 	bufferKB = "4096"
 	clock    = "mono"
 )
@@ -376,7 +378,7 @@ const (
 // Own reports whether the tracer has an instance of its own.
 func (t *Tracer) Own() bool { return t.own }
 
-// Watch has a thread traced, and those that it will start.
+// Watch starts to trace a thread, and the threads that it will create.
 func (t *Tracer) Watch(tid uint32) error {
 	f, err := os.OpenFile(filepath.Join(t.dir, "set_ftrace_pid"), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
@@ -386,12 +388,12 @@ func (t *Tracer) Watch(tid uint32) error {
 	return errors.Join(err, f.Close())
 }
 
-// Fill reads what there is to be told of the time up to upTo, or of a little more,
-// and returns how many events the kernel had no room for.
+// Fill reads the events up to the time upTo, and possibly some later ones. It returns the
+// number of events that were lost because a buffer was full.
 func (t *Tracer) Fill(upTo uint64) (lost uint64, err error) {
 	t.events = append(t.events[:0], t.events[t.next:]...)
 	t.next = 0
-	told := 0 // CPUs that had something
+	told := 0 // number of sorted runs in t.events
 	if len(t.events) > 0 {
 		told++
 	}
@@ -414,7 +416,7 @@ func (t *Tracer) Fill(upTo uint64) (lost uint64, err error) {
 			if err != nil {
 				return lost, fmt.Errorf("trace_pipe_raw of CPU %d: %w", c.n, err)
 			}
-			// Of a busy CPU there is always more.
+			// A busy CPU always has more events.
 			if len(t.events) > first && t.events[len(t.events)-1].Time > upTo {
 				break
 			}
@@ -430,7 +432,7 @@ func (t *Tracer) Fill(upTo uint64) (lost uint64, err error) {
 	return lost, nil
 }
 
-// Next returns the next event of the time up to upTo, of those that Fill has read.
+// Next returns the next event that Fill has read, if its time is not after upTo.
 func (t *Tracer) Next(upTo uint64) (e Event, ok bool) {
 	if t.next == len(t.events) || t.events[t.next].Time > upTo {
 		return Event{}, false
@@ -439,7 +441,7 @@ func (t *Tracer) Next(upTo uint64) (e Event, ok bool) {
 	return t.events[t.next-1], true
 }
 
-// Close ends the trace, and puts back what was there before.
+// Close ends the trace and restores the previous settings.
 func (t *Tracer) Close() error {
 	for _, c := range t.cpus {
 		unix.Close(c.fd)
@@ -453,12 +455,12 @@ func (t *Tracer) Close() error {
 
 // discard removes an instance.
 func discard(dir string) error {
-	// An instance goes only when its tracer does nothing more.
+	// An instance can be removed only when its tracer is off.
 	_ = put(dir, "current_tracer", "nop")
 	return os.Remove(dir)
 }
 
-// standing is how the machine's own ftrace stands, as far as it will be changed.
+// standing reads those settings of the top-level instance that will be changed.
 func standing(root string) (saved, error) {
 	s := saved{PID: os.Getpid(), Dir: root}
 	s.Start = proc.StartOf(s.PID)
@@ -466,7 +468,7 @@ func standing(root string) (saved, error) {
 	if s.Clock, err = word(root, "trace_clock"); err != nil {
 		return saved{}, err
 	}
-	// 7 (expanded: 1408): the first use makes it larger, for good.
+	// May be "7 (expanded: 1408)": the first use enlarges the buffer to that size permanently.
 	size, err := os.ReadFile(filepath.Join(root, "buffer_size_kb"))
 	if err != nil {
 		return saved{}, err
@@ -494,7 +496,7 @@ func standing(root string) (saved, error) {
 	return s, nil
 }
 
-// write puts it down, for the next run if this one is killed.
+// write saves the settings to a file, for the next run if this one is killed.
 func (s *saved) write() error {
 	b, err := json.Marshal(s)
 	if err != nil {
@@ -513,7 +515,7 @@ func (s *saved) path() string {
 	return filepath.Join(stateDir, "ftrace-"+strconv.Itoa(s.PID)+".json")
 }
 
-// taken says by what somebody else uses the machine's ftrace now, empty if nobody does.
+// taken describes how another process uses the top-level instance now; empty if none does.
 func (s *saved) taken() string {
 	switch tracer, err := word(s.Dir, "current_tracer"); {
 	case err == nil && tracer != "function_graph" && tracer != "nop":
@@ -525,14 +527,14 @@ func (s *saved) taken() string {
 	if err != nil {
 		return ""
 	}
-	// Fewer are there when a module has gone.
+	// Functions may be missing because a module was unloaded.
 	if i := slices.IndexFunc(now, func(f string) bool { return f != "" && !slices.Contains(s.Functions, f) }); i >= 0 {
 		return fmt.Sprintf("set_ftrace_filter has %q", now[i])
 	}
 	return ""
 }
 
-// restore puts everything back, as far as it goes. What is not as we set it is somebody else's.
+// restore restores the settings, except those that another process has changed.
 func (s *saved) restore() error {
 	if by := s.taken(); by != "" {
 		err := fmt.Errorf("%w by another now, and is not put back: %s (to turn it off: echo nop > %s)", ErrInUse, by, filepath.Join(s.Dir, "current_tracer"))
@@ -540,7 +542,7 @@ func (s *saved) restore() error {
 	}
 	ours := func(file, set string) bool {
 		now, err := word(s.Dir, file)
-		return err != nil || now == set // an error is said by who puts
+		return err != nil || now == set // after an error, writing the file reports it
 	}
 	var errs []error
 	for _, o := range s.Options {
@@ -559,12 +561,12 @@ func (s *saved) restore() error {
 	return os.Remove(s.path())
 }
 
-// Clean puts right what runs that are gone have left behind, and returns how
-// many those were.
+// Clean removes the instances and restores the settings of runs that are not alive, and returns
+// the number of both.
 func Clean() (n int, err error) {
 	root, err := mounted()
 	if err != nil {
-		return 0, nil // then there is nothing
+		return 0, nil // without tracefs there is nothing to clean
 	}
 	var errs []error
 	own, _ := filepath.Glob(filepath.Join(root, "instances", instancePrefix+"*"))

@@ -10,40 +10,40 @@ import (
 	"strings"
 )
 
-// Kinds of what a thread did with a function.
+// Kinds of events.
 const (
 	Enter = iota
 	Leave
-	Leaf // entered and left, with nothing told of between
+	Leaf // entry and return, with no traced function in between
 )
 
-// Event is a function that a thread entered, left, or both.
+// Event is the entry of a function, its return, or both.
 type Event struct {
-	Time  uint64 // CLOCK_MONOTONIC, ns; of a Leaf that of its entry
-	Dur   uint64 // ns; 0 of Enter
-	Func  uint64 // address in it: where its call of ftrace is
+	Time  uint64 // CLOCK_MONOTONIC ns; the time of the entry for a Leaf
+	Dur   uint64 // ns; 0 for Enter
+	Func  uint64 // address of the ftrace call site in the function
 	TID   uint32
 	CPU   uint16
-	Depth uint16 // functions around it that are told of
+	Depth uint16 // number of traced functions around it
 	Kind  uint8
 }
 
-// layout is how the running kernel writes its pages and the two events of
-// function_graph: both differ between versions, and are told in tracefs
+// layout describes the pages of the running kernel and the two events of function_graph.
+// Both differ between versions, and are documented in tracefs
 // (events/header_page, events/ftrace/funcgraph_entry/format).
 type layout struct {
-	commit, data int // where the length of a page's events stands, and where they begin
-	size         int // of the page
+	commit, data int // offsets of the length of the events, and of the events
+	size         int // size of a page
 	enter, leave format
 }
 
-// format is where an event of function_graph has its fields.
+// format has the offsets of the fields of an event.
 type format struct {
 	id                                   uint16
-	pid, fn, depth, calltime, rettime, n int // n: the least length
+	pid, fn, depth, calltime, rettime, n int // n: minimum length of the event
 }
 
-// field reads a line of a format: where a field is, and how long.
+// field parses a line of a format file: name, offset and size of a field.
 func field(line string) (name string, offset, size int, ok bool) {
 	rest, ok := strings.CutPrefix(strings.TrimSpace(line), "field:")
 	if !ok {
@@ -60,10 +60,10 @@ func field(line string) (name string, offset, size int, ok bool) {
 	return words[len(words)-1], offset, size, ok
 }
 
-// maxPage bounds the size of a page of the ring buffer (buffer_subbuf_size_kb).
+// maxPage is the maximum size of a page of the ring buffer (buffer_subbuf_size_kb).
 const maxPage = 1 << 20
 
-// parsePage reads events/header_page.
+// parsePage parses events/header_page.
 func (l *layout) parsePage(text string) error {
 	for line := range strings.Lines(text) {
 		switch name, offset, size, ok := field(line); {
@@ -83,7 +83,7 @@ func (l *layout) parsePage(text string) error {
 	return nil
 }
 
-// parseFormat reads events/ftrace/.../format.
+// parseFormat parses events/ftrace/.../format.
 func parseFormat(text string, want ...string) (f format, err error) {
 	at := map[string]int{}
 	for line := range strings.Lines(text) {
@@ -102,7 +102,7 @@ func parseFormat(text string, want ...string) (f format, err error) {
 			if name != w {
 				continue
 			}
-			// depth is of 4 bytes, or since 6.15 of 8; it is small.
+			// depth has 4 bytes, or 8 since 6.15. Only the low 4 are used, as its values are small.
 			if least := map[string]int{"common_pid": 4, "depth": 4}[w]; size < max(least, 4) || least == 0 && size != 8 {
 				return f, fmt.Errorf("format: %s of %d bytes", name, size)
 			}
@@ -119,21 +119,21 @@ func parseFormat(text string, want ...string) (f format, err error) {
 	return f, nil
 }
 
-// Lengths of an event as the kernel writes them (include/linux/ring_buffer.h).
+// Special values of type_len of an event (include/linux/ring_buffer.h).
 const (
 	typePadding    = 29
 	typeTimeExtend = 30
 	typeTimeStamp  = 31
 
-	missedEvents = 1 << 31 // in commit: some were lost before this page
-	missedStored = 1 << 30 // and behind its events stands how many
+	missedEvents = 1 << 31 // flag in commit: events were lost before this page
+	missedStored = 1 << 30 // flag in commit: their number is stored after the events
 	commitMask   = missedStored - 1
 )
 
 var errPage = errors.New("a page of the ring buffer that cannot be read")
 
-// page adds the events of a page to list, and returns how many were lost before
-// it: 1 where the kernel does not say. Events of other kinds are passed over.
+// page appends the events of a page to list, and returns the number of events lost before
+// it, which is 1 if the kernel does not give the number. It ignores events of other types.
 func (l *layout) page(p []byte, cpu uint16, list []Event) (_ []Event, lost uint64, err error) {
 	if len(p) < l.data {
 		return list, 0, errPage
@@ -160,7 +160,7 @@ func (l *layout) page(p []byte, cpu uint16, list []Event) (_ []Event, lost uint6
 		length := 4 * int(kind)
 		if kind == 0 || kind >= typePadding {
 			if len(data) < 4 {
-				break // padding up to the end has no length
+				break // padding to the end of the page has no length
 			}
 			word := binary.LittleEndian.Uint32(data)
 			switch kind {
@@ -169,13 +169,13 @@ func (l *layout) page(p []byte, cpu uint16, list []Event) (_ []Event, lost uint6
 				data = data[4:]
 				continue
 			case typeTimeStamp:
-				// 59 bits of it; the rest is that of the time before.
+				// It has 59 bits; the others are taken from the previous time.
 				now = now&^(1<<59-1) | (delta + uint64(word)<<27)
 				data = data[4:]
 				continue
 			case typePadding:
 				if delta == 0 {
-					return list, lost, nil // up to the end
+					return list, lost, nil // padding to the end of the page
 				}
 				length = int(word)
 			default:
@@ -199,7 +199,8 @@ func (l *layout) page(p []byte, cpu uint16, list []Event) (_ []Event, lost uint6
 	return list, lost, nil
 }
 
-// event adds what one event tells; from first on list is of this page.
+// event appends one event to list. A return directly after its entry is merged to a Leaf, if the entry is
+// at or after the index first, which is the first one of this page.
 func (l *layout) event(b []byte, at uint64, cpu uint16, list []Event, first int) []Event {
 	if len(b) < 2 {
 		return list

@@ -13,7 +13,7 @@ func (s *Source) audit(line []byte) error {
 	case auditlog.Empty, auditlog.TimeLine:
 		return nil
 	case auditlog.Separator:
-		return s.asm.Flush(s.auditEvent) // ausearch parts events so
+		return s.asm.Flush(s.auditEvent) // the line that ausearch prints between events
 	case auditlog.Raw:
 		s.clock.says(wire.ClockEpoch)
 		return s.asm.Add(r, line, s.auditEvent)
@@ -29,8 +29,8 @@ func (s *Source) audit(line []byte) error {
 	return s.unread("not a record of audit")
 }
 
-// numberOf resolves what ausearch -i put in words, where that is known here: the
-// names of errors are left to who decodes.
+// numberOf returns the number for a name that ausearch -i has printed, and false if it is
+// not known. Names of errors are resolved by the decoder.
 func numberOf(abi uint8, key string, name []byte) (int64, bool) {
 	c := syscalls.ByName(string(name))
 	switch key {
@@ -51,7 +51,7 @@ func numberOf(abi uint8, key string, name []byte) (int64, bool) {
 	return n, ok
 }
 
-// socketWords are what ausearch -i makes of the arguments of socket(2).
+// socketWords are the names that ausearch -i prints for arguments of socket(2).
 var socketWords = map[string]int64{
 	"local": 1, "inet": 2, "inet6": 10, "netlink": 16, "packet": 17, "vsock": 40,
 	"SOCK_STREAM": 1, "SOCK_DGRAM": 2, "SOCK_RAW": 3, "SOCK_SEQPACKET": 5,

@@ -11,24 +11,24 @@ import (
 
 const day = int64(24 * time.Hour)
 
-// clock turns what lines say of their time into ns since the Unix epoch, or
-// since what else they count from. Its zero value is ready.
+// clock converts the times of lines to ns since the Unix epoch, or since another
+// origin that the lines use. The zero value is ready to use.
 type clock struct {
-	now  int64 // of the line before
-	day  int64 // that a time of day is on
+	now  int64 // time of the previous line
+	day  int64 // midnight of the current day, for times of day
 	work wire.Clockwork
-	told bool // work is: by the first line
+	told bool // work is set, by the first line
 }
 
-// says remembers what the first line counted from.
+// says sets the kind of clock, which is that of the first line.
 func (c *clock) says(w wire.Clockwork) {
 	if !c.told {
 		c.work, c.told = w, true
 	}
 }
 
-// ofDay is when a time of day was: on the first day of the epoch, and on the
-// next one when it goes back by more than half a day.
+// ofDay converts a time of day. It starts with the first day of the epoch, and goes to
+// the next day if the time is more than half a day before the previous one.
 func (c *clock) ofDay(ns int64) int64 {
 	c.says(wire.ClockDay)
 	at := c.day + ns
@@ -39,7 +39,7 @@ func (c *clock) ofDay(ns int64) int64 {
 	return at
 }
 
-// strace is when a line of strace was, and how far that may be off.
+// strace returns the time of a line of strace, and its maximum error, in ns.
 func (c *clock) strace(l *strace.Line) (at, slack int64) {
 	switch {
 	case l.Time.Clock == strace.Unix:
@@ -61,8 +61,8 @@ func (c *clock) strace(l *strace.Line) (at, slack int64) {
 	return at, slack
 }
 
-// dump is when a line of tcpdump was. start says that its deltas count from the
-// first line.
+// dump returns the time of a line of tcpdump. start means that deltas count from the
+// first line, and not from the previous one.
 func (c *clock) dump(l *dump.Line, start bool) int64 {
 	switch l.Form {
 	case dump.Epoch:
@@ -86,7 +86,7 @@ func (c *clock) dump(l *dump.Line, start bool) int64 {
 	return c.now
 }
 
-// precision is what the last digit of a time is worth, ns.
+// precision returns the value of the last digit of a time, in ns.
 func precision(text []byte) int64 {
 	_, digits, _ := bytes.Cut(text, []byte("."))
 	n := int64(time.Second)

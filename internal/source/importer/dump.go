@@ -7,21 +7,21 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// text is the state of a file of tcpdump.
+// text is the state for reading the output of tcpdump.
 type text struct {
 	reader dump.Reader
 	line   dump.Line
-	start  bool // times count from the first line: -ttttt, which looks as -ttt
-	v4, v6 int  // names that have been told
+	start  bool // times count from the first line (-ttttt), which looks like -ttt
+	v4, v6 int  // number of names that have been emitted
 	ifaces map[string]uint32
-	iface  uint32 // of lines that name none
+	iface  uint32 // interface of lines that name none
 }
 
-// maxIfaces bounds the names of interfaces that are kept.
+// maxIfaces is the maximum number of interface names.
 const maxIfaces = 1 << 16
 
-// sinceStart reports whether the deltas of a text count from its first line:
-// they never get less.
+// sinceStart reports whether the deltas of a text count from its first line, which is
+// assumed if they never decrease.
 func sinceStart(head []byte) bool {
 	var r dump.Reader
 	var l dump.Line
@@ -110,7 +110,7 @@ func (s *Source) packet(l *dump.Line) error {
 	return s.emit(wire.Seal(b))
 }
 
-// named sets n to the number of an interface, which is told when it first appears.
+// named sets n to the number of an interface, and emits its name when it first appears.
 func (s *Source) named(name []byte, n *uint32) error {
 	i, known := s.text.ifaces[string(name)]
 	if !known {
@@ -131,7 +131,7 @@ func (s *Source) named(name []byte, n *uint32) error {
 	return nil
 }
 
-// tell emits a name, and the address that it stands for if any.
+// tell emits a name record, with an address if addr is not nil.
 func (s *Source) tell(n *wire.Name, name string, addr []byte) error {
 	attrs := wire.AppendAttr(nil, wire.TagName, name)
 	if addr != nil {

@@ -1,9 +1,9 @@
-// Package importer is the source of what other tools printed: a record for each
-// event of an audit log, for each line of strace, of truss and of kernel tracers,
-// and for each packet that tcpdump described. It needs no privilege, and runs on any system.
+// Package importer is the source for the text output of other tools: it makes a record for
+// each event of an audit log, for each line of strace, truss and kernel tracers, and for
+// each packet that tcpdump has printed. It needs no privilege, and runs on any system.
 //
-// What cannot be read is counted and said, with its line; so is where somebody
-// left lines out. Memory is bounded, whatever the file holds.
+// Lines that cannot be read are counted and reported by number, and so are places where
+// lines were left out ("..."). Memory is bounded for any input.
 package importer
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Kind is what a file is.
+// Kind is the format of a file.
 type Kind int
 
 const (
@@ -35,18 +35,18 @@ const (
 	kinds
 )
 
-// format is how the files of a kind are read.
+// format has the functions that read files of a Kind.
 type format struct {
 	name   string
 	layers uint32                      // set of bits: 1<<wire.LayerSys...
-	begin  func(*Source)               // before the first line; may be nil
-	line   func(*Source, []byte) error // one line, without its end; good until the next
-	flush  func(*Source) error         // at the end of the file; may be nil
+	begin  func(*Source)               // called before the first line; may be nil
+	line   func(*Source, []byte) error // called for each line, without its end; valid during the call
+	flush  func(*Source) error         // called at the end of the file; may be nil
 }
 
 var formats [kinds]format
 
-func init() { // the methods ask for their formats
+func init() { // not in the declaration: the methods refer to formats
 	formats = [kinds]format{
 		Unknown:  {name: "unknown"},
 		AuditLog: {"audit log", 1 << wire.LayerAud, nil, (*Source).audit, (*Source).flushAudit},
@@ -65,18 +65,18 @@ func (k Kind) String() string {
 }
 
 const (
-	// sniffLines are looked at, at most, to tell what a file is.
+	// sniffLines is the maximum number of lines that Sniff examines.
 	sniffLines = 50
-	// SniffBytes is how much of a file's start Sniff is to be given.
+	// SniffBytes is the number of bytes from the start of a file that Sniff needs.
 	SniffBytes = 16 << 10
-	// maxLine is the longest line; what is behind it is left out, and said.
+	// maxLine is the maximum length of a line in bytes; longer ones are truncated.
 	maxLine = 1 << 20
-	// maxTold are lines that are told by themselves; further ones are counted.
+	// maxTold is the number of unreadable lines that are reported one by one; further ones are counted.
 	maxTold    = 10
 	checkEvery = 1024
 )
 
-// Sniff says what a file is by its first bytes: what most of its lines are.
+// Sniff detects the Kind of a file by its first bytes: that of most lines.
 func Sniff(head []byte) Kind {
 	if bytes.IndexByte(head, 0) >= 0 {
 		return Unknown
@@ -87,7 +87,7 @@ func Sniff(head []byte) Kind {
 		line, rest, whole := bytes.Cut(head, []byte("\n"))
 		head = rest
 		if !whole && n > 0 {
-			break // it may be cut
+			break // it may be incomplete
 		}
 		kind, sure := kindOf(line, &packets)
 		if votes[kind]++; sure {
@@ -104,8 +104,8 @@ func Sniff(head []byte) Kind {
 	return best
 }
 
-// kindOf says what a line is of, and whether no other tool prints such a one:
-// many lines of truss could be of strace.
+// kindOf detects the Kind of a line, and reports whether it is certain: many lines of truss
+// could also be of strace.
 func kindOf(line []byte, packets *dump.Reader) (k Kind, sure bool) {
 	var r auditlog.Record
 	if k := auditlog.Read(line, &r); k == auditlog.Raw || k == auditlog.Interpreted || k == auditlog.Printed {
@@ -138,36 +138,36 @@ type Source struct {
 	in     *bufio.Reader
 	header wire.Header
 	emit   func(wire.Record) error
-	queue  [][]byte // records before Run, of which Header needs the first
-	line   uint32
-	latest uint64
+	queue  [][]byte // records read by New; the header needs the time of the first event
+	line   uint32   // number of the current line
+	latest uint64   // latest time of a record
 	rec    []byte
 	long   []byte // a line that is longer than the reader's buffer
-	bad    uint64
-	failed error // of New's reading
-	// Of an audit log.
+	bad    uint64 // number of unreadable lines
+	failed error  // read error in New
+	// For audit logs.
 	asm    auditlog.Assembler
 	record auditlog.Record
-	// Of strace.
+	// For strace.
 	parsed  strace.Line
 	join    strace.Joiner
-	pid     uint32 // of lines that say none
+	pid     uint32 // pid for lines without one
 	printed []byte
-	keyless bool  // a key was taken out of what is printed
-	err     error // of emit, in a callback
+	keyless bool  // a key was removed from printed
+	err     error // error of emit in a callback
 
 	clock clock
 	text  text
 
 	trussed   truss.Line
 	trussJoin truss.Joiner
-	base      int64 // of times that count from the start: ns since the epoch
+	base      int64 // origin of times that count from the start, ns since the epoch
 	traced    ktrace.Line
 	tracer    ktrace.Reader
-	threads   map[uint32]int64 // when the outermost function of a thread began
+	threads   map[uint32]int64 // start time of the outermost function by thread
 }
 
-// New reads as far as the first record, and returns a source of the rest.
+// New returns a source for in. It reads up to the first event.
 func New(in *bufio.Reader, name string, kind Kind) (*Source, error) {
 	if kind <= Unknown || kind >= kinds {
 		return nil, fmt.Errorf("%s: not a file of a tool that is known", name)
@@ -189,7 +189,7 @@ func New(in *bufio.Reader, name string, kind Kind) (*Source, error) {
 			}
 			break
 		} else if err != nil {
-			s.failed = err // Run says so, after what was read
+			s.failed = err // Run returns it after the records read so far
 			break
 		}
 	}
@@ -201,7 +201,7 @@ func New(in *bufio.Reader, name string, kind Kind) (*Source, error) {
 		}
 	}
 	s.header.Clock = s.clock.work
-	// The clock of the tool is the wall clock, and stands in for the monotonic one.
+	// The tool uses the wall clock, which also takes the place of the monotonic one.
 	s.header.Mono, s.header.Wall = first, first
 	for _, r := range s.queue {
 		if aside(r) {
@@ -226,10 +226,10 @@ func aside(r wire.Record) bool {
 	return k == wire.KindNote || k == wire.KindName || k == wire.KindLost
 }
 
-// last is the time of what is no event.
+// last returns the time for a record that is no event.
 func (s *Source) last() uint64 { return max(s.latest, s.header.Mono) }
 
-// Header says when the first event was.
+// Header returns the header, which has the time of the first event.
 func (s *Source) Header() wire.Header { return s.header }
 
 // Run emits a record for each event, and a KindEnd.
@@ -250,7 +250,7 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 			}
 		}
 		if s.in.Buffered() == 0 {
-			// A file that grows: what is here is shown.
+			// The next read may block: show what has been read.
 			if err := emit(nil); err != nil {
 				return err
 			}
@@ -283,7 +283,7 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 	return emit(nil)
 }
 
-// next reads a line and emits what it completes.
+// next reads a line and emits the records that it completes.
 func (s *Source) next() error {
 	line, err := s.in.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
@@ -297,7 +297,7 @@ func (s *Source) next() error {
 	return formats[s.kind].line(s, line)
 }
 
-// longLine reads on, up to what a line may have.
+// longLine reads the rest of a line, and truncates it to maxLine.
 func (s *Source) longLine(start []byte) ([]byte, error) {
 	s.long = append(s.long[:0], start...)
 	for {
@@ -337,7 +337,7 @@ func (s *Source) beginDump() {
 	s.text.start = sinceStart(head)
 }
 
-// say emits a line as it was printed.
+// say emits a text record.
 func (s *Source) say(x *wire.Text, text []byte) error {
 	x.Text = uint32(len(text))
 	s.rec = append(x.Append(s.rec[:0]), text...)
@@ -348,12 +348,12 @@ func (s *Source) say(x *wire.Text, text []byte) error {
 	return s.emit(wire.Seal(s.rec))
 }
 
-// gap says that somebody left lines out: "..." alone on a line.
+// gap emits a note that lines were left out, for a line "...".
 func (s *Source) gap() error {
 	return s.note(fmt.Sprintf("%s:%d: lines were left out here", s.name, s.line))
 }
 
-// unread says of a line that it was not read.
+// unread counts a line that cannot be read, and emits a note for the first maxTold.
 func (s *Source) unread(why string) error {
 	if s.bad++; s.bad > maxTold {
 		return nil

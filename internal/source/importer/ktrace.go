@@ -5,7 +5,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// maxThreads bounds the threads whose outermost function is remembered.
+// maxThreads is the maximum size of Source.threads. A full map is cleared.
 const maxThreads = 1 << 14
 
 func (s *Source) ktrace(line []byte) error {
@@ -22,7 +22,7 @@ func (s *Source) ktrace(line []byte) error {
 		return s.emit(wire.Seal(x.Append(s.rec[:0])))
 	case ktrace.Enter, ktrace.Leave, ktrace.Leaf, ktrace.Call, ktrace.Event:
 	default:
-		return nil // headings, and what tracers say of themselves
+		return nil // headings and messages of the tracer
 	}
 	at, slack := s.traceTime(l)
 	x := wire.Text{
@@ -33,7 +33,7 @@ func (s *Source) ktrace(line []byte) error {
 	return s.say(&x, s.printed)
 }
 
-// traceTime is when a line of a kernel tracer was, and how far that may be off.
+// traceTime returns the time of a line of a kernel tracer, and its maximum error, in ns.
 func (s *Source) traceTime(l *ktrace.Line) (at, slack int64) {
 	c := &s.clock
 	switch l.Time.Clock {
@@ -44,7 +44,7 @@ func (s *Source) traceTime(l *ktrace.Line) (at, slack int64) {
 		c.says(wire.ClockStart)
 		c.now, slack = c.now+l.Time.NS, 1000
 	case ktrace.Thread:
-		// Between the outermost functions of threads is an unknown time.
+		// Times count from the start of a thread's outermost function, which is not known.
 		c.says(wire.ClockNone)
 		if l.Depth == 0 && l.Kind != ktrace.Leave || s.threads[l.PID] == 0 {
 			if len(s.threads) >= maxThreads || s.threads == nil {

@@ -11,16 +11,15 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Merged is the source of the files that strace -ff writes, one for each thread,
-// in the order of their times; what has one time stays in the order of the files.
-// Its lines say that (wire.TextApart).
+// Merged is the source for the files of strace -ff, which writes one for each thread. It
+// emits the records in the order of their times, and those with equal times in the order
+// of the files. It marks them with wire.TextApart.
 type Merged struct {
 	list   []*Source
 	header wire.Header
 }
 
-// Merge returns the source of several that read strace. The first record of each
-// has been read.
+// Merge returns a source for several files of strace. name is the target in its header.
 func Merge(list []*Source, name string) *Merged {
 	m := &Merged{list: list, header: list[0].header}
 	m.header.Targets = []string{name}
@@ -33,11 +32,11 @@ func Merge(list []*Source, name string) *Merged {
 	return m
 }
 
-// Header says when the first event of all was.
+// Header returns the header, which has the time of the first event of all files.
 func (m *Merged) Header() wire.Header { return m.header }
 
-// Run emits the records of all, and a KindEnd. A file that cannot be read to its
-// end does not end the others.
+// Run emits the records of all files, and a KindEnd. After an error in one file it
+// continues with the others.
 func (m *Merged) Run(ctx context.Context, emit func(wire.Record) error) error {
 	errs := make([]error, len(m.list))
 	var front fronts
@@ -84,12 +83,12 @@ func (m *Merged) Run(ctx context.Context, emit func(wire.Record) error) error {
 	return errors.Join(append(errs, emit(nil))...)
 }
 
-// oneFile is a file of several, and its record at hand.
+// oneFile is one of the files, with its current record.
 type oneFile struct {
 	n    int
 	next func() (wire.Record, bool)
 	rec  wire.Record
-	at   uint64 // its time, or that of the one before it
+	at   uint64 // time of rec, or of an earlier record if that is later
 }
 
 func (f *oneFile) advance() bool {
@@ -102,7 +101,7 @@ func (f *oneFile) advance() bool {
 	return true
 }
 
-// fronts are the records at hand, the earliest first.
+// fronts is a heap of files by the time of their current records.
 type fronts []*oneFile
 
 func (h fronts) Len() int { return len(h) }
@@ -117,8 +116,8 @@ func (h *fronts) Pop() any {
 	return last
 }
 
-// OfThread reports whether a file is one of those that strace -ff writes, and
-// what their names have in common.
+// OfThread reports whether the name of a file is like those of strace -ff (prefix.pid), and
+// returns the prefix with the dot.
 func OfThread(name string) (prefix string, ok bool) {
 	at := strings.LastIndexByte(name, '.')
 	if at <= 0 || pidOf(name) == 0 {

@@ -28,7 +28,7 @@ func (s *Source) strace(line []byte) error {
 	return err
 }
 
-// pidOf is the process that a file of strace -ff is of: its name ends in it.
+// pidOf returns the pid at the end of the name of a file of strace -ff, or 0.
 func pidOf(name string) uint32 {
 	n, err := strconv.ParseUint(name[strings.LastIndexByte(name, '.')+1:], 10, 32)
 	if err != nil || !strings.Contains(name, ".") {
@@ -37,14 +37,14 @@ func pidOf(name string) uint32 {
 	return uint32(n)
 }
 
-// straceLine emits a line, or a call that was cut in two.
+// straceLine emits a line, or a call that was joined from two lines.
 func (s *Source) straceLine(l *strace.Line) {
 	if s.err != nil {
 		return
 	}
 	switch l.Kind {
 	case strace.Note:
-		// Process 9744 attached: whom lines without a pid are about.
+		// "Process 9744 attached" gives the pid for lines without one.
 		var pid uint32
 		if n, _ := fmt.Sscanf(string(bytes.TrimPrefix(l.Text, []byte("strace: "))), "Process %d attached", &pid); n == 1 && s.pid == 0 {
 			s.pid = pid
@@ -61,22 +61,21 @@ func (s *Source) straceLine(l *strace.Line) {
 		return
 	}
 	if l.Dur.Clock == strace.NoClock && l.EndTime.Clock == l.Time.Clock && precision(l.Time.Text) < 1_000_000 {
-		// It was cut in two, and so both of its ends have a time.
+		// A joined call has two times, whose difference is the duration.
 		if d := l.EndTime.NS - l.Time.NS; d >= 0 && l.HasResult {
 			l.Dur = strace.Stamp{Clock: strace.Delta, NS: d, Text: fmt.Appendf(nil, "%d.%06d", d/1e9, d%1e9/1000)}
 		}
 	}
 	s.keyless = keys.Hide(l.Name, l.Args())
 	at := *l
-	// What is kept is the call alone; nobody looks at the leader again.
+	// Only the call is printed, without the fields before it.
 	l.PID, l.Comm, l.Context, l.Time, l.Delta, l.Nr, l.IP = 0, nil, nil, strace.Stamp{}, strace.Stamp{}, -1, 0
 	s.printed = strace.Append(s.printed[:0], l)
 	s.err = s.straceText(&at, s.printed)
 	s.keyless = false
 }
 
-// straceText emits a call, or what else has a time, of which l says whose and
-// when it was.
+// straceText emits text as a record, with pid and time from l.
 func (s *Source) straceText(l *strace.Line, text []byte) error {
 	at, slack := s.clock.strace(l)
 	pid := l.PID

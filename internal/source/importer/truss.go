@@ -19,7 +19,7 @@ func (s *Source) truss(line []byte) error {
 	return err
 }
 
-// trussLine emits a line, or a call with what was printed below it.
+// trussLine emits a line, or a call with the lines that belong to it.
 func (s *Source) trussLine(l *truss.Line) {
 	if s.err != nil {
 		return
@@ -43,7 +43,7 @@ func (s *Source) trussLine(l *truss.Line) {
 			return
 		}
 	default:
-		return // signals, functions of libraries, and what stands alone
+		return // signals, library functions, and lines without a call
 	}
 	at, slack := s.clock.truss(l, s.base)
 	x := wire.Text{
@@ -59,8 +59,8 @@ func (s *Source) trussLine(l *truss.Line) {
 	s.err = s.say(&x, s.printed)
 }
 
-// truss is when a line of truss was, and how far that may be off: its times are
-// those of the return.
+// truss returns the time of a line of truss, which is that of the return, and its maximum
+// error, in ns.
 func (c *clock) truss(l *truss.Line, base int64) (at, slack int64) {
 	switch {
 	case l.Time.Clock == truss.Start:

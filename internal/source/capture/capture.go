@@ -1,16 +1,15 @@
-// Package capture is the source of a packet capture: pcapng and pcap files of
-// whatever tool (draft-ietf-opsawg-pcapng, draft-ietf-opsawg-pcap), those of
-// Solaris' snoop (RFC 1761), and those that sink/pcapng wrote, whose records
-// come back as they were. It needs no privilege, and runs on any system.
+// Package capture is the source for packet captures: pcapng and pcap files of any
+// tool (draft-ietf-opsawg-pcapng, draft-ietf-opsawg-pcap), files of Solaris' snoop
+// (RFC 1761), and files of sink/pcapng, whose records are restored as they were. It needs
+// no privilege, and runs on any system.
 //
-// In a file of another tool a packet's process is what the file says of it, and
-// is marked so (wire.PacketClaimed): by option 8 of the packet (process and
-// thread), by a comment as sink/pcapng writes it, or by one of ptcpdump. Rows of
-// the systemd journal become notes. Names, secrets and blocks that are not known
-// are skipped.
+// In a file of another tool, the process of a packet is taken from option 8 of the packet
+// (process and thread), from a comment in the format of sink/pcapng, or from a comment of
+// ptcpdump, and is marked with wire.PacketClaimed. Entries of the systemd journal ("rows"
+// below) become notes. Names, secrets and unknown blocks are skipped.
 //
-// Memory is bounded, whatever the file holds: a block has 16 MiB at most, of which
-// a packet has 1 MiB, a section 65,536 interfaces.
+// Memory is bounded for any input: a block has at most 16 MiB, a packet 1 MiB, a
+// section 65,536 interfaces.
 package capture
 
 import (
@@ -34,12 +33,12 @@ const (
 	pcapHead    = 24
 	pcapPacket  = 16
 	maxBlock    = 16 << 20
-	maxParts    = 4 << 20 // bytes of a row of records: no call has a megabyte of its own
+	maxParts    = 4 << 20 // bytes of records in a row; no call has a megabyte
 	maxIfaces   = 1 << 16
-	maxPacket   = 1 << 20  // bytes of a packet: no snapshot length is above 256 KiB
-	maxNote     = 32 << 10 // bytes of a note's text
-	maxName     = 256      // bytes of an interface's name
-	checkEvery  = 1024     // packets between two looks at the context
+	maxPacket   = 1 << 20  // bytes of a packet; snapshot lengths are at most 256 KiB
+	maxNote     = 32 << 10 // bytes of the text of a note
+	maxName     = 256      // bytes of the name of an interface
+	checkEvery  = 1024     // records between two checks of the context
 	linkNull    = 0
 	linkLoop    = 108
 	linkSLL     = 113
@@ -47,11 +46,11 @@ const (
 	linkUnknown = 0xffff
 )
 
-// ErrNotCapture says that a file does not begin as a capture does.
+// ErrNotCapture means that a file does not begin like a capture.
 var ErrNotCapture = errors.New("neither pcapng nor pcap")
 
-// Sniff reports whether b, the first bytes of a file, begins a capture. 12 are
-// enough.
+// Sniff reports whether b, the first bytes of a file, is the beginning of a capture. 12
+// bytes are enough.
 func Sniff(b []byte) bool {
 	if len(b) < 4 {
 		return false
@@ -81,35 +80,35 @@ type Source struct {
 	header wire.Header
 	emit   func(wire.Record) error
 	ctx    context.Context
-	rec    []byte      // the record at hand
-	pkt    wire.Packet // the packet at hand
-	keys   keys        // of its comment
+	rec    []byte      // buffer for the current record
+	pkt    wire.Packet // current packet
+	keys   keys        // of the comment of the current packet
 	sent   int
-	latest uint64 // time of a record
+	latest uint64 // latest time of a record
 
 	ng    bool
 	snoop bool
-	big   bool     // byte order of the file, or the section
-	nano  bool     // pcap
-	link  uint16   // pcap, snoop
-	drops uint32   // snoop: of the packet before
-	ifs   []iface  // of the section
-	seen  uint32   // interfaces in all
+	big   bool     // the file or section is big-endian
+	nano  bool     // pcap: times are in ns
+	link  uint16   // pcap, snoop: link type
+	drops uint32   // snoop: cumulative drops of the previous packet
+	ifs   []iface  // interfaces of the section
+	seen  uint32   // number of interfaces of all sections
 	news  []ifname // names of interfaces that are not sent yet
 
-	ours    bool         // header is of the rows, and so are their records
-	prolog  []byte       // as it stands in the first row
+	ours    bool         // the header is from a row, and the records in rows are valid with it
+	prolog  []byte       // prologue in the first row
 	layout  *wire.Layout // of the records in rows
-	later   string       // what of them this version cannot read
+	later   string       // describes records that this version cannot read
 	unknown wire.Unknown
-	part    []byte // what the next row's field begins with
-	told    bool   // that rows hold records which cannot be read
-	end     []byte // the last record, kept for last
-	closed  bool   // statistics came last
+	part    []byte // decoded parts of the field that continues in the next row
+	told    bool   // a note about unreadable records in rows has been sent
+	end     []byte // the KindEnd record, to be sent last
+	closed  bool   // a block of statistics was the last one
 }
 
-// New reads up to the first packet or row. name is what the header has as its
-// target. It returns ErrNotCapture, a *wire.NewerError, a *wire.DamageError or a
+// New returns a source for r. It reads up to the first packet or row. name is the target in
+// the header. It returns ErrNotCapture, a *wire.NewerError, a *wire.DamageError or a
 // *wire.CutError, or the error of r.
 func New(r io.Reader, name string) (*Source, error) {
 	s := &Source{in: input{r: r}}
@@ -139,20 +138,20 @@ func New(r io.Reader, name string) (*Source, error) {
 	return s, nil
 }
 
-// Header says when the first packet was; in a file of ours it is what the
-// recording had.
+// Header returns the header, which has the time of the first packet. In a file of
+// sink/pcapng it is that of the recording.
 func (s *Source) Header() wire.Header { return s.header }
 
-// begin sets the zero of the timeline. The clock of a file is the wall clock,
-// and stands in for the monotonic one, too.
+// begin sets the start of the timeline. Files use the wall clock, which also takes the place
+// of the monotonic one.
 func (s *Source) begin(ns int64) {
 	s.header.Mono, s.header.Wall = uint64(ns), uint64(ns)
 }
 
-// Run emits every record. At the end of a whole file it emits a KindEnd and
-// returns nil. After everything before it returns replay.ErrNotClosed, if a
-// file of ours has no end; a *wire.CutError, where the file ends inside a block;
-// a *wire.DamageError, where it stops making sense.
+// Run emits all records. At the end of a complete file it emits a KindEnd and returns nil.
+// After all readable records it returns replay.ErrNotClosed if a file of sink/pcapng
+// has no end, a *wire.CutError if the file ends inside a block, or a *wire.DamageError if
+// it is invalid from there on.
 func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 	s.ctx, s.emit, s.latest = ctx, emit, s.header.Mono
 	s.in.wait = func() error {
@@ -195,7 +194,7 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 	}
 }
 
-// emitError is an error of emit, which is not called again then.
+// emitError wraps an error of emit, after which emit is not called again.
 type emitError struct{ error }
 
 func (e *emitError) Unwrap() error { return e.error }
@@ -216,7 +215,7 @@ func (s *Source) finish() error {
 	return s.pass(s.end)
 }
 
-// send emits a record, and what is to be said before it.
+// send emits a record, and before it the names of new interfaces.
 func (s *Source) send(r wire.Record) error {
 	if len(s.news) > 0 {
 		if err := s.sendNames(); err != nil {
@@ -240,13 +239,13 @@ func (s *Source) pass(r wire.Record) error {
 	return nil
 }
 
-// mono turns a time of the wall clock into one of the header's.
+// mono converts a wall clock time to the monotonic clock of the header.
 func (s *Source) mono(ns int64) uint64 { return uint64(ns) - s.header.Wall + s.header.Mono }
 
-// packet emits s.pkt, which is complete but for its header and lengths: l2 and
-// data are its bytes, length is what it had on the wire.
+// packet emits s.pkt, after setting its header and lengths. l2 and data are its bytes, length
+// is its length on the wire.
 func (s *Source) packet(ns int64, l2, data []byte, length uint32) error {
-	data = data[:min(len(data), maxPacket)] // its length on the wire says that there was more
+	data = data[:min(len(data), maxPacket)] // length shows that it is truncated
 	p := &s.pkt
 	p.Caplen = uint32(len(l2) + len(data))
 	p.Len = length
@@ -260,8 +259,7 @@ func (s *Source) packet(ns int64, l2, data []byte, length uint32) error {
 	return s.send(b)
 }
 
-// note emits what the source has to say; degraded means that something of the
-// file is not in what follows.
+// note emits a note. degraded means that data of the file is missing.
 func (s *Source) note(time uint64, degraded bool, text string) error {
 	n := wire.Note{H: wire.Hdr{Kind: wire.KindNote, Time: time}, Level: wire.NoteInfo}
 	if degraded {
@@ -272,7 +270,7 @@ func (s *Source) note(time uint64, degraded bool, text string) error {
 	return s.send(wire.Seal(append(n.Append(nil), attrs...)))
 }
 
-// damage says where and why the file cannot be read on.
+// damage returns an error with the offset and the reason why the rest of the file cannot be read.
 func (s *Source) damage(format string, args ...any) error {
 	return &wire.DamageError{Offset: s.in.off, What: fmt.Sprintf(format, args...) + "; what is before that has been read"}
 }
@@ -298,21 +296,21 @@ func (s *Source) u64(b []byte) uint64 {
 	return binary.LittleEndian.Uint64(b)
 }
 
-// input is a reader with what was read ahead of it.
+// input is a buffered reader.
 type input struct {
 	r    io.Reader
 	buf  []byte
-	at   int          // in buf: what is before is used up
-	off  int64        // in the file, of at
-	err  error        // of r, which is not asked again
-	wait func() error // before r is asked for more, which may take long; may be nil
+	at   int          // index in buf of the next byte
+	off  int64        // offset in the file of the next byte
+	err  error        // error of r, which is not read again
+	wait func() error // called before each read from r, which may block; may be nil
 }
 
-// ahead is how much is read at a time.
+// ahead is the minimum number of bytes to read at a time.
 const ahead = 256 << 10
 
-// peek returns the next n bytes, which stay the next ones; fewer only at the end
-// of the file. They are good until the next call.
+// peek returns the next n bytes without consuming them; fewer only at the end of the file.
+// They are valid until the next call.
 func (in *input) peek(n int) ([]byte, error) {
 	if len(in.buf)-in.at < n {
 		if err := in.fill(n); err != nil {
@@ -322,14 +320,14 @@ func (in *input) peek(n int) ([]byte, error) {
 	return in.buf[in.at:min(in.at+n, len(in.buf))], nil
 }
 
-// skip takes n bytes that peek has returned.
+// skip consumes n bytes that peek has returned.
 func (in *input) skip(n int) {
 	in.at += n
 	in.off += int64(n)
 }
 
 func (in *input) fill(n int) error {
-	const patience = 100 // empty reads
+	const patience = 100 // maximum number of empty reads in a row
 	if need := max(n, ahead); cap(in.buf)-in.at < need {
 		b := in.buf[:0]
 		if cap(b) < need {
@@ -357,8 +355,8 @@ func (in *input) fill(n int) error {
 	return nil
 }
 
-// whole returns the next n bytes. It returns io.EOF where there is none, and a
-// *wire.CutError where there are fewer.
+// whole returns the next n bytes without consuming them. It returns io.EOF if there are none,
+// and a *wire.CutError if there are fewer.
 func (in *input) whole(n int) ([]byte, error) {
 	b, err := in.peek(n)
 	switch {

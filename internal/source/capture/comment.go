@@ -7,23 +7,22 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// owner is what an interface of a process says of its packets' owner.
+// owner is the owner of packets according to the comment of their interface.
 type owner struct {
 	pid, nspid, uid uint32
 	start           uint64
 }
 
-// keys are what the comment of a packet says that wire.Packet has no place for,
-// or that another key may change.
+// keys holds the values in the comment of a packet that have no field in wire.Packet.
 type keys struct {
-	ours bool   // there was such a comment
-	have uint32 // bits: which keys there were
-	seen uint64 // ns from the evidence to the packet
+	ours bool   // there was a comment in the format of sink/pcapng
+	have uint32 // set of the keys that were present
+	seen uint64 // ns from the evidence for the owner to the packet
 	link uint16
 	l2   []byte
 }
 
-// Keys whose absence means something else than 0.
+// Keys whose default is not 0.
 const (
 	keyTID = 1 << iota
 	keyNSPID
@@ -38,8 +37,8 @@ func (k *keys) given(key uint32) bool { return k.have&key != 0 }
 
 func (k *keys) reset() { *k = keys{l2: k.l2[:0]} }
 
-// parse reads a comment as sink/pcapng writes it, whose package says what the
-// keys are, into p. What makes no sense is 0.
+// parse parses a comment in the format of sink/pcapng, which documents the keys, into k and
+// p. Invalid values are read as 0. usual has defaults for the owner.
 func (k *keys) parse(b []byte, usual *owner, p *wire.Packet) {
 	k.reset()
 	k.ours = true
@@ -124,7 +123,7 @@ func (k *keys) parse(b []byte, usual *owner, p *wire.Packet) {
 	}
 }
 
-// parseOwner reads the comment of a process's interface.
+// parseOwner parses the comment of an interface for a process.
 func parseOwner(b []byte) owner {
 	var o owner
 	nspid := false
@@ -146,7 +145,7 @@ func parseOwner(b []byte) owner {
 	return o
 }
 
-// parseDevice reads the comment of a network interface.
+// parseDevice parses the comment of an interface for a network device.
 func parseDevice(b []byte) (index uint32, netns uint64) {
 	eachKey(b, func(key, v []byte) {
 		switch n := number(v); string(key) {
@@ -159,7 +158,7 @@ func parseDevice(b []byte) (index uint32, netns uint64) {
 	return index, netns
 }
 
-// eachKey calls do for each key=value of a comment, which spaces part.
+// eachKey calls do for each key=value of a comment. They are separated by spaces.
 func eachKey(b []byte, do func(key, v []byte)) {
 	for len(b) > 0 {
 		word := b
@@ -174,7 +173,7 @@ func eachKey(b []byte, do func(key, v []byte)) {
 	}
 }
 
-// number reads a decimal number; what is none, or does not fit, is 0.
+// number parses a decimal number. It returns 0 if b is not one, or if it overflows.
 func number(b []byte) uint64 {
 	var n uint64
 	for _, c := range b {
@@ -189,7 +188,7 @@ func number(b []byte) uint64 {
 	return n
 }
 
-// unescape undoes %XX, as far as there is room.
+// unescape decodes %XX in b into dst, up to the length of dst.
 func unescape(dst, b []byte) {
 	for i := 0; len(b) > 0 && i < len(dst); i++ {
 		c := b[0]
@@ -270,7 +269,7 @@ func flags(v []byte, n uint64) uint8 {
 	return f
 }
 
-// ptcpdump reads a comment of ptcpdump: a key, a colon and a value a line.
+// ptcpdump parses a comment of ptcpdump, with a key, a colon and a value on each line:
 //
 //	PID: 123
 //	Cmd: /usr/bin/curl
@@ -301,7 +300,7 @@ func ptcpdump(b []byte, o *wire.Owner) {
 	}
 }
 
-// name sets a thread's name, which ends with a NUL.
+// name sets the name of a thread, truncated and terminated by NUL.
 func name(dst *[16]byte, v []byte) {
 	*dst = [16]byte{}
 	copy(dst[:len(dst)-1], v)

@@ -10,16 +10,16 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// row is an entry of the journal, in the systemd journal export format.
+// row is an entry in the systemd journal export format.
 type row struct {
 	ns                   int64
 	message, ident       []byte
-	warning              bool   // PRIORITY
-	record, part, header []byte // base64; nil: none
+	warning              bool   // PRIORITY is 4 or less
+	record, part, header []byte // base64; nil if not present
 }
 
-// parseRow reads FIELD=value a line, or FIELD, its length in 8 bytes and its
-// bytes. What cannot be read ends it.
+// parseRow parses an entry. A field is a line FIELD=value, or a line FIELD followed by the
+// length in 8 bytes and the value. It stops at the first error.
 func parseRow(b []byte) row {
 	var r row
 	for len(b) > 0 && b[0] != 0 {
@@ -58,7 +58,7 @@ func parseRow(b []byte) row {
 
 var errNotBase64 = errors.New("no base64")
 
-// addPart decodes what the next row's field begins with.
+// addPart decodes a part of a field that continues in the next row.
 func (s *Source) addPart(v []byte) error {
 	if base64.StdEncoding.DecodedLen(len(v))+len(s.part) > maxParts {
 		s.part = s.part[:0]
@@ -72,7 +72,7 @@ func (s *Source) addPart(v []byte) error {
 	return nil
 }
 
-// decoded returns the bytes of a field, with the parts that came before. They are good until the next part or field.
+// decoded returns the decoded value of a field, after its parts. It is valid until the next part or field is decoded.
 func (s *Source) decoded(v []byte) ([]byte, error) {
 	b, err := base64.StdEncoding.AppendDecode(s.part, v)
 	s.part = b[:0]
@@ -82,8 +82,9 @@ func (s *Source) decoded(v []byte) ([]byte, error) {
 	return b, nil
 }
 
-// firstHeader takes the header of a file of ours. One that cannot be read is
-// for Run to tell of.
+// firstHeader reads the header in the first row of a file of sink/pcapng. It returns an error
+// only if the header is of a newer version; otherwise Run reports a header that cannot be
+// read.
 func (s *Source) firstHeader(r row, body []byte) error {
 	b, err := s.decoded(r.header)
 	var rd *wire.Reader
@@ -104,7 +105,7 @@ func (s *Source) firstHeader(r row, body []byte) error {
 	return nil
 }
 
-// row emits the records of a row, or a note with its words.
+// row emits the records in a row, or a note with its message.
 func (s *Source) row(body []byte) error {
 	r := parseRow(body)
 	at := s.mono(r.ns)
@@ -137,13 +138,13 @@ func (s *Source) row(body []byte) error {
 		return nil
 	}
 	if string(r.ident) == "pidwire" {
-		return nil // it had no words of its own
+		return nil // it has no message of its own
 	}
-	// Of ours without a record is what was lost on the way to the file.
+	// In a file of sink/pcapng, a row without a record reports entries that were lost on the way to the file.
 	return s.note(at, s.ours && r.warning, string(r.message))
 }
 
-// unreadable says, once, that the records in rows are not read.
+// unreadable emits a note, once, that the records in rows cannot be read.
 func (s *Source) unreadable(at uint64) error {
 	if s.told {
 		return nil
@@ -153,13 +154,13 @@ func (s *Source) unreadable(at uint64) error {
 		"(PIDWIRE_HEADER) was taken out of the file, or this is of more than one run")
 }
 
-// bad says that a row's records are left out.
+// bad emits a note that the records of a row are left out.
 func (s *Source) bad(at uint64, err error) error {
 	return s.note(at, true, fmt.Sprintf("a row at offset %d of the file cannot be read back: %v", s.in.off, err))
 }
 
-// records emits records as they were. They are of a file that anybody may have
-// written: each must be as long as it says, and hold what it promises.
+// records emits the records in b. As the file may have any origin, it checks the length and
+// the content of each.
 func (s *Source) records(at uint64, b []byte) error {
 	for len(b) > 0 {
 		if len(b) < wire.SizeHdr {
@@ -174,7 +175,7 @@ func (s *Source) records(at uint64, b []byte) error {
 		switch {
 		case err != nil:
 			err = s.bad(at, err)
-		case !r.Known() && s.later != "": // else nobody ever wrote such a record
+		case !r.Known() && s.later != "": // unknown kinds are valid only from a newer version
 			s.unknown.Add(r)
 		case !valid(r):
 			err = s.bad(at, fmt.Errorf("a record of kind %d with %d bytes", r.Kind(), n))
@@ -190,8 +191,8 @@ func (s *Source) records(at uint64, b []byte) error {
 	return nil
 }
 
-// valid says whether a record is of a kind that stands in files, and holds what
-// it promises.
+// valid reports whether a record is of a kind that files may have, and is as long as its
+// fields require.
 func valid(r wire.Record) bool {
 	attrs := func(size int, n uint16) bool { return len(r) >= size && int(n) <= len(r)-size }
 	switch r.Kind() {

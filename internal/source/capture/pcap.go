@@ -7,7 +7,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// pcapHeader reads the head of a pcap file, and when its first packet was.
+// pcapHeader reads the header of a pcap file, and the time of its first packet.
 func (s *Source) pcapHeader() error {
 	b, err := s.in.whole(pcapHead)
 	if err != nil {
@@ -22,7 +22,7 @@ func (s *Source) pcapHeader() error {
 	if major, minor := s.u16(b[4:]), s.u16(b[6:]); major != 2 {
 		return s.damage("pcap of version %d.%d, there is 2 only", major, minor)
 	}
-	// Above the link type stands how long a frame check sequence is.
+	// The upper bits have the length of the frame check sequence.
 	s.link = linkOf(s.u32(b[20:]) & 0x03ffffff)
 	s.in.skip(pcapHead)
 	if b, err = s.in.peek(pcapPacket); err != nil {
@@ -64,8 +64,8 @@ func (s *Source) nextPcap() error {
 	return nil
 }
 
-// linkOf is a link type as a record has it, where 0 stands for none: what
-// LINKTYPE_NULL has before the packet reads as what LINKTYPE_LOOP has.
+// linkOf converts a link type to that of a record, where 0 means none. It returns
+// LINKTYPE_LOOP for LINKTYPE_NULL, whose header can be read in the same way.
 func linkOf(v uint32) uint16 {
 	switch {
 	case v == linkNull:
@@ -79,15 +79,14 @@ func linkOf(v uint32) uint16 {
 // sllLen is the size of a LINKTYPE_LINUX_SLL header.
 const sllLen = 16
 
-// ownSLL says whether a packet begins with that header as sink/pcapng writes it:
-// of no device and with an address of no bytes.
+// ownSLL reports whether a packet begins with an SLL header that sink/pcapng has written:
+// the ARPHRD type is 0xffff and the length of the address is 0.
 func ownSLL(b []byte) bool {
 	return len(b) >= sllLen && binary.BigEndian.Uint32(b[2:]) == 0xffff0000
 }
 
-// cookedDir is the direction of a packet that was captured at all interfaces of
-// a Linux machine: the header says whom it was sent to, or that the machine
-// sent it.
+// cookedDir returns the direction of a packet with an SLL or SLL2 header, from the packet
+// type in the header; 0 if it is not known.
 func cookedDir(link uint16, b []byte) uint8 {
 	const toOthers, byUs = 3, 4
 	var kind int

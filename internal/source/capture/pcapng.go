@@ -27,24 +27,24 @@ const (
 	optOffset     = 14
 )
 
-// iface is an interface of the section at hand.
+// iface is an interface of the current section.
 type iface struct {
 	link    uint16
 	snaplen uint32
 	clock   clock
-	index   uint32 // over all sections, from 1
-	usual   owner  // of its packets, by its comment
+	index   uint32 // counted over all sections, from 1
+	usual   owner  // owner of its packets, from its comment
 }
 
-// ifname is an interface's name.
+// ifname is the name of an interface.
 type ifname struct {
 	netns uint64
 	index uint32
 	name  string
 }
 
-// block returns the next block, which stays the next one, and the bytes between
-// its lengths. At the end it returns io.EOF.
+// block returns the type of the next block, and its body between the two lengths, without
+// consuming it. At the end of the file it returns io.EOF.
 func (s *Source) block() (kind uint32, body []byte, err error) {
 	b, err := s.in.whole(8)
 	if err != nil {
@@ -80,11 +80,11 @@ func (s *Source) block() (kind uint32, body []byte, err error) {
 	return kind, b[8 : size-4], nil
 }
 
-// passBlock takes a block that block has returned.
+// passBlock consumes a block that block has returned.
 func (s *Source) passBlock(body []byte) { s.in.skip(len(body) + 12) }
 
-// prime reads up to what the header is made of: the first packet, or the first
-// row. An error behind the first block is for Run to find.
+// prime reads up to the first packet or row, from which the header is made. It ignores errors
+// after the first block, as Run returns them.
 func (s *Source) prime() error {
 	for first := true; ; first = false {
 		kind, body, err := s.block()
@@ -124,7 +124,7 @@ func (s *Source) prime() error {
 	}
 }
 
-// describe takes a section or an interface.
+// describe handles a section header or an interface description.
 func (s *Source) describe(kind uint32, body []byte) error {
 	if kind == magicNG {
 		if len(body) < 16 {
@@ -162,7 +162,7 @@ func (s *Source) describe(kind uint32, body []byte) error {
 			f.clock.offset = int64(s.u64(v))
 		case code == optComment && bytes.HasPrefix(v, []byte("pid=")):
 			f.usual = parseOwner(v)
-			named.name = "" // a process's
+			named.name = "" // it is an interface for a process
 		case code == optComment && bytes.HasPrefix(v, []byte("if=")):
 			named.index, named.netns = parseDevice(v)
 		}
@@ -174,7 +174,7 @@ func (s *Source) describe(kind uint32, body []byte) error {
 	return nil
 }
 
-// sendNames emits the names of interfaces.
+// sendNames emits the names of new interfaces.
 func (s *Source) sendNames() error {
 	news := s.news
 	s.news = nil
@@ -189,7 +189,7 @@ func (s *Source) sendNames() error {
 	return nil
 }
 
-// nextBlock emits what the next block makes.
+// nextBlock reads the next block and emits its records.
 func (s *Source) nextBlock() error {
 	kind, body, err := s.block()
 	if err != nil {
@@ -212,7 +212,7 @@ func (s *Source) nextBlock() error {
 	return nil
 }
 
-// frame is a packet as its block has it.
+// frame is the content of a packet block.
 type frame struct {
 	iface   *iface
 	ns      int64
@@ -256,7 +256,7 @@ func (s *Source) parsePacket(kind uint32, b []byte) (frame, error) {
 		f.ns = f.iface.clock.ns(ticks)
 		f.options = b[min(int(caplen+3)&^3, len(b)):]
 	} else {
-		// It has no time: that of the record before is the nearest.
+		// It has no time: use the latest one.
 		f.ns = int64(s.latest - s.header.Mono + s.header.Wall)
 	}
 	return f, nil
@@ -295,7 +295,7 @@ func (s *Source) sendPacket(kind uint32, body []byte) error {
 	}
 	var l2 []byte
 	if k.ours && f.iface.link == linkSLL && ownSLL(f.data) {
-		// In place of that header stood another one, or none.
+		// sink/pcapng has replaced the original header, or added this one.
 		f.data, f.length = f.data[sllLen:], f.length-sllLen
 		l2, p.Link = k.l2, k.link
 	}
@@ -305,8 +305,8 @@ func (s *Source) sendPacket(kind uint32, body []byte) error {
 	return s.packet(f.ns, l2, f.data, uint32(len(l2))+f.length)
 }
 
-// option splits the next option from b. It reports false at the end, and where
-// an option does not fit: what is behind that cannot be read.
+// option splits the next option from b. It returns false at the end of the options, and if
+// an option is longer than b.
 func (s *Source) option(b []byte) (code uint16, v, rest []byte, ok bool) {
 	if len(b) < 4 {
 		return 0, nil, nil, false
@@ -319,15 +319,15 @@ func (s *Source) option(b []byte) (code uint16, v, rest []byte, ok bool) {
 	return code, b[4 : 4+n], b[min(4+(n+3)&^3, len(b)):], true
 }
 
-// clock is how an interface counts time.
+// clock has the resolution and the offset of the times of an interface.
 type clock struct {
 	binary bool
-	digits uint8  // of 2 or 10: the negative power that a tick is of a second
-	scale  uint64 // what to multiply with, or to divide by above 9 digits
+	digits uint8  // a tick is 10^-digits s, or 2^-digits s if binary
+	scale  uint64 // factor from ticks to ns, or divisor if there are more than 9 digits
 	offset int64  // seconds
 }
 
-// clockOf is the clock of an if_tsresol.
+// clockOf returns the clock for the value of if_tsresol.
 func clockOf(resolution byte) clock {
 	c := clock{binary: resolution&0x80 != 0, digits: resolution & 0x7f, scale: 1}
 	if c.binary {
@@ -344,7 +344,7 @@ func clockOf(resolution byte) clock {
 	return c
 }
 
-// ns turns ticks into ns since the epoch, which wrap where 64 bits end.
+// ns converts ticks to ns since the epoch, modulo 2^64.
 func (c *clock) ns(ticks uint64) int64 {
 	var ns uint64
 	switch {

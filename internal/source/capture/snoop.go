@@ -4,7 +4,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// What RFC 1761 says of a file of snoop(1M). All numbers are big-endian.
+// Format of files of snoop(1M) (RFC 1761). All numbers are big-endian.
 const (
 	magicSnoop   = "snoop\x00\x00\x00"
 	snoopVersion = 2
@@ -12,13 +12,12 @@ const (
 	snoopPacket  = 24
 )
 
-// snoopPrivate marks link types that are of one system alone (RFC 3827).
+// snoopPrivate is the bit of link types that are specific to one system (RFC 3827).
 const snoopPrivate = 1 << 31
 
-// snoopLink is a link type of snoop (RFC 1761, RFC 3827) as a record has it. It
-// knows those whose frames are surely laid out as those of a LINKTYPE are: for
-// the rest, such as 9, which is "other", and the loopback of 14, no two tools
-// agree on what their packets begin with.
+// snoopLink converts a link type of snoop (RFC 1761, RFC 3827) to a LINKTYPE. It converts
+// only types whose frame format is certain to be that of a LINKTYPE. For others, such as
+// 9 ("other") and 14 (loopback), tools do not agree on the format.
 func snoopLink(v uint32) uint16 {
 	switch v {
 	case 0, 4: // IEEE 802.3, Ethernet
@@ -35,7 +34,7 @@ func snoopLink(v uint32) uint16 {
 	return linkUnknown
 }
 
-// snoopHeader reads the head of a snoop file, and when its first packet was.
+// snoopHeader reads the header of a snoop file, and the time of its first packet.
 func (s *Source) snoopHeader() error {
 	b, err := s.in.whole(snoopHead)
 	if err != nil {
@@ -60,8 +59,8 @@ func (s *Source) snoopTime(b []byte) int64 {
 	return int64(s.u32(b[16:]))*1e9 + int64(s.u32(b[20:]))*1e3
 }
 
-// nextSnoop emits the next packet of a snoop file, and before it what the file
-// says was dropped since the one before.
+// nextSnoop emits the next packet of a snoop file, and before it the number of packets dropped
+// since the previous one.
 func (s *Source) nextSnoop() error {
 	b, err := s.in.whole(snoopPacket)
 	if err != nil {
@@ -72,7 +71,7 @@ func (s *Source) nextSnoop() error {
 	case size > maxBlock:
 		return s.damage("a record of %d bytes, the limit is %d", size, maxBlock)
 	case size < snoopPacket || caplen > size-snoopPacket:
-		// What is behind the packet is padding, or a trailer of Surveyor's.
+		// The record may be longer: after the packet there is padding, or a trailer of Surveyor.
 		return s.damage("a packet of %d bytes in a record of %d with its header", caplen, size)
 	}
 	if b, err = s.in.whole(int(size)); err != nil {
@@ -90,9 +89,9 @@ func (s *Source) nextSnoop() error {
 	return nil
 }
 
-// snoopLost emits how many packets were lost, by the count of all that were
-// since the file was begun. A count that is lower than the one before begins
-// anew: files were put together.
+// snoopLost emits the number of lost packets since the previous packet. drops is the
+// cumulative count since the start of the file. If it is lower than the previous one, files were
+// concatenated, and the count has restarted.
 func (s *Source) snoopLost(ns int64, drops uint32) error {
 	before := s.drops
 	s.drops = drops

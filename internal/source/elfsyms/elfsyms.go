@@ -1,6 +1,6 @@
-// Package elfsyms names the functions of ELF files that processes have mapped. The files are whatever their
-// owners made of them, so nothing of a file is held but a small index; its tables are read where they are
-// needed.
+// Package elfsyms finds the names of functions in ELF files that processes have mapped. The files are not
+// trusted, so memory is bounded: only a small index of each file is kept, and its tables are read when they
+// are needed.
 package elfsyms
 
 import (
@@ -17,54 +17,53 @@ import (
 )
 
 const (
-	// maxHeaders bounds what is read of a file for its headers, in bytes.
+	// maxHeaders is the maximum number of bytes read of the headers of a file.
 	maxHeaders = 8 << 20
-	// maxSymbols bounds the functions of a file that are named.
+	// maxSymbols is the maximum number of functions in the index of a file.
 	maxSymbols = 1 << 20
-	// maxUnfolded bounds what .gnu_debugdata unfolds to, which is in memory.
+	// maxUnfolded is the maximum size in bytes of the decompressed .gnu_debugdata, which is kept in memory.
 	maxUnfolded = 8 << 20
-	// maxFunction is how far behind its begin an address may be that is still taken to be in a function
-	// whose length is not known.
+	// maxFunction is the assumed maximum length in bytes of a function without a size.
 	maxFunction = 1 << 20
-	// maxName bounds a name, in bytes.
+	// maxName is the maximum length of a name, in bytes.
 	maxName = 4096
-	// chunk is how much of a table is read at once, in bytes: a multiple of both sizes of its entries.
+	// chunk is the number of bytes of a table that are read at once: a multiple of both entry sizes.
 	chunk = 48 << 10
 )
 
-// ErrNoCode says that a file has no code that could be named.
+// ErrNoCode means that a file has no executable segment.
 var ErrNoCode = errors.New("no mapped parts")
 
-// File names functions of one file. Its methods are for one goroutine.
+// File finds functions of one file. It is not safe for concurrent use.
 type File struct {
-	r      io.ReaderAt // the file; its owner closes it when File is used no more
+	r      io.ReaderAt // the file, which the caller closes
 	loads  []load
 	tables []*table
-	golang *goTable // of programs without any other
+	golang *goTable // for programs without other tables
 }
 
-// load is a part of the file that is mapped with code: at addr, in the file's own count.
+// load is an executable segment: size bytes at offset in the file, with the virtual address addr.
 type load struct{ offset, size, addr uint64 }
 
 // table is a symbol table: .symtab or .dynsym.
 type table struct {
 	r            io.ReaderAt
 	order        binary.ByteOrder
-	wide         bool // of ELF64
+	wide         bool // ELF64
 	offset, size uint64
-	names, end   uint64 // its names: from, to
-	base         uint64 // the lowest address of code
-	// index has the functions, ordered: the begin behind base in the high half, the place in the table in
-	// the low one.
+	names, end   uint64 // offsets of the start and the end of its string table
+	base         uint64 // lowest address of code
+	// index has the functions in order: the start address minus base in the high half, the index in the
+	// table in the low half.
 	index []uint64
 }
 
-// Open reads the headers of an ELF file, and which functions there are: those of .symtab and .dynsym, of
-// the symbol table in .gnu_debugdata (an xz-compressed ELF file: what Fedora leaves in stripped ones),
-// and if none of these has any, of Go's own table.
+// Open reads the headers of an ELF file and makes the index of its functions: those of .symtab and .dynsym, and
+// those of the symbol table in .gnu_debugdata (an xz-compressed ELF file, which Fedora leaves in stripped
+// files). If there are none it uses Go's function table.
 func Open(r io.ReaderAt) (f *File, err error) {
 	defer func() {
-		// The file is what a process has made of it: whatever it is, it ends nobody here.
+		// debug/elf may panic on a hostile file.
 		if p := recover(); p != nil {
 			f, err = nil, fmt.Errorf("not an ELF file that can be read: %v", p)
 		}
@@ -94,12 +93,12 @@ func Open(r io.ReaderAt) (f *File, err error) {
 	return f, nil
 }
 
-// headers reads the headers of a file, which may not be larger than an honest file's.
+// headers reads the headers of a file, at most maxHeaders bytes.
 func headers(r io.ReaderAt) (*elf.File, error) {
 	return elf.NewFile(&budget{r: r, left: maxHeaders})
 }
 
-// budget is a reader that gives no more than so many bytes.
+// budget is an io.ReaderAt that fails after left bytes have been requested.
 type budget struct {
 	r    io.ReaderAt
 	left int
@@ -114,7 +113,7 @@ func (b *budget) ReadAt(p []byte, off int64) (int, error) {
 	return b.r.ReadAt(p, off)
 }
 
-// unfold reads the ELF file in .gnu_debugdata.
+// unfold decompresses the ELF file in .gnu_debugdata and reads its headers.
 func unfold(d *elf.Section) (*elf.File, io.ReaderAt, error) {
 	in := io.NewSectionReader(d.ReaderAt, 0, min(int64(d.FileSize), maxUnfolded))
 	if err := xzHeaders(in); err != nil {
@@ -133,10 +132,10 @@ func unfold(d *elf.Section) (*elf.File, io.ReaderAt, error) {
 	return e, r, err
 }
 
-// xzHeaders reads what stands before the data of an xz file's first block (xz-file-format.txt, 2.1.1 and
-// 3.1). Reading it by xz.NewReader would take as much memory as the file says that it needs, up to 4 GiB.
+// xzHeaders reads the stream header and the first block header of an xz file (xz-file-format.txt, 2.1.1 and
+// 3.1), and checks the dictionary size. xz.NewReader would allocate the size that the file requests, up to 4 GiB.
 func xzHeaders(r io.Reader) error {
-	b := make([]byte, 12+1024) // the stream's header, and the longest of a block
+	b := make([]byte, 12+1024) // stream header, and the longest block header
 	if _, err := io.ReadFull(r, b[:13]); err != nil {
 		return err
 	}
@@ -148,7 +147,7 @@ func xzHeaders(r io.Reader) error {
 		return err
 	}
 	flags, rest := block[1], block[2:]
-	for _, size := range []byte{0x40, 0x80} { // of the data, folded and unfolded
+	for _, size := range []byte{0x40, 0x80} { // flags: compressed size and uncompressed size are present
 		if flags&size != 0 {
 			_, n := binary.Uvarint(rest)
 			if n <= 0 {
@@ -157,7 +156,7 @@ func xzHeaders(r io.Reader) error {
 			rest = rest[n:]
 		}
 	}
-	// One filter, LZMA2, whose property is one byte.
+	// One filter, LZMA2, with one byte of properties.
 	if flags&3 != 0 || len(rest) < 3 || rest[0] != 0x21 || rest[1] != 1 {
 		return errXZ
 	}
@@ -169,8 +168,8 @@ func xzHeaders(r io.Reader) error {
 
 var errXZ = errors.New("an xz file of a kind that is not read")
 
-// add takes in the symbol tables of a file, with at most so many functions; it returns how many more there
-// may be.
+// add adds the symbol tables of a file to the index, with at most left functions. It returns how many more may
+// be added.
 func (f *File) add(e *elf.File, r io.ReaderAt, left int) int {
 	for _, kind := range []elf.SectionType{elf.SHT_SYMTAB, elf.SHT_DYNSYM} {
 		s := e.SectionByType(kind)
@@ -186,7 +185,7 @@ func (f *File) add(e *elf.File, r io.ReaderAt, left int) int {
 		for _, l := range f.loads {
 			t.base = min(t.base, l.addr)
 		}
-		// A table that is damaged has the names before the damage.
+		// Of a damaged table, the entries before the damage are used.
 		t.read(left)
 		if len(t.index) > 0 {
 			f.tables = append(f.tables, t)
@@ -196,9 +195,9 @@ func (f *File) add(e *elf.File, r io.ReaderAt, left int) int {
 	return left
 }
 
-// symbol is what a symbol table says of a function (elf(5)).
+// symbol is an entry of a symbol table (elf(5)).
 type symbol struct {
-	name       uint32 // where in the names
+	name       uint32 // offset in the string table
 	addr, size uint64
 	function   bool
 }
@@ -210,7 +209,7 @@ func (t *table) entry() uint64 {
 	return elf.Sym32Size
 }
 
-// parse reads one entry.
+// parse decodes one entry.
 func (t *table) parse(b []byte) (s symbol) {
 	var info byte
 	var section uint16
@@ -257,8 +256,8 @@ func (t *table) at(i uint32) (symbol, bool) {
 	return t.parse(b), true
 }
 
-// find returns the function that an address is in. Several may begin at one place, of different length; one
-// without a length reaches to the next.
+// find returns the function that contains an address. Several functions of different sizes may start at the same
+// address. A function without a size is assumed to reach to the next one, but at most maxFunction.
 func (t *table) find(addr uint64) (found symbol, ok bool) {
 	if addr < t.base || addr-t.base >= 1<<32 {
 		return found, false
@@ -277,12 +276,13 @@ func (t *table) find(addr uint64) (found symbol, ok bool) {
 	return found, ok
 }
 
-// name reads a function's name.
+// name reads the name of a function.
 func (t *table) name(s symbol) string {
 	return textAt(t.r, t.names+uint64(s.name), t.end)
 }
 
-// textAt reads the text that begins at a place and has a NUL behind it, before end.
+// textAt reads the NUL-terminated string at offset at. It returns an empty string if there is no NUL before end or
+// within maxName bytes.
 func textAt(r io.ReaderAt, at, end uint64) string {
 	if at >= end || at > 1<<62 {
 		return ""
@@ -300,7 +300,7 @@ func textAt(r io.ReaderAt, at, end uint64) string {
 	}
 }
 
-// Len returns how many functions are in the index.
+// Len returns the number of functions in the index.
 func (f *File) Len() (sum int) {
 	for _, t := range f.tables {
 		sum += len(t.index)
@@ -308,8 +308,8 @@ func (f *File) Len() (sum int) {
 	return sum
 }
 
-// Find returns the function at an offset of the file, and how far into it that is, in bytes; false where
-// the file does not say.
+// Find returns the function at an offset of the file, and the offset in the function, in bytes; false if it is
+// not known.
 func (f *File) Find(offset uint64) (name string, into uint64, ok bool) {
 	for _, l := range f.loads {
 		if offset < l.offset || offset-l.offset >= l.size {

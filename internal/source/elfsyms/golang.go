@@ -7,24 +7,24 @@ import (
 	"sort"
 )
 
-// goTable is the function table of Go's runtime, which stripped programs have too (src/runtime/symtab.go,
-// type pcHeader and functab; src/debug/gosym/pclntab.go has all its versions).
+// goTable is the function table of the Go runtime, which stripped programs have too (src/runtime/symtab.go,
+// types pcHeader and functab; src/debug/gosym/pclntab.go has all its versions).
 type goTable struct {
 	r      io.ReaderAt
 	order  binary.ByteOrder
-	text   uint64 // what the table's addresses count from
-	from   uint64 // the section: from, to
-	end    uint64
+	text   uint64 // base of the addresses in the table
+	from   uint64 // offset of the section in the file
+	end    uint64 // end of the section in the file
 	ptr    uint64 // size of a pointer
 	field  uint64 // size of a field of the function table
-	count  int
-	tab    uint64 // the function table, in the section
-	funcs  uint64 // what its offsets count from
-	names  uint64
-	failed bool
+	count  int    // number of functions
+	tab    uint64 // offset of the function table in the section
+	funcs  uint64 // base of the offsets in the function table
+	names  uint64 // offset of the names in the section
+	failed bool   // a read has failed
 }
 
-// Magic numbers of the table's versions.
+// Magic numbers of the versions of the table.
 const (
 	go12  = 0xfffffffb
 	go116 = 0xfffffffa
@@ -32,7 +32,7 @@ const (
 	go120 = 0xfffffff1
 )
 
-// goTableOf returns the table of a program, nil if it has none that can be read.
+// goTableOf returns the table of a program, or nil if it has none that can be read.
 func goTableOf(e *elf.File, r io.ReaderAt) *goTable {
 	s := e.Section(".gopclntab")
 	if s == nil {
@@ -70,7 +70,7 @@ func goTableOf(e *elf.File, r io.ReaderAt) *goTable {
 	return t
 }
 
-// number reads one of so many bytes at a place of the section; 0 where there is none.
+// number reads a number of 1, 4 or 8 bytes at an offset in the section. On an error it returns 0 and sets failed.
 func (t *goTable) number(at, bytes uint64) uint64 {
 	var b [8]byte
 	if at > t.end-t.from || bytes > t.end-t.from-at {
@@ -90,7 +90,7 @@ func (t *goTable) number(at, bytes uint64) uint64 {
 	return t.order.Uint64(b[:])
 }
 
-// begin returns where a function begins; that of the one behind the last is its end.
+// begin returns the start address of function i. For i == count it is the end of the last function.
 func (t *goTable) begin(i int) uint64 {
 	return t.text + t.number(t.tab+uint64(i)*2*t.field, t.field)
 }
@@ -103,7 +103,7 @@ func (t *goTable) find(addr uint64) (name string, into uint64, ok bool) {
 	}
 	begin := t.begin(i)
 	info := t.funcs + t.number(t.tab+uint64(i)*2*t.field+t.field, t.field)
-	// Of the function's own record the name is the second field, behind its begin.
+	// The offset of the name is the second field of the function's record, after its start address.
 	name = textAt(t.r, t.from+t.names+t.number(info+t.field, 4), t.end)
 	return name, addr - begin, name != "" && !t.failed
 }

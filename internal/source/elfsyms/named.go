@@ -11,24 +11,24 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Source is a source of records, as pipeline has it.
+// Source is a source of records; see pipeline.Source.
 type Source interface {
 	Header() wire.Header
 	Run(ctx context.Context, emit func(wire.Record) error) error
 }
 
-// Named is a source that names functions of processes: where a symbol's record (wire.KindSymbol) tells the
-// place in a mapped file, by wire.TagModule, it gives the function there instead.
+// Named is a source that adds the names of functions of processes: in symbol records (wire.KindSymbol) with an
+// offset in a mapped file (wire.TagModule) it replaces that by the function.
 type Named struct {
 	Source
-	// Module opens such a file by its number. Named closes it.
+	// Module opens a mapped file by its number. Named closes it.
 	Module func(id uint32) (*os.File, error)
 
-	open []module // the one that was asked last stands last
+	open []module // in order of use, the most recently used one last
 	buf  []byte
 }
 
-// module is an open file; names is nil where it has none that can be read.
+// module is an open file. names is nil if the file cannot be read.
 type module struct {
 	id    uint32
 	file  *os.File
@@ -36,15 +36,15 @@ type module struct {
 }
 
 const (
-	// maxOpen bounds the files that are open, and so their indexes.
+	// maxOpen is the maximum number of open files.
 	maxOpen = 64
-	// maxIndexed bounds the functions in the indexes of all of them, 8 bytes each.
+	// maxIndexed is the maximum number of functions in all indexes, at 8 bytes each.
 	maxIndexed = 1 << 20
-	// within is how long a file may take to be read: it may be on a file system that does not answer.
+	// within is the timeout for reading a file, which may be on a file system that does not respond.
 	within = time.Second
 )
 
-// Run emits the records of the source.
+// Run emits the records of the source, with names of functions.
 func (n *Named) Run(ctx context.Context, emit func(wire.Record) error) error {
 	defer func() {
 		for len(n.open) > 0 {
@@ -59,7 +59,7 @@ func (n *Named) Run(ctx context.Context, emit func(wire.Record) error) error {
 	})
 }
 
-// name returns a record of a symbol with the function's name, if it is known.
+// name returns a symbol record with the name of the function, if it is known.
 func (n *Named) name(r wire.Record) wire.Record {
 	id := wire.AttrOf(r[wire.SizeSymbol:], wire.TagModule)
 	if len(id) != 4 {
@@ -68,7 +68,7 @@ func (n *Named) name(r wire.Record) wire.Record {
 	var y wire.Symbol
 	y.Unmarshal(r)
 	attrs := wire.AppendAttr(nil, wire.TagExe, string(wire.AttrOf(r[wire.SizeSymbol:], wire.TagExe)))
-	// The place is behind the call; see names.Teller.
+	// The address is after the call instruction; see names.Teller.
 	if name, into, ok := n.find(binary.NativeEndian.Uint32(id), y.Offset-1); ok {
 		y.Offset = into + 1
 		attrs = wire.AppendAttr(attrs, wire.TagName, name)
@@ -94,12 +94,12 @@ func (n *Named) find(id uint32, offset uint64) (name string, into uint64, ok boo
 		return p, nil
 	})
 	if err != nil {
-		n.open[len(n.open)-1].names = nil // it does not answer, and may still be at it
+		n.open[len(n.open)-1].names = nil // timed out; the read may still be in progress
 	}
 	return p.name, p.into, p.ok
 }
 
-// module returns an open file, and puts it at the end of the list.
+// module returns a file, opens it if necessary, and moves it to the end of the list.
 func (n *Named) module(id uint32) module {
 	if i := slices.IndexFunc(n.open, func(m module) bool { return m.id == id }); i >= 0 {
 		m := n.open[i]
@@ -112,7 +112,7 @@ func (n *Named) module(id uint32) module {
 	m := module{id: id}
 	if f, err := n.Module(id); err == nil {
 		m.file = f
-		// What cannot be read has no names, and is not tried again.
+		// A file that cannot be read has no names, and is not read again.
 		m.names, _ = intime.Do(within, func() (*File, error) { return Open(f) })
 	}
 	n.open = append(n.open, m)
@@ -122,7 +122,7 @@ func (n *Named) module(id uint32) module {
 	return m
 }
 
-// indexed is how many functions are in the indexes.
+// indexed returns the number of functions in all indexes.
 func (n *Named) indexed() (sum int) {
 	for _, m := range n.open {
 		if m.names != nil {
@@ -132,7 +132,7 @@ func (n *Named) indexed() (sum int) {
 	return sum
 }
 
-// drop closes the file that was not asked for the longest time.
+// drop closes the least recently used file.
 func (n *Named) drop() {
 	if f := n.open[0].file; f != nil {
 		f.Close()

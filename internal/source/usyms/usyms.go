@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package usyms says which file of a process an address of code is in, and where in the file: by the
-// process's memory map. What the file has there is read by whoever has less privilege: package elfsyms.
+// Package usyms finds the mapped file of a process, and the offset in it, for an address of code, from
+// /proc/PID/maps. The files are parsed by the unprivileged process, with package elfsyms.
 package usyms
 
 import (
@@ -23,48 +23,48 @@ import (
 	"github.com/pidwire/pidwire/internal/source/intime"
 )
 
-// Resolver remembers what it has read of processes, and keeps the files that they have mapped open. Its
-// methods are for one goroutine, but for Module.
+// Resolver caches the mappings of processes, and keeps the mapped files open. Only Module is safe for concurrent
+// use.
 type Resolver struct {
-	// Local gives the number that /proc has for a process; nil: it is the same.
+	// Local translates a pid to that in /proc; nil if they are the same.
 	Local func(pid uint32) uint32
-	// Proc is where /proc is mounted.
+	// Proc is the mount point of /proc.
 	Proc  string
-	files map[fileKey]uint32 // by number; 0: it cannot be opened
+	files map[fileKey]uint32 // numbers of files; 0 if a file cannot be opened
 	procs map[uint32][]mapping
 
 	mu   sync.Mutex
-	last uint32              // number given last
+	last uint32              // last number assigned
 	open map[uint32]*os.File // by number
 }
 
 const (
-	// maxFiles and maxProcs bound what is remembered.
+	// maxFiles and maxProcs are the maximum sizes of the caches. A full one is cleared.
 	maxFiles = 256
 	maxProcs = 256
 )
 
-// fileKey is a file, wherever it stands: of one file system.
+// fileKey identifies a file by device and inode.
 type fileKey struct {
 	dev   string
 	inode uint64
 }
 
-// mapping is a part of a process's memory that has code of a file.
+// mapping is an executable mapping of a process.
 type mapping struct {
 	from, to, offset uint64
 	file             fileKey
 	path             string
 }
 
-// Location is where an address is.
+// Location is the file and offset of an address.
 type Location struct {
-	File   string // as the process sees it, or [vdso] and the like
-	Offset uint64 // into it
-	Module uint32 // number of the file, for Module; 0: it is not open
+	File   string // path as the process sees it, or a name such as [vdso]
+	Offset uint64 // in the file
+	Module uint32 // number of the file, for Module; 0 if it is not open
 }
 
-// New returns a resolver that knows nothing yet.
+// New returns an empty resolver.
 func New() *Resolver {
 	return &Resolver{Proc: "/proc", files: map[fileKey]uint32{}, procs: map[uint32][]mapping{}, open: map[uint32]*os.File{}}
 }
@@ -76,12 +76,11 @@ func (r *Resolver) dir(pid uint32) string {
 	return filepath.Join(r.Proc, strconv.FormatUint(uint64(pid), 10))
 }
 
-// Forget drops what is known of a process's memory: it ended, or another program
-// runs in it.
+// Forget removes the cached mappings of a process that has ended or exec'ed.
 func (r *Resolver) Forget(pid uint32) { delete(r.procs, pid) }
 
-// Learn reads what a process has mapped now, and opens the files: it may have
-// ended when they are asked for.
+// Learn reads the mappings of a process and opens the files now, because the process may
+// have ended when they are needed.
 func (r *Resolver) Learn(pid uint32) {
 	r.read(pid)
 	for _, m := range r.procs[pid] {
@@ -101,7 +100,7 @@ func (r *Resolver) read(pid uint32) {
 		return parseMaps(f)
 	})
 	if err != nil || len(maps) == 0 {
-		return // it ends: what was known before is still so
+		return // the process is ending: keep the cached mappings
 	}
 	if len(r.procs) >= maxProcs {
 		clear(r.procs)
@@ -109,7 +108,8 @@ func (r *Resolver) read(pid uint32) {
 	r.procs[pid] = maps
 }
 
-// module returns the number of a mapped file, 0 if it cannot be opened, which is not tried again.
+// module returns the number of a mapped file, and opens it if necessary. It returns 0 if the file cannot be
+// opened, and does not try again.
 func (r *Resolver) module(pid uint32, m mapping) uint32 {
 	id, known := r.files[m.file]
 	if !known {
@@ -129,11 +129,11 @@ func (r *Resolver) module(pid uint32, m mapping) uint32 {
 	return id
 }
 
-// ErrNoModule says that there is no open file of a number.
+// ErrNoModule means that there is no open file with a number.
 var ErrNoModule = errors.New("no such file is open any more")
 
-// Module returns a mapped file by its number, open to read. It is the caller's to close. Any goroutine may
-// call it.
+// Module returns a duplicate of the descriptor of a mapped file, given by number. The caller must close it. It is
+// safe for concurrent use.
 func (r *Resolver) Module(id uint32) (*os.File, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -157,12 +157,12 @@ func (r *Resolver) closeAll() {
 	clear(r.open)
 }
 
-// Find says where an address of a process is. It returns false where that cannot
-// be told: the process has ended, or the address is of no file.
+// Find returns the location of an address of a process. It returns false if it is not
+// known: the process has ended, or the address is in no mapping with a name.
 func (r *Resolver) Find(pid uint32, addr uint64) (Location, bool) {
 	m, ok := find(r.procs[pid], addr)
 	if !ok {
-		r.read(pid) // not yet, or mapped since
+		r.read(pid) // not read yet, or mapped since
 		if m, ok = find(r.procs[pid], addr); !ok {
 			return Location{}, false
 		}
@@ -174,8 +174,8 @@ func (r *Resolver) Find(pid uint32, addr uint64) (Location, bool) {
 	return Location{File: m.path, Offset: at, Module: r.module(pid, m)}, true
 }
 
-// file opens a mapped file, nil if it cannot: by way of the mapping itself, which is there when the path is
-// another file's by now, or else by the path as the process sees it.
+// file opens a mapped file, or returns nil. It uses /proc/PID/map_files, which works even if the path refers to
+// another file now, or else the path as the process sees it.
 func (r *Resolver) file(pid uint32, m mapping) *os.File {
 	dir := r.dir(pid)
 	for _, open := range []func() (*os.File, error){
@@ -195,16 +195,17 @@ func (r *Resolver) file(pid uint32, m mapping) *os.File {
 	return nil
 }
 
-// readWithin is how long a map or a file of the process may take to be read.
+// readWithin is the timeout for reading the mappings and opening a file.
 const readWithin = time.Second
 
-// errOther says that a path leads to a file that the process may not read, and has not mapped.
+// errOther means that a path refers to a file that must not be opened: it is not a regular file, or it is not the
+// mapped one and not readable by all.
 var errOther = errors.New("not the file that is mapped")
 
-// openBelow opens a mapped file by its path below the root of the process, which may have put another one
-// there since: one that it cannot read itself is not to come into less privileged hands by our privilege. The
-// kernel's paths have no symbolic links in them. Where a file system (overlayfs, btrfs) has other numbers for
-// a file than the memory map, one that everybody may read is taken.
+// openBelow opens a mapped file by its path below the root directory of the process. The process may have put
+// another file there, which it may not be allowed to read itself, and which we must not pass to the unprivileged
+// process. So the file must have the device and inode of the mapping, or be readable by all, as on some file
+// systems (overlayfs, btrfs) these numbers differ. The paths in maps have no symbolic links.
 func openBelow(root string, m mapping) (*os.File, error) {
 	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -222,8 +223,8 @@ func openBelow(root string, m mapping) (*os.File, error) {
 	})
 }
 
-// regular opens the file of an O_PATH descriptor, which it closes, to read. What is no regular file is not
-// opened: a FIFO would wait for its other end, and a device may do something.
+// regular opens the file of an O_PATH descriptor for reading, and closes the descriptor. It opens only regular
+// files: opening a FIFO may block, and opening a device may have side effects.
 func regular(fd int, wanted func(*unix.Stat_t) bool) (*os.File, error) {
 	defer unix.Close(fd)
 	var st unix.Stat_t
@@ -233,7 +234,7 @@ func regular(fd int, wanted func(*unix.Stat_t) bool) (*os.File, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG || !wanted(&st) {
 		return nil, errOther
 	}
-	// The same file, whatever the path leads to by now.
+	// By way of the descriptor, as the path may refer to another file now.
 	return os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", fd), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 }
 
@@ -253,7 +254,7 @@ func find(maps []mapping, addr uint64) (mapping, bool) {
 	return mapping{}, false
 }
 
-// parseMaps reads what has code of a /proc/PID/maps (proc(5)).
+// parseMaps returns the executable mappings with a name in /proc/PID/maps (proc(5)).
 func parseMaps(r io.Reader) ([]mapping, error) {
 	var maps []mapping
 	sc := bufio.NewScanner(r)

@@ -1,5 +1,5 @@
-// Package ksyms is the kernel's symbol table, /proc/kallsyms: which function an
-// address is in.
+// Package ksyms reads the symbol table of the kernel, /proc/kallsyms, and finds the function
+// that an address is in.
 package ksyms
 
 import (
@@ -16,24 +16,24 @@ import (
 // Table has the functions of a kernel and its modules, by address.
 type Table struct {
 	addrs []uint64
-	names []uint32 // where in text each begins
-	mods  []uint16 // index into modules; 0: the kernel itself
-	text  []byte   // names, each ended by a newline
-	// modules by number; the first is the kernel itself, without a name.
+	names []uint32 // offsets of the names in text
+	mods  []uint16 // indexes in modules
+	text  []byte   // names, each terminated by a newline
+	// modules has the names of the modules; the first one is empty, for the kernel itself.
 	modules []string
 }
 
-// Function is one function.
+// Function is a function of the kernel or of a module.
 type Function struct {
 	Addr   uint64
 	Name   string
-	Module string // empty: the kernel itself
+	Module string // empty for the kernel itself
 }
 
-// ErrHidden says that the kernel does not tell addresses to who asks.
+// ErrHidden means that the kernel hides the addresses from this process.
 var ErrHidden = errors.New("/proc/kallsyms shows no addresses: kernel.kptr_restrict, or no CAP_SYSLOG")
 
-// Read reads the running kernel's table.
+// Read reads the table of the running kernel.
 func Read() (*Table, error) {
 	f, err := os.Open("/proc/kallsyms")
 	if err != nil {
@@ -43,8 +43,8 @@ func Read() (*Table, error) {
 	return Parse(f)
 }
 
-// Parse reads a table in the form of /proc/kallsyms. Symbols that are no code
-// are passed over; of several at one address the first is kept.
+// Parse parses a table in the format of /proc/kallsyms. It skips symbols that are not
+// code. Of several symbols at one address, Find returns the first.
 func Parse(r io.Reader) (*Table, error) {
 	t := &Table{modules: []string{""}}
 	known := map[string]uint16{"": 0}
@@ -106,27 +106,26 @@ func Parse(r io.Reader) (*Table, error) {
 	return t, nil
 }
 
-// Len is how many functions there are.
+// Len returns the number of functions.
 func (t *Table) Len() int { return len(t.addrs) }
 
-// At is the i-th function, in the order of their addresses.
+// At returns the i-th function in the order of addresses.
 func (t *Table) At(i int) Function {
 	name := t.text[t.names[i]:]
 	return Function{t.addrs[i], string(name[:bytes.IndexByte(name, '\n')]), t.modules[t.mods[i]]}
 }
 
-// maxFunction is how far behind the begin of a function an address may be that
-// is taken to be in it.
+// maxFunction is the assumed maximum length of a function, in bytes.
 const maxFunction = 1 << 20
 
-// Find returns the function that an address is in, and how far into it. It is
-// false where no function is near.
+// Find returns the function that an address is in, and the offset in the function. It returns
+// false if the nearest function is too far away.
 func (t *Table) Find(addr uint64) (f Function, offset uint64, ok bool) {
 	i, found := slices.BinarySearch(t.addrs, addr)
 	if !found {
 		i--
 	}
-	// Of several at one address the first.
+	// Of several functions at one address, use the first.
 	for i > 0 && t.addrs[i-1] == t.addrs[i] {
 		i--
 	}

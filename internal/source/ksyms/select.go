@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Traced reports whether a symbol is a function as it stands in the source, and
-// not a piece that the compiler or the linker made beside one.
+// Traced reports whether a symbol is a function of the source code, and not one that the
+// compiler, the linker or a macro has generated.
 func Traced(name string) bool {
 	for _, prefix := range []string{"__pfx_", "__cfi_", "__SCT__", "__ftrace_", "__bpf_trace_", "__traceiter_", "__probestub_", "trace_event_", "perf_trace_", "bpf_prog_", "bpf_trampoline_", "bpf_dispatcher_"} {
 		if strings.HasPrefix(name, prefix) {
@@ -19,16 +19,16 @@ func Traced(name string) bool {
 	return name != "" && !strings.Contains(name, ".cold") && !strings.HasPrefix(name, ".")
 }
 
-// Default is the name of the set of functions that is traced where none is named.
+// Default is the name of the default set of functions.
 const Default = "socket"
 
-// ErrPattern says that a pattern of functions cannot be used.
+// ErrPattern means that a pattern of functions is invalid or matches nothing.
 var ErrPattern = errors.New("functions")
 
-// Select returns the functions that the patterns stand for, each once, by
-// address. A pattern is a name, a glob, a glob@net/socket.c, or the name of the
-// default set. note says what was done about a source file; empty where none was
-// named.
+// Select returns the functions that match the patterns, each once, in the order of addresses.
+// A pattern is a name, a glob, a glob@net/socket.c, or the name of the default set. note
+// describes how the functions of a source file were found; it is empty if no pattern has
+// one.
 func (t *Table) Select(patterns []string) (list []Function, note string, err error) {
 	seen := map[uint64]bool{}
 	matched := 0
@@ -94,11 +94,11 @@ func (t *Table) Select(patterns []string) (list []Function, note string, err err
 	return list, note, nil
 }
 
-// isName reports whether a pattern can only match itself.
+// isName reports whether a pattern has no special characters.
 func isName(pattern string) bool { return !strings.ContainsAny(pattern, `*?[\`) }
 
-// called are the functions that have the names among patterns, found in one go:
-// there may be hundreds of them.
+// called finds the functions for all patterns that are names, by name. It searches the table
+// only once, as there may be hundreds of them.
 func (t *Table) called(patterns []string) map[string][]Function {
 	found := map[string][]Function{}
 	for _, p := range patterns {
@@ -118,7 +118,7 @@ func (t *Table) called(patterns []string) map[string][]Function {
 	return found
 }
 
-// named adds the functions of a list that there are.
+// named calls add for each function of the table whose name is in names.
 func (t *Table) named(names []string, add func(Function)) {
 	want := map[string]bool{}
 	for _, n := range names {
@@ -133,19 +133,19 @@ func (t *Table) named(names []string, add func(Function)) {
 
 const (
 	socketFile = "net/socket.c"
-	// The functions of one source file stand side by side in the kernel, and so in
-	// its table: those of net/socket.c from the one behind socketBefore to
-	// socketLast (seen on 6.1, 6.12, 6.18 and 7.2).
+	// The functions of one source file are adjacent in the kernel, and so in its
+	// table: those of net/socket.c are between socketBefore, exclusive, and socketLast,
+	// inclusive (seen on 6.1, 6.12, 6.18 and 7.2).
 	socketBefore = "devm_unregister_netdev"
 	socketLast   = "socket_seq_show"
 	mostOfFile   = 1000
 )
 
-// ofSocketFile are some of which the run must have all: else it is another one.
+// ofSocketFile are functions that must be in that range; otherwise it is not used.
 var ofSocketFile = []string{"sock_alloc_file", "__sys_bind", "__sys_connect", "sock_recvmsg", "kernel_sendmsg"}
 
-// socketFile returns the functions of net/socket.c: the run in the table, or
-// where it is not found those of a list that there are.
+// socketFile returns the functions of net/socket.c: that range of the table, or if it is
+// not found, those of socketNames.
 func (t *Table) socketFile() (list []Function, note string) {
 	from, to := -1, -1
 	for i := range t.addrs {
@@ -178,7 +178,7 @@ func (t *Table) socketFile() (list []Function, note string) {
 	return list, fmt.Sprintf("%s: %d functions, of a list of names: their place in /proc/kallsyms was not found", socketFile, len(list))
 }
 
-// socketNames are the functions of net/socket.c of Linux 6.1 that calls go
+// socketNames are the functions of net/socket.c in Linux 6.1 that system calls pass
 // through.
 var socketNames = strings.Fields(`
 sock_mmap kernel_listen kernel_bind kernel_connect kernel_accept kernel_getsockname kernel_getpeername kernel_sock_shutdown
@@ -194,9 +194,9 @@ __arm64_sys_socket __arm64_sys_socketpair __arm64_sys_bind __arm64_sys_listen __
 __arm64_sys_sendto __arm64_sys_send __arm64_sys_recvfrom __arm64_sys_recv __arm64_sys_setsockopt __arm64_sys_getsockopt __arm64_sys_shutdown __arm64_sys_sendmsg __arm64_sys_sendmmsg __arm64_sys_recvmsg __arm64_sys_recvmmsg
 `)
 
-// curated are what lies below net/socket.c, from the protocols to the devices:
-// the functions that tell where time goes and what was decided. Names that a
-// kernel does not have cost nothing.
+// curated are functions below net/socket.c, from the protocols to the devices: those
+// that show where time is spent and what was decided. Names that a kernel does not have
+// are ignored.
 var curated = strings.Fields(`
 inet_create inet_release inet_bind __inet_bind inet_listen inet_accept inet_stream_connect __inet_stream_connect inet_dgram_connect inet_shutdown
 inet_sendmsg inet_recvmsg inet6_create inet6_bind inet6_release inet6_sendmsg inet6_recvmsg inet_csk_get_port inet_hash_connect

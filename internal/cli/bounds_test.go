@@ -34,8 +34,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// endless is a file of about size bytes that no disk has: next appends its piece n
-// to b.
+// endless is a generated file of about size bytes: next appends its piece n to b.
 type endless struct {
 	next func(n int, b []byte) []byte
 	n    int
@@ -44,8 +43,8 @@ type endless struct {
 	at   int
 }
 
-// What the generator makes does not stand on the heap, where it would be counted
-// as the program's. One file is read at a time.
+// Buffers of the generator. They are not on the heap, where they would be counted as
+// memory of the program. Only one file is read at a time.
 var (
 	generated [40 << 20]byte
 	zeros     [15 << 20]byte
@@ -67,8 +66,8 @@ func (e *endless) Read(b []byte) (int, error) {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// recordingOf makes a recording of the records that next appends, in blocks of 64 KiB
-// or of one record.
+// recordingOf returns a generator for a recording of the records that next appends, in blocks
+// of 64 KiB or of one record.
 func recordingOf(next func(n int, b []byte) []byte) func(int, []byte) []byte {
 	n := 0
 	return func(i int, b []byte) []byte {
@@ -96,7 +95,7 @@ func recordingOf(next func(n int, b []byte) []byte) func(int, []byte) []byte {
 	}
 }
 
-// seal pads the record that begins at at, and sets its length.
+// seal pads the record that begins at index at, and sets its length.
 func seal(b []byte, at int) []byte {
 	for (len(b)-at)%8 != 0 {
 		b = append(b, 0)
@@ -111,7 +110,7 @@ func hdr(kind, layer uint16, n int) wire.Hdr {
 
 var long = strings.Repeat("A", 60_000)
 
-// unlike is a text of size bytes that no other n has.
+// unlike returns a text of size bytes that is different for each n.
 func unlike(n, size int) string { return fmt.Sprintf("%08x", n) + long[:max(0, size-8)] }
 
 func commOf(n int) (c [16]byte) {
@@ -132,7 +131,7 @@ func sockOf(n int) wire.Sock {
 	return s
 }
 
-// tcpOf is an IPv6 packet of TCP between addresses that no other n has.
+// tcpOf returns an IPv6 packet of TCP between addresses that are different for each n.
 func tcpOf(n int, flags byte) []byte {
 	p := make([]byte, 60)
 	p[0], p[5], p[6], p[7] = 0x60, 20, 6, 64
@@ -146,7 +145,7 @@ func tcpOf(n int, flags byte) []byte {
 	return p
 }
 
-// dnsOf is an IPv4 answer of DNS that gives an address a name of 200 bytes.
+// dnsOf returns a DNS answer over IPv4 that gives an address a name of 200 bytes.
 func dnsOf(n int) []byte {
 	name := []byte{}
 	for i := range 4 {
@@ -169,7 +168,7 @@ func dnsOf(n int) []byte {
 
 func withAttr(b []byte, tag uint16, s string) []byte { return wire.AppendAttr(b, tag, s) }
 
-// records are the pieces of a recording by their kind.
+// records are generators for the records of a recording, by kind.
 var records = map[string]func(n int, b []byte) []byte{}
 
 func attrsOf(f func(n int, b []byte, size int) []byte, size int) func(int, []byte) []byte {
@@ -344,8 +343,7 @@ func init() {
 	records["mix"] = func(n int, b []byte) []byte { return records[order[n%len(order)]](n, b) }
 }
 
-// block is a pcapng block.
-// block appends a block of pcapng.
+// block appends a pcapng block.
 func block(b []byte, kind uint32, body []byte) []byte {
 	return sealBlock(append(openBlock(b, kind), body...), len(b))
 }
@@ -354,7 +352,7 @@ func openBlock(b []byte, kind uint32) []byte {
 	return append(binary.LittleEndian.AppendUint32(b, kind), 0, 0, 0, 0)
 }
 
-// sealBlock ends the block that begins at at.
+// sealBlock pads the block that begins at index at, and sets its lengths.
 func sealBlock(b []byte, at int) []byte {
 	for (len(b)-at)%4 != 0 {
 		b = append(b, 0)
@@ -390,7 +388,7 @@ func ngIface(b []byte, name, comment string) []byte {
 	return block(b, 1, optionOf(optionOf([]byte{101, 0, 0, 0, 0, 0, 4, 0}, 2, name), 1, comment))
 }
 
-// files are what is no recording, by kind.
+// files are generators for files that are no recordings, by kind.
 var files = map[string]func(n int, b []byte) []byte{}
 
 func init() {
@@ -497,7 +495,7 @@ func init() {
 	files["SystemTap"] = lines(func(n int) string {
 		return fmt.Sprintf("%6d p%08x(%d): %s->fn_%d%s", n%100000, n, n+1, strings.Repeat(" ", n%40), n, long[:n%400])
 	})
-	// What a file is, its first lines say.
+	// The format is detected by the first lines.
 	for name, first := range map[string]string{"strace": "strace", "truss": "truss"} {
 		short := files[first]
 		for _, of := range []string{" unfinished", " long lines"} {
@@ -513,7 +511,7 @@ func init() {
 	}
 }
 
-// sinksOf are the sinks that keep something of what they have written.
+// sinksOf are the sinks that keep state of what they have written.
 var sinksOf = map[string]func(h wire.Header) sink.Sink{
 	"text": func(h wire.Header) sink.Sink {
 		return text.New(io.Discard, text.Options{Notation: notation.Options{StrLen: 32, FDs: 1}, Start: int64(h.Wall), Zone: time.UTC, Tree: true, Stacks: true})
@@ -540,19 +538,19 @@ var sinksOf = map[string]func(h wire.Header) sink.Sink{
 	},
 }
 
-// boundsInput is how much input each kind and sink gets.
+// boundsInput is the size of the input for each kind and sink.
 var boundsInput = goflag.Int("bounds-input", 8, "MiB of each kind of input for TestBounds")
 
-// most is what may live on the heap at once, whatever the input: with the limit by
-// which garbage is collected (see replay) and the program's own pages that
-// makes less than 64 MiB.
+// most is the maximum size of live heap memory for any input. With the memory limit of the
+// garbage collector (see replay) and the pages of the program, the process stays below
+// 64 MiB.
 const most = 44 << 20
 
-// peak runs what open opens through a sink, and returns the most bytes that lived on
-// the heap when garbage had been collected, and how many records there were.
+// peak runs the source that open returns through a sink, and returns the maximum of live
+// heap bytes after a garbage collection, and the number of records.
 func peak(t *testing.T, name string, open func() (pipeline.Source, error), tables int, to func(wire.Header) sink.Sink) (live uint64, records uint64) {
 	t.Helper()
-	runtime.GC() // twice: for what pools hold
+	runtime.GC() // twice, to free the content of pools
 	runtime.GC()
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	stop, done := make(chan struct{}), make(chan struct{})
@@ -583,8 +581,8 @@ func peak(t *testing.T, name string, open func() (pipeline.Source, error), table
 	return live, res.Records
 }
 
-// TestBounds runs endless hostile input of each kind through the whole path: the
-// reader, the decoder, the joiner and the sinks.
+// TestBounds checks that memory is bounded while hostile input of each kind goes through the
+// whole path: the reader, the decoder, the joiner and the sinks.
 func TestBounds(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(50))
 	each := func(what string, kinds map[string]func(int, []byte) []byte, file func(func(int, []byte) []byte) func(int, []byte) []byte, outs ...string) {
@@ -613,13 +611,13 @@ func TestBounds(t *testing.T) {
 	each("file", files, func(next func(int, []byte) []byte) func(int, []byte) []byte { return next }, "text", "summary")
 }
 
-// mostOfSeveral is the same for three files as one timeline. What real programs write
-// stays below most there too; a hostile file may have 16 MiB in a block of pcapng, or
-// 7 MiB in names, and each of several files has that for itself.
+// mostOfSeveral is the same limit for three files as one timeline. Files of real programs
+// stay below most in this case too. A hostile file may have a pcapng block of 16 MiB, or
+// 7 MiB of names, and each of several files needs that memory.
 const mostOfSeveral = most + 24<<20
 
-// TestBoundsOfSeveral holds this bound with a file of each kind, one of another, and a
-// recording.
+// TestBoundsOfSeveral checks that limit with a file of each kind, a file of another kind, and
+// a recording.
 func TestBoundsOfSeveral(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(50))
 	names := slices.Sorted(maps.Keys(files))
@@ -655,8 +653,8 @@ func TestBoundsOfSeveral(t *testing.T) {
 	}
 }
 
-// TestWindow holds that a zstd window, which is memory that a few bytes ask for, has
-// what zstd itself takes up to level 19, and that the error says what to do else.
+// TestWindow checks that a zstd window, whose memory a few bytes can request, may be as large
+// as zstd uses up to level 19, and that the error for a larger one has the workaround.
 func TestWindow(t *testing.T) {
 	file := make([]byte, 40<<20)
 	for i, c := range []struct {

@@ -28,7 +28,7 @@ func TestRingSize(t *testing.T) {
 	}
 }
 
-// TestRingWithin holds that a run fits into what a container's memory limit leaves, or says that it does not.
+// TestRingWithin checks that a run fits into the memory that a container's limit leaves, or that there is an error.
 func TestRingWithin(t *testing.T) {
 	for _, test := range []struct {
 		left, ring, want uint64 // MiB; want 0: refused

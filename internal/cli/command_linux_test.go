@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestShimWaits holds that what becomes the command has come to its gate when it may be watched: what it did before, as
-// making an epoll instance, is not the command's.
+// TestShimWaits checks that the shim waits at its gate when waits returns: calls before that, such as epoll_create1,
+// are not those of the command.
 func TestShimWaits(t *testing.T) {
 	child, err := startCommand([]string{"true"}, "", nil, io.Discard, os.Stderr)
 	if err != nil {
@@ -25,7 +25,7 @@ func TestShimWaits(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(args), shimName+"\x00") {
 		t.Errorf("it is %q when it may be watched (%v)", args, err)
 	}
-	// One of its threads reads from the gate (proc_pid_syscall(5)), and the others wait.
+	// One of its threads must be in read(2) on the gate (proc_pid_syscall(5)), and the others must wait.
 	want := fmt.Sprintf("%d %#x ", unix.SYS_READ, child.gateFD)
 	var threads []string
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
@@ -60,7 +60,7 @@ func TestShimWaits(t *testing.T) {
 	}
 }
 
-// TestShimEnds holds that nobody waits for a shim that cannot begin.
+// TestShimEnds checks that waits does not block if the shim has ended.
 func TestShimEnds(t *testing.T) {
 	child, err := startCommand([]string{"true"}, "", nil, io.Discard, io.Discard)
 	if err != nil {

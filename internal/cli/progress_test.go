@@ -26,7 +26,7 @@ func TestBar(t *testing.T) {
 	}
 }
 
-// size0 is how nothing reads.
+// size0 returns "0 B" if got contains it.
 func size0(got string) string {
 	if strings.Contains(got, "0 B") {
 		return "0 B"
@@ -34,8 +34,8 @@ func size0(got string) string {
 	return ""
 }
 
-// TestProgress holds that a bar appears after a second, counts what is read, and
-// goes away.
+// TestProgress checks that the bar appears after a second, counts the bytes read, and
+// is removed.
 func TestProgress(t *testing.T) {
 	var out shared
 	p := newProgress(&out, 1000, true)
@@ -53,7 +53,7 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// shared is a buffer that two goroutines use.
+// shared is a buffer that is safe for concurrent use.
 type shared struct {
 	mu sync.Mutex
 	b  bytes.Buffer

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestResolver holds that nobody waits for a name, and that each is asked for once.
+// TestResolver checks that name does not block, and that each address is queried once.
 func TestResolver(t *testing.T) {
 	r := newResolver()
 	asked := make(chan string, 100)

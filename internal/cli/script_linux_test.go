@@ -31,14 +31,14 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"pidwire": program, "pidwire-exec": program, "pidwire-rest": program})
 }
 
-// TestScripts runs the program as a user does. Beside testscript's own, the
+// TestScripts runs the program as a user does. In addition to those of testscript, the
 // scripts have these commands:
 //
-//	exits CODE PROGRAM [ARG...]   run it, and it must exit so
-//	nobody CODE [ARG...]          the same with pidwire, as a user without privilege
+//	exits CODE PROGRAM [ARG...]   run a program, and check its exit code
+//	nobody CODE [ARG...]          the same with pidwire, as an unprivileged user
 //	recording KIND FILE           write a recording: see recordings
-//	harmless FILE                 nothing in it would do a terminal harm
-//	schema FILE                   every line is by docs/schema.json, and the last is an end
+//	harmless FILE                 check that a file has no characters that a terminal would obey
+//	schema FILE                   check that all lines match docs/schema.json, and that the last is an end
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -67,14 +67,14 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// compress writes a file compressed by zstd.
+// compress compresses a file with zstd.
 func compress(ts *testscript.TestScript, neg bool, args []string) {
 	z, err := zstd.NewWriter(nil)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), z.EncodeAll([]byte(ts.ReadFile(args[0])), nil), 0o600))
 }
 
-// damage changes a bit in the middle of a file.
+// damage flips a bit in the middle of a file.
 func damage(ts *testscript.TestScript, neg bool, args []string) {
 	b := []byte(ts.ReadFile(args[0]))
 	b[len(b)/2] ^= 0x20
@@ -100,7 +100,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// nobody copies the program to where everybody may run it.
+// nobody copies the program to a directory where every user may execute it, and runs it as an unprivileged user.
 func nobody(ts *testscript.TestScript, neg bool, args []string) {
 	dir, err := os.MkdirTemp("", "pidwire-nobody")
 	ts.Check(err)
@@ -112,8 +112,8 @@ func nobody(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	defer in.Close()
 	program := filepath.Join(dir, "pidwire")
-	// A child that another script forks meanwhile would hold the file open for
-	// writing until its exec, and the file could not be run: ETXTBSY.
+	// Without the lock, a child that another script forks would have the file open for
+	// writing until its exec, and executing the file would fail with ETXTBSY.
 	syscall.ForkLock.RLock()
 	out, err := os.OpenFile(program, os.O_CREATE|os.O_WRONLY, 0o755)
 	if err == nil {
@@ -165,7 +165,7 @@ func schema(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// recorder writes synthetic records; its clock steps 1 ms a record.
+// recorder writes synthetic records. Its clock advances by 1 ms per record.
 type recorder struct {
 	b    bytes.Buffer
 	w    *wire.Writer
@@ -223,7 +223,7 @@ func (r *recorder) note(text string) {
 	r.write(wire.Seal(append(n.Append(nil), attrs...)))
 }
 
-// mem is a piece of the process's memory.
+// mem is a part of the memory of the process.
 type mem struct {
 	addr  uint64
 	phase uint8
@@ -293,8 +293,8 @@ const (
 	response = "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello, world: 64 bytes of it ..."
 )
 
-// serve is the life that most recordings hold: a request is answered, a
-// connection is refused, an old program makes a socket.
+// serve writes the events of most recordings: a request is answered, a
+// connection is refused, a 32-bit program creates a socket.
 func (r *recorder) serve() {
 	listener, child := tcpSock(3, 70, 10), tcpSock(5, 71, 1)
 	born := child
@@ -317,7 +317,7 @@ func (r *recorder) serve() {
 	r.proc(wire.ProcExit, 3<<8, nil)
 }
 
-// hostile puts what harms into everything that a process can name.
+// hostile writes records with control characters in all names that a process can choose.
 func (r *recorder) hostile() {
 	evil := "\x1b[31m\x9b\u202e\n\r\u200b\x00\xff\x07"
 	r.comm = "\x1b]0;p\x07\n\u202e"
@@ -333,7 +333,7 @@ func (r *recorder) hostile() {
 	r.proc(wire.ProcExit, 9, nil)
 }
 
-// recordings are what a script can ask for.
+// recordings are the KINDs of the command recording.
 var recordings = map[string]func(ts *testscript.TestScript) []byte{
 	"good": func(ts *testscript.TestScript) []byte {
 		r := newRecorder(ts, wire.Header{Version: wire.WireVersion})
@@ -375,7 +375,7 @@ var recordings = map[string]func(ts *testscript.TestScript) []byte{
 		b := r.bytes(ts)
 		return b[:len(b)-5]
 	},
-	// Its second block begins at offset 1000 or so, and has another byte.
+	// A byte of its second block, which begins at about offset 1000, is changed.
 	"damaged": func(ts *testscript.TestScript) []byte {
 		r := newRecorder(ts, wire.Header{Version: wire.WireVersion})
 		r.serve()

@@ -22,7 +22,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// The test binary is the rest too: what it does there is its first argument.
+// TestMain runs the tests, or the rest if the test binary was started as that: its first argument selects what it does.
 func TestMain(m *testing.M) {
 	if os.Args[0] != rooms.Arg0 {
 		os.Exit(m.Run())
@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// start starts the rest with the test's own files.
+// start starts the test binary as the rest, with the function what.
 func start(t *testing.T, c rooms.Config, what string) (*rooms.Rest, *bytes.Buffer) {
 	t.Helper()
 	var out bytes.Buffer
@@ -80,7 +80,7 @@ func ended(t *testing.T, r *rooms.Rest) int {
 	return code
 }
 
-// try prints what came of an attempt.
+// try prints the result of an attempt.
 func try(what string, err error) {
 	var errno syscall.Errno
 	switch {
@@ -93,7 +93,7 @@ func try(what string, err error) {
 	}
 }
 
-// attempts does what somebody would who has taken over the process.
+// attempts does what an attacker would do who controls the process.
 func attempts(in *rooms.Inside, resolve bool) {
 	self, _ := os.Executable()
 	if err := in.Confine(resolve); err != nil {
@@ -137,7 +137,7 @@ func attempts(in *rooms.Inside, resolve bool) {
 	try("unshare", unix.Unshare(unix.CLONE_NEWUSER))
 	_, _, errno = unix.Syscall6(unix.SYS_PROCESS_VM_READV, uintptr(os.Getppid()), 0, 0, 0, 0, 0)
 	try("process_vm_readv", errno)
-	// A thread is let go on, and memory, and what is open already.
+	// New threads, memory, and open descriptors must still work.
 	done := make(chan bool)
 	go func() { done <- true }()
 	<-done
@@ -159,7 +159,7 @@ func status(t *testing.T, pid int) map[string]string {
 	return fields
 }
 
-// TestAttempts holds that nothing is left to the rest but what it has open.
+// TestAttempts checks that the rest can only use what it has open.
 func TestAttempts(t *testing.T) {
 	for _, what := range []string{"attempts", "resolve"} {
 		r, out := start(t, rooms.Config{}, what)
@@ -191,7 +191,7 @@ func TestAttempts(t *testing.T) {
 	}
 }
 
-// TestStatus holds what /proc says of the rest, before it has read anything and while it waits.
+// TestStatus checks the status of the rest in /proc, before it has read anything and while it waits.
 func TestStatus(t *testing.T) {
 	if os.Geteuid() != 0 {
 		if os.Getenv("PIDWIRE_MUST") != "" {
@@ -216,7 +216,7 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// tell prints what comes, in one line each.
+// tell prints a line for each record and idle frame.
 func tell(in *rooms.Inside) {
 	_ = in.Confine(false)
 	_ = in.Ready()
@@ -243,7 +243,7 @@ func note(size int) wire.Record {
 	return wire.Seal(append(n.Append(nil), make([]byte, size)...))
 }
 
-// TestRecords holds that all records come, in one piece whatever their size, with the times of idle moments.
+// TestRecords checks that all records arrive unchanged, whatever their size, with the times of idle frames.
 func TestRecords(t *testing.T) {
 	r, out := start(t, rooms.Config{}, "records")
 	if err := r.Header(wire.Header{Version: wire.WireVersion, Host: "here"}); err != nil {
@@ -271,7 +271,7 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// TestCut holds that an end without a word is no end in order.
+// TestCut checks that the end of the pipe without an end frame is an error.
 func TestCut(t *testing.T) {
 	r, out := start(t, rooms.Config{}, "records")
 	_ = r.Header(wire.Header{Version: wire.WireVersion})
@@ -284,7 +284,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestNotBegun holds that the rest leaves it to a collector that could not begin to say why.
+// TestNotBegun checks the error if the collector ends before the header and is alive, so that it reports the reason.
 func TestNotBegun(t *testing.T) {
 	r, out := start(t, rooms.Config{}, "records")
 	r.Cut()
@@ -294,8 +294,8 @@ func TestNotBegun(t *testing.T) {
 	}
 }
 
-// TestStalled holds that a rest that takes nothing makes nobody wait beyond the time that is set, and
-// that what it did not take is counted.
+// TestStalled checks that Emit does not block beyond the deadline of Hurry if the rest does not read, and that
+// the unsent records are counted.
 func TestStalled(t *testing.T) {
 	r, _ := start(t, rooms.Config{}, "stalled")
 	_ = r.Header(wire.Header{Version: wire.WireVersion})
@@ -315,7 +315,7 @@ func TestStalled(t *testing.T) {
 	}
 	still := 0
 	for range 100 {
-		if still++; r.Progress() { // it may be caught while it goes to sleep
+		if still++; r.Progress() { // it may not be asleep yet
 			still = 0
 		}
 		if still == 6 {
@@ -326,7 +326,7 @@ func TestStalled(t *testing.T) {
 	t.Error("who sleeps makes no progress")
 }
 
-// TestBusy holds that a rest that wants a CPU is not taken for one that is stalled.
+// TestBusy checks that a rest that needs a CPU is not considered stalled.
 func TestBusy(t *testing.T) {
 	r, _ := start(t, rooms.Config{}, "busy")
 	_ = r.Header(wire.Header{Version: wire.WireVersion})
@@ -339,7 +339,7 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// TestKilled holds that the end of the rest is told, and by what.
+// TestKilled checks that the exit of the rest is reported, with the signal.
 func TestKilled(t *testing.T) {
 	r, _ := start(t, rooms.Config{}, "stalled")
 	_ = unix.Kill(r.PID(), unix.SIGKILL)
@@ -362,7 +362,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// files asks for files that it may have and for one that it may not.
+// files requests files that the rest may open, and one that it may not.
 func files(in *rooms.Inside) {
 	_ = in.Confine(false)
 	for _, name := range []string{os.Args[2], "/etc/shadow"} {
@@ -383,7 +383,7 @@ func files(in *rooms.Inside) {
 	fmt.Println(err)
 }
 
-// TestFiles holds that files come from the collector, and no others than it gives.
+// TestFiles checks that the rest gets files from the collector, and only those that it allows.
 func TestFiles(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "in")

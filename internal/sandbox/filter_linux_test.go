@@ -7,8 +7,8 @@ import (
 	"github.com/elastic/go-seccomp-bpf/arch"
 )
 
-// TestNames holds that every name is a system call of amd64 or arm64: one that is misspelt would be
-// left out in silence.
+// TestNames checks that every name is a system call of amd64 or arm64: a misspelt one would be ignored
+// silently.
 func TestNames(t *testing.T) {
 	for _, name := range slices.Concat(always, resolving, collecting) {
 		found := false
@@ -26,8 +26,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestPolicies holds that the filters can be made for this machine, and how long they are: the kernel
-// takes 4,096 instructions.
+// TestPolicies checks that the filters can be assembled for this machine, and their lengths: the kernel
+// accepts 4,096 instructions.
 func TestPolicies(t *testing.T) {
 	for name, f := range map[string]struct {
 		names []string
@@ -47,7 +47,7 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
-// TestCaller holds who is named by what sudo and its like leave behind.
+// TestCaller checks which user is taken from the environment variables of sudo, doas and pkexec.
 func TestCaller(t *testing.T) {
 	for _, name := range []string{"SUDO_UID", "SUDO_GID", "PKEXEC_UID", "DOAS_USER"} {
 		t.Setenv(name, "")
@@ -59,7 +59,7 @@ func TestCaller(t *testing.T) {
 	t.Setenv("SUDO_GID", "654321")
 	id := Caller()
 	if id.Why == "who called" {
-		return // this is no root: SUDO_UID says nothing
+		return // not root: SUDO_UID is not used
 	}
 	if id.UID != 123456 || id.GID != 654321 || id.Why != "who called sudo" {
 		t.Errorf("%+v", id)

@@ -7,8 +7,8 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// TestBatchOfLargeRecords holds that a batch ends by its bytes, whatever the
-// sizes of its records: what is queued bounds the memory.
+// TestBatchOfLargeRecords checks that the size of a batch in bytes is limited, whatever the
+// sizes of its records, because queued batches determine the memory use.
 func TestBatchOfLargeRecords(t *testing.T) {
 	const n = 200
 	for _, size := range []int{1 << 10, 60 << 10, 65 << 10, 100 << 10, 300 << 10} {

@@ -14,8 +14,8 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// recording makes a recording of n calls: sendto and recvfrom with payload and
-// an address, in turn, on a UDP socket.
+// recording returns a recording of n calls: alternately sendto and recvfrom, with payload and
+// an address, on a UDP socket.
 func recording(tb testing.TB, n int) []byte {
 	tb.Helper()
 	var b bytes.Buffer
@@ -60,8 +60,8 @@ func recording(tb testing.TB, n int) []byte {
 	return b.Bytes()
 }
 
-// BenchmarkReplay is the way from a recording to lines. The bound is
-// 1,000,000 calls a second on one core, and 3 allocations a call.
+// BenchmarkReplay measures the path from a recording to lines. The targets are
+// 1,000,000 calls per second on one core, and 3 allocations per call.
 func BenchmarkReplay(b *testing.B) {
 	for _, bench := range []struct {
 		name string

@@ -20,12 +20,12 @@ import (
 const (
 	mono  = 1_000
 	wall  = 1_700_000_000_000_000_000
-	batch = 500 // what is emitted between two idle moments; the pipeline's are of 512
+	batch = 500 // calls between two idle markers; those of the pipeline have 512
 )
 
 var header = wire.Header{Version: wire.WireVersion, Arch: "amd64", StrLen: 32, Mono: mono, Wall: wall}
 
-// source runs a function.
+// source is a pipeline.Source whose Run is a function.
 type source func(ctx context.Context, emit func(wire.Record) error) error
 
 func (source) Header() wire.Header { return header }
@@ -33,7 +33,7 @@ func (s source) Run(ctx context.Context, emit func(wire.Record) error) error {
 	return s(ctx, emit)
 }
 
-// callRecord is the nth call: close(n), at n us, in memory that is used again.
+// callRecord makes the record of the nth call in buf: close(n), at n us.
 func callRecord(buf []byte, n uint64) wire.Record {
 	ret := int64(0)
 	if n%2 == 1 {
@@ -51,8 +51,7 @@ func endRecord(n uint64) wire.Record {
 	return wire.Seal(e.Append(nil))
 }
 
-// calls emits n calls and the end. After each batch it says that nothing is at
-// hand, and calls pause.
+// calls emits n calls and the end. After each batch it emits nil, and calls pause.
 func calls(n uint64, pause func(emitted uint64)) source {
 	return func(ctx context.Context, emit func(wire.Record) error) error {
 		buf := make([]byte, 0, 256)
@@ -81,18 +80,18 @@ func endless(ctx context.Context, emit func(wire.Record) error) error {
 	return calls(1<<62, nil)(ctx, emit)
 }
 
-// collector is a sink that remembers what it got.
+// collector is a sink that stores what it gets.
 type collector struct {
 	mu      sync.Mutex
 	changed sync.Cond
-	gate    chan struct{} // the first Write waits until it is closed
-	fail    error         // of Write, from the failAt-th call on
+	gate    chan struct{} // the first Write blocks until it is closed
+	fail    error         // returned by Write from the failAt-th call on
 	failAt  int
 	nums    []uint64 // first argument of the calls
 	lost    []event.Lost
 	lostAt  []int64
 	end     string
-	flushed int // calls that were there at the last Flush
+	flushed int // number of calls at the last Flush
 	closed  int
 }
 
@@ -133,7 +132,7 @@ func (c *collector) Flush() error {
 
 func (c *collector) Close() error { c.closed++; return nil }
 
-// waitFor waits until so many calls were flushed.
+// waitFor waits until n calls have been flushed.
 func (c *collector) waitFor(t *testing.T, n uint64) {
 	timeout := time.AfterFunc(30*time.Second, func() { panic("the sink does not get its entries") })
 	defer timeout.Stop()
@@ -163,7 +162,7 @@ func (c *collector) toldLost() (n uint64) {
 	return n
 }
 
-// run runs the pipeline; it fails where that does not end.
+// run runs the pipeline. The test fails if that does not end.
 func run(t *testing.T, ctx context.Context, c pipeline.Config) (pipeline.Result, error) {
 	t.Helper()
 	type result struct {
@@ -194,7 +193,7 @@ func tap(t *testing.T) (*bytes.Buffer, *wire.Writer) {
 	return b, w
 }
 
-// recorded counts the calls in a recording, which must be whole.
+// recorded returns the number of calls in a recording, which must be complete.
 func recorded(t *testing.T, b *bytes.Buffer) (n int) {
 	t.Helper()
 	r, err := wire.NewReader(b)
@@ -242,8 +241,8 @@ func TestEverySinkGetsEverything(t *testing.T) {
 	}
 }
 
-// TestSlowSink holds that a sink which does not keep up loses entries of its
-// own, and is told how many; nobody else loses anything.
+// TestSlowSink checks that a slow sink loses entries and gets their number, and that
+// no other sink loses any.
 func TestSlowSink(t *testing.T) {
 	const n = 40 * batch
 	slow, fast := newCollector(), newCollector()
@@ -289,8 +288,8 @@ func TestSlowSink(t *testing.T) {
 	}
 }
 
-// TestSlowAtTheEnd holds that what was lost last is told too, at a time on the
-// timeline, and how it ended.
+// TestSlowAtTheEnd checks that losses at the end are reported too, with a time on the
+// timeline, and that the end entry follows.
 func TestSlowAtTheEnd(t *testing.T) {
 	const n = 30 * batch
 	slow, fast := newCollector(), newCollector()
@@ -299,7 +298,7 @@ func TestSlowAtTheEnd(t *testing.T) {
 	ended := func(ctx context.Context, emit func(wire.Record) error) error {
 		err := src(ctx, emit)
 		go func() {
-			time.Sleep(50 * time.Millisecond) // let the last batch come, and go
+			time.Sleep(50 * time.Millisecond) // let the last batch be queued or dropped
 			close(slow.gate)
 		}()
 		return err
@@ -324,7 +323,7 @@ func TestSlowAtTheEnd(t *testing.T) {
 	}
 }
 
-// TestWait holds that with Wait a slow sink slows the source, and loses nothing.
+// TestWait checks that with Wait a slow sink blocks the source and loses nothing.
 func TestWait(t *testing.T) {
 	const n = 40 * batch
 	slow := newCollector()
@@ -340,8 +339,8 @@ func TestWait(t *testing.T) {
 	}
 }
 
-// TestIdle holds that sinks flush, and the recording is on disk, when nothing
-// more is at hand: a person is looking at them.
+// TestIdle checks that the sinks and the recording are flushed when the source is idle, as
+// a user may be watching.
 func TestIdle(t *testing.T) {
 	c := newCollector()
 	file, w := tap(t)
@@ -362,8 +361,8 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// TestIdleAfterAnyNumber holds the same whatever came before: a batch of the
-// pipeline may just have been filled.
+// TestIdleAfterAnyNumber checks the same for numbers of records around the size of a batch of
+// the pipeline.
 func TestIdleAfterAnyNumber(t *testing.T) {
 	for _, n := range []uint64{511, 512, 513, 1024} {
 		c := newCollector()
@@ -414,7 +413,7 @@ func TestSinkError(t *testing.T) {
 	}
 }
 
-// short is a writer that fails after so many writes.
+// short is a writer that fails after n writes.
 type short struct {
 	n   int
 	err error
@@ -442,7 +441,7 @@ func TestTapError(t *testing.T) {
 	if c.closed != 1 {
 		t.Errorf("the sink was closed %d times", c.closed)
 	}
-	// A disk that is full at the very end.
+	// The disk becomes full at the last write.
 	w, err = wire.NewWriter(&short{n: 1, err: full}, header)
 	if err != nil {
 		t.Fatal(err)
@@ -451,7 +450,7 @@ func TestTapError(t *testing.T) {
 	if _, err = run(t, t.Context(), pipeline.Config{Source: src, Tap: w}); !errors.Is(err, full) {
 		t.Errorf("the last block: %v", err)
 	}
-	// With a merger, which still holds records then: it is said once, and they are shown.
+	// With a merger, which still holds records at that time: the error is reported once, and the records are shown.
 	w, err = wire.NewWriter(&short{n: 3, err: full}, header)
 	if err != nil {
 		t.Fatal(err)
@@ -474,7 +473,7 @@ func TestSourceError(t *testing.T) {
 	if !errors.Is(err, broken) {
 		t.Errorf("%v", err)
 	}
-	c.inOrder(t, 1) // what was there before is shown
+	c.inOrder(t, 1) // earlier entries are shown
 	if c.closed != 1 || res.Calls != 1 {
 		t.Errorf("closed %d times, %+v", c.closed, res)
 	}
@@ -541,7 +540,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// TestLimitOfARecording holds that a limit ends a run that only records.
+// TestLimitOfARecording checks that a limit ends a run that only records.
 func TestLimitOfARecording(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -550,14 +549,14 @@ func TestLimitOfARecording(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Calls that were on their way may be in it too.
+	// Calls that were already queued may be in it too.
 	if got := recorded(t, file); got < 100 || got > 100_000 {
 		t.Errorf("a limit of 100 calls: %d recorded, %d counted", got, res.Calls)
 	}
 }
 
-// TestLostBySource holds that a source's own losses are counted, and reach
-// every sink.
+// TestLostBySource checks that losses of the source are counted, and reach
+// all sinks.
 func TestLostBySource(t *testing.T) {
 	c := newCollector()
 	src := source(func(_ context.Context, emit func(wire.Record) error) error {
@@ -576,8 +575,8 @@ func TestLostBySource(t *testing.T) {
 	}
 }
 
-// TestOneThread holds that a sink that keeps up loses nothing where all goroutines share one thread, and others
-// had their turn before it.
+// TestOneThread checks that a sink that is fast enough loses nothing if all goroutines share one thread, and others
+// run before it.
 func TestOneThread(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	const n = 400

@@ -9,7 +9,7 @@ import (
 	"github.com/pidwire/pidwire/internal/stage"
 )
 
-// around is a stage that puts notes before and after each entry, and one before the end.
+// around is a stage that inserts notes before and after each entry, and one before the end.
 type around struct{ name string }
 
 func (a around) Add(e *event.Entry, emit func(*event.Entry)) {
@@ -30,8 +30,8 @@ func (a around) Add(e *event.Entry, emit func(*event.Entry)) {
 	note(">")
 }
 
-// TestStages holds that what stages make stands where they put it, that a filter sees
-// it, and that what they put off comes before the end, or where the source says none.
+// TestStages checks that entries of stages are in the right places, that the filter gets
+// them, and that delayed entries come before the end, also if the source emits none.
 func TestStages(t *testing.T) {
 	word := func(e *event.Entry) string {
 		switch b := e.Body.(type) {
@@ -48,7 +48,7 @@ func TestStages(t *testing.T) {
 		files int
 		said  bool
 		want  []string
-		lists []int // of files alone
+		lists []int // indexes of entries for files only
 	}{
 		{"all", nil, 0, true, []string{"a<1", "b<1", "call1", "b>1", "a>1", "a<2", "b<2", "call2", "b>2", "a>2", "alate3", "blate3", "end"}, nil},
 		{"no end", nil, 0, false, []string{"a<1", "b<1", "call1", "b>1", "a>1", "a<2", "b<2", "call2", "b>2", "a>2", "alate0", "blate0"}, nil},

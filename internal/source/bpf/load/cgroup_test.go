@@ -16,7 +16,7 @@ import (
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
-// cgroup makes a cgroup for a test.
+// cgroup creates a cgroup for a test.
 func cgroup(t *testing.T) string {
 	t.Helper()
 	root, err := proc.Default.CgroupRoot()
@@ -35,7 +35,7 @@ func cgroup(t *testing.T) string {
 	return path
 }
 
-// alone makes a cgroup where a program stands at egress that was attached the old way: it allows no other.
+// alone creates a cgroup with a program at egress that is attached without BPF_F_ALLOW_MULTI.
 func alone(t *testing.T) (path string, id ebpf.ProgramID) {
 	t.Helper()
 	path = cgroup(t)
@@ -63,8 +63,8 @@ func alone(t *testing.T) (path string, id ebpf.ProgramID) {
 	return path, id
 }
 
-// TestAlone holds that a hook which somebody has for himself is named, and that then no packet is shown:
-// those of one direction would look like all.
+// TestAlone checks that the error names a hook that is used exclusively by another program, and that then no packets
+// are captured, as those of only one direction would be misleading.
 func TestAlone(t *testing.T) {
 	needRoot(t)
 	path, id := alone(t)
@@ -94,7 +94,7 @@ func TestAlone(t *testing.T) {
 	}
 	for _, as := range tapHooks {
 		if as == ebpf.AttachCGroupInetSockCreate {
-			continue // the cookies' program stands there
+			continue // has the program for cookies
 		}
 		want := 0
 		if as == ebpf.AttachCGroupInetEgress {
@@ -128,7 +128,7 @@ func programsAt(t *testing.T, path string, as ebpf.AttachType) int {
 	return len(q.Programs)
 }
 
-// TestDetached holds that it is seen when somebody else takes our programs away.
+// TestDetached checks that Detached reports programs that others have detached.
 func TestDetached(t *testing.T) {
 	needRoot(t)
 	k, err := loadAt(Config{Self: uint32(os.Getpid()), Follow: true, StrLen: 32, Packets: true, Snaplen: 256}, &cgroups{path: cgroup(t), whole: true})

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestInterfaces holds the list of another network namespace's interfaces against what is seen in it. There
-// are more of them than the kernel side takes at once, where they can be made.
+// TestInterfaces compares the list of interfaces of another network namespace with the one that is read inside of
+// it. If possible it creates more interfaces than the BPF program reads at once.
 func TestInterfaces(t *testing.T) {
 	needRoot(t)
 	k, err := Load(Config{Self: uint32(os.Getpid())})
@@ -34,7 +34,7 @@ func TestInterfaces(t *testing.T) {
 	made, over := make(chan result), make(chan struct{})
 	defer close(over)
 	go func() {
-		runtime.LockOSThread() // never unlocked: nobody else finds itself in that namespace
+		runtime.LockOSThread() // never unlocked, so that no other goroutine runs in that namespace
 		var r result
 		if r.err = unix.Unshare(unix.CLONE_NEWNET); r.err == nil {
 			for i := range 40 {
@@ -55,13 +55,13 @@ func TestInterfaces(t *testing.T) {
 			r.netns = st.Ino
 		}
 		made <- r
-		<-over // the namespace lives as long as somebody is in it
+		<-over // the namespace exists while a thread is in it
 	}()
 	r := <-made
 	if r.err != nil {
 		t.Fatal(r.err)
 	}
-	for range 2 { // a second look begins anew
+	for range 2 { // the second call must start from the beginning
 		got, err := k.Interfaces(uint32(r.netns))
 		if err != nil {
 			t.Fatal(err)

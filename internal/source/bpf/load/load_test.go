@@ -14,8 +14,8 @@ import (
 	"github.com/pidwire/pidwire/internal/source/bpf/object"
 )
 
-// needRoot skips a test that cannot run without privilege, unless the
-// environment says that it must run (CI and the kernels under emulation).
+// needRoot skips a test that needs root, unless the environment
+// requires that it runs (CI and the kernels under emulation).
 func needRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -26,8 +26,8 @@ func needRoot(t *testing.T) {
 	}
 }
 
-// TestLoad loads and attaches everything, as a run does. What this kernel
-// cannot do must be among what is known to be missing.
+// TestLoad loads and attaches all programs, as a run does. All notes must be
+// known ones.
 func TestLoad(t *testing.T) {
 	needRoot(t)
 	k, err := Load(Config{Self: uint32(os.Getpid()), Follow: true, StrLen: 32, AskExec: true,
@@ -48,8 +48,8 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// TestLoadVariants loads with each of the settings that the verifier sees as
-// constants: they make other programs of the same code.
+// TestLoadVariants loads the programs with each of the settings that the verifier treats as
+// constants, so that it verifies other paths of the same code.
 func TestLoadVariants(t *testing.T) {
 	needRoot(t)
 	for name, c := range map[string]Config{
@@ -73,7 +73,7 @@ func TestLoadVariants(t *testing.T) {
 			if !c.Kernel {
 				return
 			}
-			// What a kernel lacks is one note, without an error.
+			// Events that the kernel does not have are in one note, without an error.
 			for _, n := range k.Notes {
 				if c.Tree && !exactHere(t) && strings.HasPrefix(n.Text, "the tree is made of stacks") {
 					continue
@@ -95,8 +95,8 @@ func TestLoadVariants(t *testing.T) {
 	}
 }
 
-// exactHere reports whether the kernel lets many functions be traced at once: it
-// has fprobe, or function_graph.
+// exactHere reports whether the kernel can trace many functions at once: it
+// has fprobe or function_graph.
 func exactHere(t *testing.T) bool {
 	t.Helper()
 	if b, err := os.ReadFile("/sys/kernel/tracing/available_tracers"); err == nil && bytes.Contains(b, []byte("function_graph")) {
@@ -109,7 +109,7 @@ func exactHere(t *testing.T) bool {
 	return bytes.Contains(b, []byte(" bpf_kprobe_multi_link_attach\n")) && bytes.Contains(b, []byte(" register_fprobe_ips\n"))
 }
 
-// BenchmarkLoad is what stands between the start and the first line.
+// BenchmarkLoad measures the time to load and attach all programs.
 func BenchmarkLoad(b *testing.B) {
 	if os.Geteuid() != 0 {
 		b.Skip("needs root")

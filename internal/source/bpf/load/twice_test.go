@@ -28,8 +28,8 @@ func TestPreemptedAtTracepoints(t *testing.T) {
 	}
 }
 
-// TestSecondCopies holds which programs have one: all at tracepoints, but for those
-// that no thread is preempted in.
+// TestSecondCopies checks which programs have a second copy: all at tracepoints, except the
+// listed ones.
 func TestSecondCopies(t *testing.T) {
 	single := map[string]string{
 		"cookie_state":     "asks for a cookie, which others do too",
@@ -75,9 +75,9 @@ func TestSecondCopies(t *testing.T) {
 	}
 }
 
-// TestEveryPartIsKnown holds that all that is in an object has a place here: each
-// variable is set by someone, each map is shared or the object's own, and nothing
-// is set, shared or left out that no object has.
+// TestEveryPartIsKnown checks the lists of this package against the objects: each variable
+// is set, each map is shared or an object's own, and no list has a name that is in no
+// object.
 func TestEveryPartIsKnown(t *testing.T) {
 	k := &Kernel{}
 	settings, known := k.settings(Config{}), k.Maps.byName()
@@ -133,8 +133,8 @@ func TestEveryPartIsKnown(t *testing.T) {
 	}
 }
 
-// TestStrangePartsAreErrors holds that a variable, a map or a program that nobody
-// knows is not passed over.
+// TestStrangePartsAreErrors checks that an unknown variable, map or program is an
+// error.
 func TestStrangePartsAreErrors(t *testing.T) {
 	open := func() (*ebpf.CollectionSpec, *object.ProcessSpecs) {
 		spec, o, err := object.Open[object.ProcessSpecs](object.LoadProcess)

@@ -11,7 +11,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// table is the kernel side's map, and procs the machine.
+// table is a fake targets map, and procs a fake /proc.
 type table struct {
 	m     map[uint32]load.Target
 	ended map[uint32]uint64
@@ -87,8 +87,8 @@ func newWorld(t *testing.T, names ...string) *world {
 	return &world{s, k, p, t}
 }
 
-// exec has a process exec a program, as the kernel side tells of it; nil: the record
-// is lost.
+// exec simulates the exec of a program: it updates the targets map and /proc, and returns
+// the record. To simulate its loss, the test ignores it.
 func (w *world) exec(pid uint32, start, at uint64, name string) *wire.Proc {
 	if w.k.m[pid].Mode != wire.TargetWatch {
 		w.k.m[pid] = load.Target{PID: pid, Mode: wire.TargetTentative, Since: at}
@@ -127,9 +127,9 @@ func TestOursFromTheExecOn(t *testing.T) {
 	w.ours(10, start, 150, false)
 	second := w.exec(10, start, 200, "wanted")
 	w.told(second, 200, true)
-	w.ours(10, start, 190, false) // of before, and late
+	w.ours(10, start, 190, false) // a late record from before the exec
 	w.ours(10, start, 210, true)
-	w.ours(10, 9*tick+1, 210, false) // another process that had the pid
+	w.ours(10, 9*tick+1, 210, false) // another process that has had the pid
 	third := w.exec(10, start, 300, "other")
 	w.told(third, 300, true)
 	w.told(&wire.Proc{What: wire.ProcExit, Pid: 10, Start: start}, 400, true)
@@ -139,7 +139,7 @@ func TestOursFromTheExecOn(t *testing.T) {
 	}
 }
 
-// TestExecWhileRefused holds that a no for one exec is none for the next.
+// TestExecWhileRefused checks that refusing a process for one exec does not refuse the next one.
 func TestExecWhileRefused(t *testing.T) {
 	w := newWorld(t, "wanted")
 	const start = 5*tick + 7
@@ -155,18 +155,18 @@ func TestExecWhileRefused(t *testing.T) {
 	}
 }
 
-// TestPidUsedAgain holds that a process is not taken for another one that had its pid.
+// TestPidUsedAgain checks that a process is not mistaken for an earlier one with the same pid.
 func TestPidUsedAgain(t *testing.T) {
 	w := newWorld(t, "wanted")
 	const start, again = 5*tick + 7, 90*tick + 3
 	w.told(w.exec(10, start, 100, "wanted"), 100, true)
-	// Its end is lost, and the pid comes to somebody else.
+	// Its exit record is lost, and the pid is reused.
 	delete(w.k.m, 10)
 	next := w.exec(10, again, 500, "other")
 	w.told(next, 500, false)
 	w.ours(10, again, 510, false)
 	w.ours(10, start, 300, true)
-	// A yes that comes late is none for whoever has the pid by then.
+	// A late decision to watch must not apply to the process that has the pid now.
 	late := w.exec(11, start, 600, "wanted")
 	w.exec(11, again, 700, "other")
 	w.told(late, 600, true)
@@ -179,13 +179,13 @@ func TestLookAfterALoss(t *testing.T) {
 	w := newWorld(t, "wanted")
 	const start = 5*tick + 7
 	w.told(w.exec(1, start, 100, "wanted"), 100, true)
-	w.k.m[2] = load.Target{PID: 2, Mode: wire.TargetWatch, Since: 150} // a child whose birth was lost
+	w.k.m[2] = load.Target{PID: 2, Mode: wire.TargetWatch, Since: 150} // a child whose fork record was lost
 	w.procs[2] = &proc.Process{PID: 2, Start: 6 * tick, Comm: "x"}
-	w.exec(3, start, 160, "wanted") // whose exec was lost
+	w.exec(3, start, 160, "wanted") // its exec record was lost
 	w.exec(4, start, 170, "other")
-	w.exec(5, start, 180, "wanted") // and that has ended
+	w.exec(5, start, 180, "wanted") // the same, and it has ended
 	delete(w.procs, 5)
-	w.k.m[6] = load.Target{PID: 6, Mode: wire.TargetWatch, Since: 150} // ended, and that was lost
+	w.k.m[6] = load.Target{PID: 6, Mode: wire.TargetWatch, Since: 150} // ended, and the exit record was lost
 	w.k.lost[3] = [wire.LayerAud]uint64{wire.LayerSys: 7}
 	w.k.lost[4] = [wire.LayerAud]uint64{wire.LayerSys: 9}
 	delete(w.procs, 1)
@@ -223,7 +223,7 @@ func TestNoRoom(t *testing.T) {
 	if err != nil || len(found) != 2 || w.Full != 3 {
 		t.Errorf("found %d, %d without room: %v", len(found), w.Full, err)
 	}
-	// One of them is taken out of the map by force: there is no room for it any more.
+	// One of them is deleted from the map, which is full now.
 	w.k.room = 1
 	delete(w.k.m, found[0].PID)
 	if err := w.Look(); err != nil || w.Has(found[0].PID) || !w.Has(found[1].PID) {

@@ -10,7 +10,7 @@ import (
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
-// TestKauditd holds that the kernel's thread is found, and no process that has its name.
+// TestKauditd checks that the kernel thread is found, and not a process with its name.
 func TestKauditd(t *testing.T) {
 	needRoot(t)
 	dir := kauditd()
@@ -19,7 +19,7 @@ func TestKauditd(t *testing.T) {
 	}
 }
 
-// TestPassing holds when the kernel's thread has nothing in hand.
+// TestPassing checks in which states kauditd may hold a record.
 func TestPassing(t *testing.T) {
 	for _, test := range []struct {
 		stat, wchan string
@@ -29,7 +29,7 @@ func TestPassing(t *testing.T) {
 		{"30 (kauditd) S 2 0", "netlink_attachskb", true},
 		{"30 (kauditd) R 2 0", "0", true},
 		{"30 (kauditd) D 2 0", "0", true},
-		{"30 (kauditd) S 2 0", "0", false}, // it is not told where
+		{"30 (kauditd) S 2 0", "0", false}, // wchan is hidden
 		{"30 (kauditd) I 2 0", "", false},
 		{"30 (kau) R (ditd) S 2 0", "", false},
 		{"", "", true},

@@ -24,8 +24,8 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// flood in the environment makes the test binary a process that asks for a
-// socket's option so many times, when it is told to.
+// flood in the environment turns the test binary into a process that calls getsockopt that
+// many times, on request.
 const (
 	flood = "PIDWIRE_AUDIT_FLOOD"
 	paced = "PIDWIRE_AUDIT_PACED"
@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 		_, _ = os.Stdin.Read(b[:])
 		for i := range n {
 			if os.Getenv(paced) != "" && i%200 == 0 {
-				time.Sleep(10 * time.Millisecond) // the kernel's queue stays short
+				time.Sleep(10 * time.Millisecond) // keeps the kernel's queue short
 			}
 			if _, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
 				os.Exit(1)
@@ -65,9 +65,9 @@ func needRoot(t *testing.T) {
 	t.Skip("needs root")
 }
 
-// TestLosses holds that what came and what was lost are together what was done,
+// TestLosses checks that received and lost records together account for all calls,
 // whichever of the two queues was full, and that nothing is lost if the process
-// is to wait.
+// waits.
 func TestLosses(t *testing.T) {
 	needRoot(t)
 	sourcetest.Alone(t, "audit")
@@ -76,7 +76,7 @@ func TestLosses(t *testing.T) {
 		o      Options
 		calls  int
 		asleep bool
-		lost   uint32 // the reason; 0: nothing is lost
+		lost   uint32 // reason of the losses; 0: nothing is lost
 	}{
 		{"read in time", Options{Unicast: true}, 2000, false, 0},
 		{"the socket was full", Options{}, 60_000, true, wire.LostAudit},
@@ -90,15 +90,15 @@ func TestLosses(t *testing.T) {
 			}
 			defer s.Close()
 			if test.lost == wire.LostAudit && s.daemon == 0 {
-				// Each record would be printed to the kernel's log, at the speed of a console.
+				// Otherwise each record would be printed to the console, which is slow.
 				if old, err := os.ReadFile("/proc/sys/kernel/printk"); err == nil {
 					_ = os.WriteFile("/proc/sys/kernel/printk", []byte("1"), 0)
 					defer os.WriteFile("/proc/sys/kernel/printk", old, 0)
 				}
 			}
 			if test.lost == wire.LostBacklog {
-				// Calls that take half a millisecond each, as under emulation, do not fill
-				// ours before the kernel gives up on the full socket: that takes it 500 ms.
+				// If calls take 0.5 ms each, as under emulation, they do not fill our queue
+				// before the kernel gives up on the full socket, which takes 500 ms.
 				long := s.state.Set[0]
 				short := long
 				short.Backlog = 64
@@ -145,7 +145,7 @@ func TestLosses(t *testing.T) {
 			wait := func() {
 				select {
 				case <-done:
-				case <-time.After(3 * time.Minute): // under emulation, beside another one, they take one
+				case <-time.After(3 * time.Minute): // under emulation, together with another test, it takes one minute
 					t.Error("the calls do not end")
 				}
 			}
@@ -192,15 +192,15 @@ func TestLosses(t *testing.T) {
 					t.Errorf("%d events of %d calls, lost %v", events, test.calls, lost)
 				}
 			case wire.LostAudit:
-				// Serials that are missing: each is an event, perhaps another's. What
-				// the kernel's queue had no room for has none, and is counted by records.
+				// Missing serials: each is an event, possibly of another process. Records that
+				// did not fit into the kernel's queue have no serial, and are counted one by one.
 				n := uint64(events) + lost[test.lost]
 				if lost[test.lost] == 0 || n+lost[wire.LostBacklog] < uint64(test.calls) {
 					t.Errorf("%d events and %v lost of %d calls", events, lost, test.calls)
 				}
 			case wire.LostBacklog:
-				// Records, one or more of an event; what the kernel gave to its log
-				// instead (before 6.12) is missing by serials.
+				// Lost records, one or more per event. Those that the kernel has printed to its
+				// log instead (before 6.12) are counted by missing serials.
 				if lost[test.lost] == 0 || uint64(events)+lost[test.lost]+lost[wire.LostAudit] < uint64(test.calls) {
 					t.Errorf("%d events and %v records lost of %d calls", events, lost, test.calls)
 				}
@@ -226,7 +226,7 @@ func TestRule(t *testing.T) {
 	}
 }
 
-// FuzzRule holds that no answer of a kernel ends the run.
+// FuzzRule checks that no answer of the kernel makes parseRule panic.
 func FuzzRule(f *testing.F) {
 	r := newRule(1, []uint32{41, 42}, fieldPID, 7, "pidwire-x")
 	f.Add(r.bytes())
@@ -274,8 +274,8 @@ func TestState(t *testing.T) {
 	}
 }
 
-// TestToRestore holds that only what is still as we set it is put back, and that audit is not turned off
-// under somebody who uses it.
+// TestToRestore checks that only settings that are still as we set them are restored, and that audit is not
+// disabled while others use it.
 func TestToRestore(t *testing.T) {
 	off := Status{Backlog: 64, BacklogWait: 15000}
 	set := Status{Enabled: 1, Backlog: 8192}
@@ -309,7 +309,7 @@ func TestToRestore(t *testing.T) {
 	}
 }
 
-// TestKeyAlive holds that a key says whether its run is there, without any file.
+// TestKeyAlive checks that a key is sufficient to find out whether its run is alive, without a file.
 func TestKeyAlive(t *testing.T) {
 	if key := newKey(); !keyAlive(key) {
 		t.Errorf("%s is not alive", key)
@@ -321,7 +321,7 @@ func TestKeyAlive(t *testing.T) {
 	}
 }
 
-// TestForbids holds which rules may keep a call from having a record.
+// TestForbids checks which rules can suppress the record of a call.
 func TestForbids(t *testing.T) {
 	typed := func(op, value uint32) rule {
 		return rule{flags: listTypes, action: actAlways, fields: []field{{fieldType, value, op}}}
@@ -346,7 +346,7 @@ func TestForbids(t *testing.T) {
 	}
 }
 
-// TestRulesRemoved holds that it is said when an administrator removes our rules, or forbids records.
+// TestRulesRemoved checks that there is a note when an administrator removes our rules, or suppresses records.
 func TestRulesRemoved(t *testing.T) {
 	c, _ := settings(t)
 	s, err := Open(Options{Follow: true})
@@ -379,7 +379,7 @@ func TestRulesRemoved(t *testing.T) {
 			t.Errorf("nothing is said, want %q", want)
 		}
 	}
-	// What it does by itself is nothing to tell.
+	// Its own changes must not cause a note.
 	s.Watch(1)
 	s.Ended(1)
 	if err := s.Sync(); err != nil {
@@ -420,7 +420,7 @@ func TestRulesRemoved(t *testing.T) {
 	}
 }
 
-// settings returns what sets audit's settings, and how they stand: so they stand after the test too.
+// settings returns a control socket and the current settings of audit, and restores these after the test.
 func settings(t *testing.T) (control, Status) {
 	t.Helper()
 	needRoot(t)
@@ -440,8 +440,8 @@ func settings(t *testing.T) (control, Status) {
 	return c, before
 }
 
-// TestUnicastPutBack holds that audit is off again after a run that took the records alone: it is no daemon.
-// Where a daemon runs there is none that takes them alone, and the daemon keeps them.
+// TestUnicastPutBack checks that audit is disabled again after a unicast run, whose own pid does not count as a daemon.
+// If a daemon runs, unicast is not used, and the daemon remains registered.
 func TestUnicastPutBack(t *testing.T) {
 	c, before := settings(t)
 	want := before
@@ -470,7 +470,7 @@ func TestUnicastPutBack(t *testing.T) {
 	}
 }
 
-// TestAdministrator holds that what the administrator does while we run stands when we have ended.
+// TestAdministrator checks that changes by the administrator during a run are kept at its end.
 func TestAdministrator(t *testing.T) {
 	c, before := settings(t)
 	s, err := Open(Options{})
@@ -495,7 +495,7 @@ func TestAdministrator(t *testing.T) {
 	if now.Enabled != 1 || now.Backlog != 20000 || now.BacklogWait != before.BacklogWait {
 		t.Errorf("audit is %+v; it was %+v, and the administrator set a backlog of 20000 and a rule", now, before)
 	}
-	// Two runs at once: the last one puts back what both have set.
+	// Two runs at the same time: the last one restores what both have set.
 	if err := errors.Join(c.deleteRule(&r), c.set(setEnabled|setBacklog|setBacklogWait, before)); err != nil {
 		t.Fatal(err)
 	}

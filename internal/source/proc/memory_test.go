@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// TestMemoryRoom holds that the tightest limit of all cgroups above counts, in each version.
+// TestMemoryRoom checks that the lowest limit of the cgroup and its parents is used, for v1 and v2.
 func TestMemoryRoom(t *testing.T) {
 	const mib = 1 << 20
 	for _, test := range []struct {
-		name, cgroup, mounts string // MNT stands for where the tree is
+		name, cgroup, mounts string // MNT is replaced by the directory of the tree
 		files                map[string]string
 		room                 uint64
 		limit                string

@@ -39,7 +39,7 @@ func TestRead(t *testing.T) {
 		},
 		2:    {PID: 2, NSPID: 2, Start: 30_000_000, Comm: "kthreadd", Cgroup: "/"},
 		1234: evil,
-		1235: evil, // a thread of it
+		1235: evil, // a thread of the process
 		5000: {
 			PID: 5000, PPID: 4999, NSPID: 1, Start: 1234560000000, UID: 101, Comm: "nginx", Exe: filepath.Join(bin, "compat"),
 			Argv:   []string{"nginx: master process nginx -g daemon off;"},
@@ -218,7 +218,7 @@ func TestPortInodes(t *testing.T) {
 	}{
 		{[]uint16{8080}, []uint64{4711, 4712, 4714}},
 		{[]uint16{53, 631}, []uint64{4713, 4715}},
-		{[]uint16{40000}, nil}, // a peer's port
+		{[]uint16{40000}, nil}, // port of a peer
 		{[]uint16{6}, nil},     // a protocol
 	} {
 		all, err := f.PortInodes(c.ports)
@@ -384,8 +384,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestHangingMemory holds that a process whose memory cannot be read, now or ever, costs a moment and its
-// command line, and nothing else.
+// TestHangingMemory checks that if reading the memory of a process blocks, Read returns after a short time, without
+// the command line.
 func TestHangingMemory(t *testing.T) {
 	root := t.TempDir()
 	dir := filepath.Join(root, "4711")
@@ -401,7 +401,7 @@ func TestHangingMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Whoever opens it waits for somebody who writes.
+	// Opening a FIFO for reading blocks until there is a writer.
 	fifo := filepath.Join(dir, "cmdline")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
@@ -414,7 +414,7 @@ func TestHangingMemory(t *testing.T) {
 	if took := time.Since(began); took < memoryWithin || took > 20*memoryWithin {
 		t.Errorf("it took %v", took)
 	}
-	w, err := os.OpenFile(fifo, os.O_WRONLY, 0) // lets the reader go
+	w, err := os.OpenFile(fifo, os.O_WRONLY, 0) // unblocks the reader
 	if err != nil {
 		t.Fatal(err)
 	}

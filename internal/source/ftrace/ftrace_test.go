@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// tracefs makes a folder with files as tracefs has them, and returns what reads them. Unlike the kernel's they
-// keep what is written.
+// tracefs creates a directory with files like those of tracefs, and returns a function that reads them. Unlike the
+// kernel's, they contain what was written.
 func tracefs(t *testing.T, files map[string]string) (dir string, read func(file string) string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -29,7 +29,7 @@ func tracefs(t *testing.T, files map[string]string) (dir string, read func(file 
 	}
 }
 
-// TestRestore holds that the machine's ftrace is put back, but for what somebody else has changed meanwhile.
+// TestRestore checks that the settings of ftrace are restored, except those that others have changed meanwhile.
 func TestRestore(t *testing.T) {
 	ours := map[string]string{
 		"current_tracer": "function_graph\n", "set_ftrace_filter": "tcp_sendmsg\ntcp_recvmsg\n", "set_ftrace_pid": "12\n",
@@ -38,8 +38,8 @@ func TestRestore(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		changed map[string]string
-		taken   string            // what is said
-		want    map[string]string // of the files, what differs from before it
+		taken   string            // expected text
+		want    map[string]string // files that differ from before, with their content
 	}{
 		{"nobody", nil, "", map[string]string{
 			"current_tracer": "nop", "set_ftrace_filter": "", "set_ftrace_pid": "", "trace_clock": "local", "buffer_size_kb": "1408", "trace_options": "funcgraph-irqs",
@@ -97,7 +97,7 @@ func TestRestore(t *testing.T) {
 	}
 }
 
-// TestChanged holds that a trace that tells nothing more is seen.
+// TestChanged checks that a trace that others have stopped is detected.
 func TestChanged(t *testing.T) {
 	dir, _ := tracefs(t, map[string]string{"current_tracer": "function_graph\n", "tracing_on": "1\n"})
 	tr := Tracer{dir: dir}
@@ -117,7 +117,7 @@ func TestChanged(t *testing.T) {
 	}
 }
 
-// TestEnabled holds that functions are said not to be traced where the administrator has it so, and only there.
+// TestEnabled checks that Enabled returns ErrOff only if ftrace is disabled by the sysctl.
 func TestEnabled(t *testing.T) {
 	defer func(old string) { enabledFile = old }(enabledFile)
 	enabledFile = filepath.Join(t.TempDir(), "ftrace_enabled")

@@ -17,14 +17,14 @@ const (
 		"\tfield: char data;\toffset:16;\tsize:4080;\tsigned:0;\n"
 	common = "format:\n\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n" +
 		"\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n\n"
-	// Of 5.10.
+	// Formats of Linux 5.10.
 	entry5 = "name: funcgraph_entry\nID: 11\n" + common +
 		"\tfield:unsigned long func;\toffset:8;\tsize:8;\tsigned:0;\n\tfield:int depth;\toffset:16;\tsize:4;\tsigned:1;\n"
 	exit5 = "name: funcgraph_exit\nID: 10\n" + common +
 		"\tfield:unsigned long func;\toffset:8;\tsize:8;\tsigned:0;\n\tfield:unsigned long overrun;\toffset:16;\tsize:8;\tsigned:0;\n" +
 		"\tfield:unsigned long long calltime;\toffset:24;\tsize:8;\tsigned:0;\n\tfield:unsigned long long rettime;\toffset:32;\tsize:8;\tsigned:0;\n" +
 		"\tfield:int depth;\toffset:40;\tsize:4;\tsigned:1;\n"
-	// Of 7.2.
+	// Formats of Linux 7.2.
 	entry7 = "name: funcgraph_entry\nID: 11\n" + common +
 		"\tfield:unsigned long func;\toffset:8;\tsize:8;\tsigned:0;\n\tfield:unsigned long depth;\toffset:16;\tsize:8;\tsigned:0;\n" +
 		"\tfield:unsigned long args[];\toffset:24;\tsize:0;\tsigned:0;\n"
@@ -50,7 +50,7 @@ func layoutOf(t testing.TB, entry, exit string) *layout {
 	return &l
 }
 
-// writer makes a page as kernel/trace/ring_buffer.c does.
+// writer writes a page like kernel/trace/ring_buffer.c.
 type writer struct{ b []byte }
 
 func (w *writer) word(v uint32) { w.b = binary.LittleEndian.AppendUint32(w.b, v) }
@@ -72,7 +72,7 @@ func (w *writer) page(at, commit uint64, behind ...byte) []byte {
 	return append(p, make([]byte, 4096-len(p))...)
 }
 
-// of makes the data of an event by the layout's places.
+// of returns the data of an event in the format.
 func (f *format) of(fn uint64, tid, depth uint32, call, ret uint64) []byte {
 	b := make([]byte, (max(f.n, f.depth+4)+3)&^3)
 	binary.LittleEndian.PutUint16(b, f.id)
@@ -95,10 +95,10 @@ func TestPage(t *testing.T) {
 			w.event(3, l.enter.of(0xb0, 7, 1, 0, 0))
 			w.event(4, l.leave.of(0xb0, 7, 1, 100, 104))
 			w.event(1, l.enter.of(0xc0, 9, 0, 0, 0)) // of another thread
-			w.event(1, make([]byte, 200))            // of another kind, long
+			w.event(1, make([]byte, 200))            // of another type, long
 			w.word(2<<5 | typeTimeExtend)
 			w.word(1)
-			w.word(6<<5 | typePadding) // an event that was taken back
+			w.word(6<<5 | typePadding) // an event that was discarded
 			w.word(8)
 			w.word(0)
 			w.event(0, l.leave.of(0xa0, 7, 0, 90, 120))
@@ -107,7 +107,7 @@ func TestPage(t *testing.T) {
 			w.event(0, l.leave.of(0xc0, 9, 0, 130, 120)) // a clock that went back
 			got, lost, err := l.page(w.page(start, 0), 3, nil)
 			at := func(d uint64) uint64 { return start + d }
-			const stamp = 1<<60 | 2<<27 | 77 // 1<<60 is of the time before, as all above 59 bits
+			const stamp = 1<<60 | 2<<27 | 77 // bits from 59 on are taken from the previous time
 			want := []Event{
 				{Time: at(5), Func: 0xa0, TID: 7, CPU: 3, Kind: Enter},
 				{Time: at(8), Func: 0xb0, TID: 7, CPU: 3, Depth: 1, Dur: 4, Kind: Leaf},
@@ -122,8 +122,8 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// TestPageLost: how many events had no room, where the kernel says it; else one
-// at least.
+// TestPageLost checks the number of lost events: that of the kernel, or 1 if it does not
+// give one.
 func TestPageLost(t *testing.T) {
 	l := layoutOf(t, entry5, exit5)
 	var w writer
@@ -171,7 +171,7 @@ func TestPageBad(t *testing.T) {
 	}
 }
 
-// TestNext: events of several CPUs come by time, and of the future later.
+// TestNext checks that Next returns events up to the given time, and later ones not yet.
 func TestNext(t *testing.T) {
 	tr := Tracer{events: []Event{{Time: 1}, {Time: 2, CPU: 1}, {Time: 5}}}
 	var got []uint64
@@ -198,7 +198,7 @@ func FuzzPage(f *testing.F) {
 	f.Add(w.page(1000, missedEvents|missedStored, 1))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		list, _, _ := l.page(p, 0, nil)
-		// An event has 28 bytes at least.
+		// An event has at least 28 bytes.
 		if len(list) > len(p)/28+1 {
 			t.Errorf("%d events in %d bytes", len(list), len(p))
 		}

@@ -38,7 +38,7 @@ var foreign = []string{
 
 var update = flag.Bool("update", false, "write the golden files again")
 
-// entries reads a file to its end.
+// entries returns the entries of a file.
 func entries(t testing.TB, b []byte) (list []event.Entry, h wire.Header) {
 	t.Helper()
 	in := bufio.NewReaderSize(bytes.NewReader(b), 64<<10)
@@ -71,7 +71,7 @@ func entries(t testing.TB, b []byte) (list []event.Entry, h wire.Header) {
 	return list, h
 }
 
-// TestSamples holds the lines of real files.
+// TestSamples compares the lines of real files with the expected ones.
 func TestSamples(t *testing.T) {
 	for _, name := range append(foreign, "emulator.strace", "emulator.audit.log", "emulator.tcpdump") {
 		b, err := os.ReadFile(filepath.Join(samples, name))
@@ -106,7 +106,7 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// TestEmulator holds what is to be found in the transcript of strace alone.
+// TestEmulator checks the calls and connections in the transcript of strace.
 func TestEmulator(t *testing.T) {
 	b, err := os.ReadFile("../../../testdata/emulator/emulator.strace")
 	if err != nil {
@@ -146,7 +146,7 @@ func TestEmulator(t *testing.T) {
 	}
 }
 
-// printed is what strace printed of a call, and pidwire after reading it.
+// printed returns the calls of list in the notation of strace.
 func printed(list []event.Entry) (out []string) {
 	for i := range list {
 		if c, ok := list[i].Body.(*event.Call); ok {
@@ -161,7 +161,7 @@ var (
 	behind = regexp.MustCompile(` <[0-9.]+>$`)
 )
 
-// TestAgain holds that calls that strace printed read the same when printed again.
+// TestAgain checks that calls that strace has printed are the same when pidwire prints them.
 func TestAgain(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		if os.Getenv("PIDWIRE_MUST") != "" {
@@ -172,7 +172,7 @@ func TestAgain(t *testing.T) {
 	for _, flags := range []string{"-o", "-t -o", "-tt -T -o", "-f -ttt -o", "-yy -x -o", "-s 5 -v -o"} {
 		name := filepath.Join(t.TempDir(), "out")
 		args := append(strings.Fields(flags), name, "-e", "trace=network,read,write,close", "curl", "-s", "-m", "2", "http://127.0.0.1:1/")
-		_ = exec.Command("strace", args...).Run() // curl's exit code is strace's
+		_ = exec.Command("strace", args...).Run() // strace exits with the code of curl
 		b, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -206,8 +206,8 @@ func TestAgain(t *testing.T) {
 	}
 }
 
-// TestNotRead holds that what cannot be read is told with its line, and no more
-// often than is of use.
+// TestNotRead checks that unreadable lines are reported with their numbers, but only the first
+// ones.
 func TestNotRead(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("08:00:00 close(3) = 0\n")
@@ -231,8 +231,8 @@ func TestNotRead(t *testing.T) {
 	}
 }
 
-// TestDump holds what is made of tcpdump's text beside its packets: names,
-// interfaces, losses, and what is not read.
+// TestDump checks the records for the output of tcpdump other than packets: names,
+// interfaces, losses, and unreadable lines.
 func TestDump(t *testing.T) {
 	list, h := entries(t, []byte(`tcpdump: verbose output suppressed, use -v[v]... for full protocol decode
 listening on bond0, link-type EN10MB (Ethernet), snapshot length 262144 bytes
@@ -269,8 +269,8 @@ listening on bond0, link-type EN10MB (Ethernet), snapshot length 262144 bytes
 	}
 }
 
-// TestDeltas holds that times that count from the line before, and those that
-// count from the first line, are told apart.
+// TestDeltas checks that deltas from the previous line and deltas from the first line are
+// distinguished.
 func TestDeltas(t *testing.T) {
 	const line = " 00:00:0%d.000000 IP 10.0.0.1.5 > 10.0.0.2.6: UDP, length 3\n"
 	for name, test := range map[string]struct {
@@ -284,7 +284,7 @@ func TestDeltas(t *testing.T) {
 	}
 }
 
-// TestMidnight holds that a time of day that begins again is of the next day.
+// TestMidnight checks that a time of day after midnight is of the next day.
 func TestMidnight(t *testing.T) {
 	list, _ := entries(t, []byte("23:59:59 close(3) = 0\n00:00:01 close(4) = 0\n00:00:00 close(5) = 0\n"))
 	if d := list[1].Time - list[0].Time; d != 2e9 {
@@ -316,7 +316,7 @@ func TestSniff(t *testing.T) {
 	}
 }
 
-// FuzzImport holds that no file ends the run, or makes records that cannot be
+// FuzzImport checks that no file causes a panic, or records that cannot be
 // written.
 func FuzzImport(f *testing.F) {
 	for i, name := range append(foreign, "emulator.strace", "emulator.audit.log", "emulator.tcpdump") {
@@ -388,7 +388,7 @@ func BenchmarkStrace(b *testing.B) {
 	}
 }
 
-// BenchmarkAudit does the same with an audit log of events with two records.
+// BenchmarkAudit measures the same with an audit log of events with two records.
 func BenchmarkAudit(b *testing.B) {
 	const n = 10_000
 	var log bytes.Buffer

@@ -13,8 +13,8 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// TestKeys holds that a key which another tool printed comes into no record,
-// and that everything else does.
+// TestKeys checks that a key which another tool has printed is in no record, and that
+// everything else is.
 func TestKeys(t *testing.T) {
 	const hidden = `... /* key not shown */`
 	for _, c := range []struct {

@@ -31,7 +31,7 @@ type order interface {
 
 var orders = []order{binary.LittleEndian, binary.BigEndian}
 
-// pcapFile is a pcap file of packets, a second apart.
+// pcapFile returns a pcap file of packets at intervals of a second.
 func pcapFile(bo order, magic, link uint32, packets ...string) []byte {
 	b := bo.AppendUint32(nil, magic)
 	b = bo.AppendUint16(b, 2)
@@ -49,7 +49,7 @@ func pcapFile(bo order, magic, link uint32, packets ...string) []byte {
 	return b
 }
 
-// ng makes blocks of a pcapng file.
+// ng writes blocks of a pcapng file.
 type ng struct {
 	order
 	b []byte
@@ -127,7 +127,7 @@ func (n *ng) row(fields ...string) *ng {
 	return n.block(9, []byte(strings.Join(fields, "\n")+"\n"))
 }
 
-// show is what of records matters here: a line each.
+// show returns a line for each record, with the fields that are tested here.
 func show(h wire.Header, recs []wire.Record) string {
 	var out []string
 	for _, r := range recs {
@@ -159,7 +159,7 @@ func show(h wire.Header, recs []wire.Record) string {
 	return strings.Join(out, "\n")
 }
 
-// read is what a file gives, and its error last.
+// read returns the result of show for a file, and the error last.
 func read(t testing.TB, b []byte) string {
 	t.Helper()
 	s, err := capture.New(bytes.NewReader(b), "")
@@ -177,7 +177,7 @@ func read(t testing.TB, b []byte) string {
 	return out
 }
 
-// sourceWellFormed holds that a record has the length that it says.
+// sourceWellFormed checks that a record has the length that is in its header.
 func sourceWellFormed(t testing.TB, r wire.Record) {
 	t.Helper()
 	if len(r) < wire.SizeHdr || int(binary.LittleEndian.Uint32(r)) != len(r) || len(r)%8 != 0 {
@@ -303,7 +303,7 @@ func TestPcapng(t *testing.T) {
 			}
 		}
 	}
-	// Sections may be of both orders.
+	// Sections may have different byte orders.
 	b := append(newNG(binary.BigEndian).iface(1, 0).packet(0, second*1e6, 1, "a").b, newNG(binary.LittleEndian).iface(1, 0).packet(0, second*1e6, 1, "b").b...)
 	if got, want := read(t, b), "0.000000000 packet link=1 if=1 dir=0 cap=1 len=1 61\n0.000000000 packet link=1 if=2 dir=0 cap=1 len=1 62\n0.000000000 end"; got != want {
 		t.Errorf("two orders:\n got %s\nwant %s", got, want)
@@ -356,7 +356,7 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// TestCut cuts files at every byte: what is before comes as it did.
+// TestCut truncates files at every byte, and checks that the records before are the same.
 func TestCut(t *testing.T) {
 	h, recs := recording(t, "../../../testdata/rec/udp-64-packets.pidwire")
 	for name, file := range map[string][]byte{
@@ -396,8 +396,8 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestRows holds that the records in rows, which anybody may have written, are
-// looked at.
+// TestRows checks that records in rows are validated, as the file may have any
+// origin.
 func TestRows(t *testing.T) {
 	le := binary.LittleEndian
 	h := wire.Header{Version: wire.WireVersion, Arch: "arm64", Mono: 5e9, Wall: second * 1e9}
@@ -419,7 +419,7 @@ func TestRows(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		rows [][]string
-		want string // %d: where the second row begins
+		want string // %d: offset of the second row
 	}{
 		{"a record", [][]string{{stamp, field("PIDWIRE_RECORD", good)}}, "1.000000000 kind 6, 32 bytes\nnot closed in order: the last moments may be missing"},
 		{"several, and the end", [][]string{{field("PIDWIRE_RECORD", append(bytes.Clone(good), last...))}, {field("PIDWIRE_RECORD", good)}}, "1.000000000 kind 6, 32 bytes\n1.000000000 kind 6, 32 bytes\n2.000000000 end"},
@@ -479,7 +479,7 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// TestPartsBound holds that parts without an end are not collected for ever.
+// TestPartsBound checks that the size of accumulated parts is limited.
 func TestPartsBound(t *testing.T) {
 	h := wire.Header{Version: wire.WireVersion, Arch: "amd64", Mono: 5e9, Wall: second * 1e9}
 	file := newNG(binary.LittleEndian).row("PIDWIRE_HEADER=" + base64.StdEncoding.EncodeToString(prologue(t, h)))
@@ -533,7 +533,7 @@ func TestSniff(t *testing.T) {
 	}
 }
 
-// trickle gives a byte at a time, and an error at the end.
+// trickle returns one byte per read, and an error at the end.
 type trickle struct {
 	b   []byte
 	err error
@@ -547,8 +547,8 @@ func (r *trickle) Read(p []byte) (int, error) {
 	return 1, nil
 }
 
-// TestReader holds that a slow reader is read as it comes, with word that there
-// is nothing more for now, and that its error is told.
+// TestReader checks that records of a slow reader are emitted as they arrive, with emit(nil) in
+// between, and that its error is returned.
 func TestReader(t *testing.T) {
 	broken := errors.New("input/output error")
 	for _, file := range [][]byte{
@@ -592,8 +592,8 @@ type stuck struct{}
 
 func (stuck) Read([]byte) (int, error) { return 0, nil }
 
-// TestPacketsOnly holds that without rows the packets and their owners come
-// back, as what the file says.
+// TestPacketsOnly checks that packets and their owners are read from a file without
+// rows, and that the owners are marked as claimed.
 func TestPacketsOnly(t *testing.T) {
 	for _, file := range recordings(t) {
 		h, recs := recording(t, file)
@@ -617,7 +617,7 @@ func TestPacketsOnly(t *testing.T) {
 			var p wire.Packet
 			p.Unmarshal(got[i])
 			w.Flags |= wire.PacketClaimed
-			shift := s.Header().Wall - s.Header().Mono - h.Wall + h.Mono // of the wall clock to this one
+			shift := s.Header().Wall - s.Header().Mono - h.Wall + h.Mono // from the clock of the recording to that of the file
 			w.H.Time -= shift
 			w.Owner.Time -= shift
 			if p != w {
@@ -627,7 +627,7 @@ func TestPacketsOnly(t *testing.T) {
 	}
 }
 
-// TestKeys holds that every value of every field of a packet comes back.
+// TestKeys checks that all values of all fields of a packet are restored.
 func TestKeys(t *testing.T) {
 	h := wire.Header{Version: wire.WireVersion, Arch: "amd64", Mono: 5e9, Wall: second * 1e9}
 	usual := wire.Packet{
@@ -649,7 +649,7 @@ func TestKeys(t *testing.T) {
 		}
 		recs = append(recs, wire.Seal(append(p.Append(nil), data...)))
 	}
-	// Of no packet less is on the wire than was captured, and none has 4 GiB.
+	// The length of a packet on the wire is at least its captured length, and less than 4 GiB.
 	length := func(v uint64) uint32 { return min(uint32(v|64), 1<<31) }
 	for v := range 256 {
 		add(func(p *wire.Packet) { p.Made = uint8(v) })
@@ -695,8 +695,8 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestFiles reads the captures of the decoder's tests: as many packets as the
-// files have, and the decoder reads each.
+// TestFiles reads the captures of the decoder's tests, and checks the number of packets and
+// that the decoder reads each.
 func TestFiles(t *testing.T) {
 	files, err := filepath.Glob("../../decode/pkt/testdata/*.pcap")
 	if err != nil || len(files) < 5 {
@@ -731,8 +731,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// FuzzRead holds that no file ends the run otherwise than in order, or makes
-// more than is in it.
+// FuzzRead checks that no file causes a panic or an unexpected error, or more
+// records than it can have.
 func FuzzRead(f *testing.F) {
 	h, recs := recording(f, "../../../testdata/rec/udp-64-packets.pidwire")
 	le := binary.LittleEndian
@@ -775,7 +775,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// endless is a pcap file of n packets of 100 bytes.
+// endless generates a pcap file of n packets of 100 bytes.
 type endless struct {
 	head, packet []byte
 	n, at        int
@@ -830,7 +830,7 @@ func BenchmarkPcapng(b *testing.B) {
 	benchmarkRead(b, n.packet(0, second*1e6, 100, strings.Repeat("x", 100), n.option(2, n.u32(1))).b, head)
 }
 
-// BenchmarkOurs is a packet with our comment, in a file with a header.
+// BenchmarkOurs measures packets with a comment of sink/pcapng, in a file with a header.
 func BenchmarkOurs(b *testing.B) {
 	h := wire.Header{Version: wire.WireVersion, Arch: "amd64", Mono: 5e9, Wall: second * 1e9}
 	n := newNG(binary.LittleEndian).row("PIDWIRE_HEADER=" + base64.StdEncoding.EncodeToString(prologue(b, h)))

@@ -14,7 +14,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// need skips where a tool is not installed, unless PIDWIRE_MUST is set.
+// need skips the test if a tool is not installed, unless PIDWIRE_MUST is set.
 func need(t *testing.T, tools ...string) {
 	t.Helper()
 	for _, tool := range tools {
@@ -29,7 +29,7 @@ func need(t *testing.T, tools ...string) {
 	}
 }
 
-// tool runs a tool of Wireshark on files, and returns the one that it writes.
+// tool runs a tool of Wireshark on files, and returns the file that it writes.
 func tool(t *testing.T, name string, args []string, files ...[]byte) []byte {
 	t.Helper()
 	dir := t.TempDir()
@@ -62,7 +62,7 @@ func ours(t *testing.T, file string) ([]byte, wire.Header, []wire.Record) {
 	return written(t, h, recs, 0, pcapng.Options{Header: prologue(t, h), Start: int64(h.Wall), Comment: "pidwire"}), h, recs
 }
 
-// TestEditcap holds that a copy by editcap still has every record.
+// TestEditcap checks that a copy by editcap has all records.
 func TestEditcap(t *testing.T) {
 	need(t, "editcap")
 	for _, file := range recordings(t) {
@@ -94,7 +94,7 @@ func TestEditcap(t *testing.T) {
 	}
 }
 
-// withoutFirstRow is a file without its first row.
+// withoutFirstRow returns a file without its first row.
 func withoutFirstRow(t *testing.T, b []byte) []byte {
 	t.Helper()
 	for at := 0; at < len(b); {
@@ -108,8 +108,8 @@ func withoutFirstRow(t *testing.T, b []byte) []byte {
 	return nil
 }
 
-// TestMergecap holds that of two runs in one file the packets come, of both, and
-// the records of neither are taken for those of the other.
+// TestMergecap checks that from a file of two runs the packets of both are read, and
+// the records of one are not interpreted with the header of the other.
 func TestMergecap(t *testing.T) {
 	need(t, "mergecap")
 	a, _, recsA := ours(t, "../../../testdata/rec/udp-64-packets.pidwire")
@@ -130,8 +130,8 @@ func TestMergecap(t *testing.T) {
 	}
 }
 
-// TestFormats has editcap write a capture in other forms: each gives the same
-// packets.
+// TestFormats converts captures to other formats with editcap, and checks that each has the
+// same packets.
 func TestFormats(t *testing.T) {
 	need(t, "editcap")
 	files, err := filepath.Glob("../../decode/pkt/testdata/*.pcap")
@@ -143,7 +143,7 @@ func TestFormats(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// pcapng numbers interfaces.
+		// In pcapng, interfaces have numbers.
 		return strings.ReplaceAll(show(s.Header(), records(t, s)), "if=1", "if=0")
 	}
 	for _, file := range files {

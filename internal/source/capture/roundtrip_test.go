@@ -22,7 +22,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// prologue is a header as a file of ours keeps it.
+// prologue returns a header as files of sink/pcapng have it.
 func prologue(t testing.TB, h wire.Header) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -37,7 +37,7 @@ type source interface {
 	Run(context.Context, func(wire.Record) error) error
 }
 
-// records runs a source to its end.
+// records returns all records of a source.
 func records(t testing.TB, s source) []wire.Record {
 	t.Helper()
 	recs, err := run(s)
@@ -57,8 +57,8 @@ func run(s source) (recs []wire.Record, err error) {
 	return recs, err
 }
 
-// feed writes records to a sink, as the pipeline does; flush says after how
-// many the sink is flushed.
+// feed writes records to a sink, as the pipeline does, and flushes it after every flush
+// records.
 func feed(t testing.TB, s sink.Sink, h wire.Header, recs []wire.Record, flush int) {
 	t.Helper()
 	dec, join := decode.New(h), flow.New(new(bounded.Room))
@@ -113,8 +113,8 @@ func recordings(t testing.TB) []string {
 	return files
 }
 
-// TestRoundTrip writes every recording as pcapng and reads that: the records are
-// the same, byte by byte, and so is the header.
+// TestRoundTrip writes every recording as pcapng and reads that, and checks that the records
+// are the same, byte by byte, and so is the header.
 func TestRoundTrip(t *testing.T) {
 	kinds := map[uint16]int{}
 	for _, file := range recordings(t) {
@@ -157,8 +157,8 @@ func compare(t *testing.T, name string, got, want []wire.Record) {
 	}
 }
 
-// TestRotated holds that every file of a run can be opened by itself: it has the
-// header, what was known, and its part of the packets.
+// TestRotated checks that every file of a run can be opened alone: it has the
+// header, the state so far, and its part of the packets.
 func TestRotated(t *testing.T) {
 	h, recs := recording(t, "../../../testdata/rec/tcp-64-packets.pidwire")
 	var files []*bytes.Buffer
@@ -218,7 +218,7 @@ func TestRotated(t *testing.T) {
 	if packets != count(recs, wire.KindPacket) || calls != count(recs, wire.KindSyscall) {
 		t.Errorf("%d packets and %d calls, want %d and %d", packets, calls, count(recs, wire.KindPacket), count(recs, wire.KindSyscall))
 	}
-	// One behind the other they are a file of many sections.
+	// Concatenated, they are a file of several sections.
 	src, err := capture.New(bytes.NewReader(all), "")
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +233,7 @@ type file struct{ *bytes.Buffer }
 
 func (file) Close() error { return nil }
 
-// TestLines holds that a file reads as it was seen live, as lines and as JSON.
+// TestLines checks that a file is printed like the live run, as lines and as JSON.
 func TestLines(t *testing.T) {
 	for _, name := range recordings(t) {
 		h, recs := recording(t, name)

@@ -18,7 +18,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// snoop makes a snoop file.
+// snoop writes a snoop file.
 type snoop struct{ b []byte }
 
 func newSnoop(link uint32) *snoop {
@@ -26,8 +26,8 @@ func newSnoop(link uint32) *snoop {
 	return &snoop{binary.BigEndian.AppendUint32(b, link)}
 }
 
-// record adds a packet of length bytes, of which data was captured, with all
-// that is behind it in its record.
+// record appends a packet of length bytes, of which data was captured, with behind after it in
+// its record.
 func (s *snoop) record(sec, usec uint32, length int, drops uint32, data, behind string) *snoop {
 	for _, v := range []uint32{uint32(length), uint32(len(data)), uint32(24 + len(data) + len(behind)), drops, sec, usec} {
 		s.b = binary.BigEndian.AppendUint32(s.b, v)
@@ -36,12 +36,12 @@ func (s *snoop) record(sec, usec uint32, length int, drops uint32, data, behind 
 	return s
 }
 
-// packet adds a packet as snoop does, padded to four bytes.
+// packet appends a packet as snoop does, padded to four bytes.
 func (s *snoop) packet(sec, usec uint32, drops uint32, data string) *snoop {
 	return s.record(sec, usec, len(data), drops, data, "\x00\x00\x00"[:-len(data)&3])
 }
 
-// withLosses is show, which also says what was lost.
+// withLosses is like show, with losses in addition.
 func withLosses(t testing.TB, h wire.Header, recs []wire.Record) string {
 	t.Helper()
 	var out []string
@@ -61,7 +61,7 @@ func withLosses(t testing.TB, h wire.Header, recs []wire.Record) string {
 	return strings.Join(out, "\n")
 }
 
-// readSnoop is what a file gives, with the losses, and its error last.
+// readSnoop returns the result of withLosses for a file, and the error last.
 func readSnoop(t testing.TB, b []byte) string {
 	t.Helper()
 	s, err := capture.New(bytes.NewReader(b), "")
@@ -130,7 +130,7 @@ func TestSnoopDamage(t *testing.T) {
 		be.PutUint32(b[at:], v)
 		return b
 	}
-	const second = 16 + 28 // where the second record is
+	const second = 16 + 28 // offset of the second record
 	version := func(v uint32) []byte { return set(8, v) }
 	for _, c := range []struct {
 		name string
@@ -158,8 +158,8 @@ func TestSnoopDamage(t *testing.T) {
 	}
 }
 
-// TestSnoopCut cuts a file at every byte: what is before comes as it did, and
-// where it was cut is told.
+// TestSnoopCut truncates a file at every byte, and checks that the records before are the
+// same, and that the error has the offset.
 func TestSnoopCut(t *testing.T) {
 	file := newSnoop(4).packet(second, 0, 0, "abc").packet(second, 1, 5, "").packet(second, 2, 5, "defg").packet(second, 3, 9, strings.Repeat("x", 99)).b
 	whole := readSnoop(t, file)
@@ -200,7 +200,7 @@ func TestSnoopContract(t *testing.T) {
 	contract(t, newSnoop(4).packet(second, 0, 3, "abc").packet(second+1, 7, 5, "defgh").packet(second+1, 8, 5, "").b)
 }
 
-// ethernet is a pcap file of a raw one's packets, each with an Ethernet header.
+// ethernet converts a pcap file of raw IP packets: it adds an Ethernet header to each.
 func ethernet(t *testing.T, b []byte) []byte {
 	t.Helper()
 	le := binary.LittleEndian
@@ -221,8 +221,8 @@ func ethernet(t *testing.T, b []byte) []byte {
 	return out
 }
 
-// TestSnoopEditcap has editcap write captures as snoop files: each gives the
-// same packets at the same times, which are in microseconds in both.
+// TestSnoopEditcap converts captures to snoop files with editcap, and checks that each has the
+// same packets and times, which are in microseconds in both.
 func TestSnoopEditcap(t *testing.T) {
 	need(t, "editcap")
 	files, err := filepath.Glob("../../decode/pkt/testdata/*.pcap")
@@ -267,8 +267,8 @@ func TestSnoopEditcap(t *testing.T) {
 	}
 }
 
-// TestSnoopTshark compares files made by hand, of all paddings and with parts of
-// packets, to what tshark reads of them.
+// TestSnoopTshark compares what we read from hand-made files, with all paddings and with
+// truncated packets, to what tshark reads.
 func TestSnoopTshark(t *testing.T) {
 	need(t, "tshark")
 	n := newSnoop(4)
@@ -302,8 +302,8 @@ func TestSnoopTshark(t *testing.T) {
 	}
 }
 
-// FuzzSnoop holds that no file ends the run otherwise than in order, or makes
-// more than is in it.
+// FuzzSnoop checks that no file causes a panic or an unexpected error, or more
+// records than it can have.
 func FuzzSnoop(f *testing.F) {
 	f.Add(uint32(4), newSnoop(4).packet(second, 1, 0, "abc").packet(second, 2, 7, "defg").b[16:])
 	f.Add(uint32(18), newSnoop(18).record(second, 0, 9, 1<<32-1, "abc", "trailer").b[16:])

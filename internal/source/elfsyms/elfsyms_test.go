@@ -31,7 +31,7 @@ func run(t *testing.T, name string, arg ...string) {
 	}
 }
 
-// places are the functions of a file, as debug/elf has them: the offset in the file by the name.
+// places returns the functions of a file according to debug/elf: their offsets in the file by name.
 func places(t *testing.T, file string) map[string]uint64 {
 	t.Helper()
 	f, err := elf.Open(file)
@@ -68,7 +68,7 @@ func open(t *testing.T, file string) *File {
 	return e
 }
 
-// tools skips without the programs that make the files, but not where everything must run.
+// tools skips the test if a tool that makes the files is not installed, unless PIDWIRE_MUST is set.
 func tools(t *testing.T, names ...string) {
 	t.Helper()
 	for _, tool := range names {
@@ -81,7 +81,7 @@ func tools(t *testing.T, names ...string) {
 	}
 }
 
-// TestFiles reads a C program as it is, of 32 bits, stripped, and with .gnu_debugdata.
+// TestFiles reads a C program: as it is, as a 32-bit program, stripped, and with .gnu_debugdata.
 func TestFiles(t *testing.T) {
 	tools(t, "gcc", "objcopy", "strip", "xz")
 	dir := t.TempDir()
@@ -91,7 +91,7 @@ func TestFiles(t *testing.T) {
 	}
 	run(t, "gcc", "-O1", "-o", in("p"), in("p.c"))
 	run(t, "strip", "-o", in("stripped"), in("p"))
-	// As gdb's manual says it is made: MiniDebugInfo.
+	// Made as in the manual of gdb, section MiniDebugInfo.
 	run(t, "objcopy", "--only-keep-debug", in("p"), in("mini"))
 	run(t, "xz", "-f", in("mini"))
 	run(t, "objcopy", "--add-section", ".gnu_debugdata="+in("mini.xz"), in("stripped"), in("withmini"))
@@ -117,8 +117,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestGo reads Go's own table of a stripped program, fixed and position independent: every function that
-// the same program has in its symbol table when it is not stripped.
+// TestGo reads Go's function table of a stripped program, fixed and position-independent, and compares it with
+// the symbol table of the same program when it is not stripped.
 func TestGo(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
@@ -145,7 +145,7 @@ func TestGo(t *testing.T) {
 		}
 		right, wrong := 0, 0
 		for name, at := range whole {
-			// Assembly's functions have their package's name in one table, and with their ABI in the other.
+			// In the symbol table, names of assembly functions have a suffix with the ABI.
 			got, into, ok := e.Find(at)
 			if ok && into == 0 && (got == name || strings.HasPrefix(name, got+".") || strings.Contains(name, "go:")) {
 				right++
@@ -162,10 +162,10 @@ func TestGo(t *testing.T) {
 	}
 }
 
-// TestHostile opens files that say of themselves more than there is to read: they have no functions, and take
-// no more memory than an honest file.
+// TestHostile opens files whose headers claim more data than there is, and checks that they have no functions and do
+// not use more memory than a valid file.
 func TestHostile(t *testing.T) {
-	// linux/elf.h, Elf64_Ehdr and one Elf64_Phdr: a part that is mapped with code, and no sections.
+	// Elf64_Ehdr and one Elf64_Phdr of linux/elf.h: an executable segment, and no sections.
 	var b bytes.Buffer
 	ident := [elf.EI_NIDENT]byte{'\x7f', 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)}
 	for _, part := range []any{
@@ -187,7 +187,7 @@ func TestHostile(t *testing.T) {
 	honest := b.Bytes()
 	for name, c := range map[string]struct {
 		b    []byte
-		says string // of the error; "": it is read, and has no functions
+		says string // part of the error; "": no error, and no functions
 	}{
 		"honest":                  {honest, ""},
 		"sections beyond the end": {at(at(honest, 60, 1, 2), 40, 1<<40, 8), "behind the end"},
@@ -219,7 +219,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// sparse is a file with a hole at its end.
+// sparse is a file that ends with a hole.
 type sparse struct {
 	r    *bytes.Reader
 	size int64
@@ -234,7 +234,7 @@ func (s sparse) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// TestManySymbols holds the bound of the index, and that names are there with it.
+// TestManySymbols checks the limit of the index, and that names are found with it.
 func TestManySymbols(t *testing.T) {
 	tab := make([]byte, 0, 24*(maxSymbols+10))
 	for i := range maxSymbols + 10 {
@@ -269,7 +269,7 @@ func (r records) Run(_ context.Context, emit func(wire.Record) error) error {
 	return emit(nil)
 }
 
-// TestNamed holds what becomes of records of symbols, and that all files are closed at the end.
+// TestNamed checks what Named does with symbol records, and that all files are closed at the end.
 func TestNamed(t *testing.T) {
 	tools(t, "gcc")
 	dir := t.TempDir()
@@ -294,9 +294,9 @@ func TestNamed(t *testing.T) {
 	end := wire.End{H: wire.Hdr{Kind: wire.KindEnd}}
 	in := records{
 		symbol(1, at["second"]+5+1, ""),
-		symbol(1, 1, ""), // of no function
+		symbol(1, 1, ""), // in no function
 		symbol(0, 9, "of the kernel"),
-		symbol(2, 77, ""), // not open any more
+		symbol(2, 77, ""), // not open
 		wire.Seal(end.Append(nil)),
 	}
 	for i := range maxOpen + 10 {

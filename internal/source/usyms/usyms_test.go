@@ -44,7 +44,7 @@ func TestParseMaps(t *testing.T) {
 	}
 }
 
-// here is a function whose address is asked for.
+// here returns an address in itself.
 //
 //go:noinline
 func here() uint64 {
@@ -52,7 +52,7 @@ func here() uint64 {
 	return uint64(pc)
 }
 
-// TestSelf finds the place of a function of this very program in its file.
+// TestSelf finds the location of a function of this program in its file.
 func TestSelf(t *testing.T) {
 	r := New()
 	l, ok := r.Find(uint32(os.Getpid()), here())
@@ -84,7 +84,7 @@ func TestSelf(t *testing.T) {
 	if _, err := mem.ReadAt(in, int64(here())); err != nil || !bytes.Equal(code, in) {
 		t.Errorf("at %#x of the file is % x, and in memory % x, %v", l.Offset, code, in, err)
 	}
-	// Its number is good for it alone, and not after it was closed.
+	// A file keeps its number, which is not valid after the file was closed.
 	if again, _ := r.Find(uint32(os.Getpid()), here()); again.Module != l.Module {
 		t.Errorf("module %d, and then %d", l.Module, again.Module)
 	}
@@ -109,8 +109,8 @@ func FuzzMaps(f *testing.F) {
 	})
 }
 
-// TestOpenBelow holds which file is opened by the path of a mapped one: no FIFO, which would hold up who
-// reads, no device, and none that the process has put there to have it read for itself.
+// TestOpenBelow checks which files are opened by the path of a mapped one: no FIFO, which would block the
+// reader, no device, and no file that the process has put there to have it read with our privileges.
 func TestOpenBelow(t *testing.T) {
 	root := t.TempDir()
 	in := func(name string) string { return filepath.Join(root, name) }

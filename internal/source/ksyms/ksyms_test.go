@@ -38,7 +38,7 @@ func TestParse(t *testing.T) {
 		{addr: 0xffffffff81000234, name: "tcp_v4_rcv", offset: 0x34},
 		{addr: 0xffffffffc0000010, name: "nft_do_chain", module: "nf_tables", offset: 0x10},
 		{addr: 0xffffffff80ffffff, nowhere: true},
-		{addr: 0xffffffff82000000, nowhere: true}, // behind the last one, but far
+		{addr: 0xffffffff82000000, nowhere: true}, // after the last one, but too far
 		{addr: 0, nowhere: true},
 		{addr: ^uint64(0), nowhere: true},
 	} {
@@ -73,7 +73,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// needRoot skips without privilege, but not where everything must run.
+// needRoot skips the test without root, unless PIDWIRE_MUST is set.
 func needRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() == 0 {
@@ -85,7 +85,7 @@ func needRoot(t *testing.T) {
 	t.Skip("addresses are for root")
 }
 
-// TestRunning reads this machine's own table.
+// TestRunning reads the table of the running kernel.
 func TestRunning(t *testing.T) {
 	needRoot(t)
 	table, err := Read()

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// kernel is a small table with a run of net/socket.c in it.
+// kernel returns a small table that has the functions of net/socket.c in a row.
 func kernel(t *testing.T, without string) *Table {
 	t.Helper()
 	names := strings.Fields("schedule devm_unregister_netdev __pfx_sock_mmap sock_mmap sock_alloc_file __sys_bind __sys_bind.cold __sys_connect sock_recvmsg kernel_sendmsg socket_seq_show sock_init_data tcp_sendmsg tcp_v4_rcv")
@@ -56,7 +56,7 @@ func TestSelect(t *testing.T) {
 	}
 }
 
-// TestSelectRunning finds net/socket.c in this machine's own kernel.
+// TestSelectRunning finds net/socket.c in the running kernel.
 func TestSelectRunning(t *testing.T) {
 	needRoot(t)
 	table, err := Read()

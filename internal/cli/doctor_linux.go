@@ -98,7 +98,7 @@ func (a *app) doctor(asJSON bool) error {
 func examineAll() []finding {
 	memory, limited := examineMemory()
 	if memory.State == "off" {
-		return []finding{memory, examineRest()} // trying would take the memory
+		return []finding{memory, examineRest()} // the probes would use too much memory
 	}
 	list := []finding{examine("sys", "system calls", bpf.ProbeCalls()), examine("pkt", "packets", bpf.ProbePackets()),
 		examine("krn", "what the kernel does", bpf.ProbeKernel()), examineAudit(), examineRest()}

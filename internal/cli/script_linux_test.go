@@ -192,7 +192,7 @@ func (r *recorder) hdr(kind uint16) wire.Hdr {
 
 func (r *recorder) write(rec wire.Record) {
 	if err := r.w.Write(rec); err != nil {
-		panic(err) // a bytes.Buffer
+		panic(err) // cannot happen with a bytes.Buffer
 	}
 }
 

@@ -104,7 +104,7 @@ func TestPage(t *testing.T) {
 			w.event(0, l.leave.of(0xa0, 7, 0, 90, 120))
 			w.word(77<<5 | typeTimeStamp)
 			w.word(2)
-			w.event(0, l.leave.of(0xc0, 9, 0, 130, 120)) // a clock that went back
+			w.event(0, l.leave.of(0xc0, 9, 0, 130, 120)) // the clock has gone backwards
 			got, lost, err := l.page(w.page(start, 0), 3, nil)
 			at := func(d uint64) uint64 { return start + d }
 			const stamp = 1<<60 | 2<<27 | 77 // bits from 59 on are taken from the previous time

@@ -31,9 +31,9 @@ func (c *cgroups) close() {
 	}
 }
 
-// cgroupRoot finds the root of cgroup v2: the existing mount if that is the root of the host, or else a detached
-// mount. In a cgroup namespace a mount shows only a part of the hierarchy; the root of the host can be reached
-// only if process 1 is in the cgroup namespace of the host.
+// cgroupRoot finds the root of cgroup v2: the existing mount if that is the root of the host, or a detached mount
+// if that is, or else the existing mount. In a cgroup namespace a mount shows only a part of the hierarchy; the
+// root of the host can be reached only if process 1 is in the cgroup namespace of the host.
 func cgroupRoot() (*cgroups, error) {
 	path, err := proc.Default.CgroupRoot()
 	if err == nil && isRoot(path) {

@@ -265,8 +265,8 @@ type liveRun struct {
 }
 
 // memoryLimit is the soft limit of Go's memory while watching: near it, the garbage
-// collector runs more often. With the ring, which is mapped in addition, a run
-// stays below 64 MiB. GOMEMLIMIT in the environment overrides it.
+// collector runs more often. With it, each of the two processes
+// stays below 64 MiB, the mapped ring not counted. GOMEMLIMIT in the environment overrides it.
 const memoryLimit = 36 << 20
 
 func limitMemory() {

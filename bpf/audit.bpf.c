@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Which threads Linux audit cannot see: what audit writes down of a call has
- * room that is made when a thread is born, and only if audit was on once before.
+ * Finds the threads that Linux audit cannot see: the kernel allocates a thread's
+ * audit context when it is created, and only if audit was enabled before.
  */
 #include "pidwire.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 
-/* What user space reads from the iterator: one for each thread without that room. */
+/* The iterator's output: one for each thread without an audit context. */
 struct unaudited {
 	u32 tgid;
 	u32 tid;
@@ -20,7 +20,7 @@ int unaudited(struct bpf_iter__task *ctx)
 	struct task_struct *task = ctx->task;
 	struct unaudited u;
 
-	/* Threads of the kernel make no calls. */
+	/* Kernel threads make no system calls. */
 	if (!task || READ(task, flags) & PF_KTHREAD)
 		return 0;
 	if (!bpf_core_field_exists(task->audit_context) || READ(task, audit_context))

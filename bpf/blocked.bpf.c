@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The calls that are blocked, when asked: what threads are in for long. An
- * iterator, for while user space reads a map by itself, programs at perf's events
- * are passed over (COUNTS in pidwire.h).
+ * Lists the system calls that have been blocked for long, on request. It is an iterator
+ * because the kernel skips programs at perf events while user space reads a map
+ * (see COUNTS in pidwire.h).
  */
 #include "pidwire.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-const volatile u64 cfg_blocked = 1000000000; /* ns that it takes */
+const volatile u64 cfg_blocked = 1000000000; /* minimum time in the call, ns */
 
-/* What user space reads from it: a struct pw_thread for each. */
+/* The iterator's output: a struct pw_thread for each. */
 static __always_inline int tell(struct seq_file *seq, struct pw_thread *t)
 {
 	u64 enter;
@@ -29,7 +29,7 @@ int blocked(struct bpf_iter__bpf_map_elem *ctx)
 	return tell(ctx->meta->seq, ctx->value);
 }
 
-/* The same where a kernel lets nobody iterate over a map: by a look at every thread of the host. */
+/* The same for kernels that refuse iterators over maps: it visits every thread of the host. */
 SEC("iter/task")
 int blocked_tasks(struct bpf_iter__task *ctx)
 {

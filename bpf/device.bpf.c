@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Packets as the devices see them: only those that no socket of the watched
- * processes gets to see, though they are of its flows. What is left of a
- * connection after its socket is closed (the last FIN, the ACKs of TIME_WAIT,
- * resets), ICMP errors about a packet of theirs, frames sent past IP.
+ * Packets seen at the devices: only those that belong to flows of the watched processes
+ * and do not pass one of their sockets. These are packets after the socket is
+ * closed (the last FIN, ACKs in TIME_WAIT, resets), ICMP errors about their packets, and
+ * frames that are sent without IP.
  */
 #include "owner.h"
 
@@ -19,10 +19,10 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define TCP_ACK 16
 #define TCP_TIME_WAIT 6
 
-/* How long a closed connection may still have packets: TIME_WAIT and a bit. */
+/* How long after the close packets are attributed to a connection: TIME_WAIT and a margin. */
 #define CLOSED_FOR (90ULL * 1000 * 1000 * 1000)
 
-/* A packet that goes through devices on each other (bond, bridge, VLAN) is seen at each. */
+/* A packet passes each of several stacked devices (bond, bridge, VLAN). */
 struct last {
 	u64 what;
 	u64 time;
@@ -50,12 +50,12 @@ static __always_inline bool seen_before(u8 dir, u64 what)
 	return false;
 }
 
-/* A packet in the kernel's memory, from its first byte that is of interest on. */
+/* The data of an skb, from the first byte that is needed. */
 struct view {
 	struct sk_buff *skb;
 	void *data;
-	u32 len;    /* bytes of it */
-	u32 linear; /* of them at data */
+	u32 len;    /* bytes in all */
+	u32 linear; /* bytes at data */
 	u32 netns;
 	u8 dir;
 };
@@ -116,7 +116,7 @@ static __always_inline void emit_view(struct view *v, struct pw_owner *o, u64 co
 		count_lost_packet(o->pid, PW_LOST_RING);
 }
 
-/* The addresses and the protocol of an IP header; where the next one begins, 0 if it is none. */
+/* Reads the addresses and the protocol of an IP header; returns the offset of the next header, 0 if it is not one. */
 static __always_inline u32 key_of_ip(struct flow_key *k, u8 *h, bool local_first)
 {
 	u8 *first = local_first ? k->laddr : k->raddr;
@@ -125,7 +125,7 @@ static __always_inline u32 key_of_ip(struct flow_key *k, u8 *h, bool local_first
 	switch (h[0] >> 4) {
 	case 4:
 		if (((h[6] & 0x1f) | h[7]) != 0)
-			return 0; /* a later fragment */
+			return 0; /* not the first fragment */
 		k->proto = h[9];
 		__builtin_memcpy(first, h + 12, 4);
 		__builtin_memcpy(second, h + 16, 4);
@@ -149,7 +149,7 @@ static __always_inline u64 hash(u8 *h, u32 words)
 	return sum;
 }
 
-/* An ICMP error is of the flow of the packet that it quotes. */
+/* Gets the flow of an ICMP error: that of the packet that it quotes. */
 static __always_inline void icmp(struct view *v, u32 at, bool v6)
 {
 	struct flow_key k = {};
@@ -165,7 +165,7 @@ static __always_inline void icmp(struct view *v, u32 at, bool v6)
 		return;
 	if (bpf_probe_read_kernel(h, sizeof(h), v->data + at + 8))
 		return;
-	/* One that comes in is about a packet that went out, and the other way round. */
+	/* An incoming error quotes an outgoing packet, and vice versa. */
 	next = key_of_ip(&k, h, v->dir == PW_PACKET_IN);
 	if (!next || bpf_probe_read_kernel(ports, sizeof(ports), v->data + at + 8 + next))
 		return;
@@ -209,12 +209,12 @@ static __always_inline void tcp(struct view *v, struct flow_key *k, u32 at)
 		made = h[13] & TCP_RST ? PW_MADE_RST : PW_MADE_TIMEWAIT;
 	f = bpf_map_lookup_elem(&flows, k);
 	if (f && (h[13] & (TCP_SYN | TCP_ACK)) == TCP_SYN && f->closed) {
-		/* A new connection with the addresses of the old one; its socket, if it gets one, has its packets. */
+		/* A new connection with the same addresses; its packets are seen at its socket, if there is one. */
 		bpf_map_delete_elem(&flows, k);
 		f = 0;
 	}
 	if (!f && h[13] & (TCP_SYN | TCP_RST)) {
-		/* Somebody comes to a port where ours listened. */
+		/* A connection request to a port that a watched process listened on. */
 		k->rport = 0;
 		__builtin_memset(k->raddr, 0, 16);
 		f = bpf_map_lookup_elem(&flows, k);
@@ -273,7 +273,7 @@ int device_in(u64 *ctx)
 	return 0;
 }
 
-/* A frame of an AF_PACKET socket, in its sender's context. */
+/* A frame sent on an AF_PACKET socket, in the context of its sender. */
 static __always_inline void frame(struct view *v)
 {
 	struct pw_owner o = {};
@@ -296,8 +296,8 @@ static __always_inline void frame(struct view *v)
 }
 
 /*
- * A packet of no socket, of what is left of one, or of one of the kernel's own
- * that answers for others. Those of other sockets have been seen there.
+ * Reports a packet without a full socket: it has none, a TIME_WAIT or request socket, or
+ * one of the kernel's control sockets. Other packets have been seen at their socket.
  */
 static __always_inline bool made_by_kernel(struct sock *sk)
 {

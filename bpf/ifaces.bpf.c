@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The interfaces of a network namespace, when asked: their names, without entering the namespace, which would
- * take CAP_SYS_ADMIN for as long as new namespaces can come.
+ * Lists the names of the interfaces of a network namespace, on request. Entering the namespace instead would
+ * require CAP_SYS_ADMIN for the whole run, because new namespaces can appear at any time.
  */
 #include "pidwire.h"
 
@@ -13,8 +13,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 enum {
 	WANTED = 0, /* inode of the namespace */
-	FOUND = 1,  /* not 0: a process that is in it was there */
-	COUNT = 2,  /* interfaces in `found` */
+	FOUND = 1,  /* not 0: a process in the namespace was found */
+	COUNT = 2,  /* number of interfaces in `found` */
 };
 
 struct {
@@ -42,9 +42,9 @@ static __always_inline u32 *want(u32 what)
 }
 
 /*
- * Puts down some of the interfaces of a list, from the one at `at` on; returns the
- * one to go on with, 0: there is none. A global function, which the verifier looks
- * at once: through a loop over them all it would go a thousand times.
+ * Stores some interfaces of a list, starting with the one at `at`; returns the next one,
+ * 0 at the end. It is a global function, which the verifier checks once: it would check
+ * the body of one loop over all interfaces a thousand times.
  */
 __noinline u64 some(u64 at, u64 head)
 {
@@ -81,11 +81,11 @@ int interfaces(struct bpf_iter__task *ctx)
 
 	if (!task || !inum || !seen || *seen)
 		return 0;
-	net = READ(task, nsproxy, net_ns); /* none: it ends */
+	net = READ(task, nsproxy, net_ns); /* 0: the task is exiting */
 	if (!net || READ(net, ns.inum) != *inum)
 		return 0;
 	*seen = 1;
-	/* Numbers, which a global function takes, and not pointers: so the head is whom the first one has before it. */
+	/* A global function takes numbers, not pointers: the list head is passed as the `prev` of the first entry. */
 	bpf_probe_read_kernel(&at, sizeof(at), (void *)net + bpf_core_field_offset(struct net, dev_base_head) + bpf_core_field_offset(struct list_head, next));
 	if (at)
 		bpf_probe_read_kernel(&head, sizeof(head), (void *)at + bpf_core_field_offset(struct list_head, prev));

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * What the kernel does for the sockets of the watched processes, as events with
- * names of our own: whichever tracepoint tells of one on the running kernel, in
- * whatever form. Each program is loaded for itself; what a kernel lacks costs
- * only its own events.
+ * What the kernel does for the sockets of the watched processes. Events have names that
+ * are independent of the kernel: each comes from whichever tracepoint the running kernel
+ * has for it, in any of its forms. Each program is loaded separately, so that a missing
+ * tracepoint costs only its own events.
  */
 #include "kernel.h"
 #include "turn.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Forms of the tracepoints, by user space from the kernel's BTF: how many arguments they have. */
+/* Numbers of arguments of the tracepoints, which user space reads from the kernel's BTF. */
 const volatile u8 cfg_drop_args = 4;  /* kfree_skb: 2; with a reason (5.17) 3; with a socket (6.11) 4 */
 const volatile u8 cfg_reset_args = 3; /* tcp_send_reset: 2; with a reason (6.10) 3 */
 
@@ -39,13 +39,13 @@ static __always_inline struct tcp_skb_cb *tcp_cb(struct sk_buff *skb)
 	return (void *)skb + bpf_core_field_offset(struct sk_buff, cb);
 }
 
-/* As the verifier knows it to be one, where it may be asked for its storage. */
+/* Gets the socket with the type that the verifier requires for socket storage. */
 static __always_inline struct sock *sock_of_skb(struct sk_buff *skb)
 {
 	return cfg_storage ? skb->sk : READ(skb, sk);
 }
 
-/* A socket of which more than the head is there. */
+/* Reports whether a socket is a full one, not a TIME_WAIT or request socket. */
 static __always_inline bool full(struct sock *sk)
 {
 	u8 state = state_of(sk);
@@ -75,30 +75,30 @@ int softirq_ends(u64 *ctx)
 
 static __always_inline int sent(u64 *ctx, struct sock *sk, int length)
 {
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
-	if (!scene_of(&s, sk, CALLER, BY_SENDER))
+	if (!origin_of(&s, sk, CALLER, BY_SENDER))
 		return 0;
-	tell_sock(&s, sk);
+	announce_sock(&s, sk);
 	emit_event(&s, PW_EVENT_SEND, (s64)length, 0, 0, 0, 0, 0);
 	return 0;
 }
 
 static __always_inline int received(u64 *ctx, struct sock *sk, int length, u32 flags)
 {
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
 	used(sk, BY_RECEIVER, PW_OWNER_RECEIVED);
-	if (!scene_of(&s, sk, CALLER, BY_RECEIVER))
+	if (!origin_of(&s, sk, CALLER, BY_RECEIVER))
 		return 0;
-	tell_sock(&s, sk);
+	announce_sock(&s, sk);
 	emit_event(&s, PW_EVENT_RECEIVE, (s64)length, flags, 0, 0, 0, 0);
 	return 0;
 }
 
-/* Since 6.3. Before, the functions of the protocols tell the same, of IP's. */
+/* Since 6.3. On older kernels the functions of IP protocols give the same. */
 TURN_PROGRAM("tp_btf/sock_send_length", kernel_sent)
 {
 	sent_on((void *)ctx[0]);
@@ -157,18 +157,18 @@ static __always_inline int ready(u64 *ctx)
 {
 	struct sock *sk = (void *)ctx[0];
 	u16 protocol = READ(sk, sk_protocol);
-	struct scene s;
+	struct origin s;
 	u32 unread = 0, waiting = 0;
 
 	s.ctx = ctx;
-	if (!scene_of(&s, sk, NOBODY, BY_RECEIVER))
+	if (!origin_of(&s, sk, NOBODY, BY_RECEIVER))
 		return 0;
-	tell_sock(&s, sk);
+	announce_sock(&s, sk);
 	if (protocol == IPPROTO_TCP && state_of(sk) == TCP_LISTEN)
 		waiting = READ(sk, sk_ack_backlog);
 	else if (protocol == IPPROTO_TCP)
 		unread = READ((struct tcp_sock *)sk, rcv_nxt) - READ((struct tcp_sock *)sk, copied_seq) -
-			 (READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1); /* the FIN is counted as a byte */
+			 (READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1); /* the FIN counts as one byte */
 	emit_event(&s, PW_EVENT_READY, unread, READ(sk, sk_receive_queue.qlen), protocol, waiting, 0, 0);
 	return 0;
 }
@@ -178,7 +178,7 @@ TURN_PROGRAM("tp_btf/sk_data_ready", kernel_ready)
 	return ready(ctx);
 }
 
-/* Before 6.2: where the tracepoint is since. */
+/* Before 6.2, at the place where the tracepoint is since then. */
 SEC("fentry/sock_def_readable")
 int kernel_ready_default(u64 *ctx)
 {
@@ -189,12 +189,12 @@ static __always_inline int error(u64 *ctx)
 {
 	struct sock *sk = (void *)ctx[0];
 	int err = READ(sk, sk_err);
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
-	if (!err || !scene_of(&s, sk, NOBODY, KINDS))
+	if (!err || !origin_of(&s, sk, NOBODY, KINDS))
 		return 0;
-	tell_sock(&s, sk);
+	announce_sock(&s, sk);
 	emit_event(&s, PW_EVENT_ERROR, err, state_of(sk), READ(sk, sk_protocol), 0, 0, 0);
 	return 0;
 }
@@ -215,12 +215,12 @@ TURN_PROGRAM("tp_btf/sock_rcvqueue_full", kernel_queue_full)
 {
 	struct sock *sk = (void *)ctx[0];
 	struct sk_buff *skb = (void *)ctx[1];
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
-	if (!scene_of(&s, sk, NOBODY, BY_RECEIVER))
+	if (!origin_of(&s, sk, NOBODY, BY_RECEIVER))
 		return 0;
-	tell_sock(&s, sk);
+	announce_sock(&s, sk);
 	emit_event(&s, PW_EVENT_QUEUE_FULL, READ(skb, len), READ(sk, sk_backlog.rmem_alloc.counter), READ(sk, sk_rcvbuf), 0, 0, 0);
 	return 0;
 }
@@ -228,12 +228,12 @@ TURN_PROGRAM("tp_btf/sock_rcvqueue_full", kernel_queue_full)
 TURN_PROGRAM("tp_btf/udp_fail_queue_rcv_skb", kernel_udp_full)
 {
 	struct sock *sk = (void *)ctx[1];
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
-	if (!scene_of(&s, sk, NOBODY, BY_RECEIVER))
+	if (!origin_of(&s, sk, NOBODY, BY_RECEIVER))
 		return 0;
-	tell_sock(&s, sk);
+	announce_sock(&s, sk);
 	emit_event(&s, PW_EVENT_QUEUE_FULL, 0, READ(sk, sk_backlog.rmem_alloc.counter), READ(sk, sk_rcvbuf), (s64)(int)ctx[0], 0, 0);
 	return 0;
 }
@@ -241,16 +241,16 @@ TURN_PROGRAM("tp_btf/udp_fail_queue_rcv_skb", kernel_udp_full)
 TURN_PROGRAM("tp_btf/sock_exceed_buf_limit", kernel_memory)
 {
 	struct sock *sk = (void *)ctx[0];
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
-	if (!scene_of(&s, sk, NOBODY, KINDS))
+	if (!origin_of(&s, sk, NOBODY, KINDS))
 		return 0;
 	emit_event(&s, PW_EVENT_MEMORY, ctx[2], (u32)ctx[3], 0, 0, 0, 0);
 	return 0;
 }
 
-/* The packet that the thread on this CPU gives to a device in its own call. */
+/* The packet that the current thread passes to a device in its own call, by CPU. */
 struct queued {
 	u64 skb;
 	u64 sk;
@@ -271,12 +271,12 @@ int kernel_skb_queue(u64 *ctx)
 	struct sk_buff *skb = (void *)ctx[0];
 	struct sock *sk = sock_of_skb(skb);
 	struct queued *q;
-	struct scene s;
+	struct origin s;
 	u32 zero = 0;
 
 	s.ctx = ctx;
-	/* In a thread's own time a datagram is queued by who sends it. */
-	if (!sk || !full(sk) || !scene_of(&s, sk, is_stream(READ(sk, sk_protocol)) ? NOBODY : CALLER, BY_SENDER))
+	/* Outside of a softirq the current thread is the sender of a datagram. */
+	if (!sk || !full(sk) || !origin_of(&s, sk, is_stream(READ(sk, sk_protocol)) ? NOBODY : CALLER, BY_SENDER))
 		return 0;
 	q = bpf_map_lookup_elem(&queued, &zero);
 	if (q && s.own) {
@@ -284,12 +284,12 @@ int kernel_skb_queue(u64 *ctx)
 		q->sk = (u64)sk;
 		q->tid = bpf_get_current_pid_tgid();
 	}
-	tell_sock(&s, sk);
+	announce_sock(&s, sk);
 	emit_event(&s, PW_EVENT_SKB_QUEUE, READ(skb, len), READ(skb, dev, ifindex), 0, 0, 0, 0);
 	return 0;
 }
 
-/* Before the device has it: afterwards the packet may be gone. What has waited in a queue is sent by anybody. */
+/* Before the device gets the packet: it can be freed afterwards. A queued packet can be sent by any thread. */
 SEC("tp_btf/net_dev_start_xmit")
 int kernel_skb_send(u64 *ctx)
 {
@@ -297,7 +297,7 @@ int kernel_skb_send(u64 *ctx)
 	struct sock *sk = sock_of_skb(skb);
 	enum caller caller = ANYBODY;
 	struct queued *q;
-	struct scene s;
+	struct origin s;
 	u32 zero = 0;
 
 	s.ctx = ctx;
@@ -309,27 +309,27 @@ int kernel_skb_send(u64 *ctx)
 			caller = LOCKER;
 		q->skb = 0;
 	}
-	if (!scene_of(&s, sk, caller, BY_SENDER))
+	if (!origin_of(&s, sk, caller, BY_SENDER))
 		return 0;
 	emit_event(&s, PW_EVENT_SKB_SEND, READ(skb, len), READ((struct net_device *)ctx[1], ifindex), 0, 0, 0, 0);
 	return 0;
 }
 
-const volatile u8 cfg_congestion = 1; /* a tracepoint tells when TCP's congestion state is set */
+const volatile u8 cfg_congestion = 1; /* the kernel has a tracepoint for TCP's congestion state */
 
-static __always_inline void congestion(struct scene *s, struct sock *sk, u8 state)
+static __always_inline void congestion(struct origin *s, struct sock *sk, u8 state)
 {
-	/* It is set again and again; and to Open, 0, when the connection begins. */
+	/* The kernel sets the same state repeatedly, and Open (0) when the connection starts. */
 	if (s->w && s->w->ca == state)
 		return;
 	if (s->w)
 		s->w->ca = state;
-	tell_sock(s, sk);
+	announce_sock(s, sk);
 	emit_event(s, PW_EVENT_CONGESTION, state, window(sk), srtt(sk), 0, 0, 0);
 }
 
-/* Where none tells (before 5.19), what it is when a segment goes again, or was acknowledged. */
-static __always_inline void look_at_congestion(struct scene *s, struct sock *sk)
+/* Without the tracepoint (before 5.19) the state is read at retransmits and acknowledgements. */
+static __always_inline void check_congestion(struct origin *s, struct sock *sk)
 {
 	struct inet_connection_sock *icsk = (void *)sk;
 
@@ -337,21 +337,21 @@ static __always_inline void look_at_congestion(struct scene *s, struct sock *sk)
 		congestion(s, sk, BPF_CORE_READ_BITFIELD_PROBED(icsk, icsk_ca_state));
 }
 
-/* Every segment that comes to an established connection. */
+/* Called for every segment of an established connection. */
 TURN_PROGRAM("tp_btf/tcp_probe", kernel_skb_receive)
 {
 	struct sock *sk = (void *)ctx[0];
 	struct sk_buff *skb = (void *)ctx[1];
 	struct tcp_sock *t = (void *)sk;
 	struct tcp_skb_cb *cb = tcp_cb(skb);
-	struct scene s;
+	struct origin s;
 	u32 seq;
 	u8 flags;
 
 	s.ctx = ctx;
-	if (!scene_of(&s, sk, NOBODY, BY_RECEIVER))
+	if (!origin_of(&s, sk, NOBODY, BY_RECEIVER))
 		return 0;
-	tell_sock(&s, sk);
+	announce_sock(&s, sk);
 	seq = READ(cb, seq);
 	flags = READ(cb, tcp_flags);
 	emit_event(&s, PW_EVENT_SKB_RECEIVE, READ(cb, end_seq) - seq - (flags >> 1 & 1) - (flags & 1), IPPROTO_TCP, pair32(seq, flags),
@@ -362,16 +362,16 @@ TURN_PROGRAM("tp_btf/tcp_probe", kernel_skb_receive)
 TURN_PROGRAM("tp_btf/skb_copy_datagram_iovec", kernel_skb_copy)
 {
 	struct sk_buff *skb = (void *)ctx[0];
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
-	if (!scene_of_call(&s))
+	if (!origin_of_call(&s))
 		return 0;
 	emit_event(&s, PW_EVENT_SKB_COPY, (u32)ctx[1], READ(skb, len), 0, 0, 0, 0);
 	return 0;
 }
 
-static __always_inline void dropped(struct scene *s, struct sk_buff *skb, struct ends *e, u64 location, u32 reason)
+static __always_inline void dropped(struct origin *s, struct sk_buff *skb, struct ends *e, u64 location, u32 reason)
 {
 	u8 addr[2][16];
 
@@ -387,23 +387,23 @@ TURN_PROGRAM("tp_btf/kfree_skb", kernel_drop)
 	struct sock *sk = sock_of_skb(skb);
 	u32 reason = cfg_drop_args > 2 ? ctx[2] : 0;
 	struct ends e;
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
 	if (cfg_drop_args > 2 && reason <= SKB_CONSUMED)
 		return 0;
 	if (!READ(skb, len))
-		return 0; /* a FIN that was not read: nothing is lost */
+		return 0; /* only a FIN is unread: no data is lost */
 	if (!sk && cfg_drop_args > 3)
 		sk = (void *)ctx[3];
 	if (!sk || !full(sk)) {
-		if (scene_of_packet(&s, &e, skb))
+		if (origin_of_packet(&s, &e, skb))
 			dropped(&s, skb, &e, ctx[1], reason);
 		return 0;
 	}
-	if (!scene_of(&s, sk, ANYBODY, KINDS))
+	if (!origin_of(&s, sk, ANYBODY, KINDS))
 		return 0;
-	tell_sock(&s, sk);
+	announce_sock(&s, sk);
 	if (!ends_of(&e, skb, true))
 		e.k.proto = 0;
 	else if (e.k.lport != READ(sk, __sk_common.skc_num))
@@ -417,14 +417,14 @@ TURN_PROGRAM("tp_btf/tcp_retransmit_skb", kernel_retransmit)
 	struct sock *sk = (void *)ctx[0];
 	struct sk_buff *skb = (void *)ctx[1];
 	struct tcp_skb_cb *cb = tcp_cb(skb);
-	struct scene s;
+	struct origin s;
 	u32 seq;
 
 	s.ctx = ctx;
-	if (!scene_of(&s, sk, NOBODY, BY_SENDER))
+	if (!origin_of(&s, sk, NOBODY, BY_SENDER))
 		return 0;
-	tell_sock(&s, sk);
-	look_at_congestion(&s, sk);
+	announce_sock(&s, sk);
+	check_congestion(&s, sk);
 	seq = READ(cb, seq);
 	emit_event(&s, PW_EVENT_RETRANSMIT, seq, READ(cb, end_seq) - seq, READ((struct inet_connection_sock *)sk, icsk_retransmits),
 		   state_of(sk), window(sk), srtt(sk));
@@ -436,12 +436,12 @@ TURN_PROGRAM("tp_btf/tcp_retransmit_synack", kernel_synack)
 	struct sock *sk = (void *)ctx[0];
 	struct request_sock *req = (void *)ctx[1];
 	u8 addr[2][16] = {};
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
-	if (!scene_of(&s, sk, NOBODY, KINDS))
+	if (!origin_of(&s, sk, NOBODY, KINDS))
 		return 0;
-	tell_sock(&s, sk);
+	announce_sock(&s, sk);
 	if (READ(req, __req_common.skc_family) == AF_INET)
 		*(u32 *)addr[0] = READ(req, __req_common.skc_daddr);
 	else
@@ -457,19 +457,19 @@ TURN_PROGRAM("tp_btf/tcp_send_reset", kernel_reset)
 	struct sk_buff *skb = (void *)ctx[1];
 	u32 reason = cfg_reset_args > 2 ? ctx[2] : 0;
 	struct ends e = {};
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
 	if (sk && full(sk)) {
-		if (!scene_of(&s, sk, NOBODY, KINDS))
+		if (!origin_of(&s, sk, NOBODY, KINDS))
 			return 0;
-		tell_sock(&s, sk);
+		announce_sock(&s, sk);
 		if (skb)
 			ends_of(&e, skb, false);
 		emit_event(&s, PW_EVENT_RST_SENT, reason, (u32)e.k.lport | (u32)e.k.rport << 16, state_of(sk), 0, 0, 0);
 		return 0;
 	}
-	if (skb && scene_of_packet(&s, &e, skb))
+	if (skb && origin_of_packet(&s, &e, skb))
 		emit_event(&s, PW_EVENT_RST_SENT, reason, (u32)e.k.lport | (u32)e.k.rport << 16, 0, 0, 0, 0);
 	return 0;
 }
@@ -477,12 +477,12 @@ TURN_PROGRAM("tp_btf/tcp_send_reset", kernel_reset)
 TURN_PROGRAM("tp_btf/tcp_receive_reset", kernel_reset_received)
 {
 	struct sock *sk = (void *)ctx[0];
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
-	if (!scene_of(&s, sk, NOBODY, KINDS))
+	if (!origin_of(&s, sk, NOBODY, KINDS))
 		return 0;
-	tell_sock(&s, sk);
+	announce_sock(&s, sk);
 	emit_event(&s, PW_EVENT_RST_RECEIVED, state_of(sk), 0, 0, 0, 0, 0);
 	return 0;
 }
@@ -490,10 +490,10 @@ TURN_PROGRAM("tp_btf/tcp_receive_reset", kernel_reset_received)
 TURN_PROGRAM("tp_btf/tcp_cong_state_set", kernel_congestion)
 {
 	struct sock *sk = (void *)ctx[0];
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
-	if (scene_of(&s, sk, NOBODY, BY_SENDER))
+	if (origin_of(&s, sk, NOBODY, BY_SENDER))
 		congestion(&s, sk, ctx[1]);
 	return 0;
 }
@@ -502,10 +502,10 @@ SEC("fexit/tcp_ack")
 int kernel_acked(u64 *ctx)
 {
 	struct sock *sk = (void *)ctx[0];
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
-	if (scene_of(&s, sk, NOBODY, BY_SENDER))
-		look_at_congestion(&s, sk);
+	if (origin_of(&s, sk, NOBODY, BY_SENDER))
+		check_congestion(&s, sk);
 	return 0;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR BSD-2-Clause) */
-/* Records of what the kernel did: whose they are, and how they are made. */
+/* Records of kernel events: finds the process that an event belongs to, and emits the record. */
 #ifndef PIDWIRE_KERNEL_H
 #define PIDWIRE_KERNEL_H
 
 #include "owner.h"
 
-const volatile u8 cfg_drops = 0; /* nothing but drops is wanted */
+const volatile u8 cfg_drops = 0; /* only drops are recorded */
 
-/* Counts of kernel events, by enum pw_lost_reason. */
+/* Kernel events that could not be recorded, by enum pw_lost_reason. */
 COUNTS(lost_events);
 
 static __always_inline void count_lost_event(u32 tgid, u32 reason)
@@ -15,25 +15,25 @@ static __always_inline void count_lost_event(u32 tgid, u32 reason)
 	count_of(&lost_events, PW_LAYER_KRN, reason, tgid);
 }
 
-const volatile u8 cfg_kstack = 0; /* events have the kernel's stack */
-const volatile u8 cfg_ustack = 0; /* and the process's */
+const volatile u8 cfg_kstack = 0; /* events have a kernel stack */
+const volatile u8 cfg_ustack = 0; /* events have a user stack */
 
 #define FRAMES 64
 
-/* Of an event: whose it is, and in which context it happened. */
-struct scene {
+/* The origin of an event: the process that it belongs to, and the context that it happens in. */
+struct origin {
 	struct pw_owner *o;
-	struct owned *w; /* of the socket, 0: none */
+	struct owned *w; /* owners of the socket; 0: none */
 	u64 cookie;
 	u32 netns;
 	u8 context;
-	bool own; /* o is the thread that does it */
+	bool own; /* o is the thread that does the work */
 	u8 flags; /* enum pw_kernel_flags */
-	void *ctx; /* the program's, for the stack; 0: none can be had */
-	struct pw_owner now; /* what o points to, mostly */
+	void *ctx; /* context of the program, to get stacks; 0: it has none */
+	struct pw_owner now; /* storage that o usually points to */
 };
 
-/* By way of the task: not all programs may ask for the id itself. */
+/* Reads the id from the task: not all programs can call the helper for it. */
 static __always_inline u32 current_tid(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -41,8 +41,8 @@ static __always_inline u32 current_tid(void)
 	return READ(task, pid);
 }
 
-/* The thread that runs is ours, and does its own work. */
-static __always_inline bool our_call(struct scene *s)
+/* Reports that the current thread is watched, and is not interrupted by a softirq. */
+static __always_inline bool our_call(struct origin *s)
 {
 	if (!ours(bpf_get_current_pid_tgid() >> 32))
 		return false;
@@ -50,7 +50,7 @@ static __always_inline bool our_call(struct scene *s)
 	return s->context == PW_CONTEXT_TASK;
 }
 
-static __always_inline void current_is_owner(struct scene *s)
+static __always_inline void current_is_owner(struct origin *s)
 {
 	u64 word = fill_owner(&s->now, (void *)bpf_get_current_task(), s->cookie, PW_OWNER_USED);
 
@@ -63,31 +63,31 @@ static __always_inline void current_is_owner(struct scene *s)
 	}
 }
 
-static __always_inline void owner_is(struct scene *s, struct pw_owner *o)
+static __always_inline void owner_is(struct origin *s, struct pw_owner *o)
 {
 	s->o = o;
 	s->flags = 0;
 	s->own = s->context == PW_CONTEXT_TASK && o->tid == current_tid();
 }
 
-/* What an event says of the thread that runs in its own time. */
+/* What an event implies about the current thread, outside of a softirq. */
 enum caller {
-	ANYBODY, /* nothing: it may run another one's queue */
-	NOBODY, /* nothing, unless the socket is locked: what is done needs the lock */
-	CALLER, /* it is in a call on this very socket */
-	LOCKER, /* the same, but what it does may be for another one that has the socket */
+	ANYBODY, /* nothing: it can be working on another process's queue */
+	NOBODY, /* nothing, unless the socket is locked: the operation needs the lock */
+	CALLER, /* it is in a call on this socket */
+	LOCKER, /* it is in a call on this socket, but may be working for another user of it */
 };
 
 /*
- * Whether who does the one or the other on a socket, KINDS: either, may be another than the last that was seen to:
- * enum pw_kernel_flags.
+ * Returns enum pw_kernel_flags: whether the process that sends or receives (side; KINDS: either) on a socket can be
+ * another one than the last one seen.
  */
 static __always_inline u8 doubt(struct owned *w, struct sock *sk, u64 cookie, u32 side)
 {
 	bool several = w->mixed;
 
 	if (side == BY_SENDER && !several && !is_own(w->by[BY_SENDER], cookie))
-		several = references(sk) > 1; /* nobody was seen to send */
+		several = references(sk) > 1; /* no sender has been seen */
 	if (side == BY_RECEIVER && state_of(sk) != TCP_LISTEN && reader_open(sk, w, cookie))
 		return PW_KERNEL_SHARED | PW_KERNEL_OPEN;
 	if (side != BY_SENDER)
@@ -95,15 +95,15 @@ static __always_inline u8 doubt(struct owned *w, struct sock *sk, u64 cookie, u3
 	return several ? PW_KERNEL_SHARED : 0;
 }
 
-static __always_inline enum whose by_kind(struct scene *s, u32 kind)
+static __always_inline enum whose by_kind(struct origin *s, u32 kind)
 {
-	if (!named(&s->now, s->w, word_by(s->w, kind), s->w->time[kind & (KINDS - 1)], s->cookie))
+	if (!owner_of_word(&s->now, s->w, word_by(s->w, kind), s->w->time[kind & (KINDS - 1)], s->cookie))
 		return NOT_OURS;
 	return owned_by_ours(&s->now);
 }
 
-/* Whose a socket is that does something in nobody's call, for what is sent or received. */
-static __always_inline bool by_side(struct scene *s, struct sock *sk, u32 side)
+/* Finds the owner of a socket for an event outside of any call, by the direction of the data. */
+static __always_inline bool by_side(struct origin *s, struct sock *sk, u32 side)
 {
 	u8 others = doubt(s->w, sk, s->cookie, side);
 	u32 kind = last_kind(s->w);
@@ -113,7 +113,7 @@ static __always_inline bool by_side(struct scene *s, struct sock *sk, u32 side)
 		kind = side == BY_SENDER ? BY_SENDER : kind_of(s->w, s->cookie, BY_RECEIVER);
 	whose = by_kind(s, kind);
 	if (!whose && side == KINDS && others) {
-		/* Of two that have it the one that is watched, or it would not be seen at all. */
+		/* If only one of two owners is watched, take that one: otherwise the event would not be recorded. */
 		kind = kind == BY_SENDER ? BY_RECEIVER : BY_SENDER;
 		if (is_own(s->w->by[kind], s->cookie))
 			whose = by_kind(s, kind);
@@ -128,23 +128,23 @@ static __always_inline bool by_side(struct scene *s, struct sock *sk, u32 side)
 }
 
 /*
- * Whose an event on a socket is, which is about what is sent or received there: side, KINDS for either. What a thread
- * does in its own time is that thread's.
+ * Finds the origin of an event on a socket. side is the direction of the data, KINDS for either. What a thread does
+ * outside of a softirq belongs to that thread.
  */
-static __always_inline bool scene_of(struct scene *s, struct sock *sk, enum caller caller, u32 side)
+static __always_inline bool origin_of(struct origin *s, struct sock *sk, enum caller caller, u32 side)
 {
 	bool here;
 
 	s->w = owned_of(sk, false);
 	if (!s->w && caller <= NOBODY)
-		return false; /* those of others, mostly */
+		return false; /* the common case: no watched process uses the socket */
 	s->context = context();
 	here = s->context == PW_CONTEXT_TASK;
-	/* While a thread has a stream's socket locked, all that is done there is done by it, or waits for it. */
+	/* While a thread holds the lock of a stream socket, nobody else works on the socket. */
 	if (here && caller == NOBODY && is_stream(READ(sk, sk_protocol)) && READ(sk, sk_lock.owned))
 		caller = LOCKER;
 	here = here && caller > NOBODY;
-	s->cookie = READ(sk, __sk_common.skc_cookie.counter); /* made at its birth */
+	s->cookie = READ(sk, __sk_common.skc_cookie.counter); /* assigned when the socket was created */
 	s->netns = s->w ? s->w->netns : 0;
 	if (here && current_is_ours()) {
 		current_is_owner(s);
@@ -153,12 +153,12 @@ static __always_inline bool scene_of(struct scene *s, struct sock *sk, enum call
 	if (!s->w || (here && caller == CALLER) || !by_side(s, sk, side))
 		return false;
 	if (here && side == BY_SENDER)
-		s->flags = PW_KERNEL_SHARED; /* what another one has written before */
+		s->flags = PW_KERNEL_SHARED; /* another process may have written it */
 	return true;
 }
 
-/* The thread's call, and the socket that it is on, where the event itself names none. */
-static __always_inline bool scene_of_call(struct scene *s)
+/* Finds the current call and its socket, for events that do not name a socket. */
+static __always_inline bool origin_of_call(struct origin *s)
 {
 	u32 tid = bpf_get_current_pid_tgid();
 	struct pw_thread *t;
@@ -175,7 +175,7 @@ static __always_inline bool scene_of_call(struct scene *s)
 	return true;
 }
 
-static __always_inline void fill_event(struct pw_kernel *r, struct scene *s, u16 event)
+static __always_inline void fill_event(struct pw_kernel *r, struct origin *s, u16 event)
 {
 	struct task_struct *task;
 
@@ -201,11 +201,11 @@ static __always_inline void fill_event(struct pw_kernel *r, struct scene *s, u16
 	r->nsock = 0;
 	r->naddr = 0;
 	r->nkstack = 0;
-	*(u64 *)&r->nustack = 0; /* with the padding behind it */
+	*(u64 *)&r->nustack = 0; /* also clears the padding after it */
 	r->flags = s->flags;
 }
 
-/* The room of an event with addresses, and of one with stacks; user space cuts off what is not used. */
+/* Sizes of an event with addresses, and of one with stacks; user space removes the unused part. */
 struct event_addrs {
 	struct pw_kernel k;
 	u8 addr[2][16];
@@ -218,13 +218,13 @@ struct event_stacks {
 	u64 user[FRAMES];
 };
 
-/* The record that an event ends up in. */
-static __always_inline bool with_stacks(struct scene *s)
+/* Reserves the record of an event. */
+static __always_inline bool with_stacks(struct origin *s)
 {
 	return (cfg_kstack || cfg_ustack) && s->ctx;
 }
 
-static __always_inline void emit_stacks(struct scene *s, u16 event, u8 (*addr)[16], u8 naddr, u64 args[6])
+static __always_inline void emit_stacks(struct origin *s, u16 event, u8 (*addr)[16], u8 naddr, u64 args[6])
 {
 	struct event_stacks *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	long n;
@@ -251,8 +251,8 @@ static __always_inline void emit_stacks(struct scene *s, u16 event, u8 (*addr)[1
 	bpf_ringbuf_submit(r, ring_flags());
 }
 
-/* An event with naddr addresses; addr has room for two. */
-static __always_inline void emit_with(struct scene *s, u16 event, u8 (*addr)[16], u8 naddr, u64 a0, u64 a1, u64 a2, u64 a3,
+/* Emits an event with naddr addresses; addr has room for two. */
+static __always_inline void emit_with(struct origin *s, u16 event, u8 (*addr)[16], u8 naddr, u64 a0, u64 a1, u64 a2, u64 a3,
 				      u64 a4, u64 a5)
 {
 	u64 args[6] = {a0, a1, a2, a3, a4, a5};
@@ -275,7 +275,7 @@ static __always_inline void emit_with(struct scene *s, u16 event, u8 (*addr)[16]
 	bpf_ringbuf_submit(r, ring_flags());
 }
 
-static __always_inline void emit_event(struct scene *s, u16 event, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
+static __always_inline void emit_event(struct origin *s, u16 event, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 {
 	struct pw_kernel *r;
 	u8 none[2][16] = {};
@@ -300,20 +300,20 @@ static __always_inline void emit_event(struct scene *s, u16 event, u64 a0, u64 a
 	bpf_ringbuf_submit(r, ring_flags());
 }
 
-/* Which socket it is that the next events are on: once for each. */
-static __always_inline void tell_sock(struct scene *s, struct sock *sk)
+/* Emits the addresses of a socket, once, before its first event. */
+static __always_inline void announce_sock(struct origin *s, struct sock *sk)
 {
 	struct {
 		struct pw_kernel k;
 		struct pw_sock sock;
 	} *r;
 
-	if (!s->w || s->w->told)
+	if (!s->w || s->w->announced)
 		return;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r)
-		return; /* the next one will */
-	s->w->told = 1;
+		return; /* the next event tries again */
+	s->w->announced = 1;
 	fill_event(&r->k, s, 0);
 	r->k.h.len = sizeof(*r);
 	r->k.nsock = 1;
@@ -322,13 +322,13 @@ static __always_inline void tell_sock(struct scene *s, struct sock *sk)
 	bpf_ringbuf_submit(r, ring_flags());
 }
 
-/* The addresses of a packet without a socket, as one of its two ends sees it. */
+/* The addresses of a packet without a socket, from the view of one of its ends. */
 struct ends {
 	struct flow_key k;
-	u8 flags; /* of TCP */
+	u8 flags; /* TCP flags */
 };
 
-/* head + network_header, of which at least 20 bytes are there. */
+/* Reads the addresses at head + network_header, where at least 20 bytes are readable. */
 static __always_inline bool ends_of(struct ends *e, struct sk_buff *skb, bool local_first)
 {
 	unsigned char *at = READ(skb, head) + READ(skb, network_header);
@@ -341,7 +341,7 @@ static __always_inline bool ends_of(struct ends *e, struct sk_buff *skb, bool lo
 
 	__builtin_memset(e, 0, sizeof(*e));
 	if (protocol != bswap16(ETH_P_IP) && protocol != bswap16(ETH_P_IPV6))
-		return false; /* of another family, or not that far yet */
+		return false; /* another family, or the header is not set yet */
 	if (READ(skb, network_header) == (u16)~0 || bpf_probe_read_kernel(h, sizeof(h), at))
 		return false;
 	switch (h[0] >> 4) {
@@ -387,8 +387,8 @@ static __always_inline void swap_ends(struct ends *e)
 	e->k.rport = port;
 }
 
-/* Whose the flow of a packet is. */
-static __always_inline bool scene_of_ends(struct scene *s, struct ends *e)
+/* Finds the owner of a packet's flow. */
+static __always_inline bool origin_of_ends(struct origin *s, struct ends *e)
 {
 	struct flow *f;
 
@@ -407,17 +407,17 @@ static __always_inline bool scene_of_ends(struct scene *s, struct ends *e)
 }
 
 /*
- * Whose a packet is that has no socket: of the flow that it belongs to, as the
- * end sees it that it would have gone to, or as the one that it comes from.
+ * Finds the origin of an event on a packet without a socket, by its flow: first the
+ * one of the receiving end, then the one of the sending end.
  */
-static __always_inline bool scene_of_packet(struct scene *s, struct ends *e, struct sk_buff *skb)
+static __always_inline bool origin_of_packet(struct origin *s, struct ends *e, struct sk_buff *skb)
 {
 	if (!maybe_flow(0) || !ends_of(e, skb, false))
 		return false;
-	if (scene_of_ends(s, e))
+	if (origin_of_ends(s, e))
 		return true;
 	swap_ends(e);
-	return scene_of_ends(s, e);
+	return origin_of_ends(s, e);
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR BSD-2-Clause) */
-/* Whose a socket is, and whose a packet is that no socket has any more. */
+/* Decides which process owns a socket, and which one owns a packet whose socket is gone. */
 #ifndef PIDWIRE_OWNER_H
 #define PIDWIRE_OWNER_H
 
@@ -28,9 +28,9 @@ const volatile u32 cfg_snaplen = 256;
 
 #define SNAPLEN_MAX 65535
 
-/* The last evidence of each kind. */
+/* Kinds of evidence of who uses a socket; the latest of each is kept. */
 enum kind {
-	BY_MAKER, /* or who held it at attach */
+	BY_MAKER, /* created it, or held it at attach */
 	BY_ACCEPTER,
 	BY_SENDER,
 	BY_RECEIVER,
@@ -38,43 +38,43 @@ enum kind {
 };
 
 /*
- * Several CPUs use a socket at once, and each writes down who it was. So an owner
- * is one word, which is read and written whole: which thread (the key of its entry
- * in `people`), how it is known, and of which socket.
+ * Several CPUs can use a socket at once, and each records its owner. An owner is
+ * therefore a single word, which is read and written atomically: the thread (the key
+ * of its entry in `people`), the kind of evidence, and the socket that it is about.
  */
 #define TID_BITS 22 /* PID_MAX_LIMIT, include/linux/threads.h */
 #define KEY_BITS 40 /* the thread's id and a hash of its name, user and start */
 #define TID_MASK ((1ULL << TID_BITS) - 1)
 #define HOW_AT 40
 #define OLD_AT 43
-#define COOKIE_AT 44 /* the low bits of the socket's cookie: a copy for another socket shows */
+#define COOKIE_AT 44 /* low bits of the socket's cookie: tells a word that was copied from another socket */
 
 #define KEY_MASK ((1ULL << KEY_BITS) - 1)
 #define HOW_MASK 7
 
 struct owned {
-	u64 by[KINDS];	 /* words, 0: no evidence */
+	u64 by[KINDS];	 /* owner words; 0: no evidence */
 	u64 time[KINDS]; /* of the evidence, CLOCK_MONOTONIC ns */
-	u64 from;  /* cookie of the socket that this was made for; an accepted one has its listener's */
-	struct pw_owner maker; /* whom the first word named, sealed: `people` may forget */
-	u64 sk;    /* address of the socket, as its last packet had it */
-	u64 peer;  /* of UDP: a hash of the last one, which is in flows */
-	u32 netns; /* of the socket: programs at its packets may not read it there */
-	u8 last;   /* enum kind: the latest of all */
-	u8 shared; /* one sends and another receives, in turn */
-	u8 told;   /* a record says which socket it is */
-	u8 ca;     /* TCP's congestion state, as last told */
-	u8 turns[KINDS]; /* how often another process came to be the one, 255: or more */
-	u8 mixed;  /* what is sent may be of the sender before this one still */
-	u8 open;   /* packets have been told of as nobody's for certain: who reads next is told of */
+	u64 from;  /* cookie of the socket that this entry was created for; for an accepted socket its listener's */
+	struct pw_owner maker; /* owner that the first word named, sealed; used when `people` has evicted it */
+	u64 sk;    /* address of the socket, from its last packet */
+	u64 peer;  /* UDP: hash of the last peer that was added to flows */
+	u32 netns; /* namespace of the socket, which programs at packets cannot read */
+	u8 last;   /* enum kind of the latest evidence */
+	u8 shared; /* one process sends and another one receives */
+	u8 announced; /* a record with the socket's addresses has been emitted */
+	u8 ca;     /* TCP congestion state in the last record */
+	u8 turns[KINDS]; /* changes of the owner by kind, saturates at 255 */
+	u8 mixed;  /* packets may still carry data of the previous sender */
+	u8 open;   /* packets have been emitted with an uncertain owner: the next reader is reported */
 	u8 pad[2];
-	u32 refs;  /* descriptors and calls that had its file when it was read from */
+	u32 refs;  /* references to the file at the last read */
 	u32 pad2;
-	u64 quiet; /* when that one was seen last, CLOCK_MONOTONIC ns */
-	u64 self;  /* in owned_socks: cookie of the socket, 0: it had none yet */
+	u64 quiet; /* when the previous sender last sent, CLOCK_MONOTONIC ns */
+	u64 self;  /* in owned_socks: cookie of the socket; 0: it had none yet */
 };
 
-/* A socket that is made from another one, as by accept, begins with a copy. */
+/* Owners by socket. A socket that is created from another one, as by accept, starts with a copy of its entry. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
@@ -83,9 +83,9 @@ struct {
 } owners SEC(".maps");
 
 /*
- * The same by the socket's address, where tracing programs have no socket
- * storage (before 5.12): those at the sockets keep it, and take out what is
- * closed.
+ * The same by the socket's address, where tracing programs cannot use socket
+ * storage (before 5.12). The programs at the cgroup's socket hooks maintain it,
+ * and delete the entry when the socket is closed.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -95,8 +95,9 @@ struct {
 } owned_socks SEC(".maps");
 
 /*
- * Who a word names. An entry is never changed. Its cookie is a seal: where memory
- * that was another entry's is read while it is filled, the seal does not fit.
+ * Threads by the key in an owner word. Entries are never modified. The cookie field
+ * holds a checksum (seal), which does not match if an entry is read while its memory
+ * is being reused for another one.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -105,17 +106,17 @@ struct {
 	__type(value, struct pw_owner);
 } people SEC(".maps");
 
-const volatile u8 cfg_storage = 1;	/* tracing programs have socket storage, and cookies */
-static const struct owned owned_none = {}; /* for there to be one */
+const volatile u8 cfg_storage = 1;	/* tracing programs can use socket storage and cookies */
+static const struct owned owned_none = {}; /* the value of a new entry */
 
-/* For tracing programs: whose a socket is. */
+/* Returns the owners of a socket, for tracing programs. */
 static __always_inline struct owned *owned_of(struct sock *sk, bool create)
 {
 	u64 at = (u64)sk;
 	struct owned *w;
 
 	if (cfg_storage) {
-		/* Sockets of others have none: they leave here. */
+		/* The common case: a socket that no watched process uses has no storage. */
 		if (!create && !READ(sk, sk_bpf_storage))
 			return 0;
 		return bpf_sk_storage_get(&owners, sk, 0, create ? BPF_SK_STORAGE_GET_F_CREATE : 0);
@@ -127,7 +128,7 @@ static __always_inline struct owned *owned_of(struct sock *sk, bool create)
 		if (!w->self) {
 			w->self = cookie;
 		} else if (w->self != cookie) {
-			/* Its memory was another socket's. */
+			/* The entry belongs to a freed socket that had the same address. */
 			bpf_map_delete_elem(&owned_socks, &at);
 			w = 0;
 		}
@@ -138,7 +139,7 @@ static __always_inline struct owned *owned_of(struct sock *sk, bool create)
 	return bpf_map_lookup_elem(&owned_socks, &at);
 }
 
-/* For tracing programs: the cookie, which is made where that can be done. */
+/* Returns the cookie, for tracing programs. It is assigned if the kernel lets them do so. */
 static __always_inline u64 cookie_of(struct sock *sk)
 {
 	return cfg_storage ? bpf_get_socket_cookie(sk) : READ(sk, __sk_common.skc_cookie.counter);
@@ -151,8 +152,8 @@ struct old_sock {
 };
 
 /*
- * Sockets that were there at attach, by address, where a program cannot reach
- * them to give them an owner: listeners inside of MPTCP ones; before 5.12 all.
+ * Sockets that existed at attach, by address, for those to which a program cannot
+ * attach storage: listeners inside MPTCP sockets; before 5.12 all sockets.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -161,9 +162,9 @@ struct {
 	__type(value, struct old_sock);
 } old_socks SEC(".maps");
 
-const volatile u8 cfg_old = 0; /* not only listeners are there */
+const volatile u8 cfg_old = 0; /* old_socks has other sockets than listeners */
 
-/* Counts of packets, by enum pw_lost_reason. */
+/* Packets that could not be recorded, by enum pw_lost_reason. */
 COUNTS(lost_packets);
 
 static __always_inline void count_lost_packet(u32 tgid, u32 reason)
@@ -184,10 +185,10 @@ static __always_inline bool ours(u32 tgid)
 enum whose {
 	NOT_OURS,
 	OURS,
-	WAS_OURS, /* until it ended */
+	WAS_OURS, /* it was watched and has ended */
 };
 
-/* Whether a process, by its pid and start, is watched, or was until it ended. */
+/* Reports whether the process with this pid and start time is watched, or was watched until it ended. */
 static __always_inline enum whose whose_is(u32 pid, u64 since)
 {
 	u64 *start;
@@ -205,7 +206,7 @@ static __always_inline enum whose owned_by_ours(struct pw_owner *o)
 	return whose_is(o->pid, o->start);
 }
 
-/* Whether the thread that runs is of a watched process, be it at its end. */
+/* Reports whether the current thread belongs to a watched process, also while that exits. */
 static __always_inline bool current_is_ours(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -213,7 +214,7 @@ static __always_inline bool current_is_ours(void)
 	return whose_is(bpf_get_current_pid_tgid() >> 32, READ(task, group_leader, start_boottime));
 }
 
-/* What is sent on a socket of such a protocol may leave at any time, and is done with the socket locked. */
+/* Reports whether a protocol is a stream: it sends data later than the call, and with the socket locked. */
 static __always_inline bool is_stream(u32 protocol)
 {
 	switch (protocol) {
@@ -233,7 +234,7 @@ static __always_inline u64 mix(u64 sum, u64 word)
 
 #define PAIR(p) (*(u64 *)&(p))
 
-/* Over all that tells who it is. */
+/* Returns the checksum of the fields that identify a thread. */
 static __always_inline u64 seal_of(struct pw_owner *o)
 {
 	u64 sum = mix(0x70697764ULL, o->start);
@@ -253,11 +254,10 @@ static __always_inline u64 key_from(u64 start, u32 pid, u32 tid, u32 uid, u64 na
 }
 
 /*
- * Puts down who a thread is and returns its key. o: who, whole; it leaves with its
- * seal for a cookie. Different ones with one key are as rare as they are few: the
- * second has the next key.
+ * Adds a thread to `people` and returns its key. o has all fields set; its cookie is
+ * replaced by the seal. If another thread has the key already, the next key is tried.
  */
-static __always_inline u64 put_down(struct pw_owner *o, u64 key)
+static __always_inline u64 add_thread(struct pw_owner *o, u64 key)
 {
 	struct pw_owner *p;
 
@@ -283,7 +283,7 @@ static __always_inline u64 word_of(u64 key, u64 cookie, u32 how)
 	return key | (u64)(how & HOW_MASK) << HOW_AT | (how & PW_OWNER_OLD ? 1ULL << OLD_AT : 0) | cookie << COOKIE_AT;
 }
 
-/* Whether a word is evidence of this very socket, not of the one that it came from. */
+/* Reports whether a word is about this socket, and not copied from the one that it was created from. */
 static __always_inline bool is_own(u64 word, u64 cookie)
 {
 	return word && word >> COOKIE_AT == (cookie & ((1ULL << (64 - COOKIE_AT)) - 1));
@@ -295,8 +295,8 @@ static __always_inline u32 how_of(u64 word)
 }
 
 /*
- * Who a task is, as an owner by evidence of now; returns the word for that. Read
- * from the task itself: what others write down meanwhile does not matter.
+ * Fills o with a task as the owner, the evidence dated now, and returns the owner word.
+ * All fields are read from the task, so that concurrent writers have no effect.
  */
 static __always_inline u64 fill_owner(struct pw_owner *o, struct task_struct *task, u64 cookie, u32 how)
 {
@@ -317,7 +317,7 @@ static __always_inline u64 fill_owner(struct pw_owner *o, struct task_struct *ta
 	if (!known || seal_of(o) != known->cookie) {
 		o->nspid = ns_pid(READ(task, group_leader));
 		o->nstid = ns_pid(task);
-		key = put_down(o, key);
+		key = add_thread(o, key);
 	}
 	o->cookie = cookie;
 	o->how = how;
@@ -325,14 +325,14 @@ static __always_inline u64 fill_owner(struct pw_owner *o, struct task_struct *ta
 	return word_of(key, cookie, how);
 }
 
-/* Who it is that somebody else has found out: o is whole. */
-static __always_inline u64 know(struct pw_owner *o)
+/* Returns the owner word for an owner that was determined elsewhere; all fields of o are set. */
+static __always_inline u64 owner_word(struct pw_owner *o)
 {
 	u64 time = o->time, cookie = o->cookie;
 	u32 how = o->how;
 	u64 key = key_from(o->start, o->pid, o->tid, o->uid, ((u64 *)o->comm)[0], ((u64 *)o->comm)[1]);
 
-	key = put_down(o, key);
+	key = add_thread(o, key);
 	o->time = time;
 	o->cookie = cookie;
 	o->how = how;
@@ -340,10 +340,10 @@ static __always_inline u64 know(struct pw_owner *o)
 }
 
 /*
- * The owner that a word of a socket names, with its cookie. One that was forgotten
- * is the one that the socket began with, or nobody.
+ * Sets o to the owner that a word of the socket names. If `people` has evicted that
+ * one, it is the first owner of the socket; without such, the result is false.
  */
-static __always_inline bool named(struct pw_owner *o, struct owned *w, u64 word, u64 time, u64 cookie)
+static __always_inline bool owner_of_word(struct pw_owner *o, struct owned *w, u64 word, u64 time, u64 cookie)
 {
 	u64 key = word & KEY_MASK, from = is_own(word, cookie) ? cookie : w->from;
 	struct pw_owner *p = bpf_map_lookup_elem(&people, &key);
@@ -360,14 +360,14 @@ static __always_inline bool named(struct pw_owner *o, struct owned *w, u64 word,
 		p = &w->maker;
 	}
 	if (p == &w->maker && (key ^ key_from(o->start, o->pid, o->tid, o->uid, ((u64 *)o->comm)[0], ((u64 *)o->comm)[1])) & TID_MASK)
-		from = 0; /* it is the one that the socket began with, not the one that was meant */
+		from = 0; /* this is the first owner, in place of the evicted one */
 	o->cookie = from;
 	o->how = how_of(word);
 	o->time = time;
 	return true;
 }
 
-/* The process that a word names, 0 if it was forgotten. */
+/* Returns the process that a word names, 0 if it was evicted. */
 static __always_inline u32 pid_of(u64 word)
 {
 	u64 key = word & KEY_MASK;
@@ -376,7 +376,7 @@ static __always_inline u32 pid_of(u64 word)
 	return p ? p->pid : 0;
 }
 
-/* The same, where it is mostly o, whom word names. */
+/* The same for `other`, without a lookup if it names the same thread as `word`, which is o. */
 static __always_inline u32 pid_beside(u64 other, u64 word, struct pw_owner *o)
 {
 	return (other ^ word) & KEY_MASK ? pid_of(other) : o->pid;
@@ -388,8 +388,8 @@ static __always_inline u32 last_kind(struct owned *w)
 }
 
 /*
- * The evidence of a kind. Where another CPU has said just now that this is the last one, and what it is not yet, any
- * that there is.
+ * Returns the word of a kind. If there is none, because another CPU has written `last` and not
+ * yet the word, it returns any other.
  */
 static __always_inline u64 word_by(struct owned *w, u32 kind)
 {
@@ -409,11 +409,11 @@ static __always_inline u64 last_word(struct owned *w)
 
 static __always_inline bool last_of(struct pw_owner *o, struct owned *w, u64 cookie)
 {
-	return named(o, w, last_word(w), w->time[last_kind(w)], cookie);
+	return owner_of_word(o, w, last_word(w), w->time[last_kind(w)], cookie);
 }
 
-/* The first owner of all, who is kept whole. o is left as it was. */
-static __always_inline void begin_with(struct owned *w, struct pw_owner *o, u64 cookie)
+/* Stores the first owner with all fields. It does not modify o. */
+static __always_inline void set_first_owner(struct owned *w, struct pw_owner *o, u64 cookie)
 {
 	w->maker = *o;
 	w->maker.time = 0;
@@ -422,34 +422,34 @@ static __always_inline void begin_with(struct owned *w, struct pw_owner *o, u64 
 	w->from = cookie;
 }
 
-static __always_inline void give(struct owned *w, u32 kind, u64 word, u64 time)
+static __always_inline void set_owner(struct owned *w, u32 kind, u64 word, u64 time)
 {
-	/* A softirq on this CPU, or another CPU, may look in the middle. */
+	/* A softirq on this CPU, or another CPU, can read between these stores. */
 	*(volatile u64 *)&w->by[kind] = word;
 	w->time[kind] = time;
 	*(volatile u8 *)&w->last = kind;
 }
 
-/* Makes a task the owner, whom o is filled with. */
-static __always_inline void give_task(struct owned *w, struct pw_owner *o, u32 kind, struct task_struct *task, u64 cookie, u32 how)
+/* Makes a task the owner, and fills o with it. */
+static __always_inline void set_owner_task(struct owned *w, struct pw_owner *o, u32 kind, struct task_struct *task, u64 cookie, u32 how)
 {
 	u64 word = fill_owner(o, task, cookie, how | (how_of(last_word(w)) & PW_OWNER_OLD));
 
 	if (!last_word(w))
-		begin_with(w, o, cookie);
-	give(w, kind, word, o->time);
+		set_first_owner(w, o, cookie);
+	set_owner(w, kind, word, o->time);
 }
 
 /*
- * Whose a packet is. Whoever used the socket last has it all, until another
- * one is seen to have kept his side of it.
+ * Returns the kind of evidence that owns packets of one direction. The last user owns
+ * both directions until two processes are seen using one direction each.
  */
 static __always_inline u32 kind_of(struct owned *w, u64 cookie, u32 side)
 {
 	return w->shared && is_own(w->by[side], cookie) ? side : last_kind(w);
 }
 
-/* How many descriptors and calls have the file of a socket. */
+/* Returns the reference count of the socket's file: descriptors, and calls in progress. */
 static __always_inline u32 references(struct sock *sk)
 {
 	struct socket *s = READ(sk, sk_socket);
@@ -462,15 +462,15 @@ static __always_inline u32 references(struct sock *sk)
 	return READ(f, f_count.counter);
 }
 
-/* What comes in for a process that has ended: another one has its socket, if that has a file still. */
+/* Reports that a socket whose owner has ended is still open in another process. */
 static __always_inline bool left_behind(struct sock *sk)
 {
 	return references(sk) && state_of(sk) != TCP_LISTEN;
 }
 
 /*
- * Whether it is open who reads what comes in: the process that used the socket last is not known to read from it while
- * another one has it or has used it; or somebody got it since that one was seen, or may have got it.
+ * Reports that the reader of incoming data is uncertain: another process holds or has used the socket, and the last user
+ * is not known to read from it; or a process may have received the socket since the last read.
  */
 static __always_inline bool reader_open(struct sock *sk, struct owned *w, u64 cookie)
 {
@@ -478,7 +478,7 @@ static __always_inline bool reader_open(struct sock *sk, struct owned *w, u64 co
 	u32 refs = references(sk), zero = 0;
 	struct pw_owner *p;
 
-	/* Without storage who read is not known at the packets. One that is not accepted yet has no references. */
+	/* Without storage the programs at packets do not know the reader. A socket before accept has no references. */
 	if (!cfg_storage || !is_own(last, cookie))
 		return refs > 1;
 	if (is_own(reader, cookie)) {
@@ -495,12 +495,12 @@ static __always_inline bool reader_open(struct sock *sk, struct owned *w, u64 co
 			return true;
 		since = w->time[last_kind(w)];
 	}
-	/* It may have but one holder left, and that be another. */
+	/* The only holder may be another process than the last reader. */
 	got = bpf_map_lookup_elem(&spread, &zero);
 	return got && *got > since;
 }
 
-/* Attributes begin at a multiple of 4, and what is in these at one of 8: an empty one stands first. */
+/* Writes an attribute whose value is aligned to 8 bytes, by an empty attribute before it; attributes are aligned to 4. */
 #define ATTR8(r, tag_, what)                       \
 	do {                                       \
 		(r)->before = (struct pw_attr){};  \
@@ -509,8 +509,8 @@ static __always_inline bool reader_open(struct sock *sk, struct owned *w, u64 co
 	} while (0)
 
 /*
- * since: when somebody received from the socket before. One that says no more than who reads may be missing:
- * what it would have settled stays shared, and no packet is lost with it.
+ * Emits a handover record. since is the time of the previous read from the socket. A record that only confirms the
+ * reader (!other) is not counted when it is lost: the packets concerned stay labelled as shared.
  */
 static __always_inline void emit_handover(struct pw_owner *o, u64 cookie, u64 listener, u64 since, bool other)
 {
@@ -544,8 +544,8 @@ static __always_inline u32 netns_of(struct sock *sk)
 }
 
 /*
- * o has used a socket on one of its sides. Several may do so at once: each word
- * that is written is whole, and whoever comes last stays.
+ * Records that o has used a socket in one direction. Several CPUs can do so at once: words are written atomically,
+ * and the last writer wins.
  */
 static __always_inline void used_by(struct owned *w, struct pw_owner *o, u64 word, u64 cookie, u32 side)
 {
@@ -562,8 +562,8 @@ static __always_inline void used_by(struct owned *w, struct pw_owner *o, u64 wor
 	from = is_own(before, cookie) ? cookie : before ? w->from : 0;
 	pid = pid_beside(before, word, o);
 	if (pid == o->pid && !ours(o->pid))
-		return; /* an owner that is watched no more */
-	/* Who had a socket at attach was not known to be its user. */
+		return; /* this process is not watched any more */
+	/* The owner that was found at attach was only known to hold the socket. */
 	confirms = (how_of(before) & HOW_MASK) == PW_OWNER_FOUND || (side == BY_RECEIVER && w->open);
 	if (side == BY_RECEIVER)
 		w->open = 0;
@@ -580,8 +580,8 @@ static __always_inline void used_by(struct owned *w, struct pw_owner *o, u64 wor
 		}
 	}
 	if (!w->by[last])
-		begin_with(w, o, cookie);
-	give(w, side, word, o->time);
+		set_first_owner(w, o, cookie);
+	set_owner(w, side, word, o->time);
 	if (confirms || pid != o->pid || from != cookie)
 		emit_handover(o, cookie, from != cookie ? from : 0, since, pid != o->pid || from != cookie);
 }
@@ -593,7 +593,7 @@ static __always_inline void used_by_task(struct owned *w, struct pw_owner *o, st
 	used_by(w, o, word, cookie, side);
 }
 
-/* Whoever uses a socket owns what it carries from then on. */
+/* Makes the current task the owner of a socket that it has just used. */
 static __always_inline void used(struct sock *sk, u32 side, u32 how)
 {
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
@@ -616,8 +616,8 @@ static __always_inline void used(struct sock *sk, u32 side, u32 how)
 #define PF_IO_WORKER 0x00000010 /* include/linux/sched.h */
 
 /*
- * Whether a thread that has just sent on a unix socket may have passed descriptors on: in a message with control data, or in a
- * call that cannot be looked into.
+ * Reports whether a thread that has just sent on a unix socket can have passed descriptors: in a message with control data,
+ * or in a call whose arguments cannot be read.
  */
 static __always_inline bool may_pass(void)
 {
@@ -640,7 +640,7 @@ static __always_inline bool may_pass(void)
 	return true;
 }
 
-/* For programs at sock_send_length, which is younger than what this asks. */
+/* For programs at sock_send_length. Kernels with that tracepoint have all features that this uses. */
 static __always_inline void sent_on(struct sock *sk)
 {
 	used(sk, BY_SENDER, PW_OWNER_SENT);
@@ -648,7 +648,7 @@ static __always_inline void sent_on(struct sock *sk)
 		sockets_spread(bpf_ktime_get_ns());
 }
 
-/* Not 0 while a CPU does the work of a softirq, on the time of whoever ran. */
+/* Not 0 while the CPU runs a softirq, in the context of whatever task was interrupted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -656,7 +656,7 @@ struct {
 	__type(value, u32);
 } softirqs SEC(".maps");
 
-const volatile u8 cfg_softirqs = 0; /* they are kept */
+const volatile u8 cfg_softirqs = 0; /* the softirqs map is maintained */
 
 static __always_inline u8 context(void)
 {
@@ -668,7 +668,7 @@ static __always_inline u8 context(void)
 	return in && *in ? PW_CONTEXT_SOFTIRQ : PW_CONTEXT_TASK;
 }
 
-/* A flow by its addresses, IPv4 ones in the first four bytes; ports in host order. */
+/* The key of a flow: IPv4 addresses are in the first four bytes, ports are in host order. */
 struct flow_key {
 	u8 laddr[16];
 	u8 raddr[16];
@@ -682,12 +682,12 @@ struct flow_key {
 
 struct flow {
 	u64 cookie;
-	u64 closed; /* CLOCK_MONOTONIC ns, 0: its socket is there and has its packets */
-	u64 seal;   /* of o: an entry may be filled anew while it is read */
+	u64 closed; /* when its socket was closed, CLOCK_MONOTONIC ns; 0: it is open and gets its packets itself */
+	u64 seal;   /* checksum of o, as an entry can be reused while it is read */
 	struct pw_owner o;
 };
 
-/* Flows of the watched processes, to know what the device alone sees: replies of a TIME_WAIT, ICMP errors. */
+/* Flows of the watched processes, to attribute packets that only the device sees: of TIME_WAIT sockets, ICMP errors. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
@@ -695,7 +695,7 @@ struct {
 	__type(value, struct flow);
 } flows SEC(".maps");
 
-/* By local port (ICMP: by 0): not 0 if a flow may have it. Other processes' packets are let go here. */
+/* By local port (ICMP: 0): not 0 if a flow can have it. Most packets of other processes need no further lookup. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 65536);
@@ -703,7 +703,7 @@ struct {
 	__type(value, u8);
 } flow_ports SEC(".maps");
 
-/* Copies the owner of a flow; false if it is none of ours. */
+/* Copies the owner of a flow. Returns false if that process is not watched. */
 static __always_inline bool flow_of_ours(struct pw_owner *o, struct flow *f)
 {
 	*o = f->o;

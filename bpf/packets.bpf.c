@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Packets of the watched processes, as their sockets see them: at the root of
- * cgroup v2, for all network namespaces, before device and after NAT. Whose a
- * packet is stands with its socket, written by those who made the socket, held
- * it, sent or received; never by whoever happens to run.
+ * Packets of the watched processes, seen at their sockets: by programs at the root of
+ * cgroup v2, in all network namespaces, above the devices and after NAT.
+ * The owner of a packet is stored with its socket, by the programs that see it being
+ * created, held, sent on or received from. The current task alone is no evidence.
  */
 #include "kernel.h"
 #include "turn.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* What is known of a socket's owner, for tracing programs that cannot ask for it. */
+/* Owners of sockets that tracing programs cannot look up. */
 static __always_inline void mirror(u64 at, struct owned *w, u64 cookie)
 {
 	struct owned *m;
@@ -24,7 +24,7 @@ static __always_inline void mirror(u64 at, struct owned *w, u64 cookie)
 	}
 }
 
-/* The maker of a socket, in its own context. */
+/* The creation of a socket, in the context of its creator. */
 SEC("cgroup/sock_create")
 int owner_create(struct bpf_sock *ctx)
 {
@@ -41,7 +41,7 @@ int owner_create(struct bpf_sock *ctx)
 		return 1;
 	}
 	task = (void *)bpf_get_current_task();
-	give_task(w, &o, BY_MAKER, task, bpf_get_socket_cookie(ctx), PW_OWNER_CREATED);
+	set_owner_task(w, &o, BY_MAKER, task, bpf_get_socket_cookie(ctx), PW_OWNER_CREATED);
 	w->netns = READ(task, nsproxy, net_ns, ns.inum);
 	mirror((u64)ctx, w, bpf_get_socket_cookie(ctx));
 	return 1;
@@ -54,7 +54,7 @@ static __always_inline void forget_old(u64 at)
 		bpf_map_delete_elem(&owned_socks, &at);
 }
 
-/* A socket's memory becomes another socket. */
+/* A socket is freed, and its address can be used again. */
 SEC("cgroup/sock_release")
 int owner_released(struct bpf_sock *ctx)
 {
@@ -126,14 +126,14 @@ static __always_inline int accepted(struct socket *s)
 	return 0;
 }
 
-/* Where functions can be traced: who accepts is known before he uses it. */
+/* Where functions can be traced, the process that accepts a socket is known before it uses it. */
 SEC("fexit/inet_accept")
 int owner_accepted(u64 *ctx)
 {
 	return accepted((void *)ctx[1]);
 }
 
-/* MPTCP listeners give TCP sockets to clients that speak no MPTCP. */
+/* MPTCP listeners create plain TCP sockets for clients without MPTCP. */
 SEC("fexit/mptcp_stream_accept")
 int owner_accepted_mptcp(u64 *ctx)
 {
@@ -165,7 +165,7 @@ static __always_inline void emit_state(struct sock *sk, struct owned *w, struct 
 	ATTR8(r, PW_TAG_OWNERS, by);
 #pragma unroll
 	for (int i = 0; i < KINDS; i++)
-		if (named(&who, w, w->by[i], w->time[i], cookie))
+		if (owner_of_word(&who, w, w->by[i], w->time[i], cookie))
 			r->by[i] = who;
 	r->s.what = what;
 	r->s.from = from;
@@ -173,7 +173,7 @@ static __always_inline void emit_state(struct sock *sk, struct owned *w, struct 
 	r->s.err = READ(sk, sk_err);
 	r->s.context = context();
 	r->s.flags = flags;
-	r->s.fin = READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1; /* set by tcp_fin alone */
+	r->s.fin = READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1; /* only tcp_fin sets it */
 	if (to != TCP_LISTEN) {
 		if (bpf_core_field_exists(t->bytes_sent))
 			r->s.sent = READ(t, bytes_sent);
@@ -198,12 +198,12 @@ static __always_inline void emit_state(struct sock *sk, struct owned *w, struct 
 	}
 	fill_sock(&r->k, sk, inode_of(sk), -1, 0);
 	r->k.state = to;
-	if (!r->k.lport) /* a closed socket has given its port back */
+	if (!r->k.lport) /* a closed socket has released its port */
 		r->k.lport = bswap16(READ((struct inet_sock *)sk, inet_sport));
 	bpf_ringbuf_submit(r, ring_flags());
 }
 
-/* The flow of a TCP socket, as its packets have it. */
+/* Adds the flow of a TCP socket, in the form that its packets have. */
 static __always_inline void key_of_sock(struct flow_key *k, struct sock *sk)
 {
 	struct pw_sock s;
@@ -237,8 +237,8 @@ static __always_inline void note_flow(struct flow_key *k, struct pw_owner *o, u6
 }
 
 /*
- * Without socket storage: a connection that comes in begins as its listener's,
- * which is the one with its local port.
+ * Without socket storage, an incoming connection is first attributed to its listener,
+ * which is the socket with the same local port.
  */
 static __always_inline struct owned *inherited(struct sock *sk, int to)
 {
@@ -261,16 +261,16 @@ static __always_inline struct owned *inherited(struct sock *sk, int to)
 		return 0;
 	w = owned_of(sk, true);
 	if (w) {
-		begin_with(w, &o, o.cookie);
-		give(w, BY_MAKER, know(&o), o.time);
+		set_first_owner(w, &o, o.cookie);
+		set_owner(w, BY_MAKER, owner_word(&o), o.time);
 		w->netns = k.netns;
 	}
 	return w;
 }
 
 /*
- * The TCP sockets inside of MPTCP ones (a Go server listens on such) are made
- * by the kernel itself: listen and connect name them, in their caller's context.
+ * The kernel itself creates the TCP sockets inside MPTCP sockets, which Go servers
+ * listen on. They are attributed in listen and connect, in the context of the caller.
  */
 static __always_inline void changes(struct sock *sk, int from, int to)
 {
@@ -288,7 +288,7 @@ static __always_inline void changes(struct sock *sk, int from, int to)
 		return;
 	if (opens && !last_word(w)) {
 		w->netns = netns_of(sk);
-		give_task(w, &o, BY_MAKER, (void *)bpf_get_current_task(), cookie_of(sk), PW_OWNER_CREATED);
+		set_owner_task(w, &o, BY_MAKER, (void *)bpf_get_current_task(), cookie_of(sk), PW_OWNER_CREATED);
 	}
 	cookie = READ(sk, __sk_common.skc_cookie.counter);
 	if (!last_of(&o, w, cookie) || READ(sk, sk_protocol) != IPPROTO_TCP)
@@ -297,15 +297,15 @@ static __always_inline void changes(struct sock *sk, int from, int to)
 	if (!whose)
 		return;
 	if (!cookie) {
-		cookie = cookie_of(sk); /* for there to be one */
+		cookie = cookie_of(sk); /* assigns one */
 		last_of(&o, w, cookie);
 	}
-	w->told = 1;
+	w->announced = 1;
 	if (to == TCP_ESTABLISHED || to == TCP_CLOSE || (to == TCP_LISTEN && !cfg_storage)) {
 		key_of_sock(&k, sk);
 		note_flow(&k, &o, cookie, to == TCP_CLOSE ? bpf_ktime_get_ns() : 0);
 	}
-	/* While a thread has the socket locked it is that one who changes its state. */
+	/* While a thread holds the socket's lock, only that thread can change its state. */
 	if (READ(sk, sk_lock.owned) && current_is_ours()) {
 		if (o.tid != (u32)bpf_get_current_pid_tgid())
 			fill_owner(&o, (void *)bpf_get_current_task(), cookie, PW_OWNER_USED | (how_of(last_word(w)) & PW_OWNER_OLD));
@@ -320,7 +320,7 @@ TURN_PROGRAM("tp_btf/inet_sock_set_state", owner_state)
 	struct sock *sk = (void *)ctx[0];
 
 	changes(sk, ctx[1], ctx[2]);
-	/* One that a process has is told of until its release. */
+	/* A socket that a process holds is reported until it is released. */
 	if (ctx[2] == TCP_CLOSE && !READ(sk, sk_socket))
 		forget_old(ctx[0]);
 	return 0;
@@ -338,7 +338,7 @@ static __always_inline struct sock *held(struct bpf_iter__task_file *ctx)
 	return s ? s->sk : 0;
 }
 
-/* At attach: the sockets that the watched processes hold. */
+/* At attach: reports the sockets that the watched processes hold. */
 SEC("iter/task_file")
 int owner_found(struct bpf_iter__task_file *ctx)
 {
@@ -354,7 +354,7 @@ int owner_found(struct bpf_iter__task_file *ctx)
 	/* The last user is better evidence than a holder. */
 	if (!w || last_word(w))
 		return 0;
-	give_task(w, &o, BY_MAKER, task, bpf_get_socket_cookie(sk), PW_OWNER_FOUND | PW_OWNER_OLD);
+	set_owner_task(w, &o, BY_MAKER, task, bpf_get_socket_cookie(sk), PW_OWNER_FOUND | PW_OWNER_OLD);
 	w->netns = netns_of(sk);
 	if (READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
@@ -363,7 +363,7 @@ int owner_found(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
-/* When asked: how the TCP sockets of the watched processes stand. */
+/* On request: reports the state of the TCP sockets of the watched processes. */
 SEC("iter/task_file")
 int states(struct bpf_iter__task_file *ctx)
 {
@@ -383,7 +383,7 @@ int states(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
-/* A record has the room of its class and no more: a snaplen for each would fill the ring with nothing. */
+/* Records have a few sizes: reserving the whole snaplen for each would waste the ring buffer. */
 static __always_inline bool emit_packet(struct __sk_buff *skb, struct pw_owner *o, u8 dir, u8 flags, u32 netns, u64 cap, const u32 room)
 {
 	struct {
@@ -411,7 +411,7 @@ static __always_inline bool emit_packet(struct __sk_buff *skb, struct pw_owner *
 	keep_bound(cap);
 	if (cap > room)
 		cap = room;
-	/* A signed test of a number that clang knows nothing of: what 5.10 and 6.1 can follow. */
+	/* The verifiers of 5.10 and 6.1 need a signed comparison, of a value that clang cannot reason about. */
 	keep_bound(cap);
 	if ((s64)cap < 1 || bpf_skb_load_bytes(skb, 0, r->data, cap))
 		cap = 0;
@@ -429,7 +429,7 @@ static __always_inline u32 header_len(struct __sk_buff *skb)
 	return (first & 15) * 4;
 }
 
-/* The flow of a packet, by its addresses; of an ICMP echo by its identifier. */
+/* Gets the key of a packet's flow: its addresses and ports, or the identifier of an ICMP echo. */
 static __always_inline bool key_of_packet(struct flow_key *k, struct __sk_buff *skb, u32 netns, u8 dir)
 {
 	u8 h[40];
@@ -472,7 +472,7 @@ static __always_inline bool key_of_packet(struct flow_key *k, struct __sk_buff *
 	return true;
 }
 
-/* Remembers what a packet tells of its flow: the first of it, or one to another peer. */
+/* Adds the flow of a packet: of the first one, and of the first one to each new peer. */
 static __always_inline void learn_flow(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, struct pw_owner *o, u8 dir)
 {
 	struct flow_key k;
@@ -481,7 +481,7 @@ static __always_inline void learn_flow(struct __sk_buff *skb, struct bpf_sock *s
 	if (sk->protocol == IPPROTO_TCP) {
 		if (dir == PW_PACKET_OUT && sk->state == TCP_SYN_SENT && key_of_packet(&k, skb, w->netns, dir))
 			note_flow(&k, o, bpf_get_socket_cookie(skb), 0);
-		/* The addresses of a closed connection come round again. */
+		/* The addresses of a closed connection are used again. */
 		else if (dir == PW_PACKET_IN && sk->state == TCP_LISTEN && key_of_packet(&k, skb, w->netns, dir))
 			bpf_map_delete_elem(&flows, &k);
 		return;
@@ -501,7 +501,7 @@ static __always_inline void learn_flow(struct __sk_buff *skb, struct bpf_sock *s
 	note_flow(&k, o, bpf_get_socket_cookie(skb), 0);
 }
 
-/* The owner of a socket that could not be given one at attach or when it began to listen, at its first packet. */
+/* Sets the owner of a socket at its first packet, where that was not possible at attach or at listen. */
 static __always_inline struct owned *adopt(struct __sk_buff *skb, struct bpf_sock *sk)
 {
 	u64 at = (u64)sk, cookie = bpf_get_socket_cookie(skb);
@@ -521,20 +521,20 @@ static __always_inline struct owned *adopt(struct __sk_buff *skb, struct bpf_soc
 	}
 	w = bpf_sk_storage_get(&owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (w) {
-		begin_with(w, &o, cookie);
+		set_first_owner(w, &o, cookie);
 		o.cookie = cookie;
-		give(w, BY_MAKER, know(&o), o.time);
+		set_owner(w, BY_MAKER, owner_word(&o), o.time);
 		w->netns = netns;
 	}
 	bpf_map_delete_elem(&old_socks, &at);
 	return w;
 }
 
-const volatile u8 cfg_packets = 1; /* they are wanted */
-const volatile u8 cfg_events = 0;  /* what the kernel does is wanted */
-const volatile u8 cfg_filter = 0;  /* pcap_filter is the user's */
+const volatile u8 cfg_packets = 1; /* packets are recorded */
+const volatile u8 cfg_events = 0;  /* kernel events are recorded */
+const volatile u8 cfg_filter = 0;  /* pcap_filter has been replaced by the user's filter */
 
-/* Its instructions are replaced at load by those of the user's filter, if there is one: 0 is no match. */
+/* At load its instructions are replaced by those of the user's filter, if there is one; 0: no match. */
 __noinline int pcap_filter(struct __sk_buff *skb)
 {
 	int match = 1;
@@ -543,7 +543,7 @@ __noinline int pcap_filter(struct __sk_buff *skb)
 	return match;
 }
 
-/* The socket itself, by way of memory: what may be read of one here is not all. */
+/* Gets the socket as a plain address: programs of this type may not read all of its fields directly. */
 static __always_inline struct sock *whole(struct bpf_sock *sk, struct owned *w)
 {
 	*(volatile u64 *)&w->sk = (u64)sk;
@@ -551,21 +551,20 @@ static __always_inline struct sock *whole(struct bpf_sock *sk, struct owned *w)
 }
 
 /*
- * Whether the thread that runs is the one that sends. A datagram leaves in the
- * call that sends it. A stream's packets leave at any time, but while its
- * socket is locked by a thread, all that would send on it waits for that one or
- * is done by it.
+ * Reports whether the current thread is the sender. A datagram leaves in the call that
+ * sends it. A packet of a stream can leave at any time, but while a thread holds the
+ * lock of the socket, only that thread sends on it.
  */
 static __always_inline bool sent_by_current(struct bpf_sock *sk, struct owned *w)
 {
 	if (!is_stream(sk->protocol))
 		return true;
 	if (sk->state == TCP_LISTEN)
-		return false; /* answers without a lock */
+		return false; /* the kernel answers without the lock */
 	return READ(whole(sk, w), sk_lock.owned);
 }
 
-/* Whether a packet carries what someone wrote: all but TCP's bare acknowledgements. */
+/* Reports whether a packet carries data that a process wrote: all packets but bare TCP acknowledgements. */
 static __always_inline bool carries(struct __sk_buff *skb)
 {
 	u8 ip, protocol, offset;
@@ -585,11 +584,10 @@ static __always_inline bool carries(struct __sk_buff *skb)
 #define HANDED_OVER (100ULL * 1000 * 1000)
 
 /*
- * Whether another thread that sent on a stream before has nothing to do with its
- * packets any more. All that it wrote leaves in its own calls, or by an
- * acknowledgement, or when the next one lets go of the socket: that is over where
- * nothing was in flight before this packet, and it has not been seen for a while.
- * If it comes back they are several.
+ * Reports whether the previous sender on a stream cannot have data left in its packets. What it
+ * wrote leaves in its own calls, on an acknowledgement, or when another thread releases the
+ * socket. All of it has left if nothing was in flight before this packet and the previous sender
+ * has not been seen for a while. If it sends again, the socket has several senders.
  */
 static __always_inline bool handed_over(struct sock *sk, struct owned *w)
 {
@@ -599,15 +597,15 @@ static __always_inline bool handed_over(struct sock *sk, struct owned *w)
 	       READ(t, snd_una) == READ(t, snd_nxt);
 }
 
-const volatile u8 cfg_ends = 0; /* the end of each call that sends is told of */
+const volatile u8 cfg_ends = 0; /* a program sees the end of each call that sends */
 
 /*
- * The owner of a packet that the thread that runs sends: itself, read from itself.
- * False if that is not a process's.
+ * Sets the owner of a packet that the current thread sends to that thread. Returns false
+ * if it is not a user thread.
  *
- * A stream's data may be another's: who lets go of a socket, after a read too, sends
- * what could not be sent before. So it is taken for what the known sender wrote or
- * for his own, but not as evidence of either, until his call ends.
+ * Data of a stream can belong to another process: a thread that releases a socket, also after
+ * a read, sends what could not be sent before. Until its call ends, such a packet is
+ * attributed to the known sender or to this thread, and is evidence for neither.
  */
 static __always_inline bool sent_by_task(struct bpf_sock *sk, struct owned *w, u64 cookie, bool bare, bool stream, struct pw_owner *o,
 					 u8 *flags)
@@ -618,7 +616,7 @@ static __always_inline bool sent_by_task(struct bpf_sock *sk, struct owned *w, u
 	if (READ(task, flags) & PF_KTHREAD)
 		return false;
 	word = fill_owner(o, task, cookie, PW_OWNER_SENT | (how_of(last_word(w)) & PW_OWNER_OLD));
-	/* Who reads acknowledges, and who closes last sends the FIN: that does not make him a sender. */
+	/* A reader sends acknowledgements, and the last close sends a FIN: neither makes the process a sender. */
 	if (bare && sk->state != TCP_SYN_SENT && !(is_own(w->by[BY_SENDER], cookie) && !((w->by[BY_SENDER] ^ word) & KEY_MASK))) {
 		u64 last = last_word(w), reader = w->by[BY_RECEIVER];
 		u32 how = PW_OWNER_USED | (how_of(last) & PW_OWNER_OLD);
@@ -635,10 +633,10 @@ static __always_inline bool sent_by_task(struct bpf_sock *sk, struct owned *w, u
 
 		if (is_own(sender, cookie) && pid_beside(sender, word, o) != o->pid) {
 			*flags = PW_PACKET_SHARED;
-			/* One of the two: of these the one that is watched, or it would not be seen at all. */
+			/* It is one of two: take the one that is watched, otherwise the packet would not be recorded. */
 			if (!ours(o->pid) ||
 			    (is_own(w->by[BY_RECEIVER], cookie) && pid_beside(w->by[BY_RECEIVER], word, o) == o->pid))
-				return named(o, w, sender, w->time[BY_SENDER], cookie);
+				return owner_of_word(o, w, sender, w->time[BY_SENDER], cookie);
 			return true;
 		}
 	}
@@ -646,7 +644,7 @@ static __always_inline bool sent_by_task(struct bpf_sock *sk, struct owned *w, u
 	return true;
 }
 
-/* Whose a packet is, and what is to be said of that: enum pw_packet_flags. False if nobody knows. */
+/* Finds the owner of a packet, and how certain it is (enum pw_packet_flags). Returns false if it is unknown. */
 static __always_inline bool packet_owner(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, u8 dir, struct pw_owner *o, u8 *flags)
 {
 	u64 cookie = bpf_get_socket_cookie(skb);
@@ -670,18 +668,18 @@ static __always_inline bool packet_owner(struct __sk_buff *skb, struct bpf_sock 
 		w->open = 1;
 	}
 	if (dir == PW_PACKET_OUT && stream && !bare && is_own(w->by[BY_SENDER], cookie))
-		kind = BY_SENDER; /* what leaves now was written before, perhaps before another one read */
+		kind = BY_SENDER; /* the data was written earlier, perhaps before another process read */
 	else
 		kind = w->shared && bare ? last_kind(w) : kind_of(w, cookie, dir == PW_PACKET_OUT ? BY_SENDER : BY_RECEIVER);
-	return named(o, w, word_by(w, kind), w->time[kind & (KINDS - 1)], cookie);
+	return owner_of_word(o, w, word_by(w, kind), w->time[kind & (KINDS - 1)], cookie);
 }
 
 #define TCP_RST 4
 
-/* A packet has come to its socket. TCP tells more of those of connections (kernel.bpf.c), and nothing of those that find no room. */
+/* A packet has arrived at its socket. For TCP connections kernel.bpf.c has better events, but none for a packet that is dropped for lack of room. */
 static __always_inline void came(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, struct pw_owner *o, u8 how)
 {
-	struct scene s = {};
+	struct origin s = {};
 	u8 addr[2][16] = {};
 	struct flow_key k;
 	struct sock *listener;
@@ -701,7 +699,7 @@ static __always_inline void came(struct __sk_buff *skb, struct bpf_sock *sk, str
 			emit_event(&s, PW_EVENT_SKB_RECEIVE, skb->len, sk->protocol, 0, 0, 0, 0);
 		return;
 	}
-	/* As sk_acceptq_is_full, which comes next (include/net/sock.h). */
+	/* The same condition as sk_acceptq_is_full, which the kernel checks next (include/net/sock.h). */
 	listener = whole(sk, w);
 	waiting = READ(listener, sk_ack_backlog);
 	backlog = READ(listener, sk_max_ack_backlog);
@@ -725,7 +723,7 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 
 	if (!sk)
 		return 1;
-	/* Nobody's but ours have one: all others leave here, after one call. */
+	/* Only sockets of watched processes have an entry: all others return here, after one lookup. */
 	w = bpf_sk_storage_get(&owners, sk, 0, 0);
 	if (!w && !cfg_old && sk->state != TCP_LISTEN)
 		return 1;
@@ -740,7 +738,7 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 		count_lost_packet(0, PW_LOST_TARGETS);
 		return 1;
 	}
-	/* The reset of a socket that is being closed: nothing would take it out any more. */
+	/* A reset of a socket that is being closed: a new entry would never be deleted. */
 	if (sk->protocol != IPPROTO_TCP || sk->state != TCP_CLOSE)
 		mirror((u64)sk, w, bpf_get_socket_cookie(skb));
 	whose = owned_by_ours(&o);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The way that the packets of the watched processes go: routes that their calls
- * look up, neighbours whose link addresses they need, ICMP errors about their
- * packets. Each program is loaded for itself.
+ * The path of the packets of the watched processes: routes that their calls look up,
+ * neighbours that they must resolve, and ICMP errors about their packets. Each program
+ * is loaded separately.
  */
 #include "kernel.h"
 #include "turn.h"
@@ -21,10 +21,10 @@ TURN_PROGRAM("tp_btf/fib_table_lookup", kernel_route)
 	struct fib_nh_common *nh = (void *)ctx[2];
 	u8 addr[2][16] = {};
 	u32 ifindex = 0;
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
-	if (!scene_of_call(&s))
+	if (!origin_of_call(&s))
 		return 0;
 	*(u32 *)addr[0] = READ(flow, daddr);
 	if (nh) {
@@ -45,10 +45,10 @@ TURN_PROGRAM("tp_btf/fib6_table_lookup", kernel_route6)
 	u8 addr[2][16] = {};
 	u32 ifindex = 0;
 	s64 err = 0;
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
-	if (!scene_of_call(&s))
+	if (!origin_of_call(&s))
 		return 0;
 	bpf_core_read(addr[0], 16, &flow->daddr);
 	nh = (void *)READ(res, nh);
@@ -64,7 +64,7 @@ TURN_PROGRAM("tp_btf/fib6_table_lookup", kernel_route6)
 	return 0;
 }
 
-/* Who asked for a neighbour last: what comes of it is his. */
+/* The thread that last needed a neighbour: the result is attributed to it. */
 struct asked {
 	struct pw_owner o;
 	u64 cookie;
@@ -87,7 +87,7 @@ static __always_inline void address_of(u8 addr[2][16], u32 family, const void *k
 		bpf_probe_read_kernel(addr[0], 16, key);
 }
 
-static __always_inline void ask(struct scene *s, u64 neighbour)
+static __always_inline void ask(struct origin *s, u64 neighbour)
 {
 	struct asked a = {};
 
@@ -102,17 +102,17 @@ static __always_inline const void *key_of(struct neighbour *n)
 	return (void *)n + bpf_core_field_offset(struct neighbour, primary_key);
 }
 
-/* One of its arguments has no type, which tp_btf did not take in older kernels. */
+/* One of its arguments has no type, which tp_btf does not accept on older kernels. */
 TURN_PROGRAM("raw_tp/neigh_create", kernel_neigh_new)
 {
 	struct neigh_table *table = (void *)ctx[0];
 	struct net_device *dev = (void *)ctx[1];
 	u32 family = READ(table, family);
 	u8 addr[2][16] = {};
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
-	if (!scene_of_call(&s))
+	if (!origin_of_call(&s))
 		return 0;
 	address_of(addr, family, (void *)ctx[2]);
 	emit_with(&s, PW_EVENT_NEIGH_NEW, addr, 1, READ(dev, ifindex), family, 0, 0, 0, 0);
@@ -124,10 +124,10 @@ TURN_PROGRAM("tp_btf/neigh_event_send_done", kernel_neigh_asked)
 	struct neighbour *n = (void *)ctx[0];
 	u32 family = READ(n, tbl, family);
 	u8 addr[2][16] = {};
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
-	if (!scene_of_call(&s))
+	if (!origin_of_call(&s))
 		return 0;
 	ask(&s, (u64)n);
 	address_of(addr, family, key_of(n));
@@ -135,7 +135,7 @@ TURN_PROGRAM("tp_btf/neigh_event_send_done", kernel_neigh_asked)
 	return 0;
 }
 
-static __always_inline bool scene_of_neighbour(struct scene *s, u64 n)
+static __always_inline bool origin_of_neighbour(struct origin *s, u64 n)
 {
 	struct asked *a = bpf_map_lookup_elem(&neighbours, &n);
 
@@ -156,11 +156,11 @@ TURN_PROGRAM("tp_btf/neigh_timer_handler", kernel_neigh_failed)
 	struct neighbour *n = (void *)ctx[0];
 	u64 key = (u64)n;
 	u8 addr[2][16] = {};
-	struct scene s;
+	struct origin s;
 	u32 family;
 
 	s.ctx = ctx;
-	if (READ(n, nud_state) != NUD_FAILED || !scene_of_neighbour(&s, key))
+	if (READ(n, nud_state) != NUD_FAILED || !origin_of_neighbour(&s, key))
 		return 0;
 	family = READ(n, tbl, family);
 	address_of(addr, family, key_of(n));
@@ -174,11 +174,11 @@ TURN_PROGRAM("tp_btf/neigh_update", kernel_neigh_found)
 	struct neighbour *n = (void *)ctx[0];
 	u64 key = (u64)n;
 	u8 addr[2][16] = {};
-	struct scene s;
+	struct origin s;
 	u32 family;
 
 	s.ctx = ctx;
-	if ((u8)ctx[2] != NUD_REACHABLE || !scene_of_neighbour(&s, key))
+	if ((u8)ctx[2] != NUD_REACHABLE || !origin_of_neighbour(&s, key))
 		return 0;
 	family = READ(n, tbl, family);
 	address_of(addr, family, key_of(n));
@@ -191,11 +191,11 @@ static __always_inline int icmp(u64 *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
 	struct ends e;
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
-	/* It is about a packet that has come: to ours, or from ours on this very host. */
-	if (scene_of_packet(&s, &e, skb))
+	/* It is about a received packet: for a watched process, or from one on this host. */
+	if (origin_of_packet(&s, &e, skb))
 		emit_event(&s, PW_EVENT_ICMP_SENT, (u8)ctx[1], (u8)ctx[2], READ(skb, len), e.k.v6 ? AF_INET6 : AF_INET, 0, 0);
 	return 0;
 }
@@ -205,7 +205,7 @@ TURN_PROGRAM("tp_btf/icmp_send", kernel_icmp)
 	return icmp(ctx);
 }
 
-/* Before 6.10; of IPv6 there is no tracepoint. */
+/* Before 6.10; there is no tracepoint for IPv6. */
 SEC("fentry/__icmp_send")
 int kernel_icmp4(u64 *ctx)
 {

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * How the processes that this pid namespace sees are numbered on the host and in
- * the namespace that /proc is of, for a pidwire that runs in one below the host's.
+ * Translates pids: lists the processes visible in pidwire's pid namespace with their pids on
+ * the host and in the namespace of /proc, for runs inside of a container.
  */
 #include "pidwire.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-const volatile u32 cfg_level = 0; /* of the namespace that /proc is of: 0 is the host's */
+const volatile u32 cfg_level = 0; /* level of the namespace of /proc; 0: the host's */
 
-/* What user space reads from the iterator: one for each process. */
+/* The iterator's output: one for each process. */
 struct numbers {
 	u32 host;
-	u32 there; /* at cfg_level */
-	u32 self;  /* it is the one that asks: */
-	u32 level; /* of its own pid namespace */
+	u32 there; /* pid at cfg_level */
+	u32 self;  /* it is pidwire itself */
+	u32 level; /* level of its own pid namespace */
 };
 
 SEC("iter/task")

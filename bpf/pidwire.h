@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR BSD-2-Clause) */
-/* What every object of the kernel side shares: the maps, the ring, who is ours. */
+/* Shared by all BPF objects: the maps, the ring buffer, and which processes are watched. */
 #ifndef PIDWIRE_PIDWIRE_H
 #define PIDWIRE_PIDWIRE_H
 
@@ -8,31 +8,30 @@
 #include <bpf/bpf_core_read.h>
 #include "wire.h"
 
-/* Keeps clang from replacing a test of v by one that tells the verifier less. */
+/* Stops clang from replacing a bounds check of v by one that the verifier does not understand. */
 #define keep_bound(v) asm volatile("" : "+r"(v))
 
-/* Set by user space before load; the verifier takes them as constants. */
-const volatile u32 cfg_self = 0;	 /* our own thread group: never watched */
-const volatile u8 cfg_all = 0;		 /* every process is a target */
+/* Constants, set by user space before the programs are loaded. */
+const volatile u32 cfg_self = 0;	 /* pidwire's own thread group, never watched */
+const volatile u8 cfg_all = 0;		 /* all processes are targets */
 const volatile u8 cfg_uids = 0;		 /* the uids map is in use */
 const volatile u8 cfg_cgroups = 0;	 /* number of cgroups in the cgroups map */
 const volatile u8 cfg_ports = 0;	 /* the ports map is in use */
-const volatile u8 cfg_wide = 0;		 /* any of these four */
-const volatile u8 cfg_exec = 0;		 /* user space decides about each exec (names) */
+const volatile u8 cfg_wide = 0;		 /* one of the four above is set */
+const volatile u8 cfg_exec = 0;		 /* user space decides after each exec (targets by name) */
 const volatile u8 cfg_follow = 1;	 /* children of targets are targets */
-const volatile u32 cfg_strlen = 32;	 /* payload bytes a buffer */
+const volatile u32 cfg_strlen = 32;	 /* payload bytes copied from each buffer */
 
-const volatile u8 cfg_cast = 0;		 /* this kernel has bpf_rdonly_cast */
+const volatile u8 cfg_cast = 0;		 /* the kernel has bpf_rdonly_cast */
 
-/* Since 6.2 (kernel/bpf/helpers.c): gives an address a type. No code is made for it. */
+/* Gives an address a type, at no cost at run time. Since Linux 6.2 (kernel/bpf/helpers.c). */
 extern void *bpf_rdonly_cast(const void *obj, u32 btf_id) __ksym __weak;
 
 #define TYPED(p) ((typeof(p))bpf_rdonly_cast(p, bpf_core_type_id_kernel(typeof(*(p)))))
 
 /*
- * A field of a kernel object, 0 if it is not there. Where the verifier can be
- * told the type it is one load, else the call of a helper (28 ns, measured
- * 2026-11).
+ * Reads a field of a kernel object; 0 if the memory is not readable. With
+ * bpf_rdonly_cast it is a load, else a call of a helper (28 ns, measured 2026-11).
  */
 #define READ1(p, f)                                                   \
 	({                                                            \
@@ -50,13 +49,13 @@ extern void *bpf_rdonly_cast(const void *obj, u32 btf_id) __ksym __weak;
 #define READ_N(_1, _2, _3, _4, n, ...) n
 #define READ(p, ...) READ_N(__VA_ARGS__, READ4, READ3, READ2, READ1)(p, __VA_ARGS__)
 
-/* The word at an address, by way of a struct that every kernel has, and that begins with two. */
+/* Reads the word at an address, and the one after it: timespec64, which every kernel has, starts with two words. */
 #define WORD(p) READ((struct timespec64 *)(p), tv_sec)
 #define WORD2(p) READ((struct timespec64 *)(p), tv_nsec)
 
 /*
- * A word of a program's context. In assembly, for clang would merge the reads of two arguments into one at a
- * computed offset, which the verifier refuses.
+ * Reads argument n from the context of a program. It is assembly because clang would merge two such reads into one
+ * with a computed offset, which the verifier rejects.
  */
 #define ARG(n)                                                                                   \
 	({                                                                                       \
@@ -70,7 +69,7 @@ struct {
 	__uint(max_entries, 8 << 20);
 } ring SEC(".maps");
 
-/* Thread groups: enum pw_target in the low bits, above them when it became that. */
+/* Thread groups. The low bits of the value are an enum pw_target, the others the time since when it is. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
@@ -83,9 +82,9 @@ struct {
 #define TARGET_MODE(value) ((value) & ((1 << TARGET_BITS) - 1))
 
 /*
- * Of those that are undecided the ones that user space has said no to, with their
- * entry in targets at that time. It deletes no entry there: the process may have
- * exec'ed something else meanwhile, which nobody has been asked about.
+ * Undecided thread groups that user space has refused, with the value of their entry in
+ * targets at that time. User space does not delete that entry: the process may have
+ * called exec again in the meantime, and must be asked about again.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -94,9 +93,9 @@ struct {
 	__type(value, u64);
 } refused SEC(".maps");
 
-/* What was lost of a process while it was undecided, by layer: counted when it turns out to be a target. */
+/* Losses of an undecided process, by layer. They are counted if it becomes a target. */
 struct undecided {
-	u64 lost[PW_LAYER_AUD]; /* of PW_LAYER_NONE: the record of its exec, which asks who it is */
+	u64 lost[PW_LAYER_AUD]; /* PW_LAYER_NONE counts lost exec records, on which user space would decide */
 };
 
 struct {
@@ -113,7 +112,7 @@ struct {
 	__type(value, struct pw_thread);
 } threads SEC(".maps");
 
-/* How each call is captured; the thread's desc is the slot of the one in flight. */
+/* How each system call is captured. The desc of a thread is the slot of its call in progress. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, PW_SLOTS);
@@ -121,7 +120,7 @@ struct {
 	__type(value, struct pw_calldesc);
 } calls SEC(".maps");
 
-/* Watched thread groups that have ended, by pid, with their start: the kernel still closes their sockets. */
+/* Watched thread groups that have ended, by pid, with their start time: the kernel closes their sockets later. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
@@ -130,8 +129,8 @@ struct {
 } gone SEC(".maps");
 
 /*
- * When a watched process last had a child, or may have passed descriptors on,
- * CLOCK_MONOTONIC ns: since then another one may have any of its sockets.
+ * When a watched process last forked or may have passed descriptors,
+ * CLOCK_MONOTONIC ns: any of its sockets may be open in another process since then.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -152,9 +151,9 @@ static __always_inline void sockets_spread(u64 now)
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 
 /*
- * By the low bits of a pid or tid: not 0 if a target may have it. A look into
- * an array is a few instructions, and lets everybody else go without a hash.
- * Bits are never cleared: a stale one costs a look into the hash.
+ * By the low bits of a pid or tid: not 0 if a target may have it. An array lookup
+ * is a few instructions, and saves a hash lookup for all other processes.
+ * Entries are never cleared: a stale one costs a hash lookup.
  */
 #define MAYBE_SLOTS 65536
 struct {
@@ -204,9 +203,9 @@ struct {
 } cgroups SEC(".maps");
 
 /*
- * Counts by enum pw_lost_reason; user space turns them into records. It reads them
- * as memory: while it is in a call to read a map, the kernel passes over programs
- * at perf's events on its CPU (bpf_disable_instrumentation, include/linux/bpf.h).
+ * Counters by enum pw_lost_reason, which user space turns into records. It maps them into
+ * memory: during a bpf(2) call that reads a map, the kernel skips programs at
+ * perf events on that CPU (bpf_disable_instrumentation, include/linux/bpf.h).
  */
 #define COUNTS(name)                                  \
 	struct {                                      \
@@ -232,7 +231,7 @@ static __always_inline void count_lost(u32 reason)
 	count_in(&lost, reason);
 }
 
-/* What a thread group is; 0 if it is no target, or was said no to. */
+/* Returns the enum pw_target of a thread group; 0 if it is not a target or was refused. */
 static __always_inline u32 mode_of(u32 tgid)
 {
 	u64 *v = bpf_map_lookup_elem(&targets, &tgid), *no;
@@ -257,7 +256,7 @@ static __always_inline void count_undecided(u32 layer, u32 tgid)
 		__sync_fetch_and_add(&u->lost[layer], 1);
 }
 
-/* Counts a loss of a process, or keeps it until it is known whether that is a target. */
+/* Counts a loss of a process. For an undecided process it is kept until that is decided. */
 static __always_inline void count_of(void *counts, u32 layer, u32 reason, u32 tgid)
 {
 	if (cfg_exec && mode_of(tgid) == PW_TARGET_TENTATIVE)
@@ -271,7 +270,7 @@ static __always_inline void count_lost_of(u32 tgid, u32 reason)
 	count_of(&lost, PW_LAYER_SYS, reason, tgid);
 }
 
-/* A birth, an exec or an end is not in the ring: who is watched must be looked up. */
+/* Counts the loss of a fork, exec or exit record: user space must then read /proc to know which processes exist. */
 static __always_inline void count_lost_proc(u32 tgid, u8 what, u8 flags)
 {
 	struct undecided *u;
@@ -286,13 +285,13 @@ static __always_inline void count_lost_proc(u32 tgid, u8 what, u8 flags)
 		count_undecided(PW_LAYER_NONE, tgid);
 	if (what != PW_PROC_EXIT)
 		return;
-	/* User space has neither its exec nor its end to ask about. */
+	/* User space will see neither the exec nor the exit of this process. */
 	u = bpf_map_lookup_elem(&undecided, &tgid);
 	if (u && u->lost[PW_LAYER_NONE])
 		count_in(&lost, PW_LOST_UNASKED);
 }
 
-/* Not 0 while the reader sleeps. User space sets it, as memory, when it has found the ring empty for a while. */
+/* Not 0 while the reader sleeps. User space sets it, through mapped memory, when the ring has been empty for a while. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -302,8 +301,8 @@ struct {
 } reader SEC(".maps");
 
 /*
- * The flags for a record that goes into the ring. The first one after a quiet time wakes the reader, which then
- * looks by its own clock until it is quiet again: a wake-up costs the watched process more than the record does
+ * Returns the flags for submitting a record. The first record after a quiet period wakes the reader, which then
+ * polls by a timer until the ring is quiet again: a wake-up costs the watched process more than the record does
  * (5.3 us against 1.1 us a call, measured 2026-11).
  */
 static __always_inline u64 ring_flags(void)
@@ -323,7 +322,7 @@ static __always_inline void emit(void *rec, u64 len, u32 tgid)
 		count_lost_of(tgid, PW_LOST_RING);
 }
 
-/* The pid of a task in its own pid namespace. */
+/* Returns the pid of a task in its own pid namespace. */
 static __always_inline u32 ns_pid(struct task_struct *t)
 {
 	struct pid *pid = READ(t, thread_pid);
@@ -378,7 +377,7 @@ static __always_inline int emit_proc(struct task_struct *t, u8 what, u8 flags, u
 	return 0;
 }
 
-/* since: the time of the record that tells of it. */
+/* Adds a target. since is the time of the record that announces it. */
 static __always_inline void set_target(u32 tgid, u32 mode, u64 since)
 {
 	u64 value = TARGET(since, mode);
@@ -403,8 +402,8 @@ static __always_inline bool in_cgroups(void)
 }
 
 /*
- * Whether the current task is ours, by enum pw_target; 0 if not. A process
- * that a user, a cgroup or `all` brings in is remembered and announced here.
+ * Returns the enum pw_target of the current task; 0 if it is not watched. A process
+ * that matches a user, a cgroup or `all` is added to the targets and announced here.
  */
 static __always_inline u32 watched(u32 tgid)
 {
@@ -423,7 +422,7 @@ static __always_inline u32 watched(u32 tgid)
 			no = bpf_map_lookup_elem(&refused, &tgid);
 			if (!no || *no != value)
 				return PW_TARGET_TENTATIVE;
-			/* Only the process itself may take it out: it does not exec meanwhile. */
+			/* Only the process itself deletes its entry: it cannot call exec at the same time. */
 			bpf_map_delete_elem(&targets, &tgid);
 			bpf_map_delete_elem(&refused, &tgid);
 		}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Births, execs and ends of processes: they keep the targets map, so that the
- * first call of a child is not lost, and stand on the timeline themselves.
+ * Forks, execs and exits of processes. They update the targets map, so that the first
+ * call of a child is not missed, and are shown on the timeline.
  */
 #include "sock.h"
 #include "turn.h"
@@ -94,7 +94,7 @@ TURN_PROGRAM("raw_tp/sched_process_exec", process_exec)
 	return 0;
 }
 
-/* A call that its task did not live to see the end of. */
+/* Emits the record of a call that its thread did not return from. */
 static __always_inline void emit_unfinished(struct pw_thread *t)
 {
 	struct {
@@ -133,9 +133,9 @@ static __always_inline void emit_unfinished(struct pw_thread *t)
 #define SIGSYS 31
 
 /*
- * A thread that seccomp has ended in a call, which so has neither an entry nor a
- * return. Where all of the process ends its other threads have the same signal, but
- * not in such a call. Up to Linux 6.15 its memory is gone by now.
+ * Emits the call in which seccomp has killed a thread: such a call passes neither sys_enter nor
+ * sys_exit. If the whole process is killed, its other threads have the same signal, but are
+ * not in such a call. Up to Linux 6.15 the memory of the process is unmapped by now.
  */
 static __always_inline void emit_killed(struct task_struct *task, u32 mode)
 {
@@ -158,7 +158,7 @@ static __always_inline void emit_killed(struct task_struct *task, u32 mode)
 	nr = NR_OF(regs);
 	slot = nr & ~X32_BIT;
 	if (slot >= NR_MAX || (ABI_COMPAT == PW_ABI_I386 && compat && nr == 102))
-		return; /* of socketcall the arguments stand in memory */
+		return; /* the arguments of socketcall are in memory */
 	if (compat)
 		slot += PW_SLOT_COMPAT;
 	d = bpf_map_lookup_elem(&calls, &slot);
@@ -209,7 +209,7 @@ static __always_inline void emit_killed(struct task_struct *task, u32 mode)
 	bpf_ringbuf_submit(r, ring_flags());
 }
 
-const volatile u8 cfg_calls = 1; /* calls are wanted */
+const volatile u8 cfg_calls = 1; /* system calls are recorded */
 
 TURN_PROGRAM("raw_tp/sched_process_exit", process_exit)
 {
@@ -218,20 +218,20 @@ TURN_PROGRAM("raw_tp/sched_process_exit", process_exit)
 	u32 tid = READ(task, pid);
 	struct pw_thread *t = bpf_map_lookup_elem(&threads, &tid);
 	u32 mode, code;
-	bool told = false;
+	bool shown = false; /* its last call has a record */
 
 	if (t) {
-		told = t->enter || t->began || t->rolled;
+		shown = t->enter || t->began || t->rolled;
 		if (t->enter)
 			emit_unfinished(t);
 		bpf_map_delete_elem(&threads, &tid);
 	}
 	if (!bpf_map_lookup_elem(&targets, &tgid))
 		return 0;
-	mode = mode_of(tgid); /* 0: it was said no to, and is to be forgotten */
+	mode = mode_of(tgid); /* 0: it was refused, and its entry is deleted here */
 	if (mode == PW_TARGET_NEVER)
 		return 0;
-	if (mode && cfg_calls && !told && (READ(task, exit_code) & 0x7f) == SIGSYS && READ(task, seccomp.mode))
+	if (mode && cfg_calls && !shown && (READ(task, exit_code) & 0x7f) == SIGSYS && READ(task, seccomp.mode))
 		emit_killed(task, mode);
 	if (READ(task, signal, live.counter) > 0)
 		return 0;
@@ -240,13 +240,13 @@ TURN_PROGRAM("raw_tp/sched_process_exit", process_exit)
 
 		bpf_map_update_elem(&gone, &tgid, &start, BPF_ANY);
 	}
-	/* Two of its threads may both be the last to live: one of them tells. */
+	/* Two threads can both see themselves as the last one: only one deletes the entry. */
 	if (bpf_map_delete_elem(&targets, &tgid))
 		return 0;
 	if (cfg_exec)
 		bpf_map_delete_elem(&refused, &tgid);
 	if (!mode)
-		return 0; /* it was said no to */
+		return 0; /* it was refused */
 	code = READ(task, signal, group_exit_code);
 	if (!code)
 		code = READ(task, exit_code);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR BSD-2-Clause) */
-/* The registers of a thread in a call: which it is, and its arguments. */
+/* Reads the number and the arguments of a system call from the registers of its thread. */
 #ifndef PIDWIRE_REGS_H
 #define PIDWIRE_REGS_H
 
@@ -27,8 +27,8 @@ static __always_inline bool is_compat(struct task_struct *t)
 #endif
 
 /*
- * Of pt_regs, from the first register that holds an argument to the last. The
- * whole would not fit on the stack of these programs on arm64.
+ * The part of pt_regs from the first register that holds an argument to the last
+ * one. The whole of it does not fit on the BPF stack on arm64.
  */
 #if defined(__TARGET_ARCH_x86)
 struct arg_regs {
@@ -42,7 +42,7 @@ struct arg_regs {
 #define FIRST_REG(r) (&(r)->regs)
 #endif
 
-/* The arguments of a call, as its registers have them. */
+/* Copies the arguments of a system call out of its registers. */
 static __always_inline void read_args(u64 args[6], struct pt_regs *regs, bool compat)
 {
 	struct arg_regs r;
@@ -88,7 +88,7 @@ static __always_inline void read_args(u64 args[6], struct pt_regs *regs, bool co
 #define NR_OF(regs) READ(regs, syscallno)
 #endif
 
-/* The calls that send the most; by hand, for programs that have no table of calls. */
+/* The usual calls that send, for programs that do not have the table of calls. */
 #if defined(__TARGET_ARCH_x86)
 #define NR_WRITE 1
 #define NR_WRITEV 20
@@ -104,14 +104,15 @@ static __always_inline void read_args(u64 args[6], struct pt_regs *regs, bool co
 #define ENOSYS 38
 
 /*
- * The registers of a thread stand at the end of its stack: of 16 KiB, perhaps with a
- * little room behind them (FRED). Returns 0 if it does not look like them there.
+ * Returns the address of a thread's saved registers, at the end of its kernel stack
+ * of 16 KiB, with up to 16 bytes behind them (FRED). Returns 0 if the memory there
+ * does not look like registers.
  */
 static __always_inline u64 regs_of(struct task_struct *task)
 {
 	u64 at = 0;
 
-	/* By helper: a number, where a load would give a pointer, which no global function takes. */
+	/* The helper gives a number. A load would give a pointer, which a global function cannot take. */
 	bpf_core_read(&at, sizeof(at), &task->stack);
 	at += 16384 - bpf_core_type_size(struct pt_regs);
 #pragma unroll
@@ -128,7 +129,7 @@ static __always_inline u64 regs_of(struct task_struct *task)
 	return 0;
 }
 
-/* The result is what stood there at the call's entry: nobody has set it. */
+/* Reports that the result register still has its value from the entry of the call: no result has been set. */
 static __always_inline bool no_result(struct pt_regs *r)
 {
 #if defined(__TARGET_ARCH_x86)

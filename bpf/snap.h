@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR BSD-2-Clause) */
 /*
- * Copies of the process's memory, as chunks. The functions without `static`
- * are global: the verifier looks at each once, whoever calls it, which keeps
- * the sum small enough for 5.10. They take numbers only, and find the buffer
- * by themselves.
+ * Copies memory of the process into chunks of a record. The functions without
+ * `static` are global: the verifier checks each of them once and not for each
+ * caller, which keeps the programs within the limits of 5.10. A global function
+ * takes numbers only, so that each looks up the buffer itself.
  */
 #ifndef PIDWIRE_SNAP_H
 #define PIDWIRE_SNAP_H
@@ -11,30 +11,30 @@
 #include "keys.h"
 #include "pidwire.h"
 
-#define SCRATCH_WINDOW 65536 /* a chunk may begin below this offset */
+#define SCRATCH_WINDOW 65536 /* a chunk starts below this offset */
 #define SCRATCH_SLACK (65536 + 64)
 #define SNAP_MAX 65536 /* bytes of one chunk */
 #define MAX_IOV 16
 #define MAX_MSG 8
 
-/* The record under construction, one a CPU: too big for a per-CPU map before 6.x. */
+/* The record under construction, one for each CPU. It is too large for a per-CPU map before 6.x. */
 struct scratch {
 	u32 off;
 	u32 cut;
-	u32 limit; /* payload bytes a buffer, for this call */
-	u32 keys;  /* enum key_head: what may be copied of the messages of this call's socket */
-	/* Of key_iov_room, in memory for the verifier to see no more than one turn of its loop. */
-	u64 left;  /* bytes of the message that no buffer has given yet */
-	u64 size;  /* bytes that the buffers have given */
+	u32 limit; /* payload bytes copied from each buffer of this call */
+	u32 keys;  /* enum key_head: which part of the messages of this socket has no key material */
+	/* State of key_iov_room. It is in memory so that the verifier checks one iteration of its loop only. */
+	u64 left;  /* bytes of the message in the buffers to come */
+	u64 size;  /* bytes in the buffers so far */
 	u32 have;  /* bytes in head */
 	u32 pad;
-	u8 head[64]; /* the beginning of a message, looked at before any of it is copied */
+	u8 head[64]; /* start of the message, which is checked before any of it is copied */
 	u8 data[SCRATCH_WINDOW + SCRATCH_SLACK + 64];
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* user space: one a possible CPU */
+	__uint(max_entries, 1); /* user space sets the number of possible CPUs */
 	__type(key, u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
@@ -46,7 +46,7 @@ static __always_inline struct scratch *scratch_of(void)
 	return bpf_map_lookup_elem(&scratches, &cpu);
 }
 
-/* Before the call: into the thread's own small space. most is a constant. */
+/* Copies memory at the entry of a call, into the entry of the thread. most is a constant. */
 static __always_inline void snap_enter(struct pw_thread *t, u64 addr, u64 want, const u32 most)
 {
 	u64 off = t->snaplen, len = want;
@@ -70,13 +70,13 @@ static __always_inline void snap_enter(struct pw_thread *t, u64 addr, u64 want, 
 	c->_pad = 0;
 	off += sizeof(*c);
 	if (bpf_probe_read_user(c + 1, len, (void *)addr))
-		return; /* perhaps a page not touched yet: read again at the return */
+		return; /* the page may not be present yet: it is read again at the return */
 	t->snaplen = off + ((len + 7) & ~7ULL);
 }
 
-#define PAYLOAD 0 /* as most: what is kept of a buffer, in this call */
+#define PAYLOAD 0 /* as most: the payload limit of this call */
 
-/* After the call: min(want, most) bytes at addr. */
+/* Copies min(want, most) bytes at addr, after the call. */
 static __always_inline u64 snap_here(struct scratch *s, u64 addr, u64 want, u32 most)
 {
 	struct pw_chunk *c;
@@ -86,7 +86,7 @@ static __always_inline u64 snap_here(struct scratch *s, u64 addr, u64 want, u32 
 		len = most;
 	if (!addr || !len)
 		return 0;
-	/* As 64-bit numbers with a last test right here: what 5.10 and 6.1 can follow. */
+	/* The verifiers of 5.10 and 6.1 need 64-bit values, and the bounds check right here. */
 	keep_bound(len);
 	if (len > SNAP_MAX)
 		len = SNAP_MAX;
@@ -111,7 +111,7 @@ static __always_inline u64 snap_here(struct scratch *s, u64 addr, u64 want, u32 
 	return len;
 }
 
-/* The same, for any place that is not hot. */
+/* The same as a global function, for paths that are not hot. */
 __noinline int snap(u64 addr, u64 want, u32 most)
 {
 	struct scratch *s = scratch_of();
@@ -126,7 +126,7 @@ static __always_inline void snap_payload(u64 addr, u64 len)
 	snap(addr, len, PAYLOAD);
 }
 
-/* A buffer whose length stands at lenp. */
+/* Copies a buffer whose length is stored at lenp. */
 __noinline int snap_sized(u64 addr, u64 lenp, u32 most)
 {
 	u32 len = 0;
@@ -161,9 +161,9 @@ static __always_inline struct iovec64 iovec_at(u64 addr, u32 i, u32 narrow)
 }
 
 #define HEAD_MAX 20 /* nlmsghdr and genlmsghdr */
-#define SENT (~0ULL) /* as the bytes of a message: all that its buffers have */
+#define SENT (~0ULL) /* as the size of a message: the sum of its buffers */
 
-/* Adds len bytes at addr to the have bytes of a message's beginning; returns how many there are. */
+/* Appends len bytes at addr to the start of a message, of which there are `have` bytes; returns the new number. */
 static __always_inline u32 head_add(struct scratch *s, u32 have, u64 addr, u64 len)
 {
 	u64 at = have, n = len;
@@ -197,10 +197,10 @@ struct sadb_head { /* sadb_msg */
 };
 
 /*
- * How many bytes of a message of size bytes tell what it is, the first have of which
- * stand in s->head. They must agree with the size: a piece of a message that somebody
- * cut up, of which the first bytes may be a key's, does not. Of one call, one message
- * is looked at.
+ * Returns how many bytes of a message of `size` bytes are its header, and so free of keys.
+ * s->head has its first `have` bytes. The length in the header must match the size:
+ * in a fragment of a message the first bytes can be those of a key, and then it does
+ * not. Only one message of each call is examined.
  */
 static __always_inline u32 head_size(struct scratch *s, u32 have, u64 size, bool sent)
 {
@@ -219,7 +219,7 @@ static __always_inline u32 head_size(struct scratch *s, u32 have, u64 size, bool
 	if (n->len < sizeof(*n) || n->len > size || (sent && !(n->flags & NLM_F_REQUEST)))
 		return 0;
 	rest = size - n->len;
-	if (rest > 3 && rest < sizeof(*n)) /* not another message */
+	if (rest > 3 && rest < sizeof(*n)) /* what remains is not another message */
 		return 0;
 	/* genlmsghdr: cmd, version, reserved */
 	if (keys == KEY_GENERIC && have == HEAD_MAX && n->len >= HEAD_MAX && !s->head[18] && !s->head[19])
@@ -227,7 +227,7 @@ static __always_inline u32 head_size(struct scratch *s, u32 have, u64 size, bool
 	return sizeof(*n);
 }
 
-/* How many bytes of a message in one buffer may be copied; len is at most size. */
+/* Returns how many bytes of a message in a single buffer can be copied; len is at most size. */
 __noinline int key_room(u64 addr, u64 len, u64 size, u32 sent)
 {
 	struct scratch *s = scratch_of();
@@ -237,7 +237,7 @@ __noinline int key_room(u64 addr, u64 len, u64 size, u32 sent)
 	return head_size(s, head_add(s, 0, addr, len), size, sent);
 }
 
-/* Takes in one buffer of several; 0: the next ones do not matter. */
+/* Adds one of several buffers; returns 0 if the buffers after it need not be read. */
 __noinline int key_iov_add(u64 addr, u32 i, u32 narrow)
 {
 	struct scratch *s = scratch_of();
@@ -258,7 +258,7 @@ __noinline int key_iov_add(u64 addr, u32 i, u32 narrow)
 	return s->have != 0;
 }
 
-/* The same of one in several buffers, with total bytes. */
+/* The same for a message of `total` bytes in several buffers. */
 __noinline int key_iov_room(u64 addr, u64 cnt, u32 narrow, u64 total)
 {
 	struct scratch *s = scratch_of();
@@ -276,7 +276,7 @@ __noinline int key_iov_room(u64 addr, u64 cnt, u32 narrow, u64 total)
 	return head_size(s, s->have, total == SENT ? s->size : total, total == SENT);
 }
 
-/* An array of iovecs and what they point to, up to total bytes of it. */
+/* Copies an array of iovecs, and up to `total` bytes of what they point to. */
 __noinline int snap_iov(u64 addr, u64 cnt, u32 narrow, u64 total)
 {
 	struct scratch *s = scratch_of();
@@ -284,7 +284,7 @@ __noinline int snap_iov(u64 addr, u64 cnt, u32 narrow, u64 total)
 
 	if (!addr || !s)
 		return 0;
-	/* The answers of sock_diag have keys, not what it is asked. */
+	/* sock_diag has keys in its answers, not in requests. */
 	if (s->keys && s->keys != KEY_CONTROL && !(s->keys == KEY_FIRST_BUFFER && total == SENT))
 		total = key_iov_room(addr, cnt, narrow, total);
 	if (cnt > MAX_IOV)
@@ -304,7 +304,7 @@ __noinline int snap_iov(u64 addr, u64 cnt, u32 narrow, u64 total)
 	return 0;
 }
 
-/* A buffer that was sent by a call that has several. */
+/* Copies one buffer of a message that was sent. */
 static __always_inline void snap_sent(u64 addr, u64 len)
 {
 	struct scratch *s = scratch_of();
@@ -339,7 +339,7 @@ struct msghdr32 {
 #define CMSG_MAX 512
 #define MAX_CMSG 8
 
-/* How many bytes of control messages stand in front of a key: those of AF_ALG may be its options. */
+/* Returns how many bytes of control messages precede a key: those of AF_ALG can hold one. */
 __noinline int control_room(u64 addr, u64 len, u32 narrow)
 {
 	u32 head = narrow ? 12 : 16, align = narrow ? 3 : 7;
@@ -363,7 +363,7 @@ __noinline int control_room(u64 addr, u64 len, u32 narrow)
 	return off;
 }
 
-/* A msghdr and all it points to; of its data, total bytes. whole: its name and control too. */
+/* Copies a msghdr, `total` bytes of its data, and if `whole` also its name and control messages. */
 __noinline int snap_msg(u64 addr, u32 narrow, u64 total, u32 whole)
 {
 	struct msghdr64 m = {};
@@ -400,7 +400,7 @@ __noinline int snap_msg(u64 addr, u32 narrow, u64 total, u32 whole)
 	return snap_iov(m.iov, m.iovlen, narrow, total);
 }
 
-/* n mmsghdrs; those sent give all their data, those received as much as came. */
+/* Copies n mmsghdrs: of a sent one all of its data, of a received one as much as was received. */
 __noinline int snap_mmsg(u64 addr, u32 narrow, u64 n, u32 out)
 {
 	u32 each = narrow ? 32 : 64;
@@ -423,8 +423,8 @@ __noinline int snap_mmsg(u64 addr, u32 narrow, u64 n, u32 out)
 #define SO_ATTACH_REUSEPORT_CBPF 51
 
 /*
- * An option's value. Key material stays in the process: of these options only
- * what stands before the key is copied, and 1 is returned.
+ * Copies the value of a socket option. Key material is never copied: for an option that
+ * has a key, the bytes before the key are, and the function returns 1.
  */
 __noinline int snap_optval(u64 level, u64 name, u64 addr, u64 len, u32 narrow)
 {
@@ -454,7 +454,7 @@ __noinline int snap_optval(u64 level, u64 name, u64 addr, u64 len, u32 narrow)
 	return 0;
 }
 
-/* How much an ioctl's argument points to; 0 where it is not a pointer, or of no kind we know. */
+/* Returns the size of what an ioctl's argument points to; 0 if it is not a pointer or the request is unknown. */
 static __always_inline u32 ioctl_size(u64 cmd64)
 {
 	u32 cmd = cmd64;
@@ -463,7 +463,7 @@ static __always_inline u32 ioctl_size(u64 cmd64)
 		return cmd <= 0x8907 ? 16 : 40;
 	if (cmd == 0x541b || cmd == 0x5411 || cmd == 0x5421) /* FIONREAD, TIOCOUTQ, FIONBIO */
 		return 4;
-	if (cmd & 0xc0000000) { /* _IOR, _IOW: the size stands in the number */
+	if (cmd & 0xc0000000) { /* _IOR, _IOW: the request number has the size */
 		u32 size = (cmd >> 16) & 0x3fff;
 
 		return size > 64 ? 64 : size;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR BSD-2-Clause) */
-/* From a file descriptor to the socket behind it, by reading; no /proc, any namespace. */
+/* Finds the socket of a file descriptor by reading kernel memory. It does not use /proc, and works in any namespace. */
 #ifndef PIDWIRE_SOCK_H
 #define PIDWIRE_SOCK_H
 
@@ -22,8 +22,8 @@ static __always_inline struct file *file_of(struct task_struct *task, u32 fd)
 }
 
 /*
- * The sock of a socket's file, 0 if the file is not a socket. A path to a unix
- * socket opened with O_PATH has the mode but no private_data.
+ * Returns the sock of a file, 0 if the file is not a socket. The path of a unix
+ * socket that is opened with O_PATH has the mode of a socket, but no private_data.
  */
 static __always_inline struct sock *sock_of(struct file *f, struct inode **inode)
 {
@@ -62,8 +62,9 @@ static __always_inline u8 state_of(struct sock *sk)
 }
 
 /*
- * What can change from call to call. skc_daddr up to skc_state stand together
- * in this order since Linux 3.0 (include/net/sock.h): one read for all.
+ * The fields that can change between two calls. skc_daddr to skc_state have been
+ * adjacent and in this order since Linux 3.0 (include/net/sock.h), so that one
+ * read gets them all.
  */
 struct sock_head {
 	__be32 daddr;
@@ -117,7 +118,7 @@ static __always_inline void fill_sock_state(struct pw_sock *p, struct sock *sk)
 		bpf_core_read(p->laddr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
 		break;
 	case AF_UNIX:
-		/* A connected one keeps its peer. */
+		/* The peer of a connected socket never changes. */
 		if (!p->peer_ino) {
 			struct sock *peer = READ((struct unix_sock *)sk, peer);
 
@@ -131,7 +132,7 @@ static __always_inline void fill_sock_state(struct pw_sock *p, struct sock *sk)
 		break;
 	}
 	}
-	/* Cookies are made late: it may have got one since. */
+	/* The kernel assigns a cookie when it is first asked for one. */
 	if (!p->cookie)
 		p->cookie = READ(sk, __sk_common.skc_cookie.counter);
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Identity of sockets. The kernel makes a socket's cookie when it is first
- * asked for; these programs ask at birth, so that every layer finds it there.
- * Each is loaded for itself: what a kernel refuses costs only its own cookies,
- * and the socket's inode still tells it apart.
+ * Identity of sockets. The kernel assigns a socket's cookie when it is first asked for
+ * one. These programs ask when the socket is created, so that all layers find it.
+ * Each is loaded separately: without one of them its sockets have no cookie, and are
+ * identified by their inode.
  */
 #include "sock.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* AF_INET and AF_INET6, in the creator's context. Since 5.7 with a cookie. */
+/* AF_INET and AF_INET6, in the context of the creator. The cookie helper is there since 5.7. */
 SEC("cgroup/sock_create")
 int cookie_create(struct bpf_sock *ctx)
 {
@@ -17,7 +17,7 @@ int cookie_create(struct bpf_sock *ctx)
 	return 1;
 }
 
-/* Accepted TCP sockets are born in softirq. tp_btf has the cookie helper since 5.12. */
+/* Accepted TCP sockets are created in a softirq. tp_btf has the cookie helper since 5.12. */
 SEC("tp_btf/inet_sock_set_state")
 int cookie_state(u64 *ctx)
 {
@@ -25,7 +25,7 @@ int cookie_state(u64 *ctx)
 	return 0;
 }
 
-/* The same for kernels before 5.12. */
+/* The same before 5.12. */
 SEC("sockops")
 int cookie_sockops(struct bpf_sock_ops *ctx)
 {
@@ -37,7 +37,7 @@ int cookie_sockops(struct bpf_sock_ops *ctx)
 
 #define IPPROTO_MPTCP 262
 
-/* What user space reads from the iterator: one for each open socket of the host. */
+/* The iterator's output: one for each open socket of the host. */
 struct open_sock {
 	u64 start;
 	u32 pid;
@@ -47,7 +47,7 @@ struct open_sock {
 	struct pw_sock sock;
 };
 
-const volatile u8 cfg_number = 0; /* this kernel lets an iterator make cookies: 5.12 */
+const volatile u8 cfg_number = 0; /* iterators can assign cookies: since 5.12 */
 
 SEC("iter/task_file")
 int open_sockets(struct bpf_iter__task_file *ctx)

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Stacks on the way: where the kernel may be looked at by tracepoints only, the
- * functions of a call are known by the stacks at those that it comes by, also
- * at ones that tell nothing of the network (memory, timers, the scheduler).
+ * Builds the call tree from stacks. Where functions cannot be traced, those of a call are
+ * taken from the stacks at the tracepoints that it passes, including ones that
+ * have nothing to do with the network (memory, timers, the scheduler).
  */
 #include "kernel.h"
 #include "turn.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* The thread's call on a socket, 0 if it is in none. */
-static __always_inline struct pw_thread *call_of(struct scene *s)
+/* Returns the current call of the thread if it is on a socket, else 0. */
+static __always_inline struct pw_thread *call_of(struct origin *s)
 {
 	u32 tid = bpf_get_current_pid_tgid();
 	struct pw_thread *t;
@@ -26,10 +26,10 @@ static __always_inline struct pw_thread *call_of(struct scene *s)
 	return t;
 }
 
-/* Behind the program that keeps the call: that is there already. */
+/* Attached after the program that stores the call. */
 TURN_PROGRAM("raw_tp/sys_enter", call_stack)
 {
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
 	if (!call_of(&s))
@@ -43,10 +43,10 @@ TURN_PROGRAM("raw_tp/sys_enter", call_stack)
 SEC("raw_tp/kmem_cache_alloc")
 int tree_step(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct scene s;
+	struct origin s;
 
 	s.ctx = ctx;
-	/* Softirqs on this thread's time are part of its tree too. */
+	/* Softirqs that interrupt this thread are part of its tree, too. */
 	if (!call_of(&s))
 		return 0;
 	s.context = context();

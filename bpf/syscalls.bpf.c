@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * System calls: one record a call, made at its return with the time of its
- * entry. What the call will overwrite is copied at entry, everything else at
- * the return, when the pages it names are certainly there.
+ * System calls. Each call gives one record, which is emitted at its return and has
+ * the time of its entry. Memory that the call overwrites is copied at the entry, all
+ * other memory at the return, when its pages are present.
  */
 #include "sock.h"
 #include "snap.h"
@@ -11,10 +11,10 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Raised by user space whenever it has changed the targets map: what a thread has kept of it is looked up again. */
+/* Incremented by user space after each change of the targets map: threads then look up their cached mode again. */
 volatile u32 targets_epoch = 0;
 
-/* The first value of a thread's entry: too big for the stack. */
+/* The initial value of a thread's entry, which is too large for the stack. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -34,17 +34,17 @@ static __always_inline bool is32(u8 abi)
 }
 
 /*
- * Attached as perf's raw_syscalls:sys_enter and sys_exit, which disable preemption
- * also where tracepoints do not (docs/decisions/0011-two-copies.md). Their context
- * begins with a word that is not for us; then the call's number and its arguments
- * or its result (include/trace/events/syscalls.h).
+ * Attached to perf's raw_syscalls:sys_enter and sys_exit, which disable preemption
+ * also on kernels where tracepoints do not (docs/decisions/0011-two-copies.md). Their
+ * context starts with a word that is reserved, then has the number of the call, and
+ * its arguments or its result (include/trace/events/syscalls.h).
  */
 const volatile u8 cfg_perf = 0;
 
 const volatile u8 cfg_returns = 1; /* sys_exit is attached */
-const volatile u64 cfg_loaded = 0; /* when it was, ns since boot */
+const volatile u64 cfg_loaded = 0; /* when the programs were loaded, ns since boot */
 
-/* The arguments of the call that a program at sys_enter is told of. */
+/* Gets the arguments of a call from the context of a program at sys_enter. */
 static __always_inline void entry_args(u64 args[6], u64 *ctx, bool compat)
 {
 	u64 mask = compat ? 0xffffffff : ~0ULL;
@@ -61,7 +61,7 @@ static __always_inline void entry_args(u64 args[6], u64 *ctx, bool compat)
 	args[5] = ARG(7) & mask;
 }
 
-/* socketcall(call, vector): puts the vector's words in the place of the registers. */
+/* Replaces the arguments of socketcall(call, vector) by the words of the vector. */
 static __always_inline u32 open_socketcall(struct pw_thread *t)
 {
 	u32 sub = t->args[0];
@@ -88,7 +88,7 @@ static __always_inline u32 open_socketcall(struct pw_thread *t)
 	return PW_SLOT_VECTOR + sub;
 }
 
-/* The first select of i386: its arguments stand in memory. */
+/* The old select of i386, whose arguments are in memory. */
 static __always_inline bool open_old_select(struct pw_thread *t)
 {
 	u32 v[5] = {};
@@ -104,9 +104,9 @@ static __always_inline bool open_old_select(struct pw_thread *t)
 }
 
 /*
- * Puts the socket behind fd into a slot of the thread; false if it is none.
- * A thread mostly works on the socket it worked on before: then what cannot
- * change is kept, and what can is read at the return.
+ * Stores the socket of fd in a slot of the thread; returns false if fd is not a
+ * socket. A thread usually works on the same socket as before: the fields that cannot
+ * change are then kept, and those that can are read at the return.
  */
 static __always_inline bool enter_sock(struct pw_thread *t, struct task_struct *task, u32 slot, s32 fd)
 {
@@ -136,12 +136,12 @@ static __always_inline bool enter_sock(struct pw_thread *t, struct task_struct *
 }
 
 /*
- * The functions without `static` are global: verified once for themselves,
- * where an inlined one would be verified again in each turn of a loop (the
- * difference is 1.5 s of load time, and more than 5.10's patience).
+ * The functions without `static` are global: the verifier checks them once, where it
+ * would check an inlined one in each iteration of a loop (1.5 s more to load, and
+ * beyond the limits of 5.10).
  */
 
-/* Whether a descriptor of the current task is a socket. */
+/* Reports whether a descriptor of the current task is a socket. */
 __noinline int fd_is_sock(u32 fd)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -156,8 +156,8 @@ struct pollfd {
 };
 
 /*
- * What a call waits for: the first descriptor that is a socket, plus one; 0 if
- * there is none; below 0 if there is more than is looked at: such a call is
+ * Returns the first descriptor that a call waits for and that is a socket, plus one; 0 if
+ * there is none; a negative number if not all descriptors were examined: such a call is
  * shown rather than hidden.
  */
 __noinline int poll_sock(u64 addr, u32 n)
@@ -209,8 +209,8 @@ __noinline int set_sock(u64 addr, u32 n)
 #define EPOLL_ROWS 3
 
 /*
- * Whether an epoll instance waits on a socket: the upper rows of its tree are
- * looked at. A bigger tree without one there is shown, not hidden.
+ * Reports whether an epoll instance waits for a socket. Only the upper levels of its tree
+ * are examined; with a larger tree the call is shown rather than hidden.
  */
 __noinline int epoll_sock(u32 epfd)
 {
@@ -235,7 +235,7 @@ __noinline int epoll_sock(u32 epfd)
 		if (!n)
 			continue;
 		if (i >= 1 << EPOLL_ROWS)
-			return 1; /* there is more */
+			return 1; /* the tree is larger */
 		bpf_core_read(&target, sizeof(target),
 			      &((struct epitem *)((void *)n - bpf_core_field_offset(struct epitem, rbn)))->ffd.file);
 		if (sock_of(target, &inode))
@@ -244,7 +244,7 @@ __noinline int epoll_sock(u32 epfd)
 	return 0;
 }
 
-/* Whether enter_capture has something to do: most calls that move data do without. */
+/* Reports whether a call needs enter_capture. Most calls that move data do not. */
 static __always_inline bool captured_before(u32 capture, struct pw_thread *t)
 {
 	const u64 none = 1ULL << PW_CAP_NONE | 1ULL << PW_CAP_BUF_IN | 1ULL << PW_CAP_BUF_OUT | 1ULL << PW_CAP_SENDTO |
@@ -281,7 +281,7 @@ static __always_inline u64 iocb_at(u64 list, u32 i, u32 narrow)
 	return bpf_probe_read_user(&at32, 4, (void *)(list + i * 4)) ? 0 : at32;
 }
 
-/* As poll_sock: the first descriptor among the requests that is a socket. */
+/* Like poll_sock, for the descriptors of AIO requests. */
 __noinline int aio_sock(u64 list, u32 n, u32 narrow)
 {
 	for (u32 i = 0; i < MAX_IOCB; i++) {
@@ -297,7 +297,7 @@ __noinline int aio_sock(u64 list, u32 n, u32 narrow)
 	return n > MAX_IOCB ? -1 : 0;
 }
 
-/* The requests, and what those on one descriptor write. */
+/* Copies the requests, and the data of those that write to one descriptor. */
 __noinline int snap_aio(u64 list, u32 n, u32 narrow, u32 fd)
 {
 	snap(list, (n < MAX_IOCB ? n : MAX_IOCB) * (narrow ? 4 : 8), MAX_IOCB * 8);
@@ -321,7 +321,7 @@ __noinline int snap_aio(u64 list, u32 n, u32 narrow, u32 fd)
 	return 0;
 }
 
-/* A process's AIO contexts that requests on sockets were given to: the last such descriptor. */
+/* AIO contexts of a process with requests on sockets: the value is the last such descriptor. */
 struct aio_key {
 	u64 ctx;
 	u32 pid;
@@ -361,7 +361,7 @@ static __always_inline bool enter_aio(struct pw_thread *t, struct task_struct *t
 	return true;
 }
 
-/* Copies what the call will overwrite; false if the call is not about sockets after all. */
+/* Copies memory that the call overwrites; returns false if the call turns out not to be about sockets. */
 static __noinline bool enter_capture(struct pw_thread *t, struct task_struct *task, u32 capture, u32 flags)
 {
 	bool narrow = is32(t->abi);
@@ -462,7 +462,7 @@ static __noinline bool enter_capture(struct pw_thread *t, struct task_struct *ta
 	return true;
 }
 
-/* What a thread may change of itself. */
+/* Fields of the thread's own process that its calls can change. */
 static __always_inline void set_who(struct pw_thread *t, struct task_struct *task)
 {
 	t->uid = READ(task, cred, euid.val);
@@ -481,7 +481,7 @@ static __always_inline struct pw_thread *new_thread(u32 tid, u32 tgid, struct ta
 	bpf_map_update_elem(&threads, &tid, t, BPF_NOEXIST);
 	t = bpf_map_lookup_elem(&threads, &tid);
 	if (!t) {
-		if (cfg_turn != TURN_SECOND) /* it has been counted by then */
+		if (cfg_turn != TURN_SECOND) /* the first copy has counted it */
 			count_lost_of(tgid, PW_LOST_INFLIGHT);
 		return 0;
 	}
@@ -495,7 +495,7 @@ static __always_inline struct pw_thread *new_thread(u32 tid, u32 tgid, struct ta
 	return t;
 }
 
-/* bind to a port that is a target makes the process one, this call included. */
+/* A process that binds to a target port becomes a target, from this call on. */
 static __always_inline u32 match_port(u64 *ctx, u32 tgid, bool compat)
 {
 	struct { u16 family; __be16 port; } a = {};
@@ -525,7 +525,7 @@ static __always_inline void clear_call(struct pw_thread *t, u32 nr, bool compat)
 	t->abi = compat ? ABI_COMPAT : nr & X32_BIT ? PW_ABI_X32 : ABI_NATIVE;
 }
 
-/* Takes a call whose arguments are there for one that is shown at its return, if it is to be. */
+/* Stores a call in the thread's entry, if it is to be shown at its return. */
 static __always_inline void take_in(struct pw_thread *t, struct task_struct *task, struct pw_calldesc *d, u32 slot)
 {
 	bool any = false;
@@ -554,7 +554,7 @@ static __always_inline void take_in(struct pw_thread *t, struct task_struct *tas
 	}
 	if (d->flags & PW_DESC_SOCK && !any)
 		return;
-	/* close and its kin end what the return would read. */
+	/* After close and the like the socket can no longer be read at the return. */
 	if (any && d->capture == PW_CAP_NONE)
 		fill_sock_state(&t->sock[0], (struct sock *)t->sk[0]);
 	if (captured_before(d->capture, t) && !enter_capture(t, task, d->capture, d->flags))
@@ -563,8 +563,8 @@ static __always_inline void take_in(struct pw_thread *t, struct task_struct *tas
 }
 
 /*
- * restart_syscall goes on with a poll that was interrupted: on the sockets of that,
- * whose arguments the kernel has kept.
+ * restart_syscall continues an interrupted poll, with the arguments that the kernel has
+ * saved: its sockets are those of that poll.
  */
 static __always_inline void restart(struct pw_thread *t, struct task_struct *task, u32 nr, u32 slot)
 {
@@ -612,7 +612,7 @@ static __noinline int enter(u64 *ctx, u64 id)
 			mode = match_port(ctx, tgid, compat);
 		if (!mode) {
 			if (t)
-				bpf_map_delete_elem(&threads, &tid); /* it was let go */
+				bpf_map_delete_elem(&threads, &tid); /* it is not watched any more */
 			return 0;
 		}
 		if (!t)
@@ -622,13 +622,13 @@ static __noinline int enter(u64 *ctx, u64 id)
 		t->mode = mode;
 		t->epoch = targets_epoch;
 	}
-	/* Here the thread itself tells whose turn it is: each call has its entry and its end. */
+	/* The thread's entry tells whether the first copy has run: a call has one entry and one exit. */
 	if (cfg_turn == TURN_FIRST)
 		t->seen = 1;
 	t->began = 1;
 
 	if (t->enter && cfg_returns)
-		count_lost_of(tgid, PW_LOST_CALL); /* the end of the one before was not seen */
+		count_lost_of(tgid, PW_LOST_CALL); /* the exit of the previous call was missed */
 	if (d->capture == PW_CAP_RESTART) {
 		restart(t, task, nr, slot);
 		return 0;
@@ -641,11 +641,11 @@ static __noinline int enter(u64 *ctx, u64 id)
 }
 
 /*
- * Everybody else leaves here, and in sys_exit: a thread has an entry only where its
- * group may be ours. Both are as short as can be, for what another process pays is
- * mostly the lines of code that its CPU has not cached: with the rest in the same
- * function a ping-pong took 1.09 times as long, so 1.06 (empty programs: 1.05,
- * measured 2026-11).
+ * Threads of other processes return early here and in sys_exit: a thread has an entry only
+ * if its group may be watched. Both functions are as short as possible, because the cost
+ * for other processes is mostly that of code that is not in the CPU's cache: with the rest
+ * in the same function a ping-pong took 1.09 times as long, like this 1.06 (empty programs:
+ * 1.05, measured 2026-11).
  */
 SEC("raw_tp/sys_enter")
 int sys_enter(u64 *ctx)
@@ -657,7 +657,7 @@ int sys_enter(u64 *ctx)
 	return enter(ctx, id);
 }
 
-/* Adds the socket behind fd, as it is now, to the record; 0 if it is none. */
+/* Adds the current state of the socket of fd to the record; returns 0 if fd is not a socket. */
 __noinline int exit_sock(s32 fd, u32 flags)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -678,7 +678,7 @@ __noinline int exit_sock(s32 fd, u32 flags)
 		struct pw_sock *k = (void *)(s->data + sizeof(*c) + i * sizeof(*k));
 
 		if (i < n && k->fd == fd && !flags)
-			return 0; /* there already */
+			return 0; /* it is in the record already */
 	}
 	fill_sock((struct pw_sock *)(s->data + sizeof(*c) + n * sizeof(struct pw_sock)), sk,
 		  READ(inode, i_ino), fd, flags);
@@ -709,7 +709,7 @@ __noinline int exit_byte_socks(u32 bits, u32 first)
 	return 0;
 }
 
-/* The sockets that select left in a set. */
+/* Adds the sockets that select has left in a set. */
 __noinline int exit_set_socks(u64 addr, u32 n)
 {
 	if (!addr)
@@ -725,7 +725,7 @@ __noinline int exit_set_socks(u64 addr, u32 n)
 	return 0;
 }
 
-/* Copies the sockets of the call: as it found them where it ends them, else as it left them. */
+/* Adds the sockets of the call: those that it closes as they were at the entry, all others as they are now. */
 static __always_inline void exit_socks(struct scratch *s, struct pw_thread *t, struct pw_calldesc *d, s64 ret)
 {
 	struct pw_syscall *c = (void *)s->data;
@@ -733,7 +733,7 @@ static __always_inline void exit_socks(struct scratch *s, struct pw_thread *t, s
 
 	if (t->nsock > 0) {
 		if (d->capture != PW_CAP_NONE || !(d->flags & PW_DESC_SOCK)) {
-			/* connect, bind, listen, a first send: the addresses are known only now. */
+			/* The addresses are known only after connect, bind, listen, or the first send. */
 			fill_sock_state(&t->sock[0], (struct sock *)t->sk[0]);
 			t->sock[0].flags = 0;
 		}
@@ -899,8 +899,8 @@ static __always_inline void fill_call(struct pw_syscall *c, struct pw_thread *t,
 #define NETLINK_SOCK_DIAG 4
 
 /*
- * How much may be copied of messages that may have keys: as much as tells what they
- * are, and the call says so. Of messages in iovecs snap_iov looks for itself.
+ * Limits what is copied of a message that can have keys to its header, and flags the
+ * call. For messages in iovecs snap_iov does the same.
  */
 static __noinline u32 key_limit(struct scratch *s, struct pw_thread *t, u32 capture, s64 ret)
 {
@@ -918,7 +918,7 @@ static __noinline u32 key_limit(struct scratch *s, struct pw_thread *t, u32 capt
 	return HEAD_MAX;
 }
 
-/* Payload bytes a buffer; messages that are decoded are wanted whole. */
+/* Returns the payload limit for each buffer. Messages that are decoded are copied whole. */
 static __always_inline u32 payload_limit(struct scratch *s, struct pw_thread *t, u32 capture, s64 ret)
 {
 	struct pw_syscall *c = (void *)s->data;
@@ -935,16 +935,16 @@ static __always_inline u32 payload_limit(struct scratch *s, struct pw_thread *t,
 	return cfg_strlen;
 }
 
-/* The number of the call that a program at sys_exit is told of. */
+/* Gets the number of a call from the context of a program at sys_exit. */
 static __always_inline u32 exit_nr(u64 *ctx)
 {
 	return cfg_perf ? (u32)ARG(1) : (u32)NR_OF((struct pt_regs *)ARG(0));
 }
 
 /*
- * The entry of the thread that runs, made if it has none; 0 if it is not ours. A
- * function of its own, as are the next two: their stacks do not add up so, of which
- * 5.10 gives no more than 512 bytes.
+ * Returns the entry of the current thread, which is created if needed; 0 if the thread is not
+ * watched. It and the next two are functions of their own so that their stacks do not
+ * add up: 5.10 allows 512 bytes.
  */
 __noinline int thread_ready(void)
 {
@@ -967,15 +967,15 @@ __noinline int thread_ready(void)
 	return 1;
 }
 
-/* The registers of the thread that runs, as a program at sys_exit has them; regs: what the tracepoint gave. */
+/* Reads the arguments of the current call in a program at sys_exit; regs are those of the tracepoint. */
 static __always_inline void exit_args(u64 args[6], u64 regs, bool compat)
 {
-	/* perf says no more than number and result. */
+	/* perf's event has the number and the result only. */
 	struct pt_regs *r = cfg_perf ? (void *)bpf_task_pt_regs(bpf_get_current_task_btf()) : (void *)regs;
 
 	read_args(args, r, compat);
 #if defined(__TARGET_ARCH_arm64)
-	args[0] = READ(r, orig_x0); /* the result has come in its place */
+	args[0] = READ(r, orig_x0); /* the register itself has the result now */
 #endif
 }
 
@@ -991,10 +991,9 @@ __noinline int put_args(u64 regs)
 }
 
 /*
- * A call of ours that did not come by sys_enter: what seccomp refuses, answers or
- * puts a signal in the place of has only its return (kernel/entry/common.c). It is
- * taken in as it is now, with nothing done to its memory. Returns 0 if it is not to
- * be shown.
+ * Handles a call of a watched thread that did not pass sys_enter: a call that seccomp refuses,
+ * answers or turns into a signal has its return only (kernel/entry/common.c). It is stored as it
+ * is now; it has not modified memory. Returns 0 if it is not to be shown.
  */
 __noinline int take_unseen(u64 regs, u32 nr)
 {
@@ -1033,7 +1032,7 @@ __noinline int take_unseen(u64 regs, u32 nr)
 		t->nsock = enter_sock(t, task, 0, t->args[d->fd2 & 3]);
 	if (d->flags & PW_DESC_SOCK && !t->nsock)
 		return 0;
-	/* Nothing was done to the memory: only lengths are looked for as they were before. */
+	/* The call has not modified memory; only the lengths are needed as at the entry. */
 	switch (d->capture) {
 	case PW_CAP_ADDR_OUT:
 		snap_enter(t, t->args[2], 4, 16);
@@ -1050,7 +1049,7 @@ __noinline int take_unseen(u64 regs, u32 nr)
 	return 1;
 }
 
-/* A call that returns and whose entry was not seen: counted, if it would have been shown. */
+/* Counts a call that returns without its entry having been seen, if it would have been shown. */
 static __always_inline void count_unseen(struct pw_thread *t, u64 *ctx)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -1060,13 +1059,13 @@ static __always_inline void count_unseen(struct pw_thread *t, u64 *ctx)
 	u64 args[6];
 
 	if (slot >= NR_MAX || t->epoch != targets_epoch)
-		return; /* it may have been let go */
+		return; /* it may have stopped being watched */
 	if (compat)
 		slot += PW_SLOT_COMPAT;
 	d = bpf_map_lookup_elem(&calls, &slot);
 	if (!d || !(d->flags & PW_DESC_ON))
 		return;
-	/* What a tracer does itself has no sys_enter. */
+	/* A call that a tracer handles has no sys_enter. */
 	if (READ(task, ptrace))
 		return;
 	if (d->flags & PW_DESC_SOCK) {
@@ -1082,8 +1081,8 @@ static __always_inline void count_unseen(struct pw_thread *t, u64 *ctx)
 #define SIGNAL_GROUP_EXIT 4
 
 /*
- * A thread that exit_group or a fatal signal takes out of a call still returns
- * from it, but nobody will see that: the call was not finished.
+ * A thread that is killed in a call by exit_group or a fatal signal still returns from it in the
+ * kernel, but never to user space: the call is unfinished.
  */
 static __always_inline u8 dying(s64 ret)
 {
@@ -1095,7 +1094,7 @@ static __always_inline u8 dying(s64 ret)
 	return READ(task, signal, flags) & SIGNAL_GROUP_EXIT ? PW_CALL_UNFINISHED : 0;
 }
 
-/* Makes the record of a call that has come to its end. */
+/* Emits the record of a call that has returned. */
 static __always_inline int finish(struct pw_thread *t, s64 ret, u8 flags)
 {
 	struct pw_calldesc *d;
@@ -1142,7 +1141,7 @@ static __always_inline int finish(struct pw_thread *t, s64 ret, u8 flags)
 	return 0;
 }
 
-/* Seccomp is at work on the thread that runs. */
+/* Reports whether the current thread is subject to seccomp. */
 static __always_inline bool filtered(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -1150,7 +1149,7 @@ static __always_inline bool filtered(void)
 	return READ(task, seccomp.mode) && !READ(task, ptrace);
 }
 
-/* The thread that runs was there before the programs. */
+/* Reports whether the current thread is older than the programs. */
 static __always_inline bool is_old(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -1172,7 +1171,7 @@ static __noinline int leave(u64 *ctx, u32 tid)
 			return 0;
 		nr = exit_nr(ctx);
 		if (is_old()) {
-			/* This one may have begun before it was watched; none that follows has. */
+			/* This call may have started before the thread was watched; later ones have not. */
 			thread_ready();
 			return 0;
 		}
@@ -1184,14 +1183,14 @@ static __noinline int leave(u64 *ctx, u32 tid)
 		goto end;
 	}
 	if (!t->began) {
-		if (cfg_turn == TURN_SECOND) /* the first one was here */
+		if (cfg_turn == TURN_SECOND) /* the first copy has handled it */
 			return 0;
 		if (!filtered()) {
 			count_unseen(t, ctx);
 			return 0;
 		}
 		if (t->epoch != targets_epoch) {
-			thread_ready(); /* it may have been let go when this one began */
+			thread_ready(); /* it may not have been watched when this call started */
 			return 0;
 		}
 		nr = exit_nr(ctx);
@@ -1200,12 +1199,12 @@ static __noinline int leave(u64 *ctx, u32 tid)
 		goto end;
 	}
 	t->began = 0;
-	t->seen = 0; /* should the second one have been passed over */
+	t->seen = 0; /* in case the second copy is skipped */
 	if (!t->enter)
 		return 0;
 	if (exit_nr(ctx) != t->nr) {
 		t->enter = 0;
-		count_lost_of(t->pid, PW_LOST_CALL); /* it is another call's end: that of this one was not seen */
+		count_lost_of(t->pid, PW_LOST_CALL); /* this is the exit of another call: that of the stored one was missed */
 		return 0;
 	}
 	t->restarts = ret == -ERESTART_RESTARTBLOCK;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The functions that a watched thread goes through in its network calls: entry
- * and return of each that was asked for, with arguments. A function that calls
- * none of them is one record.
+ * Records the kernel functions that a watched thread executes in its network calls: entry and
+ * return of each selected function, with arguments. A function that calls no other
+ * selected one gives a single record.
  */
 #include "kernel.h"
 
@@ -10,14 +10,14 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define DEEPEST 64
 
-/* Of an argument, 4 bits each, the first in the lowest. */
+/* Types of the arguments, 4 bits each, the first argument in the lowest. */
 enum arg {
 	ARG_VALUE = 1,
 	ARG_SOCK = 2, /* struct sock * */
 	ARG_SKB = 3,  /* struct sk_buff * */
 };
 
-/* What the arguments of a function are, by its address. */
+/* Types of the arguments of each function, by its address. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 8192);
@@ -25,11 +25,11 @@ struct {
 	__type(value, u32);
 } functions SEC(".maps");
 
-/* Where a thread is. */
+/* The position of a thread in its tree. */
 struct walk {
 	u64 call; /* entry time of the call that it is in */
 	u32 depth;
-	u32 held; /* func is an entry that nobody has been told of yet */
+	u32 held; /* the entry record of func has not been emitted yet */
 	u64 ip[DEEPEST];
 	u64 at[DEEPEST];
 	struct pw_func func;
@@ -42,7 +42,7 @@ struct {
 	__type(value, struct walk);
 } walks SEC(".maps");
 
-/* The first value of a thread's: too big for the stack. */
+/* The initial value of a thread's entry, which is too large for the stack. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -50,7 +50,7 @@ struct {
 	__type(value, struct walk);
 } no_walk SEC(".maps");
 
-/* A place in the walk, by depth, of which clang must not conclude that it needs no bound. */
+/* Returns an index by depth, with a bounds check that clang must not remove. */
 static __always_inline u64 *slot(u64 *list, u32 d)
 {
 	keep_bound(d);
@@ -64,7 +64,7 @@ static __always_inline void emit_func(struct pw_func *f, u8 what)
 		count_lost_event(f->owner.pid, PW_LOST_RING);
 }
 
-/* The thread that runs, if it is ours and in a network call. */
+/* Returns the current thread's entry, if it is watched and in a network call. */
 static __always_inline struct walk *walk_of(struct pw_thread **thread)
 {
 	u32 tid = bpf_get_current_pid_tgid(), zero = 0;
@@ -97,7 +97,7 @@ static __always_inline struct walk *walk_of(struct pw_thread **thread)
 	return w;
 }
 
-/* Each by its own place: a context takes no other address. */
+/* Reads the argument by a constant offset: the verifier allows no other access to a context. */
 #if defined(__TARGET_ARCH_x86)
 #define ARGS(ctx) {(ctx)->di, (ctx)->si, (ctx)->dx, (ctx)->cx, (ctx)->r8, (ctx)->r9}
 #elif defined(__TARGET_ARCH_arm64)
@@ -180,7 +180,7 @@ static __always_inline int entered(struct pt_regs *ctx, u64 ip)
 	f->owner.nstid = t->nstid;
 	f->owner.uid = t->uid;
 	f->owner.how = PW_OWNER_USED;
-	/* Its name may be another one since the call that the entry is kept of. */
+	/* The thread can have changed its name since its entry was stored. */
 	task = (void *)bpf_get_current_task();
 	((u64 *)f->owner.comm)[0] = WORD(&task->comm);
 	((u64 *)f->owner.comm)[1] = WORD2(&task->comm);
@@ -218,10 +218,10 @@ static __always_inline int left(struct pt_regs *ctx, u64 ip)
 	u32 d;
 
 	if (!w || !w->depth)
-		return 0; /* of what was begun before we looked */
+		return 0; /* the function was entered before the program was attached */
 	f = &w->func;
 	d = w->depth;
-	/* Of some above it the return was not seen. */
+	/* The returns of some functions above it were missed. */
 	for (u32 i = 0; i < 8; i++) {
 		if (!d)
 			break;
@@ -247,7 +247,7 @@ static __always_inline int left(struct pt_regs *ctx, u64 ip)
 	if (w->held)
 		emit_func(f, PW_FUNC_ENTER);
 	w->held = 0;
-	/* The thread stands there still. */
+	/* The thread is still in that function. */
 	f->h.len = sizeof(*f);
 	f->h.time = now;
 	f->ip = ip;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR BSD-2-Clause) */
 /*
- * Programs at tracepoints that can be preempted. While a thread is in one, the
- * kernel passes over that program for all others on its CPU (prog->active,
- * kernel/trace/bpf_trace.c). Up to Linux 6.19 a tracepoint disabled preemption,
- * and only an interrupt could come in between; since 7.0 it does not
- * (include/linux/tracepoint.h), and another thread may have its whole time slice
- * then. There each of these programs is attached twice, and the second one does
- * what the first was passed over for (docs/decisions/0011-two-copies.md).
+ * Programs at tracepoints that can be preempted. While a thread runs such a
+ * program, the kernel skips the program for every other thread on the same CPU
+ * (prog->active, kernel/trace/bpf_trace.c). Up to Linux 6.19 a tracepoint
+ * disables preemption, so that only an interrupt is affected. Since 7.0 it does
+ * not (include/linux/tracepoint.h), and another thread can run for a whole time
+ * slice. On such kernels each program is attached twice, and the second copy
+ * handles the events that the first one was skipped for
+ * (docs/decisions/0011-two-copies.md).
  */
 #ifndef PIDWIRE_TURN_H
 #define PIDWIRE_TURN_H
@@ -23,15 +24,15 @@ const volatile u8 cfg_turn = TURN_ALONE;
 
 #define TURN_SLOTS 16
 
-/* Of a pair of programs, on one CPU. */
+/* The state of one pair of programs on one CPU. */
 struct turn {
-	u64 done[TURN_SLOTS]; /* contexts that the first was done with, until the second has seen them */
-	u64 taken;	      /* how often the second stepped in */
+	u64 done[TURN_SLOTS]; /* contexts handled by the first copy and not yet seen by the second */
+	u64 taken;	      /* events handled by the second copy */
 };
 
 #define TURNS 32 /* pairs in a file */
 
-/* By CPU and pair, for user space to read as memory (COUNTS in pidwire.h). */
+/* Indexed by CPU and pair. User space maps it into memory to read it (see COUNTS in pidwire.h). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -48,17 +49,16 @@ static __always_inline struct turn *turn_of(u32 pair)
 }
 
 /*
- * The context of a program at a tracepoint stands on the stack of the thread: both
- * copies are given the same one, and nobody else has it meanwhile. Other threads
- * that come in between mostly have other slots; what stands in one, as that of the
- * thread on whose time a softirq is, moves to a second one.
+ * Both copies receive the same context pointer, unique while the thread is in the
+ * tracepoint; entries are hashed by task. A second slot holds the previous entry
+ * of the first one: a softirq uses the slot of the thread that it interrupts.
  */
 static __always_inline u32 turn_slot(void)
 {
 	return bpf_get_current_task() * 0x9e3779b97f4a7c15ULL >> 60;
 }
 
-static __always_inline bool turn_begins(u32 pair, u64 at)
+static __always_inline bool turn_enter(u32 pair, u64 at)
 {
 	struct turn *t;
 	bool done;
@@ -86,7 +86,7 @@ static __always_inline bool turn_begins(u32 pair, u64 at)
 	return true;
 }
 
-static __always_inline void turn_ends(u32 pair, u64 at)
+static __always_inline void turn_leave(u32 pair, u64 at)
 {
 	struct turn *t;
 	u64 before;
@@ -100,21 +100,21 @@ static __always_inline void turn_ends(u32 pair, u64 at)
 	slot = turn_slot();
 	before = t->done[slot];
 	t->done[slot] = at;
-	/* It may wait for its second one still; or that was passed over, and it is the next to go. */
+	/* The second copy may not have seen the previous entry yet: keep that one, and drop the one before it. */
 	if (before)
 		t->done[slot ^ TURN_SLOTS / 2] = before;
 }
 
-/* Begins a program that takes turns with its copy; u64 *ctx holds the tracepoint's arguments. */
+/* Defines a program that is attached in two copies; u64 *ctx holds the tracepoint's arguments. */
 #define TURN_PROGRAM(section, name) TURN_PROGRAM_(section, name, __COUNTER__)
 #define TURN_PROGRAM_(section, name, pair)                   \
 	static __always_inline int name##_turn(u64 *ctx);    \
 	SEC(section) int name(u64 *ctx)                      \
 	{                                                    \
 		_Static_assert(pair < TURNS, "TURNS");       \
-		if (turn_begins(pair, (u64)ctx)) {           \
+		if (turn_enter(pair, (u64)ctx)) {           \
 			name##_turn(ctx);                    \
-			turn_ends(pair, (u64)ctx);           \
+			turn_leave(pair, (u64)ctx);           \
 		}                                            \
 		return 0;                                    \
 	}                                                    \

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * io_uring requests: no system call is made for them, and a kernel thread may
- * submit and complete them. They are put down to the task that owns the ring's
- * request, never to whoever runs.
+ * io_uring requests. They need no system call, and a kernel thread can submit and
+ * complete them. They are attributed to the task that owns the request, never to the
+ * current one.
  */
 #include "sock.h"
 #include "turn.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* The tracepoints' arguments have changed; user space reads which from BTF. */
+/* Forms of the tracepoints, which differ between kernels; user space gets them from BTF. */
 enum {
 	SUBMIT_CTX = 1,	      /* 5.10: (ctx, opcode, user_data, ...) */
 	SUBMIT_CTX_REQ = 2,   /* 5.15: (ctx, req, opcode, user_data, flags, force_nonblock, sq_thread) */
@@ -40,7 +40,7 @@ struct request {
 	u64 start;
 	u64 ring;
 	u64 user_data;
-	u64 task; /* the owner; alive as long as its request */
+	u64 task; /* the owner, which outlives its requests */
 	u32 pid;
 	u32 tid;
 	u32 nspid;
@@ -65,9 +65,9 @@ struct {
 } requests SEC(".maps");
 
 /*
- * Requests by what their completions say of them: those of a multishot request, the
- * notification of a send without a copy, and one that finds the queue full do not name
- * the request.
+ * Requests by ring and user_data, for completions that do not name the request: those of a
+ * multishot request, the notification of a zero-copy send, and completions that
+ * find the queue full.
  */
 struct completion {
 	u64 ring;
@@ -83,15 +83,15 @@ struct {
 } by_data SEC(".maps");
 
 /*
- * The operations that are about sockets whatever the fd (include/uapi/linux/io_uring.h),
- * as bits: SENDMSG 9, RECVMSG 10, ACCEPT 13, CONNECT 16, SEND 26, RECV 27,
+ * Operations that are always on sockets (include/uapi/linux/io_uring.h), as bits:
+ * SENDMSG 9, RECVMSG 10, ACCEPT 13, CONNECT 16, SEND 26, RECV 27,
  * SHUTDOWN 34, SOCKET 45, SEND_ZC 47, SENDMSG_ZC 48, BIND 56, LISTEN 57, RECV_ZC 58.
  */
 #define SOCKET_OPS                                                                                       \
 	(1ULL << 9 | 1ULL << 10 | 1ULL << 13 | 1ULL << 16 | 1ULL << 26 | 1ULL << 27 | 1ULL << 34 |     \
 	 1ULL << 45 | 1ULL << 47 | 1ULL << 48 | 1ULL << 56 | 1ULL << 57 | 1ULL << 58)
 
-/* Of these, on a file that is registered, only the completion knows whether it is a socket: READV 1, WRITEV 2,
+/* Operations on any file. With a registered file only the completion shows whether it is a socket: READV 1, WRITEV 2,
  * READ_FIXED 4, WRITE_FIXED 5, POLL_ADD 6, READ 22, WRITE 23, SPLICE 30, TEE 33, READ_MULTISHOT 49, READV_FIXED 60, WRITEV_FIXED 61. */
 #define FILE_OPS                                                                                          \
 	(1ULL << 1 | 1ULL << 2 | 1ULL << 4 | 1ULL << 5 | 1ULL << 6 | 1ULL << 22 | 1ULL << 23 |           \
@@ -134,7 +134,7 @@ static __always_inline struct io_kiocb *submitted(u64 *ctx)
 	return (void *)ARG(0);
 }
 
-/* Forgets a request; r is the entry of key. */
+/* Deletes a request; r is the entry of key. */
 static __always_inline void forget(u64 key, struct request *r)
 {
 	struct completion by = {};
@@ -168,7 +168,7 @@ static __always_inline void fill_uring(struct pw_uring *u, struct request *r)
 	__builtin_memcpy(u->comm, r->comm, sizeof(r->comm));
 }
 
-/* Nobody will tell of its end, unless it fails. */
+/* The request has a completion only if it fails. */
 static __always_inline void emit_skipped(struct request *r)
 {
 	struct {
@@ -203,7 +203,7 @@ TURN_PROGRAM("raw_tp/io_uring_submit_req", uring_submit)
 	u64 key;
 
 	if (!mode || mode == PW_TARGET_NEVER) {
-		/* `all`, a user or a cgroup can name the current task only. */
+		/* `all`, users and cgroups can be matched for the current task only. */
 		if (owner != (void *)bpf_get_current_task())
 			return 0;
 		mode = watched(tgid);
@@ -233,7 +233,7 @@ TURN_PROGRAM("raw_tp/io_uring_submit_req", uring_submit)
 		r.opcode = READ(req, opcode);
 		r.user_data = READ(req, cqe.user_data);
 		r.fd = READ(req, cqe.fd);
-		/* Others have no file to work on: what stands in cqe.fd is the result of the request that was there before. */
+		/* Other operations have no file: cqe.fd still has the result of the previous request in this memory. */
 		if (r.opcode == OP_SOCKET || !one_of(SOCKET_OPS | FILE_OPS | 1ULL << OP_URING_CMD, r.opcode))
 			r.fd = -1;
 		if (r.opcode == OP_CLOSE && bpf_core_field_exists(req->cmd) && bpf_core_type_exists(struct io_close))
@@ -252,7 +252,7 @@ TURN_PROGRAM("raw_tp/io_uring_submit_req", uring_submit)
 			if (slot)
 				r.flags |= PW_URING_FIXED_RESULT;
 		}
-		/* req->file is set when the request is issued, which comes later */
+		/* req->file is set when the request is issued, which is later. */
 		add_sock(&r, owner, 0);
 		if (READ(req, ctx, flags) & SETUP_SQPOLL)
 			r.flags |= PW_URING_SQPOLL;
@@ -266,7 +266,7 @@ TURN_PROGRAM("raw_tp/io_uring_submit_req", uring_submit)
 				r.fd = to;
 		}
 	}
-	/* What stands there is of a request that has ended without a word. */
+	/* An existing entry belongs to a request that has ended without a completion. */
 	before = cfg_complete == COMPLETE_CTX ? 0 : bpf_map_lookup_elem(&requests, &key);
 	if (before)
 		forget(key, before);
@@ -283,8 +283,8 @@ TURN_PROGRAM("raw_tp/io_uring_submit_req", uring_submit)
 	r.mode = mode;
 	BPF_CORE_READ_INTO(&r.comm, owner, comm);
 	/*
-	 * Without the request at completion, two in flight with one user_data
-	 * cannot be told apart: the earlier is lost rather than guessed at.
+	 * If completions do not name the request, two requests in flight with the same
+	 * user_data cannot be distinguished: the earlier one counts as lost.
 	 */
 	if (cfg_complete == COMPLETE_CTX && bpf_map_lookup_elem(&requests, &key))
 		count_lost_of(r.pid, PW_LOST_URING);
@@ -304,7 +304,7 @@ TURN_PROGRAM("raw_tp/io_uring_submit_req", uring_submit)
 	return 0;
 }
 
-/* A completion; req: which request it names, 0 if none. */
+/* Handles a completion; req is the request that it names, 0 if none. */
 static __always_inline void completed(u64 ring_at, struct io_kiocb *req, u64 user_data, s64 res, u32 cqe_flags)
 {
 	struct completion by = {};
@@ -322,7 +322,7 @@ static __always_inline void completed(u64 ring_at, struct io_kiocb *req, u64 use
 		r = bpf_map_lookup_elem(&requests, &key);
 	if (cfg_complete != COMPLETE_CTX) {
 		if (r && (r->user_data != user_data || r->ring != ring_at)) {
-			forget(key, r); /* its memory is another one's now */
+			forget(key, r); /* the memory has been reused for another request */
 			r = 0;
 		}
 		if (!r) {
@@ -353,14 +353,14 @@ static __always_inline void completed(u64 ring_at, struct io_kiocb *req, u64 use
 		rec->k[0] = r->sock;
 		rec->u.nsock = 1;
 	} else if (cfg_complete != COMPLETE_CTX) {
-		/* a fixed file, or one not known at submission: the request has it now */
+		/* A registered file, or one unknown at submission: the request has it now. */
 		sk = sock_of(READ((struct io_kiocb *)key, file), &inode);
 		if (sk) {
 			fill_sock(&rec->k[0], sk, READ(inode, i_ino), r->fd, 0);
 			rec->u.nsock = 1;
 		}
 	}
-	/* ACCEPT and SOCKET return a new descriptor */
+	/* ACCEPT and SOCKET return a new descriptor. */
 	if ((r->opcode == OP_ACCEPT || r->opcode == OP_SOCKET) && res >= 0 && !(r->flags & PW_URING_FIXED_RESULT)) {
 		sk = sock_of(file_of((void *)r->task, res), &inode);
 		if (sk) {
@@ -395,7 +395,7 @@ TURN_PROGRAM("raw_tp/io_uring_complete", uring_complete)
 	return 0;
 }
 
-/* The queue of completions is full: it waits, and is told of here alone. */
+/* The completion queue is full: the completion is kept by the kernel, and this is its only event. */
 TURN_PROGRAM("raw_tp/io_uring_cqe_overflow", uring_overflow)
 {
 	struct io_uring_cqe *cqe;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Sleep: how long a watched thread waited in a call on a socket, and for what.
- * The scheduler tells when it lets go of the CPU and when it gets one again.
+ * Sleeps: how long a watched thread slept in a call on a socket, and what it waited for.
+ * They are measured at the scheduler's switches, from giving up the CPU to running again.
  */
 #include "kernel.h"
 
@@ -16,7 +16,7 @@ static __always_inline bool asleep(struct task_struct *t)
 	return READ((struct task_struct___state *)t, state);
 }
 
-/* What a call is in sleep for; 0: it is not on one socket. */
+/* Returns what a call waits for; 0 if it is not on a single socket. */
 static __always_inline u32 wait_of(struct pw_thread *t, struct sock *sk)
 {
 	struct pw_calldesc *d;
@@ -54,12 +54,12 @@ static __always_inline u32 wait_of(struct pw_thread *t, struct sock *sk)
 	return PW_WAIT_OTHER;
 }
 
-static __always_inline void lies_down(struct task_struct *task, u32 tid)
+static __always_inline void sleeps(struct task_struct *task, u32 tid)
 {
 	struct pw_thread *t;
 
 	if (!asleep(task))
-		return; /* others had their turn */
+		return; /* it was preempted */
 	t = bpf_map_lookup_elem(&threads, &tid);
 	if (!t || !t->enter || !t->nsock || !t->sk[0])
 		return;
@@ -70,7 +70,7 @@ static __always_inline void lies_down(struct task_struct *task, u32 tid)
 static __always_inline void wakes(u32 tid)
 {
 	struct pw_thread *t = bpf_map_lookup_elem(&threads, &tid);
-	struct scene s = {}; /* no stack: another one's is there */
+	struct origin s = {}; /* no stack: the current one is not this thread's */
 	struct sock *sk;
 	u64 since, slept;
 
@@ -78,7 +78,7 @@ static __always_inline void wakes(u32 tid)
 		return;
 	since = t->asleep;
 	t->asleep = 0;
-	/* Of an earlier call, if a switch was passed over (bpf/turn.h). */
+	/* The sleep was in an earlier call, and a switch was missed (bpf/turn.h). */
 	if (since < t->enter || !t->enter || !t->sk[0])
 		return;
 	slept = bpf_ktime_get_ns() - since;
@@ -99,7 +99,7 @@ static __always_inline void wakes(u32 tid)
 	s.now.how = PW_OWNER_USED;
 	__builtin_memcpy(s.now.comm, t->comm, sizeof(s.now.comm));
 	s.o = &s.now;
-	s.own = true; /* though another one still stands as the current one */
+	s.own = true; /* although `current` is still the previous thread */
 	emit_event(&s, PW_EVENT_WAIT, slept, t->why, READ(sk, sk_wmem_queued), READ(sk, sk_sndbuf),
 		   READ(sk, sk_backlog.rmem_alloc.counter), READ(sk, sk_rcvbuf));
 }
@@ -112,7 +112,7 @@ int kernel_switch(u64 *ctx)
 
 	tid = READ(prev, pid);
 	if (may_be_ours(tid))
-		lies_down(prev, tid);
+		sleeps(prev, tid);
 	tid = READ(next, pid);
 	if (may_be_ours(tid))
 		wakes(tid);

@@ -49,26 +49,26 @@ type PathOldSock struct {
 }
 
 type PathOwned struct {
-	_      structs.HostLayout
-	By     [4]uint64
-	Time   [4]uint64
-	From   uint64
-	Maker  PathPwOwner
-	Sk     uint64
-	Peer   uint64
-	Netns  uint32
-	Last   uint8
-	Shared uint8
-	Told   uint8
-	Ca     uint8
-	Turns  [4]uint8
-	Mixed  uint8
-	Open   uint8
-	Pad    [2]uint8
-	Refs   uint32
-	Pad2   uint32
-	Quiet  uint64
-	Self   uint64
+	_         structs.HostLayout
+	By        [4]uint64
+	Time      [4]uint64
+	From      uint64
+	Maker     PathPwOwner
+	Sk        uint64
+	Peer      uint64
+	Netns     uint32
+	Last      uint8
+	Shared    uint8
+	Announced uint8
+	Ca        uint8
+	Turns     [4]uint8
+	Mixed     uint8
+	Open      uint8
+	Pad       [2]uint8
+	Refs      uint32
+	Pad2      uint32
+	Quiet     uint64
+	Self      uint64
 }
 
 type PathPwCalldesc struct {

@@ -17,8 +17,8 @@ A .pidwire file is a prologue and blocks:
 	block     u32 magic, u32 length, u32 CRC-32C, u32 number of records;
 	          then the records
 
-A block is written whole. If the writer is killed the last block may be cut:
-its whole records are still read.
+A block is written by one Write. If the writer is killed, the last block may be
+truncated; its complete records can still be read.
 */
 
 const (
@@ -26,27 +26,27 @@ const (
 	fileFormat = 1
 	blockMagic = 0x31425750 // "PWB1"
 	blockHead  = 16
-	// blockFill is when a block is written. A record that does not fit makes
-	// a block of its own.
+	// blockFill is the size at which a block is written, in bytes. A larger record
+	// gets a block of its own.
 	blockFill = 64 << 10
-	// maxBlock bounds what a reader accepts as a block, in bytes.
+	// maxBlock is the largest block that a reader accepts, in bytes.
 	maxBlock = 4 << 20
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Magic is how a .pidwire file begins.
+// Magic is the first 8 bytes of a .pidwire file.
 const Magic = fileMagic
 
-// Writer writes a recording. It is for one goroutine.
+// Writer writes a recording. It is not safe for concurrent use.
 type Writer struct {
 	w     io.Writer
 	block []byte
 	count uint32
-	err   error // of w: nothing is written behind half a block
+	err   error // first error of w; all later calls return it
 }
 
-// NewWriter writes the prologue to w. w gets one Write a block.
+// NewWriter writes the prologue to w. Each block is one call of w.Write.
 func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	head := h.marshal()
 	b := append([]byte(nil), fileMagic...)
@@ -63,7 +63,7 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	return &Writer{w: w, block: make([]byte, blockHead, blockFill+blockHead)}, nil
 }
 
-// Write adds a record; its bytes are copied.
+// Write adds a record. It copies r.
 func (w *Writer) Write(r Record) error {
 	if w.err != nil {
 		return w.err
@@ -78,7 +78,7 @@ func (w *Writer) Write(r Record) error {
 	return nil
 }
 
-// Flush writes what is not written yet as a block.
+// Flush writes the pending records as a block.
 func (w *Writer) Flush() error {
 	if w.err != nil || w.count == 0 {
 		return w.err
@@ -93,7 +93,7 @@ func (w *Writer) Flush() error {
 	return w.err
 }
 
-// DamageError says where a recording stops making sense. Everything before
+// DamageError reports that a recording is corrupt at Offset. Everything before
 // Offset has been read.
 type DamageError struct {
 	Offset int64
@@ -104,20 +104,20 @@ func (e *DamageError) Error() string {
 	return fmt.Sprintf("damaged at offset %d: %s", e.Offset, e.What)
 }
 
-// CutError says that a recording ends in the middle, as after a kill -9 of
-// its writer. Every whole record before that has been read.
+// CutError reports that a recording is truncated, for example because its writer was
+// killed. All complete records have been read.
 type CutError struct {
-	Offset int64 // where the file ends
+	Offset int64 // size of the file
 }
 
 func (e *CutError) Error() string {
 	return fmt.Sprintf("cut short at offset %d: read up to the last whole record", e.Offset)
 }
 
-// ErrNotRecording says that a file does not begin as a recording does.
+// ErrNotRecording means that a file does not start with Magic.
 var ErrNotRecording = errors.New("not a pidwire recording")
 
-// NewerError says that a recording was written by a later version.
+// NewerError reports that a recording was written by a later version and cannot be read.
 type NewerError struct{ Format uint32 }
 
 func (e *NewerError) Error() string {
@@ -127,22 +127,22 @@ func (e *NewerError) Error() string {
 // Reader reads a recording.
 type Reader struct {
 	Header Header
-	Layout *Layout // of the file; Next has converted its records
+	Layout *Layout // struct sizes of the file; Next converts the records by it
 
-	version uint16 // of the file
+	version uint16 // record version of the file
 	r       *bufio.Reader
-	off     int64  // of the next byte of r
-	start   int64  // offset in the file of the current block
-	left    uint32 // records that the block still promises
+	off     int64  // file offset of the next byte of r
+	start   int64  // file offset of the current block
+	left    uint32 // records of the block, by its head, not yet returned
 	buf     []byte // the current block
-	rest    []byte // of it, what is not read yet
-	base    int64  // offset in the file of the end of rest
-	err     error  // what follows rest; a *CutError: the block is cut
+	rest    []byte // unread part of buf
+	base    int64  // file offset of the end of rest
+	err     error  // error to return after rest; a *CutError if the block is truncated
 }
 
-// NewReader reads the prologue. A recording of a later version is read as far as
-// its header says how; Later says what is not. It returns ErrNotRecording, a *NewerError, a
-// *DamageError or a *CutError, or the error of r.
+// NewReader reads the prologue. A recording of a later version can be read if its header
+// has a table of struct sizes; Later describes what is lost. Errors are ErrNotRecording,
+// *NewerError, *DamageError, *CutError and those of r.
 func NewReader(r io.Reader) (*Reader, error) {
 	rd := &Reader{r: bufio.NewReaderSize(r, 256<<10)}
 	head := make([]byte, len(fileMagic)+8)
@@ -194,8 +194,8 @@ func NewReader(r io.Reader) (*Reader, error) {
 	return rd, nil
 }
 
-// Later says what a recording of a later version has that is not read; empty where
-// it is of this version or an earlier one.
+// Later describes what is not read of a recording of a later version. It returns "" for
+// this version and earlier ones.
 func (r *Reader) Later() string {
 	longer := r.Layout.longer()
 	if longer == "" && r.version <= WireVersion {
@@ -208,7 +208,7 @@ func (r *Reader) Later() string {
 	return text
 }
 
-// full fills b. A short file is a CutError; no byte at all is io.EOF.
+// full fills b. It returns io.EOF if no byte is left, and a *CutError if too few are.
 func (r *Reader) full(b []byte) error {
 	n, err := io.ReadFull(r.r, b)
 	r.off += int64(n)
@@ -218,8 +218,8 @@ func (r *Reader) full(b []byte) error {
 	return err
 }
 
-// Next returns the next record, which is good until the next call. At the end it
-// returns io.EOF, or a *CutError or *DamageError.
+// Next returns the next record, which is valid until the next call. At the end it
+// returns io.EOF, a *CutError, a *DamageError, or the error of the underlying reader.
 func (r *Reader) Next() (Record, error) {
 	for len(r.rest) == 0 {
 		if r.err == nil && r.left != 0 {
@@ -236,7 +236,7 @@ func (r *Reader) Next() (Record, error) {
 	}
 	n := binary.LittleEndian.Uint32(r.rest)
 	if n < SizeHdr || n%8 != 0 || n > maxBlock {
-		// No cut makes such a record.
+		// Truncation cannot cause this.
 		r.err = nil
 		return nil, r.stop(at, fmt.Sprintf("a record of %d bytes", n))
 	}
@@ -258,7 +258,8 @@ func (r *Reader) Next() (Record, error) {
 	}
 }
 
-// stop ends the reading. Behind a cut block half a record is no damage.
+// stop ends the reading with a *DamageError, or with the *CutError of a truncated
+// block, where an incomplete record is expected.
 func (r *Reader) stop(at int64, what string) error {
 	r.rest = nil
 	if cut := (*CutError)(nil); !errors.As(r.err, &cut) {
@@ -267,7 +268,7 @@ func (r *Reader) stop(at int64, what string) error {
 	return r.err
 }
 
-// nextBlock sets rest, or err, or both where a block is cut.
+// nextBlock reads a block. It sets rest or err, or both if the block is truncated.
 func (r *Reader) nextBlock() {
 	start := r.off
 	var head [blockHead]byte

@@ -5,34 +5,34 @@ import (
 	"fmt"
 )
 
-// Header says where and how records were made. It opens a recording, and a
-// live source has one as well.
+// Header describes where and how records were made. A recording starts with one, and a
+// live source has one, too.
 type Header struct {
-	Version  uint16 // of the records: WireVersion; a Reader puts those of another one into this form
+	Version  uint16 // of the records: WireVersion, to which a Reader converts others
 	Arch     string // GOARCH of the recorded machine: "amd64", "arm64"
-	Kernel   string // release, as uname -r
+	Kernel   string // release, as printed by uname -r
 	Host     string
-	Tool     string   // version of pidwire
-	Targets  []string // as given
-	Command  []string // of trace -- COMMAND
-	StrLen   uint32   // payload bytes captured a buffer (-s)
-	Mono     uint64   // CLOCK_MONOTONIC ns and
-	Wall     uint64   // CLOCK_REALTIME ns, at one moment: the zero of the timeline
+	Tool     string   // pidwire version
+	Targets  []string // as given on the command line
+	Command  []string // command of trace -- COMMAND
+	StrLen   uint32   // payload bytes captured of each buffer (-s)
+	Mono     uint64   // CLOCK_MONOTONIC at the zero of the timeline, ns
+	Wall     uint64   // CLOCK_REALTIME at the same moment, ns
 	PageSize uint32
-	Layers   uint32 // that were watched, a bit 1<<Layer each; 0: not said
+	Layers   uint32 // set of traced layers, 1<<Layer each; 0: unknown
 	Clock    Clockwork
 }
 
-// Clockwork says what the times of a file count from. Those of pidwire itself
-// count from Mono and Wall; other tools may tell less.
+// Clockwork is the epoch of the times of a file. Recordings of pidwire have Mono and
+// Wall; files of other tools may have less.
 type Clockwork uint8
 
 const (
 	ClockEpoch Clockwork = iota // the Unix epoch
 	ClockDate                   // date and time of day in an unknown zone, as if that were UTC
 	ClockDay                    // time of day in an unknown zone, as of 1970-01-01 UTC
-	ClockStart                  // an unknown moment
-	ClockNone                   // nothing: only the order is known
+	ClockStart                  // an unknown time
+	ClockNone                   // no times, only the order of events
 )
 
 const (
@@ -49,14 +49,14 @@ const (
 	tagPageSize
 	tagLayers
 	tagClock
-	tagSizes // not in Header: Reader puts records into the form of this version
+	tagSizes // not in Header: a Reader converts records to the sizes of this version
 )
 
-// maxHeader bounds what a reader accepts as a header, in bytes.
+// maxHeader is the largest header that a reader accepts, in bytes.
 const maxHeader = 1 << 20
 
-// marshal writes the numbers first: of a command line that is longer than a
-// header may be, the last words are left out, and nothing else.
+// marshal encodes the header. Strings come last, the command line after all others, so
+// that maxHeader truncates nothing but the command line.
 func (h *Header) marshal() []byte {
 	var b []byte
 	full := false

@@ -9,32 +9,31 @@ import (
 )
 
 /*
-A struct of a recording grows at its end only, and PW_WIRE_VERSION with it. The
-header of a recording says how long each struct was when it was written (its
-table of sizes): a later version reads an earlier file, and an earlier version a
-later file, each record put into the form that the reader knows. What the reader
-does not know is cut off, and what the file does not have is zero.
-docs/decisions/0012-sizes-in-the-header.md says why.
+New fields of a struct are appended at its end, and PW_WIRE_VERSION is incremented.
+The header of a recording has a table of the struct sizes at the time of writing. A
+reader of any version uses it to convert each record to the sizes that it knows: fields
+that the reader does not know are cut off, fields that the file lacks are zero.
+docs/decisions/0012-sizes-in-the-header.md gives the reasons.
 */
 
-// Structs that stand inside of records, beside the kinds in the table of sizes.
-// Hdr, Attr and what has no struct (addresses, frames of stacks) never grow: a
-// file that needs them to has another format.
+// Ids of structs nested in records; the table of sizes has them and the kinds. Hdr, Attr
+// and items without a struct (addresses, stack frames) have a fixed size: to change it
+// requires a new fileFormat.
 const (
 	partSock = 0x8000 + iota
 	partOwner
 	partChunk
 )
 
-// shape is what the reader knows of a struct.
+// shape describes a struct to the reader.
 type shape struct {
-	name string // in words
-	now  int    // bytes
-	v1   int    // bytes in version 1, whose files have no table
-	own  int    // where in it a pw_owner stands; 0: nowhere
+	name string // for messages
+	now  int    // size in this version, bytes
+	v1   int    // size in version 1, whose files have no table, bytes
+	own  int    // offset of a pw_owner in it; 0: none
 }
 
-// shapes are all structs of recordings, by kind and by part.
+// shapes has all structs of recordings, by kind or part.
 var shapes = map[uint16]shape{
 	KindSyscall:  {"calls", SizeSyscall, 136, 0},
 	KindUring:    {"io_uring requests", SizeUring, 104, 0},
@@ -65,7 +64,8 @@ func (r Record) Known() bool {
 	return int(k) < len(known) && known[k]
 }
 
-// known are the kinds of shapes: asked for each record.
+// known tells which kinds are in shapes. It is faster than the map, for Known is called
+// for each record.
 var known = func() (list [64]bool) {
 	for id := range shapes {
 		if id < partSock {
@@ -75,10 +75,10 @@ var known = func() (list [64]bool) {
 	return list
 }()
 
-// maxSize bounds what a reader accepts as the size of a struct, in bytes.
+// maxSize is the largest struct size that a reader accepts, in bytes.
 const maxSize = 4096
 
-// appendSizes appends the table: id and bytes of each struct, 16 bits each, sorted.
+// appendSizes appends the table of sizes: u16 id and u16 bytes of each struct, sorted by id.
 func appendSizes(b []byte) []byte {
 	for _, id := range slices.Sorted(maps.Keys(shapes)) {
 		b = binary.LittleEndian.AppendUint16(b, id)
@@ -87,15 +87,14 @@ func appendSizes(b []byte) []byte {
 	return b
 }
 
-// Layout is how long the structs of a recording are. Its methods are for one
-// goroutine.
+// Layout has the struct sizes of a recording. It is not safe for concurrent use.
 type Layout struct {
-	sizes map[uint16]int // of the file, by kind and part
-	same  bool           // as this version has them
+	sizes map[uint16]int // of the file, by kind or part
+	same  bool           // all sizes equal those of this version
 	buf   []byte
 }
 
-// newLayout reads a table of sizes; nil is that of version 1.
+// newLayout parses a table of sizes. A nil table means the sizes of version 1.
 func newLayout(table []byte) (*Layout, error) {
 	l := &Layout{sizes: map[uint16]int{}, same: true}
 	for id, s := range shapes {
@@ -123,7 +122,7 @@ func newLayout(table []byte) (*Layout, error) {
 	return l, nil
 }
 
-// longer says what the file has and this version cannot read; empty: nothing.
+// longer describes the fields that only the file has; "" if there are none.
 func (l *Layout) longer() string {
 	var list []string
 	for _, id := range slices.Sorted(maps.Keys(shapes)) {
@@ -134,9 +133,9 @@ func (l *Layout) longer() string {
 	return strings.Join(list, ", ")
 }
 
-// Convert puts a record of the file into the form of this version. The result is
-// good until the next call; it is r itself where they are the same. A record that
-// is shorter than its struct stays too short.
+// Convert converts a record of the file to the struct sizes of this version. The result
+// is valid until the next call, and is r itself if the sizes are the same. A record
+// shorter than its struct becomes a bare Hdr.
 func (l *Layout) Convert(r Record) (Record, error) {
 	if l.same || !r.Known() {
 		return r, nil
@@ -151,10 +150,10 @@ func (l *Layout) Convert(r Record) (Record, error) {
 	return Record(b), nil
 }
 
-// maxKept bounds the memory that is kept from record to record, in bytes.
+// maxKept is the largest buffer that Convert keeps for the next record, in bytes.
 const maxKept = 1 << 20
 
-// convert appends a record in the form of this version.
+// convert appends r with the struct sizes of this version.
 func (l *Layout) convert(b []byte, r Record) []byte {
 	at, kind := len(b), r.Kind()
 	s, size := shapes[kind], l.sizes[kind]
@@ -204,7 +203,7 @@ func (l *Layout) convert(b []byte, r Record) []byte {
 		socks(int(fixed[OffTextNsock]))
 	case KindAudit:
 		b = append(b, take(padded(binary.LittleEndian.Uint32(fixed[OffAuditText:])))...)
-		// The call that it is of; never another event of audit's.
+		// The record of the call may follow; an audit record may not, which bounds the recursion.
 		if call := Record(rest); (call.Kind() == KindSyscall || call.Kind() == KindText) && len(b)%8 == at%8 {
 			b = l.convert(b, call)
 			rest = nil
@@ -218,7 +217,7 @@ func (l *Layout) convert(b []byte, r Record) []byte {
 	return b
 }
 
-// resize appends a struct at another size: cut at its end, or filled with zeros.
+// resize appends s, truncated or zero-padded to size.
 func resize(b, s []byte, size int) []byte {
 	b = append(b, s[:min(len(s), size)]...)
 	for n := len(s); n < size; n++ {
@@ -227,11 +226,11 @@ func resize(b, s []byte, size int) []byte {
 	return b
 }
 
-// padded is a length with what fills it up to 8.
+// padded rounds n up to a multiple of 8.
 func padded(n uint32) int { return int((uint64(n) + 7) &^ 7) }
 
-// chunks appends pieces of memory with this version's heads. What does not fit is
-// appended as it is.
+// chunks appends a list of chunks with the Chunk size of this version. A trailing
+// fragment is appended as it is.
 func (l *Layout) chunks(b, list []byte) []byte {
 	head := l.sizes[partChunk]
 	for len(list) >= head {
@@ -250,7 +249,8 @@ func (l *Layout) chunks(b, list []byte) []byte {
 	return append(b, list...)
 }
 
-// owners appends attributes, those that hold owners with this version's.
+// owners appends attributes. It converts the value of TagOwners to the Owner size of
+// this version.
 func (l *Layout) owners(b, attrs []byte) []byte {
 	each := l.sizes[partOwner]
 	if each == SizeOwner {
@@ -277,10 +277,10 @@ func (l *Layout) owners(b, attrs []byte) []byte {
 // Unknown counts records of kinds that this version does not know.
 type Unknown struct {
 	by     map[uint16]uint64
-	others uint64 // of more kinds than are told apart
+	others uint64 // records of kinds beyond maxUnknown
 }
 
-// maxUnknown bounds the kinds that are told apart.
+// maxUnknown bounds the number of kinds that are counted separately.
 const maxUnknown = 16
 
 // Add counts a record.
@@ -295,7 +295,7 @@ func (u *Unknown) Add(r Record) {
 	u.by[r.Kind()]++
 }
 
-// Text says how many records of which kinds were left out; empty: none.
+// Text describes the counts for a message; "" if there are none.
 func (u *Unknown) Text() string {
 	var list []string
 	for _, kind := range slices.Sorted(maps.Keys(u.by)) {

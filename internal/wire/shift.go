@@ -2,9 +2,9 @@ package wire
 
 import "encoding/binary"
 
-// Shift adds delta to every time of a record that counts by CLOCK_MONOTONIC, in
-// place: its own, and those of a call's begin and of what is known of owners.
-// When processes began, and the wall clock of audit, stay as they are.
+// Shift adds delta, in ns, to all CLOCK_MONOTONIC times in a record, in place: the time
+// of the record, the entry time of a call, the times of owners and the like. Start times of
+// processes and the wall clock of audit are not changed.
 func Shift(r Record, delta int64) {
 	if delta == 0 || len(r) < SizeHdr {
 		return
@@ -54,7 +54,7 @@ func Shift(r Record, delta int64) {
 	}
 }
 
-// attr calls do with the offset of the value of an attribute.
+// attr calls do with the offset of the value of the first attribute with the tag.
 func attr(r Record, from int, tag uint16, do func(at int)) {
 	for len(r) >= from+SizeAttr {
 		n := int(binary.LittleEndian.Uint16(r[from+2:]))

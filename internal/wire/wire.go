@@ -1,10 +1,10 @@
-// Package wire is the raw form of everything pidwire sees: the records that
-// leave the kernel or a source, and the .pidwire file they stand in. What is
-// not in a record does not exist for the rest of the program.
+// Package wire defines the binary records that the kernel side and the sources emit,
+// and the .pidwire file format that stores them. The rest of the program has no other
+// input.
 //
-// The structs in zwire.go are generated from bpf/wire.h, which says what each
-// field means. All byte order is little-endian. The package imports neither
-// os nor time, so that a recording opens on any system.
+// The structs in zwire.go are generated from bpf/wire.h, which documents each field. All
+// integers are little-endian. The package imports neither os nor time, so that a
+// recording can be read on any system.
 package wire
 
 import (
@@ -14,12 +14,12 @@ import (
 
 //go:generate go run ./gen -header ../../bpf/wire.h -out zwire.go
 
-// Record is the bytes of one record, its Hdr first. A Record passed to a
-// callback is the caller's: it may be overwritten after the call returns,
-// unless the callee says otherwise.
+// Record is the encoding of one record, starting with its Hdr. A Record passed to a
+// callback belongs to the caller, which may overwrite it after the callback returns,
+// unless documented otherwise.
 type Record []byte
 
-// Kind returns the record's kind, 0 if r is too short to have one.
+// Kind returns the kind of the record, 0 if r is shorter than a Hdr.
 func (r Record) Kind() uint16 {
 	if len(r) < SizeHdr {
 		return 0
@@ -27,7 +27,7 @@ func (r Record) Kind() uint16 {
 	return binary.LittleEndian.Uint16(r[4:])
 }
 
-// Time returns CLOCK_MONOTONIC ns at which the record was made.
+// Time returns the time of the record, in CLOCK_MONOTONIC ns.
 func (r Record) Time() uint64 {
 	if len(r) < SizeHdr {
 		return 0
@@ -40,7 +40,7 @@ func (r Record) SetTime(ns uint64) {
 	binary.LittleEndian.PutUint64(r[8:], ns)
 }
 
-// Seal sets the length of a record that was appended to, and pads it to 8.
+// Seal pads a record to a multiple of 8 bytes and sets its length.
 func Seal(b []byte) Record {
 	for len(b)%8 != 0 {
 		b = append(b, 0)
@@ -49,8 +49,8 @@ func Seal(b []byte) Record {
 	return b
 }
 
-// Chunks iterates over the memory that a syscall record carries: b is what
-// follows its sockets. data aliases b. A chunk that does not fit ends the walk.
+// Chunks iterates over the captured memory of a syscall record; b is the part after the
+// sockets. The data aliases b, and is nil for a fault. A truncated chunk ends the iteration.
 func Chunks(b []byte) iter.Seq2[Chunk, []byte] {
 	return func(yield func(Chunk, []byte) bool) {
 		for {
@@ -77,7 +77,8 @@ func Chunks(b []byte) iter.Seq2[Chunk, []byte] {
 	}
 }
 
-// AppendChunk appends a chunk and its bytes, padded, to b.
+// AppendChunk appends c and data, padded to 8, to b. It sets c.Len, and ignores data if c
+// is a fault.
 func AppendChunk(b []byte, c Chunk, data []byte) []byte {
 	if c.Flags&ChunkFault == 0 {
 		c.Len = uint32(len(data))
@@ -92,8 +93,7 @@ func AppendChunk(b []byte, c Chunk, data []byte) []byte {
 	return b
 }
 
-// AppendAttr appends an attribute to b, padded to 4. Values longer than 65535
-// bytes are cut.
+// AppendAttr appends an attribute to b, padded to 4. It truncates values to 65535 bytes.
 func AppendAttr(b []byte, tag uint16, value string) []byte {
 	if len(value) > 0xffff {
 		value = value[:0xffff]
@@ -128,7 +128,7 @@ func Attrs(b []byte) iter.Seq2[uint16, []byte] {
 	}
 }
 
-// AttrOf returns the value of one attribute, nil if b has none of that tag.
+// AttrOf returns the value of the first attribute with the tag, nil if there is none.
 func AttrOf(b []byte, tag uint16) []byte {
 	for t, v := range Attrs(b) {
 		if t == tag {
@@ -138,8 +138,8 @@ func AttrOf(b []byte, tag uint16) []byte {
 	return nil
 }
 
-// SyscallParts splits a syscall record behind its fixed part. Socks is nsock
-// times SizeSock bytes. It reports whether the record holds what it promises.
+// SyscallParts decodes the fixed part of a syscall record into s, and returns its sockets
+// (s.Nsock times SizeSock bytes) and its chunks. ok is false if the record is too short.
 func SyscallParts(r Record, s *Syscall) (socks, chunks []byte, ok bool) {
 	if !s.Unmarshal(r) {
 		return nil, nil, false
@@ -152,17 +152,16 @@ func SyscallParts(r Record, s *Syscall) (socks, chunks []byte, ok bool) {
 	return rest[:n:n], rest[n : n+int(s.Chunks) : n+int(s.Chunks)], true
 }
 
-// KernelTail is what stands behind the fixed part of a kernel record. The
-// slices alias the record.
+// KernelTail is the variable part of a kernel record. The slices alias the record.
 type KernelTail struct {
-	Addrs  []byte // 16 bytes each
-	Socks  []byte // SizeSock bytes each
-	Kernel []byte // stack: 8 bytes a frame, innermost first
-	User   []byte // the process's
+	Addrs  []byte // addresses, 16 bytes each
+	Socks  []byte // sockets, SizeSock bytes each
+	Kernel []byte // kernel stack, 8 bytes a frame, innermost first
+	User   []byte // user stack, likewise
 }
 
-// KernelParts splits a kernel record. It reports whether the record holds what
-// it promises.
+// KernelParts decodes a kernel record into k and t. It returns false if the record is
+// too short.
 func KernelParts(r Record, k *Kernel, t *KernelTail) bool {
 	if !k.Unmarshal(r) {
 		return false
@@ -184,7 +183,7 @@ func KernelParts(r Record, k *Kernel, t *KernelTail) bool {
 	return rest != nil
 }
 
-// The ABIs under their usual capitals.
+// Aliases with the usual capitalization.
 const (
 	AbiARM64 = AbiArm64
 	AbiARM   = AbiArm

@@ -26,7 +26,7 @@ func audited(a wire.Audit, lines string) wire.Record {
 
 const who = ` items=0 ppid=9743 pid=9744 auid=4294967295 uid=1003 gid=1002 euid=1003 suid=1003 fsuid=1003 egid=1002 sgid=1002 fsgid=1002 tty=pts61 ses=4294967295 comm="emulator" exe="/data/bin/emulator" key="emulator"`
 
-// TestAudit holds that what audit recorded reads as strace would print it, and
+// TestAudit checks that what audit recorded reads as strace would print it, and
 // that what it did not is not made up.
 func TestAudit(t *testing.T) {
 	i386 := func(ret int64, sub uint64) wire.Audit {
@@ -93,7 +93,7 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-// TestAuditDescriptors holds that audit alone gives one descriptor one connection.
+// TestAuditDescriptors checks that audit alone gives one descriptor one connection.
 func TestAuditDescriptors(t *testing.T) {
 	d, j := decode.New(wire.Header{}), flow.New(new(bounded.Room))
 	add := func(nr uint32, ret int64, saddr string, args ...uint64) event.Entry {
@@ -136,7 +136,7 @@ func TestAuditDescriptors(t *testing.T) {
 	}
 }
 
-// TestAuditDamaged holds that damaged records and lines end nothing.
+// TestAuditDamaged checks that damaged records and lines end nothing.
 func TestAuditDamaged(t *testing.T) {
 	whole := audited(wire.Audit{Pid: 1, Flags: wire.AuditCall, Abi: wire.AbiX8664, Nr: 42}, "type=SYSCALL msg=audit(1.000:2): pid=1\nno record\ntype=SOCKADDR msg=audit(1.0:2): saddr=02")
 	for n := range len(whole) {

@@ -19,7 +19,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// FuzzRecord holds that no record, wherever it comes from, ends the run: it is
+// FuzzRecord checks that no record, wherever it comes from, ends the run: it is
 // decoded, joined and written in every form. Files of other machines hold
 // records, and are hostile.
 func FuzzRecord(f *testing.F) {

@@ -93,7 +93,7 @@ func own(path string, uid int) error {
 	return os.Chown(path, uid, os.Getegid())
 }
 
-// TestInput holds that what is read is not written over, by whatever name.
+// TestInput checks that what is read is not written over, by whatever name.
 func TestInput(t *testing.T) {
 	dir := t.TempDir()
 	in := filepath.Join(dir, "in")
@@ -123,7 +123,7 @@ func TestInput(t *testing.T) {
 	}
 }
 
-// TestNull holds that the null device is written to, and not changed.
+// TestNull checks that the null device is written to, and not changed.
 func TestNull(t *testing.T) {
 	before, err := os.Stat(os.DevNull)
 	if err != nil {

@@ -120,7 +120,7 @@ func scratch() []bpf.Instruction {
 	return append(prog, bpf.RetA{})
 }
 
-// TestEBPFErrors holds what has no translation.
+// TestEBPFErrors checks what has no translation.
 func TestEBPFErrors(t *testing.T) {
 	ret := bpf.RetConstant{}
 	far := make([]bpf.Instruction, 4000)

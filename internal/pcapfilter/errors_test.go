@@ -104,7 +104,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestErrorsOracle holds that tcpdump refuses what we do.
+// TestErrorsOracle checks that tcpdump refuses what we do.
 func TestErrorsOracle(t *testing.T) {
 	tcpdump := needTcpdump(t)
 	for _, expr := range wrong {
@@ -119,7 +119,7 @@ func TestErrorsOracle(t *testing.T) {
 	}
 }
 
-// TestBounds holds that what is too large is refused, and does not end the
+// TestBounds checks that what is too large is refused, and does not end the
 // process.
 func TestBounds(t *testing.T) {
 	accessors := "ip"

@@ -9,7 +9,7 @@ import (
 	"github.com/pidwire/pidwire/internal/pcapfilter"
 )
 
-// FuzzCompile holds that whatever the expression is, there is an error that says
+// FuzzCompile checks that whatever the expression is, there is an error that says
 // where, or a program that the kernel takes.
 func FuzzCompile(f *testing.F) {
 	for _, list := range [][]string{expressions, wrong, wrongHere, unknownHosts} {

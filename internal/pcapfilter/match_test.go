@@ -6,7 +6,7 @@ import (
 	"github.com/pidwire/pidwire/internal/pcapfilter"
 )
 
-// TestMatch holds that packets that were captured whole have the verdict of the
+// TestMatch checks that packets that were captured whole have the verdict of the
 // VM, and that the length of others is that on the wire.
 func TestMatch(t *testing.T) {
 	all, matches := packets(), 0

@@ -1,8 +1,7 @@
-// Package syscalls is the table of the system calls that pidwire follows: one
-// row a call, with its numbers, its arguments, what the kernel side captures of
-// it, and its role. The kernel side's table of calls is filled from it, decode
-// shows arguments by it, and every layer that asks what a call does asks for
-// its event.Role.
+// Package syscalls is the table of the system calls that pidwire traces. Each row has the
+// numbers of a call, its arguments, what the kernel side captures, and its event.Role. The
+// table of the kernel side is filled from it, package decode formats arguments by it, and
+// all layers look up the role of a call in it.
 package syscalls
 
 import (
@@ -12,26 +11,26 @@ import (
 
 // Call is one row of Table.
 type Call struct {
-	Name      string // as strace names it
+	Name      string // as in strace
 	Nr        Numbers
-	Vector    uint8 // i386: number inside socketcall(2); 0: none
+	Vector    uint8 // number of the call in socketcall(2); 0: none
 	Network   bool  // in strace's %network class
-	Unaudited bool  // of that class, and audit is not asked for records of it
+	Unaudited bool  // in that class, but not audited
 	Role      event.Role
 	Args      Args
 	Result    Result
-	Capture   uint8 // enum pw_capture: which memory is read, and when
+	Capture   uint8 // enum pw_capture: which memory is captured, and when
 	Flags     uint8 // enum pw_call_flags
 	FDs       [2]int8
 }
 
-// Numbers are a call's numbers by ABI; no where the ABI lacks it
+// Numbers has the number of a call in each ABI, or no if the ABI lacks the call
 // (linux/arch/*/entry/syscalls/*.tbl, include/uapi/asm-generic/unistd.h).
 type Numbers struct {
 	AMD64, I386, ARM64, ARM int16
 }
 
-// Args are a call's arguments, in order.
+// Args are the arguments of a call, in order.
 type Args []Arg
 
 // Arg is an argument.
@@ -40,16 +39,15 @@ type Arg struct {
 	Kind Kind
 }
 
-// Kind says how an argument is read and shown. A kind sees all registers of its
-// call: a buffer's length is the argument behind the buffer.
+// Kind tells how an argument is decoded. The decoder of a kind has access to all arguments
+// of the call: the length of a buffer, for example, is the argument after it.
 type Kind uint8
 
-// AtReturn marks an argument that is shown once the call has returned, as
-// strace does where an argument before it is filled in by the kernel.
+// AtReturn marks an argument that is printed after the call has returned, as strace does
+// if the kernel fills in an argument before it.
 const AtReturn Kind = 0x80
 
-// The kinds. Those of memory that the kernel fills in are shown at return in
-// any case.
+// The kinds. Memory that the kernel fills in is printed at return with or without AtReturn.
 const (
 	FD Kind = iota
 	Dec
@@ -61,7 +59,7 @@ const (
 
 	Family
 	SockType
-	Protocol // of the family in the first argument
+	Protocol // protocol of the family in the first argument
 	ShutHow
 	MsgFlags
 	SockFlags // SOCK_CLOEXEC, SOCK_NONBLOCK
@@ -69,7 +67,7 @@ const (
 	AddrIn    // struct sockaddr; the next argument is its length
 	AddrOut   // the next argument points to its length
 	AddrLenOut
-	AddrRecv // as AddrOut, and may stay empty: recvfrom
+	AddrRecv // like AddrOut, but may be left empty: recvfrom
 	AddrLenRecv
 	OptLevel
 	OptSetName
@@ -86,9 +84,9 @@ const (
 	MsgOut
 	MmsgIn // struct mmsghdr[]
 	MmsgOut
-	Offset       // one register, or two on 32 bits: pread64
-	OffsetHalves // two registers: preadv
-	RWFlags      // behind OffsetHalves
+	Offset       // off_t in one register, or in two on 32-bit ABIs: pread64
+	OffsetHalves // off_t in two registers: preadv
+	RWFlags      // after OffsetHalves
 	OffsetInOut  // off_t *
 	Offset64InOut
 	OffsetSplice
@@ -113,7 +111,7 @@ const (
 	EpollEvent
 	EpollEvents
 
-	Resumed // the call that restart_syscall goes on with
+	Resumed // the call that restart_syscall resumes
 	IOCBs
 	IOEvents
 	UringParams
@@ -122,19 +120,19 @@ const (
 	UringRegisterOp
 	SocketcallOp
 
-	Kinds int = iota // how many there are
+	Kinds int = iota // number of kinds
 )
 
-// Result says what else is known of a result that is not negative.
+// Result tells how a non-negative return value is decoded.
 type Result uint8
 
-// The results that say more than a number.
+// The results; ResultPlain is just a number.
 const (
 	ResultPlain Result = iota
 	ResultFD
 	ResultOption
-	ResultSent     // messages
-	ResultReceived // messages, and the time left
+	ResultSent     // number of messages sent
+	ResultReceived // number of messages received, and the remaining timeout
 	ResultReceived64
 	ResultSplice
 	ResultFcntl
@@ -145,20 +143,21 @@ const (
 	ResultPselect
 	ResultPselect64
 
-	Results int = iota // how many there are
+	Results int = iota // number of results
 )
 
-// Audited reports whether pidwire has audit record the call: those on sockets
-// alone, for read, write and close would record every file of a process too.
+// Audited reports whether pidwire requests audit records of the call. It is false for calls
+// that work on other files, too, like read, write and close: audit would record them for
+// every file of a process.
 func (c *Call) Audited() bool { return c.Network && !c.Unaudited }
 
-// Desc is what the kernel side knows of the call.
+// Desc returns the entry of the call in the table of the kernel side.
 func (c *Call) Desc() wire.Calldesc {
 	return wire.Calldesc{Capture: c.Capture, Flags: c.Flags, Fd1: c.FDs[0], Fd2: c.FDs[1]}
 }
 
-// Number returns the number that the ABI gives to the call, and whether it has
-// one of its own (not through socketcall).
+// Number returns the number of the call in an ABI. The bool is false if the ABI has no
+// number for it, except in socketcall(2).
 func (c *Call) Number(abi uint8) (uint32, bool) {
 	n := int16(no)
 	switch abi {
@@ -174,11 +173,10 @@ func (c *Call) Number(abi uint8) (uint32, bool) {
 	return uint32(n), n != no
 }
 
-// Socketcall is the number of the i386 call that holds the socket calls of old
-// programs.
+// Socketcall is the number of socketcall(2) on i386, which multiplexes the socket calls.
 const Socketcall = 102
 
-// VectorMax is the highest number inside socketcall(2): SYS_SENDMMSG.
+// VectorMax is the highest number in socketcall(2): SYS_SENDMMSG.
 const VectorMax = 20
 
 // x32Bit marks an x32 number (__X32_SYSCALL_BIT).
@@ -207,8 +205,8 @@ func init() {
 	}
 }
 
-// Find returns the call that a record is of: by its number, or for
-// socketcall by the number inside. It returns nil if it is not in Table.
+// Find returns a call by its number nr, or by its number sub in socketcall(2) if sub is not
+// 0. It returns nil if the call is not in Table.
 func Find(abi uint8, nr uint32, sub uint8) *Call {
 	var i uint16
 	switch {
@@ -232,7 +230,7 @@ func Find(abi uint8, nr uint32, sub uint8) *Call {
 	return &Table[i-1]
 }
 
-// ByName returns the call of that name, nil if it is not in Table.
+// ByName returns a call by its name, nil if it is not in Table.
 func ByName(name string) *Call {
 	if i := byName[name]; i != 0 {
 		return &Table[i-1]
@@ -240,8 +238,8 @@ func ByName(name string) *Call {
 	return nil
 }
 
-// RoleOf returns the role of a call by its name, of those too that are read
-// from files only. It is 0 for any other.
+// RoleOf returns the role of a call by its name. It includes calls that only files of other
+// tools have. It returns 0 for an unknown name.
 func RoleOf(name string) event.Role {
 	if c := ByName(name); c != nil {
 		return c.Role

@@ -15,8 +15,8 @@ var (
 	define = regexp.MustCompile(`(?m)^#define\s+__NR(3264)?_(\w+)\s+(\d+|__NR3264_\w+|\(__X32_SYSCALL_BIT \+ (\d+)\))\s*$`)
 )
 
-// header returns the numbers of a kernel header; it skips the test only if the
-// header is not installed.
+// header returns the syscall numbers of a kernel header. It skips the test if the header is
+// not installed.
 func header(t *testing.T, paths ...string) map[string]uint32 {
 	t.Helper()
 	var text []byte
@@ -65,12 +65,12 @@ func TestNumbers(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		abi   uint8
-		exact bool // the header lacks what the ABI lacks
+		exact bool // the header has exactly the calls of the ABI
 		paths []string
 	}{
 		{"x86_64", wire.AbiX8664, true, []string{"/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "/usr/include/asm/unistd_64.h"}},
 		{"i386", wire.AbiI386, true, []string{"/usr/include/x86_64-linux-gnu/asm/unistd_32.h", "/usr/include/asm/unistd_32.h"}},
-		// The generic header has the names of 32-bit ABIs too.
+		// The generic header also has names of 32-bit ABIs.
 		{"arm64", wire.AbiARM64, false, []string{"/usr/include/asm-generic/unistd.h"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestX32 holds that every call is found by its x32 number.
+// TestX32 checks that every call is found by its x32 number.
 func TestX32(t *testing.T) {
 	want := header(t, "/usr/include/x86_64-linux-gnu/asm/unistd_x32.h", "/usr/include/asm/unistd_x32.h")
 	const bit = 0x40000000
@@ -112,7 +112,7 @@ func TestX32(t *testing.T) {
 		}
 		delete(want, call.Name)
 	}
-	// And that no number is taken for another call's.
+	// No number may find another call.
 	for other, n := range want {
 		if got := syscalls.Find(wire.AbiX32, n|bit, 0); got != nil {
 			t.Errorf("%s (%d) is taken for %s", other, n, got.Name)
@@ -127,16 +127,15 @@ func name(c *syscalls.Call) string {
 	return c.Name
 }
 
-// TestNetworkClass holds that all of strace's %network is followed
-// (strace 7.2, flag TN in src/linux/*/syscallent.h), and nothing is called so
-// that strace does not.
+// TestNetworkClass checks that Table has all of strace's %network, and marks nothing else as
+// Network (strace 7.2, flag TN in src/linux/*/syscallent.h).
 func TestNetworkClass(t *testing.T) {
 	const plain = "socket bind connect listen accept accept4 getsockname getpeername socketpair sendto recvfrom sendmsg recvmsg " +
 		"sendmmsg recvmmsg shutdown setsockopt getsockopt sendfile"
 	for _, c := range []struct {
 		name    string
 		abi     uint8
-		numbers map[string]uint32 // nil: the names are enough
+		numbers map[string]uint32 // nil: only the names are checked
 		names   string
 	}{
 		{"x86_64", wire.AbiX8664, nil, plain + " getpmsg putpmsg"},
@@ -176,7 +175,7 @@ func TestNetworkClass(t *testing.T) {
 	}
 }
 
-// TestSocketcall holds the numbers of linux/net.h.
+// TestSocketcall checks the numbers in socketcall(2) against linux/net.h.
 func TestSocketcall(t *testing.T) {
 	names := strings.Fields("socket bind connect listen accept getsockname getpeername socketpair send recv sendto recvfrom " +
 		"shutdown setsockopt getsockopt sendmsg recvmsg accept4 recvmmsg sendmmsg")

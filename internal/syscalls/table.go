@@ -7,8 +7,8 @@ import (
 
 const no = -1
 
-// Which calls the kernel side records: all of them, or those whose descriptors
-// are sockets (sock); and whether the result is a descriptor (ret).
+// Flags: the kernel side records all calls (on), or only those whose fds are sockets
+// (sock); ret: the return value is an fd.
 const (
 	on     = wire.DescOn
 	sock   = wire.DescOn | wire.DescSock
@@ -16,7 +16,7 @@ const (
 	retSck = wire.DescOn | wire.DescSock | wire.DescRetfd
 )
 
-// Which arguments are descriptors: the first, the second and so on; -1: none.
+// Indexes of the arguments that are fds; -1: none.
 var (
 	none          = [2]int8{-1, -1}
 	first         = [2]int8{0, -1}
@@ -25,10 +25,10 @@ var (
 	firstAndThird = [2]int8{0, 2}
 )
 
-// Table is the call set: strace's %network, and what else moves a socket's
-// data, life or readiness. Numbers are those of linux/arch/*/entry/syscalls/*.tbl,
-// include/uapi/asm-generic/unistd.h and include/uapi/linux/net.h. To follow
-// another call: docs/HOWTO-add-syscall.md.
+// Table has the traced calls: strace's %network, and other calls that transfer the data of a
+// socket, open or close it, or wait for it. The numbers are from
+// linux/arch/*/entry/syscalls/*.tbl, include/uapi/asm-generic/unistd.h and
+// include/uapi/linux/net.h. To add a call, see docs/HOWTO-add-syscall.md.
 var Table = []Call{
 	{Name: "socket", Nr: Numbers{41, 359, 198, 281}, Vector: 1, Network: true, Role: event.Opens,
 		Args: Args{{"domain", Family}, {"type", SockType}, {"protocol", Protocol}}, Result: ResultFD, Capture: wire.CapNone, Flags: ret, FDs: none},
@@ -173,19 +173,19 @@ var Table = []Call{
 		Args: Args{{"fd", FD}, {"opcode", UringRegisterOp}, {"arg", Pointer}, {"nr_args", UDec}}, Capture: wire.CapNone, Flags: on, FDs: none},
 }
 
-// Multiplexed is socketcall itself, where the number inside is not known. It is
-// not of Table: its number leads to those inside.
+// Multiplexed is socketcall(2) itself, for records without the number of the inner call. It
+// is not in Table, for Find resolves socketcall(2) to the inner call.
 var Multiplexed = Call{
 	Name: "socketcall", Nr: Numbers{no, Socketcall, no, no}, Args: Args{{"call", SocketcallOp}, {"args", Pointer}}, FDs: none,
 }
 
-// unfollowed are calls that files of other tools have, and that say something
-// of sockets, by name. No source records them.
+// unfollowed has the roles of calls that matter for sockets but are not traced. They occur
+// in files of other tools.
 var unfollowed = map[string]event.Role{
 	"clone": event.Forks, "clone3": event.Forks, "fork": event.Forks, "vfork": event.Forks,
 }
 
-// X32 names the calls whose number differs from x86_64's
+// X32 has the names of the calls whose x32 number differs from the x86_64 number
 // (linux/arch/x86/entry/syscalls/syscall_64.tbl, abi x32).
 var X32 = map[uint32]string{
 	514: "ioctl", 515: "readv", 516: "writev", 517: "recvfrom", 518: "sendmsg",

@@ -20,7 +20,7 @@ var testHeader = wire.Header{
 	Command: []string{"curl", "http://x/"}, StrLen: 32, Mono: 1 << 63, Wall: 1_700_000_000_123_456_789, PageSize: 4096,
 }
 
-// blocks remembers where the writes of a Writer begin: one a block.
+// blocks records the offset of each Write, which is that of each block.
 type blocks struct {
 	bytes.Buffer
 	starts []int
@@ -37,13 +37,13 @@ func note(n int, text string) wire.Record {
 	return wire.Seal(append(r.Append(nil), attrs...))
 }
 
-// small is a recording of three blocks, with where each record ends.
+// small is a recording of three blocks, with the offsets of its records and blocks.
 type small struct {
 	file     []byte
 	recs     []wire.Record
-	ends     []int // of each record in the file
+	ends     []int // end offset of each record in the file
 	prologue int
-	blocks   []int // where each begins, and the end of the file
+	blocks   []int // offset of each block, and the file size
 }
 
 func smallFile(t testing.TB) (s small) {
@@ -86,8 +86,7 @@ func smallFile(t testing.TB) (s small) {
 	return s
 }
 
-// read reads all that is there: the records before the error, and the error,
-// nil for io.EOF.
+// read returns all records before the first error, and the error, nil for io.EOF.
 func read(r io.Reader) (h wire.Header, recs []wire.Record, err error) {
 	rd, err := wire.NewReader(r)
 	if err != nil {
@@ -104,7 +103,7 @@ func read(r io.Reader) (h wire.Header, recs []wire.Record, err error) {
 			}
 			return rd.Header, recs, err
 		}
-		recs = append(recs, bytes.Clone(rec)) // a record is good until the next call
+		recs = append(recs, bytes.Clone(rec)) // a record is valid until the next call
 	}
 }
 
@@ -143,8 +142,8 @@ func TestFileOfNothing(t *testing.T) {
 	}
 }
 
-// TestBlocks holds that blocks are of a size that bounds what a kill loses,
-// and that a record that is larger makes its own.
+// TestBlocks checks that the size of blocks is bounded, and that a larger record gets a
+// block of its own.
 func TestBlocks(t *testing.T) {
 	var out blocks
 	w, err := wire.NewWriter(&out, testHeader)
@@ -163,7 +162,7 @@ func TestBlocks(t *testing.T) {
 		if err := w.Write(r); err != nil {
 			t.Fatal(err)
 		}
-		clear(r) // the writer has its own copy
+		clear(r) // the writer must have copied it
 	}
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
@@ -183,8 +182,8 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// TestCut cuts a file at every byte: it opens up to its last whole record,
-// and says that it is cut.
+// TestCut truncates a file at every byte. All complete records must be read, and the
+// error must report the truncation.
 func TestCut(t *testing.T) {
 	s := smallFile(t)
 	for n := range s.file {
@@ -201,7 +200,7 @@ func TestCut(t *testing.T) {
 				t.Fatalf("cut at %d: record %d is not what was written", n, i)
 			}
 		}
-		between := false // blocks are written whole: the next one was never begun
+		between := false // cut between two blocks
 		for _, b := range s.blocks {
 			between = between || n == b
 		}
@@ -223,8 +222,8 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestDamage flips each bit of the file: no flip may change, add or drop a
-// record without a word, and the word is where the flip is.
+// TestDamage flips each bit of the file. No flip may change, add or drop a record without
+// an error, and the error must have the right offset.
 func TestDamage(t *testing.T) {
 	s := smallFile(t)
 	padding := s.prologue - (16 + headerLen(s.file) + 4)
@@ -247,12 +246,12 @@ func TestDamage(t *testing.T) {
 					t.Errorf("magic, byte %d: %v", at, err)
 				}
 			case at < 12:
-				// Format 0 never was.
+				// Format 0 never existed.
 				if !errors.As(err, &newer) && (!errors.As(err, &damage) || damage.Offset != 8) {
 					t.Errorf("format, byte %d: %v", at, err)
 				}
 			case at < 16:
-				// A length that leads beyond the end looks as if cut.
+				// A length beyond the end looks like truncation.
 				if !errors.As(err, &damage) && !errors.As(err, &cut) {
 					t.Errorf("length of the header, byte %d: %v", at, err)
 				}
@@ -272,14 +271,14 @@ func TestDamage(t *testing.T) {
 				start := s.blocks[b]
 				last := b == len(s.blocks)-2
 				if last && at >= start+4 && at < start+8 && errors.As(err, &cut) {
-					continue // the last block's length: as if cut
+					continue // length of the last block: looks like truncation
 				}
 				if !errors.As(err, &damage) {
 					t.Errorf("block %d, byte %d of it, bit %d: %v", b, at-start, bit, err)
 					continue
 				}
-				// Inside the block: a length that is too large shows at the
-				// block behind.
+				// The error is inside the block, or at the next block if a length is
+				// too large.
 				if damage.Offset < int64(start) || damage.Offset > int64(s.blocks[b+1]) {
 					t.Errorf("block %d, byte %d: damage at %d", b, at, damage.Offset)
 				}
@@ -300,7 +299,7 @@ func TestDamage(t *testing.T) {
 
 func headerLen(file []byte) int { return int(binary.LittleEndian.Uint32(file[12:])) }
 
-// TestBadRecord is a block whose checksum is right and whose records are not.
+// TestBadRecord reads blocks with a valid checksum and invalid records.
 func TestBadRecord(t *testing.T) {
 	s := smallFile(t)
 	good := note(1, "good")
@@ -334,12 +333,12 @@ func TestBadRecord(t *testing.T) {
 			}
 		}
 	}
-	// A block of no records is none the worse.
+	// An empty block is valid.
 	file := block(block(s.file[:s.prologue:s.prologue], nil, 0), good, 1)
 	if _, recs, err := read(bytes.NewReader(file)); err != nil || len(recs) != 1 {
 		t.Errorf("an empty block before one of 1: %d records, %v", len(recs), err)
 	}
-	// A block that promises more than a reader takes at once.
+	// A block longer than maxBlock.
 	file = binary.LittleEndian.AppendUint32(s.file[:s.prologue:s.prologue], 0x31425750)
 	file = append(binary.LittleEndian.AppendUint32(file, 1<<30), make([]byte, 8)...)
 	var damage *wire.DamageError
@@ -391,7 +390,7 @@ func TestNotRecording(t *testing.T) {
 	}
 }
 
-// TestReaderError holds that an error of the disk is not taken for damage.
+// TestReaderError checks that a read error is not reported as damage.
 func TestReaderError(t *testing.T) {
 	s := smallFile(t)
 	disk := errors.New("input/output error")
@@ -406,7 +405,7 @@ func TestReaderError(t *testing.T) {
 	}
 }
 
-// failing fails from its nth write on, having written half.
+// failing is a writer whose nth Write and all later ones fail, after half of the data.
 type failing struct {
 	blocks
 	n   int
@@ -421,8 +420,8 @@ func (f *failing) Write(p []byte) (int, error) {
 	return f.blocks.Write(p)
 }
 
-// TestWriterError holds that a full disk is told, by every later call too: a
-// block behind half a block could not be read.
+// TestWriterError checks that a write error is returned by all later calls, too: a block
+// after an incomplete one could not be read.
 func TestWriterError(t *testing.T) {
 	full := errors.New("no space left on device")
 	if _, err := wire.NewWriter(&failing{err: full}, testHeader); !errors.Is(err, full) {
@@ -457,8 +456,8 @@ func TestWriterError(t *testing.T) {
 	}
 }
 
-// TestLongCommand holds that a command line longer than a header leaves the
-// rest of the header whole.
+// TestLongCommand checks that a command line longer than maxHeader does not damage the
+// rest of the header.
 func TestLongCommand(t *testing.T) {
 	h := testHeader
 	h.Command = []string{"echo"}
@@ -482,8 +481,8 @@ func TestLongCommand(t *testing.T) {
 	}
 }
 
-// FuzzReader holds that no file makes the reader panic, read more than there
-// is, or give a record that is none.
+// FuzzReader checks that no file makes the reader panic, read out of bounds, or return an
+// invalid record.
 func FuzzReader(f *testing.F) {
 	s := smallFile(f)
 	f.Add(s.file)
@@ -507,7 +506,7 @@ func FuzzReader(f *testing.F) {
 		if len(recs) == 0 {
 			return
 		}
-		// What was read can be written, and reads the same.
+		// Records must survive a write and a read.
 		var b bytes.Buffer
 		w, werr := wire.NewWriter(&b, h)
 		if werr != nil {

@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// TestSizesOfVersion1 holds that no struct of recordings grows without a new
-// version, and that a file without a table is read with version 1's sizes.
+// TestSizesOfVersion1 checks that no struct of recordings grows without a new version, and
+// that a file without a table of sizes is read with the sizes of version 1.
 func TestSizesOfVersion1(t *testing.T) {
 	for id, s := range shapes {
 		if s.now < s.v1 || s.now > maxSize || s.now%8 != 0 {
@@ -49,17 +49,17 @@ func TestTablesThatAreNone(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	// Structs of kinds that are not known yet may have any size.
+	// Structs of unknown kinds may have any size.
 	if l, err := newLayout([]byte{200, 0, 64, 0}); err != nil || !l.same {
 		t.Errorf("an unknown struct: %v", err)
 	}
 }
 
-// KindCall is any kind.
+// KindCall is a kind of shapes.
 const KindCall = KindSyscall
 
-// writer makes records as another version would have them: each struct longer or
-// shorter by delta at its end. It is written apart from Layout, to hold it.
+// writer converts records to those of another version, in which each struct is longer or
+// shorter by delta. It shares no code with Layout, which it tests.
 type writer struct {
 	delta func(id uint16) int
 }
@@ -104,7 +104,7 @@ func (w *writer) record(r Record) []byte {
 			piece.Unmarshal(list)
 			b = w.part(b, partChunk, list[:SizeChunk])
 			list = list[SizeChunk:]
-			if piece.Flags&ChunkFault == 0 { // what fills it up is memory too
+			if piece.Flags&ChunkFault == 0 { // including the padding
 				b = append(b, list[:padded(piece.Len)]...)
 				list = list[padded(piece.Len):]
 			}
@@ -151,7 +151,7 @@ func (w *writer) record(r Record) []byte {
 	return Seal(append(b, rest...))
 }
 
-// table is the one that goes with it.
+// table returns the table of sizes.
 func (w *writer) table() (b []byte) {
 	for id, s := range shapes {
 		size := s.now + w.delta(id)
@@ -164,7 +164,7 @@ func (w *writer) table() (b []byte) {
 	return b
 }
 
-// file writes a recording of another version.
+// file returns a recording of another version.
 func (w *writer) file(t testing.TB, h Header, version uint16, recs []Record) []byte {
 	t.Helper()
 	h.Version = version
@@ -227,7 +227,7 @@ func readAll(t testing.TB, file []byte) (*Reader, []Record) {
 	}
 }
 
-// every is a record of each kind that testdata/rec lacks, with all that may follow.
+// every returns a record of each kind that testdata/rec lacks, with all optional parts.
 func every() []Record {
 	text := []byte("type=SYSCALL msg=audit(1:2): x\n\x00\x00")
 	sock := Sock{Cookie: 1, Ino: 2, Fd: 3, Family: 2}
@@ -252,9 +252,8 @@ func every() []Record {
 	}
 }
 
-// TestOtherVersions holds that the recordings of testdata/rec, written with longer
-// and shorter structs, are read as they are: without what is longer, and with
-// zeros for what is missing.
+// TestOtherVersions checks that the recordings of testdata/rec, written with longer or
+// shorter structs, are read with extra fields cut off and missing fields zero.
 func TestOtherVersions(t *testing.T) {
 	grow := func(ids ...uint16) func(uint16) int {
 		return func(id uint16) int {
@@ -292,7 +291,7 @@ func TestOtherVersions(t *testing.T) {
 				t.Errorf("recording %d, %s: version %d, %q", i, name, got.Header.Version, got.Later())
 			}
 		}
-		// Of an earlier version: the last 8 bytes were not there yet.
+		// An earlier version without the last 8 bytes.
 		short := &writer{func(id uint16) int {
 			if id < partSock && id != KindHandover || id == partSock { // a handover ends with its owner
 				return -8
@@ -324,8 +323,8 @@ func TestOtherVersions(t *testing.T) {
 	}
 }
 
-// zeroed is a record with zeros in the last 8 bytes of its struct and of the sockets
-// behind it; nil of audit's, whose length of its text stands there.
+// zeroed returns a copy of a record with zeros in the last 8 bytes of its struct and of its
+// sockets; nil for audit records, which have the length of their text there.
 func zeroed(r Record) Record {
 	z := bytes.Clone(r)
 	kind, size := r.Kind(), shapes[r.Kind()].now
@@ -354,8 +353,8 @@ func zeroed(r Record) Record {
 	return z
 }
 
-// TestLaterWithoutTable holds that a recording of a later version that does not say
-// how long its structs are is not read.
+// TestLaterWithoutTable checks that a recording of a later version without a table of sizes
+// is rejected.
 func TestLaterWithoutTable(t *testing.T) {
 	var b bytes.Buffer
 	if _, err := NewWriter(&b, Header{Version: WireVersion + 1}); err != nil {
@@ -387,8 +386,8 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// FuzzLayout converts hostile records of hostile layouts: what comes is a record,
-// bounded by what was there.
+// FuzzLayout converts hostile records with hostile layouts. The result must be a valid
+// record of bounded size.
 func FuzzLayout(f *testing.F) {
 	for _, r := range every() {
 		f.Add(uint64(1), []byte(r))

@@ -24,8 +24,8 @@ type form interface {
 	Append([]byte) []byte
 }
 
-// forms are all the structs of the ABI. inFile says that one stands in
-// recordings, and so may not change without a new version.
+// forms has all structs of the ABI. Those with inFile are part of recordings, and must not
+// change without a new version.
 var forms = []struct {
 	new    func() form
 	size   int
@@ -60,7 +60,7 @@ var forms = []struct {
 
 func nameOf(f form) string { return reflect.TypeOf(f).Elem().Name() }
 
-// TestFormsComplete holds that forms has every struct that is generated.
+// TestFormsComplete checks that forms has every struct that is generated.
 func TestFormsComplete(t *testing.T) {
 	known := map[string]bool{}
 	for _, f := range forms {
@@ -137,9 +137,9 @@ func fill(v reflect.Value, rnd *rand.Rand) {
 	}
 }
 
-// TestABI holds the layout of what stands in recordings: an old recording must
-// open for ever. A line may be added; a line that changes needs a new
-// WireVersion and a reader for both.
+// TestABI checks the layout of all structs of recordings, for old recordings must stay
+// readable. Lines may be added; to change a line requires a new WireVersion and a reader
+// for both.
 func TestABI(t *testing.T) {
 	d := declared(t)
 	notInFile := func(name string) bool {
@@ -185,7 +185,7 @@ func TestABI(t *testing.T) {
 	}
 }
 
-// TestNumbersUsedOnce holds that in each enum no number stands for two things.
+// TestNumbersUsedOnce checks that no enum uses a number twice.
 func TestNumbersUsedOnce(t *testing.T) {
 	for _, group := range declared(t).enums {
 		seen := map[string]string{}
@@ -288,7 +288,7 @@ func TestChunks(t *testing.T) {
 		{wire.Chunk{Addr: 0x3000, Len: 17}, "seventeen bytes !"},
 	}
 	var b []byte
-	var ends []int // where each chunk ends, its padding included
+	var ends []int // end offset of each chunk, with padding
 	for _, p := range want {
 		c := p.c
 		if c.Flags&wire.ChunkFault == 0 {
@@ -313,9 +313,9 @@ func TestChunks(t *testing.T) {
 		}
 	}
 	for range wire.Chunks(b) {
-		break // a walk that is left early
+		break // stop the iteration early
 	}
-	// A length near 2^32 must not wrap.
+	// A length near 2^32 must not overflow.
 	huge := wire.Chunk{Len: 1<<32 - 1}
 	if got := pieces(huge.Append(nil)); got != nil {
 		t.Errorf("a chunk of 4 GiB in 16 bytes gave %+v", got)
@@ -365,7 +365,7 @@ func TestAttrs(t *testing.T) {
 	if got := wire.AttrOf(b, 1); got == nil || len(got) != 0 {
 		t.Errorf("AttrOf of an empty value gives %#v, want empty but there", got)
 	}
-	// The last one's padding may be missing; a value may not.
+	// The padding of the last attribute may be missing, its value may not.
 	one := wire.AppendAttr(nil, 5, "abcde")
 	for n := range one {
 		want := 0
@@ -417,8 +417,8 @@ func TestSyscallParts(t *testing.T) {
 	}
 }
 
-// FuzzChunks holds that what is read lies inside what was given, and that
-// chunks written again read the same.
+// FuzzChunks checks that all data returned is inside the input, and that chunks survive a
+// write and a read.
 func FuzzChunks(f *testing.F) {
 	f.Add(wire.AppendChunk(nil, wire.Chunk{Addr: 1}, []byte("abc")))
 	f.Add(wire.AppendChunk(nil, wire.Chunk{Addr: 1, Len: 9, Flags: wire.ChunkFault}, nil))

@@ -132,7 +132,7 @@ func stack(t *testing.T, d *Decoder, functions string) []byte {
 	return b
 }
 
-// TestGrow holds what of a stack is new: functions that go on are not entered
+// TestGrow checks what of a stack is new: functions that go on are not entered
 // again, and a call begins anew.
 func TestGrow(t *testing.T) {
 	d := New()

@@ -110,7 +110,7 @@ func TestAnswersOverTCP(t *testing.T) {
 	}
 }
 
-// FuzzAnswers holds that no payload of a packet ends the run, or makes names that
+// FuzzAnswers checks that no payload of a packet ends the run, or makes names that
 // are none.
 func FuzzAnswers(f *testing.F) {
 	for _, s := range [][]byte{answer(f, "www.example.com", "cdn.example.net", "192.0.2.1", "2001:db8::1"), bytes.Repeat([]byte{0xc0, 12}, 40)} {

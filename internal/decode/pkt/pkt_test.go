@@ -82,7 +82,7 @@ func TestTCP(t *testing.T) {
 	}
 }
 
-// TestRelative holds the rules of relative numbers: the first segment with an
+// TestRelative checks the rules of relative numbers: the first segment with an
 // ACK begins the count of both ends, a SYN begins it anew, and what an ICMP
 // error quotes only asks.
 func TestRelative(t *testing.T) {
@@ -132,7 +132,7 @@ func TestRelative(t *testing.T) {
 	}
 }
 
-// TestFlowsBounded holds that connections that come and go are forgotten, and
+// TestFlowsBounded checks that connections that come and go are forgotten, and
 // one that is in use is not.
 func TestFlowsBounded(t *testing.T) {
 	f := flows[key4]{full: 100}
@@ -257,7 +257,7 @@ func TestStrip(t *testing.T) {
 	}
 }
 
-// TestCaptures holds that what the decoder says about the captured packets is
+// TestCaptures checks that what the decoder says about the captured packets is
 // inside them.
 func TestCaptures(t *testing.T) {
 	n := 0

@@ -12,7 +12,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// TestCallsCovered holds the promise of the table: every call that is captured
+// TestCallsCovered checks the promise of the table: every call that is captured
 // is decoded, under every number that it has, and every kind that it may have is shown.
 func TestCallsCovered(t *testing.T) {
 	used := map[syscalls.Kind]bool{}

@@ -7,7 +7,7 @@ import (
 	"github.com/pidwire/pidwire/internal/foreign/keys"
 )
 
-// TestKeyOptions holds that the options whose values are not shown are the same
+// TestKeyOptions checks that the options whose values are not shown are the same
 // here and in what other tools printed.
 func TestKeyOptions(t *testing.T) {
 	secret := 0

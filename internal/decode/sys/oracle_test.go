@@ -61,7 +61,7 @@ func (r *record) line(t testing.TB, o *notation.Options) string {
 	return string(notation.AppendCall(nil, r.decode(t), o))
 }
 
-// TestOracle holds what strace 6.1 printed of real calls, beside the memory
+// TestOracle checks what strace 6.1 printed of real calls, beside the memory
 // that it saw: testdata/oracle. A want line stands where pidwire's text is
 // another, on purpose. The files are made by testdata/oracle/src/make.py.
 func TestOracle(t *testing.T) {

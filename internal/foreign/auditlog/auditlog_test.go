@@ -26,7 +26,7 @@ const emulator = "../../../../testdata/emulator/emulator.audit.log"
 
 var logs = []string{emulator, "kernels.log", "kernel-6.18.log"}
 
-// TestLogs holds that every line of the logs is a record of a known type, whose
+// TestLogs checks that every line of the logs is a record of a known type, whose
 // fields all have a value.
 func TestLogs(t *testing.T) {
 	for _, file := range logs {
@@ -256,7 +256,7 @@ func TestTypes(t *testing.T) {
 	}
 }
 
-// TestNextNoAlloc holds the hot path to what it promises.
+// TestNextNoAlloc checks the hot path to what it promises.
 func TestNextNoAlloc(t *testing.T) {
 	var all [][]byte
 	for _, file := range logs {

@@ -178,7 +178,7 @@ func TestAssemblerError(t *testing.T) {
 	}
 }
 
-// TestInterleavings holds that events come out whole however their records come
+// TestInterleavings checks that events come out whole however their records come
 // in turn, as long as no more than 64 are open, and each once.
 func TestInterleavings(t *testing.T) {
 	for seed := range uint64(300) {

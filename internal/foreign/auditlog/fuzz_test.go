@@ -76,7 +76,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// FuzzAssembler holds that what goes in comes out, once, whatever the order.
+// FuzzAssembler checks that what goes in comes out, once, whatever the order.
 func FuzzAssembler(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 250, 251, 4})
 	f.Fuzz(func(t *testing.T, ops []byte) {

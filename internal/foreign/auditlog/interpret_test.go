@@ -239,7 +239,7 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-// TestHostileLines holds that no line takes long, whatever it repeats.
+// TestHostileLines checks that no line takes long, whatever it repeats.
 func TestHostileLines(t *testing.T) {
 	for _, part := range []string{"a=( ", "a=\"", "a='x ", "a={ ", "saddr={ ", "a=(x) ", "(", ")", "a=)", " ", "=", "key=a ", "name=a ", "comm=a ", "exe=a ", "proctitle=a ", "subj=a (b ", "x ", `\001`, "msg='a "} {
 		for _, kind := range []string{"SYSCALL", "SOCKADDR"} {

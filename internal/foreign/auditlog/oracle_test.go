@@ -138,7 +138,7 @@ func events(t testing.TB, log []byte, atSeparator bool) map[string]string {
 	return out
 }
 
-// TestAusearch holds that what ausearch makes of a log reads as the log itself does.
+// TestAusearch checks that what ausearch makes of a log reads as the log itself does.
 func TestAusearch(t *testing.T) {
 	var all []string
 	for _, file := range logs {
@@ -175,7 +175,7 @@ func TestAusearch(t *testing.T) {
 	}
 }
 
-// TestKernelLog holds the same for what the kernel prints.
+// TestKernelLog checks the same for what the kernel prints.
 func TestKernelLog(t *testing.T) {
 	var printed, raw bytes.Buffer
 	for i, line := range lines(t, "kernel-6.18.log") {

@@ -71,7 +71,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// FuzzParse holds that no line ends the run, and that what is made of one reads
+// FuzzParse checks that no line ends the run, and that what is made of one reads
 // as the same again.
 func FuzzParse(f *testing.F) {
 	f.Add(users)

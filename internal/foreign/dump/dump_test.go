@@ -349,7 +349,7 @@ func TestNotations(t *testing.T) {
 	}
 }
 
-// TestUnknown holds what is said of bytes that the text does not tell.
+// TestUnknown checks what is said of bytes that the text does not tell.
 func TestUnknown(t *testing.T) {
 	const header = dump.Fragment | dump.TTL | dump.TOS
 	for _, c := range []struct {
@@ -443,7 +443,7 @@ func TestASCII(t *testing.T) {
 	}
 }
 
-// TestNumbers holds that numbers that count from the first ones of their
+// TestNumbers checks that numbers that count from the first ones of their
 // connection come back the same, however much of it was seen.
 func TestNumbers(t *testing.T) {
 	const out, in = "IP 10.0.0.1.5000 > 10.0.0.2.8000: ", "IP 10.0.0.2.8000 > 10.0.0.1.5000: "
@@ -505,7 +505,7 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestForgotten holds that only so many connections are remembered, and that
+// TestForgotten checks that only so many connections are remembered, and that
 // those in use are.
 func TestForgotten(t *testing.T) {
 	var r dump.Reader
@@ -527,7 +527,7 @@ func TestForgotten(t *testing.T) {
 	}
 }
 
-// TestNames holds that names keep their addresses, which are nobody's.
+// TestNames checks that names keep their addresses, which are nobody's.
 func TestNames(t *testing.T) {
 	var r dump.Reader
 	var l dump.Line
@@ -567,7 +567,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestManyNames holds that names are bounded.
+// TestManyNames checks that names are bounded.
 func TestManyNames(t *testing.T) {
 	var r dump.Reader
 	var l dump.Line
@@ -610,7 +610,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// TestAllocs holds that a line allocates nothing once its names are known.
+// TestAllocs checks that a line allocates nothing once its names are known.
 func TestAllocs(t *testing.T) {
 	for _, c := range benchLines {
 		var r dump.Reader

@@ -333,7 +333,7 @@ func older(line string) string {
 	return old
 }
 
-// TestOlder holds that what tcpdump 4 wrote, written in tcpdump 3's way,
+// TestOlder checks that what tcpdump 4 wrote, written in tcpdump 3's way,
 // becomes the same packets.
 func TestOlder(t *testing.T) {
 	needTcpdump(t)
@@ -358,7 +358,7 @@ func TestOlder(t *testing.T) {
 	}
 }
 
-// TestBelow holds that the bytes below packets change nothing.
+// TestBelow checks that the bytes below packets change nothing.
 func TestBelow(t *testing.T) {
 	needTcpdump(t)
 	for _, flag := range []string{"-x", "-X", "-A"} {

@@ -86,7 +86,7 @@ func BenchmarkIs(b *testing.B) {
 	}
 }
 
-// TestAllocs holds that reading needs no memory, once a Reader knows the names, which
+// TestAllocs checks that reading needs no memory, once a Reader knows the names, which
 // it forgets at a Gap; an IPv6 address does.
 func TestAllocs(t *testing.T) {
 	var all [][]byte

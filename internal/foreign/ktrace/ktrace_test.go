@@ -458,7 +458,7 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// TestOthers holds that lines of other tools are not taken for a tracer's.
+// TestOthers checks that lines of other tools are not taken for a tracer's.
 func TestOthers(t *testing.T) {
 	var files []string
 	for _, pattern := range []string{"../../../testdata/emulator/*.strace", "../../../testdata/emulator/*.tcpdump",

@@ -128,7 +128,7 @@ func TestJoinBounds(t *testing.T) {
 	}
 }
 
-// TestLiveJoin holds that nothing is lost of what the strace of this machine
+// TestLiveJoin checks that nothing is lost of what the strace of this machine
 // prints, that each call in two parts becomes whole, and is as strace prints it
 // where it goes to a file for each process.
 func TestLiveJoin(t *testing.T) {

@@ -128,7 +128,7 @@ func roundTrip(t *testing.T, transcript []byte, n *count) {
 	}
 }
 
-// TestLive holds that what the strace of this machine prints, with any options,
+// TestLive checks that what the strace of this machine prints, with any options,
 // is printed again as it was.
 func TestLive(t *testing.T) {
 	need(t, "strace")

@@ -234,7 +234,7 @@ func TestTranscript(t *testing.T) {
 	}
 }
 
-// TestHostile holds that no line takes time by the square of its length.
+// TestHostile checks that no line takes time by the square of its length.
 func TestHostile(t *testing.T) {
 	var l Line
 	for _, s := range []string{"<", "/*", "(", ")", "<:[\"", "/*\"", "<a:[", "strace: ", "\\\"", "), ", ") ", "<unfinished ...", "{<", "[pid ", "(E", "\"a\", ", "Process ", "P/strace:"} {

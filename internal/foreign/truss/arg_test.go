@@ -64,7 +64,7 @@ func vis(data []byte) string {
 	return s.String()
 }
 
-// TestStringData holds that data of any kind is read as it was, in a call of
+// TestStringData checks that data of any kind is read as it was, in a call of
 // each flavor.
 func TestStringData(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
@@ -271,7 +271,7 @@ func TestSockaddr(t *testing.T) {
 	}
 }
 
-// TestAllocs holds that nothing is allocated for a line.
+// TestAllocs checks that nothing is allocated for a line.
 func TestAllocs(t *testing.T) {
 	lines := bytes.Split(bytes.TrimSuffix(sample(t), []byte("\n")), []byte("\n"))
 	var l Line

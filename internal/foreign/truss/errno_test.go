@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestErrors holds the tables against those of Go's own for the three systems.
+// TestErrors checks the tables against those of Go's own for the three systems.
 func TestErrors(t *testing.T) {
 	for _, c := range []struct {
 		flavor Flavor

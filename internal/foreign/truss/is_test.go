@@ -62,7 +62,7 @@ func TestIs(t *testing.T) {
 	}
 }
 
-// TestIsStrace holds that not one line of strace is told to be of truss.
+// TestIsStrace checks that not one line of strace is told to be of truss.
 func TestIsStrace(t *testing.T) {
 	b, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", "emulator", "emulator.strace"))
 	if err != nil {

@@ -110,7 +110,7 @@ func add(t *testing.T, j *Joiner, s string, emit func(*Line)) {
 	}
 }
 
-// TestJoinBounds holds that a Joiner keeps only so much, and loses nothing but
+// TestJoinBounds checks that a Joiner keeps only so much, and loses nothing but
 // the details that it says it has lost.
 func TestJoinBounds(t *testing.T) {
 	t.Run("pending", func(t *testing.T) {

@@ -292,7 +292,7 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// TestDetails holds that a call is read again with what was put below it.
+// TestDetails checks that a call is read again with what was put below it.
 func TestDetails(t *testing.T) {
 	l := mustParse(t, "connect(4, 0x1, 16, SOV_DEFAULT)\t= 0\n\tAF_INET  name = 10.0.0.1  port = 80\n\tAF_INET  name = 10.0.0.2  port = 81")
 	if l.Kind != Call || l.Addr.String() != "10.0.0.1:80" || string(l.Details) != "\tAF_INET  name = 10.0.0.1  port = 80\n\tAF_INET  name = 10.0.0.2  port = 81" {
@@ -311,7 +311,7 @@ func TestManyArgs(t *testing.T) {
 	}
 }
 
-// TestHostile holds that no line takes time by the square of its length.
+// TestHostile checks that no line takes time by the square of its length.
 func TestHostile(t *testing.T) {
 	var l Line
 	pieces := []string{"\"", " \"", "\" ", "\\\"", "(", ")", "{ ", " }", ",", ", ", "Err#", "ERR#2 '", " = ", "= 3 (0x3)", "(sleeping...)", "(returning as ", " ...)", " ",

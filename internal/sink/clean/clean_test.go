@@ -130,7 +130,7 @@ func FuzzClean(f *testing.F) {
 	})
 }
 
-// TestName holds that what a process calls itself cannot be taken for a column, and that it can be read
+// TestName checks that what a process calls itself cannot be taken for a column, and that it can be read
 // back from a line.
 func TestName(t *testing.T) {
 	for name, want := range map[string]string{

@@ -123,7 +123,7 @@ c3   curl[7]  udp               10.0.2.15:4… -               33 B             
 	}
 }
 
-// TestWatch holds that tables come by the clock, and closed connections leave.
+// TestWatch checks that tables come by the clock, and closed connections leave.
 func TestWatch(t *testing.T) {
 	clock := time.Unix(0, start)
 	var b bytes.Buffer

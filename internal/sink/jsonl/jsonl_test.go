@@ -118,7 +118,7 @@ func unique(t *testing.T, d *json.Decoder, line string) {
 }
 
 // conns are connections of many kinds.
-// TestLinesStandAlone holds that what a sink keeps from line to line shows in
+// TestLinesStandAlone checks that what a sink keeps from line to line shows in
 // none: in any order, and from a sink of its own, an entry makes the same line.
 func TestLinesStandAlone(t *testing.T) {
 	list := broad()
@@ -218,7 +218,7 @@ func TestSchema(t *testing.T) {
 	}
 }
 
-// TestSchemaStrict holds that the schema refuses what it should: one that
+// TestSchemaStrict checks that the schema refuses what it should: one that
 // accepts anything would pass every other test.
 func TestSchemaStrict(t *testing.T) {
 	s := schema(t)
@@ -296,7 +296,7 @@ func objects(v any, do func(map[string]any)) {
 	}
 }
 
-// TestSchemaDescribes holds that the schema has no field that is not described
+// TestSchemaDescribes checks that the schema has no field that is not described
 // and not plain from its name, and that each definition is used.
 func TestSchemaDescribes(t *testing.T) {
 	var doc struct {
@@ -312,7 +312,7 @@ func TestSchemaDescribes(t *testing.T) {
 	}
 }
 
-// TestDesign holds the fields that design.md promises.
+// TestDesign checks the fields that design.md promises.
 func TestDesign(t *testing.T) {
 	conn := conns()[1]
 	conn.Local, conn.Peer = netip.MustParseAddrPort("10.0.2.15:48448"), netip.MustParseAddrPort("10.0.0.5:80")
@@ -361,7 +361,7 @@ func TestDesign(t *testing.T) {
 	}
 }
 
-// TestBase holds what every line has, whatever it is of.
+// TestBase checks what every line has, whatever it is of.
 func TestBase(t *testing.T) {
 	all := lines(t, broad())
 	for i, l := range all {
@@ -401,7 +401,7 @@ func TestBase(t *testing.T) {
 	}
 }
 
-// TestCut holds that a timeline whose source did not say how it ended is told
+// TestCut checks that a timeline whose source did not say how it ended is told
 // from one that did.
 func TestCut(t *testing.T) {
 	got := lines(t, nil)

@@ -7,7 +7,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// TestLayout holds what is read in records to where it stands there.
+// TestLayout checks what is read in records to where it stands there.
 func TestLayout(t *testing.T) {
 	const owner = wire.OffPacketOwner
 	for name, c := range map[string][2]int{
@@ -28,7 +28,7 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// TestPreambleBound holds that a preamble forgets what is gone, and has a limit.
+// TestPreambleBound checks that a preamble forgets what is gone, and has a limit.
 func TestPreambleBound(t *testing.T) {
 	k := newPreamble(1000)
 	raw := make([]byte, 100)

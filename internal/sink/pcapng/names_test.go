@@ -86,7 +86,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestNamesAgain holds that the next file of a run has the names, too.
+// TestNamesAgain checks that the next file of a run has the names, too.
 func TestNamesAgain(t *testing.T) {
 	known := NewPreamble()
 	var got []string
@@ -110,7 +110,7 @@ func TestNamesAgain(t *testing.T) {
 	}
 }
 
-// TestNoAllocation holds that packets and rows cost no memory each.
+// TestNoAllocation checks that packets and rows cost no memory each.
 func TestNoAllocation(t *testing.T) {
 	s, err := New(discard{}, Options{Header: []byte("h")})
 	if err != nil {

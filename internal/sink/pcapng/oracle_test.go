@@ -88,7 +88,7 @@ func equal(t *testing.T, what string, got, want []string) {
 	}
 }
 
-// TestTshark holds that Wireshark shows packets and rows in order, and lets one
+// TestTshark checks that Wireshark shows packets and rows in order, and lets one
 // filter by all of it.
 func TestTshark(t *testing.T) {
 	need(t, "tshark")
@@ -131,7 +131,7 @@ func TestTshark(t *testing.T) {
 	}
 }
 
-// TestTsharkNames holds that names of addresses come with the file.
+// TestTsharkNames checks that names of addresses come with the file.
 func TestTsharkNames(t *testing.T) {
 	need(t, "tshark")
 	p := curl()
@@ -149,7 +149,7 @@ func TestTsharkNames(t *testing.T) {
 	}
 }
 
-// TestTsharkLong holds that rows of the longest kind are read.
+// TestTsharkLong checks that rows of the longest kind are read.
 func TestTsharkLong(t *testing.T) {
 	need(t, "tshark")
 	recs := []wire.Record{callRecord(100, 1, 500<<10, 500<<10)}
@@ -163,7 +163,7 @@ func TestTsharkLong(t *testing.T) {
 	}
 }
 
-// TestTsharkRecordings holds that of every recording Wireshark reads all.
+// TestTsharkRecordings checks that of every recording Wireshark reads all.
 func TestTsharkRecordings(t *testing.T) {
 	need(t, "tshark")
 	files, err := filepath.Glob("../../../testdata/rec/*-packets.pidwire")
@@ -202,7 +202,7 @@ func TestCapinfos(t *testing.T) {
 	}
 }
 
-// TestTcpdump holds that tcpdump reads the packets, of either form.
+// TestTcpdump checks that tcpdump reads the packets, of either form.
 func TestTcpdump(t *testing.T) {
 	need(t, "tcpdump")
 	var classic bytes.Buffer

@@ -372,7 +372,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestMessages holds the words of rows to those of the text sink, line by line.
+// TestMessages checks the words of rows to those of the text sink, line by line.
 func TestMessages(t *testing.T) {
 	files, err := filepath.Glob("../../../testdata/rec/*.pidwire")
 	if err != nil || len(files) < 10 {
@@ -442,7 +442,7 @@ func TestMessages(t *testing.T) {
 	t.Logf("%d rows have the words of lines", rows)
 }
 
-// TestLongRows holds that no block is larger than Wireshark takes, and that
+// TestLongRows checks that no block is larger than Wireshark takes, and that
 // records longer than that are there in parts.
 func TestLongRows(t *testing.T) {
 	const most = 256 << 10
@@ -513,7 +513,7 @@ func TestLongRows(t *testing.T) {
 	}
 }
 
-// TestInterfaces holds how packets are told apart.
+// TestInterfaces checks how packets are told apart.
 func TestInterfaces(t *testing.T) {
 	of := func(pid uint32, device uint32) wire.Record {
 		p := curl()
@@ -555,7 +555,7 @@ func TestInterfaces(t *testing.T) {
 	}
 }
 
-// TestManyInterfaces holds that their number is bounded.
+// TestManyInterfaces checks that their number is bounded.
 func TestManyInterfaces(t *testing.T) {
 	var recs []wire.Record
 	for i := range uint32(17000) {
@@ -695,7 +695,7 @@ func BenchmarkCall(b *testing.B) {
 	b.ReportMetric(float64(s.Size()-before)/float64(b.N), "B/call")
 }
 
-// TestCommentNamesCall holds that a packet's comment has the call that sent it,
+// TestCommentNamesCall checks that a packet's comment has the call that sent it,
 // as long as that is remembered.
 func TestCommentNamesCall(t *testing.T) {
 	var b bytes.Buffer

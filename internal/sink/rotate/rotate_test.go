@@ -158,7 +158,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestCounted holds that of a sink which does not say how long its file is, what
+// TestCounted checks that of a sink which does not say how long its file is, what
 // it has written counts.
 func TestCounted(t *testing.T) {
 	d := disk{fail: -1}
@@ -179,7 +179,7 @@ func TestCounted(t *testing.T) {
 	}
 }
 
-// TestErrors holds that what fails is told by every call, and that nothing is
+// TestErrors checks that what fails is told by every call, and that nothing is
 // left open.
 func TestErrors(t *testing.T) {
 	if _, err := rotate.New(rotate.Options{Name: "x", Open: (&disk{}).open, Make: newLines}); !errors.Is(err, errOpen) {
@@ -212,7 +212,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestLargeBegin holds that files which begin with more than their size still
+// TestLargeBegin checks that files which begin with more than their size still
 // take entries.
 func TestLargeBegin(t *testing.T) {
 	d := disk{fail: -1}
@@ -333,7 +333,7 @@ func need(t *testing.T, tool string) {
 	}
 }
 
-// TestParts holds that each pcapng file of a run begins with what is known, and
+// TestParts checks that each pcapng file of a run begins with what is known, and
 // that the entries are each in one of them.
 func TestParts(t *testing.T) {
 	d := disk{fail: -1}

@@ -86,7 +86,7 @@ func TestTables(t *testing.T) {
 	}
 }
 
-// TestManyConns holds that memory is bounded, and that what is left out is said.
+// TestManyConns checks that memory is bounded, and that what is left out is said.
 func TestManyConns(t *testing.T) {
 	var list []event.Entry
 	for n := uint32(1); n <= 10_010; n++ {

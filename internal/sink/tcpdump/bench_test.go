@@ -47,7 +47,7 @@ func BenchmarkDecodeAndText(b *testing.B) {
 	}
 }
 
-// TestAllocs holds that the packets that come by the thousand allocate
+// TestAllocs checks that the packets that come by the thousand allocate
 // nothing, from bytes to text.
 func TestAllocs(t *testing.T) {
 	d := pkt.New()

@@ -9,7 +9,7 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/tcpdump"
 )
 
-// TestOtherFrames holds what stands for frames that tcpdump has words for, and
+// TestOtherFrames checks what stands for frames that tcpdump has words for, and
 // this package has none.
 func TestOtherFrames(t *testing.T) {
 	const ends = "02:00:00:00:ab:02 > 02:00:00:00:00:01"
@@ -62,7 +62,7 @@ func TestOtherFrames(t *testing.T) {
 	}
 }
 
-// TestFrameParts holds that it does not matter how a frame is split, and that
+// TestFrameParts checks that it does not matter how a frame is split, and that
 // one without a link header is what it is said to be.
 func TestFrameParts(t *testing.T) {
 	request := arpMessage(1, mac1, addr1, noMAC, addr2)
@@ -92,7 +92,7 @@ func TestFrameParts(t *testing.T) {
 	}
 }
 
-// TestLinkOff holds that nothing stands before a packet unless it is asked for.
+// TestLinkOff checks that nothing stands before a packet unless it is asked for.
 func TestLinkOff(t *testing.T) {
 	frame := tagged(0x0800, udp4(1, 2, nil))
 	for _, o := range []*tcpdump.Options{nil, {Verbose: 2, HexASCII: true}} {
@@ -102,7 +102,7 @@ func TestLinkOff(t *testing.T) {
 	}
 }
 
-// FuzzFrame holds of frames what FuzzPacket does of packets, and of whatever is
+// FuzzFrame checks of frames what FuzzPacket does of packets, and of whatever is
 // said to be a link header.
 func FuzzFrame(f *testing.F) {
 	add := func(link uint32, list []capture) {
@@ -186,7 +186,7 @@ func BenchmarkLink(b *testing.B) {
 	}
 }
 
-// TestFrameAllocs holds that no frame allocates, nor what stands before a
+// TestFrameAllocs checks that no frame allocates, nor what stands before a
 // packet.
 func TestFrameAllocs(t *testing.T) {
 	d := pkt.New()

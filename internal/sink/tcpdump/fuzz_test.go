@@ -8,7 +8,7 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/tcpdump"
 )
 
-// FuzzPacket holds that whatever a packet's bytes are, there is a text of
+// FuzzPacket checks that whatever a packet's bytes are, there is a text of
 // bounded size without control bytes but newline and tab.
 func FuzzPacket(f *testing.F) {
 	for _, list := range cases() {
@@ -34,7 +34,7 @@ func FuzzPacket(f *testing.F) {
 	})
 }
 
-// TestPointerBudget holds that compression pointers cannot take quadratic time.
+// TestPointerBudget checks that compression pointers cannot take quadratic time.
 func TestPointerBudget(t *testing.T) {
 	msg := cat(uint16(1), uint16(0x8180), uint16(0), uint16(3), uint16(0), uint16(0))
 	msg = cat(msg, uint8(0), uint16(1), uint16(1), uint32(0), uint16(0x3f00))

@@ -185,7 +185,7 @@ func golden(t *testing.T, name, got string) {
 
 var sgr = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// TestColour holds that colour adds nothing but colour, and that no line ends
+// TestColour checks that colour adds nothing but colour, and that no line ends
 // in one.
 func TestColour(t *testing.T) {
 	plain := print(t, text.Options{}, timeline())
@@ -206,7 +206,7 @@ func TestColour(t *testing.T) {
 	}
 }
 
-// TestColumns holds that the message begins in one column, once the widest
+// TestColumns checks that the message begins in one column, once the widest
 // name was seen.
 func TestColumns(t *testing.T) {
 	var list []event.Entry
@@ -270,7 +270,7 @@ func TestAppendConn(t *testing.T) {
 	}
 }
 
-// TestBounded holds that a sink hands on what it has, without being asked,
+// TestBounded checks that a sink hands on what it has, without being asked,
 // before it holds much.
 func TestBounded(t *testing.T) {
 	var b bytes.Buffer
@@ -289,7 +289,7 @@ func TestBounded(t *testing.T) {
 	}
 }
 
-// TestTree holds how the functions of a stack stand around what happened, and
+// TestTree checks how the functions of a stack stand around what happened, and
 // what stands below it with -k.
 func TestTree(t *testing.T) {
 	frame := func(name string, addr uint64) event.Frame { return event.Frame{Name: name, Addr: addr, Offset: 4} }

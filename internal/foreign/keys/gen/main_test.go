@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestHeader holds that the kernel side has the tables as they are.
+// TestHeader checks that the kernel side has the tables as they are.
 func TestHeader(t *testing.T) {
 	b, err := os.ReadFile("../../../../bpf/keys.h")
 	if err != nil {

@@ -13,8 +13,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// audit decodes an event of Linux audit: its records, and the call that it is of
-// if that was seen.
+// audit decodes an event of Linux audit: its records, and the system call that caused it.
 func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 	var a wire.Audit
 	if !a.Unmarshal(r) || uint64(a.Text) > uint64(len(r)-wire.SizeAudit) {
@@ -26,7 +25,7 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 	ev.Body = b
 	ev.Task = event.Task{Proc: event.Proc{PID: a.Pid}}
 	b.Missing = a.Flags&wire.AuditMissing != 0
-	// Its own clock is coarse, and counts from another zero than the timeline.
+	// The audit clock is coarse, and has another epoch than the timeline.
 	ev.Time, ev.Slack = b.Stamp, 4_000_000
 	known := 0
 	s := &d.call
@@ -40,18 +39,18 @@ func (d *Decoder) audit(r wire.Record, ev *event.Event) bool {
 	known, saddr := d.auditRecords(&a, text, known, b, ev)
 	call := r[min(len(r), wire.SizeAudit+(int(a.Text)+7)&^7):]
 	if d.auditCall(&a, call, known, saddr, b, ev) {
-		saddr = nil // it is among the arguments
+		saddr = nil // saddr is among the arguments
 	}
 	if len(saddr) > 0 {
 		b.Addr = d.sys.Address(saddr)
 		b.AddrRole = roleOf(b.Call)
 	}
-	return b.Call != nil || !b.Missing // what is missing is the record of a call
+	return b.Call != nil || !b.Missing // AuditMissing needs a call: the one without an audit event
 }
 
-// auditRecords reads the lines of an event: who it is of goes into ev, what is not of a
-// call into b, and what they know of the call into d.call. It returns how many of the
-// call's arguments are known, and the address that the call took or gave.
+// auditRecords parses the lines of an event: the task into ev, the arguments and the result
+// of the call into d.call, everything else into b. It returns the number of known arguments
+// of the call, and its sockaddr.
 func (d *Decoder) auditRecords(a *wire.Audit, text []byte, args int, b *event.Audit, ev *event.Event) (known int, saddr []byte) {
 	s := &d.call
 	known = args
@@ -77,7 +76,7 @@ func (d *Decoder) auditRecords(a *wire.Audit, text []byte, args int, b *event.Au
 			exit := d.whoOf(rec.Fields, b, &ev.Task)
 			if len(exit) > 0 && exit[0] >= 'A' && rec.Type == auditlog.Syscall {
 				if n, ok := sys.ErrorNumber(alias(exit)); ok {
-					s.Ret = -n // ausearch -i has put it in words
+					s.Ret = -n // printed as a name by ausearch -i
 				}
 			}
 			if rec.Type != auditlog.Syscall {
@@ -102,8 +101,8 @@ func (d *Decoder) auditRecords(a *wire.Audit, text []byte, args int, b *event.Au
 	return known, saddr
 }
 
-// auditCall fills in the call that an event is of: as it was seen, where call is a
-// record of that, else as audit knows it. It reports whether saddr is among its arguments.
+// auditCall sets the call of an event: from the record call if it is one of a call, else
+// from the audit records. placed is true if saddr is among its arguments.
 func (d *Decoder) auditCall(a *wire.Audit, call wire.Record, known int, saddr []byte, b *event.Audit, ev *event.Event) (placed bool) {
 	if a.Flags&wire.AuditCall == 0 {
 		return false
@@ -140,12 +139,12 @@ func (d *Decoder) auditCall(a *wire.Audit, call wire.Record, known int, saddr []
 	var k wire.Sock
 	if call.Kind() == wire.KindSock && len(call) >= wire.SizeSocksnap && k.Unmarshal(call[wire.SizeSocksnap:]) {
 		b.Call.Socks = d.arena.Socks(1)
-		sock.Fill(&b.Call.Socks[0], &k) // its addresses, as another file tells them
+		sock.Fill(&b.Call.Socks[0], &k) // the addresses of the socket, from another file
 	}
 	return placed
 }
 
-// roleOf says whose address a call's is.
+// roleOf tells whether the address of a call is "local", "peer", or just an "address".
 func roleOf(c *event.Call) string {
 	if c == nil {
 		return "address"
@@ -159,8 +158,7 @@ func roleOf(c *event.Call) string {
 	return "address"
 }
 
-// say keeps what a record says as text. It is from the kernel, with what
-// processes gave it: hostile.
+// say appends a record as text to b.What. The text has strings of processes: it is hostile.
 func say(b *event.Audit, r *auditlog.Record) {
 	if b.What != "" {
 		b.What += "; "
@@ -169,7 +167,7 @@ func say(b *event.Audit, r *auditlog.Record) {
 	b.What += string(r.Name) + " " + strings.TrimRight(string(fields), " ")
 }
 
-// vector reads the arguments of a SOCKETCALL record, and returns how many there are.
+// vector parses the arguments of a SOCKETCALL record, and returns their number.
 func vector(fields []byte, args *[6]uint64) (n int) {
 	for i, key := range []string{"a0", "a1", "a2", "a3", "a4", "a5"} {
 		v, ok := auditlog.Hex(auditlog.Value(fields, key))
@@ -181,8 +179,8 @@ func vector(fields []byte, args *[6]uint64) (n int) {
 	return len(args)
 }
 
-// hex reads hexadecimal digits into the arena's memory; else is what they are
-// where they are none.
+// hex decodes hexadecimal digits into memory of the arena. It returns otherwise if v is not
+// hexadecimal.
 func (d *Decoder) hex(v, otherwise []byte) []byte {
 	if len(v) == 0 || len(v)%2 != 0 {
 		return otherwise
@@ -194,7 +192,7 @@ func (d *Decoder) hex(v, otherwise []byte) []byte {
 	return out
 }
 
-// whoOf takes from a record who did it, and returns the result of its call.
+// whoOf parses the fields of the process into b and t. It returns the value of exit.
 func (d *Decoder) whoOf(fields []byte, b *event.Audit, t *event.Task) (exit []byte) {
 	for len(fields) > 0 {
 		var k, v []byte

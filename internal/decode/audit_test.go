@@ -13,7 +13,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// audited makes the record of an event from its lines, as a source does.
+// audited builds the record of an audit event from its lines, as a source does.
 func audited(a wire.Audit, lines string) wire.Record {
 	a.H = wire.Hdr{Kind: wire.KindAudit, Layer: wire.LayerAud, Time: 1_000_000_000}
 	a.Serial, a.Wall, a.Text = 157574, 1238054490_962_000_000, uint32(len(lines))
@@ -26,8 +26,8 @@ func audited(a wire.Audit, lines string) wire.Record {
 
 const who = ` items=0 ppid=9743 pid=9744 auid=4294967295 uid=1003 gid=1002 euid=1003 suid=1003 fsuid=1003 egid=1002 sgid=1002 fsgid=1002 tty=pts61 ses=4294967295 comm="emulator" exe="/data/bin/emulator" key="emulator"`
 
-// TestAudit checks that what audit recorded reads as strace would print it, and
-// that what it did not is not made up.
+// TestAudit checks that calls of audit records are printed like those of strace, and that
+// missing parts are shown as missing.
 func TestAudit(t *testing.T) {
 	i386 := func(ret int64, sub uint64) wire.Audit {
 		return wire.Audit{Pid: 9744, Abi: wire.AbiI386, Nr: syscalls.Socketcall, Ret: ret, Args: [4]uint64{sub, 0xff918ea4}, Flags: wire.AuditCall}
@@ -93,7 +93,8 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-// TestAuditDescriptors checks that audit alone gives one descriptor one connection.
+// TestAuditDescriptors checks that calls on one fd belong to one connection when there are only
+// audit records.
 func TestAuditDescriptors(t *testing.T) {
 	d, j := decode.New(wire.Header{}), flow.New(new(bounded.Room))
 	add := func(nr uint32, ret int64, saddr string, args ...uint64) event.Entry {
@@ -136,7 +137,7 @@ func TestAuditDescriptors(t *testing.T) {
 	}
 }
 
-// TestAuditDamaged checks that damaged records and lines end nothing.
+// TestAuditDamaged checks that damaged records and lines do not stop the decoder.
 func TestAuditDamaged(t *testing.T) {
 	whole := audited(wire.Audit{Pid: 1, Flags: wire.AuditCall, Abi: wire.AbiX8664, Nr: 42}, "type=SYSCALL msg=audit(1.000:2): pid=1\nno record\ntype=SOCKADDR msg=audit(1.0:2): saddr=02")
 	for n := range len(whole) {

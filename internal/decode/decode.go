@@ -1,5 +1,5 @@
-// Package decode turns wire records into events. It is pure: the same record
-// and header give the same event on any machine.
+// Package decode converts wire records to events. The result depends only on the records and
+// their header, not on the machine.
 package decode
 
 import (
@@ -19,48 +19,48 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Decoder decodes the records of one source, in their order.
+// Decoder decodes the records of one source, in order.
 type Decoder struct {
 	h       wire.Header
 	sys     *sys.Decoder
 	seq     uint64
 	comms   map[[16]byte]string
-	call    wire.Syscall // the one at hand
+	call    wire.Syscall // scratch for the current record
 	did     wire.Kernel
 	walked  wire.Func
 	pkt     *pkt.Decoder
 	krn     *krn.Decoder
-	line    strace.Line // the one at hand, and what is in it
+	line    strace.Line // scratch for the current record
 	trussed truss.Line
 	traced  ktrace.Line
 	fd      strace.Desc
 	addr    strace.Addr
 	path    []byte
-	toks    []event.Token // the arena's, with room for more
+	toks    []event.Token // memory of the arena for more tokens
 	arena   *event.Arena
 }
 
-// New returns a decoder for the records behind h.
+// New returns a decoder for the records that follow h.
 func New(h wire.Header) *Decoder {
 	d := &Decoder{h: h, sys: sys.New(h), comms: map[[16]byte]string{}, pkt: pkt.New(), krn: krn.New(), arena: new(event.Arena)}
 	d.krn.Iface = d.sys.Iface
 	return d
 }
 
-// Absolute makes the decoder leave TCP's sequence numbers as they are: RelSeq is Seq.
+// Absolute disables relative TCP sequence numbers: RelSeq will be Seq.
 func (d *Decoder) Absolute() { d.pkt.Absolute = true }
 
-// Use makes the decoder cut what follows from a; New gives it an arena of its
-// own, which only grows.
+// Use makes the decoder allocate from a. By default it has an arena of its own, which is
+// never reset.
 func (d *Decoder) Use(a *event.Arena) {
 	d.arena, d.toks = a, nil
 	d.sys.Use(a)
 	d.krn.Use(a)
 }
 
-// Record decodes r into ev, whatever that held. It never fails: what cannot be
-// read is said in Warn, or the body is an event.Unknown. Strings of the event
-// alias r, which must not change as long as it is in use.
+// Record decodes r into ev, which it overwrites. It never fails: errors are put into Warn, or
+// the body becomes an event.Unknown. Strings of the event alias r, which must not change
+// while the event is in use.
 func (d *Decoder) Record(r wire.Record, ev *event.Event) {
 	d.seq++
 	*ev = event.Event{Seq: d.seq, Time: d.wall(r.Time()), Raw: r}
@@ -137,15 +137,15 @@ func (d *Decoder) Record(r wire.Record, ev *event.Event) {
 	}
 }
 
-// wall turns CLOCK_MONOTONIC ns into ns since the Unix epoch. One offset for
-// the whole recording keeps the timeline free of jumps; how far the clock has
-// been set meanwhile is in event.Clock.
+// wall converts CLOCK_MONOTONIC ns to ns since the Unix epoch. The offset is the same for the
+// whole recording, so that the timeline has no jumps when the clock is set; event.Clock has
+// the drift.
 func (d *Decoder) wall(mono uint64) int64 {
 	return int64(mono - d.h.Mono + d.h.Wall)
 }
 
-// proc makes the identity of a process. Start times come in ns from the kernel
-// side and in clock ticks of 10 ms from /proc: ticks are what both have.
+// proc returns the identity of a process. start is in ns. It is rounded down to clock ticks of
+// 10 ms, the resolution of start times in /proc.
 func proc(pid uint32, start uint64) event.Proc {
 	const tick = 10_000_000
 	return event.Proc{PID: pid, Start: start / tick}
@@ -292,7 +292,7 @@ func (d *Decoder) state(r wire.Record, ev *event.Event) bool {
 	return true
 }
 
-// kernelEvent decodes what the kernel did.
+// kernelEvent decodes a kernel event.
 func (d *Decoder) kernelEvent(r wire.Record, ev *event.Event) bool {
 	k := &d.did
 	var t wire.KernelTail
@@ -308,17 +308,17 @@ func (d *Decoder) kernelEvent(r wire.Record, ev *event.Event) bool {
 	return true
 }
 
-// How long texts of records may be, in bytes. What is kept for the length of a run has
-// the kernel's own bounds, and what is behind them is left out, and said.
+// Limits for strings of records, in bytes. Strings that are kept for the whole run have the
+// limits of the kernel. Longer ones are truncated with a warning.
 const (
 	maxPath   = 4096 // PATH_MAX
 	maxUnix   = 108  // sun_path
-	maxName   = 255  // of a user, an interface, a host, a reason: HOST_NAME_MAX is 64, a name of DNS has 253
-	maxSymbol = 2048 // KSYM_NAME_LEN is 512; C++ and Rust have longer ones
+	maxName   = 255  // of a user, interface, host or reason: HOST_NAME_MAX is 64, DNS names have up to 253
+	maxSymbol = 2048 // KSYM_NAME_LEN is 512; C++ and Rust symbols are longer
 	maxProto  = 16 << 10
 )
 
-// attr returns an attribute, cut to most bytes; what is kept is a copy.
+// attr returns a copy of an attribute, truncated to most bytes with a warning in ev.
 func (d *Decoder) attr(ev *event.Event, attrs []byte, tag uint16, most int) string {
 	b := wire.AttrOf(attrs, tag)
 	if len(b) > most {
@@ -392,7 +392,7 @@ func (d *Decoder) name(r wire.Record, ev *event.Event) bool {
 	return true
 }
 
-// layer is the system calls' where a record says none that there is.
+// layer returns the layer of a record, LayerSys if n is invalid.
 func layer(n uint16) event.Layer {
 	if n == 0 || n >= event.Layers {
 		return event.LayerSys

@@ -19,9 +19,8 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// FuzzRecord checks that no record, wherever it comes from, ends the run: it is
-// decoded, joined and written in every form. Files of other machines hold
-// records, and are hostile.
+// FuzzRecord checks that no record makes the decoder, the flow or a sink panic. Recordings of
+// other machines are hostile input.
 func FuzzRecord(f *testing.F) {
 	var h wire.Header
 	replaytest.Each(f, "../../testdata/rec/*.pidwire", func(of wire.Header, records []wire.Record) {
@@ -49,7 +48,7 @@ func FuzzRecord(f *testing.F) {
 		}
 		for _, r := range [][]byte{one, two, one} {
 			if len(r) < wire.SizeHdr {
-				continue // no source passes such
+				continue // sources reject such records
 			}
 			var e event.Entry
 			dec.Record(wire.Record(r), &e.Event)

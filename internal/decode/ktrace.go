@@ -12,7 +12,7 @@ var kernelWhat = [...]event.KernelWhat{
 
 var tracers = [4]event.Tracer{ktrace.SystemTap: event.SystemTap, ktrace.Ftrace: event.Ftrace, ktrace.DTrace: event.DTrace}
 
-// kernel decodes a line of a kernel tracer.
+// kernel decodes a line of a kernel tracer: SystemTap, ftrace or DTrace.
 func (d *Decoder) kernel(line []byte, ev *event.Event) {
 	l := &d.traced
 	if err := ktrace.Parse(line, l); err != nil || int(l.Kind) >= len(kernelWhat) || kernelWhat[l.Kind] == 0 {

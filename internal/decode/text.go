@@ -60,7 +60,8 @@ func (d *Decoder) strace(line []byte, ev *event.Event, number uint32) {
 	}
 }
 
-// foreignSocks gives a call what another file tells of its sockets.
+// foreignSocks sets the sockets of a call from those in its record, which come from another
+// file.
 func (d *Decoder) foreignSocks(c *event.Call, r wire.Record, x *wire.Text) {
 	rest := r[wire.SizeText+min(len(r)-wire.SizeText, (int(x.Text)+7)&^7):]
 	n := min(int(x.Nsock), len(rest)/wire.SizeSock)
@@ -75,7 +76,7 @@ func (d *Decoder) foreignSocks(c *event.Call, r wire.Record, x *wire.Text) {
 	}
 }
 
-// alias is b as a string that is good as long as b is.
+// alias returns b as a string without a copy. b must not change while it is in use.
 func alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 func (d *Decoder) straceCall(l *strace.Line) *event.Call {
@@ -147,7 +148,7 @@ func (d *Decoder) straceCall(l *strace.Line) *event.Call {
 	return c
 }
 
-// described is the socket of a descriptor, as -yy shows it.
+// described returns the socket of an fd that strace -yy has decoded.
 func described(d *strace.Desc) event.Sock {
 	s := event.Sock{FD: d.Num, Family: 2, Local: d.Local, Peer: d.Peer}
 	if d.Local.Addr().Is6() && !d.Local.Addr().Is4In6() {
@@ -162,14 +163,14 @@ func described(d *strace.Desc) event.Sock {
 	return s
 }
 
-// asIs is a value as it was printed; there is room for it.
+// asIs returns a tape with the text of a value. The caller has reserved room in d.toks.
 func (d *Decoder) asIs(b []byte) event.Tape {
 	d.toks = append(d.toks, event.Token{Kind: event.TAsIs, Str: alias(b)})
 	n := len(d.toks)
 	return event.Tape(d.toks[n-1 : n : n])
 }
 
-// first is the first of several names: SOCK_STREAM of SOCK_STREAM|SOCK_CLOEXEC.
+// first returns the part before the first |: SOCK_STREAM of SOCK_STREAM|SOCK_CLOEXEC.
 func first(a []byte) []byte {
 	a, _, _ = bytes.Cut(a, []byte("|"))
 	return a

@@ -9,13 +9,13 @@ import (
 	"github.com/pidwire/pidwire/internal/syscalls"
 )
 
-// trussNames are calls that other kernels have by other names.
+// trussNames maps names of calls on other systems to those on Linux.
 var trussNames = map[string]string{
 	"so_socket": "socket", "so_socketpair": "socketpair", // Solaris
 	"kread": "read", "kreadv": "readv", "kwrite": "write", "kwritev": "writev", // AIX
 	"connext": "connect", "naccept": "accept", "ngetsockname": "getsockname", "ngetpeername": "getpeername",
 	"nrecvfrom": "recvfrom", "nrecvmsg": "recvmsg", "nsendmsg": "sendmsg", "erecv": "recv", "esend": "send", "erecvfrom": "recvfrom", "esendto": "sendto",
-	"_read": "read", "_write": "write", "_close": "close", "_connect": "connect", "_accept": "accept", // FreeBSD, of libthr
+	"_read": "read", "_write": "write", "_close": "close", "_connect": "connect", "_accept": "accept", // FreeBSD, in libthr
 	"_sendto": "sendto", "_recvfrom": "recvfrom", "_sendmsg": "sendmsg", "_recvmsg": "recvmsg", "_socket": "socket",
 }
 
@@ -75,12 +75,12 @@ func (d *Decoder) trussCall(l *truss.Line) *event.Call {
 		if c.Role.Has(event.Opens) && i < 3 {
 			if n, ok := sys.Constant(alias(first(a))); ok {
 				c.Args[i].Raw, c.Args[i].Unknown = n, false
-			} else if n, ok := truss.Int(a); ok { // AIX; the families and types of IP are the same
+			} else if n, ok := truss.Int(a); ok { // AIX prints numbers; AF_INET and the socket types are those of Linux
 				c.Args[i].Raw, c.Args[i].Unknown = uint64(n), false
 			}
 		}
 		if isAddress(c.Args[i].Name) && details != "" {
-			// What -v prints below a call is of its address.
+			// The details that -v prints below a call are its address.
 			d.toks = append(d.toks, event.Token{Kind: event.TAsIs, Str: alias(a)}, event.Token{Kind: event.TNote, Str: details})
 			n := len(d.toks)
 			c.Args[i].Val, details = event.Tape(d.toks[n-2:n:n]), ""
@@ -114,7 +114,7 @@ func (d *Decoder) trussCall(l *truss.Line) *event.Call {
 	return c
 }
 
-// addressBelow is the address that -v printed below a call, on one line.
+// addressBelow returns the address that -v printed below a call, joined to one line.
 func addressBelow(details string) string {
 	for line := range strings.Lines(details) {
 		if words := strings.Fields(line); len(words) > 1 && strings.HasPrefix(words[0], "AF_") {
@@ -126,7 +126,7 @@ func addressBelow(details string) string {
 
 func isAddress(arg string) bool { return arg == "addr" || arg == "dest_addr" || arg == "src_addr" }
 
-// moved says what a call moved, of which the result alone tells it.
+// moved sets the byte count of a call from its return value.
 func (d *Decoder) moved(c *event.Call) {
 	if c.Ret <= 0 || c.Errno != "" {
 		return

@@ -8,11 +8,12 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// fields reads what an event is about from its arguments (bpf/wire.h says which
-// they are) and from the addresses behind its record, of 16 bytes each.
+// fields decodes an event from its arguments, which are documented in bpf/wire.h, and the
+// addresses of its record, of 16 bytes each.
 type fields func(d *Decoder, e *event.Kernel, a *[6]uint64, addr []byte)
 
-// events are the named events, by number. What of a name depends on the arguments is not here.
+// events has the names of events and their decoders, by number. A decoder may replace the
+// name.
 var events = [...]struct {
 	name   string
 	fields fields
@@ -70,7 +71,7 @@ func (d *Decoder) sockError(_ *event.Kernel, a *[6]uint64, _ []byte) {
 	}
 }
 
-// state shows a state of TCP, where the number is one.
+// state adds the name of a TCP state, if n is valid.
 func (d *Decoder) state(n uint64) {
 	if n < uint64(len(tcpStates)) {
 		d.text("state", tcpStates[n])
@@ -220,7 +221,7 @@ func (d *Decoder) icmpSent(_ *event.Kernel, a *[6]uint64, _ []byte) {
 	d.uint("about", a[2])
 }
 
-// route says what a look into a routing table gave.
+// route decodes the result of a lookup in a routing table.
 func (d *Decoder) route(e *event.Kernel, a *[6]uint64, addr []byte) {
 	const eagain = 11
 	v6 := a[3] == afInet6

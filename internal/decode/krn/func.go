@@ -9,7 +9,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// proto is what a function takes and gives.
+// proto is the prototype of a function.
 type proto struct {
 	result kind
 	args   []param
@@ -21,23 +21,23 @@ type param struct {
 }
 
 type kind struct {
-	base string // as the source writes it: s32, u8, bool, void, ptr, sock, skb, struct, enum
-	bits uint8  // of s and u
+	base string // s, u, bool, void, ptr, sock, skb, struct, enum; see parseKind
+	bits uint8  // size of s and u, in bits
 	tab  *event.Table
 }
 
 const (
 	maxParams = 6
-	// maxProtos bounds what is kept of functions' arguments, in bytes. A letter of an
-	// enum's name may cost 16 of them in its table.
+	// maxProtos bounds the memory of prototypes, in bytes. A byte of the text is counted as 16,
+	// for the table of enum names.
 	maxProtos = 4 << 20
 	protoSize = 256
-	maxNames  = 256        // of an enum
-	unused    = "__unused" // registers, in the place of arguments: of the functions that a call comes in by
+	maxNames  = 256        // names of an enum
+	unused    = "__unused" // name of an argument that is not shown: the struct pt_regs of syscall entry points
 )
 
-// Proto takes what a wire.KindSymbol record says of a function's arguments:
-// RESULT|NAME:TYPE|... What is not of that form is passed over.
+// Proto stores the prototype in a wire.KindSymbol record: RESULT|NAME:TYPE|... It skips
+// malformed arguments.
 func (d *Decoder) Proto(addr uint64, text string) {
 	if text == "" || d.protoBytes > maxProtos {
 		return
@@ -77,7 +77,7 @@ func parseKind(s string) kind {
 	return kind{base: s}
 }
 
-// printable reports whether a name may be shown as it is.
+// printable reports whether s is an identifier of C.
 func printable(s string) bool {
 	for _, c := range []byte(s) {
 		if c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
@@ -87,7 +87,7 @@ func printable(s string) bool {
 	return s != ""
 }
 
-// Func decodes a function that a thread went through.
+// Func decodes the record of a function call or return.
 func (d *Decoder) Func(f *wire.Func) *event.Kernel {
 	e := d.arena.Kernel()
 	e.Tracer, e.Dur, e.Bytes, e.Cookie, e.CPU = event.Pidwire, -1, -1, f.Cookie, int32(f.Cpu)
@@ -131,10 +131,10 @@ func (d *Decoder) Func(f *wire.Func) *event.Kernel {
 	return e
 }
 
-// Open is how many functions a thread is in, as far as these are told of.
+// Open returns the number of traced functions that a thread is in.
 func (d *Decoder) Open(tid uint32) int { return d.open[tid] }
 
-// opens keeps how many functions a thread is in.
+// opens sets the number of functions that a thread is in.
 func (d *Decoder) opens(tid uint32, n int) {
 	if len(d.open) >= maxThreads {
 		clear(d.open)
@@ -146,7 +146,7 @@ func (d *Decoder) opens(tid uint32, n int) {
 	d.open[tid] = n
 }
 
-// arg adds an argument: what a register holds, as its type has it.
+// arg adds an argument: the value v of a register, formatted by its type.
 func (d *Decoder) arg(p *param, v uint64, f *wire.Func) {
 	t := event.Token{Kind: event.THex, Num: v}
 	switch p.kind.base {
@@ -183,7 +183,7 @@ func (d *Decoder) arg(p *param, v uint64, f *wire.Func) {
 	d.put(name, t)
 }
 
-// ends are the addresses of the socket that is an argument.
+// ends returns the addresses of the socket argument, "" if there are none.
 func ends(f *wire.Func) string {
 	if f.Family == 0 {
 		return ""
@@ -202,8 +202,8 @@ func ends(f *wire.Func) string {
 	return text
 }
 
-// packetOf is the packet that is an argument: its length, and what it is where
-// that stands in it already.
+// packetOf describes the skb argument: its length, and its protocol if the header is already
+// there.
 func packetOf(f *wire.Func) string {
 	text := strconv.FormatUint(uint64(f.Length), 10) + " bytes"
 	switch f.Protocol {
@@ -215,7 +215,7 @@ func packetOf(f *wire.Func) string {
 	return text
 }
 
-// gave sets what a function returned.
+// gave sets the return value of a function.
 func (d *Decoder) gave(e *event.Kernel, k kind, v int64) {
 	const maxErrno = 4095
 	switch k.base {

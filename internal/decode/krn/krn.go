@@ -1,6 +1,5 @@
-// Package krn decodes what the kernel did: named events, whichever tracepoint of
-// whichever kernel told of them. The names follow DTrace's tcp, udp and ip
-// providers: stable words for what happens to a connection.
+// Package krn decodes kernel events. Their names do not depend on the kernel version and the
+// tracepoint; they follow the tcp, udp and ip providers of DTrace.
 package krn
 
 import (
@@ -12,27 +11,27 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Decoder decodes the records of one source, in their order.
+// Decoder decodes the records of one source, in order.
 type Decoder struct {
-	drops, resets map[uint32]string // names of reasons, as that kernel numbers them
+	drops, resets map[uint32]string // names of reasons, which each kernel numbers in its own way
 	symbols       map[symbolKey]symbol
-	trees         map[uint32]*tree // by the thread that runs
-	open          map[uint32]int   // the same: functions that it is in, where these are told of
+	trees         map[uint32]*tree // by tid of the running thread
+	open          map[uint32]int   // by tid: number of traced functions that the thread is in
 	protos        map[uint64]*proto
-	symbolBytes   int // of symbols, about
-	frameCount    int // of trees
-	protoBytes    int // of protos, about
+	symbolBytes   int // estimated memory of symbols
+	frameCount    int // frames in all trees
+	protoBytes    int // estimated memory of protos
 	arena         *event.Arena
-	toks          []event.Token // the arena's, with room for more
-	fields        []event.Arg   // of the event at hand, from the arena
+	toks          []event.Token // memory of the arena for more tokens
+	fields        []event.Arg   // fields of the current event, from the arena
 	n             int
 	netns         uint64
 
-	// Iface names an interface of a network namespace; empty where it is not known.
+	// Iface returns the name of an interface in a network namespace, "" if it is unknown.
 	Iface func(netns uint64, index uint32) string
 }
 
-// New returns a decoder with an arena of its own, which only grows.
+// New returns a decoder with an arena of its own, which is never reset.
 func New() *Decoder {
 	return &Decoder{
 		drops: map[uint32]string{}, resets: map[uint32]string{}, symbols: map[symbolKey]symbol{}, trees: map[uint32]*tree{}, open: map[uint32]int{}, protos: map[uint64]*proto{},
@@ -40,7 +39,7 @@ func New() *Decoder {
 	}
 }
 
-// Use makes the decoder cut what follows from a.
+// Use makes the decoder allocate from a.
 func (d *Decoder) Use(a *event.Arena) { d.arena, d.toks = a, nil }
 
 const (
@@ -48,7 +47,7 @@ const (
 	maxFields  = 10
 )
 
-// Learn takes what a wire.KindName record says of a reason.
+// Learn stores the name of a drop or reset reason in a wire.KindName record.
 func (d *Decoder) Learn(what uint16, id uint32, name string) {
 	m := d.drops
 	switch what {
@@ -74,11 +73,11 @@ const (
 	afInet6   = 10
 	protoTCP  = 6
 	protoUDP  = 17
-	noThresh  = 0x7fffffff // TCP_INFINITE_SSTHRESH, net/tcp.h: none yet
+	noThresh  = 0x7fffffff // TCP_INFINITE_SSTHRESH, net/tcp.h: not set yet
 	tableMain = 254        // RT_TABLE_*, linux/rtnetlink.h
 )
 
-// Event decodes a record that wire.KernelParts took apart.
+// Event decodes the parts of a record that wire.KernelParts returned.
 func (d *Decoder) Event(k *wire.Kernel, t *wire.KernelTail) *event.Kernel {
 	e := d.arena.Kernel()
 	e.What, e.Tracer, e.Dur, e.Bytes, e.Cookie, e.CPU = event.KernelEvent, event.Pidwire, -1, -1, k.Cookie, int32(k.Cpu)
@@ -107,7 +106,7 @@ func (d *Decoder) Event(k *wire.Kernel, t *wire.KernelTail) *event.Kernel {
 		return e
 	}
 	if k.Event == wire.EventCall {
-		t.Kernel = nil // the way into the kernel, always the same
+		t.Kernel = nil // the stack at syscall entry is always the same
 	}
 	d.stacks(e, k, t)
 	if n := d.open[d.runs(k)]; n > 0 {
@@ -127,8 +126,7 @@ func (d *Decoder) Event(k *wire.Kernel, t *wire.KernelTail) *event.Kernel {
 	return e
 }
 
-// address is the i-th of those behind a record; those that are not there are
-// the unspecified one.
+// address returns the i-th address of a record, or the unspecified one if it is missing.
 func address(b []byte, i int, v6 bool) netip.Addr {
 	if len(b) < (i+1)*16 {
 		return netip.IPv6Unspecified()
@@ -148,7 +146,7 @@ func (d *Decoder) begin(k *wire.Kernel) {
 	}
 }
 
-// put adds a field, static its name.
+// put adds a field.
 func (d *Decoder) put(name string, t event.Token) {
 	if d.n == len(d.fields) {
 		return
@@ -161,15 +159,15 @@ func (d *Decoder) put(name string, t event.Token) {
 
 func (d *Decoder) uint(name string, v uint64) { d.put(name, event.Token{Kind: event.TUint, Num: v}) }
 
-// more adds what is shown where nothing is abbreviated.
+// more adds a field that is shown only in verbose output.
 func (d *Decoder) more(name string, v uint64) {
 	d.put(name, event.Token{Kind: event.TUint, Num: v, Flags: event.FVerbose})
 }
 
-// text adds words of the kernel's or our own.
+// text adds trusted text.
 func (d *Decoder) text(name, v string) { d.put(name, event.Token{Kind: event.TText, Str: v}) }
 
-// duration adds a time of us microseconds.
+// duration adds a duration of us microseconds, unless it is 0.
 func (d *Decoder) duration(name string, us uint64) {
 	if us != 0 {
 		d.put(name, event.Token{Kind: event.TDur, Num: us * 1000})
@@ -184,7 +182,7 @@ func (d *Decoder) errno(name string, n int64) {
 	d.put(name, event.Token{Kind: event.TInt, Num: uint64(n)})
 }
 
-// result sets what an event came to: a number, or -errno.
+// result sets the result of an event: a number, or -errno.
 func (d *Decoder) result(e *event.Kernel, n int64) {
 	e.Ret64, e.HasRet = n, true
 	if n < 0 {
@@ -203,11 +201,12 @@ func (d *Decoder) iface(index uint64) {
 	d.put("dev", event.Token{Kind: event.TIface, Num: index, Str: d.Iface(d.netns, uint32(index)), Flags: event.FPlain})
 }
 
-// reason adds a reason by its name; that of a kernel that gives none is 0.
+// reason adds the name of a reason, or its number if the name is unknown. It is 0 on kernels
+// without reasons.
 func (d *Decoder) reason(name string, names map[uint32]string, n uint32) {
 	switch s := names[n]; {
 	case s != "":
-		d.put(name, event.Token{Kind: event.TAsIs, Str: s}) // a recording may say what it likes
+		d.put(name, event.Token{Kind: event.TAsIs, Str: s}) // hostile: the name may come from a recording
 	case n != 0:
 		d.uint(name, uint64(n))
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// show writes an event as a line would have it, without columns.
+// show formats an event as one line without columns.
 func show(e *event.Kernel) string {
 	b := []byte(e.Name)
 	for _, f := range e.Fields {
@@ -29,7 +29,7 @@ func show(e *event.Kernel) string {
 
 func four(a, b, c, d byte) []byte { return append([]byte{a, b, c, d}, make([]byte, 12)...) }
 
-// TestEvents has each event in the forms that its arguments give it.
+// TestEvents checks the text of each event for various arguments.
 func TestEvents(t *testing.T) {
 	d := New()
 	d.Iface = func(netns uint64, index uint32) string {
@@ -113,13 +113,13 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// stack is what a record has of functions, outermost first.
+// stack returns the encoded stack of functions, which are given outermost first.
 func stack(t *testing.T, d *Decoder, functions string) []byte {
 	t.Helper()
 	var b []byte
 	list := strings.Fields(functions)
 	for i := len(list) - 1; i >= 0; i-- {
-		// name+N is another place in the same function.
+		// name+N is another address in the same function.
 		name, n, _ := strings.Cut(list[i], "+")
 		base := uint64(0x1000)
 		for _, c := range []byte(name) {
@@ -132,8 +132,8 @@ func stack(t *testing.T, d *Decoder, functions string) []byte {
 	return b
 }
 
-// TestGrow checks what of a stack is new: functions that go on are not entered
-// again, and a call begins anew.
+// TestGrow checks the new part of stacks: open functions are not entered again, and each call
+// starts with an empty stack.
 func TestGrow(t *testing.T) {
 	d := New()
 	own := func(functions string) string {
@@ -150,12 +150,12 @@ func TestGrow(t *testing.T) {
 		{own(in + "__x64_sys_sendto __sys_sendto tcp_sendmsg"), "3:"},
 		{own(in + "__x64_sys_sendto __sys_sendto tcp_sendmsg+x alloc"), "3: alloc"},
 		{own(in + "__x64_sys_sendto __sys_sendto tcp_sendmsg+xx push xmit bpf_trace_run2 bpf_prog_1_x"), "3: push xmit"},
-		// In a softirq on its own time: it is a part of the call.
+		// A softirq in the context of its own thread is a part of the call.
 		{soft(9, 5, in+"__x64_sys_sendto __sys_sendto tcp_sendmsg+xx push xmit bh do_softirq handle_softirqs net_rx tcp_rcv"), "5: bh do_softirq handle_softirqs net_rx tcp_rcv"},
 		{own(in + "__x64_sys_sendto __sys_sendto+x fput"), "2: fput"},
 		{own("syscall_exit_work audit"), "0:"},
 		{own(in + "__x64_sys_sendto __sys_sendto+x asm_sysvec_apic_timer_interrupt hrtimer_interrupt"), "0:"},
-		// On the time of somebody else only from where it begins.
+		// In the context of another thread only the frames of the softirq count.
 		{soft(5, 77, in+"__x64_sys_read filemap handle_softirqs net_rx tcp_rcv"), "0: net_rx tcp_rcv"},
 	} {
 		if step.got != step.want {

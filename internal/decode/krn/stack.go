@@ -9,7 +9,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// symbol is what an address of code is.
+// symbol is the symbol of a code address.
 type symbol struct {
 	name, file string
 	offset     uint64
@@ -21,16 +21,16 @@ type symbolKey struct {
 }
 
 const (
-	// maxSymbols bounds the symbols by bytes: their names, and symbolSize for the place of
-	// each. 40,000 symbols of usual names fit.
+	// maxSymbols bounds the memory of symbols, in bytes: symbolSize and the names for each.
+	// There is room for 40,000 symbols with usual names.
 	maxSymbols = 6 << 20
 	symbolSize = 128
 	maxThreads = 4096
-	// maxFrames are the frames of all trees: a call of 30 functions in each of 500 threads.
+	// maxFrames bounds the frames in all trees: stacks of 30 functions in each of 500 threads.
 	maxFrames = 1 << 14
 )
 
-// Symbol takes what a wire.KindSymbol record says of an address.
+// Symbol stores the symbol in a wire.KindSymbol record.
 func (d *Decoder) Symbol(pid uint32, addr, offset uint64, name, file string) {
 	if d.symbolBytes > maxSymbols {
 		clear(d.symbols)
@@ -40,7 +40,7 @@ func (d *Decoder) Symbol(pid uint32, addr, offset uint64, name, file string) {
 	d.symbols[symbolKey{pid, addr}] = symbol{name, file, offset}
 }
 
-// Returned says that a thread's call is over: what it does next is another one.
+// Returned drops the state of a thread whose system call has returned.
 func (d *Decoder) Returned(tid uint32) {
 	if t := d.trees[tid]; t != nil {
 		d.frameCount -= cap(t.frames)
@@ -49,7 +49,7 @@ func (d *Decoder) Returned(tid uint32) {
 	delete(d.open, tid)
 }
 
-// runs is the thread on whose time something was done.
+// runs returns the tid of the thread that ran when the event happened.
 func (d *Decoder) runs(k *wire.Kernel) uint32 {
 	if k.OnTid != 0 {
 		return k.OnTid
@@ -70,8 +70,8 @@ func (d *Decoder) frames(pid uint32, b []byte) []event.Frame {
 	return list
 }
 
-// hooks are the functions by which programs come to run: none of them is of what
-// they look at.
+// hook reports whether a function belongs to the tracer: BPF programs, trampolines and
+// tracepoints.
 func hook(name string) bool {
 	for _, prefix := range []string{"bpf_prog_", "bpf_trampoline_", "bpf_trace_run", "__bpf_trace_", "__traceiter_", "bpf_get_stack", "bpf_ringbuf", "call_trace_"} {
 		if strings.HasPrefix(name, prefix) {
@@ -81,8 +81,8 @@ func hook(name string) bool {
 	return false
 }
 
-// entry reports whether a function is the way into the kernel, which is the same
-// for every call.
+// entry reports whether a function is part of the syscall entry path, which is common to all
+// calls.
 func entry(name string) bool {
 	switch name {
 	case "entry_SYSCALL_64_after_hwframe", "entry_SYSCALL_64", "do_syscall_64", "x64_sys_call", "entry_SYSENTER_compat_after_hwframe",
@@ -94,8 +94,7 @@ func entry(name string) bool {
 	return false
 }
 
-// aside reports whether a function is what the kernel does before or after each
-// call, whichever it is.
+// aside reports whether a function is part of the work before or after every system call.
 func aside(name string) bool {
 	for _, prefix := range []string{"syscall_exit", "syscall_trace", "syscall_enter", "exit_to_user", "syscall_user"} {
 		if strings.HasPrefix(name, prefix) {
@@ -105,7 +104,7 @@ func aside(name string) bool {
 	return false
 }
 
-// interrupt reports whether a function is where an interrupt begins.
+// interrupt reports whether a function is an entry point of interrupts or exceptions.
 func interrupt(name string) bool {
 	for _, prefix := range []string{"asm_sysvec_", "asm_common_interrupt", "asm_exc_", "common_interrupt", "el1_irq", "el1h_64_irq", "el1_interrupt", "apic_timer_interrupt", "ret_from_intr"} {
 		if strings.HasPrefix(name, prefix) {
@@ -115,7 +114,7 @@ func interrupt(name string) bool {
 	return false
 }
 
-// softirq reports whether a function is where the work of softirqs begins.
+// softirq reports whether a function is the entry point of softirq processing.
 func softirq(name string) bool {
 	switch name {
 	case "handle_softirqs", "__do_softirq", "__softirqentry_text_start":
@@ -124,13 +123,14 @@ func softirq(name string) bool {
 	return false
 }
 
-// tree is what is open in a thread's call, as the event before showed it.
+// tree is the stack of a thread at its previous event.
 type tree struct {
 	frames []event.Frame // outermost first
-	ours   bool          // of a thread that is watched itself
+	ours   bool          // the thread itself is traced
 }
 
-// stacks gives an event its stacks, and what of them is new.
+// stacks sets the stacks of an event, and the part of the kernel stack that is new since the
+// previous event of the thread.
 func (d *Decoder) stacks(e *event.Kernel, k *wire.Kernel, t *wire.KernelTail) {
 	if len(t.User) > 0 {
 		e.UserStack = d.frames(k.Owner.Pid, t.User)
@@ -142,17 +142,17 @@ func (d *Decoder) stacks(e *event.Kernel, k *wire.Kernel, t *wire.KernelTail) {
 	for len(e.Stack) > 0 && hook(e.Stack[0].Name) {
 		e.Stack = e.Stack[1:]
 	}
-	// From the outermost function of the call on; of what a softirq does on another
-	// one's time, from where that begins.
+	// Start at the outermost function of the call, or at the softirq if it interrupted a
+	// thread that is not traced.
 	shown := e.Stack
 	for len(shown) > 0 && entry(shown[len(shown)-1].Name) {
 		shown = shown[:len(shown)-1]
 	}
 	if len(shown) > 0 && aside(shown[len(shown)-1].Name) {
-		return // behind the call, or before it
+		return // before or after the call proper
 	}
 	if i := slices.IndexFunc(shown, func(f event.Frame) bool { return interrupt(f.Name) }); i >= 0 {
-		// The call was interrupted: this is none of its own doing.
+		// The call was interrupted: keep the frames of the interrupt only.
 		if shown = shown[:i]; k.Event == wire.EventStep {
 			return
 		}
@@ -174,7 +174,7 @@ func (d *Decoder) stacks(e *event.Kernel, k *wire.Kernel, t *wire.KernelTail) {
 	}
 }
 
-// known reports whether a thread is in a call of which something was seen.
+// known reports whether a thread is traced and in a call with earlier events.
 func (d *Decoder) known(tid uint32) bool { return d.trees[tid] != nil && d.trees[tid].ours }
 
 func (d *Decoder) grow(e *event.Kernel, tid uint32, stack []event.Frame) {
@@ -195,8 +195,8 @@ func (d *Decoder) grow(e *event.Kernel, tid uint32, stack []event.Frame) {
 			same++
 			continue
 		}
-		// It goes on at another place of the same function: it is that one still, for
-		// it was called from the same place.
+		// The same function at another address: it is the same invocation, for it was
+		// called from the same place.
 		if now.Name != "" && now.Name == was.Name && now.Addr-now.Offset == was.Addr-was.Offset {
 			same++
 		}

@@ -6,14 +6,14 @@ var tcpStates = [...]string{
 	"LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV",
 }
 
-// caStates are enum tcp_ca_state, linux/tcp.h, as ss and the kernel's documentation name them.
+// caStates are enum tcp_ca_state, linux/tcp.h, with the names of ss and the kernel documentation.
 var caStates = [...]string{"Open", "Disorder", "CWR", "Recovery", "Loss"}
 
-// flagText are the flags of TCP as tcpdump writes them, by their bits.
+// flagText has the text of each set of TCP flags, in the notation of tcpdump.
 var flagText [256]string
 
 func init() {
-	const letters = "FSRP.UEW" // by bit, as tcpdump orders them but for the dot
+	const letters = "FSRP.UEW" // by bit, in the order of tcpdump, except for the dot
 	for v := range flagText {
 		b := make([]byte, 0, 8)
 		for i := range 8 {
@@ -33,7 +33,7 @@ func init() {
 
 func tcpFlags(v uint8) string { return flagText[v] }
 
-// nudState names the state of a neighbour: NUD_*, linux/neighbour.h.
+// nudState returns the name of a neighbour state: NUD_*, linux/neighbour.h.
 func nudState(v uint64) string {
 	switch v {
 	case 0:
@@ -58,7 +58,7 @@ func nudState(v uint64) string {
 	return "unknown"
 }
 
-// icmpType names what the kernel sends of itself, by RFC 792 and RFC 4443.
+// icmpType returns the name of an ICMP type that the kernel sends (RFC 792, RFC 4443).
 func icmpType(t uint64, v6 bool) string {
 	if v6 {
 		switch t {
@@ -88,7 +88,7 @@ func icmpType(t uint64, v6 bool) string {
 	return "other"
 }
 
-// icmpCode names the code of an unreachable; empty for all others.
+// icmpCode returns the name of the code of an unreachable message, "" for other types.
 func icmpCode(t, code uint64, v6 bool) string {
 	names := []string{"net", "host", "protocol", "port", "fragmentation-needed", "source-route", "net-unknown", "host-unknown",
 		"source-isolated", "net-prohibited", "host-prohibited", "net-tos", "host-tos", "admin-prohibited"}

@@ -13,14 +13,14 @@ const (
 	portDNS  = 53
 	portMDNS = 5353
 	udpHead  = 8
-	// maxAnswer bounds what is read of a DNS message, in bytes.
+	// maxAnswer bounds the part of a DNS message that is parsed, in bytes.
 	maxAnswer = 16 << 10
 )
 
-// Answers returns the names that a packet gives to addresses, if it is an answer
-// of DNS (RFC 1035): of each the name that was asked for, which is the one that
-// the process knows, not the one behind the aliases. What the packet holds of a
-// cut one is read. Over TCP it is one that a segment begins with.
+// Answers returns the addresses in a DNS response (RFC 1035), with their names. The name is
+// that of the question, which the process has used, not the canonical name. A truncated
+// response is parsed as far as possible. Over TCP only a message at the start of a segment is
+// found.
 func Answers(p *event.Packet) []event.Answer {
 	var head int
 	switch {
@@ -39,7 +39,7 @@ func Answers(p *event.Packet) []event.Answer {
 	}
 	msg := p.Data[from:to]
 	if p.Proto == event.ProtoTCP {
-		// The length of the message stands before it, perhaps alone (RFC 7766).
+		// The message follows its length, which may be in a segment of its own (RFC 7766).
 		if len(msg) < 2 {
 			return nil
 		}
@@ -51,7 +51,7 @@ func Answers(p *event.Packet) []event.Answer {
 }
 
 func answers(msg []byte) (list []event.Answer) {
-	// What a packet holds must not end the run, whatever the parser thinks.
+	// Packets are hostile: a panic of the parser must not end the run.
 	defer func() { _ = recover() }()
 	var d layers.DNS
 	if _ = d.DecodeFromBytes(msg, gopacket.NilDecodeFeedback); !d.QR {
@@ -74,8 +74,8 @@ func answers(msg []byte) (list []event.Answer) {
 	return list
 }
 
-// isHostName says whether a name may be shown for an address: it is from
-// outside, and anybody may answer.
+// isHostName reports whether a name is safe to print. Names are hostile: anyone may send a
+// response.
 func isHostName(b []byte) bool {
 	for _, c := range b {
 		if c <= ' ' || c >= 0x7f {

@@ -12,7 +12,7 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// answer is a DNS message that says of each address that it is name's.
+// answer returns a DNS response with an address record of name for each address.
 func answer(t testing.TB, question, name string, addrs ...string) []byte {
 	t.Helper()
 	d := layers.DNS{QR: true}
@@ -39,7 +39,7 @@ func answer(t testing.TB, question, name string, addrs ...string) []byte {
 	return bytes.Clone(b.Bytes())
 }
 
-// datagram is a packet with that payload.
+// datagram returns a UDP packet.
 func datagram(port uint16, payload []byte) *event.Packet {
 	data := append(make([]byte, 28), payload...)
 	return &event.Packet{
@@ -79,7 +79,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// segment is one of TCP with that payload.
+// segment returns a TCP packet.
 func segment(port uint16, payload []byte) *event.Packet {
 	p := datagram(port, append(make([]byte, 12), payload...))
 	p.Proto = event.ProtoTCP
@@ -110,8 +110,7 @@ func TestAnswersOverTCP(t *testing.T) {
 	}
 }
 
-// FuzzAnswers checks that no payload of a packet ends the run, or makes names that
-// are none.
+// FuzzAnswers checks that no payload causes a panic or an unsafe name.
 func FuzzAnswers(f *testing.F) {
 	for _, s := range [][]byte{answer(f, "www.example.com", "cdn.example.net", "192.0.2.1", "2001:db8::1"), bytes.Repeat([]byte{0xc0, 12}, 40)} {
 		f.Add(s)

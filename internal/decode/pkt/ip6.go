@@ -39,19 +39,19 @@ func (d *Decoder) ip6(data []byte, wireLen uint32, p *event.Packet, l level) {
 	}
 }
 
-// chain follows the extension headers (RFC 8200) to the first that is none.
-// It says at which offset, of which protocol and how long that is. A payload
-// length of 0 means either a jumbogram (RFC 2675) or an empty packet.
+// chain follows the extension headers (RFC 8200) to the upper layer. It returns its offset,
+// protocol and length. A payload length of 0 means either a jumbogram (RFC 2675) or an empty
+// packet.
 func chain(p *event.Packet) (off uint32, proto uint8, length uint32, ok bool) {
 	b := p.Data[:p.End]
 	payload := uint32(p.IP.Total)
 	length = payload
 	if payload == 0 {
-		length = p.Len // until a jumbo option says better
+		length = p.Len // until there is a jumbo option
 	}
 	off, proto = ip6Len, p.IP.Proto
 	jumbo, hops := uint32(0), false
-	for { // each round is a header of 8 bytes and more, all captured
+	for { // each iteration consumes at least 8 captured bytes
 		rest := b[min(off, p.End):]
 		n := uint32(8)
 		switch proto {
@@ -104,7 +104,7 @@ func chain(p *event.Packet) (off uint32, proto uint8, length uint32, ok bool) {
 				return bad(p, off, proto)
 			}
 		}
-		if length < n { // the payload ends inside the header
+		if length < n { // the payload ends in the header
 			return bad(p, off, proto)
 		}
 		proto = rest[0]
@@ -118,9 +118,9 @@ func bad(p *event.Packet, off uint32, proto uint8) (uint32, uint8, uint32, bool)
 	return off, proto, 0, false
 }
 
-// hopOptions reads the hop-by-hop options in b and returns the length that a
-// jumbo option gives, if it is valid: over 65535, in a packet whose own
-// payload length is 0. It says no where an option does not fit.
+// hopOptions parses the hop-by-hop options in b. It returns the length in a valid jumbo
+// option: over 65535, in a packet with payload length 0. ok is false if an option is
+// truncated.
 func hopOptions(b []byte, payload uint32) (jumbo uint32, ok bool) {
 	const pad1, alert, jumboOpt, home = 0, 5, 0xc2, 0xc9
 	seen := false

@@ -1,8 +1,7 @@
-// Package pkt decodes IP packets, pure: the same bytes in the same order give
-// the same packets on any machine. It reads what every consumer needs (the
-// headers of IPv4, IPv6, TCP, UDP, ICMP, the packet inside a tunnel or an ICMP
-// error) and leaves what is deeper as bytes. Where the headers contradict each
-// other it follows tcpdump 4.99, whose notation internal/sink/tcpdump writes.
+// Package pkt decodes IP packets: the headers of IPv4, IPv6, TCP, UDP and ICMP, and the packet
+// inside a tunnel or an ICMP error. Payloads stay bytes. The result depends only on the
+// packets and their order, not on the machine. If headers contradict each other the package
+// follows tcpdump 4.99, whose format internal/sink/tcpdump writes.
 package pkt
 
 import (
@@ -20,22 +19,21 @@ const (
 	icmpLen = 8
 )
 
-// Decoder decodes packets in the order of the capture. Its only state is the
-// first sequence numbers of TCP connections, in bounded memory.
+// Decoder decodes packets in capture order. Its only state is the initial sequence numbers of
+// TCP connections, in bounded memory.
 type Decoder struct {
 	v4 flows[key4]
 	v6 flows[key6]
-	// Absolute leaves sequence numbers as they are, and keeps nothing.
+	// Absolute disables relative sequence numbers, and the state for them.
 	Absolute bool
 }
 
-// New returns a decoder that has seen no connection.
+// New returns a decoder without state.
 func New() *Decoder { return &Decoder{} }
 
-// Packet decodes data, which begins at an IP header and was wireLen bytes on
-// the wire, into p, whatever that held; it never fails: what could not be read
-// is said in p.Damage, or is missing. p aliases data. Only packets that have
-// another inside allocate.
+// Packet decodes data into p, which it overwrites except for p.Dir. data starts at an IP
+// header, and had wireLen bytes on the wire. Packet never fails: errors are put into p.Damage,
+// or fields are missing. p aliases data. Packet allocates only for nested packets.
 func (d *Decoder) Packet(data []byte, wireLen uint32, p *event.Packet) {
 	if uint64(len(data)) > uint64(wireLen) {
 		data = data[:wireLen]
@@ -45,10 +43,10 @@ func (d *Decoder) Packet(data []byte, wireLen uint32, p *event.Packet) {
 	d.packet(data, wireLen, p, 0, false)
 }
 
-// level is where in the nesting a packet stands.
+// level is the nesting level of a packet.
 type level struct {
 	depth  int
-	quoted bool // by an ICMP error, which is about the past: its numbers start no flow
+	quoted bool // quoted by an ICMP error: an old packet, which must not start a flow
 }
 
 func (d *Decoder) packet(data []byte, wireLen uint32, p *event.Packet, depth int, quoted bool) {
@@ -60,8 +58,8 @@ func (d *Decoder) packet(data []byte, wireLen uint32, p *event.Packet, depth int
 	d.ip4(data, wireLen, p, l)
 }
 
-// start fills what does not depend on the version, and says whether the
-// header is there and of version v.
+// start sets the fields that do not depend on the IP version. It reports whether the header is
+// complete and has version v.
 func start(data []byte, wireLen uint32, p *event.Packet, v uint8, header int) bool {
 	p.Data, p.Len, p.Captured, p.End = data, wireLen, uint32(len(data)), uint32(len(data))
 	if len(data) == 0 {
@@ -123,8 +121,7 @@ func (d *Decoder) ip4(data []byte, wireLen uint32, p *event.Packet, l level) {
 	d.transport(p, h.Proto, hdr, uint32(h.Total)-hdr, l)
 }
 
-// transport reads what lies at off, length bytes long as the headers before
-// say.
+// transport decodes the upper layer at off. length is its length according to the IP header.
 func (d *Decoder) transport(p *event.Packet, proto uint8, off, length uint32, l level) {
 	b := p.Data[:p.End]
 	for proto == event.ProtoAH { // RFC 4302
@@ -177,8 +174,8 @@ func (d *Decoder) transport(p *event.Packet, proto uint8, off, length uint32, l 
 	}
 }
 
-// authLen is the length of an authentication header at off, if all of it was
-// captured.
+// authLen returns the length of the authentication header at off. ok is false if it is
+// truncated.
 func authLen(b []byte, off uint32) (uint32, bool) {
 	if uint64(off)+12 > uint64(len(b)) {
 		return 0, false
@@ -187,7 +184,7 @@ func authLen(b []byte, off uint32) (uint32, bool) {
 	return n, uint64(off)+uint64(n) <= uint64(len(b))
 }
 
-// inside decodes the packet that begins at off, of version 4 or 6 by proto.
+// inside decodes the nested packet at off; proto tells its IP version.
 func (d *Decoder) inside(p *event.Packet, proto uint8, off, length uint32, l level) {
 	p.Inner = &event.Packet{Dir: p.Dir}
 	if l.depth++; l.depth >= event.MaxInner {
@@ -215,7 +212,7 @@ func (d *Decoder) icmp(p *event.Packet, t []byte, off uint32, l level) {
 			p.Inner.Damage = event.TooDeep
 			return
 		}
-		// Behind the quoted packet there may be extensions (RFC 4884).
+		// Extensions may follow the quoted packet (RFC 4884).
 		end := min(p.End, off+icmpLen+uint32(total))
 		d.ip4(p.Data[off+icmpLen:end], uint32(total), p.Inner, l)
 	case p.Proto == event.ProtoICMPv6 && h[0] >= 1 && h[0] <= 4 && len(t) >= icmpLen+ip6Len:
@@ -229,13 +226,12 @@ func (d *Decoder) icmp(p *event.Packet, t []byte, off uint32, l level) {
 	}
 }
 
-// quotes4 says whether an ICMP message of this type quotes the packet it is
-// about: unreachable, source quench, redirect, time exceeded, parameter
-// problem.
+// quotes4 reports whether ICMP messages of a type quote a packet: unreachable, source quench,
+// redirect, time exceeded, parameter problem.
 func quotes4(t uint8) bool { return t == 3 || t == 4 || t == 5 || t == 11 || t == 12 }
 
-// greLen is the length of a GRE header of version 0 (RFC 2784, 2890, 1701),
-// and the Ethernet type of what follows.
+// greLen returns the length of a GRE header of version 0 (RFC 2784, 2890, 1701), and the
+// EtherType of the payload.
 func greLen(t []byte, length uint32) (ether uint16, n uint32, ok bool) {
 	const checksum, routing, key, sequence = 0x8000, 0x4000, 0x2000, 0x1000
 	t = t[:min(uint32(len(t)), length)]

@@ -12,9 +12,8 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// The packets of testdata, a file a subject, are made by the tests of
-// internal/sink/tcpdump; loopback.pcap was captured in a network namespace of
-// its own.
+// captures returns the packets of testdata. The files are made by the tests of
+// internal/sink/tcpdump; loopback.pcap was captured in its own network namespace.
 func captures(t testing.TB) map[string][][]byte {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.pcap")
@@ -82,9 +81,8 @@ func TestTCP(t *testing.T) {
 	}
 }
 
-// TestRelative checks the rules of relative numbers: the first segment with an
-// ACK begins the count of both ends, a SYN begins it anew, and what an ICMP
-// error quotes only asks.
+// TestRelative checks relative sequence numbers: the first segment with an ACK sets the base of
+// both ends, a SYN resets it, and a segment quoted by an ICMP error does not change it.
 func TestRelative(t *testing.T) {
 	d := New()
 	var p event.Packet
@@ -132,8 +130,7 @@ func TestRelative(t *testing.T) {
 	}
 }
 
-// TestFlowsBounded checks that connections that come and go are forgotten, and
-// one that is in use is not.
+// TestFlowsBounded checks that idle connections are dropped, and one in use is not.
 func TestFlowsBounded(t *testing.T) {
 	f := flows[key4]{full: 100}
 	f.put(key4{low: 1}, base{low: 7})
@@ -153,7 +150,7 @@ func TestFlowsBounded(t *testing.T) {
 
 func TestUDP6(t *testing.T) {
 	const addrs = "20010db8000000000000000000000001 20010db8000000000000000000000002"
-	p := decode(t, "6280beef 0018 00 01"+addrs+ // a hop-by-hop and a fragment header before
+	p := decode(t, "6280beef 0018 00 01"+addrs+ // preceded by a hop-by-hop and a fragment header
 		"2c00 0104 00000000"+"1100 0001 0000cafe"+"03e8 07d0 0008 abcd")
 	if p.Version != 6 || p.IP.TOS != 0x28 || p.IP.Flow != 0xbeef || p.IP.TTL != 1 || p.IP.Proto != 0 || !p.Fragment || len(p.IP.Options) != 16 {
 		t.Errorf("%+v", p.IP)
@@ -257,8 +254,7 @@ func TestStrip(t *testing.T) {
 	}
 }
 
-// TestCaptures checks that what the decoder says about the captured packets is
-// inside them.
+// TestCaptures checks that all offsets and slices of decoded packets are in bounds.
 func TestCaptures(t *testing.T) {
 	n := 0
 	for name, list := range captures(t) {
@@ -277,7 +273,7 @@ func TestCaptures(t *testing.T) {
 	}
 }
 
-// inside says what of p points out of its bytes.
+// inside describes the first field of p that is out of bounds, "" if there is none.
 func inside(p *event.Packet) string {
 	switch n := uint32(len(p.Data)); {
 	case p.Captured != n:

@@ -6,12 +6,11 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// Link types, as in the header of a pcap file (LINKTYPE_ of the registry at
-// tcpdump.org).
+// Link types of pcap files (LINKTYPE_* in the registry at tcpdump.org).
 const (
 	LinkNull      = 0
 	LinkEthernet  = 1
-	LinkRaw12     = 12 // DLT_RAW, as some systems number it
+	LinkRaw12     = 12 // DLT_RAW on some systems
 	LinkRaw       = 101
 	LinkLoop      = 108
 	LinkLinuxSLL  = 113
@@ -20,10 +19,9 @@ const (
 	LinkLinuxSLL2 = 276
 )
 
-// Strip returns the IP packet of a frame and its Ethernet type. ok is false,
-// and etherType what the frame says if it says anything, where it carries no
-// IP or is too short to say. A packet with no byte left is not ok. Padding
-// behind the packet stays: the IP header says where it ends.
+// Strip returns the IP packet in a frame and its EtherType. ok is false if the frame has no IP
+// packet, is too short, or the packet is empty; etherType is then the one of the frame, if
+// any. Padding after the packet is not removed: the IP header has the length.
 func Strip(linktype uint32, frame []byte) (ipPacket []byte, etherType uint16, ok bool) {
 	be := binary.BigEndian
 	switch linktype {
@@ -46,8 +44,8 @@ func Strip(linktype uint32, frame []byte) (ipPacket []byte, etherType uint16, ok
 		if len(frame) < 4 {
 			return nil, 0, false
 		}
-		// An address family, in the byte order of the machine (Null) or the
-		// network (Loop); AF_INET6 has a number of its own on each system.
+		// An address family in host byte order (Null) or network byte order (Loop). AF_INET6
+		// differs between systems.
 		family := be.Uint32(frame)
 		if family > 0xffff {
 			family = binary.LittleEndian.Uint32(frame)
@@ -78,7 +76,7 @@ func Strip(linktype uint32, frame []byte) (ipPacket []byte, etherType uint16, ok
 	return nil, 0, false
 }
 
-// tagged skips VLAN tags (IEEE 802.1Q, 802.1ad and the numbers before it).
+// tagged skips VLAN tags (IEEE 802.1Q, 802.1ad and the older EtherTypes of the latter).
 func tagged(b []byte, ether uint16) ([]byte, uint16, bool) {
 	for ether == 0x8100 || ether == 0x88a8 || ether == 0x9100 || ether == 0x9200 {
 		if len(b) < 4 {

@@ -7,7 +7,7 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// tcp reads the header at the start of t, all 20 bytes of which are there.
+// tcp decodes the header in t, which has at least 20 bytes.
 func (d *Decoder) tcp(p *event.Packet, t []byte, length uint32, l level) {
 	be := binary.BigEndian
 	h := &p.TCP
@@ -26,8 +26,8 @@ func (d *Decoder) tcp(p *event.Packet, t []byte, length uint32, l level) {
 	}
 }
 
-// relative counts the numbers of a segment from the first ones seen of its
-// connection. A SYN begins a new one, also on old addresses.
+// relative sets the sequence numbers relative to the first ones of the connection. A SYN
+// starts a new connection, even if the addresses are known.
 func (d *Decoder) relative(p *event.Packet, l level) {
 	h := &p.TCP
 	from, to := p.Src.Port(), p.Dst.Port()
@@ -70,14 +70,14 @@ func (d *Decoder) relative(p *event.Packet, l level) {
 	}
 }
 
-// reversed says that the sender is the second end of the key: the one of the
-// higher port, of the higher address if they are equal.
+// reversed reports whether the sender is the second end of the key: the one with the higher
+// port, or with the higher address if the ports are equal.
 func reversed(from, to uint16, src, dst []byte) bool {
 	return from > to || from == to && bytes.Compare(src, dst) > 0
 }
 
-// begin is the base of a connection whose first segment is h: the
-// acknowledged number is one ahead of what the other end began with.
+// begin returns the base of a connection whose first segment is h. The acknowledgment number
+// is taken as the initial sequence number of the other end plus one.
 func begin(h *event.TCPHeader, rev bool) base {
 	if rev {
 		return base{low: h.Ack - 1, high: h.Seq}
@@ -85,7 +85,7 @@ func begin(h *event.TCPHeader, rev bool) base {
 	return base{low: h.Seq, high: h.Ack - 1}
 }
 
-// key4 and key6 are a connection, the end with the lower port first.
+// key4 and key6 identify a connection; the end with the lower port is the first.
 type key4 struct {
 	low, high uint32
 	ports     uint32
@@ -99,15 +99,15 @@ type key6 struct {
 // base holds the first sequence number of each end.
 type base struct{ low, high uint32 }
 
-// flows remembers bases in two generations: when the young one is full it
-// becomes the old one, whose members come back when they are asked for. So
-// memory is bounded, and a connection in use is not forgotten.
+// flows stores bases in two generations. A full young generation replaces the old one, and
+// entries of the old one that are used move to the young one. So memory is bounded, and
+// connections in use are not dropped.
 type flows[K comparable] struct {
 	young, old map[K]base
-	full       int // of a generation; 0: maxFlows
+	full       int // size of a generation; 0: maxFlows
 }
 
-// maxFlows keeps both tables together below 4 MiB.
+// maxFlows bounds the memory of both generations to 4 MiB.
 const maxFlows = 1 << 14
 
 func (f *flows[K]) find(k K) (base, bool) {

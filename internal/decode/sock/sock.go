@@ -1,4 +1,4 @@
-// Package sock turns a socket as the wire has it into an event's socket.
+// Package sock converts a wire.Sock to an event.Sock.
 package sock
 
 import (
@@ -9,7 +9,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Families whose addresses an event.Sock holds (linux/socket.h).
+// Families with addresses in an event.Sock (linux/socket.h).
 const (
 	afInet    = 2
 	afInet6   = 10
@@ -19,8 +19,8 @@ const (
 	sockRaw = 3
 )
 
-// Fill sets s from w. Local and Peer stay invalid where the socket is not of
-// IP, or has no such end yet: address and port are both zero.
+// Fill sets s from w. Local and Peer stay invalid if the socket is not an IP socket or the
+// address is not set: address and port are both zero.
 func Fill(s *event.Sock, w *wire.Sock) {
 	*s = event.Sock{
 		ID:        event.SockID{Cookie: w.Cookie, Inode: w.Ino},
@@ -38,7 +38,7 @@ func Fill(s *event.Sock, w *wire.Sock) {
 	switch w.Family {
 	case afInet, afInet6:
 		s.Local = addrPort(w.Family, &w.Laddr, w.Lport)
-		// A connect that failed leaves the address, without the port.
+		// A failed connect leaves the address, but not the port.
 		if w.Rport != 0 || w.Type == sockRaw {
 			s.Peer = addrPort(w.Family, &w.Raddr, w.Rport)
 		}
@@ -48,7 +48,7 @@ func Fill(s *event.Sock, w *wire.Sock) {
 	}
 }
 
-// Event returns w as an event has it: Fill into a new value.
+// Event returns w as an event.Sock.
 func Event(w *wire.Sock) event.Sock {
 	var s event.Sock
 	Fill(&s, w)

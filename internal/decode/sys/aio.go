@@ -34,7 +34,7 @@ var iocbOps = event.NewTable("IOCB_CMD_???",
 	event.Sym{Num: 8, Name: "IOCB_CMD_PWRITEV"},
 )
 
-// iocbs shows the requests of io_submit: pointers to them stand in an array.
+// iocbs decodes the array of pointers to requests of io_submit.
 func (d *Decoder) iocbs(i int) {
 	addr, n := d.a[i], int64(d.a[1])
 	if !d.long64 {
@@ -115,7 +115,7 @@ func (d *Decoder) iocb(addr uint64) {
 	d.end()
 }
 
-// ioEvents shows what io_getevents gave back.
+// ioEvents decodes the array that io_getevents filled in.
 func (d *Decoder) ioEvents(i int) {
 	addr, n := d.a[i], d.ret
 	if d.failed || addr == 0 {
@@ -140,7 +140,8 @@ func (d *Decoder) ioEvents(i int) {
 	d.end()
 }
 
-// resumed shows which call goes on: the kernel side left its number.
+// resumed prints the call that restart_syscall resumes. The kernel side has put its number
+// into the second argument.
 func (d *Decoder) resumed(int) {
 	name := "?"
 	if c := syscalls.Find(d.s.Abi, uint32(d.a[1]), 0); c != nil {

@@ -8,13 +8,11 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Audited decodes a call of which audit has the first known arguments, its
-// result, and an address that it took or gave, as bytes of a sockaddr (nil:
-// none). Memory that audit does not have is shown as a tracer shows what it
-// cannot read, arguments that it does not have as ?. placed says that an
-// argument of the call is the address.
+// Audited decodes a call of an audit record, which has only the first known arguments, the
+// result, and perhaps a sockaddr (nil: none). Other memory is decoded as unreadable, other
+// arguments are shown as ?. placed is true if the sockaddr is an argument of the call.
 func (d *Decoder) Audited(s *wire.Syscall, known int, saddr []byte) (c *event.Call, placed bool, warn []string) {
-	// No process has memory there.
+	// Made-up user addresses for saddr and for its length.
 	const addrAt, lenAt = 0xffff_0000, 0xffff_8000
 	def := lookup(s)
 	at, given := addressOf(def)
@@ -33,7 +31,7 @@ func (d *Decoder) Audited(s *wire.Syscall, known int, saddr []byte) (c *event.Ca
 	}
 	c, warn = d.syscall(s, nil)
 	if placed && !d.failed {
-		c.Addr = addrPort(saddr) // of accept too, which did not give it
+		c.Addr = addrPort(saddr) // also for accept, whose record has no memory
 	}
 	for i := range c.Args {
 		if i >= known && !(placed && (i == at || i == at+1)) {
@@ -45,7 +43,7 @@ func (d *Decoder) Audited(s *wire.Syscall, known int, saddr []byte) (c *event.Ca
 			c.Args[i].Raw, c.Args[i].Unknown = 0, true
 		}
 		if placed && i == at+1 && !given && !d.failed {
-			// How much room there was is not recorded.
+			// The size of the buffer is not recorded.
 			d.begin()
 			d.open(event.TArray, "")
 			d.text("", "?")
@@ -58,8 +56,9 @@ func (d *Decoder) Audited(s *wire.Syscall, known int, saddr []byte) (c *event.Ca
 	return c, placed, warn
 }
 
-// addressOf returns which argument of a call is a socket's address, -1 if none,
-// and whether the process gives it. Its length is the next argument.
+// addressOf returns the index of the sockaddr argument of a call, -1 if there is none. given
+// is true if the process passes the sockaddr, false if the kernel returns it. Its length is
+// the next argument.
 func addressOf(def *syscalls.Call) (at int, given bool) {
 	if def == nil {
 		return -1, false
@@ -75,7 +74,7 @@ func addressOf(def *syscalls.Call) (at int, given bool) {
 	return -1, false
 }
 
-// Address decodes the bytes of a sockaddr by itself.
+// Address decodes a sockaddr.
 func (d *Decoder) Address(saddr []byte) event.Tape {
 	c, _, _ := d.Audited(&wire.Syscall{Abi: wire.AbiX8664, Nr: 49}, 3, saddr) // bind
 	return c.Args[1].Val

@@ -109,7 +109,7 @@ func BenchmarkDecodeBinary(b *testing.B) {
 	bench(b, callRecord("read", 4000, 5, base, 4096).sock(socket()).mem(wire.PhaseExit, base, bin))
 }
 
-// BenchmarkDecodeOnly is without notation, for sinks that do not write lines.
+// BenchmarkDecodeOnly measures decoding without formatting, for sinks that do not write lines.
 func BenchmarkDecodeOnly(b *testing.B) {
 	r := recvfromRecord()
 	d := New(wire.Header{StrLen: 32})

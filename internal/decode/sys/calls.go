@@ -5,8 +5,8 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// kinds says how each kind of argument of syscalls.Table is shown. Calls that an
-// ABI has under another layout are told apart by the kinds, which see the ABI.
+// kinds has the decoder of each kind of argument in syscalls.Table. A decoder checks the ABI
+// if the layout of a call depends on it.
 var kinds = [syscalls.Kinds]kind{
 	syscalls.FD:              fd,
 	syscalls.Dec:             dec,
@@ -75,7 +75,7 @@ var kinds = [syscalls.Kinds]kind{
 	syscalls.SocketcallOp:    opcode(socketcalls),
 }
 
-// results says what is shown of a result that is more than a number.
+// results has the decoder of each result that is more than a number.
 var results = [syscalls.Results]func(*Decoder){
 	syscalls.ResultFD:         retFD,
 	syscalls.ResultSent:       retMmsgSent,
@@ -92,13 +92,14 @@ var results = [syscalls.Results]func(*Decoder){
 	syscalls.ResultPselect64:  retPselect64,
 }
 
-// show reports how an argument is shown, and whether only after the call has returned.
+// show returns the decoder of an argument, and whether it must run after the call has
+// returned.
 func show(a *syscalls.Arg) (k kind, late bool) {
 	k = kinds[a.Kind&^syscalls.AtReturn]
 	return k, k.exit || a.Kind&syscalls.AtReturn != 0
 }
 
-// lookup finds the call of a record, nil if it is not known.
+// lookup returns the call of a record, nil if it is unknown.
 func lookup(s *wire.Syscall) *syscalls.Call {
 	if s.Abi == wire.AbiI386 && s.Nr == syscalls.Socketcall && s.Sub == 0 {
 		return &syscalls.Multiplexed
@@ -106,8 +107,8 @@ func lookup(s *wire.Syscall) *syscalls.Call {
 	return syscalls.Find(s.Abi, s.Nr, s.Sub)
 }
 
-// ArgNames returns the names of a call's arguments, as in the man page; nil where
-// the call is none of ours. The slice is everybody's.
+// ArgNames returns the names of the arguments of a call, as in its man page; nil if the call is
+// not in syscalls.Table. The caller must not modify the slice.
 func ArgNames(call string) []string { return argNames[call] }
 
 var argNames = func() map[string][]string {
@@ -126,8 +127,8 @@ var argNames = func() map[string][]string {
 	return m
 }()
 
-// Constant returns the number of a family, type or protocol of socket(2) by its
-// name, those of strace 4 (PF_INET) too.
+// Constant returns the value of a family, type or protocol of socket(2) by its name. It knows
+// the names of strace 4 (PF_INET), too.
 func Constant(name string) (n uint64, ok bool) {
 	n, ok = constants[name]
 	return n, ok

@@ -12,8 +12,8 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// TestCallsCovered checks the promise of the table: every call that is captured
-// is decoded, under every number that it has, and every kind that it may have is shown.
+// TestCallsCovered checks that each call in syscalls.Table is found by all of its numbers, and
+// that each kind and result has a decoder.
 func TestCallsCovered(t *testing.T) {
 	used := map[syscalls.Kind]bool{}
 	for i := range syscalls.Table {
@@ -54,7 +54,8 @@ func TestCallsCovered(t *testing.T) {
 	}
 }
 
-// TestNetworkClass: strace's %network on x86_64 and i386 (src/linux/*/syscallent.h).
+// TestNetworkClass checks that strace's %network on x86_64 and i386 is decoded
+// (src/linux/*/syscallent.h).
 func TestNetworkClass(t *testing.T) {
 	for _, name := range strings.Fields(`socket socketpair bind connect listen accept accept4 getsockname getpeername sendto recvfrom sendmsg recvmsg
 		sendmmsg recvmmsg recvmmsg_time64 send recv shutdown setsockopt getsockopt sendfile sendfile64 getpmsg putpmsg`) {
@@ -99,13 +100,13 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// TestCapture: what the kernel side cut, and what it could not read.
+// TestCapture decodes calls with truncated or unreadable memory.
 func TestCapture(t *testing.T) {
 	lineOf(t, callRecord("write", 100, 5, base, 100).mem(wire.PhaseExit, base, payload[:20]), nil, `write(5, "GET /index.html HTTP"..., 100) = 100`)
 	lineOf(t, callRecord("write", 20, 5, base, 20).mem(wire.PhaseExit, base, payload[:20]), nil, `write(5, "GET /index.html HTTP", 20) = 20`)
 	lineOf(t, callRecord("write", -14, 5, base, 20).fault(wire.PhaseExit, base, 20), nil, `write(5, 0x7ffd00001000, 20) = -1 EFAULT (Bad address)`)
 	lineOf(t, callRecord("write", 4, 5, base, 20).mem(wire.PhaseExit, base, payload[:4]).fault(wire.PhaseExit, base+4, 16), nil, `write(5, 0x7ffd00001000, 20) = 4`)
-	// A piece may begin before what is asked for, and two may join.
+	// A piece may start before the address, and adjacent pieces are joined.
 	lineOf(t, callRecord("write", 8, 5, base+4, 8).mem(wire.PhaseExit, base, payload[:16]), nil, `write(5, "/index.h", 8) = 8`)
 	lineOf(t, callRecord("write", 8, 5, base+4, 8).mem(wire.PhaseExit, base, payload[:8]).mem(wire.PhaseExit, base+8, payload[8:16]), nil, `write(5, "/index.h", 8) = 8`)
 	lineOf(t, callRecord("connect", -115, 5, base, 16), nil, "connect(5, 0x7ffd00001000, 16) = -1 EINPROGRESS (Operation now in progress)")
@@ -115,7 +116,7 @@ func TestCapture(t *testing.T) {
 	}
 }
 
-// TestHeldEntries: results keep their values while the decoder goes on.
+// TestHeldEntries checks that results do not change while the decoder continues.
 func TestHeldEntries(t *testing.T) {
 	d := newDecoder()
 	r := recvmsgRecord()
@@ -137,7 +138,7 @@ func TestHeldEntries(t *testing.T) {
 	}
 }
 
-// TestKeys: no form of any call may show a key, though the record holds it.
+// TestKeys checks that no output of any call shows a key in the record.
 func TestKeys(t *testing.T) {
 	key := []byte(strings.Repeat("zqX!", 75))
 	tls := append([]byte{4, 3, 51, 0}, key...)
@@ -196,7 +197,7 @@ func TestABIs(t *testing.T) {
 	unknown.Abi, unknown.Nr, unknown.Ret = wire.AbiX8664, 999, -38
 	lineOf(t, unknown, nil, "syscall_0x3e7(0, 0, 0, 0, 0, 0) = -1 ENOSYS (Function not implemented)")
 
-	// pread64: the offset stands elsewhere in every ABI.
+	// pread64: the registers of the offset depend on the ABI.
 	for _, x := range []struct {
 		abi  uint8
 		nr   uint32
@@ -213,7 +214,7 @@ func TestABIs(t *testing.T) {
 		lineOf(t, r, nil, "pread64(5, NULL, 10, 4294967303) = -1 ESPIPE (Illegal seek)")
 	}
 
-	// x32: narrow pointers, wide times.
+	// x32: 32-bit pointers, 64-bit times.
 	x := &record{}
 	x.Abi, x.Nr, x.Ret, x.Args = wire.AbiX32, 516|0x40000000, 3, [6]uint64{5, 0x1000, 1}
 	x.mem(wire.PhaseExit, 0x1000, []byte{0, 0x20, 0, 0, 3, 0, 0, 0}).mem(wire.PhaseExit, 0x2000, []byte("abc"))
@@ -259,7 +260,7 @@ func TestUring(t *testing.T) {
 	}
 }
 
-// TestHostile: lengths that only claim to be.
+// TestHostile decodes calls with false lengths.
 func TestHostile(t *testing.T) {
 	const huge = 0xffffffff
 	for _, r := range []*record{
@@ -275,7 +276,7 @@ func TestHostile(t *testing.T) {
 			t.Errorf("%s: %d bytes", c.Name, len(line))
 		}
 	}
-	// Vectors that all lead to one another's memory.
+	// Overlapping iovecs.
 	b := make([]byte, 4096)
 	for o := 0; o+16 <= len(b); o += 16 {
 		binary.LittleEndian.PutUint64(b[o:], base)

@@ -5,7 +5,7 @@ import (
 	"github.com/pidwire/pidwire/internal/foreign/keys"
 )
 
-// Levels of options and control messages (include/linux/socket.h).
+// Levels of socket options and control messages (include/linux/socket.h).
 const (
 	solIP      = 0
 	solSocket  = 1
@@ -40,8 +40,7 @@ const (
 	solVsock   = 287
 )
 
-// control shows the control messages in n bytes at addr; nothing where there
-// are none.
+// control decodes the control messages in n bytes at addr. If n is 0 it prints nothing.
 func (d *Decoder) control(addr, n uint64, read func(addr, n uint64) []byte) {
 	if n == 0 {
 		return
@@ -66,8 +65,8 @@ func (d *Decoder) control(addr, n uint64, read func(addr, n uint64) []byte) {
 	d.end()
 }
 
-// cmsgs walks struct cmsghdr (a length as wide as the ABI's long, level, type,
-// data, all aligned to that width); b may be the start of n bytes at addr.
+// cmsgs decodes a list of struct cmsghdr: a length of the size of long, level, type, data,
+// each entry aligned to that size. b may be a prefix of the n bytes at addr.
 func (d *Decoder) cmsgs(b []byte, addr, n uint64) {
 	word := d.word
 	head := word + 8
@@ -105,7 +104,7 @@ func (d *Decoder) cmsgs(b []byte, addr, n uint64) {
 	}
 }
 
-// cut notes that the decoder met the end of what was captured.
+// cut marks the call as truncated by the capture.
 func (d *Decoder) cut() { d.c.Cut = true }
 
 func cmsgTypes(level uint64) *event.Table {
@@ -138,11 +137,11 @@ func cmsgTypes(level uint64) *event.Table {
 
 type cmsgShape struct {
 	level, kind uint64
-	least       int // bytes that the shape needs
+	least       int // minimum length of the data
 	show        func(d *Decoder, b []byte)
 }
 
-// cmsgShapes is how the data of a control message is shown; bytes otherwise.
+// cmsgShapes has the decoders of control message data. Other data is printed as bytes.
 var cmsgShapes = []cmsgShape{
 	{solSocket, scmRights, 4, (*Decoder).cmsgFDs},
 	{solSocket, scmCredentials, 12, func(d *Decoder, b []byte) { d.ucred("cmsg_data", b) }},
@@ -201,8 +200,8 @@ var cmsgShapes = []cmsgShape{
 	}},
 	{solALG, algSetOp, 4, func(d *Decoder, b []byte) { d.listSym(u32(b, 0), algOps) }},
 	{solALG, algSetIV, 4, func(d *Decoder, b []byte) {
-		// The initialisation vector itself is not shown: it is of use to
-		// whoever has the ciphertext only.
+		// The initialization vector is not shown: it is of use only
+		// together with the ciphertext.
 		d.open(event.TStruct, "cmsg_data")
 		d.uint("ivlen", u32(b, 0))
 		d.note("iv not shown")
@@ -212,7 +211,7 @@ var cmsgShapes = []cmsgShape{
 	{solALG, algSetAssoclen, 4, (*Decoder).cmsgUint},
 }
 
-// Types of control messages that have a shape (asm-generic/socket.h,
+// Types of control messages with a decoder (asm-generic/socket.h,
 // include/linux/socket.h, linux/in.h, linux/in6.h, linux/udp.h, linux/tls.h).
 const (
 	scmRights, scmCredentials, scmSecurity, scmPidfd = 1, 2, 3, 4
@@ -249,7 +248,7 @@ func (d *Decoder) cmsg(level, kind uint64, b []byte) {
 	d.hexstr("cmsg_data", b)
 }
 
-// redact stands where a key would.
+// redact prints a placeholder instead of a key.
 func (d *Decoder) redact(f string) {
 	d.tok(event.TMore, f)
 	d.note("key not shown")
@@ -295,7 +294,8 @@ func (d *Decoder) cmsgTime(b []byte, wide bool, frac string) {
 	d.timeOf("cmsg_data", b, wide, frac)
 }
 
-// cmsgTimes: software, (once) transformed hardware, raw hardware.
+// cmsgTimes decodes struct scm_timestamping: software, hardware transformed to system time (no
+// longer used), and raw hardware timestamp.
 func (d *Decoder) cmsgTimes(b []byte, wide bool) {
 	n := int(timeSize(wide))
 	if len(b) < 3*n {
@@ -333,7 +333,7 @@ func (d *Decoder) cmsgPktinfo6(b []byte) {
 	d.end()
 }
 
-// cmsgErr: struct sock_extended_err and the address of who sent the error
+// cmsgErr decodes struct sock_extended_err and the address of the sender of the error
 // (linux/errqueue.h).
 func (d *Decoder) cmsgErr(b []byte) {
 	origin, kind, code := u8(b, 4), u8(b, 5), u8(b, 6)
@@ -360,7 +360,7 @@ func (d *Decoder) cmsgErr(b []byte) {
 	d.end()
 }
 
-// cmsgAuxdata is struct tpacket_auxdata (linux/if_packet.h).
+// cmsgAuxdata decodes struct tpacket_auxdata (linux/if_packet.h).
 func (d *Decoder) cmsgAuxdata(b []byte) {
 	d.open(event.TStruct, "cmsg_data")
 	d.flags("tp_status", u32(b, 0), tpStatus)

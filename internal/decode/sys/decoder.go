@@ -1,16 +1,14 @@
-// Package sys turns the record of a system call into an event.Call: registers
-// and memory into values with names.
+// Package sys decodes the record of a system call to an event.Call: it formats the arguments
+// from registers and captured memory.
 //
-// It reads the memory of the process by address, as a tracer does, from the
-// pieces that the record carries; what is not there is shown as its address.
-// Which argument is of which kind stands in the table of package syscalls; how a
-// kind is shown is here. The notation that the tapes are made for is that of strace
-// 6.1; where strace shows bytes and the value can be known, the value is
-// shown. What key material a record holds is never shown.
+// It reads the memory of the process by address, as a tracer does, from the chunks of the
+// record. Memory that was not captured is shown as its address. The table of package
+// syscalls has the kind of each argument; the decoders of the kinds are here. The output
+// follows strace 6.1, but also decodes values that strace prints as bytes. Key material in
+// a record is never shown.
 //
-// Every byte of a record is hostile. No loop runs longer than a small bound
-// times the bytes that are really there, and nothing is allocated by a length
-// that the record only claims.
+// Records are hostile input. The iterations of each loop are bounded by a small multiple of
+// the bytes present, and no allocation depends on a length field.
 package sys
 
 import (
@@ -21,30 +19,29 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Decoder decodes the records of one source. It is not safe for concurrent
-// use. The calls that it returns are good until the arena that it uses is
-// reset.
+// Decoder decodes the records of one source. It is not safe for concurrent use. The calls that
+// it returns are valid until its arena is reset.
 type Decoder struct {
-	strlen uint64 // payload bytes captured a buffer
+	strlen uint64 // payload bytes captured per buffer
 	names  map[ifaceKey]string
 
-	arena *event.Arena  // what results are cut from
-	toks  []event.Token // of it: the tapes of this call and of those before
+	arena *event.Arena  // memory of the results
+	toks  []event.Token // from arena: the tapes of this call and earlier ones
 
-	// The call at hand.
+	// The current call.
 	s      *wire.Syscall
 	mem    memory
-	a      [6]uint64 // registers, cut to the width of the ABI's
-	word   uint64    // bytes of a long and of a pointer
-	long64 bool      // time_t in plain structs has 64 bits
+	a      [6]uint64 // arguments, truncated to the register width of the ABI
+	word   uint64    // size of long and of pointers
+	long64 bool      // time_t has 64 bits in structs that are not of a _time64 call
 	ret    int64
 	failed bool
 	done   bool // the call has returned
 	c      *event.Call
-	tape   int    // where the tape at hand starts in toks
-	budget int    // tokens that the call may still cost
-	heads  uint64 // bytes of messages with keys that the call's buffers had so far
-	depth  int    // of nesting, against hostile references
+	tape   int    // start of the current tape in toks
+	budget int    // tokens left for the call
+	heads  uint64 // bytes in the buffers of the call so far, for messages with keys
+	depth  int    // nesting depth of netlink messages
 	warn   []string
 }
 
@@ -54,11 +51,11 @@ type ifaceKey struct {
 }
 
 const (
-	// maxTokens bounds what one call can cost, whatever its bytes say.
+	// maxTokens bounds the tokens of one call.
 	maxTokens = 1 << 14
 )
 
-// New makes a decoder for the records of the source that h describes.
+// New returns a decoder for the records that follow h.
 func New(h wire.Header) *Decoder {
 	d := &Decoder{strlen: uint64(h.StrLen), names: make(map[ifaceKey]string), arena: new(event.Arena)}
 	if d.strlen == 0 {
@@ -67,30 +64,30 @@ func New(h wire.Header) *Decoder {
 	return d
 }
 
-// Use makes the decoder cut the calls that follow from another arena.
+// Use makes the decoder allocate from a.
 func (d *Decoder) Use(a *event.Arena) {
 	d.arena, d.toks, d.tape = a, nil, 0
 }
 
-// Learn takes what a wire.KindName record says: what is enum pw_name_what, and
-// only interface names are of use here. Id is the interface index in the
-// network namespace with inode netns.
+// Learn stores the name in a wire.KindName record. It ignores all names but those of
+// interfaces (what is enum pw_name_what). id is the interface index in the network
+// namespace with inode netns.
 func (d *Decoder) Learn(what uint16, netns uint64, id uint32, name string) {
-	const most = 1 << 14 // with names of 255 bytes 6 MiB
+	const most = 1 << 14 // 6 MiB with names of 255 bytes
 	if what == wire.NameIface && len(d.names) < most {
 		d.names[ifaceKey{netns, id}] = name
 	}
 }
 
-// Syscall decodes a record that wire.SyscallParts took apart. It never fails;
-// the strings say what could not be decoded. The call aliases socks and
-// chunks, which must not change as long as it is in use.
+// Syscall decodes the parts of a record that wire.SyscallParts returned. It never fails; the
+// strings are warnings. The call aliases socks and chunks, which must not change while it is
+// in use.
 func (d *Decoder) Syscall(s *wire.Syscall, socks, chunks []byte) (*event.Call, []string) {
 	d.mem.reset(chunks)
 	return d.syscall(s, socks)
 }
 
-// syscall decodes a call whose memory is in d.mem.
+// syscall decodes a call whose captured memory is in d.mem.
 func (d *Decoder) syscall(s *wire.Syscall, socks []byte) (*event.Call, []string) {
 	d.s = s
 	d.warn = nil
@@ -153,7 +150,7 @@ func (d *Decoder) syscall(s *wire.Syscall, socks []byte) (*event.Call, []string)
 		k.show(d, i)
 		a.Val = d.finish()
 		if len(a.Val) == 0 {
-			// The call has this argument in other uses only (fcntl).
+			// This use of the call does not have the argument (fcntl).
 			c.Args = c.Args[:i:i]
 			break
 		}
@@ -177,7 +174,7 @@ func (d *Decoder) syscall(s *wire.Syscall, socks []byte) (*event.Call, []string)
 	return c, d.warn
 }
 
-// unknown shows a call that the table does not have, as a tracer shows it.
+// unknown decodes a call that is not in the table: the number and six arguments.
 func (d *Decoder) unknown(c *event.Call) {
 	d.complain("system call " + decText(uint64(d.s.Nr)) + " of " + c.ABI.String() + " is not known")
 	c.Name = "syscall_0x" + hexText(uint64(d.s.Nr))
@@ -210,8 +207,8 @@ func (d *Decoder) fail(n uint64) {
 	}
 }
 
-// restarts reports that the process never sees the error: the kernel begins
-// the call again, or makes it EINTR.
+// restarts reports whether n is an internal error number (ERESTARTSYS and the like): the
+// kernel restarts the call, or returns EINTR to the process.
 func restarts(n uint64) bool { return n == 512 || n == 513 || n == 514 || n == 516 }
 
 func hexText(v uint64) string {
@@ -242,7 +239,7 @@ func (d *Decoder) newSocks(n int, b []byte) []event.Sock {
 	return s
 }
 
-// text is b as a string, without a copy: records are not written again.
+// text returns b as a string without a copy: records do not change while in use.
 func text(b []byte) string {
 	if len(b) == 0 {
 		return ""
@@ -256,7 +253,7 @@ func (d *Decoder) complain(s string) {
 	}
 }
 
-// sockOf is the socket behind fd, as the record has it.
+// sockOf returns the socket of fd in the record, nil if there is none.
 func (d *Decoder) sockOf(fd uint64) *event.Sock {
 	for i := range d.c.Socks {
 		if d.c.Socks[i].FD == int32(fd) {
@@ -266,8 +263,8 @@ func (d *Decoder) sockOf(fd uint64) *event.Sock {
 	return nil
 }
 
-// iface is the name of an interface in the network namespace of the call's
-// socket, empty where it was not learned.
+// iface returns the name of an interface in the network namespace of the first socket of the
+// call, "" if it is unknown.
 func (d *Decoder) iface(index uint64) string {
 	if index == 0 {
 		return ""
@@ -279,6 +276,5 @@ func (d *Decoder) iface(index uint64) string {
 	return d.Iface(netns, uint32(index))
 }
 
-// Iface is the name of an interface of a network namespace, empty where it was
-// not learned.
+// Iface returns the name of an interface in a network namespace, "" if it is unknown.
 func (d *Decoder) Iface(netns uint64, index uint32) string { return d.names[ifaceKey{netns, index}] }

@@ -2,20 +2,19 @@ package sys
 
 import "github.com/pidwire/pidwire/internal/event"
 
-// Messages of NETLINK_SOCK_DIAG, in which ss(8) and its kin ask for sockets:
-// linux/sock_diag.h, inet_diag.h, unix_diag.h, netlink_diag.h, packet_diag.h.
+// Messages of NETLINK_SOCK_DIAG, as used by ss(8): linux/sock_diag.h, inet_diag.h,
+// unix_diag.h, netlink_diag.h, packet_diag.h.
 
 const (
 	tcpDiagGetSock, dccpDiagGetSock, diagByFamily, diagDestroy = 18, 19, 20, 21
 
 	nlmRequest = 1
 
-	// diagMD5Sig holds keys: what is behind their lengths is not shown.
+	// diagMD5Sig is INET_DIAG_MD5SIG, which has keys. They are not shown.
 	diagMD5Sig = 18
 )
 
-// sockDiag shows what a message says behind its header: a request, or what
-// the kernel answers.
+// sockDiag decodes the payload of a message: a request, or an answer of the kernel.
 func (d *Decoder) sockDiag(kind, flags uint64, b []byte, full uint64) {
 	family := u8(b, 0)
 	request := flags&nlmRequest != 0
@@ -57,7 +56,7 @@ func (d *Decoder) sockDiag(kind, flags uint64, b []byte, full uint64) {
 	}
 }
 
-// diagOther shows what has no shape, or is too short for it.
+// diagOther decodes a payload of an unknown family, or one that is too short.
 func (d *Decoder) diagOther(short, name string, b []byte, full uint64, known bool) {
 	d.open(event.TStruct, "")
 	if known {
@@ -70,10 +69,10 @@ func (d *Decoder) diagOther(short, name string, b []byte, full uint64, known boo
 	d.end()
 }
 
-// diagBody is a struct that opens a message, and its attributes.
+// diagBody describes the struct at the start of a message, and the attributes after it.
 type diagBody struct {
 	size  int
-	first string // the name of the family's field
+	first string // name of the family field
 	show  func(d *Decoder, b []byte)
 	attrs *attrSet
 }
@@ -97,7 +96,7 @@ func (d *Decoder) diag(s *diagBody, b []byte, full uint64) {
 	}
 }
 
-// diagSockID is struct inet_diag_sockid, 48 bytes at offset o.
+// diagSockID decodes struct inet_diag_sockid, 48 bytes at offset o.
 func (d *Decoder) diagSockID(family uint64, b []byte, o int) {
 	d.open(event.TStruct, "id")
 	d.port("idiag_sport", be16(b, o))
@@ -128,7 +127,7 @@ var inetReq = diagBody{56, "sdiag_family", func(d *Decoder, b []byte) {
 	d.diagSockID(u8(b, 0), b, 8)
 }, diagReqAttrs}
 
-// inetReqV1 is struct inet_diag_req, of before Linux 3.3.
+// inetReqV1 is struct inet_diag_req, from before Linux 3.3.
 var inetReqV1 = diagBody{60, "idiag_family", func(d *Decoder, b []byte) {
 	d.uint("idiag_src_len", u8(b, 1))
 	d.uint("idiag_dst_len", u8(b, 2))
@@ -202,7 +201,7 @@ var packetMsg = diagBody{16, "pdiag_family", func(d *Decoder, b []byte) {
 	d.diagCookie("pdiag_cookie", b, 8)
 }, packetDiagAttrs}
 
-// hexZero shows a number in hexadecimal; 0 as it is.
+// hexZero prints a number in hexadecimal, but 0 without 0x.
 func (d *Decoder) hexZero(f string, v uint64) {
 	if v == 0 {
 		d.uint(f, 0)
@@ -301,7 +300,7 @@ func attrShutdown(d *Decoder, _ uint64, b []byte) bool {
 	return true
 }
 
-// attrMeminfo is an array whose places have names (SK_MEMINFO_*).
+// attrMeminfo decodes an array indexed by SK_MEMINFO_*.
 func attrMeminfo(d *Decoder, _ uint64, b []byte) bool {
 	if len(b) < 4 {
 		return false
@@ -332,8 +331,8 @@ func attrDCTCP(d *Decoder, _ uint64, b []byte) bool {
 	return true
 }
 
-// attrMD5Sig is an array of struct tcp_diag_md5sig: 100 bytes, of which the
-// last 80 are the key.
+// attrMD5Sig decodes an array of struct tcp_diag_md5sig: 100 bytes, of which the last 80
+// are the key.
 func attrMD5Sig(d *Decoder, _ uint64, b []byte) bool {
 	const each = 100
 	d.open(event.TArray, "").Flags |= event.FLimit
@@ -354,8 +353,8 @@ func attrMD5Sig(d *Decoder, _ uint64, b []byte) bool {
 	return true
 }
 
-// attrSockopt is struct inet_diag_sockopt: two bytes of bits; those that are
-// set are shown.
+// attrSockopt decodes struct inet_diag_sockopt: two bytes of bit fields. It prints those
+// that are set.
 func attrSockopt(d *Decoder, _ uint64, b []byte) bool {
 	if len(b) < 2 {
 		return false
@@ -371,7 +370,7 @@ func attrSockopt(d *Decoder, _ uint64, b []byte) bool {
 	return true
 }
 
-// attrBytecode is a filter: an array of struct inet_diag_bc_op.
+// attrBytecode decodes a filter, an array of struct inet_diag_bc_op.
 func attrBytecode(d *Decoder, _ uint64, b []byte) bool {
 	if len(b) < 4 {
 		return false
@@ -393,7 +392,7 @@ func attrBytecode(d *Decoder, _ uint64, b []byte) bool {
 	return true
 }
 
-// attrPath is the name of a unix socket; an abstract one begins with NUL.
+// attrPath decodes the name of a UNIX socket; an abstract name starts with NUL.
 func attrPath(d *Decoder, _ uint64, b []byte) bool {
 	if len(b) > 0 && b[0] == 0 {
 		d.str("", b[1:], uint64(len(b)-1)).Flags |= event.FAbstract
@@ -430,7 +429,7 @@ func attrInodes(d *Decoder, _ uint64, b []byte) bool {
 	return true
 }
 
-// attrGroups is bits of multicast groups, in words of the ABI.
+// attrGroups decodes a bitmap of multicast groups, an array of unsigned long.
 func attrGroups(d *Decoder, _ uint64, b []byte) bool {
 	w := int(d.word)
 	if len(b) < w {
@@ -488,7 +487,7 @@ func attrFanout(d *Decoder, _ uint64, b []byte) bool {
 	return true
 }
 
-// attrFilter is a classic BPF program, as in SO_ATTACH_FILTER.
+// attrFilter decodes a classic BPF program, as in SO_ATTACH_FILTER.
 func attrFilter(d *Decoder, _ uint64, b []byte) bool {
 	if len(b) < 8 {
 		return false

@@ -2,13 +2,12 @@ package sys
 
 import "github.com/pidwire/pidwire/internal/event"
 
-// maxErrno is the largest number that a call returns negated (linux/err.h).
+// maxErrno is MAX_ERRNO of linux/err.h.
 const maxErrno = 4095
 
-// Errno returns the name of an error number and its text: 111 is
-// "ECONNREFUSED", "Connection refused". Numbers from 512 on never leave the
-// kernel, but a tracer sees them (include/linux/errno.h). Both are empty for a
-// number without a name.
+// Errno returns the name and the text of an error number: 111 is "ECONNREFUSED", "Connection
+// refused". Numbers from 512 on are internal to the kernel, but visible to a tracer
+// (include/linux/errno.h). Both strings are empty for an unknown number.
 func Errno(n int64) (name, text string) {
 	if n < 0 || n >= int64(len(errnos)) {
 		return "", ""
@@ -30,7 +29,7 @@ func decText(v uint64) string {
 	}
 }
 
-// errnoTable names error numbers where they stand in memory: SO_ERROR.
+// errnoTable has the names of error numbers that are values in memory, as for SO_ERROR.
 var errnoTable = makeErrnoTable()
 
 func makeErrnoTable() *event.Table {
@@ -43,8 +42,8 @@ func makeErrnoTable() *event.Table {
 	return event.NewTable("E???", syms...)
 }
 
-// errnos is asm-generic/errno*.h and include/linux/errno.h of the kernel; the
-// words are those of strerror(3).
+// errnos has the error numbers of asm-generic/errno*.h and include/linux/errno.h, with the
+// texts of strerror(3).
 var errnos = [...]struct{ name, text string }{
 	1:   {"EPERM", "Operation not permitted"},
 	2:   {"ENOENT", "No such file or directory"},

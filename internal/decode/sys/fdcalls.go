@@ -14,8 +14,8 @@ var (
 	hexBits       = kind{show: func(d *Decoder, i int) { d.num(event.TFlags, "", d.a[i]) }}
 )
 
-// offset3 is the offset of pread64: one register, or on 32 bits two, of which
-// ARM wants the first to have an even number.
+// offset3 decodes the offset of pread64: one register, or two on 32-bit ABIs. ARM aligns the
+// pair to an even register.
 func (d *Decoder) offset3(int) {
 	switch event.ABI(d.s.Abi) {
 	case event.I386:
@@ -27,8 +27,8 @@ func (d *Decoder) offset3(int) {
 	}
 }
 
-// offsetHalves is the offset of preadv, which the kernel takes in two halves
-// everywhere; the low one holds all on 64 bits.
+// offsetHalves decodes the offset of preadv, which has two registers on all ABIs but x32. On
+// 64-bit ABIs the low one has the whole offset.
 func (d *Decoder) offsetHalves(i int) {
 	if d.word == 4 && event.ABI(d.s.Abi) != event.X32 {
 		d.int("", int64(d.a[i]|d.a[i+1]<<32))
@@ -37,8 +37,8 @@ func (d *Decoder) offsetHalves(i int) {
 	d.int("", int64(d.a[i]))
 }
 
-// rwfBits is the last argument of preadv2, behind both halves of the offset;
-// x32 has one register for it.
+// rwfBits decodes the flags of preadv2. They follow the two registers of the offset, of which
+// x32 has only one.
 func (d *Decoder) rwfBits(i int) {
 	v := d.a[i+1]
 	if event.ABI(d.s.Abi) == event.X32 {
@@ -50,7 +50,7 @@ func (d *Decoder) rwfBits(i int) {
 func (d *Decoder) offsetInOut(i int)   { d.offset(i, d.long64) }
 func (d *Decoder) offset64InOut(i int) { d.offset(i, true) }
 
-// offset shows the offset that sendfile reads and writes back: [0] => [10].
+// offset prints the offset of sendfile before and after the call: [0] => [10].
 func (d *Decoder) offset(i int, wide bool) {
 	n := uint64(8)
 	if !wide {
@@ -99,14 +99,13 @@ func (d *Decoder) offsetSplice(i int) {
 
 func retSplice(d *Decoder) {
 	d.c.Bytes = max(d.ret, 0)
-	// Into the socket or out of it: the side that is a socket says so.
+	// The data is read from the socket if the input fd is one.
 	if s := d.sockOf(d.a[0]); s != nil {
 		d.c.In = true
 	}
 }
 
-// Commands of fcntl that have an argument of their own kind
-// (asm-generic/fcntl.h, linux/fcntl.h).
+// Commands of fcntl whose argument has its own type (asm-generic/fcntl.h, linux/fcntl.h).
 const (
 	fDupfd, fGetfd, fSetfd, fGetfl, fSetfl = 0, 1, 2, 3, 4
 	fSetown, fGetown, fSetsig, fGetsig     = 8, 9, 10, 11
@@ -155,7 +154,7 @@ func (d *Decoder) fcntlArg(i int) {
 	}
 }
 
-// openFlags shows the flags of an open file: how it may be used, then the rest.
+// openFlags prints open flags: the access mode first.
 func (d *Decoder) openFlags(v uint64) {
 	const mode = 3
 	d.sym("", v&mode, accessModes)

@@ -2,7 +2,7 @@ package sys
 
 import "github.com/pidwire/pidwire/internal/event"
 
-// filter shows struct sock_fprog: a length and instructions of classic BPF.
+// filter decodes struct sock_fprog: the length and the instructions of a classic BPF program.
 func (d *Decoder) filter(f string, b []byte) {
 	n, addr := u16(b, 0), d.long(b, int(d.word))
 	const insn, most = 8, 4096
@@ -28,7 +28,7 @@ func (d *Decoder) filter(f string, b []byte) {
 	d.end()
 }
 
-// insn shows one instruction (linux/bpf_common.h).
+// insn decodes one instruction (linux/bpf_common.h).
 func (d *Decoder) insn(b []byte) {
 	code, jt, jf, k := u16(b, 0), u8(b, 2), u8(b, 3), u32(b, 4)
 	jump := jt != 0 || jf != 0
@@ -84,7 +84,7 @@ func (d *Decoder) insn(b []byte) {
 	d.end()
 }
 
-// plus joins an ancillary offset to the token before: SKF_AD_OFF+SKF_AD_PKTTYPE.
+// plus replaces the previous token by one for an ancillary offset: SKF_AD_OFF+SKF_AD_PKTTYPE.
 func (d *Decoder) plus(v uint64) {
 	t := &d.toks[len(d.toks)-1]
 	if name := bpfAncillary.Name(v); name != "" {

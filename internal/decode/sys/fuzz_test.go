@@ -10,7 +10,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// bytes returns the record as it stands on the wire.
+// bytes returns the encoded record.
 func (r *record) bytes() wire.Record {
 	s := r.Syscall
 	s.H.Kind = wire.KindSyscall
@@ -41,7 +41,7 @@ func seeds() []*record {
 	return seeds
 }
 
-// check holds what must be true of every call, whatever it was decoded from.
+// check checks the invariants of a decoded call.
 func check(t *testing.T, c *event.Call) {
 	tokens := 0
 	for i := range c.Args {

@@ -13,7 +13,7 @@ func (d *Decoder) ioctlRequest(i int) {
 		d.sym("", v, ioctls)
 		return
 	}
-	// _IOC of asm-generic/ioctl.h: direction, kind, number, size.
+	// _IOC of asm-generic/ioctl.h: direction, type, number, size.
 	d.open(event.TFunc, "").Str = "_IOC"
 	d.sym("", v>>30, iocDirs)
 	d.hex("", v>>8&0xff)
@@ -22,8 +22,7 @@ func (d *Decoder) ioctlRequest(i int) {
 	d.end()
 }
 
-// Requests that a socket answers (linux/sockios.h, asm-generic/ioctls.h,
-// linux/vm_sockets.h).
+// Requests for sockets (linux/sockios.h, asm-generic/ioctls.h, linux/vm_sockets.h).
 const (
 	fionread, tiocoutq, fionbio, fioasync = 0x541b, 0x5411, 0x5421, 0x5452
 	fionclex, fioclex                     = 0x5450, 0x5451
@@ -39,7 +38,7 @@ const (
 
 func (d *Decoder) ioctlArg(i int) {
 	req, addr := uint32(d.a[1]), d.a[i]
-	reads := true // the kernel writes to it
+	reads := true // the kernel writes the argument
 	switch req {
 	case fionbio, fioasync, fiosetown, siocspgrp:
 		reads = false
@@ -99,7 +98,7 @@ func (d *Decoder) ioctlTime(addr uint64, wide, nano bool) {
 	}
 }
 
-// How the second half of a struct ifreq is used.
+// Members of the union in struct ifreq.
 const (
 	ifNone = iota
 	ifAddr
@@ -116,8 +115,8 @@ const (
 	ifData
 )
 
-// ifreqUse is a request on an interface: which value it has, and whether the
-// kernel sets it.
+// ifreqUse describes a request with a struct ifreq: the member of the union, and whether the
+// kernel returns it.
 type ifreqUse struct {
 	req   uint32
 	field string
@@ -157,7 +156,7 @@ func ifreqOf(req uint32) *ifreqUse {
 
 const ifnamsiz = 16
 
-// ifreqSize is sizeof(struct ifreq): the map in it has two longs.
+// ifreqSize returns sizeof(struct ifreq), which depends on long: struct ifmap has two.
 func (d *Decoder) ifreqSize() uint64 {
 	if d.word == 4 {
 		return 32
@@ -233,8 +232,8 @@ func (d *Decoder) ifreqValue(s *ifreqUse, b []byte) {
 	}
 }
 
-// hwaddrLen is how many bytes an address of the hardware has: those of amateur
-// radio seven, all others that fit a struct ifreq six.
+// hwaddrLen returns the length of a hardware address in struct ifreq: 7 bytes for amateur
+// radio, 6 for all others.
 func hwaddrLen(hatype uint64) int {
 	const netrom, ax25 = 0, 3
 	if hatype == netrom || hatype == ax25 {
@@ -243,7 +242,7 @@ func hwaddrLen(hatype uint64) int {
 	return 6
 }
 
-// ifconf: the length before and after, and the interfaces that were found.
+// ifconf decodes struct ifconf: the length before and after the call, and the interfaces.
 func (d *Decoder) ifconf(addr uint64) {
 	size := 2 * d.word
 	before, after := d.before(addr, size), d.outAll(addr, size)
@@ -265,7 +264,7 @@ func (d *Decoder) ifconf(addr uint64) {
 	}
 	now := s32(after, 0)
 	if buf == 0 {
-		was = now // asked for the length only
+		was = now // the process asks only for the length
 	}
 	d.ifconfLen("ifc_len", was, unit)
 	if was != now {

@@ -7,8 +7,8 @@ import (
 	"github.com/pidwire/pidwire/internal/foreign/keys"
 )
 
-// TestKeyOptions checks that the options whose values are not shown are the same
-// here and in what other tools printed.
+// TestKeyOptions checks that keys.Value and keys.Named agree. The latter is used for the output
+// of other tools.
 func TestKeyOptions(t *testing.T) {
 	secret := 0
 	for i := range levels {

@@ -2,15 +2,15 @@ package sys
 
 import "github.com/pidwire/pidwire/internal/event"
 
-// kind is how an argument is shown. Exit says that there is nothing to show
-// before the call has returned.
+// kind decodes an argument. exit means that the argument can only be decoded after the
+// call has returned.
 type kind struct {
 	show func(d *Decoder, i int)
 	exit bool
 }
 
-// The kinds of argument that calls are made of. A kind sees all registers, for
-// lengths and pointers stand beside each other.
+// The kinds of arguments. They have access to all arguments, for a length is a separate
+// argument next to its pointer.
 var (
 	fd      = kind{show: func(d *Decoder, i int) { d.fd("", d.a[i]) }}
 	dec     = kind{show: func(d *Decoder, i int) { d.int("", int64(int32(d.a[i]))) }}
@@ -46,8 +46,8 @@ var (
 	pair = kind{(*Decoder).fdPair, true}
 )
 
-// sockType shows a type and the flags beside it; a type without a name is but
-// more bits.
+// sockType prints the socket type and the flags in the same argument. An unknown type is
+// printed as part of the flags.
 func (d *Decoder) sockType(i int) {
 	const mask = 0xf
 	v := uint64(uint32(d.a[i]))
@@ -62,8 +62,8 @@ func (d *Decoder) sockType(i int) {
 	}
 }
 
-// protocol shows the third argument of socket and socketpair, whose meaning is
-// the family's.
+// protocol prints the third argument of socket and socketpair, whose names depend on the
+// family.
 func (d *Decoder) protocol(i int) {
 	switch uint32(d.a[0]) {
 	case afInet, afInet6, afNetlink, afPacket:
@@ -104,7 +104,7 @@ func (d *Decoder) protoOf(f string, family, v uint64) {
 
 func swap16(v uint64) uint64 { return v>>8&0xff | v&0xff<<8 }
 
-// htonsSym appends a constant in network order: htons(ETH_P_ALL).
+// htonsSym appends a constant in network byte order: htons(ETH_P_ALL).
 func (d *Decoder) htonsSym(f string, v uint64, t *event.Table) {
 	d.open(event.TFunc, f).Str = "htons"
 	d.sym("", v, t)
@@ -132,12 +132,12 @@ func (d *Decoder) bufOut(i int) {
 	}
 	n := uint64(d.ret)
 	if n > d.a[i+1] {
-		n = d.a[i+1] // MSG_TRUNC returns the datagram's real length
+		n = d.a[i+1] // with MSG_TRUNC the result is the full length of the datagram
 	}
 	d.payload("", d.a[i], n, d.out)
 }
 
-// data shows n bytes of payload at addr, as far as they were captured.
+// data prints the captured part of n bytes of payload at addr.
 func (d *Decoder) data(f string, addr, n uint64, read func(addr, n uint64) []byte) {
 	if addr == 0 {
 		d.ptr(f, 0)
@@ -148,8 +148,7 @@ func (d *Decoder) data(f string, addr, n uint64, read func(addr, n uint64) []byt
 		return
 	}
 	b := read(addr, min(n, d.strlen))
-	// Where the capture ended early because the rest cannot be read, a tracer
-	// would show no byte of it.
+	// If a fault ended the capture early, print the address only, as a tracer does.
 	if len(b) == 0 || uint64(len(b)) < min(n, d.strlen) && d.mem.faulted(addr+uint64(len(b))) {
 		d.ptr(f, addr)
 		return
@@ -157,7 +156,7 @@ func (d *Decoder) data(f string, addr, n uint64, read func(addr, n uint64) []byt
 	d.str(f, b, n)
 }
 
-// What a call returns, where that is not a plain number.
+// Return values that are not plain numbers.
 
 func retFD(d *Decoder) {
 	d.begin()

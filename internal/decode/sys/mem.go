@@ -6,9 +6,9 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// memory is the pieces of the process's memory that a record carries.
+// memory is the captured memory of a record.
 type memory struct {
-	pieces []piece // kept between calls for its room
+	pieces []piece // reused for the next call
 }
 
 type piece struct {
@@ -18,7 +18,7 @@ type piece struct {
 	b       []byte
 }
 
-// maxPieces bounds the search: 16 vectors of 8 messages, and what is around.
+// maxPieces bounds the search. It has room for 8 messages of 16 iovecs, with their headers.
 const maxPieces = 1024
 
 func (m *memory) reset(chunks []byte) {
@@ -43,8 +43,7 @@ func (m *memory) reset(chunks []byte) {
 	}
 }
 
-// at returns the bytes that stood at addr in that phase: up to n, fewer if
-// fewer are here, none if none are.
+// at returns up to n captured bytes at addr in a phase, nil if there are none.
 func (m *memory) at(addr, n uint64, phase uint8) []byte {
 	var best []byte
 	for i := range m.pieces {
@@ -70,7 +69,8 @@ func (m *memory) at(addr, n uint64, phase uint8) []byte {
 	return nil
 }
 
-// stitch goes on where a piece ends, if another begins there.
+// stitch extends b, the bytes at addr, from adjacent pieces to up to n bytes. It copies b
+// before it appends.
 func (m *memory) stitch(b []byte, addr, n uint64, phase uint8) []byte {
 	owned := false
 	for joined := true; joined && uint64(len(b)) < n; {
@@ -94,7 +94,7 @@ func (m *memory) stitch(b []byte, addr, n uint64, phase uint8) []byte {
 	return b
 }
 
-// faulted reports that reading at addr failed in the process.
+// faulted reports whether the capture got a fault at addr.
 func (m *memory) faulted(addr uint64) bool {
 	for i := range m.pieces {
 		p := &m.pieces[i]
@@ -105,8 +105,8 @@ func (m *memory) faulted(addr uint64) bool {
 	return false
 }
 
-// in returns memory that the call reads: as it was before, else after it, for
-// most of what a call only reads is captured at its end.
+// in returns up to n bytes of memory that the call reads: those captured at entry, or those
+// captured at exit if there are more. Most input memory is captured at exit.
 func (d *Decoder) in(addr, n uint64) []byte {
 	if addr == 0 {
 		return nil
@@ -120,7 +120,7 @@ func (d *Decoder) in(addr, n uint64) []byte {
 	return b
 }
 
-// out returns memory that the call wrote.
+// out returns up to n bytes of memory captured at exit.
 func (d *Decoder) out(addr, n uint64) []byte {
 	if addr == 0 {
 		return nil
@@ -128,7 +128,7 @@ func (d *Decoder) out(addr, n uint64) []byte {
 	return d.mem.at(addr, n, wire.PhaseExit)
 }
 
-// inAll is in, or nothing if not all n bytes are here.
+// inAll is like in, but returns nil unless all n bytes were captured.
 func (d *Decoder) inAll(addr, n uint64) []byte {
 	if b := d.in(addr, n); uint64(len(b)) == n {
 		return b
@@ -136,7 +136,7 @@ func (d *Decoder) inAll(addr, n uint64) []byte {
 	return nil
 }
 
-// outAll is out, or nothing if not all n bytes are here.
+// outAll is like out, but returns nil unless all n bytes were captured.
 func (d *Decoder) outAll(addr, n uint64) []byte {
 	if b := d.out(addr, n); uint64(len(b)) == n {
 		return b
@@ -144,7 +144,7 @@ func (d *Decoder) outAll(addr, n uint64) []byte {
 	return nil
 }
 
-// before returns memory as it was before the call, and nothing else.
+// before returns n bytes of memory captured at entry, or nil unless all were captured.
 func (d *Decoder) before(addr, n uint64) []byte {
 	if addr == 0 {
 		return nil
@@ -155,7 +155,7 @@ func (d *Decoder) before(addr, n uint64) []byte {
 	return nil
 }
 
-// Reads at an offset; 0 behind the end of b.
+// Readers of integers at an offset. They return 0 beyond the end of b.
 
 func u8(b []byte, o int) uint64 {
 	if o < len(b) {
@@ -202,7 +202,7 @@ func be32(b []byte, o int) uint64 {
 	return 0
 }
 
-// long reads an unsigned long or a pointer of the ABI.
+// long reads an unsigned long or a pointer.
 func (d *Decoder) long(b []byte, o int) uint64 {
 	if d.word == 4 {
 		return u32(b, o)

@@ -12,7 +12,7 @@ var (
 	mmsgOut = kind{(*Decoder).mmsgOut, true}
 )
 
-// maxIov is UIO_MAXIOV: the kernel takes no more vectors.
+// maxIov is UIO_MAXIOV, the kernel's limit for the number of iovecs.
 const maxIov = 1024
 
 func (d *Decoder) iovIn(i int) { d.iovec("", d.a[i], d.a[i+1], ^uint64(0), d.in) }
@@ -24,8 +24,8 @@ func (d *Decoder) iovOut(i int) {
 	d.iovec("", d.a[i], d.a[i+1], uint64(d.ret), d.out)
 }
 
-// iovec shows n vectors at addr. Left is how many bytes of their memory the
-// call filled: what lies behind is old. Without read only addresses are shown.
+// iovec decodes n iovecs at addr. left is the number of bytes that the call transferred; the
+// memory after them is not shown. If read is nil only the addresses are.
 func (d *Decoder) iovec(f string, addr, n, left uint64, read func(addr, n uint64) []byte) {
 	if addr == 0 {
 		d.ptr(f, 0)
@@ -72,7 +72,7 @@ func (d *Decoder) iovec(f string, addr, n, left uint64, read func(addr, n uint64
 	d.end()
 }
 
-// fault says that an array goes on where memory cannot be read.
+// fault ends an array whose next element at addr is unreadable.
 func (d *Decoder) fault(addr uint64) {
 	d.more()
 	d.note(hexNote(addr))
@@ -80,8 +80,8 @@ func (d *Decoder) fault(addr uint64) {
 
 func hexNote(v uint64) string { return "0x" + hexText(v) }
 
-// payload is data, or what the data says where the socket's protocol is known
-// to be that of messages to the kernel.
+// payload prints data, or decodes it if the first socket of the call is a netlink socket.
+// It withholds messages that may have keys.
 func (d *Decoder) payload(f string, addr, n uint64, read func(addr, n uint64) []byte) {
 	if len(d.c.Socks) == 0 || addr == 0 || n == 0 {
 		d.data(f, addr, n, read)
@@ -98,7 +98,7 @@ func (d *Decoder) payload(f string, addr, n uint64, read func(addr, n uint64) []
 			return
 		}
 		if b := read(addr, n); len(b) == 0 && d.done && !d.failed && !d.mem.faulted(addr) {
-			d.redact(f) // the second part of an answer, where nothing says what is a key
+			d.redact(f) // the continuation of a message: what may be a key is unknown
 			return
 		}
 		d.data(f, addr, n, read)
@@ -107,8 +107,8 @@ func (d *Decoder) payload(f string, addr, n uint64, read func(addr, n uint64) []
 	}
 }
 
-// netlinkBytes shows n bytes as netlink messages, of which most may be looked at; it
-// reports false if they are none.
+// netlinkBytes decodes n bytes as netlink messages, but reads at most most of them. It returns
+// false if that is impossible.
 func (d *Decoder) netlinkBytes(f string, addr, n, most uint64, protocol uint16, read func(addr, n uint64) []byte) bool {
 	if n < nlHeader {
 		if b := read(addr, min(n, most)); uint64(len(b)) == n {
@@ -125,9 +125,9 @@ func (d *Decoder) netlinkBytes(f string, addr, n, most uint64, protocol uint16, 
 	return true
 }
 
-// keyMessage shows what a message with keys is. Behind the first buffer only so many
-// bytes of a call are looked at as a header has, in however many buffers: the rest may
-// be a key, and what an older version recorded of it is not shown either.
+// keyMessage decodes the header of a message that may have keys. After the first buffer of a
+// call it reads no more than the length of a header, over all buffers. The rest may be a key,
+// and is not shown even if an older version recorded it.
 func (d *Decoder) keyMessage(f string, addr, n uint64, head keys.Head, protocol uint16, read func(addr, n uint64) []byte) {
 	const efault = 14
 	left := n
@@ -143,7 +143,7 @@ func (d *Decoder) keyMessage(f string, addr, n uint64, head keys.Head, protocol 
 	}
 }
 
-// msghdr is struct user_msghdr (include/linux/socket.h) at either width.
+// msghdr is struct user_msghdr (include/linux/socket.h) of any ABI.
 type msghdr struct {
 	name, namelen, iov, iovlen, control, controllen, flags uint64
 }
@@ -227,7 +227,7 @@ func (d *Decoder) mmsgOut(i int) { d.mmsg(i, false) }
 func (d *Decoder) mmsg(i int, sent bool) {
 	addr, n := d.a[i], uint64(uint32(d.a[i+1]))
 	if !d.failed {
-		// What was not moved is shown on sending only: it is there to send.
+		// Show messages that were not transferred only if they are input.
 		if !sent {
 			n = uint64(d.ret)
 		}
@@ -279,7 +279,7 @@ func retMmsgSent(*Decoder) {}
 func retMmsgReceived(d *Decoder)   { d.retRecvmmsg(d.long64) }
 func retMmsgReceived64(d *Decoder) { d.retRecvmmsg(true) }
 
-// retRecvmmsg shows what was left of the timeout, which the kernel wrote back.
+// retRecvmmsg prints the remaining timeout that the kernel wrote back.
 func (d *Decoder) retRecvmmsg(wide bool) {
 	const timeout = 4
 	d.begin()

@@ -5,7 +5,7 @@ import "github.com/pidwire/pidwire/internal/event"
 // Sizes and numbers of linux/netlink.h.
 const (
 	nlHeader = 16
-	// maxNetlink bounds what is looked at of one buffer.
+	// maxNetlink bounds the bytes that are decoded of a buffer.
 	maxNetlink = 32 << 10
 	maxNesting = 8
 
@@ -18,8 +18,8 @@ const (
 	nlaTypeMask = 0x3fff
 )
 
-// netlink shows n bytes of messages to or from the kernel, of which b is the
-// start: one message as it is, more of them as an array.
+// netlink decodes n bytes of messages; b may be a prefix. It prints several messages as an
+// array.
 func (d *Decoder) netlink(f string, b []byte, n uint64, proto uint16) {
 	if !d.follows(b, n) {
 		d.nlmsg(f, b, n, proto)
@@ -45,13 +45,13 @@ func (d *Decoder) netlink(f string, b []byte, n uint64, proto uint16) {
 	d.end()
 }
 
-// follows reports whether behind the first message there is another.
+// follows reports whether another message follows the first one.
 func (d *Decoder) follows(b []byte, n uint64) bool {
 	step := (u32(b, 0) + 3) &^ 3
 	return step >= nlHeader && step <= n && n-step >= nlHeader
 }
 
-// nlmsg shows one message: its header, and beside it what it holds.
+// nlmsg decodes one message: its header and its payload.
 func (d *Decoder) nlmsg(f string, b []byte, n uint64, proto uint16) {
 	size, kind, flags := u32(b, 0), u16(b, 4), u16(b, 6)
 	left := min(size, n)
@@ -79,7 +79,7 @@ func (d *Decoder) nlmsg(f string, b []byte, n uint64, proto uint16) {
 	case kind >= nlmsgMin && proto == netlinkDiag:
 		d.sockDiag(kind, flags, body, full)
 	case kind >= nlmsgMin && proto == netlinkXfrm:
-		d.redact("") // the keys of IPsec travel here
+		d.redact("") // XFRM messages have IPsec keys
 	default:
 		d.nlbytes("", body, full)
 	}
@@ -118,7 +118,7 @@ func nlmsgTypes(kind uint64, proto uint16) *event.Table {
 	return nlTypes
 }
 
-// nlmsgFlags: the upper flags mean what the message does.
+// nlmsgFlags returns the names of the flags of a message. The upper flags depend on its type.
 func nlmsgFlags(kind uint64, proto uint16) *event.Table {
 	if kind == nlmsgError || kind == nlmsgDone {
 		return nlAckFlags
@@ -132,7 +132,7 @@ func nlmsgFlags(kind uint64, proto uint16) *event.Table {
 			return nlGetFlags
 		}
 	case netlinkRoute:
-		// The types of rtnetlink come by fours: new, del, get, set.
+		// Types of rtnetlink are in groups of four: new, del, get, set.
 		switch kind & 3 {
 		case 0:
 			return nlNewFlags
@@ -145,8 +145,7 @@ func nlmsgFlags(kind uint64, proto uint16) *event.Table {
 	return nlFlags
 }
 
-// nlmsgerr: the error, the message that it answers, and what the kernel has to
-// say about it.
+// nlmsgerr decodes struct nlmsgerr: the error, the request, and the extended ACK.
 func (d *Decoder) nlmsgerr(b []byte, full, flags uint64, proto uint16) {
 	const capped, tlvs = 0x100, 0x200
 	d.open(event.TStruct, "")
@@ -171,18 +170,18 @@ func (d *Decoder) nlmsgerr(b []byte, full, flags uint64, proto uint16) {
 	}
 }
 
-// attrKind shows the value of an attribute, or reports that it cannot. Family
-// is that of the message, which addresses depend on.
+// attrKind decodes the value of an attribute. It returns false if b is invalid. family is the
+// address family of the message.
 type attrKind func(d *Decoder, family uint64, b []byte) bool
 
-// attrSet is the attributes of one kind of message.
+// attrSet has the attributes of a kind of message.
 type attrSet struct {
 	names *event.Table
-	kinds []attrKind // by type; nil: bytes
+	kinds []attrKind // decoders by attribute type; nil: print bytes
 }
 
-// attrs shows the attributes in full bytes, of which b is the start: one as
-// it is, more of them as an array.
+// attrs decodes full bytes of attributes; b may be a prefix. It prints several attributes as an
+// array.
 func (d *Decoder) attrs(b []byte, full, family uint64, set *attrSet) {
 	if full < nlaHeader {
 		return
@@ -257,7 +256,7 @@ func (d *Decoder) nlattr(b []byte, set *attrSet) {
 	d.end()
 }
 
-// The kinds of attribute.
+// Decoders of attributes.
 
 func attrStr(d *Decoder, _ uint64, b []byte) bool {
 	d.cstr("", b)
@@ -325,7 +324,7 @@ func attrMAC(d *Decoder, _ uint64, b []byte) bool {
 	return true
 }
 
-// attrIP is an address of the message's family.
+// attrIP decodes an address of the family of the message.
 func attrIP(d *Decoder, family uint64, b []byte) bool {
 	switch {
 	case family == afInet && len(b) >= 4:
@@ -368,8 +367,8 @@ func attrFlags32(t *event.Table) attrKind {
 	}
 }
 
-// attrWords is a struct of nothing but numbers of that many bytes; the first
-// least of them must be there.
+// attrWords returns a decoder for a struct of integers of size bytes. At least the first least
+// of them must be present.
 func attrWords(size, least int, names ...string) attrKind {
 	return func(d *Decoder, _ uint64, b []byte) bool {
 		if len(b) < size*least {
@@ -398,5 +397,5 @@ func attrNested(set *attrSet) attrKind {
 	}
 }
 
-// extAck is what the kernel says beside an error.
+// extAck has the attributes of an extended ACK.
 var extAck = &attrSet{nlmsgerrNames, []attrKind{1: attrStr, 2: attrU32, 3: nil, 5: attrU32, 6: attrU32}}

@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "write what is printed as want lines, where it is not strace's line")
 
-// record is a call as a test builds it.
+// record builds the record of a call.
 type record struct {
 	wire.Syscall
 	socks  []byte
@@ -61,9 +61,9 @@ func (r *record) line(t testing.TB, o *notation.Options) string {
 	return string(notation.AppendCall(nil, r.decode(t), o))
 }
 
-// TestOracle checks what strace 6.1 printed of real calls, beside the memory
-// that it saw: testdata/oracle. A want line stands where pidwire's text is
-// another, on purpose. The files are made by testdata/oracle/src/make.py.
+// TestOracle decodes real calls and compares the text with that of strace 6.1. The files in
+// testdata/oracle have the calls, their memory and strace's text, and a want line if pidwire's
+// text differs on purpose. They are made by testdata/oracle/src/make.py.
 func TestOracle(t *testing.T) {
 	files, _ := filepath.Glob("testdata/oracle/*.txt")
 	if len(files) == 0 {

@@ -14,7 +14,7 @@ var (
 	epollEvents  = kind{(*Decoder).epollEvents, true}
 )
 
-// timeSize is the size of a timeval or timespec with 32-bit or 64-bit fields.
+// timeSize returns the size of a timeval or timespec with 64-bit (wide) or 32-bit fields.
 func timeSize(wide bool) uint64 {
 	if wide {
 		return 16
@@ -22,7 +22,7 @@ func timeSize(wide bool) uint64 {
 	return 8
 }
 
-// timeAt shows the time that the call was given.
+// timeAt decodes a timeval or timespec that the call reads.
 func (d *Decoder) timeAt(f string, addr uint64, wide bool, frac string) {
 	b := d.inAll(addr, timeSize(wide))
 	if b == nil {
@@ -44,8 +44,8 @@ func (d *Decoder) timeOf(f string, b []byte, wide bool, frac string) {
 	d.end()
 }
 
-// sigset shows the set of signals in size bytes at addr: [INT TERM], or
-// ~[KILL] where most are in it.
+// sigset decodes the signal set in size bytes at addr: [INT TERM], or ~[KILL] if most
+// signals are in it.
 func (d *Decoder) sigset(f string, addr, size uint64) {
 	if addr == 0 || size < d.word || size > 128 {
 		d.ptr(f, addr)
@@ -79,8 +79,8 @@ func (d *Decoder) sigset(f string, addr, size uint64) {
 	d.end()
 }
 
-// sigmaskPair is the sixth argument of pselect6: a set and its size, for a
-// call has no seventh.
+// sigmaskPair decodes the sixth argument of pselect6: a struct of a pointer to a signal set and
+// its size, for a call has no seventh argument.
 func (d *Decoder) sigmaskPair(i int) {
 	b := d.inAll(d.a[i], 2*d.word)
 	if b == nil {
@@ -129,7 +129,7 @@ func (d *Decoder) pollIn(i int) {
 	d.end()
 }
 
-// tail ends an array of which the rest is not here.
+// tail ends an array whose rest was not captured.
 func (d *Decoder) tail(addr uint64) {
 	if d.mem.faulted(addr) {
 		d.fault(addr)
@@ -181,7 +181,7 @@ func (d *Decoder) pollOut() {
 	d.end()
 }
 
-// maxFDs bounds a set of descriptors; the capture is far smaller.
+// maxFDs bounds an fd_set, in fds. Captures are much smaller.
 const maxFDs = 1 << 20
 
 func (d *Decoder) setBytes() uint64 {
@@ -208,7 +208,7 @@ func (d *Decoder) fdSetIn(i int) {
 	}
 }
 
-// set shows the bits of an fd_set: [3 5].
+// set prints an fd_set: [3 5].
 func (d *Decoder) set(f string, b []byte, n uint64) {
 	d.open(event.TSet, f)
 	for j := uint64(0); j < n && j/8 < uint64(len(b)) && !d.spent(); j++ {
@@ -252,8 +252,8 @@ func anyBit(b []byte, n uint64) bool {
 	return false
 }
 
-// struct epoll_event is packed on x86 and nowhere else
-// (linux/eventpoll.h).
+// epollLayout returns the size of struct epoll_event and the offset of its data. The struct is
+// packed only on x86 (linux/eventpoll.h).
 func (d *Decoder) epollLayout() (size, data int) {
 	switch event.ABI(d.s.Abi) {
 	case event.X86_64, event.X32, event.I386:

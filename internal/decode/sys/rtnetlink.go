@@ -2,7 +2,7 @@ package sys
 
 import "github.com/pidwire/pidwire/internal/event"
 
-// bodyField is a field of the struct that opens a message of rtnetlink.
+// bodyField is a field of the struct at the start of an rtnetlink message.
 type bodyField struct {
 	name string
 	off  int
@@ -10,8 +10,7 @@ type bodyField struct {
 	show func(d *Decoder, f string, v uint64)
 }
 
-// body is how messages are shown that open with one struct: the struct, then
-// attributes.
+// body describes messages that are a struct followed by attributes.
 type body struct {
 	size   int
 	fields []bodyField
@@ -30,8 +29,8 @@ func fieldFlags(t *event.Table) func(*Decoder, string, uint64) {
 	return func(d *Decoder, f string, v uint64) { d.flags(f, v, t) }
 }
 
-// bodyOf finds the struct of a type of message (linux/rtnetlink.h), nil where
-// only the family is known.
+// bodyOf returns the body of a message type (linux/rtnetlink.h), nil if only the family is
+// known.
 func bodyOf(kind uint64) *body {
 	switch kind {
 	case 16, 17, 18, 19, 108, 109, 110: // RTM_*LINK, RTM_*LINKPROP
@@ -130,7 +129,7 @@ var ruleBody = body{12, []bodyField{
 	{"flags", 8, 4, fieldFlags(ruleFlags)},
 }, ruleAttrs}
 
-// The attributes that have a shape, by their number in the tables of names.
+// Decoders of attributes, by attribute type.
 
 var linkAttrs = &attrSet{iflaNames, []attrKind{
 	1: attrMAC, 2: attrMAC, 3: attrStr, 4: attrU32, 5: attrIface, 6: attrStr, 7: linkStats, 10: attrIface, 13: attrU32, 15: attrU32,
@@ -166,12 +165,12 @@ var routeAttrs = &attrSet{rtaNames, []attrKind{
 	28: attrPort, 29: attrPort, 30: attrU32,
 }}
 
-// A route's attributes hold next hops, which hold a route's attributes.
+// The initialization would be a cycle: next hops of a route have attributes of routes.
 func init() { routeAttrs.kinds[9] = attrMultipath }
 
 const rtnhSize = 8 // sizeof(struct rtnexthop)
 
-// attrMultipath is next hops: one as it is, more of them as an array.
+// attrMultipath decodes next hops. It prints several ones as an array.
 func attrMultipath(d *Decoder, family uint64, b []byte) bool {
 	if len(b) < rtnhSize {
 		return false
@@ -194,7 +193,7 @@ func attrMultipath(d *Decoder, family uint64, b []byte) bool {
 	return true
 }
 
-// nexthop shows struct rtnexthop, and beside it its attributes.
+// nexthop decodes struct rtnexthop and its attributes.
 func (d *Decoder) nexthop(b []byte, family uint64) {
 	n := min(u16(b, 0), uint64(len(b)))
 	if n > rtnhSize {

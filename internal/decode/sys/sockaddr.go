@@ -6,7 +6,7 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// Address families that have a shape of their own here (linux/socket.h).
+// Address families with a decoder (linux/socket.h).
 const (
 	afUnspec     = 0
 	afUnix       = 1
@@ -39,7 +39,7 @@ const (
 	afMctp       = 45
 )
 
-// maxAddr is sizeof(struct sockaddr_storage): more is never an address.
+// maxAddr is sizeof(struct sockaddr_storage), the largest sockaddr.
 const maxAddr = 128
 
 func (d *Decoder) addrIn(i int) {
@@ -51,7 +51,7 @@ func (d *Decoder) addrIn(i int) {
 	d.c.Addr = addrPort(d.inAll(d.a[i], uint64(min(n, maxAddr))))
 }
 
-// addrPort reads a sockaddr of IP; invalid if it is none.
+// addrPort parses an IP sockaddr. The result is invalid for other families.
 func addrPort(b []byte) netip.AddrPort {
 	switch {
 	case len(b) >= int(minAddr[afInet]) && u16(b, 0) == afInet:
@@ -62,7 +62,7 @@ func addrPort(b []byte) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// addrAt shows the socket address of n bytes at addr.
+// addrAt decodes the sockaddr in n bytes at addr.
 func (d *Decoder) addrAt(f string, addr uint64, n int64, read func(addr, n uint64) []byte) {
 	if n < 2 || addr == 0 {
 		d.ptr(f, addr)
@@ -76,8 +76,8 @@ func (d *Decoder) addrAt(f string, addr uint64, n int64, read func(addr, n uint6
 	d.sockaddr(f, b)
 }
 
-// The lengths of accept and getsockname: what the process allowed, and what
-// the kernel found.
+// sockaddrs and lengths that the kernel returns, as in accept and getsockname. The length
+// is the size of the buffer at entry, and the length of the address at exit.
 
 func (d *Decoder) addrOut(i int) {
 	before, after := d.before(d.a[i+1], 4), d.outAll(d.a[i+1], 4)
@@ -94,7 +94,7 @@ func (d *Decoder) addrOut(i int) {
 
 func (d *Decoder) addrLenOut(i int) { d.lenOut(d.a[i], false) }
 
-// lenOut shows the length at addr: [128 => 16], or [16] where it stayed.
+// lenOut prints the length at addr: [128 => 16], or [16] if it did not change.
 func (d *Decoder) lenOut(addr uint64, unchanged bool) {
 	before, after := d.before(addr, 4), d.outAll(addr, 4)
 	if before == nil {
@@ -113,19 +113,18 @@ func (d *Decoder) lenOut(addr uint64, unchanged bool) {
 	d.end()
 }
 
-// recvfrom on a stream leaves address and length alone: the length then stays
-// at what it was.
+// recvfrom on a stream socket changes neither the address nor the length.
 func (d *Decoder) addrRecv(i int)    { d.addrOut(i) }
 func (d *Decoder) addrLenRecv(i int) { d.lenOut(d.a[i], false) }
 
-// minAddr is how long an address of a family must be to be shown by its parts.
+// minAddr has the minimum length of a sockaddr of each family to be decoded.
 var minAddr = [afMctp + 1]uint8{
 	afUnix: 3, afInet: 16, afAX25: 16, afIPX: 16, afX25: 18, afInet6: 24, afNetlink: 12, afPacket: 18, afPPPoX: 26, afLLC: 16, afCan: 8,
 	afTipc: 16, afBluetooth: 4, afIucv: 32, afRxrpc: 36, afPhonet: 16, afIEEE802154: 20, afCaif: 8, afAlg: 25, afNfc: 16, afVsock: 16,
 	afQipcrtr: 12, afXdp: 16, afMctp: 12,
 }
 
-// sockaddr shows b, an address of at least 2 bytes.
+// sockaddr decodes b, a sockaddr of at least 2 bytes.
 func (d *Decoder) sockaddr(f string, b []byte) {
 	fam := u16(b, 0)
 	d.open(event.TStruct, f)
@@ -140,8 +139,8 @@ func (d *Decoder) sockaddr(f string, b []byte) {
 	d.end()
 }
 
-// addrShapes shows what stands behind the family. It is set by init, for an
-// address may hold another (AF_RXRPC).
+// addrShapes has the decoders of the part after the family. init sets it to avoid an
+// initialization cycle: an AF_RXRPC address has another sockaddr in it.
 var addrShapes [afMctp + 1]func(*Decoder, []byte)
 
 func init() {
@@ -177,8 +176,8 @@ func (d *Decoder) addrData(b []byte) {
 	d.str("sa_data", b[2:], uint64(len(b)-2)).Flags |= event.FWhole
 }
 
-// addrUnix: a path, which need not end in NUL, or an abstract name, in which
-// every byte counts.
+// addrUnix decodes a path, which need not end in NUL, or an abstract name, in which every byte
+// is significant.
 func (d *Decoder) addrUnix(b []byte) {
 	const most = 108
 	p := b[2:min(len(b), 2+most)]
@@ -192,7 +191,7 @@ func (d *Decoder) addrUnix(b []byte) {
 	d.cstr("sun_path", p)
 }
 
-// cstr appends a C string in a field of fixed size, cut at its NUL.
+// cstr appends the C string in a field of fixed size, up to its NUL.
 func (d *Decoder) cstr(f string, b []byte) *event.Token {
 	for i, c := range b {
 		if c == 0 {
@@ -228,8 +227,8 @@ func (d *Decoder) addrInet6(b []byte) {
 	}
 }
 
-// tailNum is the number of which the process gave the first bytes only; the
-// kernel takes the others as 0.
+// tailNum returns the little-endian integer of up to 4 bytes in b; the kernel takes missing
+// bytes as 0.
 func tailNum(b []byte) (v uint64) {
 	for j := 0; j < len(b) && j < 4; j++ {
 		v |= uint64(b[j]) << (8 * j)
@@ -251,7 +250,7 @@ func (d *Decoder) addrNetlink(b []byte) {
 	d.digits("nl_groups", u32(b, 8), 8)
 }
 
-// digits appends a number as %#08x: padded, and without 0x where it is 0.
+// digits appends a number formatted like %#08x: padded, and without 0x if it is 0.
 func (d *Decoder) digits(f string, v uint64, width uint8) {
 	d.num(event.TDigits, f, v).Width = width
 }
@@ -303,8 +302,8 @@ func (d *Decoder) addrAlg(b []byte) {
 	d.name("salg_name", b[24:min(len(b), 88)])
 }
 
-// name appends a C string in a field of fixed size that should end in NUL:
-// where it does not, all but its last byte is shown.
+// name appends the C string in a field of fixed size that should end in NUL. If it does not,
+// all but the last byte is printed.
 func (d *Decoder) name(f string, b []byte) {
 	for _, c := range b {
 		if c == 0 {
@@ -342,7 +341,7 @@ func (d *Decoder) addrMctp(b []byte) {
 	d.flags("smctp_tag", u8(b, 10), mctpTags).Flags |= event.FBare
 }
 
-// addrTipc: three forms of a name (linux/tipc.h).
+// addrTipc decodes the three forms of a TIPC address (linux/tipc.h).
 func (d *Decoder) addrTipc(b []byte) {
 	form := u8(b, 2)
 	d.sym("addrtype", form, tipcAddrTypes)
@@ -376,7 +375,7 @@ func (d *Decoder) addrTipc(b []byte) {
 	d.end()
 }
 
-// addrBluetooth: the length tells HCI, SCO, RFCOMM and L2CAP apart.
+// addrBluetooth decodes addresses of HCI, SCO, RFCOMM and L2CAP, which differ by length.
 func (d *Decoder) addrBluetooth(b []byte) {
 	switch len(b) {
 	case 4, 6:
@@ -401,8 +400,8 @@ func (d *Decoder) addrBluetooth(b []byte) {
 	}
 }
 
-// htobs appends a number in Bluetooth's order; from start on, names are that
-// of start plus an offset.
+// htobs appends a number in Bluetooth byte order. Numbers above start, if it is not 0, are
+// printed as the name of start plus an offset.
 func (d *Decoder) htobs(f string, v uint64, t *event.Table, start uint64) {
 	d.open(event.TFunc, f).Str = "htobs"
 	switch {
@@ -424,8 +423,8 @@ func (d *Decoder) addrCan(b []byte) {
 	if len(b) < 16 {
 		return
 	}
-	// The rest is of the protocol: ISO-TP has two ids, J1939 a name, a group
-	// and an address. Which it is only the socket knows.
+	// The rest depends on the protocol of the socket: ISO-TP has two ids, J1939 a name, a
+	// PGN and an address.
 	var proto uint64
 	if len(d.c.Socks) > 0 {
 		proto = uint64(d.c.Socks[0].Protocol)
@@ -479,7 +478,7 @@ func (d *Decoder) addrPhonet(b []byte) {
 }
 
 func (d *Decoder) addrCaif(b []byte) {
-	// The union begins at 4 with a connection's type or service.
+	// The union at offset 4 starts with the type or service of the connection.
 	d.hex("u.u32", u32(b, 4))
 }
 
@@ -563,8 +562,8 @@ func (d *Decoder) addrAX25(b []byte) {
 	}
 }
 
-// callsign is an amateur radio address: six letters shifted left by one bit,
-// and a number.
+// callsign decodes an amateur radio address: six characters shifted left by one bit, and
+// an SSID.
 func (d *Decoder) callsign(f string, b []byte) {
 	var s [10]byte
 	n := 0

@@ -14,7 +14,7 @@ var (
 	optGetLen  = kind{(*Decoder).optGetLen, true}
 )
 
-// opt is a socket option's value: n bytes at addr, of which b were captured.
+// opt is the value of a socket option: n bytes at addr, of which b was captured.
 type opt struct {
 	addr uint64
 	n    int
@@ -22,20 +22,20 @@ type opt struct {
 	set  bool
 }
 
-// shape shows an option's value. It reports whether it could: the length is
-// the process's choice.
+// shape decodes the value of an option. It returns false if the length, which the process
+// chooses, does not fit.
 type shape func(d *Decoder, o *opt) bool
 
-// level is a level of options: their names, and the values that have a shape.
+// level is a level of options: their names and the decoders of their values.
 type level struct {
 	num   uint64
 	names *event.Table
 	vals  []optval
-	ints  bool // what has no shape is an int
+	ints  bool // named options without a decoder are ints
 	dense [256]shape
 }
 
-// strict reports that a value too short for its shape is not looked at.
+// strict reports whether a value that is too short for its decoder is shown as an address.
 func (l *level) strict(opt uint32) bool {
 	for i := range l.vals {
 		if l.vals[i].opt == uint64(opt) {
@@ -81,7 +81,7 @@ func (d *Decoder) optName(i int) {
 	if l := d.level(i - 1); l != nil {
 		const soGetFilter = 26
 		if l.num == solSocket && v == soGetFilter && i == 2 && d.c.Role.Has(event.GetsOption) {
-			d.text("", "SO_GET_FILTER") // SO_ATTACH_FILTER's number
+			d.text("", "SO_GET_FILTER") // same number as SO_ATTACH_FILTER
 			return
 		}
 		d.sym("", v, l.names)
@@ -90,7 +90,7 @@ func (d *Decoder) optName(i int) {
 	d.uint("", v)
 }
 
-// shapeOf finds how the value of the call's option is shown.
+// shapeOf returns the decoder for the option of the call, nil if there is none.
 func (d *Decoder) shapeOf() shape {
 	l := d.level(1)
 	if n := uint64(uint32(d.a[2])); l != nil && n < uint64(len(l.dense)) {
@@ -99,7 +99,7 @@ func (d *Decoder) shapeOf() shape {
 	return nil
 }
 
-// maxOpt bounds what is looked at of a value; the capture is smaller.
+// maxOpt bounds the bytes that are decoded of a value. Captures are smaller.
 const maxOpt = 4096
 
 func (d *Decoder) optSet(i int) {
@@ -115,7 +115,7 @@ func (d *Decoder) optGet(i int) {
 	}
 	n := s32(after, 0)
 	if before != nil {
-		// Some options report the length that they would need.
+		// Some options return the length that they would need.
 		n = min(n, max(s32(before, 0), 0))
 	}
 	d.optval(&opt{addr: d.a[i], n: int(n)})
@@ -150,7 +150,7 @@ func (d *Decoder) optval(o *opt) {
 	if show != nil && show(d, o) {
 		return
 	}
-	// What the shape began is taken back.
+	// Drop the tokens of the failed decoder.
 	d.toks = d.toks[:d.tape+mark]
 	d.budget = budget
 	if secret {
@@ -181,15 +181,15 @@ func (d *Decoder) optval(o *opt) {
 	d.str("", o.b, uint64(o.n))
 }
 
-// secret reports that the option's value holds a key: what is not shaped is
-// not shown at all.
+// secret reports whether the value of the option has a key. It is then shown only by its
+// decoder.
 func (d *Decoder) secret() bool { return keys.Value(uint32(d.a[1]), uint32(d.a[2])) }
 
 func (d *Decoder) optGetLen(i int) { d.lenOut(d.a[i], false) }
 
 func retOpt(*Decoder) {}
 
-// The shapes. Each returns false where the bytes do not fit it.
+// Decoders of values. Each returns false if the value is too short.
 
 func optInt(d *Decoder, o *opt) bool {
 	if len(o.b) < 4 {
@@ -231,7 +231,7 @@ func optHex(d *Decoder, o *opt) bool {
 	return true
 }
 
-// optErrno shows the error that waits on a socket, 0 for none.
+// optErrno prints the pending error of a socket, 0 for none.
 func optErrno(d *Decoder, o *opt) bool {
 	if len(o.b) < 4 {
 		return false
@@ -242,7 +242,7 @@ func optErrno(d *Decoder, o *opt) bool {
 	return true
 }
 
-// optSym shows a constant.
+// optSym returns a decoder for a constant.
 func optSym(t *event.Table) shape {
 	return func(d *Decoder, o *opt) bool {
 		if len(o.b) < 4 {
@@ -267,14 +267,13 @@ func optFlags(t *event.Table) shape {
 	}
 }
 
-// optString shows a name in a field, whatever its length.
+// optString prints a string of any length.
 func optString(d *Decoder, o *opt) bool {
 	d.str("", o.b, uint64(o.n))
 	return true
 }
 
-// optProtocol shows SO_PROTOCOL, which the family behind the descriptor gives
-// its meaning.
+// optProtocol prints SO_PROTOCOL. The names depend on the family of the socket.
 func optProtocol(d *Decoder, o *opt) bool {
 	if len(o.b) < 4 {
 		return false
@@ -305,7 +304,7 @@ func optUcred(d *Decoder, o *opt) bool {
 	return true
 }
 
-// ints shows a struct of ints, which the process may have asked for in part.
+// ints decodes a struct of ints. The process may have asked for a part of it.
 func (d *Decoder) ints(b []byte, names ...string) {
 	d.open(event.TStruct, "")
 	for _, f := range names {
@@ -333,7 +332,7 @@ func (d *Decoder) optTime(o *opt, wide bool) bool {
 	return true
 }
 
-// optAddr shows a socket address: SO_PEERNAME, SO_ORIGINAL_DST.
+// optAddr decodes a sockaddr: SO_PEERNAME, SO_ORIGINAL_DST.
 func optAddr(d *Decoder, o *opt) bool {
 	if len(o.b) < 2 {
 		return false
@@ -378,7 +377,7 @@ func optTxtime(d *Decoder, o *opt) bool {
 	return true
 }
 
-// optTimestamping: flags, and with 8 bytes the socket of a PTP clock.
+// optTimestamping decodes the flags, and bind_phc if there are 8 bytes.
 func optTimestamping(d *Decoder, o *opt) bool {
 	switch {
 	case len(o.b) >= 8 && u32(o.b, 4) != 0:
@@ -396,7 +395,7 @@ func optTimestamping(d *Decoder, o *opt) bool {
 	return true
 }
 
-// optTOS shows the byte, and beside it what routers make of it.
+// optTOS prints the TOS byte and its DSCP and ECN fields.
 func optTOS(d *Decoder, o *opt) bool {
 	v := u8(o.b, 0)
 	switch {
@@ -414,8 +413,8 @@ func optTOS(d *Decoder, o *opt) bool {
 	return true
 }
 
-// tosNote says which class and which congestion mark a TOS byte means
-// (RFC 2474, RFC 3168).
+// tosNote appends the names of the DSCP (RFC 2474) and the ECN codepoint (RFC 3168) of a
+// TOS byte.
 func (d *Decoder) tosNote(v uint64) {
 	if v > 0xff {
 		return
@@ -439,7 +438,7 @@ var dscpNames = [64]string{
 	32: "CS4", 34: "AF41", 36: "AF42", 38: "AF43", 40: "CS5", 44: "VOICE-ADMIT", 46: "EF", 48: "CS6", 56: "CS7",
 }
 
-// optFilter shows struct sock_fprog and its instructions.
+// optFilter decodes struct sock_fprog and its instructions.
 func optFilter(d *Decoder, o *opt) bool {
 	size := int(2 * d.word)
 	if !o.set || o.n < size || len(o.b) < size {
@@ -449,7 +448,7 @@ func optFilter(d *Decoder, o *opt) bool {
 	return true
 }
 
-// optDevice shows an interface's name.
+// optDevice prints the name of an interface.
 func optDevice(d *Decoder, o *opt) bool { return optString(d, o) }
 
 // Multicast.
@@ -470,7 +469,7 @@ func optMreq(d *Decoder, o *opt) bool {
 	return true
 }
 
-// optMulticastIf takes an address, a struct ip_mreq or a struct ip_mreqn.
+// optMulticastIf decodes an address, a struct ip_mreq or a struct ip_mreqn.
 func optMulticastIf(d *Decoder, o *opt) bool {
 	if len(o.b) >= 8 {
 		return optMreq(d, o)
@@ -531,8 +530,8 @@ func optMreq6(d *Decoder, o *opt) bool {
 	return true
 }
 
-// groupPad is where the address stands in struct group_req: at the alignment
-// of sockaddr_storage, which is that of a long.
+// groupPad returns the offset of the sockaddr_storage in struct group_req. It is aligned like
+// a long.
 func (d *Decoder) groupPad() int { return int(d.word) }
 
 func optGroup(d *Decoder, o *opt) bool {
@@ -555,14 +554,13 @@ func optGroupSource(d *Decoder, o *opt) bool {
 	d.open(event.TStruct, "")
 	d.ifindex("gsr_interface", u32(o.b, 0))
 	d.sockaddr("gsr_group", o.b[at:at+maxAddr])
-	// The capture may end within the padding of the second address.
+	// The capture may end in the padding of the second address.
 	d.sockaddr("gsr_source", o.b[at+maxAddr:min(len(o.b), at+2*maxAddr)])
 	d.end()
 	return true
 }
 
-// optGroupFilter is struct group_filter, of which the last addresses may be
-// beyond what was captured.
+// optGroupFilter decodes struct group_filter. The last addresses may not have been captured.
 func optGroupFilter(d *Decoder, o *opt) bool {
 	at := d.groupPad()
 	mode := at + maxAddr
@@ -577,7 +575,7 @@ func optGroupFilter(d *Decoder, o *opt) bool {
 	d.uint("gf_numsrc", n)
 	d.open(event.TArray, "gf_slist").Flags |= event.FLimit
 	for j, at := uint64(0), mode+8; j < n; j, at = j+1, at+maxAddr {
-		const most = 28 // of struct sockaddr_in6: the rest is padding
+		const most = 28 // sizeof(struct sockaddr_in6); the rest is padding
 		if at+most > len(o.b) {
 			d.more()
 			break
@@ -589,8 +587,8 @@ func optGroupFilter(d *Decoder, o *opt) bool {
 	return true
 }
 
-// optCCInfo is union tcp_cc_info. Only BBR's can be told by its length: those
-// of Vegas and DCTCP are equally long.
+// optCCInfo decodes union tcp_cc_info for BBR, which is identified by its length. Vegas and
+// DCTCP have the same length, and are not decoded.
 func optCCInfo(d *Decoder, o *opt) bool {
 	const bbr = 20
 	return o.n == bbr && bbrInfo(d, 0, o.b)

@@ -2,8 +2,8 @@ package sys
 
 import "github.com/pidwire/pidwire/internal/event"
 
-// levels says which options there are, and how their values are shown. Options
-// without a line are shown by their length: [1], or bytes.
+// levels has the options and the decoders of their values. Other values are shown as an int,
+// [1], if they have 4 bytes, else as bytes.
 var levels = []level{
 	{num: solSocket, names: soOptions, ints: true, vals: []optval{
 		{opt: 3, show: optSym(sockTypes)},                                               // SO_TYPE
@@ -176,7 +176,7 @@ func optIfindex(d *Decoder, o *opt) bool {
 	return true
 }
 
-// optPacing: 32 or 64 bits of bytes a second, all ones for no limit.
+// optPacing decodes a rate in bytes per second, of 32 or 64 bits; all ones is no limit.
 func optPacing(d *Decoder, o *opt) bool {
 	switch {
 	case len(o.b) >= 8:
@@ -190,14 +190,14 @@ func optPacing(d *Decoder, o *opt) bool {
 	return false
 }
 
-// optOriginalDst is an address for whoever reads it, and the table of a packet
-// filter for whoever sets it.
+// optOriginalDst decodes SO_ORIGINAL_DST, a sockaddr, for getsockopt. For setsockopt the same
+// number is an iptables request.
 func optOriginalDst(d *Decoder, o *opt) bool { return !o.set && optAddr(d, o) }
 
-// optSecret shows nothing of the value, on purpose.
+// optSecret is for values with keys, which are never decoded.
 func optSecret(*Decoder, *opt) bool { return false }
 
-// optTLS shows which key it is; the key itself stays where it is.
+// optTLS decodes version and cipher, but not the key.
 func optTLS(d *Decoder, o *opt) bool {
 	if len(o.b) < 4 {
 		return false
@@ -214,14 +214,13 @@ func optTLS(d *Decoder, o *opt) bool {
 	return true
 }
 
-// redactField stands in a struct where a key would.
+// redactField prints a placeholder for a key in a struct.
 func (d *Decoder) redactField() {
 	d.text("", "/* key not shown */")
 	d.c.Redacted = true
 }
 
-// optMD5Sig is struct tcp_md5sig: address, flags, prefix, length, interface,
-// key.
+// optMD5Sig decodes struct tcp_md5sig: address, flags, prefix, length, interface, key.
 func optMD5Sig(d *Decoder, o *opt) bool {
 	if len(o.b) < maxAddr {
 		return false
@@ -240,8 +239,7 @@ func optMD5Sig(d *Decoder, o *opt) bool {
 	return true
 }
 
-// optAOKey is struct tcp_ao_add, which begins with an address and ends with a
-// key.
+// optAOKey decodes struct tcp_ao_add, which starts with an address and ends with a key.
 func optAOKey(d *Decoder, o *opt) bool {
 	if len(o.b) < maxAddr {
 		return false
@@ -270,7 +268,7 @@ func optRepairWindow(d *Decoder, o *opt) bool {
 	return true
 }
 
-// optZerocopy is struct tcp_zerocopy_receive, which grew twice.
+// optZerocopy decodes struct tcp_zerocopy_receive, which has been extended twice.
 func optZerocopy(d *Decoder, o *opt) bool {
 	if len(o.b) < 16 {
 		return false
@@ -287,12 +285,12 @@ func optZerocopy(d *Decoder, o *opt) bool {
 	return true
 }
 
-// field is one number of a struct that is nothing else.
+// field is an integer in a struct.
 type field struct {
 	name string
 	off  int
 	size int
-	key  bool // shown in brief output too
+	key  bool // shown in abbreviated output, too
 }
 
 func (d *Decoder) fields(b []byte, fs []field) {
@@ -327,8 +325,8 @@ func (d *Decoder) fields(b []byte, fs []field) {
 	}
 }
 
-// tcpInfo is struct tcp_info (linux/tcp.h) behind its first 8 bytes. The
-// kernel appends to it: what is not there is not shown.
+// tcpInfo has the fields of struct tcp_info (linux/tcp.h) after its first 8 bytes. Newer
+// kernels append fields; missing ones are not shown.
 var tcpInfo = []field{
 	{"tcpi_rto", 8, 4, true}, {"tcpi_ato", 12, 4, false}, {"tcpi_snd_mss", 16, 4, true}, {"tcpi_rcv_mss", 20, 4, true}, {"tcpi_unacked", 24, 4, true},
 	{"tcpi_sacked", 28, 4, false}, {"tcpi_lost", 32, 4, true}, {"tcpi_retrans", 36, 4, true}, {"tcpi_fackets", 40, 4, false},
@@ -369,7 +367,7 @@ func (d *Decoder) tcpInfo(b []byte) {
 	d.fields(b, tcpInfo)
 }
 
-// mptcpInfo is struct mptcp_info (linux/mptcp.h) behind its flags.
+// mptcpInfo has the fields of struct mptcp_info (linux/mptcp.h) after its flags.
 var mptcpInfo = []field{
 	{"mptcpi_token", 12, 4, true}, {"mptcpi_write_seq", 16, 8, true}, {"mptcpi_snd_una", 24, 8, true}, {"mptcpi_rcv_nxt", 32, 8, true},
 	{"mptcpi_local_addr_used", 40, 1, true}, {"mptcpi_local_addr_max", 41, 1, true}, {"mptcpi_csum_enabled", 42, 1, true},
@@ -405,7 +403,7 @@ func optPacketMreq(d *Decoder, o *opt) bool {
 	return true
 }
 
-// optTpacketReq: struct tpacket_req, or tpacket_req3 by its length.
+// optTpacketReq decodes struct tpacket_req, or tpacket_req3 if it is long enough.
 func optTpacketReq(d *Decoder, o *opt) bool {
 	if len(o.b) < 16 {
 		return false
@@ -450,8 +448,8 @@ func optRolloverStats(d *Decoder, o *opt) bool {
 	return true
 }
 
-// optFanout: group, mode and flags in one int; newer kernels take the size of
-// the group behind it.
+// optFanout decodes group id, mode and flags in an int. Newer kernels accept the size of the
+// group after it.
 func optFanout(d *Decoder, o *opt) bool {
 	if len(o.b) < 4 {
 		return false
@@ -501,7 +499,7 @@ func optXdpStats(d *Decoder, o *opt) bool {
 	return true
 }
 
-// optXdpOffsets: four rings, each of three offsets, four since Linux 5.4.
+// optXdpOffsets decodes the offsets of four rings: three each, four since Linux 5.4.
 func optXdpOffsets(d *Decoder, o *opt) bool {
 	n := 4
 	if o.n < 128 {

@@ -2,7 +2,7 @@ package sys
 
 import "github.com/pidwire/pidwire/internal/event"
 
-// names makes the table of an enumeration that counts from first.
+// names returns the table of an enumeration that starts at first.
 func names(unknown string, first uint64, list ...string) *event.Table {
 	syms := make([]event.Sym, len(list))
 	for i, n := range list {
@@ -11,7 +11,7 @@ func names(unknown string, first uint64, list ...string) *event.Table {
 	return event.NewTable(unknown, syms...)
 }
 
-// bitsFrom makes the table of bits that count from bit first.
+// bitsFrom returns the table of consecutive bits that start at bit first.
 func bitsFrom(unknown string, first int, list ...string) *event.Table {
 	syms := make([]event.Sym, len(list))
 	for i, n := range list {
@@ -64,8 +64,8 @@ var meminfoNames = []string{
 	"[SK_MEMINFO_WMEM_QUEUED]", "[SK_MEMINFO_OPTMEM]", "[SK_MEMINFO_BACKLOG]", "[SK_MEMINFO_DROPS]",
 }
 
-// diagShutdowns: RCV_SHUTDOWN and SEND_SHUTDOWN (include/net/sock.h), which
-// strace shows as a number.
+// diagShutdowns: RCV_SHUTDOWN and SEND_SHUTDOWN (include/net/sock.h), which strace prints as
+// a number.
 var diagShutdowns = bitsFrom("???_SHUTDOWN", 0, "RCV_SHUTDOWN", "SEND_SHUTDOWN")
 
 // unixDiagShows: linux/unix_diag.h.

@@ -2,8 +2,7 @@ package sys
 
 import "github.com/pidwire/pidwire/internal/event"
 
-// Numbers are facts of the kernel's uapi headers, named in each comment; the
-// newest are those of Linux 6.18.
+// The numbers are from the kernel headers named in each comment, as of Linux 6.18.
 
 // nlTypes: linux/netlink.h.
 var nlTypes = event.NewTable("NLMSG_???",
@@ -23,7 +22,7 @@ var nlFlags = event.NewTable("NLM_F_???",
 	event.Sym{Num: 0x20, Name: "NLM_F_DUMP_FILTERED"},
 )
 
-// nlGetFlags: the same, of requests.
+// nlGetFlags: linux/netlink.h, of GET requests.
 var nlGetFlags = event.NewTable("NLM_F_???",
 	event.Sym{Num: 0x1, Name: "NLM_F_REQUEST"},
 	event.Sym{Num: 0x2, Name: "NLM_F_MULTI"},
@@ -37,7 +36,7 @@ var nlGetFlags = event.NewTable("NLM_F_???",
 	event.Sym{Num: 0x400, Name: "NLM_F_ATOMIC"},
 )
 
-// nlNewFlags: the same, of what makes.
+// nlNewFlags: linux/netlink.h, of NEW requests.
 var nlNewFlags = event.NewTable("NLM_F_???",
 	event.Sym{Num: 0x1, Name: "NLM_F_REQUEST"},
 	event.Sym{Num: 0x2, Name: "NLM_F_MULTI"},
@@ -51,7 +50,7 @@ var nlNewFlags = event.NewTable("NLM_F_???",
 	event.Sym{Num: 0x800, Name: "NLM_F_APPEND"},
 )
 
-// nlDelFlags: the same, of what removes.
+// nlDelFlags: linux/netlink.h, of DELETE requests.
 var nlDelFlags = event.NewTable("NLM_F_???",
 	event.Sym{Num: 0x1, Name: "NLM_F_REQUEST"},
 	event.Sym{Num: 0x2, Name: "NLM_F_MULTI"},
@@ -63,7 +62,7 @@ var nlDelFlags = event.NewTable("NLM_F_???",
 	event.Sym{Num: 0x200, Name: "NLM_F_BULK"},
 )
 
-// nlAckFlags: the same, of answers.
+// nlAckFlags: linux/netlink.h, of NLMSG_ERROR and NLMSG_DONE.
 var nlAckFlags = event.NewTable("NLM_F_???",
 	event.Sym{Num: 0x1, Name: "NLM_F_REQUEST"},
 	event.Sym{Num: 0x2, Name: "NLM_F_MULTI"},

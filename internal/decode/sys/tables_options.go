@@ -2,8 +2,7 @@ package sys
 
 import "github.com/pidwire/pidwire/internal/event"
 
-// Numbers are facts of the kernel's uapi headers, named in each comment; the
-// newest are those of Linux 6.18.
+// The numbers are from the kernel headers named in each comment, as of Linux 6.18.
 
 // soOptions: asm-generic/socket.h.
 var soOptions = event.NewTable("SO_???",

@@ -2,8 +2,7 @@ package sys
 
 import "github.com/pidwire/pidwire/internal/event"
 
-// Numbers are facts of the kernel's uapi headers, named in each comment; the
-// newest are those of Linux 6.18.
+// The numbers are from the kernel headers named in each comment, as of Linux 6.18.
 
 // families: include/linux/socket.h.
 var families = event.NewTable("AF_???",
@@ -411,8 +410,7 @@ var shutHows = event.NewTable("SHUT_???",
 	event.Sym{Num: 2, Name: "SHUT_RDWR"},
 )
 
-// MsgFlags: include/linux/socket.h.
-// MsgFlags names MSG_*, the flags of send and recv (linux/socket.h).
+// MsgFlags has MSG_*, the flags of send and recv (include/linux/socket.h).
 var MsgFlags = event.NewTable("MSG_???",
 	event.Sym{Num: 0x1, Name: "MSG_OOB"},
 	event.Sym{Num: 0x2, Name: "MSG_PEEK"},
@@ -443,7 +441,7 @@ var MsgFlags = event.NewTable("MSG_???",
 	event.Sym{Num: 0x80000000, Name: "MSG_CMSG_COMPAT"},
 )
 
-// sockLevels: include/linux/socket.h, linux/can.h, of control messages.
+// sockLevels: levels of control messages in include/linux/socket.h, linux/can.h.
 var sockLevels = event.NewTable("SOL_???",
 	event.Sym{Num: 0, Name: "SOL_IP"},
 	event.Sym{Num: 1, Name: "SOL_SOCKET"},
@@ -490,7 +488,7 @@ var sockLevels = event.NewTable("SOL_???",
 	event.Sym{Num: 287, Name: "SOL_VSOCK"},
 )
 
-// optLevels: the same, of options.
+// optLevels: levels of options in the same headers.
 var optLevels = event.NewTable("SOL_??",
 	event.Sym{Num: 0, Name: "SOL_IP"},
 	event.Sym{Num: 1, Name: "SOL_SOCKET"},

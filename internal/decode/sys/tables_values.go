@@ -2,10 +2,9 @@ package sys
 
 import "github.com/pidwire/pidwire/internal/event"
 
-// Numbers are facts of the kernel's uapi headers, named in each comment; the
-// newest are those of Linux 6.18.
+// The numbers are from the kernel headers named in each comment, as of Linux 6.18.
 
-// anyType: numbers without names.
+// anyType has no names.
 var anyType = event.NewTable("")
 
 // scmTypes: include/linux/socket.h, asm-generic/socket.h.
@@ -1261,7 +1260,7 @@ var bpfAncillary = event.NewTable("SKF_AD_???",
 	event.Sym{Num: 60, Name: "SKF_AD_VLAN_TPID"},
 )
 
-// signalName is how a signal stands in a set: without SIG.
+// signalName returns the name of a signal in a set, without SIG.
 func signalName(n int) string {
 	if s := signals.Name(uint64(n)); len(s) > 3 {
 		return s[3:]

@@ -2,8 +2,8 @@ package sys
 
 import "github.com/pidwire/pidwire/internal/event"
 
-// The tape at hand grows at the end of the slab toks. Each of these appends
-// one token; f is the name of the field, empty where the value has none.
+// The current tape grows at the end of the slab toks. Each of these functions appends one
+// token. f is the name of the field, "" if it has none.
 
 func (d *Decoder) begin() { d.tape = len(d.toks) }
 
@@ -13,7 +13,7 @@ func (d *Decoder) finish() event.Tape {
 	return event.Tape(t)
 }
 
-// tok appends an empty token. A reference to it is good until the next one.
+// tok appends an empty token. The pointer is valid until the next token.
 func (d *Decoder) tok(kind event.TokenKind, f string) *event.Token {
 	n := len(d.toks)
 	if n == cap(d.toks) {
@@ -29,7 +29,7 @@ func (d *Decoder) tok(kind event.TokenKind, f string) *event.Token {
 	return t
 }
 
-// spent reports that the call has cost its tokens: a list must end here.
+// spent reports whether the token budget of the call is used up. Lists must then end.
 func (d *Decoder) spent() bool { return d.budget <= 0 }
 
 func (d *Decoder) num(kind event.TokenKind, f string, v uint64) *event.Token {
@@ -70,15 +70,14 @@ func (d *Decoder) text(f, s string) *event.Token {
 
 func (d *Decoder) note(s string) { d.tok(event.TNote, "").Str = s }
 
-// str appends bytes of the process; full is how many there were, of which b
-// may be the start.
+// str appends a string of full bytes, of which b may be a prefix.
 func (d *Decoder) str(f string, b []byte, full uint64) *event.Token {
 	t := d.num(event.TStr, f, full)
 	t.Str = text(b)
 	return t
 }
 
-// hexstr appends bytes of the process that are shown as bytes.
+// hexstr appends a string that is printed as hexadecimal bytes.
 func (d *Decoder) hexstr(f string, b []byte) *event.Token {
 	t := d.num(event.THexStr, f, uint64(len(b)))
 	t.Str = text(b)

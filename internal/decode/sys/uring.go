@@ -11,7 +11,8 @@ var (
 	uringEnterArg = kind{show: (*Decoder).uringEnterArg}
 )
 
-// uringEnterArg is a set of signals, or with a flag an extended argument.
+// uringEnterArg decodes a signal set. With IORING_ENTER_EXT_ARG it prints the address of the
+// struct instead.
 func (d *Decoder) uringEnterArg(i int) {
 	const extArg = 8
 	if d.a[3]&extArg != 0 {
@@ -21,7 +22,7 @@ func (d *Decoder) uringEnterArg(i int) {
 	d.sigset("", d.a[i], d.a[i+1])
 }
 
-// uringParams is struct io_uring_params (linux/io_uring.h).
+// uringParams decodes struct io_uring_params (linux/io_uring.h).
 func (d *Decoder) uringParams(i int) {
 	const size, sqOff, cqOff = 120, 40, 80
 	b := d.outAll(d.a[i], size)
@@ -66,9 +67,8 @@ func (d *Decoder) uringParams(i int) {
 	d.end()
 }
 
-// Uring decodes one request of an io_uring as if it were a call: the name is
-// that of the opcode in lower case, Via is "io_uring", the arguments are the
-// descriptor or the slot of a registered file, and the request's user_data.
+// Uring decodes an io_uring request as a call. Its name is the opcode in lower case, Via is
+// "io_uring", and the arguments are the fd, or the slot of a registered file, and user_data.
 func (d *Decoder) Uring(u *wire.Uring, socks []byte) (*event.Call, []string) {
 	c := d.arena.Call()
 	d.c = c
@@ -94,7 +94,7 @@ func (d *Decoder) Uring(u *wire.Uring, socks []byte) (*event.Call, []string) {
 	if fixed && u.Fd >= 0 {
 		d.uint("", uint64(uint32(u.Fd)))
 	} else {
-		d.fd("", uint64(uint32(u.Fd))) // before 5.19 neither is told
+		d.fd("", uint64(uint32(u.Fd))) // before Linux 5.19 fd and slot are unknown
 	}
 	if fixed {
 		d.note("fixed file")
@@ -121,7 +121,7 @@ func (d *Decoder) Uring(u *wire.Uring, socks []byte) (*event.Call, []string) {
 		d.begin()
 		d.text("", "IORING_CQE_F_NOTIF")
 		c.Aux = d.finish()
-		return c, nil // of the buffer, not of the data
+		return c, nil // the result is about the buffer, not the data
 	case u.Flags&wire.UringFixedResult != 0:
 		d.begin()
 		d.text("", "direct")
@@ -146,7 +146,7 @@ func (d *Decoder) Uring(u *wire.Uring, socks []byte) (*event.Call, []string) {
 	return c, nil
 }
 
-// Opcodes that move data or make a descriptor (linux/io_uring.h).
+// Opcodes that transfer data or return an fd (linux/io_uring.h).
 const (
 	opReadv, opWritev, opReadFixed, opWriteFixed = 1, 2, 4, 5
 	opSendmsg, opRecvmsg, opAccept               = 9, 10, 13
@@ -164,7 +164,7 @@ var uringOps = [...]string{
 	"epoll_wait", "readv_fixed", "writev_fixed", "pipe",
 }
 
-// uringRoles are those of the calls that the requests stand for.
+// uringRoles has the roles of the calls with the names of the opcodes.
 var uringRoles = func() (roles [len(uringOps)]event.Role) {
 	for op, name := range uringOps {
 		roles[op] = syscalls.RoleOf(name)

@@ -2,7 +2,7 @@ package tcpdump
 
 import "github.com/pidwire/pidwire/internal/event"
 
-// Hardware types of ARP whose addresses are not written as Ethernet's are (IANA
+// Hardware types of ARP whose addresses are not printed like Ethernet addresses (IANA
 // arp-parameters).
 const (
 	hardFrameRelay = 15
@@ -30,8 +30,8 @@ var arpOps = []word{
 	{arpInvRequest, "Inverse Request"}, {arpInvReply, "Inverse Reply"}, {arpNotResolved, "NACK Reply"},
 }
 
-// arpMessage is an ARP message (RFC 826) that was captured up to its last
-// address: types, the lengths of addresses, and where they are.
+// arpMessage is an ARP message (RFC 826) of which all addresses were captured: types, and
+// offsets and lengths of the addresses.
 type arpMessage struct {
 	hard, proto, op    uint16
 	senderHard, target hardAddr
@@ -39,8 +39,8 @@ type arpMessage struct {
 	targetProto        protoAddr
 }
 
-// hardAddr is a hardware address of n bytes; of ATM it is a number, and a
-// subaddress of sub bytes behind it.
+// hardAddr is a hardware address: offset and length. For ATM it is a number, followed by a
+// subaddress of sub bytes.
 type hardAddr struct{ at, n, sub int }
 
 type protoAddr struct{ at, n int }
@@ -56,7 +56,7 @@ func (w *writer) arp(at int, length uint32) {
 		if !w.need(at, 12) {
 			return
 		}
-		const most = 0x3f // the rest of a length says in what format the number is
+		const most = 0x3f // the other bits of a length are the format of the number
 		d := w.d[at:]
 		m.senderHard = hardAddr{at + 12, int(d[4] & most), int(d[5] & most)}
 		m.senderProto = protoAddr{m.senderHard.end(), int(d[8])}
@@ -98,11 +98,11 @@ func (a hardAddr) end() int { return a.at + a.n + a.sub }
 
 func (a protoAddr) end() int { return a.at + a.n }
 
-// ip says whether the protocol addresses are IPv4's, also behind a trailer
+// ip reports whether the protocol addresses are IPv4, possibly with trailer encapsulation
 // (RFC 893).
 func (m *arpMessage) ip() bool { return m.proto == event.EtherIPv4 || m.proto == etherTrail }
 
-// arpTypes writes what addresses are said to be.
+// arpTypes writes the hardware and protocol types.
 func (w *writer) arpTypes(m *arpMessage) {
 	w.named(hardwareNames, uint32(m.hard), "Unknown Hardware (", ")")
 	if m.hard != hardATM {
@@ -123,7 +123,7 @@ func (w *writer) arpTypes(m *arpMessage) {
 	w.byte(')')
 }
 
-// arpWords writes an operation; it says no where it has no words for it.
+// arpWords writes an operation. It returns false for an unknown one.
 func (w *writer) arpWords(m *arpMessage) bool {
 	atm := m.hard == hardATM
 	switch {
@@ -152,7 +152,7 @@ func (w *writer) arpWords(m *arpMessage) bool {
 		w.protoAddr(m, m.targetProto, "t")
 	case m.op == arpInvReply:
 		w.hardAddr(m, m.senderHard)
-		if !atm { // of which tcpdump leaves the blank out
+		if !atm { // tcpdump omits the blank for ATM
 			w.byte(' ')
 		}
 		w.str("at ")
@@ -175,8 +175,7 @@ func zero(b []byte) bool {
 	return true
 }
 
-// protoAddr writes a protocol address, whose is "s" of the sender, "t" of the
-// target.
+// protoAddr writes a protocol address. whose is "s" for the sender and "t" for the target.
 func (w *writer) protoAddr(m *arpMessage, a protoAddr, whose string) {
 	switch {
 	case !m.ip():
@@ -210,8 +209,8 @@ func (w *writer) hardAddr(m *arpMessage, a hardAddr) {
 	}
 }
 
-// dlci writes a frame relay address of 2 to 4 bytes (Q.922 3.2): the lowest bit
-// of a byte says that it is the last.
+// dlci writes a frame relay address of 2 to 4 bytes (Q.922 3.2). The lowest bit of a byte
+// marks the last one.
 func (w *writer) dlci(b []byte) {
 	const last = 1
 	n := 0

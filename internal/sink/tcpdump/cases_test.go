@@ -2,8 +2,8 @@ package tcpdump_test
 
 import "strings"
 
-// cases are the packets of the golden files, by name. Together they have each
-// thing that the notation has words for.
+// cases returns the packets of the golden files, by name. Together they cover all output of the
+// package.
 func cases() map[string][]capture {
 	return map[string][]capture{
 		"tcp":     whole(tcpCases()...),
@@ -23,7 +23,7 @@ func cases() map[string][]capture {
 	}
 }
 
-// cutCases are captures of less than the packet.
+// cutCases returns truncated packets.
 func cutCases() []capture {
 	var list []capture
 	full := whole(

@@ -2,8 +2,7 @@ package tcpdump
 
 import "encoding/binary"
 
-// sum adds b to an Internet checksum (RFC 1071) that covers an even number of
-// bytes so far.
+// sum adds b to the Internet checksum (RFC 1071) s of an even number of bytes.
 func sum(s uint32, b []byte) uint32 {
 	for len(b) >= 2 {
 		s += uint32(b[0])<<8 | uint32(b[1])
@@ -16,16 +15,16 @@ func sum(s uint32, b []byte) uint32 {
 	return s
 }
 
-// fold ends a checksum: 0 means that what was summed, with its own checksum in
-// it, is right.
+// fold returns the final checksum. It is 0 if the sum includes the checksum field and the
+// field is correct.
 func fold(s uint32) uint16 {
 	s = s&0xffff + s>>16
 	s = s&0xffff + s>>16
 	return ^uint16(s)
 }
 
-// shouldBe is what the checksum field ought to have been where it was has and
-// everything folded to got.
+// shouldBe returns the correct value of a checksum field with value has, where got is the
+// result of fold.
 func shouldBe(has, got uint16) uint16 {
 	s := uint32(has) + uint32(got)
 	s = s&0xffff + s>>16
@@ -33,8 +32,8 @@ func shouldBe(has, got uint16) uint16 {
 	return uint16(s)
 }
 
-// pseudo sums n bytes at off together with the pseudo-header of proto. They
-// are known to be there.
+// pseudo returns the folded sum of n bytes at off and the pseudo-header of proto. The caller
+// has checked that the bytes were captured.
 func (w *writer) pseudo(off int, n uint32, proto uint8) uint16 {
 	var h [40]byte
 	b := h[:12]
@@ -54,7 +53,7 @@ func (w *writer) pseudo(off int, n uint32, proto uint8) uint16 {
 	return fold(sum(sum(0, b), w.d[off:off+int(n)]))
 }
 
-// lastHop4 is where the packet goes in the end: a source route option says so.
+// lastHop4 returns the final destination, which may be in a source route option.
 func (w *writer) lastHop4() []byte {
 	const end, nop, loose, strict = 0, 1, 131, 137
 	for o := w.p.IP.Options; len(o) > 0; {
@@ -79,7 +78,7 @@ func (w *writer) lastHop4() []byte {
 	return w.d[16:20]
 }
 
-// lastHop6 is the same by a routing header.
+// lastHop6 returns the final destination, which may be in a routing header.
 func (w *writer) lastHop6() []byte {
 	last := w.d[24:40]
 	at := 40

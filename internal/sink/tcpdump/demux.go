@@ -2,7 +2,7 @@ package tcpdump
 
 import "github.com/pidwire/pidwire/internal/event"
 
-// demux writes what lies at at, length bytes long as the headers say.
+// demux writes the upper layer at offset at. length is its length by the IP header.
 func (w *writer) demux(proto uint8, at int, length uint32, fragmented bool) {
 	v4 := w.p.Version == 4
 	for proto == event.ProtoAH {
@@ -87,8 +87,7 @@ func (w *writer) requires(proto uint8, version string) {
 	w.invalid()
 }
 
-// inside writes the packet inside the one at hand, which is of that version by
-// what announced it.
+// inside writes the packet nested in w.p. version is its IP version by the outer header.
 func (w *writer) inside(version uint8) {
 	outer, d, end := w.p, w.d, w.end
 	in := outer.Inner
@@ -105,8 +104,8 @@ func (w *writer) inside(version uint8) {
 	w.p, w.d, w.end = outer, d, end
 }
 
-// auth writes an authentication header (RFC 4302) and returns its length, 0
-// where not even its first byte is there.
+// auth writes an authentication header (RFC 4302) and returns its length. The header is
+// truncated if that is 0 or w.cut is set.
 func (w *writer) auth(at int) int {
 	w.proto = "ah"
 	if !w.has(at, 1) {
@@ -165,8 +164,7 @@ var greFlags = []word{
 	{0x1000, "sequence# present"}, {0x0800, "source routing present"}, {0x0080, "ack present"},
 }
 
-// gre writes a GRE header (RFC 2784, 2890; version 1: RFC 2637) and what it
-// carries.
+// gre writes a GRE header (RFC 2784, 2890; version 1: RFC 2637) and its payload.
 func (w *writer) gre(at int, length uint32) {
 	w.proto = "gre"
 	if !w.has(at, 2) || length < 2 {
@@ -236,15 +234,15 @@ const (
 	greAck      = 0x0080
 )
 
-// greReader goes through the fields of a GRE header.
+// greReader iterates over the fields of a GRE header.
 type greReader struct {
 	w    *writer
 	at   int
 	left uint32
-	last int // where the field just passed began
+	last int // offset of the last field
 }
 
-// field passes n bytes, and says no where they are not there.
+// field skips a field of n bytes. It returns false if it is truncated.
 func (g *greReader) field(n uint32) bool {
 	if !g.w.has(g.at, n) || g.left < n {
 		g.w.trunc()
@@ -333,8 +331,8 @@ func (g *greReader) fields1(flags uint16) bool {
 	return true
 }
 
-// route writes a source route entry (RFC 1701): addresses or autonomous
-// systems, a star at the one that is next.
+// route writes a source route entry (RFC 1701): addresses or AS numbers, the next one marked
+// with a star.
 func (g *greReader) route(family uint16, off, size uint8) bool {
 	const ip, asn = 0x0800, 0xfffe
 	w := g.w

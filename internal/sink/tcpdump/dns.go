@@ -2,7 +2,7 @@ package tcpdump
 
 import "encoding/binary"
 
-// What carries a DNS message.
+// dnsOver is the transport of a DNS message.
 type dnsOver uint8
 
 const (
@@ -15,7 +15,7 @@ const (
 	dnsHeader = 12
 	typeOPT   = 41
 	classIN   = 1
-	topBit    = 0x8000 // of a class, in multicast DNS
+	topBit    = 0x8000 // of the class, in multicast DNS
 
 	mostJumps = 10000
 	mostName  = 255
@@ -32,7 +32,7 @@ var dnsResults = [...]string{
 	" Resp20", "Resp21", " Resp22", " BadCookie",
 }
 
-// dnsMessage is the message at hand (RFC 1035); names point back into it.
+// dnsMessage is a DNS message (RFC 1035).
 type dnsMessage struct {
 	*writer
 	at       int
@@ -101,7 +101,7 @@ func (w *writer) dns(at int, n uint32, over dnsOver) {
 	w.byte(')')
 }
 
-// response and query say no where the message is cut or damaged.
+// response and query return false if the message is truncated or damaged.
 
 func (m *dnsMessage) response() bool {
 	code := m.result()
@@ -205,7 +205,7 @@ func (m *dnsMessage) count(n uint32, what string) {
 	m.byte(']')
 }
 
-// rest writes the authorities and the additional records, with -vv only.
+// rest writes the authority and additional records, only with -vv.
 func (m *dnsMessage) rest(at int) bool {
 	if !m.verbose2 {
 		return true
@@ -218,8 +218,8 @@ func (m *dnsMessage) rest(at int) bool {
 	return ok
 }
 
-// records writes n records after title. The first is looked for even where
-// nothing is left, if must.
+// records writes title and n records. With must it tries to read the first record even at the
+// end of the data.
 func (m *dnsMessage) records(at int, n uint32, title string, must bool) (int, bool) {
 	for i := range n {
 		if at >= m.end && (i > 0 || !must) {
@@ -238,8 +238,8 @@ func (m *dnsMessage) records(at int, n uint32, title string, must bool) (int, bo
 	return at, true
 }
 
-// result is the result code, with the upper bits that an OPT record has (RFC
-// 6891), if it can be found.
+// result returns the response code, with the upper bits from an OPT record (RFC 6891) if there
+// is one.
 func (m *dnsMessage) result() uint32 {
 	code := uint32(m.flags & 15)
 	at := m.at + dnsHeader
@@ -273,7 +273,7 @@ func (m *dnsMessage) result() uint32 {
 	return code
 }
 
-// skipName returns where the name at at ends.
+// skipName returns the offset after the name at offset at.
 func (m *dnsMessage) skipName(at int) (int, bool) {
 	for {
 		if !m.has(at, 1) {
@@ -299,7 +299,7 @@ func (m *dnsMessage) skipName(at int) (int, bool) {
 	}
 }
 
-// question writes a question and returns where it ends.
+// question writes a question and returns the offset after it.
 func (m *dnsMessage) question(at int) (int, bool) {
 	name := at
 	at, ok := m.skipName(at)
@@ -342,7 +342,7 @@ const (
 	bitLabel      = 1 // RFC 2673, obsolete
 )
 
-// bitBytes is the size of a bit label with n bits, where 0 means 256.
+// bitBytes returns the size of a bit label with n bits, where 0 means 256.
 func bitBytes(n uint8) int {
 	if n == 0 {
 		return 32
@@ -350,8 +350,8 @@ func bitBytes(n uint8) int {
 	return (int(n) + 7) / 8
 }
 
-// label returns the first byte of the label at at and its length behind that
-// byte. It says no where it is not there, or of a type that does not exist.
+// label returns the first byte of the label at offset at, and the length of the rest. ok is
+// false if the label was not captured or has an unknown type.
 func (w *writer) label(at int) (c byte, n int, ok bool) {
 	if !w.has(at, 1) {
 		return 0, 0, false
@@ -375,14 +375,14 @@ func (w *writer) label(at int) (c byte, n int, ok bool) {
 	return c, int(c), true
 }
 
-// domain writes the name at at, of a message that begins at base, and returns
-// where it ends. Pointers must go back, further each time.
+// domain writes the name at offset at of the message at offset base, and returns the offset
+// after it. Each pointer must refer to an earlier offset than the one before.
 func (w *writer) domain(at, base int) (int, bool) {
 	c, n, ok := w.label(at)
 	if !ok {
 		return 0, false
 	}
-	back := uint32(at - base) // wraps where the name lies before base: then any pointer goes back
+	back := uint32(at - base) // overflows if the name is before base: then any pointer is accepted
 	end := 0
 	pointed := false
 	at++
@@ -445,10 +445,10 @@ func (w *writer) domain(at, base int) (int, bool) {
 	if chars > mostName {
 		w.str("<DOMAIN NAME TOO LONG>")
 	}
-	return end, end != 0 // 0: a pointer was all, and only half of it is there
+	return end, end != 0 // 0: the name is a pointer whose second byte was not captured
 }
 
-// bitLabel writes a label of bits in hex.
+// bitLabel writes a bit label in hex.
 func (w *writer) bitLabel(at int) bool {
 	if !w.has(at, 1) {
 		return false

@@ -13,8 +13,8 @@ var dnsTypes = []word{
 	{252, "AXFR"}, {253, "MAILB"}, {254, "MAILA"}, {255, "ANY"}, {256, "URI"},
 }
 
-// record writes a resource record and returns where it ends; the end of what
-// was captured where its header is not there.
+// record writes a resource record and returns the offset after it, or the end of the captured
+// data if its header is truncated.
 func (m *dnsMessage) record(at int) (int, bool) {
 	var ok bool
 	if m.o.Verbose > 0 {
@@ -36,7 +36,7 @@ func (m *dnsMessage) record(at int) (int, bool) {
 	if m.multi && class&topBit != 0 {
 		m.str(" (Cache flush)")
 	}
-	flags := be.Uint16(m.d[at+6:]) // of an OPT record; else half of the lifetime
+	flags := be.Uint16(m.d[at+6:]) // flags of an OPT record; otherwise half of the TTL
 	size := int(be.Uint16(m.d[at+8:]))
 	at += 10
 	m.byte(' ')
@@ -57,8 +57,8 @@ func (m *dnsMessage) record(at int) (int, bool) {
 	return at + size, m.data(kind, at, at+size)
 }
 
-// data writes what a record holds, from at to end, and says no where it does
-// not fit. Names in it may reach behind end.
+// data writes the RDATA from at to end. It returns false if it is truncated. Names may extend
+// beyond end.
 func (m *dnsMessage) data(kind uint16, at, end int) bool {
 	ok := true
 	switch kind {
@@ -247,7 +247,7 @@ func (m *dnsMessage) extended(at, end int) bool {
 	return true
 }
 
-// option writes the n > 0 bytes of an EDNS option, all of which are there.
+// option writes the n > 0 bytes of an EDNS option, all of which were captured.
 func (m *dnsMessage) option(code uint32, at, n int) {
 	b := m.d[at : at+n]
 	be := binary.BigEndian

@@ -1,6 +1,6 @@
 package tcpdump
 
-// appendHex writes data as -x does, each line after lead.
+// appendHex appends data like -x, with lead before each line.
 func appendHex(b []byte, lead string, data []byte) []byte {
 	for i := range data {
 		if i%16 == 0 {
@@ -14,7 +14,7 @@ func appendHex(b []byte, lead string, data []byte) []byte {
 	return b
 }
 
-// appendHexASCII writes data as -X does.
+// appendHexASCII appends data like -X.
 func appendHexASCII(b []byte, lead string, data []byte) []byte {
 	for at := 0; at < len(data); at += 16 {
 		line := data[at:min(at+16, len(data))]
@@ -46,8 +46,8 @@ func appendOffset(b []byte, lead string, at int) []byte {
 	return append(b, ": "...)
 }
 
-// appendASCII writes data as -A does: lines stay lines, and a carriage return
-// before a newline is left out.
+// appendASCII appends data like -A: it keeps newlines, and omits a carriage return before a
+// newline.
 func appendASCII(b, data []byte) []byte {
 	b = append(b, '\n')
 	for i, c := range data {
@@ -65,7 +65,7 @@ func appendASCII(b, data []byte) []byte {
 	return b
 }
 
-// unknown writes n bytes at off, as far as they were captured, in hex.
+// unknown writes the captured part of n bytes at off in hex.
 func (w *writer) unknown(off int, n uint32, lead string) {
 	if w.cut || off > w.end {
 		return

@@ -7,11 +7,10 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// AppendFrame appends a frame that carries no IP, as Append does a packet.
-// link, header, ether and data are what event.Capture has of it: the frame is
-// header, which may be empty, and data. Where link is 0 there is no link header,
-// and the frame is what ether says; else the frame itself says that. length is
-// how many bytes it had on the wire.
+// AppendFrame appends a frame without an IP packet, like Append. link, header, ether and data
+// are those of event.Capture: the frame is the concatenation of header, which may be empty,
+// and data. If link is 0 there is no link header, and ether is the EtherType of the frame;
+// otherwise ether is ignored. length is the length of the frame on the wire, in bytes.
 func AppendFrame(dst []byte, link uint16, header []byte, ether uint16, data []byte, length uint32, o *Options) []byte {
 	if o == nil {
 		o = &defaults
@@ -25,13 +24,13 @@ func AppendFrame(dst []byte, link uint16, header []byte, ether uint16, data []by
 	data = data[:min(uint64(len(data)), uint64(length))]
 	w := writer{b: dst, o: o, d: data, end: len(data)}
 	head := w.frame(link, ether, length)
-	if w.cut { // then tcpdump has forgotten where the header ended
+	if w.cut { // tcpdump does not know the length of the header then
 		head = 0
 	}
 	return appendDump(w.b, data[min(head, len(data)):], o)
 }
 
-// frame writes a frame and returns how many bytes of it are its link header.
+// frame writes a frame and returns the length of its link header.
 func (w *writer) frame(link, ether uint16, length uint32) int {
 	switch link {
 	case linkNone:
@@ -55,17 +54,16 @@ func (w *writer) frame(link, ether uint16, length uint32) int {
 	return 0
 }
 
-// known says who has words for what a frame carries.
+// known tells which program can decode the payload of a frame.
 type known uint8
 
 const (
-	written known = iota // they stand here
-	others               // tcpdump, and this package does not
-	none                 // nobody
+	written known = iota // decoded by this package
+	others               // decoded by tcpdump, but not by this package
+	none                 // decoded by neither
 )
 
-// rest ends the text of a frame whose description, up to its colon, was all:
-// what nobody has words for stands as bytes behind it.
+// rest ends the text of a frame. It dumps the payload from offset at if tcpdump does so, too.
 func (w *writer) rest(k known, at int) {
 	switch k {
 	case others:
@@ -77,8 +75,8 @@ func (w *writer) rest(k known, at int) {
 	}
 }
 
-// dump writes the bytes from at on, unless options say that they stand below
-// anyway, or are not wanted.
+// dump writes the bytes from offset at in hex, unless options suppress them or print them
+// anyway.
 func (w *writer) dump(at int) {
 	if !w.o.Quick && !w.o.Hex && !w.o.HexASCII {
 		w.raw(at)
@@ -91,7 +89,7 @@ func (w *writer) raw(at int) {
 	}
 }
 
-// bare writes what an Ethernet type announced that did not stand in the frame.
+// bare writes a frame without a link header.
 func (w *writer) bare(ether uint16, length uint32) {
 	if w.o.Link {
 		w.etherType(ether)
@@ -188,8 +186,7 @@ func (w *writer) loop(length uint32) int {
 	return loopSize
 }
 
-// noIP writes an IP packet that was announced, and of which not one byte is
-// there; others are not written as a frame.
+// noIP writes an IP packet of which no byte was captured.
 func (w *writer) noIP(ether uint16, at int) known {
 	switch {
 	case w.has(at, 1):
@@ -204,7 +201,7 @@ func (w *writer) noIP(ether uint16, at int) known {
 	return written
 }
 
-// cooked writes a frame with a cooked header.
+// cooked writes a frame with a cooked header (LINKTYPE_LINUX_SLL, _SLL2).
 func (w *writer) cooked(c *cooked, length uint32) int {
 	w.proto = "sll"
 	if c.index != 0 {
@@ -217,7 +214,7 @@ func (w *writer) cooked(c *cooked, length uint32) int {
 		w.cookedKind(c)
 		w.cookedHeader(c, length)
 	}
-	const radiotap = 803 // ARPHRD_IEEE80211_RADIOTAP: then the type does not say what follows
+	const radiotap = 803 // ARPHRD_IEEE80211_RADIOTAP: the type does not tell the payload
 	at, ether, wireless := c.size, w.u16(c.ether), w.u16(c.arp) == radiotap
 	for ether == 0x8100 && !wireless {
 		if !w.has(at, tagSize) {
@@ -241,7 +238,7 @@ func (w *writer) cooked(c *cooked, length uint32) int {
 			at += n
 		}
 		return at
-	case ether <= etherLongest: // of which tcpdump does not even write the header
+	case ether <= etherLongest: // tcpdump does not even print the header of these
 		w.dump(at)
 		return at
 	default:
@@ -257,7 +254,7 @@ func (w *writer) cooked(c *cooked, length uint32) int {
 	return at
 }
 
-// carried writes what an Ethernet type announces, from at on.
+// carried writes the payload at offset at, whose EtherType is ether.
 func (w *writer) carried(ether uint16, at int, length uint32) known {
 	switch ether {
 	case etherARP, etherRARP:
@@ -282,7 +279,7 @@ func (w *writer) carried(ether uint16, at int, length uint32) known {
 	return written
 }
 
-// lldp writes how long a message of LLDP (IEEE 802.1AB) is, and whose.
+// lldp writes the length of an LLDP message (IEEE 802.1AB) and the system name in it.
 func (w *writer) lldp(at int, length uint32) {
 	w.proto = "lldp"
 	const systemName = 5
@@ -387,7 +384,7 @@ func (w *writer) loopback(at int, length uint32) {
 		v := w.u16(at)
 		return uint32(v>>8 | v<<8)
 	}
-	// bad ends the text of a frame of which length bytes are left.
+	// bad ends the text of an invalid frame with length remaining bytes.
 	bad := func() {
 		w.invalid()
 		w.need(at, length)

@@ -9,8 +9,7 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/tcpdump"
 )
 
-// TestOtherFrames checks what stands for frames that tcpdump has words for, and
-// this package has none.
+// TestOtherFrames checks the text of frames that tcpdump decodes and this package does not.
 func TestOtherFrames(t *testing.T) {
 	const ends = "02:00:00:00:ab:02 > 02:00:00:00:00:01"
 	cooked := func(arp, ether uint16) []byte { return cat(uint16(0), arp, uint16(6), mac1, uint16(0), ether, "frame") }
@@ -62,8 +61,8 @@ func TestOtherFrames(t *testing.T) {
 	}
 }
 
-// TestFrameParts checks that it does not matter how a frame is split, and that
-// one without a link header is what it is said to be.
+// TestFrameParts checks that the split of a frame into header and data does not matter, and that
+// a frame without a link header is printed by its EtherType.
 func TestFrameParts(t *testing.T) {
 	request := arpMessage(1, mac1, addr1, noMAC, addr2)
 	frame := tagged(0x0806, request)
@@ -92,7 +91,7 @@ func TestFrameParts(t *testing.T) {
 	}
 }
 
-// TestLinkOff checks that nothing stands before a packet unless it is asked for.
+// TestLinkOff checks that the link header is printed only on request.
 func TestLinkOff(t *testing.T) {
 	frame := tagged(0x0800, udp4(1, 2, nil))
 	for _, o := range []*tcpdump.Options{nil, {Verbose: 2, HexASCII: true}} {
@@ -102,8 +101,7 @@ func TestLinkOff(t *testing.T) {
 	}
 }
 
-// FuzzFrame checks of frames what FuzzPacket does of packets, and of whatever is
-// said to be a link header.
+// FuzzFrame is like FuzzPacket for frames, and for any bytes as the link header.
 func FuzzFrame(f *testing.F) {
 	add := func(link uint32, list []capture) {
 		for _, c := range list {
@@ -132,12 +130,12 @@ func FuzzFrame(f *testing.F) {
 	})
 }
 
-// checkText holds that a text behind "before" is of bounded size, for n bytes,
-// and has no control bytes but newline and tab.
+// checkText checks that the text after "before" has a bounded size for n bytes, and no control
+// characters but newline and tab.
 func checkText(t *testing.T, text []byte, n int) {
 	t.Helper()
-	// Each byte may become a few of -X, twice; a compressed name stands for up
-	// to 255 bytes, and is two.
+	// A byte may be printed twice with -X; a compressed name of 2 bytes stands for up to 255
+	// bytes.
 	if most := 4096 + 600*n; len(text) > most {
 		t.Fatalf("%d bytes of text for %d of packet", len(text), n)
 	}
@@ -186,8 +184,7 @@ func BenchmarkLink(b *testing.B) {
 	}
 }
 
-// TestFrameAllocs checks that no frame allocates, nor what stands before a
-// packet.
+// TestFrameAllocs checks that frames and link headers are printed without allocations.
 func TestFrameAllocs(t *testing.T) {
 	d := pkt.New()
 	var p event.Packet

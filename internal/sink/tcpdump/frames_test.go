@@ -13,10 +13,10 @@ type frames struct {
 	list []capture
 }
 
-const userLink = 147 // LINKTYPE_USER0, which nobody can read
+const userLink = 147 // LINKTYPE_USER0, which has no decoder
 
-// frameCases are the frames of the golden files, by name; those of "linked"
-// carry IP, and no other does.
+// frameCases returns the frames of the golden files, by name. Only those of "linked" have IP
+// packets.
 func frameCases() map[string]frames {
 	linked := whole(
 		tagged(0x0800, tcp4(tcpSeg{sport: 40000, dport: 8000, seq: 10, flags: syn, options: synOptions}, "")),
@@ -43,7 +43,7 @@ func frameCases() map[string]frames {
 	}
 }
 
-// etherOf is the Ethernet type of an IP packet.
+// etherOf returns the EtherType of an IP packet.
 func etherOf(packet []byte) uint16 {
 	if packet[0]>>4 == 6 {
 		return 0x86dd
@@ -51,8 +51,7 @@ func etherOf(packet []byte) uint16 {
 	return 0x0800
 }
 
-// tagged makes a frame of an Ethernet type, behind tags of a type and a TCI
-// each.
+// tagged returns an Ethernet frame with VLAN tags, each of an EtherType and a TCI.
 func tagged(ether uint16, data []byte, tags ...uint16) []byte {
 	b := cat("\x02\x00\x00\x00\x00\x01", "\x02\x00\x00\x00\xab\x02")
 	for _, t := range tags {
@@ -61,7 +60,7 @@ func tagged(ether uint16, data []byte, tags ...uint16) []byte {
 	return cat(b, ether, data)
 }
 
-// llc makes an 802.3 frame.
+// llc returns an 802.3 frame.
 func llc(parts ...any) []byte {
 	data := cat(parts...)
 	return tagged(uint16(len(data)), data)
@@ -79,7 +78,7 @@ var (
 	addr2 = netip.MustParseAddr("10.0.0.2")
 )
 
-// arpMessage makes one of Ethernet and IPv4.
+// arpMessage returns an ARP message for Ethernet and IPv4.
 func arpMessage(op uint16, from string, fromIP netip.Addr, to string, toIP netip.Addr) []byte {
 	return cat(uint16(1), uint16(0x0800), uint8(6), uint8(4), op, from, fromIP, to, toIP)
 }
@@ -103,7 +102,7 @@ func arpCases() []capture {
 		arp(uint16(1), proto, uint8(6), uint8(4), uint16(1), mac1, addr1, noMAC, addr2)
 		arp(uint16(19), proto, uint8(4), uint8(0), uint16(1), uint8(4), uint8(0), uint8(0), uint8(4), "ATM1", addr1, addr2)
 	}
-	for _, proto := range []uint16{ // each type that has a name
+	for _, proto := range []uint16{ // each EtherType with a name
 		0x00fe, 0x0200, 0x0500, 0x0600, 0x0707, 0x0800, 0x0806, 0x1000, 0x1111, 0x3c12, 0x3c13, 0x6001, 0x6002,
 		0x6003, 0x6004, 0x6007, 0x6558, 0x8035, 0x8038, 0x803c, 0x803e, 0x805b, 0x805c, 0x809b, 0x80f3, 0x8100,
 		0x8137, 0x86dd, 0x8808, 0x8809, 0x880b, 0x8847, 0x8848, 0x8863, 0x8864, 0x886f, 0x8870, 0x888e, 0x8899,
@@ -112,7 +111,7 @@ func arpCases() []capture {
 	} {
 		arp(uint16(1), proto, uint8(0), uint8(0), uint16(1))
 	}
-	for op := range uint16(11) { // lengths that tcpdump cannot read
+	for op := range uint16(11) { // address lengths that tcpdump does not handle
 		arp(uint16(1), uint16(0x0800), uint8(6), uint8(6), op, mac1, mac1, noMAC, mac2)
 		arp(uint16(1), uint16(0x0800), uint8(0), uint8(4), op, addr1, addr2)
 		arp(uint16(19), uint16(0x0800), uint8(0), uint8(0), op, uint8(4), uint8(0), uint8(0), uint8(5), addr1, addr2, "5")
@@ -139,7 +138,7 @@ func arpCases() []capture {
 	return list
 }
 
-// etherCases are frames of which -v says no more.
+// etherCases returns frames of which -v prints no more.
 func etherCases() []capture {
 	ui := func(dst, src uint8, rest ...any) []byte { return llc(dst, src, uint8(3), cat(rest...)) }
 	snap := func(org uint32, pid uint16, rest ...any) []byte {
@@ -204,7 +203,7 @@ func etherCases() []capture {
 		ui(0x42, 0x42, uint16(0), uint8(2), uint8(2), "no flags"),
 		ui(0x42, 0x42, uint16(0), uint8(0), uint8(2), "not of this version"),
 	)
-	for _, org := range []uint32{ // each organization that has a name, and no protocol
+	for _, org := range []uint32{ // each organization with a name and without protocols
 		0x00005e, 0x000081, 0x00a03e, 0x00e02f, 0x009069, 0x080009, 0x00120f, 0x0012bb, 0x001b21, 0x002320,
 		0x5c16c7, 0xb0d2f5, 0x002481, 0x0004ea, 0x748771, 0xa42305, 0x00049f, 0x0015ad, 0x001018, 0x00e004,
 		0xd0f0db,
@@ -244,7 +243,7 @@ func etherCases() []capture {
 	return whole(list...)
 }
 
-// wordCases are frames that tcpdump says more of with -v than this package.
+// wordCases returns frames of which tcpdump -v prints more than this package.
 func wordCases() []capture {
 	tlv := func(kind uint16, value string) []byte { return cat(kind<<9|uint16(len(value)), value) }
 	end := tlv(0, "")
@@ -284,7 +283,7 @@ func wordCases() []capture {
 	return whole(list...)
 }
 
-// otherFrames are frames that tcpdump has words for, and this package none.
+// otherFrames returns frames that tcpdump decodes and this package does not.
 func otherFrames() []capture {
 	data := "\x45\x00 what is in it does not matter here"
 	var list [][]byte

@@ -8,8 +8,8 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/tcpdump"
 )
 
-// FuzzPacket checks that whatever a packet's bytes are, there is a text of
-// bounded size without control bytes but newline and tab.
+// FuzzPacket checks that the text of any packet has a bounded size and no control characters but
+// newline and tab.
 func FuzzPacket(f *testing.F) {
 	for _, list := range cases() {
 		for _, c := range list {
@@ -21,7 +21,7 @@ func FuzzPacket(f *testing.F) {
 			return
 		}
 		d := pkt.New()
-		p := event.Packet{Dir: event.DirIn, Len: 7, Inner: &event.Packet{}} // what it held must not matter
+		p := event.Packet{Dir: event.DirIn, Len: 7, Inner: &event.Packet{}} // the old contents must not matter
 		for range 2 {                                                       // the second time the connection is known
 			d.Packet(data, uint32(len(data))+uint32(more), &p)
 			if p.Dir != event.DirIn {

@@ -26,7 +26,7 @@ const (
 	maskReply     = 18
 )
 
-// Codes of unreachable that say more than an address.
+// Codes of unreachable with more than an address in the text.
 const (
 	protocolCode = 2
 	portCode     = 3
@@ -35,21 +35,21 @@ const (
 
 // Offsets in a message.
 const (
-	quotedAt       = 8   // of the packet that an error quotes
-	quotedProto    = 17  // of its protocol
-	quotedDst      = 24  // of its destination
-	extendedBehind = 136 // of extensions, RFC 4884
+	quotedAt       = 8   // of the quoted packet
+	quotedProto    = 17  // of the protocol in the quoted packet
+	quotedDst      = 24  // of the destination in the quoted packet
+	extendedBehind = 136 // of the extensions, RFC 4884
 )
 
-// icmpTextMost is where tcpdump cuts the words of a message: a router
+// icmpTextMost is the length to which tcpdump truncates the text of a message. A router
 // advertisement can be longer.
 const icmpTextMost = 163
 
-// unreachableWords is what stands before and after the address, by code.
+// unreachableWords has the text before and after the address, by code.
 var unreachableWords = [...][2]string{
 	{"net ", " unreachable"},
 	{"host ", " unreachable"},
-	{"", ""}, {"", ""}, {"", ""}, // with more in them
+	{"", ""}, {"", ""}, {"", ""}, // handled separately
 	{"", " unreachable - source route failed"},
 	{"net ", " unreachable - unknown"},
 	{"host ", " unreachable - unknown"},
@@ -63,8 +63,8 @@ var unreachableWords = [...][2]string{
 	{"host ", " unreachable - precedence cutoff"},
 }
 
-// icmp writes an ICMP message of n bytes at at. What is missing in it is
-// noticed before anything is written, as tcpdump does.
+// icmp writes an ICMP message of n bytes at offset at. If it is truncated nothing but that is
+// written, as in tcpdump.
 func (w *writer) icmp(at int, n uint32, fragmented bool) {
 	w.proto = "icmp"
 	kind := w.u8(at)
@@ -76,7 +76,7 @@ func (w *writer) icmp(at int, n uint32, fragmented bool) {
 	w.str("ICMP ")
 	whole := w.icmpText(at, kind)
 	if w.cut || !whole {
-		// The text of the message came after the bytes that are missing.
+		// tcpdump prints the text after it has read the whole message.
 		w.b, w.cut = w.b[:start], false
 		w.trunc()
 		w.cut = true
@@ -91,7 +91,7 @@ func (w *writer) icmp(at int, n uint32, fragmented bool) {
 	}
 	if !fragmented && w.has(at, n) {
 		if s := fold(sum(0, w.d[at:at+int(n)])); s != 0 {
-			has := w.u16(at + 2) // which a message of 3 bytes does not have
+			has := w.u16(at + 2) // truncated in a message of 3 bytes
 			w.str(" (wrong icmp cksum ")
 			w.hex(uint64(has), 1)
 			w.str(" (->")
@@ -105,8 +105,8 @@ func (w *writer) icmp(at int, n uint32, fragmented bool) {
 	switch kind {
 	case unreachable, sourceQuench, redirect, timeExceeded, paramProblem:
 		w.str("\n\t")
-		// Of a quoted packet that says it is shorter than its length field, not
-		// even that field counts as captured.
+		// If the total length of the quoted packet is less than 4, that field does not count as
+		// captured.
 		if in := w.p.Inner; in == nil || len(in.Data) < 4 && in.Damage != event.TooDeep {
 			w.lost()
 			return
@@ -119,8 +119,8 @@ func (w *writer) icmp(at int, n uint32, fragmented bool) {
 	}
 }
 
-// icmpText writes what a message says; it says no where it is not wholly there
-// and what is missing is noticed without being read.
+// icmpText writes the text of a message. It returns false if it finds by a length check that
+// the message is truncated.
 func (w *writer) icmpText(at int, kind uint8) bool {
 	code := w.d[at+1]
 	switch kind {
@@ -274,7 +274,7 @@ func (w *writer) routerAdvert(at int) bool {
 	return true
 }
 
-// sixty writes a part of a time, in two digits.
+// sixty writes a colon and minutes or seconds, in two digits.
 func (w *writer) sixty(v uint32) {
 	w.byte(':')
 	w.padded(v, 2)
@@ -292,7 +292,7 @@ func (w *writer) padded(v uint32, width int) {
 	w.num(v)
 }
 
-// midnight writes milliseconds since midnight.
+// midnight writes milliseconds since midnight as a time of day.
 func (w *writer) midnight(ms uint32) {
 	s := ms / 1000
 	w.padded(s/3600, 2)
@@ -302,8 +302,8 @@ func (w *writer) midnight(ms uint32) {
 	w.padded(ms%1000, 3)
 }
 
-// extensions writes what RFC 4884 lets follow the quoted packet: MPLS labels
-// (RFC 4950), mostly.
+// extensions writes the extensions after the quoted packet (RFC 4884), mostly MPLS labels
+// (RFC 4950).
 func (w *writer) extensions(at int, n uint32) {
 	const header = 141 // up to the first byte of an object
 	if !w.has(at, header) {
@@ -314,7 +314,8 @@ func (w *writer) extensions(at int, n uint32) {
 	n -= extendedBehind
 	captured := w.has(ext, n)
 	right := captured && fold(sum(0, w.d[ext:ext+int(n)])) == 0
-	// Not every router fills in the length: then the checksum tells.
+	// Not every router sets the length. If it is 0 and the checksum is wrong, there are no
+	// extensions.
 	if w.d[at+5] == 0 && captured && !right {
 		return
 	}
@@ -378,7 +379,7 @@ func (w *writer) extensions(at int, n uint32) {
 	}
 }
 
-// tenths writes v tenths.
+// tenths writes v with one decimal.
 func (w *writer) tenths(v float64) {
 	if !w.cut {
 		w.b = strconv.AppendFloat(w.b, v, 'f', 1, 64)

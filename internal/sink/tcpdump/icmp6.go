@@ -88,7 +88,7 @@ func (w *writer) icmp6(at int, n uint32, fragmented bool) {
 	}
 }
 
-// icmp6Body says no where the text ends with it.
+// icmp6Body writes the body of a message. It returns false if nothing may follow it.
 func (w *writer) icmp6Body(at int, n uint32, kind, code uint8) bool {
 	switch kind {
 	case unreach6:
@@ -144,7 +144,7 @@ func (w *writer) icmp6Body(at int, n uint32, kind, code uint8) bool {
 	case prefixSolicit, homeRequest:
 		w.id6(at)
 	case renumber, nodeQuery, nodeReply, inverseSol, inverseAdv, rpl:
-	default: // also for the types of multicast traceroute, which have a name only
+	default: // includes multicast traceroute, of which only the types have names
 		w.say(", length ", n)
 		if w.o.Verbose < 2 {
 			w.unknown(at, n, "\n\t")
@@ -154,7 +154,7 @@ func (w *writer) icmp6Body(at int, n uint32, kind, code uint8) bool {
 	return true
 }
 
-// with6 writes s and the address at at, or neither.
+// with6 writes s and the address at offset at, or nothing if it was not captured.
 func (w *writer) with6(s string, at int) {
 	if w.need(at, 16) {
 		w.str(s)
@@ -206,7 +206,7 @@ func (w *writer) unreachable6(at int, n uint32, code uint8) bool {
 	return true
 }
 
-// quotedPort finds the destination port of the packet quoted at at.
+// quotedPort returns the protocol and the destination port of the quoted packet at offset at.
 func (w *writer) quotedPort(at int) (proto uint8, port uint16, ok bool) {
 	if !w.has(at+6, 1) {
 		return 0, 0, false
@@ -242,7 +242,7 @@ func (w *writer) quotedPort(at int) (proto uint8, port uint16, ok bool) {
 	return 0, 0, false
 }
 
-// group writes the rest of a message of MLD version 1 (RFC 2710).
+// group writes the body of an MLD version 1 message (RFC 2710).
 func (w *writer) group(at int) {
 	if w.has(at, 24) {
 		w.say("max resp delay: ", uint32(w.u16(at+4)))

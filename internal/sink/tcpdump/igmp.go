@@ -1,7 +1,7 @@
 package tcpdump
 
-// groupRecords are the types of group records: IGMPv3 (RFC 3376) and MLDv2
-// (RFC 3810) have the same.
+// groupRecords are the types of group records, which are the same in IGMPv3 (RFC 3376) and
+// MLDv2 (RFC 3810).
 var groupRecords = []word{{1, "is_in"}, {2, "is_ex"}, {3, "to_in"}, {4, "to_ex"}, {5, "allow"}, {6, "block"}}
 
 // igmp writes an IGMP message of n bytes.
@@ -113,8 +113,8 @@ func (w *writer) igmpQuery3(at int, n uint32) {
 	w.byte(']')
 }
 
-// sources writes how many addresses of size bytes follow in left bytes, or
-// with -vv which.
+// sources writes the number of source addresses, or with -vv the addresses. There are n of
+// size bytes in left bytes.
 func (w *writer) sources(at int, left, n uint32, size uint32) {
 	switch {
 	case left < n*size:
@@ -151,8 +151,7 @@ func (w *writer) igmpReport3(at int, n uint32) {
 	w.groups(at, n, uint32(w.u16(at+6)), 4, "v3-report")
 }
 
-// groups writes the group records of a report of n bytes; addresses have size
-// bytes.
+// groups writes the group records of a report of n bytes. Addresses have size bytes.
 func (w *writer) groups(at int, n, records, size uint32, report string) {
 	w.say(", ", records)
 	w.str(" group record(s)")

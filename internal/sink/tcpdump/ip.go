@@ -17,7 +17,7 @@ func protoName(p uint8) string {
 	return "unknown"
 }
 
-// ip4 writes a packet that was announced as IPv4.
+// ip4 writes an IPv4 packet.
 func (w *writer) ip4() {
 	p := w.p
 	w.proto = "ip"
@@ -70,7 +70,7 @@ func (w *writer) ip4() {
 	}
 	switch h.Proto {
 	case event.ProtoTCP, event.ProtoUDP, event.ProtoSCTP:
-	case event.ProtoDCCP: // has no words here, and so needs its addresses
+	case event.ProtoDCCP: // not decoded here, so write its addresses
 		if p.Damage == event.Whole {
 			w.ends(": ")
 		}
@@ -84,8 +84,8 @@ func (w *writer) ip4() {
 	w.demux(h.Proto, int(h.Header), uint32(h.Total)-uint32(h.Header), h.Flags&event.FlagMF != 0)
 }
 
-// remaining says that a header of n bytes reaches behind the have bytes
-// captured, and ends the text.
+// remaining writes that a header of n bytes is longer than the have bytes captured, and ends
+// the text.
 func (w *writer) remaining(have int, n uint32) {
 	w.say(" [remaining caplen(", uint32(have))
 	w.say(") < header length(", n)
@@ -98,8 +98,8 @@ func (w *writer) tooDeep() {
 	w.str(" packets inside each other]")
 }
 
-// verbose4 writes the first line of -v; it says no where the packet ends in
-// the options.
+// verbose4 writes the first line of -v. It returns false if the packet is truncated in the
+// options.
 func (w *writer) verbose4() bool {
 	h := &w.p.IP
 	w.str("(tos 0x")
@@ -149,7 +149,7 @@ var ipOptions = []word{
 	{137, "SSRR"}, {148, "RA"},
 }
 
-// options4 says no where an option is not wholly captured.
+// options4 writes the options. It returns false if one is truncated.
 func (w *writer) options4() bool {
 	const eol, nop, record, timestamp, loose, strict, alert = 0, 1, 7, 68, 131, 137, 148
 	left := uint32(w.p.IP.Header) - 20
@@ -202,9 +202,8 @@ func (w *writer) badLength(n uint32) {
 	w.byte(']')
 }
 
-// route writes a route option (RFC 791) of n bytes, commas up to where its
-// pointer stands. An address may reach behind the option, and so behind what
-// was captured: then it says no.
+// route writes a route option (RFC 791) of n bytes, with commas up to the position of its
+// pointer. It returns false if an address extends beyond the captured bytes.
 func (w *writer) route(at int, n uint32) bool {
 	if n < 3 || (n+1)&3 != 0 {
 		w.badLength(n)
@@ -235,7 +234,7 @@ func (w *writer) badPointer(before string, ptr uint32) {
 	w.byte(']')
 }
 
-// timestamps writes a timestamp option (RFC 781), ^ where its pointer stands.
+// timestamps writes a timestamp option (RFC 781), with ^ at the position of its pointer.
 func (w *writer) timestamps(at int, n uint32) bool {
 	if n < 4 {
 		w.say("[bad length ", n)

@@ -11,7 +11,7 @@ const (
 	mobility    = event.ProtoMobility
 )
 
-// ip6 writes a packet that was announced as IPv6.
+// ip6 writes an IPv6 packet.
 func (w *writer) ip6() {
 	p := w.p
 	h := &p.IP
@@ -70,7 +70,7 @@ func (w *writer) missing6(n uint32) {
 	w.str(" bytes missing!")
 }
 
-// chain writes the extension headers and what follows them.
+// chain writes the extension headers and the upper layer.
 func (w *writer) chain() {
 	p := w.p
 	payload := uint32(p.IP.Total)
@@ -154,8 +154,8 @@ func (w *writer) misplaced(again bool) {
 	w.invalid()
 }
 
-// hopByHop, destOptions, fragment and routing write a header and return its
-// length; 0 or less where it ends the text.
+// hopByHop, destOptions, fragment and routing write a header and return its length, or 0 or
+// less if the text ends with it.
 
 func (w *writer) hopByHop(at int, jumbo *bool, payload *uint32) int {
 	w.proto = "hbhopt"
@@ -193,9 +193,8 @@ func (w *writer) destOptions(at int) int {
 	return n
 }
 
-// options6 writes the n bytes of options at at, all of which are there. It
-// says no where one does not fit. jumbo and payload are nil where a jumbo
-// payload option is out of place.
+// options6 writes n bytes of options at offset at, all of which were captured. It returns
+// false if one is invalid. jumbo and payload are nil if a jumbo payload option is not allowed.
 func (w *writer) options6(at, n int, jumbo *bool, payload *uint32) bool {
 	const pad1, padN, alert, jumboOpt, home = 0, 1, 5, 0xc2, 0xc9
 	verbose := w.o.Verbose > 0
@@ -249,8 +248,8 @@ func (w *writer) options6(at, n int, jumbo *bool, payload *uint32) bool {
 	return true
 }
 
-// alert6, jumbo6 and home6 write an option of size bytes at o, where left bytes
-// of options are left. They say no where it does not fit.
+// alert6, jumbo6 and home6 write an option of size bytes at offset o; left is the number of
+// remaining bytes. They return false if it does not fit.
 func (w *writer) alert6(o, left, size int) bool {
 	if left < 4 {
 		w.str("(rtalert: trunc)")
@@ -327,7 +326,7 @@ func (w *writer) wrongSize(what string, size int) {
 	w.byte(')')
 }
 
-// subOptions writes the options behind a home address.
+// subOptions writes the options after a home address.
 func (w *writer) subOptions(at, n int) bool {
 	for i, size := 0, 0; i < n; i += size {
 		o := at + i

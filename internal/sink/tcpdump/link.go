@@ -2,8 +2,7 @@ package tcpdump
 
 import "encoding/binary"
 
-// Link types, as in the header of a pcap file (LINKTYPE_ of the registry at
-// tcpdump.org).
+// Link types of pcap files (LINKTYPE_* in the registry at tcpdump.org).
 const (
 	linkNone     = 0
 	linkEthernet = 1
@@ -16,7 +15,7 @@ const (
 	linkSLL2     = 276
 )
 
-// Sizes of link headers, in bytes; tags may follow those with an Ethernet type.
+// Sizes of link headers, in bytes. VLAN tags may follow those with an EtherType.
 const (
 	etherSize = 14
 	loopSize  = 4
@@ -25,14 +24,12 @@ const (
 	tagSize   = 4
 )
 
-// etherLongest is the largest number that is a length, and no Ethernet type
-// (IEEE 802.3 3.2.6).
+// etherLongest is the largest value of an EtherType field that is a length (IEEE 802.3 3.2.6).
 const etherLongest = 1500
 
-// AppendLink appends what stands before an IP packet because of its link
-// header, for Append to go on behind it; without o.Link that is nothing. link,
-// header and ether are what event.Capture has of them, and length is how many
-// bytes the frame had on the wire: header and packet.
+// AppendLink appends the text of the link header before an IP packet, for which the caller
+// calls Append afterwards. It appends nothing unless o.Link. link, header and ether are those
+// of event.Capture; length is the length of the frame on the wire, header and packet.
 func AppendLink(dst []byte, link uint16, header []byte, ether uint16, length uint32, o *Options) []byte {
 	if o == nil || !o.Link {
 		return dst
@@ -69,7 +66,7 @@ func AppendLink(dst []byte, link uint16, header []byte, ether uint16, length uin
 	return w.b
 }
 
-// macs writes where an Ethernet frame came from and goes, and after.
+// macs writes the source and destination of an Ethernet frame, and after.
 func (w *writer) macs(after string) {
 	w.colons(w.d[6:12])
 	w.str(" > ")
@@ -77,7 +74,7 @@ func (w *writer) macs(after string) {
 	w.str(after)
 }
 
-// colons writes bytes as hardware addresses are written.
+// colons writes b as a hardware address.
 func (w *writer) colons(b []byte) {
 	for i, c := range b {
 		if i > 0 {
@@ -87,13 +84,13 @@ func (w *writer) colons(b []byte) {
 	}
 }
 
-// isTag says whether an Ethernet type is that of a tag, behind which comes
-// another type (IEEE 802.1Q, 802.1ad and the numbers before it).
+// isTag reports whether an EtherType is that of a VLAN tag (IEEE 802.1Q, 802.1ad and the older
+// EtherTypes of the latter). Another EtherType follows a tag.
 func isTag(ether uint16) bool {
 	return ether == 0x8100 || ether == 0x88a8 || ether == 0x9100 || ether == 0x9200
 }
 
-// tag writes the tag whose type is at at.
+// tag writes the VLAN tag whose EtherType is at offset at.
 func (w *writer) tag(at int, length uint32) {
 	w.announce(at, w.u16(at), length)
 	w.vlan(w.u16(at + 2))
@@ -108,8 +105,7 @@ func (w *writer) vlan(tci uint16) {
 	w.str(", ")
 }
 
-// announce writes the type that stands at at, and the frame's length behind
-// the first one.
+// announce writes the EtherType at offset at, and after the first one the length of the frame.
 func (w *writer) announce(at int, ether uint16, length uint32) {
 	w.etherType(ether)
 	if at == etherSize-2 {
@@ -119,7 +115,7 @@ func (w *writer) announce(at int, ether uint16, length uint32) {
 	}
 }
 
-// colonLength ends a description of the link, before what it carries.
+// colonLength writes the end of the link header text.
 func (w *writer) colonLength(length uint32) {
 	w.say(", length ", length)
 	w.str(": ")
@@ -147,15 +143,15 @@ func orUnknown(s string) string {
 	return s
 }
 
-// code writes a number behind its name.
+// code writes a number in parentheses after its name.
 func (w *writer) code(v uint64, width int) {
 	w.str(" (0x")
 	w.hex(v, width)
 	w.byte(')')
 }
 
-// loopFamily is the address family in a header of LINKTYPE_LOOP: some systems
-// write it in their own byte order.
+// loopFamily returns the address family in a LINKTYPE_LOOP header. Some systems write it in
+// host byte order.
 func (w *writer) loopFamily() uint32 {
 	if v := binary.LittleEndian.Uint32(w.d); v <= 0xffff {
 		return v
@@ -163,7 +159,7 @@ func (w *writer) loopFamily() uint32 {
 	return w.u32(0)
 }
 
-// Address families, as BSD numbers them: IPv6 differs from system to system.
+// families has the BSD numbers of address families. IPv6 differs between systems.
 var families = []word{
 	{2, "IPv4"}, {6, "NS"}, {familyISO, "ISO"}, {familyAppletalk, "Appletalk"}, {familyIPX, "IPX"}, {24, "IPv6"},
 	{28, "IPv6"}, {30, "IPv6"},
@@ -191,12 +187,12 @@ func (w *writer) family(v, length uint32) {
 	w.colonLength(length)
 }
 
-// cooked is where a cooked header (LINKTYPE_LINUX_SLL, _SLL2) has its fields.
+// cooked has the offsets of the fields of a cooked header (LINKTYPE_LINUX_SLL, _SLL2).
 type cooked struct {
 	size                   int
 	kind, addr, ether, arp int
-	wide                   int // 1: kind and the size of the address have a byte more
-	index                  int // of the interface; 0: none
+	wide                   int // 1: kind and the size of the address have one more byte
+	index                  int // of the interface index; 0: none
 }
 
 var (
@@ -211,13 +207,13 @@ func cookedOf(link uint16) *cooked {
 	return &sll2
 }
 
-// What stands in a cooked header in place of an Ethernet type.
+// Special values of the EtherType in a cooked header.
 const (
 	cooked8023 = 1
 	cooked8022 = 4
 )
 
-// cookedKind writes to whom a frame with a cooked header was.
+// cookedKind writes the packet type of a cooked header.
 func (w *writer) cookedKind(c *cooked) {
 	words := [...]string{"In", "B", "M", "P", "Out"}
 	kind := int(w.u8(c.kind + c.wide))
@@ -236,7 +232,7 @@ func (w *writer) cookedKind(c *cooked) {
 	w.byte(' ')
 }
 
-// cookedHeader writes what else a cooked header says; it is known to be there.
+// cookedHeader writes the other fields of a cooked header, which was captured completely.
 func (w *writer) cookedHeader(c *cooked, length uint32) {
 	if c.index != 0 {
 		w.say("ifindex ", w.u32(c.index))
@@ -267,7 +263,7 @@ func (w *writer) cookedHeader(c *cooked, length uint32) {
 	w.colonLength(length)
 }
 
-// cookedTag writes the tag at at, with the type behind it, ether.
+// cookedTag writes the VLAN tag at offset at, and the EtherType ether after it.
 func (w *writer) cookedTag(at int, ether uint16) {
 	if w.o.Link {
 		w.vlan(w.u16(at))
@@ -294,8 +290,7 @@ var etherTypes = []word{
 	{etherArista, "Arista Vendor Specific Protocol"},
 }
 
-// Ethernet types that mean something here (IANA ieee-802-numbers, and some that
-// only their makers use).
+// EtherTypes that are handled here (IANA ieee-802-numbers, and some vendor-specific ones).
 const (
 	etherARP       = 0x0806
 	etherRARP      = 0x8035

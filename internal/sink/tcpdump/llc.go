@@ -2,8 +2,7 @@ package tcpdump
 
 import "encoding/binary"
 
-// Service access points of IEEE 802.2, without their lowest bit, that something
-// here is known of.
+// Service access points of IEEE 802.2 that are handled here, without the lowest bit.
 const (
 	sapIP      = 0x06
 	sapSTP     = 0x42
@@ -33,15 +32,15 @@ var llcCommands = []word{
 // llcHeader is an LLC header (IEEE 802.2).
 type llcHeader struct {
 	dst, src uint8
-	control  uint16 // one byte where the frame is unnumbered
+	control  uint16 // one byte in unnumbered frames
 	size     int    // bytes, 3 or 4
 }
 
-// unnumbered says whether a frame is neither supervisory nor one of
-// information, which have a control field of two bytes.
+// unnumbered reports whether a frame is unnumbered. Supervisory and information frames have a
+// control field of two bytes.
 func (h *llcHeader) unnumbered() bool { return h.control&3 == 3 }
 
-// asks says whether the sender wants an answer, or gives one that was wanted.
+// asks reports whether the poll/final bit is set.
 func (h *llcHeader) asks() bool {
 	if h.unnumbered() {
 		return h.control&0x10 != 0
@@ -49,9 +48,9 @@ func (h *llcHeader) asks() bool {
 	return h.control&0x100 != 0
 }
 
-// llc writes n bytes with an LLC header at at. It returns how many of them are
-// headers, and whether anybody has words for what is behind them. macs says that
-// the frame begins with Ethernet's addresses.
+// llc writes n bytes with an LLC header at offset at. It returns the length of the headers, and
+// false if neither tcpdump nor this package decodes the payload. macs is true if the frame
+// starts with Ethernet addresses.
 func (w *writer) llc(at int, n uint32, macs bool) (int, bool) {
 	w.proto = "llc"
 	got := w.end - at
@@ -70,7 +69,7 @@ func (w *writer) llc(at int, n uint32, macs bool) (int, bool) {
 	if h.size == 4 {
 		h.control = binary.LittleEndian.Uint16(w.d[at+2:])
 	}
-	if h.dst == 0xff && h.src == 0xff { // IPX without a header of LLC
+	if h.dst == 0xff && h.src == 0xff { // IPX without an LLC header
 		if macs && !w.o.Link {
 			w.macs(" ")
 		}
@@ -109,7 +108,7 @@ func (w *writer) llc(at int, n uint32, macs bool) (int, bool) {
 	return h.size, true
 }
 
-// llcHeader writes an LLC header as it stands.
+// llcHeader writes an LLC header.
 func (w *writer) llcHeader(h *llcHeader) {
 	w.str("LLC, dsap ")
 	w.sap(h.dst, "Individual", "Group")
@@ -131,7 +130,7 @@ func (w *writer) sap(v uint8, even, odd string) {
 	}
 }
 
-// llcEnds writes between whom a frame is.
+// llcEnds writes the source and destination of a frame.
 func (w *writer) llcEnds(h *llcHeader, macs bool) {
 	one := h.dst&^1 == h.src&^1
 	if macs {
@@ -154,7 +153,7 @@ func (w *writer) llcEnds(h *llcHeader, macs bool) {
 	w.byte(' ')
 }
 
-// coded writes the name of v, or else before, v in two digits of hex, and after.
+// coded writes the name of v, or before, v in two hex digits, and after if it has none.
 func (w *writer) coded(list []word, v uint32, before, after string) {
 	if s := name(list, v); s != "" {
 		w.str(s)
@@ -165,8 +164,8 @@ func (w *writer) coded(list []word, v uint32, before, after string) {
 	w.str(after)
 }
 
-// llcControl writes what the control field of a frame of n bytes says, and says
-// no where what is at inside is not described by that.
+// llcControl writes the control field of a frame of n bytes. It returns false if the payload at
+// offset inside remains to be written.
 func (w *writer) llcControl(h *llcHeader, inside int, n uint32) bool {
 	numbers := uint32(h.control)
 	switch {
@@ -218,10 +217,10 @@ func (w *writer) llcControl(h *llcHeader, inside int, n uint32) bool {
 	return true
 }
 
-// snapSize is that of a SNAP header: an organization and its protocol.
+// snapSize is the size of a SNAP header: organization and protocol.
 const snapSize = 5
 
-// Organizations that have protocols here.
+// Organizations whose protocols are handled here.
 const (
 	ouiEthernet  = 0x000000
 	ouiCisco     = 0x00000c
@@ -240,7 +239,7 @@ var ouiNames = []word{
 	{0x0015ad, "Netronome"}, {0x001018, "Broadcom"}, {0x00e004, "PMC-Sierra"}, {0xd0f0db, "Ericsson"},
 }
 
-// Protocols of Cisco.
+// Cisco protocols.
 const (
 	ciscoCDP        = 0x2000
 	ciscoVTP        = 0x2003
@@ -255,12 +254,12 @@ var ciscoNames = []word{
 	{ciscoVLANBridge, "VLAN Bridge"},
 }
 
-// Kinds of frames that are bridged (RFC 2427, 2684).
+// Kinds of bridged frames (RFC 2427, 2684).
 const (
 	bridgedEther    = 0x0001
 	bridgedRing     = 0x0003
 	bridgedFDDI     = 0x0004
-	bridgedEtherRaw = 0x0007 // without the checksum at the end, as those below
+	bridgedEtherRaw = 0x0007 // without the FCS at the end, like those below
 	bridgedRingRaw  = 0x0009
 	bridgedFDDIRaw  = 0x000a
 	bridgedBPDU     = 0x000e
@@ -273,8 +272,8 @@ var bridgedNames = []word{
 	{bridgedBPDU, "BPDU"},
 }
 
-// snap writes n bytes that begin with a SNAP header, and says no where nobody
-// has words for them.
+// snap writes n bytes with a SNAP header at offset at. It returns false if neither tcpdump nor
+// this package decodes the payload.
 func (w *writer) snap(at int, n uint32, macs bool) bool {
 	w.proto = "snap"
 	if !w.has(at, snapSize) {
@@ -318,8 +317,7 @@ func (w *writer) snap(at int, n uint32, macs bool) bool {
 	return k != none
 }
 
-// snapHeader writes a SNAP header with n bytes behind it; withOrg says that
-// also whose protocol it is.
+// snapHeader writes a SNAP header, which n bytes follow; withOrg includes the organization.
 func (w *writer) snapHeader(org uint32, pid uint16, n uint32, withOrg bool) {
 	if withOrg {
 		w.str("oui ")
@@ -346,7 +344,7 @@ func (w *writer) snapHeader(org uint32, pid uint16, n uint32, withOrg bool) {
 	w.colonLength(n)
 }
 
-// Offsets in a BPDU, and its sizes, in bytes (IEEE 802.1D 9, 802.1Q 14).
+// Offsets in a BPDU, and sizes, in bytes (IEEE 802.1D 9, 802.1Q 14).
 const (
 	bpduFlags     = 4
 	bpduBridge    = 17
@@ -355,7 +353,7 @@ const (
 	bpduV3Length  = 36
 	bpduSize      = 36
 	bpduMSTPSize  = 102
-	bpduSPBLength = 87 // the least that version 4 adds
+	bpduSPBLength = 87 // minimum length of the version 4 part
 )
 
 const (
@@ -378,7 +376,7 @@ const (
 	bpduRapid  = 2
 )
 
-// stp writes a message of the spanning tree protocols, n bytes long.
+// stp writes a BPDU of the spanning tree protocols of n bytes.
 func (w *writer) stp(at int, n uint32) {
 	w.proto = "stp"
 	if n < 4 {
@@ -426,7 +424,7 @@ func (w *writer) bpduFlags(at int, before string) {
 	w.byte(']')
 }
 
-// multiple writes a BPDU of multiple spanning trees or shortest path bridging.
+// multiple writes a BPDU of MSTP or shortest path bridging.
 func (w *writer) multiple(at int, n uint32, version uint8) {
 	if n < bpduMSTPSize || w.u8(at+bpduV1Length) != 0 {
 		w.invalid()

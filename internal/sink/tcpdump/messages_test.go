@@ -2,7 +2,7 @@ package tcpdump_test
 
 import "strings"
 
-// labels writes a domain name.
+// labels returns an encoded domain name.
 func labels(name string) []byte {
 	var b []byte
 	for l := range strings.SplitSeq(name, ".") {
@@ -19,7 +19,7 @@ func dnsMsg(id, flags uint16, counts [4]uint16, parts ...any) []byte {
 
 func question(name string, kind, class uint16) []byte { return cat(labels(name), kind, class) }
 
-// record writes a resource record that owns the name at offset 12.
+// record returns a resource record whose owner is the name at offset 12.
 func record(kind, class uint16, data ...any) []byte {
 	d := cat(data...)
 	return cat(uint16(0xc00c), kind, class, uint32(300), uint16(len(d)), d)

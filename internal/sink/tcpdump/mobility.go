@@ -35,8 +35,8 @@ func (w *writer) mobility(at int) {
 	}
 }
 
-// mobilityBody says no where the end of what was captured is noticed without
-// reading there.
+// mobilityBody writes the body of a message. It returns false if it finds by a length check
+// that the message is truncated.
 func (w *writer) mobilityBody(at int, kind uint8) bool {
 	const homeInit, careInit, homeTest, careTest, update, answer, failure = 1, 2, 3, 4, 5, 6, 7
 	switch kind {
@@ -76,7 +76,7 @@ func (w *writer) mobilityBody(at int, kind uint8) bool {
 	return true
 }
 
-// token writes the eight bytes of a cookie or token.
+// token writes a cookie or token of eight bytes.
 func (w *writer) token(at int, home bool, what string) {
 	if !w.need(at, 8) {
 		return
@@ -92,8 +92,8 @@ func (w *writer) token(at int, home bool, what string) {
 	w.hex(uint64(w.u32(at+4)), 8)
 }
 
-// mobilityOptions writes n bytes of options. It says no where one does not fit
-// or nothing was captured behind it.
+// mobilityOptions writes n bytes of options. It returns false if one is invalid, or if the byte
+// after it was not captured.
 func (w *writer) mobilityOptions(at, n int) bool {
 	const pad1, padN, refresh, careOf, nonces, auth = 0, 1, 2, 3, 4, 5
 	for i, size := 0, 0; i < n && !w.cut; i += size {

@@ -8,8 +8,8 @@ import (
 
 var mptcpTypes = []string{"capable", "join", "dss", "add-addr", "rem-addr", "prio", "fail", "fast-close", "unknown"}
 
-// mptcp writes a Multipath TCP option (RFC 8684, 6824), o with its kind and
-// length, and says no where its length is not one that the subtype has.
+// mptcp writes a Multipath TCP option (RFC 8684, 6824); o includes kind and length. It returns
+// false if the length is invalid for the subtype.
 func (w *writer) mptcp(o []byte) bool {
 	w.proto = "mptcp"
 	if len(o) < 3 {
@@ -143,7 +143,7 @@ func (w *writer) mpSequence(o []byte) bool {
 		w.str(" fin")
 	}
 	ok := true
-	// take writes a number of 8, 4 or 2 bytes in decimal.
+	// take writes the next integer, of 8, 4 or 2 bytes, in decimal.
 	take := func(before string, n int) {
 		if !ok {
 			return

@@ -6,8 +6,8 @@ var (
 	prefixFlags   = []word{{0x80, "onlink"}, {0x40, "auto"}, {0x20, "router"}}
 )
 
-// neighbor writes messages that have options: neighbor discovery (RFC 4861)
-// and mobility (RFC 6275). It says no where the text ends with it.
+// neighbor writes messages with options: neighbor discovery (RFC 4861) and mobility
+// (RFC 6275). It returns false if nothing may follow.
 func (w *writer) neighbor(at int, n uint32, kind uint8) bool {
 	verbose := w.o.Verbose > 0
 	header := 8
@@ -89,8 +89,8 @@ var neighborOptions = []word{
 	{25, "rdnss"}, {31, "dnssl"}, {7, "advertisement interval"}, {8, "homeagent information"}, {24, "route info"},
 }
 
-// neighborOptions writes the options from first on, left bytes of them, a line
-// each. It says no where one is cut or damaged.
+// neighborOptions writes left bytes of options at offset first, one per line. It returns false
+// if one is truncated or damaged.
 func (w *writer) neighborOptions(first int, left int32) bool {
 	for at := first; at < w.end; {
 		if !w.has(at+1, 1) {

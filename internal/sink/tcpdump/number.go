@@ -40,8 +40,7 @@ func appendOctet(b []byte, v byte) []byte {
 	return append(b, '0'+v%10)
 }
 
-// append16 writes an IPv6 address as inet_ntop(3) does: ::1.2.3.4, where netip
-// has ::102:304.
+// append16 appends an IPv6 address like inet_ntop(3): ::1.2.3.4, which is ::102:304 in netip.
 func append16(b []byte, a [16]byte) []byte {
 	if [12]byte(a[:]) == [12]byte{} && (a[12] != 0 || a[13] != 0) {
 		b = append(b, "::"...)

@@ -16,13 +16,13 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/tcpdump"
 )
 
-// oracle counts what was compared.
+// oracle counts the compared packets.
 type oracle struct {
 	t                 *testing.T
 	compared, purpose int
 }
 
-// run compares frames in all styles that use does not say no to.
+// run compares frames in all styles that use accepts.
 func (c *oracle) run(name string, link uint32, list []capture, use func(o *tcpdump.Options) bool) {
 	c.t.Helper()
 	for _, s := range styles {
@@ -55,7 +55,7 @@ func (c *oracle) log() {
 	c.t.Logf("%d lines are equal; %d packets differ as the package says", c.compared, c.purpose)
 }
 
-// seed is of the packets that are damaged.
+// seed returns the seed for damaged packets.
 func seed(t *testing.T) uint64 {
 	s := os.Getenv("PIDWIRE_SEED")
 	if s == "" {
@@ -68,8 +68,8 @@ func seed(t *testing.T) uint64 {
 	return n
 }
 
-// TestOracle has tcpdump read the golden packets cut at every length, and
-// damaged at random, and compares all of it.
+// TestOracle compares the text of the golden packets, truncated to every length and damaged at
+// random, with that of tcpdump.
 func TestOracle(t *testing.T) {
 	needTcpdump(t)
 	all := allPackets()
@@ -85,8 +85,8 @@ func TestOracle(t *testing.T) {
 	c.log()
 }
 
-// TestFrameOracle does the same with frames, and with packets behind a link
-// header: of those, what is below the text is the same as without.
+// TestFrameOracle does the same with frames, and with packets after a link header. The dump of
+// the latter must be the same as without a link header.
 func TestFrameOracle(t *testing.T) {
 	needTcpdump(t)
 	c := oracle{t: t}
@@ -145,7 +145,7 @@ func carriesIP(link uint32, c capture) bool {
 	return ok
 }
 
-// allPackets are those of the golden files, in an order that is always the same.
+// allPackets returns the packets of the golden files in a fixed order.
 func allPackets() []capture {
 	var all []capture
 	for _, list := range cases() {
@@ -159,7 +159,7 @@ func sorted(list []capture) []capture {
 	return list
 }
 
-// cutAll has each packet cut at every length.
+// cutAll returns each packet truncated to every length.
 func cutAll(list []capture) []capture {
 	var cut []capture
 	for _, c := range list {
@@ -170,7 +170,7 @@ func cutAll(list []capture) []capture {
 	return cut
 }
 
-// damaged makes n packets out of those of a list, that keep does not refuse.
+// damaged returns n damaged copies of packets in a list that keep accepts.
 func damaged(r *rand.Rand, list []capture, n int, keep func(capture) bool) []capture {
 	var out []capture
 	for len(out) < n {
@@ -181,8 +181,8 @@ func damaged(r *rand.Rand, list []capture, n int, keep func(capture) bool) []cap
 	return out
 }
 
-// quotesAck says whether an ICMP error in the packet quotes a segment with an
-// ACK: with -v tcpdump may count from its numbers afterwards.
+// quotesAck reports whether an ICMP error in the packet quotes a segment with an ACK. With -v
+// tcpdump may take it as the base of later sequence numbers.
 func quotesAck(packet []byte, wire int) bool {
 	var p event.Packet
 	pkt.New().Packet(packet, uint32(wire), &p)
@@ -229,19 +229,19 @@ func damage(r *rand.Rand, c capture) capture {
 		}
 		wire = max(wire, len(b))
 	}
-	// Most packets keep a right header checksum: -v reads on either way, but
-	// a real network brings such ones only.
+	// Most packets get a correct header checksum, as on a real network. With -v both kinds are
+	// decoded.
 	if len(b) >= 20 && b[0] == 0x45 && r.IntN(4) != 0 {
 		checked(b[:20], 10)
 	}
 	return capture{b, max(wire, 1)}
 }
 
-// onPurposeHere is what the package says it writes otherwise than tcpdump.
+// onPurposeHere has the documented differences from tcpdump.
 var onPurposeHere = []struct {
 	text  *regexp.Regexp
-	ports map[int]bool // one of which must be there; nil: any
-	more  bool         // tcpdump writes the same and more
+	ports map[int]bool // one of which must be in the packet; nil: any
+	more  bool         // tcpdump prints more after the same text
 }{
 	{regexp.MustCompile(`UDP, (length \d+|bad length \d+ > \d+)`), udpPorts, false},
 	{regexp.MustCompile(`, length \d+`), tcpPorts, true},
@@ -255,8 +255,8 @@ var onPurposeHere = []struct {
 
 var portsOf = regexp.MustCompile(`(?:\.|^|[ \t!])(\d+) > (?:\S*\.)?(\d+): `)
 
-// onPurpose says whether got differs from tcpdump's text by what the package
-// documents, and by nothing else: before and behind that it must be equal.
+// onPurpose reports whether got differs from the text of tcpdump only by a documented
+// difference. The text before and after it must be equal.
 func onPurpose(got, want string) bool {
 	for _, p := range onPurposeHere {
 		for _, m := range p.text.FindAllStringIndex(got, -1) {
@@ -272,27 +272,26 @@ func onPurpose(got, want string) bool {
 	return false
 }
 
-// otherTypes are the Ethernet types that tcpdump has words for, and this
-// package has none.
+// otherTypes are the EtherTypes that tcpdump decodes and this package does not.
 var otherTypes = set(0x88e5, 0x8847, 0x8848, 0x6003, 0x809b, 0x80f3, 0x8137, 0x880b, 0x8808, 0x8863, 0x8864, 0x3c12, 0x3c13,
 	0x8899, 0x886f, 0x894f, 0xfefe, 0x8902, 0xabcd, 0x88ca, 0x8947, 0x0707, 0x1111, 0x88a2, 0x88f7, arista)
 
 const arista = 0xd28b
 
 var (
-	// moreWords is up to where frames are equal that tcpdump says more of with -v.
+	// moreWords matches the common start of frames of which tcpdump -v prints more.
 	moreWords = regexp.MustCompile(`(?:LLDP|LACPv1|MARKERv1|OAM|STP 802\.1.*), length \d+|EAP packet \(0\) v\d+, len \d+`)
-	// The same, of frames that this package has no words for: of LLC, SNAP and
-	// other links than Ethernet.
+	// The same for frames that this package does not decode, with LLC, SNAP and link types
+	// other than Ethernet.
 	otherSAP  = regexp.MustCompile(`LLC, dsap (?:IP|IPX|NetBeui|OSI) [^:]* ctrl 0x\w+: |IPX 802\.3`)
 	otherSNAP = regexp.MustCompile(`(?:(?:ethertype|pid) .* \(0x\w{4}\)|802\.3), length \d+$`)
 	otherLoop = regexp.MustCompile(`^(?:AF )?(?:ISO|Appletalk|IPX)(?: \(\d+\))?, length \d+$`)
-	// What stands for them without -e.
+	// Their text in this package without -e.
 	otherLLC = regexp.MustCompile(`(?:^| )(?:IP|IPX|NetBeui|OSI) (?:Unnumbered, ui|Information), .*, length \d+$|IPX 802\.3, length \d+$`)
 )
 
-// frameOnPurpose says whether the first line of a frame differs by what the
-// package documents. What tcpdump says of the link itself must be equal.
+// frameOnPurpose reports whether the first line of a frame differs only by a documented
+// difference. The text of the link header must be equal.
 func frameOnPurpose(link uint32, data []byte, got, want string, o *tcpdump.Options) bool {
 	line, _, _ := strings.Cut(got, "\n")
 	equalUpTo := func(re *regexp.Regexp) bool {

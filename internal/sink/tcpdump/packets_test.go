@@ -7,7 +7,7 @@ import (
 
 var be = binary.BigEndian
 
-// cat joins the parts of a packet: bytes, strings, and numbers by their size.
+// cat concatenates the parts of a packet: bytes, strings, and integers of their size.
 func cat(parts ...any) []byte {
 	var b []byte
 	for _, p := range parts {
@@ -50,7 +50,7 @@ func sum16(parts ...[]byte) uint16 {
 	return ^uint16(s)
 }
 
-// checked fills the checksum at off of a message.
+// checked sets the checksum at off in a message.
 func checked(b []byte, off int) []byte {
 	be.PutUint16(b[off:], 0)
 	be.PutUint16(b[off:], sum16(b))
@@ -61,11 +61,11 @@ type ip4 struct {
 	src, dst    string
 	proto       uint8
 	tos, ttl    uint8
-	id, frag    uint16 // frag: flags and offset as they stand in the header
+	id, frag    uint16 // frag: flags and fragment offset, as in the header
 	options     []byte
-	total       int // 0: right
+	total       int // 0: the correct value
 	badSum      bool
-	transportAt int // of the checksum in the payload, where it covers the pseudo-header; 0: none
+	transportAt int // offset of the checksum in the payload if it covers the pseudo-header; 0: none
 }
 
 func (h ip4) with(payload []byte) []byte {
@@ -96,7 +96,7 @@ type ip6 struct {
 	class       uint8
 	flow        uint32
 	hops        uint8
-	ext         []byte // extension headers; next is that of the first
+	ext         []byte // extension headers; next is the type of the first
 	proto       uint8  // of the payload, for the checksum
 	transportAt int
 	noLength    bool
@@ -138,7 +138,7 @@ type tcpSeg struct {
 	flags        uint8
 	win, urg     uint16
 	options      []byte // padded with zeros to a multiple of 4
-	offset       uint8  // in words; 0: right
+	offset       uint8  // in words; 0: the correct value
 }
 
 func (s tcpSeg) with(payload string) []byte {
@@ -187,7 +187,7 @@ func icmp6(parts ...any) []byte {
 	return ip6{src: "fe80::1", dst: "ff02::1", next: 58, hops: 255, transportAt: 2}.with(cat(parts...))
 }
 
-// capture is a packet as it was captured: its first bytes, and how long it was.
+// capture is a captured packet: its first bytes, and its length on the wire.
 type capture struct {
 	data []byte
 	wire int
@@ -201,7 +201,7 @@ func whole(list ...[]byte) []capture {
 	return c
 }
 
-// pcap writes a file of a link type.
+// pcap returns a pcap file.
 func pcap(link uint32, list []capture) []byte {
 	le := binary.LittleEndian
 	b := le.AppendUint32(nil, 0xa1b2c3d4)
@@ -219,7 +219,7 @@ func pcap(link uint32, list []capture) []byte {
 	return b
 }
 
-// parsePcap reads a little-endian file: its link type, and its frames.
+// parsePcap parses a little-endian pcap file. It returns the link type and the frames.
 func parsePcap(b []byte) (uint32, []capture) {
 	le := binary.LittleEndian
 	link := le.Uint32(b[20:])

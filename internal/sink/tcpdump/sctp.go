@@ -14,8 +14,8 @@ var sctpPayloads = []word{
 	{24, "SBc-AP"}, {25, "NBAP"}, {27, "X2AP"},
 }
 
-// sctp writes an SCTP packet (RFC 9260) of n bytes: its chunks in one line,
-// with -vv a line each.
+// sctp writes an SCTP packet (RFC 9260) of n bytes, with all chunks on one line, or with -vv
+// one per line.
 func (w *writer) sctp(at int, n uint32) {
 	const header = 12
 	w.proto = "sctp"
@@ -28,7 +28,7 @@ func (w *writer) sctp(at int, n uint32) {
 		w.trunc()
 		return
 	}
-	// The addresses stand here whatever the IP header says.
+	// The addresses are printed here whatever the protocol in the IP header is.
 	w.addr(w.p.Src)
 	w.say(".", uint32(w.p.Src.Port()))
 	w.str(" > ")
@@ -117,8 +117,8 @@ func (w *writer) badChunk(sep string, i uint32, size uint16, why string) {
 	w.byte(']')
 }
 
-// chunkBody writes the n bytes of a chunk, all of which are there. It says no
-// where they are too few.
+// chunkBody writes the n bytes of a chunk, all of which were captured. It returns false if the
+// chunk is too short.
 func (w *writer) chunkBody(kind, flags uint8, at int, n uint16) bool {
 	const data, initiate, initAck, sack = 0, 1, 2, 3
 	switch kind {

@@ -2,7 +2,7 @@ package tcpdump
 
 import "github.com/pidwire/pidwire/internal/event"
 
-// tcp writes a segment whose header begins at at.
+// tcp writes a segment whose header is at offset at.
 func (w *writer) tcp(at int, length uint32, fragmented bool) {
 	w.proto = "tcp"
 	if !w.has(at+2, 2) {
@@ -87,7 +87,7 @@ func (w *writer) headerTooLong(header, length uint32) {
 }
 
 func (w *writer) tcpFlags(f uint8) {
-	const letters = "FSRP.UEW" // from the lowest bit on
+	const letters = "FSRP.UEW" // from the lowest bit
 	if f == 0 {
 		w.b = append(w.b, "none"...)
 	}
@@ -98,7 +98,7 @@ func (w *writer) tcpFlags(f uint8) {
 	}
 }
 
-// segment writes what a protocol above has words for; n > 0.
+// segment writes the payload, n > 0 bytes, if its protocol is known.
 func (w *writer) segment(at int, n uint32) {
 	if w.p.TCP.Flags&event.TCPRst != 0 && w.o.Verbose > 0 {
 		w.resetData(at, n)
@@ -106,8 +106,8 @@ func (w *writer) segment(at int, n uint32) {
 	}
 	src, dst := w.p.Src.Port(), w.p.Dst.Port()
 	either := func(port uint16) bool { return src == port || dst == port }
-	// tcpdump asks in this order: of two known ports the first counts, also
-	// where its protocol has no words here.
+	// The order is that of tcpdump: if both ports are known the first in the list wins, even
+	// if its protocol is not decoded here.
 	const (
 		ftp, ssh, telnet, smtp, whois, domain = 21, 22, 23, 25, 43, 53
 		http, http8080, rtsp, rtsp8554        = 80, 8080, 554, 8554
@@ -140,7 +140,7 @@ func (w *writer) segment(at int, n uint32) {
 	}
 }
 
-// resetData writes the beginning of what a RST carries (RFC 9293 3.10.7).
+// resetData writes the start of the data in a RST (RFC 9293 3.10.7).
 func (w *writer) resetData(at int, n uint32) {
 	const most = 30
 	if w.has(at, n) {

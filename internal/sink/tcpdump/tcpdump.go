@@ -1,38 +1,37 @@
-// Package tcpdump writes packets as tcpdump 4.99.3 -nn does, so that whoever
-// reads tcpdump can read pidwire, and whatever greps it still works. The tests
-// hold it to the tool's own output, byte by byte.
+// Package tcpdump prints packets in the format of tcpdump 4.99.3 -nn, so that scripts for
+// tcpdump still work. The tests compare it with the output of tcpdump byte by byte.
 //
-// It differs on purpose here:
-//   - Protocols above UDP and TCP that have words in tcpdump and none here read
-//     "UDP, length N", or end at "length N": over UDP all but DNS, mDNS and SIP;
+// It differs on purpose as follows:
+//   - Protocols over UDP and TCP that tcpdump decodes and this package does not are printed
+//     as "UDP, length N", or end at "length N": over UDP all but DNS, mDNS and SIP;
 //     over TCP all but HTTP, DNS, FTP, SMTP, WHOIS, RTSP and SSH.
-//   - IP protocols with words in tcpdump and none here read " ip-proto-N len":
-//     DCCP, EGP, IGRP, EIGRP, OSPF, RSVP, Mobile IP, PIM, VRRP, PGM, Ethernet;
-//     GRE of version 0 with anything but IPv4 and IPv6 in it, and of version 1,
-//     "gre-proto-0xN"; IGMP messages of DVMRP and PIM version 1 have no details;
-//     SCTP has no words for ForCES and M3UA payload.
+//   - IP protocols that tcpdump decodes and this package does not are printed as
+//     " ip-proto-N len": DCCP, EGP, IGRP, EIGRP, OSPF, RSVP, Mobile IP, PIM, VRRP, PGM,
+//     Ethernet; GRE of version 0 with a payload other than IPv4 and IPv6, and of version 1,
+//     as "gre-proto-0xN"; IGMP messages of DVMRP and PIM version 1 have no details;
+//     ForCES and M3UA payload of SCTP is not decoded.
 //   - ICMPv6 node information, router renumbering and RPL have no details.
-//   - A TCP segment that an ICMP error quotes never begins a connection, and so
-//     never sets what later sequence numbers count from.
-//   - Frames without IP that have words in tcpdump and none here read as those
-//     that nobody has words for, without their bytes: their addresses and, say,
+//   - A TCP segment quoted by an ICMP error never starts a connection, and so does not set
+//     the base of relative sequence numbers.
+//   - Frames without IP that tcpdump decodes and this package does not are printed like
+//     unknown ones, but without their bytes: the addresses and, for example,
 //     "ethertype PPPoE D (0x8863), length 60". These are AoE, AppleTalk and its
 //     ARP, Arista's, CALM FAST, CFM, DECnet, GeoNetworking, IPX, MACsec, MPCP,
 //     MPLS, Microsoft's load balancing, NSH, OSI, PPP, PPPoE, PTP, Realtek's, TIPC;
-//     behind LLC and SNAP also IP, IPX, NetBEUI, OSI, CDP, DTP, UDLD, VTP and
-//     bridged frames; and what is behind a radiotap header.
-//   - Of LLDP, STP, EAP, LACP, its markers and OAM -v says no more than without.
-//   - Link types but Ethernet, raw IP, LINKTYPE_LOOP and cooked ones read as
+//     after LLC and SNAP also IP, IPX, NetBEUI, OSI, CDP, DTP, UDLD, VTP and
+//     bridged frames; and the payload of a radiotap header.
+//   - For LLDP, STP, EAP, LACP, its markers and OAM -v prints no more than the default.
+//   - Link types other than Ethernet, raw IP, LINKTYPE_LOOP and cooked ones are printed like
 //     those that tcpdump does not know: "UNSUPPORTED", and the bytes.
-//   - Of cooked frames tcpdump always writes the name of a tag's type, and of
-//     LINKTYPE_LINUX_SLL2 also the interface and the direction. Here the first does
-//     not stand before an IP packet without -e, the direction before nothing
-//     without -e, and of the interface only -e writes anything: its number.
-//   - -x, -X and -A of an IP packet begin at its IP header, also where tcpdump
-//     begins at the link header, because the text ended where the capture did.
-//   - Which IP a packet is says its first byte, whatever announced it.
-//   - After event.MaxInner packets inside each other it says so and stops;
-//     so it does after 10,000 compression pointers in one DNS message.
+//   - For cooked frames tcpdump always prints the EtherType name of a VLAN tag, and for
+//     LINKTYPE_LINUX_SLL2 also the interface and the direction. This package prints that
+//     name before an IP packet, the direction and the interface only with -e, and the
+//     interface as a number.
+//   - -x, -X and -A of an IP packet start at its IP header, even if tcpdump starts at the
+//     link header because the packet was truncated.
+//   - The IP version is that of the first byte of the packet, not of the outer header.
+//   - Nesting is limited to event.MaxInner packets, and a DNS message to 10,000 compression
+//     pointers; the text says so if a limit is reached.
 package tcpdump
 
 import (
@@ -44,26 +43,26 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/clean"
 )
 
-// Options says how packets are written, with the names of tcpdump's flags.
-// Ports are always numbers, and addresses where Name has no name.
+// Options correspond to flags of tcpdump. Ports are always numbers, and so are addresses unless
+// Name returns a name.
 type Options struct {
 	Verbose     int  // 1: -v, 2: -vv
 	Quick       bool // -q
 	AbsoluteSeq bool // -S
-	ASCII       bool // -A: lines of the packet stand as lines
+	ASCII       bool // -A: newlines of the packet are kept
 	HexASCII    bool // -X; wins over -x, which wins over -A
 	Hex         bool // -x
-	Link        bool // -e; of an IP packet, AppendLink writes what is to stand before it
-	// Name gives the name of an address in the IP header, empty if it has none;
-	// nil: numbers, as with -n.
+	Link        bool // -e; for an IP packet the link header is written by AppendLink
+	// Name returns the name of an address in the IP header, "" if it has none. nil: numbers,
+	// as with -n.
 	Name func(netip.Addr) string
 }
 
 var defaults Options
 
-// Append appends a packet to dst, without its time and the last newline.
-// Further lines of it begin as tcpdump begins them. Whatever bytes the packet
-// holds, the text has no control bytes but newline and tab.
+// Append appends the text of a packet to dst, without time and final newline. Continuation lines
+// start as in tcpdump. The text has no control characters but newline and tab, for any
+// packet.
 func Append(dst []byte, p *event.Packet, o *Options) []byte {
 	if o == nil {
 		o = &defaults
@@ -85,7 +84,7 @@ func Append(dst []byte, p *event.Packet, o *Options) []byte {
 	return appendDump(w.b, p.Data, o)
 }
 
-// appendNothing appends what is said of a packet of which nothing was captured.
+// appendNothing appends the text of a packet of which nothing was captured.
 func appendNothing(b []byte, length uint32) []byte {
 	b = append(b, "[Invalid header: caplen==0"...)
 	if length == 0 {
@@ -94,7 +93,7 @@ func appendNothing(b []byte, length uint32) []byte {
 	return append(b, ']')
 }
 
-// appendDump appends the bytes of a packet, as far as options ask for them.
+// appendDump appends the bytes of a packet in the format that o selects, if any.
 func appendDump(b, data []byte, o *Options) []byte {
 	switch {
 	case len(data) == 0:
@@ -109,25 +108,25 @@ func appendDump(b, data []byte, o *Options) []byte {
 	return b
 }
 
-// writer writes one packet. It looks at bytes in tcpdump's order, because a
-// packet whose captured part ends is described up to the first byte that is
-// missing: from then on (cut) nothing more is written.
+// writer writes one packet. It reads bytes in the same order as tcpdump, because the text of a
+// truncated packet ends at the first read of a missing byte: cut is then set, and nothing more
+// is written.
 type writer struct {
 	b     []byte
 	o     *Options
-	p     *event.Packet // the innermost one at hand
-	d     []byte        // its bytes up to end
-	end   int           // of what of it was captured
-	proto string        // who is reading, for [|proto]
+	p     *event.Packet // the current, innermost packet
+	d     []byte        // its bytes
+	end   int           // end of the captured bytes in d
+	proto string        // current protocol, for [|proto]
 	cut   bool
-	jumps int // compression pointers followed
+	jumps int // number of compression pointers followed
 }
 
 func (w *writer) enter(p *event.Packet) {
 	w.p, w.d, w.end = p, p.Data[:p.End], int(p.End)
 }
 
-// str, byte, num and hex write nothing once the packet is cut.
+// str, byte, num and hex write nothing if cut is set.
 
 func (w *writer) str(s string) {
 	if !w.cut {
@@ -166,13 +165,14 @@ func (w *writer) say(s string, v uint32) {
 	w.num(v)
 }
 
-// lost says that a byte that was needed was not captured, and ends the text.
+// lost ends the text at a read of a byte that was not captured.
 func (w *writer) lost() {
 	w.trunc()
 	w.cut = true
 }
 
-// trunc says the same where tcpdump's reader notices and returns by itself.
+// trunc writes [|proto] like lost, but does not end the text. It is for places where tcpdump
+// checks the length itself.
 func (w *writer) trunc() {
 	w.str(" [|")
 	w.str(w.proto)
@@ -181,11 +181,11 @@ func (w *writer) trunc() {
 
 func (w *writer) invalid() { w.str(" (invalid)") }
 
-// has says whether n bytes at off were captured. Lengths that wrapped are
-// large, and so not there.
+// has reports whether n bytes at off were captured. It is false for a length that has
+// overflowed, which is large.
 func (w *writer) has(off int, n uint32) bool { return off >= 0 && int64(off)+int64(n) <= int64(w.end) }
 
-// need is has, and ends the text if they were not.
+// need is like has, but ends the text if the bytes were not captured.
 func (w *writer) need(off int, n uint32) bool {
 	if w.cut {
 		return false
@@ -197,7 +197,7 @@ func (w *writer) need(off int, n uint32) bool {
 	return true
 }
 
-// u8 to u32 read big-endian numbers; 0 where they are not there.
+// u8 to u32 read big-endian integers. They end the text and return 0 if bytes are missing.
 
 func (w *writer) u8(off int) uint8 {
 	if !w.need(off, 1) {
@@ -220,7 +220,7 @@ func (w *writer) u32(off int) uint32 {
 	return binary.BigEndian.Uint32(w.d[off:])
 }
 
-// addr4 and addr6 write the address at off.
+// addr4 and addr6 write the address at off. They end the text if it was not captured.
 
 func (w *writer) addr4(off int) {
 	if w.need(off, 4) {
@@ -234,7 +234,7 @@ func (w *writer) addr6(off int) {
 	}
 }
 
-// addr writes an address of the header at hand, which is known to be there.
+// addr writes an address of the current IP header.
 func (w *writer) addr(a netip.AddrPort) {
 	if w.o.Name != nil {
 		if name := w.o.Name(a.Addr()); name != "" {
@@ -245,7 +245,7 @@ func (w *writer) addr(a netip.AddrPort) {
 	w.b = appendAddr(w.b, a.Addr())
 }
 
-// ends writes "src > dst" followed by s.
+// ends writes "src > dst" and s.
 func (w *writer) ends(s string) {
 	if w.cut {
 		return
@@ -256,8 +256,8 @@ func (w *writer) ends(s string) {
 	w.b = append(w.b, s...)
 }
 
-// ports writes "src.port > dst.port" and s: without the addresses where they
-// were written before, because the IP header itself names another protocol.
+// ports writes "src.port > dst.port" and s. It omits the addresses if they have already been
+// written, because the IP header has another protocol than proto.
 func (w *writer) ports(proto uint8, s string) {
 	if w.cut {
 		return
@@ -277,8 +277,7 @@ func (w *writer) ports(proto uint8, s string) {
 	w.b = append(w.b, s...)
 }
 
-// char writes a byte of the packet's own text: M- for the eighth bit, ^ for
-// control characters.
+// char writes a byte of text in the packet: M- for the eighth bit, ^ for control characters.
 func (w *writer) char(c byte) {
 	if w.cut {
 		return
@@ -294,8 +293,7 @@ func (w *writer) char(c byte) {
 	w.b = append(w.b, c)
 }
 
-// chars writes n bytes at off, or as many as were captured; it says whether
-// all were.
+// chars writes the captured part of n bytes at off. It reports whether all were captured.
 func (w *writer) chars(off int, n uint32) bool {
 	whole := w.has(off, n)
 	stop := w.end
@@ -308,7 +306,7 @@ func (w *writer) chars(off int, n uint32) bool {
 	return whole
 }
 
-// word is a number that has a name.
+// word is a number and its name.
 type word struct {
 	v uint32
 	s string
@@ -323,7 +321,7 @@ func name(list []word, v uint32) string {
 	return ""
 }
 
-// named writes the name of v, or else before, v and after.
+// named writes the name of v, or before, v and after if it has none.
 func (w *writer) named(list []word, v uint32, before, after string) {
 	if s := name(list, v); s != "" {
 		w.str(s)
@@ -333,7 +331,7 @@ func (w *writer) named(list []word, v uint32, before, after string) {
 	w.str(after)
 }
 
-// bits writes the names of the bits of v with sep between them, or none.
+// bits writes the names of the bits of v separated by sep, or none if no bit is set.
 func (w *writer) bits(list []word, v uint32, sep, none string) {
 	any := false
 	for i := range list {

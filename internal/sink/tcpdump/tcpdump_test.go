@@ -19,9 +19,8 @@ import (
 
 var update = flag.Bool("update", false, "write the captures, and their texts by running tcpdump")
 
-// styles are the sets of flags that are compared, and ours for them. Of which
-// captures the golden text is kept: of kept, nil: of all, but not of those that
-// this package says less of.
+// styles are the tested flags of tcpdump and the Options for them. kept lists the captures with
+// golden files, nil: all but those in less, of which this package prints less.
 var styles = []struct {
 	name  string
 	flags []string
@@ -51,7 +50,7 @@ var (
 	lessWords = []string{"words"}
 )
 
-// runTcpdump returns what tcpdump writes about a capture, by packet.
+// runTcpdump returns the text of tcpdump for each packet of a capture.
 func runTcpdump(t testing.TB, file []byte, n int, flags []string) []string {
 	t.Helper()
 	cmd := exec.Command("tcpdump", append([]string{"-nn", "-t", "-#", "-r", "-"}, flags...)...)
@@ -78,11 +77,11 @@ func runTcpdump(t testing.TB, file []byte, n int, flags []string) []string {
 	return texts
 }
 
-// number is what begins the text of packet i with -#.
+// number returns the start of the text of packet i with -#.
 func number(i int) string { return fmt.Sprintf("\n%5d  ", i+1) }
 
-// theirTexts is what tcpdump writes of frames, but for what this package says
-// it leaves out of cooked ones.
+// theirTexts returns the text of tcpdump for frames, without the parts of cooked frames that
+// this package omits.
 func theirTexts(t testing.TB, link uint32, list []capture, o *tcpdump.Options, flags []string) []string {
 	t.Helper()
 	texts := runTcpdump(t, pcap(link, list), len(list), flags)
@@ -101,10 +100,10 @@ func theirTexts(t testing.TB, link uint32, list []capture, o *tcpdump.Options, f
 	return texts
 }
 
-// cookedTags is what stands before a packet behind tags.
+// cookedTags matches the text between VLAN tags and a packet.
 var cookedTags = regexp.MustCompile(`^(?:ethertype [^,:]*, )+`)
 
-// ourTexts writes frames as a sink does; those of raw IP are all packets.
+// ourTexts returns our text for frames. All frames of raw IP are packets.
 func ourTexts(link uint32, list []capture, o *tcpdump.Options) []string {
 	d := pkt.New()
 	var p event.Packet
@@ -127,7 +126,7 @@ func ourTexts(link uint32, list []capture, o *tcpdump.Options) []string {
 	return texts
 }
 
-// needTcpdump skips where it is not installed, unless PIDWIRE_MUST is set.
+// needTcpdump skips the test if tcpdump is not installed, unless PIDWIRE_MUST is set.
 func needTcpdump(t *testing.T) {
 	t.Helper()
 	out, err := exec.Command("tcpdump", "--version").CombinedOutput()
@@ -137,13 +136,13 @@ func needTcpdump(t *testing.T) {
 	case err != nil:
 		t.Skip("tcpdump is not installed")
 	case !bytes.Contains(out, []byte("tcpdump version 4.99.3")):
-		// Its words change from version to version; the goldens hold on.
+		// The text differs between versions; the golden files are still checked.
 		t.Skipf("this is not tcpdump 4.99.3: %s", out)
 	}
 }
 
-// TestGolden compares our text with tcpdump's, which is kept in testdata: one
-// file a capture and style. The captures of IP packets are the decoder's too.
+// TestGolden compares our text with that of tcpdump in testdata: one file per capture and style.
+// The captures of IP packets are also used by the tests of the decoder.
 func TestGolden(t *testing.T) {
 	const packets, others = "../../decode/pkt/testdata", "testdata"
 	if *update {

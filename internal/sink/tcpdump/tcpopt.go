@@ -29,25 +29,25 @@ var tcpOptionNames = []word{
 	{optFastOpen, "tfo"}, {optExp, "exp"},
 }
 
-// option is a TCP option: data of n bytes at at, of which left are in the
-// header.
+// option is a TCP option: n bytes of data at offset at; left is the number of bytes from there
+// to the end of the header.
 type option struct {
 	kind    uint8
 	at      int
 	n, left uint32
 }
 
-// fits says how an option's data fits.
+// fits is the result of a length check of an option.
 type fits uint8
 
 const (
 	fine     fits = iota
-	tooLong       // longer than the header has room for, or than the kind allows
+	tooLong       // longer than the rest of the header, or than the kind allows
 	notThere      // not captured
 )
 
-// tcpOptions writes the options of the header at at, and says no where the
-// text ends with them. length is that of the payload.
+// tcpOptions writes the options of the header at offset at. It returns false if the text must
+// end with them. length is the length of the payload.
 func (w *writer) tcpOptions(at int, length, sackBase uint32) bool {
 	h := &w.p.TCP
 	left := uint32(h.Header) - 20
@@ -82,7 +82,7 @@ func (w *writer) tcpOptions(at int, length, sackBase uint32) bool {
 		o.at, o.left = at, left
 		if s := name(tcpOptionNames, uint32(o.kind)); s != "" {
 			w.str(s)
-		} else if o.kind != optCCEcho { // which has an empty name
+		} else if o.kind != optCCEcho { // whose name is empty
 			w.say("unknown-", uint32(o.kind))
 		}
 		used, f := w.tcpOption(o, header, length, sackBase)
@@ -121,7 +121,7 @@ func (w *writer) badOption(first bool) {
 	}
 }
 
-// room says whether the first n bytes of an option are there.
+// room checks the first n bytes of an option.
 func (w *writer) room(o option, n uint32) fits {
 	switch {
 	case n > o.left:
@@ -132,8 +132,7 @@ func (w *writer) room(o option, n uint32) fits {
 	return fine
 }
 
-// tcpOption writes an option's data and returns how many bytes of it the kind
-// has.
+// tcpOption writes the data of an option, and returns the length that the kind has.
 func (w *writer) tcpOption(o option, header int, length, sackBase uint32) (uint32, fits) {
 	switch o.kind {
 	case optEnd, optNop, optSackOK:
@@ -159,7 +158,7 @@ func (w *writer) tcpOption(o option, header int, length, sackBase uint32) (uint3
 			w.hex(uint64(w.u8(o.at)), 2)
 			w.say(" id ", uint32(w.u8(o.at+1)))
 		})
-	case optTimeout: // RFC 5482: the highest bit was meant for the unit, tcpdump takes the lowest
+	case optTimeout: // in RFC 5482 the highest bit is the unit, tcpdump takes the lowest
 		return w.fixed(o, 2, func() {
 			v := uint32(w.u16(o.at))
 			w.str(" 0x")
@@ -191,7 +190,7 @@ func (w *writer) tcpOption(o option, header int, length, sackBase uint32) (uint3
 		case f != fine:
 		case o.n < 2:
 			f = tooLong
-		case w.u16(o.at) == 0xf989: // fast open, before it had a kind
+		case w.u16(o.at) == 0xf989: // fast open, before it got a kind
 			w.str("-tfo")
 			w.cookie(o.at+2, o.n-2)
 		default:
@@ -214,7 +213,7 @@ func (w *writer) fixed(o option, n uint32, write func()) (uint32, fits) {
 	return n, f
 }
 
-// octets writes an option's data from i on in hex, as far as it is there.
+// octets writes the data of an option from i in hex, as far as it was captured.
 func (w *writer) octets(o option, i uint32) fits {
 	for ; i < o.n; i++ {
 		if f := w.room(o, i+1); f != fine {
@@ -246,7 +245,7 @@ func (w *writer) sack(o option, base uint32) (uint32, fits) {
 	return o.n, fine
 }
 
-// md5 writes a signature (RFC 2385), which nobody without the key can check.
+// md5 writes a signature (RFC 2385), which cannot be checked without the key.
 func (w *writer) md5(o option, header int, length uint32) {
 	if w.has(header+int(w.p.TCP.Header), length) {
 		w.str(" shared secret not supplied with -M, ")

@@ -1,9 +1,9 @@
 package tcpdump
 
-// textProto is a protocol of lines.
+// textProto is a text protocol.
 type textProto struct {
 	name, caps string
-	commands   []string // nil: each packet begins with a line worth showing
+	commands   []string // nil: each packet starts with a line to be shown
 }
 
 var (
@@ -26,8 +26,8 @@ var (
 	}}
 )
 
-// text writes the first line of n bytes at at, if they begin as a request or a
-// response does; with -v all lines up to the first that is not text.
+// text writes the first line of n bytes at offset at, if it is a request or a response. With -v
+// it writes all lines up to the first that is not text.
 func (w *writer) text(at int, n uint32, t *textProto) {
 	w.proto = t.name
 	b := w.d[at:w.end]
@@ -52,8 +52,8 @@ func (w *writer) text(at int, n uint32, t *textProto) {
 	}
 }
 
-// begins says whether b begins with a command, or has a status code of three
-// digits as its second word. short says that b goes on, and was not captured.
+// begins reports whether b starts with a command, or has a status code of three digits as its
+// second word. short means that b is truncated.
 func begins(b []byte, commands []string, short bool) bool {
 	first, rest := token(b, short)
 	if first == nil {
@@ -85,8 +85,8 @@ func equalFold(b []byte, s string) bool {
 	return true
 }
 
-// token returns the word that b begins with, nil where there is none, and what
-// follows it and the blanks behind it.
+// token returns the first word of b, nil if there is none, and the rest after the blanks that
+// follow it.
 func token(b []byte, short bool) (word, rest []byte) {
 	const most = 128
 	i := 0
@@ -108,9 +108,8 @@ func token(b []byte, short bool) (word, rest []byte) {
 
 func blank(c byte) bool { return c == ' ' || c == '\t' }
 
-// line writes the line that b begins with, after before, and returns its
-// length with its end; 0 where it is not text, or does not end. n is how long
-// b was on the wire.
+// line writes before and the first line of b, and returns its length including the line end. It
+// returns 0 if the line is not text or has no end. n is the length of b on the wire.
 func (w *writer) line(before string, b []byte, n uint32) int {
 	for i, c := range b {
 		switch {
@@ -150,7 +149,7 @@ func (w *writer) write(before string, b []byte) {
 	}
 }
 
-// ssh writes the version line that each end of SSH begins with (RFC 4253 4.2).
+// ssh writes the SSH version string (RFC 4253 4.2).
 func (w *writer) ssh(at int, n uint32) {
 	w.proto = "ssh"
 	b := w.d[at:w.end]

@@ -6,7 +6,7 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// udp writes a datagram whose header begins at at.
+// udp writes a datagram whose header is at offset at.
 func (w *writer) udp(at int, length uint32, fragmented bool) {
 	w.proto = "udp"
 	if !w.has(at+2, 2) {
@@ -64,8 +64,8 @@ func (w *writer) udp(at int, length uint32, fragmented bool) {
 	}
 }
 
-// udpSum writes what the checksum says: over IPv4, where it may be left out,
-// only with -vv.
+// udpSum writes the result of the checksum. Over IPv4, where it is optional, it does so only
+// with -vv.
 func (w *writer) udpSum(at int, length uint32) {
 	if w.p.Version == 4 && w.o.Verbose < 2 {
 		return
@@ -90,8 +90,8 @@ func (w *writer) udpSum(at int, length uint32) {
 	w.str("!] ")
 }
 
-// beforeSIP says whether a port has words in tcpdump that it looks for before
-// SIP's: then the datagram is not read as SIP.
+// beforeSIP reports whether tcpdump decodes a port as another protocol before it checks the SIP
+// port. The datagram is then not decoded as SIP.
 func beforeSIP(src, dst uint16) bool {
 	for _, p := range [...]uint16{src, dst} {
 		switch p {

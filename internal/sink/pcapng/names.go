@@ -8,7 +8,7 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/clean"
 )
 
-// learn writes the names that a packet gives to addresses, if they are new.
+// learn stores the names in a DNS response, and writes those that are new.
 func (s *Sink) learn(p *event.Capture) {
 	if len(p.Answers) == 0 {
 		return
@@ -23,16 +23,15 @@ func (s *Sink) learn(p *event.Capture) {
 	s.hosts(append(changed, s.known.hosts[had:]...))
 }
 
-// madeUp writes a name for which a file's reader made an address up: its packets
-// have that address, and so the name is what is to be shown.
+// madeUp writes the name of a placeholder address, which the reader of a file has assigned to a
+// host name. The packets have that address.
 func (s *Sink) madeUp(n *event.Name) {
 	had := len(s.known.hosts)
 	s.known.learn(n.Addr.Unmap(), strings.Clone(clean.Text(n.Name)))
 	s.hosts(s.known.hosts[had:])
 }
 
-// learn remembers the name of an address. It reports whether the address had
-// another one before.
+// learn stores the name of an address. The bool is true if the address had another name.
 func (k *Preamble) learn(addr netip.Addr, name string) (host, bool) {
 	i, ok := k.host[addr]
 	if !ok {
@@ -67,6 +66,6 @@ func (s *Sink) hosts(list []host) {
 		s.b = append(append(s.b, h.name...), 0)
 		s.pad()
 	}
-	s.endOptions() // the end of the list has the shape of an option's
+	s.endOptions() // the end of the records is encoded like that of options
 	s.end(at)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/clean"
 )
 
-// Where fields of struct pw_packet stand in a record: what an event does not
-// hold as exactly is read there. The tests hold them to internal/wire.
+// Offsets in struct pw_packet of fields that an event does not have in full precision. A test
+// compares them with internal/wire.
 const (
 	offTime        = 8
 	offOwnerCookie = 24
@@ -25,7 +25,7 @@ const (
 	howOld = 256
 )
 
-// maxLink bounds the link header that goes into a comment, in bytes.
+// maxLink is the largest link header in a comment, in bytes.
 const maxLink = 1024
 
 const (
@@ -35,24 +35,24 @@ const (
 	optProcess  = 8
 )
 
-// ifaceKey tells interfaces apart: by process, or by device. The first of a file
-// is of the packets that have neither.
+// ifaceKey identifies an interface: a process or a device. The first interface of a file is for
+// packets without either.
 type ifaceKey struct {
 	proc   event.Proc
 	device device
 }
 
-// iface is what is said and counted of an interface.
+// iface has the description and the counts of an interface.
 type iface struct {
 	name, description string
-	pid               uint32 // 0: not a process's
+	pid               uint32 // 0: not of a process
 	nspid, uid        uint32
 	start             uint64
 	device            device
 	packets           uint64
 }
 
-// capture writes a packet, or the row of a frame without IP.
+// capture writes a packet, or the row for a frame without IP.
 func (s *Sink) capture(e *event.Entry, p *event.Capture) {
 	switch {
 	case p.NoIP && s.o.PacketsOnly:
@@ -92,7 +92,7 @@ func (s *Sink) capture(e *event.Entry, p *event.Capture) {
 	}
 	s.option64(optPacketID, e.Seq)
 	if e.Task.PID != 0 {
-		s.option64(optProcess, uint64(e.Task.TID)<<32|uint64(e.Task.PID)) // two of 32 bits
+		s.option64(optProcess, uint64(e.Task.TID)<<32|uint64(e.Task.PID)) // two 32-bit integers
 	}
 	s.endOptions()
 	s.end(at)
@@ -101,8 +101,8 @@ func (s *Sink) capture(e *event.Entry, p *event.Capture) {
 // sllLen is the size of a LINKTYPE_LINUX_SLL header.
 const sllLen = 16
 
-// sll writes the header before an IP packet: who sent it, the kind of device
-// (ARPHRD_VOID: not known), an address of no bytes, and the Ethernet type.
+// sll writes the LINKTYPE_LINUX_SLL header of a packet: the packet type, ARPHRD_VOID for an
+// unknown device, an address of length 0, and the EtherType.
 func (s *Sink) sll(p *event.Capture) {
 	const toUs, toOthers, byUs = 0, 3, 4
 	kind, ether := byte(toOthers), uint16(event.EtherIPv4)
@@ -118,8 +118,7 @@ func (s *Sink) sll(p *event.Capture) {
 	s.b = append(s.b, 0, kind, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, byte(ether>>8), byte(ether))
 }
 
-// fixedPart returns the start of a packet's record, before the packet's link
-// header, nil if the event has no record.
+// fixedPart returns the fixed part of the record of a packet, nil if the event has no record.
 func fixedPart(e *event.Entry, p *event.Capture) []byte {
 	at := sizePacket + len(p.Header)
 	if len(e.Raw) < at+len(p.Data) || len(p.Data) > 0 && &e.Raw[at] != &p.Data[0] {
@@ -128,7 +127,7 @@ func fixedPart(e *event.Entry, p *event.Capture) []byte {
 	return e.Raw[:sizePacket]
 }
 
-// comment writes the keys of a packet; what they mean is in the package's words.
+// comment writes the keys of a packet, which the package documentation describes.
 func (s *Sink) comment(e *event.Entry, p *event.Capture, head []byte, f *iface) {
 	t := &e.Task
 	s.key("pid=", uint64(t.PID))
@@ -174,7 +173,7 @@ func (s *Sink) comment(e *event.Entry, p *event.Capture, head []byte, f *iface) 
 	}
 }
 
-// cause names the call that a packet was sent by, if it was not too long ago.
+// cause writes the call that sent a packet, if it is still among the last keptCalls.
 func (s *Sink) cause(seq uint64) {
 	c := &s.known.calls[seq%keptCalls]
 	if seq == 0 || c.seq != seq {
@@ -188,7 +187,7 @@ func (s *Sink) cause(seq uint64) {
 	}
 }
 
-// task writes what of the owner is not as usual at its interface.
+// task writes the fields of the owner that differ from the defaults of its interface.
 func (s *Sink) task(t *event.Task, start uint64, f *iface) {
 	usual := iface{nspid: t.PID}
 	if f.pid == t.PID {
@@ -220,7 +219,7 @@ func (s *Sink) how(v uint32) {
 	}
 }
 
-// unknown is how the numbers of event read that have no name.
+// unknown is the name that package event returns for numbers without a name.
 const unknown = "unknown"
 
 func (s *Sink) nameOr(name string, number uint64) {
@@ -277,8 +276,7 @@ func (s *Sink) flags(v byte) {
 	}
 }
 
-// ifaceOf returns the number of the interface that a packet is shown at, which
-// is made if need be.
+// ifaceOf returns the number of the interface of a packet. It adds the interface if necessary.
 func (s *Sink) ifaceOf(e *event.Entry, p *event.Capture, head []byte) uint32 {
 	var key ifaceKey
 	if s.o.ByDevice {
@@ -362,7 +360,7 @@ func (s *Sink) addIface(key ifaceKey, f iface) uint32 {
 	s.endOption(o)
 	if s.o.Filter != "" {
 		o = s.option(optFilter)
-		s.b = append(s.b, 0) // what follows is text
+		s.b = append(s.b, 0) // filter code 0: the filter is text
 		s.b = clean.AppendText(s.b, s.o.Filter)
 		s.endOption(o)
 	}
@@ -374,9 +372,8 @@ func (s *Sink) addIface(key ifaceKey, f iface) uint32 {
 	return id
 }
 
-// statistics writes what was counted of an interface. Whose the packets were
-// that were lost is not known: their number stands at the first, which is of
-// the others.
+// statistics writes the counts of an interface. The owners of lost packets are unknown: they
+// are counted at the first interface, which is for packets without an owner.
 func (s *Sink) statistics(i int) {
 	const optStarted, optEnded, optReceived, optLost = 2, 3, 4, 5
 	f := &s.stats[i]

@@ -6,8 +6,8 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// Pcap writes the packets, and nothing else, as a pcap file of nanoseconds and
-// LINKTYPE_RAW (draft-ietf-opsawg-pcap): whose they are is lost.
+// Pcap writes packets to a pcap file with nanoseconds and LINKTYPE_RAW
+// (draft-ietf-opsawg-pcap). It does not write their owners, nor other entries.
 type Pcap struct {
 	w       io.Writer
 	b       []byte
@@ -18,7 +18,7 @@ type Pcap struct {
 
 const pcapNano = 0xa1b23c4d
 
-// NewPcap begins a file; snaplen 0 is 262144. The error is w's.
+// NewPcap starts a file. If snaplen is 0 it is 262144. The error is that of w.
 func NewPcap(w io.Writer, snaplen uint32) (*Pcap, error) {
 	if snaplen == 0 {
 		snaplen = allSnaplen
@@ -27,7 +27,7 @@ func NewPcap(w io.Writer, snaplen uint32) (*Pcap, error) {
 	s.b = le.AppendUint32(s.b, pcapNano)
 	s.b = le.AppendUint16(s.b, 2) // version 2.4
 	s.b = le.AppendUint16(s.b, 4)
-	s.b = le.AppendUint64(s.b, 0) // two fields that nobody uses
+	s.b = le.AppendUint64(s.b, 0) // two unused fields
 	s.b = le.AppendUint32(s.b, snaplen)
 	s.b = le.AppendUint32(s.b, linkRaw)
 	return s, s.Flush()
@@ -55,7 +55,7 @@ func (s *Pcap) Write(e *event.Entry) error {
 	return nil
 }
 
-// Flush writes what is buffered.
+// Flush writes the buffer.
 func (s *Pcap) Flush() error {
 	if len(s.b) > 0 && s.err == nil {
 		_, s.err = s.w.Write(s.b)
@@ -65,11 +65,11 @@ func (s *Pcap) Flush() error {
 	return s.err
 }
 
-// Close flushes.
+// Close flushes the sink.
 func (s *Pcap) Close() error { return s.Flush() }
 
-// Size is how long the file is, what is buffered included.
+// Size returns the size of the file, including the buffer.
 func (s *Pcap) Size() int64 { return s.written + int64(len(s.b)) }
 
-// LeftOut is how many frames without IP were left out.
+// LeftOut returns the number of frames without IP, which are left out.
 func (s *Pcap) LeftOut() uint64 { return s.frames }

@@ -1,80 +1,75 @@
-// Package pcapng writes the timeline as a pcapng file (draft-ietf-opsawg-pcapng):
-// packets beside the system calls and state changes around them, for Wireshark
-// and for pidwire itself, which reads such a file back record by record.
+// Package pcapng writes the timeline to a pcapng file (draft-ietf-opsawg-pcapng): packets, and
+// the system calls and state changes around them. The file is for Wireshark, and for pidwire,
+// which can read all records back.
 //
-// A file is one section, little-endian, of one link type and one snaplen:
-// tcpdump stops at a file that has two. The link type is LINKTYPE_LINUX_SLL
-// (113), as of tcpdump -i any, whose header says what is known below IP and
-// nothing else: who sent the packet (so that tcpdump's inbound and outbound
-// work), that the device is not known, and the Ethernet type. LINKTYPE_RAW would
-// do without a header; but libpcap (1.10.3, and those before) reads no file with
-// more than one interface of it, for it compares the 101 of the file with its
-// own number for that, 12.
+// A file is one little-endian section with one link type and one snaplen: tcpdump rejects a
+// file with two. The link type is LINKTYPE_LINUX_SLL (113), as of tcpdump -i any. Its header
+// has just what is known below IP: the direction of the packet (for the filters inbound and
+// outbound of tcpdump), an unknown device, and the EtherType. LINKTYPE_RAW has no header at
+// all, but libpcap (up to 1.10.3) cannot read a file with several interfaces of it, for it
+// compares the 101 of the file with its own number for it, 12.
 //
-//	Section Header           application, system, hardware; comment: what was watched
-//	Interface (1)            "other": of packets without a process of their own; before
-//	                         any row, because editcap and libpcap want one first
+//	Section Header           application, system, hardware; comment: the targets
+//	Interface (1)            "other": for packets without a process; before any row,
+//	                         because editcap and libpcap need an interface first
 //	Journal Export (9)       the first row: PIDWIRE_HEADER
-//	Interface (1)            one a process, named "curl[1234]", before its first packet;
-//	                         or one a network interface (Options.ByDevice)
-//	Enhanced Packet (6)      the header, the IP packet; comment, direction, drop count,
+//	Interface (1)            one per process, named "curl[1234]", before its first packet;
+//	                         or one per network interface (Options.ByDevice)
+//	Enhanced Packet (6)      the SLL header and the IP packet; comment, direction, drop count,
 //	                         packet number (that of its record), process and thread
 //	Journal Export (9)       a row: a system call, a change of state, a process, ...
-//	Name Resolution (4)      names of addresses, from DNS answers among the packets
-//	Interface Statistics (5) at the end, one an interface
+//	Name Resolution (4)      names of addresses, from DNS responses among the packets
+//	Interface Statistics (5) at the end, one per interface
 //
 // # Rows
 //
-// A row is an entry of the systemd journal export format, FIELD=value a line, in
-// a block of draft-richardson-opsawg-pcapng-extras:
+// A row is an entry in the systemd journal export format, one FIELD=value per line, in a
+// block of draft-richardson-opsawg-pcapng-extras:
 //
 //	__REALTIME_TIMESTAMP  us since the epoch
-//	MESSAGE               as sink/text prints it, at most 16 KiB of it
-//	PRIORITY              6; 4 where a call failed, or something is missing
+//	MESSAGE               the message of sink/text, truncated to 16 KiB
+//	PRIORITY              6; 4 if a call failed or data is missing
 //	SYSLOG_IDENTIFIER     syscall, state, kernel, process, lost, note, handover, frame; pidwire
-//	_PID, _TID, _COMM     whose; _TID where it is not the process's
+//	_PID, _TID, _COMM     of the task; _TID only if it is not _PID
 //	ERRNO                 number, of a call that failed
 //	PIDWIRE_LAYER         sys, pkt, krn
 //	PIDWIRE_CONN          c3
 //	PIDWIRE_HEADER        Options.Header, base64
-//	PIDWIRE_RECORD        wire records, base64, the row's own last
-//	PIDWIRE_PART          base64 of what the next row's field begins with
+//	PIDWIRE_RECORD        wire records, base64; that of the row is the last
+//	PIDWIRE_PART          base64 of the start of the field of the next row
 //
-// Wireshark takes no row above 256 KiB, hence PIDWIRE_PART. Records that make no
-// line (what was found at the start, looks, clocks) go with the next row, or
-// with one of their own before the next packet, so that the order of all
-// records is kept.
+// Wireshark rejects rows above 256 KiB, hence PIDWIRE_PART. Records without a message
+// (processes and sockets found at attach, looks, clocks) go into the next row, or into one
+// of their own before the next packet, so that all records stay in order.
 //
 // # Comments
 //
-// A packet's comment is keys and values, each once, from which with the rest of
-// the block its wire record is made again:
+// The comment of a packet is a list of keys and values. A reader rebuilds the wire record
+// from them and the rest of the block:
 //
 //	pid=402475 tid=402476 comm=Socket%20Thread conn=c3 match=exact how=sent seen=1543 sock=5283 if=2
 //
-//	pid, tid      the owner; tid where it is not pid
-//	comm          of the thread; what is not printable ASCII, space, % and = as %XX
-//	conn, match   the connection, and on what evidence: for readers only
-//	sys           the call that sent it, and its descriptor: for readers only
+//	pid, tid      the owner; tid only if it is not pid
+//	comm          of the thread; space, %, = and other than printable ASCII as %XX
+//	conn, match   the connection, and the evidence for it: for information only
+//	sys           the call that sent it, and its fd: for information only
 //	how           created, found, accepted, sent, received or used; ",old": since before the start
-//	made          rst, timewait, icmp, closed: by whom, where not by the socket
+//	made          rst, timewait, icmp, closed: the sender, if not the socket
 //	flags         wire, handed, claimed, matched, shared
-//	uid, start    effective user; ns since boot
-//	nspid, nstid  in its own pid namespace, where other than outside
+//	uid, start    effective user; start time of the process, ns since boot
+//	nspid, nstid  pid and tid in its own pid namespace, if they differ
 //	seen          ns from the evidence to the packet, may be negative; none: no time
-//	sock, owner   cookies: of the socket; of the one that the evidence is of, where another
-//	if, mark      interface number and SO_MARK
-//	space         low 24 bits of the number behind the network namespace's inode
-//	link, l2      LINKTYPE_ and bytes (base64, unpadded) of what stood before the IP header
+//	sock, owner   cookies: of the socket; of the socket of the evidence, if it is another
+//	if, mark      interface index and SO_MARK
+//	space         low 24 bits of the number for the inode of the network namespace
+//	link, l2      LINKTYPE_ and bytes (base64, unpadded) of the original link header
 //
-// Numbers are decimal, also in place of a name that there is none for. A key that
-// is not there is 0, with these exceptions: tid is pid; owner is sock; nspid, uid
-// and start are as in the comment of the interface, which has the same form, if
-// its pid is the packet's; else nspid is pid; nstid is tid if nspid is pid, else
-// nspid if tid is pid, else tid.
+// Numbers are decimal, also those in place of an unknown name. A missing key is 0, with these
+// exceptions: tid is pid; owner is sock; nspid, uid and start are those in the comment of the
+// interface, which has the same format, if its pid is that of the packet, else nspid is pid;
+// nstid is tid if nspid is pid, else nspid if tid is pid, else tid.
 //
-// What is not kept: the bytes that pad a record to 8, and a link header of more
-// than 1 KiB.
+// Not kept are the padding of records to 8 bytes, and link headers of more than 1 KiB.
 package pcapng
 
 import (
@@ -91,18 +86,18 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/text"
 )
 
-// Options say what a file holds.
+// Options control the contents of a file.
 type Options struct {
 	App, OS, Hardware string // of the section
-	Comment           string // of the section, and the first row's MESSAGE
-	Snaplen           uint32 // of IP packets, up to 262144; 0: that
+	Comment           string // of the section, and MESSAGE of the first row
+	Snaplen           uint32 // of IP packets; 0: the maximum, which is 262144 with the link header
 	Filter            string // the capture filter, as text; may be empty
-	PacketsOnly       bool   // no rows: what Wireshark shows are packets
-	ByDevice          bool   // interfaces are the network's, not processes
+	PacketsOnly       bool   // no rows, only packets
+	ByDevice          bool   // interfaces are network devices, not processes
 	Notation          notation.Options
-	Header            []byte    // the recording's header, for who reads the file back; empty: no records in rows
+	Header            []byte    // header of the recording, to read the file back; empty: no records in rows
 	Start             int64     // of the timeline, ns since the epoch
-	Preamble          *Preamble // shared by the files of one run; nil: there is one file
+	Preamble          *Preamble // shared by the files of one run; nil: there is only one file
 }
 
 const (
@@ -128,7 +123,7 @@ const (
 
 var le = binary.LittleEndian
 
-// Sink writes a file to w, a buffer at a time.
+// Sink writes a file to w. It is buffered.
 type Sink struct {
 	w       io.Writer
 	o       Options
@@ -140,26 +135,26 @@ type Sink struct {
 	known  *Preamble
 	ifaces map[ifaceKey]uint32
 	stats  []iface // by number
-	same   bool    // the last packet's interface is as it was
+	same   bool    // the interface of the last packet is still valid
 	last   ifaceKey
 	lastID uint32
 
-	owed    []byte // records that no row has had yet
-	owes    int    // of them
-	now     int64  // the latest time of an entry
-	dropped uint64 // packets lost since the last one
-	lost    uint64 // packets, in all
-	frames  uint64 // without IP, left out
+	owed    []byte // records that no row has yet
+	owes    int    // number of records in owed
+	now     int64  // latest time of an entry
+	dropped uint64 // packets lost since the last packet
+	lost    uint64 // packets lost in total
+	frames  uint64 // frames without IP, which were left out
 }
 
-// New begins a file: it writes the section, the first row, and what is known
-// before. The error is w's.
+// New starts a file: it writes the section, the first row, and the preamble. The error is that
+// of w.
 func New(w io.Writer, o Options) (*Sink, error) {
 	if o.Snaplen == 0 || o.Snaplen > allSnaplen-sllLen {
 		o.Snaplen = allSnaplen - sllLen
 	}
 	o.Notation.Style = nil
-	// Quick keeps the words of a frame on one line.
+	// Quick keeps the text of a frame on one line.
 	say := text.Words{Notation: o.Notation, Packets: tcpdump.Options{Quick: true}}
 	s := &Sink{w: w, o: o, say: say, known: o.Preamble, ifaces: map[ifaceKey]uint32{}, now: o.Start}
 	s.section()
@@ -178,7 +173,7 @@ func New(w io.Writer, o Options) (*Sink, error) {
 	return s, s.flush()
 }
 
-// reads says that records go into the file.
+// reads reports whether records are written to the file.
 func (s *Sink) reads() bool { return len(s.o.Header) > 0 && !s.o.PacketsOnly }
 
 func (s *Sink) section() {
@@ -186,7 +181,7 @@ func (s *Sink) section() {
 	s.b = le.AppendUint32(s.b, byteOrder)
 	s.b = le.AppendUint16(s.b, 1) // version 1.0
 	s.b = le.AppendUint16(s.b, 0)
-	s.b = le.AppendUint64(s.b, 1<<64-1) // length not known
+	s.b = le.AppendUint64(s.b, 1<<64-1) // section length unknown
 	s.text(2, s.o.Hardware)
 	s.text(3, s.o.OS)
 	s.text(4, s.o.App)
@@ -216,7 +211,7 @@ func (s *Sink) Write(e *event.Entry) error {
 	return nil
 }
 
-// Flush writes what is buffered.
+// Flush writes the buffer, and a row for pending records.
 func (s *Sink) Flush() error {
 	s.settle()
 	return s.flush()
@@ -231,11 +226,11 @@ func (s *Sink) Close() error {
 	return s.flush()
 }
 
-// Size is how long the file is, what is buffered included.
+// Size returns the size of the file, including the buffer.
 func (s *Sink) Size() int64 { return s.written + int64(len(s.b)) }
 
-// LeftOut is how many frames without IP were left out: there is no place for
-// them among the packets, and PacketsOnly leaves no other.
+// LeftOut returns the number of frames without IP that PacketsOnly left out. They are not
+// packets, and without rows there is no other place for them.
 func (s *Sink) LeftOut() uint64 { return s.frames }
 
 func (s *Sink) flush() error {
@@ -247,7 +242,7 @@ func (s *Sink) flush() error {
 	return s.err
 }
 
-// begin begins a block, and returns where.
+// begin starts a block, and returns its offset in the buffer.
 func (s *Sink) begin(kind uint32) int {
 	at := len(s.b)
 	s.b = le.AppendUint32(s.b, kind)
@@ -262,28 +257,28 @@ func (s *Sink) end(at int) {
 	s.b = le.AppendUint32(s.b, n)
 }
 
-// pad pads to 4: the buffer begins with a block.
+// pad pads to a multiple of 4 bytes. The buffer starts with a block.
 func (s *Sink) pad() {
 	for len(s.b)%4 != 0 {
 		s.b = append(s.b, 0)
 	}
 }
 
-// option begins an option whose length is not known yet.
+// option starts an option, and returns the offset of its value for endOption.
 func (s *Sink) option(code uint16) int {
 	s.b = le.AppendUint16(s.b, code)
 	s.b = le.AppendUint16(s.b, 0)
 	return len(s.b)
 }
 
-// endOption ends an option, whose text is cut where it is too long for one.
+// endOption ends an option and sets its length. It truncates a text that is too long.
 func (s *Sink) endOption(at int) {
 	s.b = s.b[:at+cut(s.b[at:], maxOption)]
 	le.PutUint16(s.b[at-2:], uint16(len(s.b)-at))
 	s.pad()
 }
 
-// text writes an option of text; none if that is empty.
+// text writes a text option, unless v is empty.
 func (s *Sink) text(code uint16, v string) {
 	if v == "" {
 		return
@@ -305,7 +300,7 @@ func (s *Sink) option64(code uint16, v uint64) {
 	s.b = le.AppendUint64(s.b, v)
 }
 
-// optionTime writes a time as it stands in blocks, the higher half first.
+// optionTime writes a timestamp option: two 32-bit integers, the high one first.
 func (s *Sink) optionTime(code uint16, ns int64) {
 	s.b = le.AppendUint16(s.b, code)
 	s.b = le.AppendUint16(s.b, 8)
@@ -319,7 +314,8 @@ func (s *Sink) time(ns int64) {
 
 func (s *Sink) endOptions() { s.b = le.AppendUint32(s.b, optEnd) }
 
-// cut returns how much of b, which is UTF-8, is at most n bytes of whole characters.
+// cut returns the length of the longest prefix of b, which is UTF-8, that has at most n bytes
+// and no partial character.
 func cut(b []byte, n int) int {
 	if len(b) <= n {
 		return len(b)

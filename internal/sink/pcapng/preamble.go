@@ -7,19 +7,18 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// Preamble is what is known when a file begins: the processes, sockets and
-// names that were found, and the names of addresses. Files that follow each
-// other share one, so that each can be opened by itself. It is for one
-// goroutine, and holds 4 MiB of records and 4096 names at most.
+// Preamble has the state at the start of a file: the records of processes, sockets and names,
+// and the names of addresses. Successive files share one, so that each can be read alone. It
+// is not safe for concurrent use, and is limited to 4 MiB of records and 4096 names.
 type Preamble struct {
-	most  int // bytes of records
+	most  int // maximum bytes of records
 	bytes int
-	list  []item // in the order of their records; raw is nil where one is gone
+	list  []item // in record order; raw is nil if the record was dropped
 	gone  int
 	at    map[itemKey]int
 
 	procs   map[event.Proc]process
-	text    int // bytes of procs' words
+	text    int // bytes of the strings of procs
 	devices map[device]string
 	hosts   []host
 	host    map[netip.Addr]int
@@ -27,7 +26,7 @@ type Preamble struct {
 	calls [keptCalls]call // by number modulo keptCalls
 }
 
-// call is what a packet's comment says of the call that caused it.
+// call is the call that sent a packet, for its comment.
 type call struct {
 	seq  uint64
 	name string
@@ -37,15 +36,15 @@ type call struct {
 const (
 	keptCalls   = 4096
 	maxPreamble = 4 << 20
-	maxItems    = 1 << 14 // records, each of which takes 250 bytes beside its own
+	maxItems    = 1 << 14 // records; each takes 250 bytes and its own length
 	maxProcs    = 1 << 14
-	maxWords    = 4 << 20 // bytes of their names and files
+	maxWords    = 4 << 20 // bytes of their names and paths
 	maxDevices  = 4096
 	maxHosts    = 4096
-	maxNote     = 200 // bytes by which notes are told apart
+	maxNote     = 200 // notes are compared by this many bytes
 )
 
-// NewPreamble returns that of a run that is about to begin.
+// NewPreamble returns the preamble for a new run.
 func NewPreamble() *Preamble { return newPreamble(maxPreamble) }
 
 func newPreamble(most int) *Preamble {
@@ -59,7 +58,7 @@ type item struct {
 	raw []byte
 }
 
-// itemKey says what a record is of: a later one takes its place.
+// itemKey identifies the subject of a record. A later record of the same subject replaces it.
 type itemKey struct {
 	kind byte
 	proc event.Proc
@@ -94,8 +93,8 @@ type host struct {
 	name string
 }
 
-// add takes notice of an entry. What it keeps it copies: a sink has an entry
-// during Write only.
+// add updates the preamble with an entry. It copies what it keeps, for an entry is only valid
+// during Write.
 func (k *Preamble) add(e *event.Entry) {
 	if e.Conn != nil && e.Conn.Closed {
 		k.drop(itemKey{kind: ofSocket, a: e.Conn.ID.Inode})
@@ -104,8 +103,8 @@ func (k *Preamble) add(e *event.Entry) {
 	e.Visit(keeper{k})
 }
 
-// Where struct pw_proc says what happened, and that the process was there before:
-// its birth is told in another file.
+// Offset of what in struct pw_proc, and PW_PROC_FOUND: in the next files the process is one
+// that was found.
 const (
 	offWhat = 64
 	found   = 1
@@ -120,7 +119,7 @@ func (k *Preamble) process(e *event.Entry, b *event.Process) {
 		return
 	}
 	p := process{comm: strings.Clone(e.Task.Comm), exe: strings.Clone(b.Exe), netns: b.NetNS}
-	if p.exe == "" { // a child is what its parent is, until it says otherwise
+	if p.exe == "" { // a child has the exe of its parent until it calls exec
 		p.exe = k.procs[b.Parent].exe
 	}
 	if was, known := k.procs[e.Task.Proc]; (known || len(k.procs) < maxProcs) && k.text+p.words()-was.words() <= maxWords {
@@ -135,7 +134,7 @@ func (k *Preamble) process(e *event.Entry, b *event.Process) {
 	}
 }
 
-// keep keeps a copy of a record, if there is room.
+// keep stores a copy of a record if there is room. It reports whether it did.
 func (k *Preamble) keep(key itemKey, raw []byte) bool {
 	if len(raw) == 0 || k.most == 0 {
 		return false
@@ -172,8 +171,8 @@ func (k *Preamble) drop(key itemKey) {
 	k.list, k.gone = live, 0
 }
 
-// device says which interface a packet was seen at, as far as that is known: a
-// packet has its number, and the connection or the process the namespace.
+// device returns the device of a packet. The index is in the packet, the network namespace in
+// its connection or process, if that is known.
 func (k *Preamble) device(e *event.Entry, p *event.Capture) device {
 	d := device{index: p.Iface}
 	if e.Conn != nil && e.Conn.NetNS != 0 {

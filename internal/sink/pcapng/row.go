@@ -13,14 +13,14 @@ const (
 	prioInfo    = '6'
 )
 
-// entry writes the row of what is no packet, if it makes one.
+// entry writes the row of an entry that is not a packet, if it has one.
 func (s *Sink) entry(e *event.Entry) {
 	if l, ok := e.Body.(*event.Lost); ok && l.Layer == event.LayerPkt {
 		s.dropped += l.Count
 		s.lost += l.Count
 	}
 	if p, ok := e.Body.(*event.Process); ok && p.What == event.Exec {
-		// Its packets are another program's from here on.
+		// After exec the packets get a new interface with the new name.
 		delete(s.ifaces, ifaceKey{proc: e.Task.Proc})
 		s.same = false
 	}
@@ -31,10 +31,10 @@ func (s *Sink) entry(e *event.Entry) {
 	e.Visit(rows{s})
 }
 
-// row is where a row and its MESSAGE begin in the buffer.
+// row has the offsets of a row and its MESSAGE in the buffer.
 type row struct{ block, message int }
 
-// row begins a row, up to its MESSAGE.
+// row starts a row, up to its MESSAGE.
 func (s *Sink) row(time int64) row {
 	at := s.begin(blockRow)
 	s.str("__REALTIME_TIMESTAMP=")
@@ -43,7 +43,7 @@ func (s *Sink) row(time int64) row {
 	return row{at, len(s.b)}
 }
 
-// about ends the MESSAGE, and says whose it is; layer may be empty.
+// about ends the MESSAGE and writes the fields of the task. layer may be empty.
 func (s *Sink) about(r row, e *event.Entry, ident, layer string, priority byte) {
 	s.b = s.b[:r.message+cut(s.b[r.message:], maxMessage)]
 	s.str("\nPRIORITY=")
@@ -73,7 +73,7 @@ func (s *Sink) about(r row, e *event.Entry, ident, layer string, priority byte) 
 	s.b = append(s.b, '\n')
 }
 
-// endRow ends a row, which takes the records that are owed with it.
+// endRow ends a row, and writes all pending records into it.
 func (s *Sink) endRow(r row) {
 	if len(s.owed) > 0 {
 		s.str("PIDWIRE_RECORD=")
@@ -84,7 +84,7 @@ func (s *Sink) endRow(r row) {
 	s.end(r.block)
 }
 
-// owe keeps a record for the next row.
+// owe stores a record for the next row.
 func (s *Sink) owe(raw []byte) {
 	if len(raw) == 0 || !s.reads() {
 		return
@@ -96,7 +96,7 @@ func (s *Sink) owe(raw []byte) {
 	s.owes++
 }
 
-// part writes of what is too long for a row all but the last piece.
+// part writes all but the last piece of a v that is too long for a row, and returns the last.
 func (s *Sink) part(v []byte) []byte {
 	for len(v) > maxRow {
 		r := s.row(s.now)
@@ -111,7 +111,7 @@ func (s *Sink) part(v []byte) []byte {
 	return v
 }
 
-// settle writes a row for the records that are owed, if there are any.
+// settle writes a row for the pending records, if there are any.
 func (s *Sink) settle() {
 	if len(s.owed) == 0 {
 		return
@@ -127,7 +127,7 @@ func (s *Sink) settle() {
 	s.endRow(r)
 }
 
-// first writes the row that says how to read the others.
+// first writes the row with the header of the recording.
 func (s *Sink) first() {
 	header := s.part(s.o.Header)
 	r := s.row(s.o.Start)
@@ -139,7 +139,7 @@ func (s *Sink) first() {
 	s.end(r.block)
 }
 
-// words writes the row of what text has words for.
+// words writes the row of an entry with a message of text.Words.
 func (s *Sink) words(e *event.Entry, ident, layer string) {
 	r := s.row(e.Time)
 	s.b = s.say.Append(s.b, e)
@@ -163,7 +163,7 @@ func (s *Sink) frame(e *event.Entry, p *event.Capture) {
 	at := len(s.b)
 	s.b = text.AppendPacket(s.b, p, &s.say.Packets)
 	if i := bytes.IndexByte(s.b[at:], '\n'); i >= 0 {
-		s.b = s.b[:at+i] // the bytes of what has no words
+		s.b = s.b[:at+i] // drop the hex dump of an unknown frame
 	}
 	s.str(" (frame without IP)")
 	s.about(r, e, "frame", "pkt", prioInfo)

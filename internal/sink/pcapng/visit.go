@@ -7,7 +7,7 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/clean"
 )
 
-// keeper keeps of an entry what the next file of a recording begins with.
+// keeper updates the preamble with an entry.
 type keeper struct{ *Preamble }
 
 func (k keeper) Call(e *event.Entry, b *event.Call) {
@@ -47,7 +47,7 @@ func (k keeper) Note(e *event.Entry, b *event.Note) {
 	}
 }
 
-// The rest is of the file that it happened in.
+// Other bodies are not needed in the next file.
 
 func (keeper) Capture(*event.Entry, *event.Capture)   {}
 func (keeper) State(*event.Entry, *event.State)       {}
@@ -59,7 +59,7 @@ func (keeper) Lost(*event.Entry, *event.Lost)         {}
 func (keeper) End(*event.Entry, *event.End)           {}
 func (keeper) Unknown(*event.Entry, *event.Unknown)   {}
 
-// rows writes the row of what is no packet, if it makes one.
+// rows writes the row of an entry that is not a packet, if it has one.
 type rows struct{ *Sink }
 
 func (s rows) Call(e *event.Entry, _ *event.Call)   { s.words(e, "syscall", "sys") }
@@ -73,7 +73,7 @@ func (s rows) State(e *event.Entry, b *event.State) {
 
 func (s rows) Kernel(e *event.Entry, b *event.Kernel) {
 	if b.What == event.KernelSock || b.What == event.KernelStep || b.Tracer == event.Pidwire && b.Function() {
-		return // functions between the packets would be all that one sees
+		return // functions would outnumber the packets
 	}
 	s.words(e, "kernel", "krn")
 }
@@ -120,7 +120,7 @@ func (s rows) Unknown(e *event.Entry, b *event.Unknown) {
 	s.endRow(r)
 }
 
-// A packet is a block of its own; the rest is read back from the record beside the row.
+// Packets have their own blocks. The records of other bodies go into the next row.
 
 func (rows) Capture(*event.Entry, *event.Capture)     {}
 func (rows) SockFound(*event.Entry, *event.SockFound) {}

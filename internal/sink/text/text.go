@@ -1,10 +1,10 @@
-// Package text writes the timeline as lines: fixed columns, then the call in
-// strace's notation.
+// Package text writes the timeline as lines: fixed columns, followed by the call in the format
+// of strace.
 //
 //	0.000000 curl[402475]  c1 sys  socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 5 <9us>
 //
-// A ~ behind a time says that it may be off by 1 ms or more; before a process,
-// that the socket came to it from that process; a ? there, that it is a guess.
+// A ~ after a time means that it may be off by 1 ms or more. A ~ before a process means that
+// the process has inherited the socket or shares it, and a ? that the process is a guess.
 package text
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/tcpdump"
 )
 
-// TimeStyle is what stands in the first column.
+// TimeStyle is the format of the first column.
 type TimeStyle uint8
 
 const (
@@ -28,11 +28,11 @@ const (
 	TimeAbs                    // 15:04:05
 	TimeMicro                  // 15:04:05.000000
 	TimeEpoch                  // seconds since 1970
-	TimeDelta                  // since the line before
+	TimeDelta                  // seconds since the previous line
 	TimeNone
 )
 
-// Options say how lines look.
+// Options control the format of lines.
 type Options struct {
 	Notation notation.Options
 	Packets  tcpdump.Options
@@ -40,30 +40,30 @@ type Options struct {
 	Start    int64 // ns since the epoch: the zero of TimeRel
 	Zone     *time.Location
 	NoDur    bool // without <9us>
-	Plain    bool // as strace prints: [pid N] and the call, nothing else
-	// Names puts names in the place of addresses of packets: those that the host
-	// looked up. Resolve gives names to others; may be nil.
+	Plain    bool // like strace: only [pid N] and the call
+	// Names replaces addresses of packets by the names that the traced processes have looked
+	// up. Resolve returns names of other addresses; it may be nil.
 	Names   bool
-	Tree    bool // with the functions around what the kernel did
-	Stacks  bool // with the whole stacks below it
+	Tree    bool // print the functions around kernel events
+	Stacks  bool // print whole stacks below kernel events
 	Resolve func(netip.Addr) string
 	Colour  *Colours
 }
 
-// Colours are the SGR sequences of the columns; the notation has its own.
+// Colours has the SGR sequences of the columns. The notation has its own.
 type Colours struct {
 	Time, Task, Conn, Layer, Note, Warn, Reset string
 }
 
-// Sink writes lines to w, a buffer at a time.
+// Sink writes lines to w. It is buffered.
 type Sink struct {
 	w     io.Writer
 	o     Options
 	b     []byte
-	prev  int64 // time of the line before
-	task  int   // width of the task column: grows, never shrinks
+	prev  int64 // time of the previous line
+	task  int   // width of the task column, which only grows
 	conn  int
-	peer  *event.Conn // of the packet at hand
+	peer  *event.Conn // connection of the current packet
 	words Words
 	err   error
 }
@@ -73,8 +73,8 @@ const (
 	minTask     = 16
 	maxTask     = 28
 	timeRelWide = 13
-	mostOthers  = 8         // further connections that a line names
-	vague       = 1_000_000 // ns that a time may be off, from which on it is marked
+	mostOthers  = 8         // maximum number of further connections on a line
+	vague       = 1_000_000 // minimum error of a time that is marked, in ns
 )
 
 // New returns a sink that writes to w.
@@ -91,7 +91,7 @@ func New(w io.Writer, o Options) *Sink {
 	return s
 }
 
-// nameOf returns the name of an address of the packet at hand.
+// nameOf returns the name of an address of the current packet, "" if it has none.
 func (s *Sink) nameOf(a netip.Addr) string {
 	if s.peer == nil {
 		return ""
@@ -120,7 +120,7 @@ func (s *Sink) Write(e *event.Entry) error {
 	return nil
 }
 
-// kernel writes what the kernel did, with the functions on the way there.
+// kernel writes a kernel event and the functions around it.
 func (s *Sink) kernel(e *event.Entry, k *event.Kernel) {
 	if s.o.Tree {
 		for i := range k.Path {
@@ -134,7 +134,7 @@ func (s *Sink) kernel(e *event.Entry, k *event.Kernel) {
 	case k.Tracer == event.Pidwire && k.Function() && !s.o.Tree:
 		return
 	case k.What == event.KernelStep:
-		// Of a call, which stands above; of a step on the way there is the tree.
+		// The user stack of a call, whose line is above; the tree has the kernel steps.
 		if len(k.Stack) == 0 {
 			s.stacks(k)
 		}
@@ -151,7 +151,7 @@ func (s *Sink) kernel(e *event.Entry, k *event.Kernel) {
 	s.stacks(k)
 }
 
-// stacks writes whole stacks below a line, as strace -k does.
+// stacks writes whole stacks below a line, like strace -k.
 func (s *Sink) stacks(k *event.Kernel) {
 	if !s.o.Stacks {
 		return
@@ -163,7 +163,7 @@ func (s *Sink) stacks(k *event.Kernel) {
 	}
 }
 
-// Flush writes what is buffered.
+// Flush writes the buffer.
 func (s *Sink) Flush() error {
 	if len(s.b) > 0 && s.err == nil {
 		_, s.err = s.w.Write(s.b)
@@ -187,8 +187,8 @@ func (s *Sink) message(e *event.Entry, layer string) {
 	s.b = append(s.words.Append(s.b, e), '\n')
 }
 
-// introduce says which connection it is when one appears that was not made in
-// sight: it was open before, or was handed over, or the call was not asked for.
+// introduce writes a line for a connection whose creation was not seen: it was open before, was
+// handed over, or the call was not traced.
 func (s *Sink) introduce(e *event.Entry) {
 	if s.o.Plain {
 		return
@@ -210,7 +210,7 @@ func (s *Sink) introduce(e *event.Entry) {
 
 func (s *Sink) newcomer(e *event.Entry) {
 	if e.Conn.Family == 0 {
-		return // a descriptor, of which nothing is known but what the line says
+		return // an fd of which nothing is known but the call
 	}
 	s.line(e, "   ")
 	s.b = append(s.b, s.o.Colour.Note...)
@@ -224,10 +224,10 @@ func (s *Sink) newcomer(e *event.Entry) {
 	s.b = append(s.b, '\n')
 }
 
-// AppendConn appends what a connection is: TCP 10.0.2.15:48448 -> 10.0.0.5:80 ESTABLISHED.
+// AppendConn appends a connection: TCP 10.0.2.15:48448 -> 10.0.0.5:80 ESTABLISHED.
 func AppendConn(b []byte, c *event.Conn) []byte {
 	if c.Family == 0 && c.ID == (event.SockID{}) {
-		b = append(b, "socket"...) // a descriptor of another tool's
+		b = append(b, "socket"...) // an fd in the output of another tool
 	} else {
 		b = append(b, notation.Transport(c.Family, c.Type, c.Protocol)...)
 	}
@@ -268,7 +268,7 @@ func AppendConn(b []byte, c *event.Conn) []byte {
 	return b
 }
 
-// AppendExit appends how a process ended, from a wait status, as strace says it.
+// AppendExit appends a wait status in words, like strace.
 func AppendExit(b []byte, status uint32) []byte {
 	if sig := status & 0x7f; sig != 0 {
 		b = append(b, "killed by "...)
@@ -282,7 +282,7 @@ func AppendExit(b []byte, status uint32) []byte {
 	return strconv.AppendUint(b, uint64(status>>8&0xff), 10)
 }
 
-// beside begins a line that strace would not print.
+// beside starts a line that strace would not print.
 func (s *Sink) beside(e *event.Entry, layer string) {
 	if !s.o.Plain {
 		s.line(e, layer)
@@ -322,7 +322,7 @@ func (s *Sink) line(e *event.Entry, layer string) {
 	if e.Task.PID != 0 {
 		switch {
 		case e.Match == event.MatchInherited, e.Match == event.MatchShared:
-			s.b = append(s.b, '~') // the owner of the socket that this one came from, or one of several
+			s.b = append(s.b, '~') // the owner of the parent socket, or one of several owners
 		case e.Match == event.MatchGuess:
 			s.b = append(s.b, '?')
 		}
@@ -335,7 +335,7 @@ func (s *Sink) line(e *event.Entry, layer string) {
 		}
 		s.b = append(s.b, ']')
 		if e.Task.NSPID != 0 && e.Task.NSPID != e.Task.PID {
-			// As the host sees it, with its own beside.
+			// The host pid, and the pid in its own namespace in parentheses.
 			s.b = append(s.b, '(')
 			s.b = strconv.AppendUint(s.b, uint64(e.Task.NSPID), 10)
 			s.b = append(s.b, ')')
@@ -361,7 +361,8 @@ func (s *Sink) line(e *event.Entry, layer string) {
 	s.b = append(s.b, ' ', ' ')
 }
 
-// pad fills the column that began at at to its width, which grows up to most.
+// pad pads the column that starts at offset at to its width. If the column is wider, the width
+// grows, up to most.
 func (s *Sink) pad(at int, width *int, most int) {
 	n := utf8.RuneCount(s.b[at:])
 	if n > *width && *width < most {
@@ -394,7 +395,7 @@ func (s *Sink) time(t int64) {
 	}
 }
 
-// seconds appends ns as seconds with six digits, right-aligned.
+// seconds appends ns as right-aligned seconds with six decimals.
 func (s *Sink) seconds(ns int64) {
 	at := len(s.b)
 	if ns < 0 {

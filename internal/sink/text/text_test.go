@@ -51,8 +51,8 @@ func task(comm string, pid, tid uint32) event.Task {
 	return event.Task{Proc: event.Proc{PID: pid, Start: 100}, TID: tid, NSPID: pid, NSTID: tid, UID: 1000, Comm: comm}
 }
 
-// timeline is a short life: a server that was there before, its child in a
-// container, and what went wrong.
+// timeline returns entries of a server that was running at attach, its child in a container,
+// and errors.
 func timeline() []event.Entry {
 	server, thread := task("server", 4711, 4711), task("worker", 4711, 4712)
 	inside := task("app", 5000, 5000)
@@ -121,7 +121,7 @@ func timeline() []event.Entry {
 	add(90_000_001, inside, none, &event.Process{What: event.Exit, Code: 9})
 	add(90_000_002, server, none, &event.Process{What: event.Exit, Code: 11 | 0x80})
 	add(90_000_003, server, none, &event.Process{What: event.Exit, Code: 35})
-	add(-0.001, server, none, &event.Call{Name: "close", Args: []event.Arg{fd(3)}, Dur: 100}) // clocks are read one after the other
+	add(-0.001, server, none, &event.Call{Name: "close", Args: []event.Arg{fd(3)}, Dur: 100}) // before the start: the clocks are not read at the same moment
 	add(90_000_004, event.Task{}, none, &event.End{Reason: "detached"})
 	return list
 }
@@ -185,8 +185,7 @@ func golden(t *testing.T, name, got string) {
 
 var sgr = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// TestColour checks that colour adds nothing but colour, and that no line ends
-// in one.
+// TestColour checks that colour changes no text, and is reset at the end of each line.
 func TestColour(t *testing.T) {
 	plain := print(t, text.Options{}, timeline())
 	colour := print(t, text.Options{Colour: colours, Notation: notation.Options{Style: style}}, timeline())
@@ -206,8 +205,7 @@ func TestColour(t *testing.T) {
 	}
 }
 
-// TestColumns checks that the message begins in one column, once the widest
-// name was seen.
+// TestColumns checks that all messages after the widest name start in the same column.
 func TestColumns(t *testing.T) {
 	var list []event.Entry
 	for _, comm := range []string{"sixteen-letters", "a", "naïve", ""} {
@@ -270,8 +268,7 @@ func TestAppendConn(t *testing.T) {
 	}
 }
 
-// TestBounded checks that a sink hands on what it has, without being asked,
-// before it holds much.
+// TestBounded checks that a sink writes its buffer without Flush when it is large.
 func TestBounded(t *testing.T) {
 	var b bytes.Buffer
 	s := text.New(&b, text.Options{})
@@ -289,8 +286,7 @@ func TestBounded(t *testing.T) {
 	}
 }
 
-// TestTree checks how the functions of a stack stand around what happened, and
-// what stands below it with -k.
+// TestTree checks the functions around kernel events, and the stacks below them with -k.
 func TestTree(t *testing.T) {
 	frame := func(name string, addr uint64) event.Frame { return event.Frame{Name: name, Addr: addr, Offset: 4} }
 	sent := &event.Kernel{

@@ -7,7 +7,7 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/clean"
 )
 
-// lines writes an entry's lines.
+// lines writes the lines of an entry.
 type lines struct{ *Sink }
 
 func (s lines) Call(e *event.Entry, _ *event.Call) {
@@ -77,7 +77,7 @@ func (s lines) Unknown(e *event.Entry, b *event.Unknown) {
 	s.warn("a record of kind " + strconv.Itoa(int(b.Kind)) + " that this version cannot read")
 }
 
-// The rest has no line: it is for those that do.
+// Other bodies have no line.
 
 func (lines) SockFound(*event.Entry, *event.SockFound) {}
 func (lines) Ready(*event.Entry, *event.Ready)         {}
@@ -86,7 +86,7 @@ func (lines) Symbol(*event.Entry, *event.Symbol)       {}
 func (lines) Clock(*event.Entry, *event.Clock)         {}
 func (lines) End(*event.Entry, *event.End)             {}
 
-// wording appends an entry's words to out.
+// wording appends the message of an entry to out.
 type wording struct{ *Words }
 
 func (w wording) Call(e *event.Entry, b *event.Call)       { w.out = w.call(w.out, e, b) }
@@ -99,7 +99,7 @@ func (w wording) Handover(_ *event.Entry, b *event.Handover) {
 }
 func (w wording) Process(_ *event.Entry, b *event.Process) { w.out = appendProcess(w.out, b) }
 
-// The rest has no words of its own: sinks that show it have theirs.
+// Other bodies have no message here; sinks that show them have their own.
 
 func (wording) SockFound(*event.Entry, *event.SockFound) {}
 func (wording) Ready(*event.Entry, *event.Ready)         {}

@@ -10,22 +10,22 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/tcpdump"
 )
 
-// Words are what a line says behind its columns.
+// Words formats the message of a line, the part after the columns.
 type Words struct {
 	Notation    notation.Options
 	Packets     tcpdump.Options
 	NoDur       bool   // without <9us>
-	Plain       bool   // as strace prints
-	Tree        bool   // what happened stands as deep as the functions around it
-	Apart       bool   // a refusal beside a call has a line of its own, which the caller writes
-	Note, Reset string // SGR sequences around what is said beside the notation
+	Plain       bool   // like strace
+	Tree        bool   // indent by the functions around an event
+	Apart       bool   // a denial of a call gets its own line, which the caller writes
+	Note, Reset string // SGR sequences around notes
 
 	out []byte // during Append
 }
 
-// Append appends the words of a call, a packet, a state, a handover or a
-// process, without a newline (but for the lines of a packet's bytes); of other
-// bodies nothing.
+// Append appends the message of a call, packet, state, handover, process, audit or kernel
+// event, without the final newline. Only dumps of packets have newlines in them. It appends
+// nothing for other bodies.
 func (w *Words) Append(b []byte, e *event.Entry) []byte {
 	w.out = b
 	e.Visit(wording{w})
@@ -50,8 +50,8 @@ func (w *Words) call(b []byte, e *event.Entry, c *event.Call) []byte {
 	return w.others(b, e)
 }
 
-// via says how a call came, where strace would not show it as one. That a 32-bit
-// process made it by socketcall is for who wants everything.
+// via appends the way in which a call was made, like io_uring. socketcall(2) is shown only if
+// verbose.
 func (w *Words) via(b []byte, c *event.Call) []byte {
 	if c.Via == "" || c.Via == "socketcall" && (w.Plain || !w.Notation.Verbose) {
 		return b
@@ -59,7 +59,7 @@ func (w *Words) via(b []byte, c *event.Call) []byte {
 	return append(append(b, c.Via...), ": "...)
 }
 
-// packet writes a packet as tcpdump does, behind where it went.
+// packet appends the direction of a packet and its text like tcpdump.
 func (w *Words) packet(b []byte, e *event.Entry, p *event.Capture) []byte {
 	switch p.Dir {
 	case event.DirOut:
@@ -74,7 +74,7 @@ func (w *Words) packet(b []byte, e *event.Entry, p *event.Capture) []byte {
 	return w.others(b, e)
 }
 
-// AppendPacket appends a packet, or a frame that carries none, as tcpdump does.
+// AppendPacket appends a packet, or a frame without IP, like tcpdump.
 func AppendPacket(b []byte, p *event.Capture, o *tcpdump.Options) []byte {
 	if p.NoIP {
 		return tcpdump.AppendFrame(b, p.Link, p.Header, p.Ether, p.Data, p.Len, o)
@@ -83,7 +83,7 @@ func AppendPacket(b []byte, p *event.Capture, o *tcpdump.Options) []byte {
 	return tcpdump.Append(b, &p.Packet, o)
 }
 
-// aside appends what is said of a line, and not part of its notation.
+// aside appends a note.
 func (w *Words) aside(b []byte, text string) []byte {
 	return w.reset(append(append(append(b, w.Note...), "  # "...), text...))
 }
@@ -95,10 +95,9 @@ func (w *Words) reset(b []byte) []byte {
 	return append(b, w.Reset...)
 }
 
-// state writes how a TCP connection's state changed, and at its end what it
-// came to.
+// state appends a change of a TCP state, and the counts of the connection at its end.
 func (w *Words) state(b []byte, e *event.Entry, s *event.State) []byte {
-	if s.Context == event.ContextTask { // done in a call
+	if s.Context == event.ContextTask { // in a call
 		depth := 1
 		if w.Tree {
 			depth += s.Around
@@ -153,7 +152,7 @@ func indent(b []byte, depth int) []byte {
 	return b
 }
 
-// appendInferred writes a function that was found on a stack.
+// appendInferred appends a function that was found on a stack.
 func appendInferred(b []byte, f *event.Frame, depth int) []byte {
 	b = append(indent(b, depth), "~> "...)
 	if f.Name == "" {
@@ -166,7 +165,7 @@ func appendInferred(b []byte, f *event.Frame, depth int) []byte {
 	return b
 }
 
-// appendFrame writes a frame of a stack as strace -k does: file(function+0x1f) [0x1234].
+// appendFrame appends a stack frame like strace -k: file(function+0x1f) [0x1234].
 func appendFrame(b []byte, f *event.Frame) []byte {
 	b = clean.AppendText(b, f.File)
 	if f.Name != "" {
@@ -177,7 +176,7 @@ func appendFrame(b []byte, f *event.Frame) []byte {
 	return append(strconv.AppendUint(append(b, " [0x"...), f.Addr, 16), ']')
 }
 
-// kernel writes a step of the kernel, indented by how deep it is.
+// kernel appends a kernel event, indented by its depth.
 func (w *Words) kernel(b []byte, e *event.Entry, k *event.Kernel) []byte {
 	b = indent(b, k.Depth)
 	switch k.What {
@@ -247,8 +246,8 @@ func appendResult(b []byte, n int64, errno string) []byte {
 	return clean.AppendText(append(b, "-1 "...), errno)
 }
 
-// onTime says on whose time something was done, where that was not the task's
-// own call.
+// onTime appends a note with the context of an event that was not in a call of its own task:
+// softirq and CPU, and the thread that ran.
 func (w *Words) onTime(b []byte, e *event.Entry, k *event.Kernel) []byte {
 	b = append(append(b, w.Note...), "  # "...)
 	other := k.OnTID != 0 && k.OnTID != e.Task.TID
@@ -267,8 +266,8 @@ func (w *Words) onTime(b []byte, e *event.Entry, k *event.Kernel) []byte {
 	return w.reset(b)
 }
 
-// handover says that a socket is another process's now, and how many packets
-// above were so already.
+// handover appends that a socket has a new owner, and the number of packets above that already
+// belonged to it.
 func (w *Words) handover(b []byte, h *event.Handover) []byte {
 	b = append(append(b, w.Note...), "# has the socket now, after "...)
 	b = clean.AppendName(b, h.From.Comm)
@@ -279,8 +278,7 @@ func (w *Words) handover(b []byte, h *event.Handover) []byte {
 	return w.reset(b)
 }
 
-// audit writes what audit recorded: the call as strace would print it, then who
-// did it.
+// audit appends an audit event: the call like strace, then the fields of the process.
 func (w *Words) audit(b []byte, e *event.Entry, a *event.Audit) []byte {
 	if a.Missing {
 		b = append(append(append(b, w.Note...), "# no record of "...), a.Call.Name...)
@@ -304,7 +302,7 @@ func (w *Words) audit(b []byte, e *event.Entry, a *event.Audit) []byte {
 		b = notation.AppendTape(append(append(append(b, ' '), a.AddrRole...), '='), a.Addr, &w.Notation)
 	}
 	if a.Call == nil {
-		return w.others(b, e) // its own words say who
+		return w.others(b, e) // a.What has the fields of the process
 	}
 	field("exe", a.Exe)
 	switch {
@@ -331,17 +329,16 @@ func (w *Words) audit(b []byte, e *event.Entry, a *event.Audit) []byte {
 	return w.others(b, e)
 }
 
-// denied reports whether what audit says beside a call has a line of its own.
+// denied reports whether the denial of a call gets its own line.
 func (w *Words) denied(a *event.Audit) bool {
 	return w.Apart && a.Denial && a.Call != nil && a.What != ""
 }
 
-// OurKey reports whether a rule's key is one of pidwire's own, which says
-// nothing to who reads a line.
+// OurKey reports whether a key is of one of pidwire's own audit rules, and so not of interest.
 func OurKey(key string) bool { return strings.HasPrefix(key, "pidwire-") }
 
-// others names the further connections: the child that accept made, the other
-// end of a socketpair, what else poll waits for, the listener of a handshake.
+// others appends the further connections: the one that accept returned, the other end of a
+// socketpair, others that poll waits for, the listener of a handshake.
 func (w *Words) others(b []byte, e *event.Entry) []byte {
 	if len(e.Others) == 0 {
 		return b

@@ -1,5 +1,5 @@
-// Package conns keeps a table of connections, as ss shows them: who, with whom,
-// in which state, and what has gone over each.
+// Package conns writes a table of connections like ss: process, addresses, state and transferred
+// bytes.
 package conns
 
 import (
@@ -21,17 +21,17 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/summary"
 )
 
-// Options say when the table is written, and how.
+// Options control when and how the table is written.
 type Options struct {
-	Live bool // of processes, not of files: as many rows as a large host has connections
-	// Every is the time between tables; 0: one at the end.
+	Live bool // processes are traced, so that there may be liveRows rows; false: maxRows
+	// Every is the interval between tables. 0: one table at the end.
 	Every time.Duration
 	// Now is the clock for Every.
 	Now   func() time.Time
-	Clear bool  // each table takes the place of the one before, on a terminal
-	JSON  bool  // an object for each connection
-	All   bool  // sockets that are not of IP too
-	Wide  int   // columns that a line may have; 0: any
+	Clear bool  // clear the terminal before each table
+	JSON  bool  // write an object for each connection
+	All   bool  // include sockets that are not IP
+	Wide  int   // maximum width of a line, in columns; 0: no limit
 	Start int64 // ns since the epoch: the zero of t_ns
 }
 
@@ -40,11 +40,11 @@ type Sink struct {
 	w     io.Writer
 	o     Options
 	rows  map[uint32]*row
-	found map[uint64]*row   // by inode: open at attach, and of no connection yet
-	inode map[uint64]uint64 // by cookie, of those
+	found map[uint64]*row   // by inode: sockets open at attach, not yet in rows
+	inode map[uint64]uint64 // inode by cookie, of the sockets in found
 	comms map[event.Proc]string
-	gone  uint64 // closed connections that are not shown any more
-	parts int    // users and counts of rows
+	gone  uint64 // closed connections that are no longer shown
+	parts int    // number of users and counts in rows
 	more  unkept // connections beyond maxRows
 	lost  uint64
 	now   int64 // time of the last entry
@@ -53,17 +53,17 @@ type Sink struct {
 }
 
 const (
-	// maxRows bounds the table of files, which anybody may have made, with what was open and has not
-	// been used. A row takes some 450 bytes; its users, and the kernel's counts of it, count as a row each.
+	// maxRows bounds rows and found for files, which are hostile input. A row takes about 450 bytes;
+	// its users and its kernel counts each count as a row.
 	maxRows = 24_000
-	// liveRows are 50,000 rows with all that belongs to them, where processes are watched.
+	// liveRows is the bound for traced processes: 50,000 rows with users and counts.
 	liveRows = 150_000
-	// closedShown is how long a closed connection stays in a table that is
-	// written again and again, in ns.
+	// closedShown is the time for which a closed connection stays in the table with Every,
+	// in ns.
 	closedShown = 10_000_000_000
 )
 
-// full reports whether there is no room for a further row.
+// full reports whether there is no room for another row.
 func (s *Sink) full() bool {
 	most := maxRows
 	if s.o.Live {
@@ -72,8 +72,8 @@ func (s *Sink) full() bool {
 	return len(s.rows)+len(s.found)+s.parts >= most
 }
 
-// unkept counts connections that there is no room for. Connections are numbered in
-// order, so one that has a number above the highest so far is new.
+// unkept counts connections for which there is no room. Connections are numbered in order, so
+// one is new if its number is above the highest so far.
 type unkept struct {
 	n    uint64
 	last uint32
@@ -85,7 +85,7 @@ func (u *unkept) add(n uint32) {
 	}
 }
 
-// counts are what the kernel has counted, as last seen, and as at attach.
+// counts has the latest counts of the kernel, and those at attach.
 type counts struct{ tcp, base event.TCPCounts }
 
 func (s *Sink) use(r *row, u event.Use) {
@@ -103,14 +103,14 @@ type row struct {
 	users  *event.Users // nil: none
 	path   string
 	first  int64
-	closed int64 // when it was; 0: it is not
+	closed int64 // time of the close; 0: open
 
-	counts *counts // the kernel's; nil: none
+	counts *counts // of the kernel; nil: none
 
 	calls, packets traffic
 }
 
-// traffic is what was seen of a connection: by calls, or as packets.
+// traffic has the counts of a connection, from calls or from packets.
 type traffic struct {
 	seen      bool
 	sent, got uint64 // bytes of payload
@@ -133,7 +133,7 @@ func (s *Sink) Write(e *event.Entry) error {
 	return nil
 }
 
-// wasOpen keeps a socket that was there at attach, until it is a connection.
+// wasOpen stores a socket that was open at attach, until it is used and gets a row.
 func (s *Sink) wasOpen(e *event.Entry, b *event.SockFound) {
 	k := &b.Sock
 	if s.full() {
@@ -154,7 +154,8 @@ func (s *Sink) wasOpen(e *event.Entry, b *event.SockFound) {
 	}
 }
 
-// row returns the row of an entry's connection, with what the entry says of it.
+// row returns the row of the connection of an entry, and updates it with the entry. It returns
+// nil if there is no connection or no room.
 func (s *Sink) row(e *event.Entry) *row {
 	if e.Conn == nil {
 		return nil
@@ -227,8 +228,8 @@ func (r *row) packet(p *event.Capture) {
 	}
 }
 
-// total is what has gone over a connection by the best witness there is: the
-// kernel's own counts, then packets, then calls.
+// total returns the counts of a connection from the best source: the kernel, then packets, then
+// calls. since means that kernel counts start at attach.
 func (r *row) total(since bool) (t traffic) {
 	switch {
 	case r.counts != nil:
@@ -243,7 +244,7 @@ func (r *row) total(since bool) (t traffic) {
 	return r.calls
 }
 
-// Flush writes the table if it is time.
+// Flush writes the table if Every has passed.
 func (s *Sink) Flush() error {
 	if s.o.Every == 0 || s.o.Now().Before(s.next) {
 		return s.err
@@ -273,8 +274,8 @@ func (s *Sink) Close() error {
 	return s.table()
 }
 
-// sorted returns the rows to show: connections by their numbers, then what was
-// open and has not been used.
+// sorted returns the rows to show: connections by number, then sockets that were open at attach
+// and have not been used.
 func (s *Sink) sorted() (list []*row) {
 	for _, n := range slices.Sorted(maps.Keys(s.rows)) {
 		list = append(list, s.rows[n])
@@ -304,7 +305,7 @@ func (s *Sink) table() error {
 
 var heads = []string{"CONN", "PROCESS", "PROTO", "STATE", "LOCAL", "PEER", "SENT", "RECEIVED", "PKT>", "<PKT", "RTX", "RTT", "AGE"}
 
-// number columns stand at the right.
+// Columns from firstNumber on are numbers, and right-aligned.
 const (
 	firstNumber = 6
 	peerColumn  = 5
@@ -315,7 +316,7 @@ func (s *Sink) lines(w *bufio.Writer) {
 		fmt.Fprint(w, "\x1b[H\x1b[2J")
 	}
 	listed := s.sorted()
-	// Cells are made twice: those of all rows would take as much as the table.
+	// Cells are formatted twice: to store them would take as much memory as the table.
 	cells := func(i int) []string {
 		if i < 0 {
 			return heads
@@ -333,7 +334,7 @@ func (s *Sink) lines(w *bufio.Writer) {
 		total += n
 	}
 	if s.o.Wide > 0 && total > s.o.Wide {
-		// Addresses are what can be cut.
+		// Truncate the addresses.
 		over := total - s.o.Wide
 		for _, i := range []int{peerColumn, peerColumn - 1, 1} {
 			cut := min(over, max(0, width[i]-12))
@@ -380,7 +381,8 @@ func (s *Sink) lines(w *bufio.Writer) {
 	}
 }
 
-// Without Every there is no watch that numbers could be counted from.
+// since reports whether kernel counts start at attach. Without Every they are those of the whole
+// connection.
 func (s *Sink) since() bool { return s.o.Every > 0 }
 
 func (s *Sink) cells(r *row) []string {
@@ -428,8 +430,8 @@ func (s *Sink) baseOf(r *row) event.TCPCounts {
 	return event.TCPCounts{}
 }
 
-// age is how long a connection has been there; of one that was there before,
-// how long it has been seen.
+// age returns the age of a connection. For one that was open before it is the time since it was
+// first seen.
 func (s *Sink) age(r *row) string {
 	end := s.now
 	if r.closed != 0 {
@@ -484,10 +486,10 @@ func count(n uint64) string {
 type addrObject struct {
 	Address string `json:"address,omitempty"`
 	Port    uint16 `json:"port"`
-	Name    string `json:"name,omitempty"` // of an address that the file does not tell
+	Name    string `json:"name,omitempty"` // host name, of an unknown address
 }
 
-// object is a connection as JSON; docs/schema.json describes it.
+// object is the JSON object of a connection; docs/schema.json describes it.
 type object struct {
 	V       int    `json:"v"`
 	Type    string `json:"type"`
@@ -519,7 +521,7 @@ type object struct {
 	Users       []user `json:"users,omitempty"`
 }
 
-// user is what somebody did with the socket.
+// user is the JSON object of a user of a socket.
 type user struct {
 	Evidence  string `json:"evidence"`
 	Inherited bool   `json:"inherited,omitempty"`
@@ -560,7 +562,7 @@ func (s *Sink) objects(w io.Writer) {
 				o.Users = append(o.Users, user{u.What.String(), u.Inherited, u.Time - s.o.Start, u.Task.PID, u.Task.TID, clean.Text(u.Task.Comm)})
 			}
 		}
-		_ = enc.Encode(o) // to a buffer, whose error comes at its flush
+		_ = enc.Encode(o) // w is buffered: Flush returns the error
 	}
 }
 

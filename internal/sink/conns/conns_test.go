@@ -45,8 +45,8 @@ func state(from, to uint8, look bool, c event.TCPCounts) *event.State {
 	return &event.State{Sock: event.Sock{Family: 2, Type: 1, Protocol: 6}, From: from, To: to, Look: look, TCP: c}
 }
 
-// fill writes a timeline: one connection from before that goes on, one from
-// beginning to end, a UDP socket, one that is never used.
+// fill writes a timeline: a connection that was open before, one from start to end, a UDP
+// socket, and a socket that is never used.
 func fill(t *testing.T, s *conns.Sink) {
 	t.Helper()
 	udp := conn(3, 7)
@@ -123,7 +123,7 @@ c3   curl[7]  udp               10.0.2.15:4… -               33 B             
 	}
 }
 
-// TestWatch checks that tables come by the clock, and closed connections leave.
+// TestWatch checks that tables are written at intervals, and closed connections disappear.
 func TestWatch(t *testing.T) {
 	clock := time.Unix(0, start)
 	var b bytes.Buffer

@@ -4,7 +4,7 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// counter takes an entry apart for the table.
+// counter updates the table with an entry.
 type counter struct{ *Sink }
 
 func (s counter) Lost(_ *event.Entry, b *event.Lost) { s.lost += b.Count }
@@ -65,7 +65,7 @@ func (s counter) Call(e *event.Entry, b *event.Call) {
 	}
 }
 
-// The rest says nothing of a connection.
+// Other bodies are not about connections.
 
 func (counter) Audit(*event.Entry, *event.Audit)     {}
 func (counter) Kernel(*event.Entry, *event.Kernel)   {}

@@ -2,8 +2,8 @@ package notation
 
 import "strconv"
 
-// AppendDuration appends ns in the unit that leaves one to three digits before
-// the point: 800ns, 9us, 1.23ms, 5.005s.
+// AppendDuration appends ns in a unit that leaves one to three digits before the decimal point:
+// 800ns, 9us, 1.23ms, 5.005s.
 func AppendDuration(b []byte, ns int64) []byte {
 	switch {
 	case ns < 0:
@@ -11,7 +11,7 @@ func AppendDuration(b []byte, ns int64) []byte {
 	case ns < 1000:
 		b = strconv.AppendInt(b, ns, 10)
 		return append(b, "ns"...)
-	case ns < 999_500: // what rounds to 1000us is 1.00ms
+	case ns < 999_500: // 1000us after rounding is printed as 1.00ms
 		b = strconv.AppendInt(b, (ns+500)/1000, 10)
 		return append(b, "us"...)
 	case ns < 999_995_000:

@@ -7,8 +7,7 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// sock writes what stands behind a descriptor: <TCP:[127.0.0.1:1->127.0.0.1:2]>,
-// as far as the call's record says it.
+// sock writes the socket of an fd, <TCP:[127.0.0.1:1->127.0.0.1:2]>, if the call has it.
 func (w *writer) sock(fd int32) {
 	var s *event.Sock
 	for i := range w.c.Socks {
@@ -116,7 +115,7 @@ func (w *writer) addr(s *event.Sock, a netip.AddrPort) {
 		return
 	}
 	if s.Family == afInet6 {
-		// Always in brackets, v4-mapped too.
+		// Always in brackets, IPv4-mapped addresses too.
 		w.b = append(w.b, '[')
 		b := a.Addr().As16()
 		w.ipv6(string(b[:]))

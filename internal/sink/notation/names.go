@@ -7,8 +7,8 @@ var tcpStates = [...]string{
 	7: "CLOSE", 8: "CLOSE_WAIT", 9: "LAST_ACK", 10: "LISTEN", 11: "CLOSING", 12: "NEW_SYN_RECV",
 }
 
-// TCPState names the state of a TCP or MPTCP socket (net/tcp_states.h); empty
-// for sockets of other protocols, which use these numbers in their own way.
+// TCPState returns the name of the state of a TCP or MPTCP socket (net/tcp_states.h). It returns
+// "" for other protocols, whose states have other meanings.
 func TCPState(family, protocol uint16, state uint8) string {
 	if family != afInet && family != afInet6 || protocol != 6 && protocol != 262 || int(state) >= len(tcpStates) {
 		return ""
@@ -16,8 +16,8 @@ func TCPState(family, protocol uint16, state uint8) string {
 	return tcpStates[state]
 }
 
-// Transport names what a socket speaks: TCP, UDP, UNIX-STREAM, NETLINK...; its
-// numbers where it has no name here.
+// Transport returns the name of the protocol of a socket: TCP, UDP, UNIX-STREAM, NETLINK... or
+// numbers if it has none.
 func Transport(family, typ, protocol uint16) string {
 	switch family {
 	case afInet, afInet6:
@@ -55,7 +55,7 @@ var signals = [...]string{
 	30: "SIGPWR", 31: "SIGSYS",
 }
 
-// Signal names a signal (asm-generic/signal.h); real-time ones by their number.
+// Signal returns the name of a signal (asm-generic/signal.h), or the number of a real-time one.
 func Signal(n uint32) string {
 	if int(n) < len(signals) && signals[n] != "" {
 		return signals[n]

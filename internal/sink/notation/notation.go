@@ -1,6 +1,5 @@
-// Package notation writes calls and their values as strace 6.1 does, so that
-// whoever reads strace can read pidwire, and whatever greps it still works.
-// Every byte that comes from a process is quoted and escaped.
+// Package notation formats calls and their values like strace 6.1, so that scripts for strace
+// still work. Bytes from processes are always quoted and escaped.
 package notation
 
 import (
@@ -11,24 +10,24 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/clean"
 )
 
-// Options says how values are written. The names are those of strace's flags.
+// Options control the format of values. The flags are those of strace.
 type Options struct {
-	StrLen     int    // -s: bytes of a string, elements of an array; 0 means 32, below 0 none
+	StrLen     int    // -s: bytes of a string, elements of an array; 0: 32; negative: none
 	Verbose    bool   // -v: nothing is abbreviated
 	FDs        int    // 1: -y, 3<socket:[11]>; 2: -yy, 3<TCP:[127.0.0.1:1->127.0.0.1:2]>
 	Numeric    bool   // -n: constants as numbers
 	HexStrings int    // 1: -x, strings that are not text in \x notation; 2: -xx, all strings
-	Style      *Style // nil: no colour
+	Style      *Style // nil: no colours
 }
 
-// Style holds the SGR sequences that begin a colour; empty ones colour
-// nothing. What was begun is ended with ESC [0m.
+// Style has the SGR sequences that start a colour; an empty one means no colour. A colour is
+// ended with ESC [0m.
 type Style struct {
 	Name   string // of the call
 	Error  string // -1 ECONNREFUSED (Connection refused)
 	String string
-	Number string // the result
-	Note   string // what stands beside a value
+	Number string // return value
+	Note   string // notes after values
 }
 
 const (
@@ -41,9 +40,9 @@ const (
 type writer struct {
 	b     []byte
 	o     *Options
-	c     *event.Call // for the sockets behind descriptors; nil where none
+	c     *event.Call // for the sockets of fds; nil: none
 	limit int
-	stack [maxDepth]frame // of containers, for the tape at hand
+	stack [maxDepth]frame // open containers of the current tape
 }
 
 type frame struct {
@@ -67,10 +66,9 @@ func (w *writer) init(dst []byte, c *event.Call, o *Options) {
 	}
 }
 
-// AppendCall appends a call to dst: its name, arguments and result, without
-// time, duration and newline. A call that has not returned shows what was
-// known at its entry, then <waiting ...>; one whose task ended inside it
-// reads as in strace, <unfinished ...>) = ?.
+// AppendCall appends a call to dst: its name, arguments and result, without time, duration and
+// newline. A call that has not returned has its arguments at entry and <waiting ...>; one
+// whose task ended in it has <unfinished ...>) = ? as in strace.
 func AppendCall(dst []byte, c *event.Call, o *Options) []byte {
 	var w writer
 	w.init(dst, c, o)
@@ -111,7 +109,7 @@ func (w *writer) call(c *event.Call) {
 		return
 	case event.Unfinished:
 		if c.Refused || c.Via == "io_uring" {
-			w.b = append(w.b, ") = ?"...) // it had not begun, or nobody tells how it ends
+			w.b = append(w.b, ") = ?"...) // the call was refused, or its end is never reported
 			return
 		}
 		w.b = append(w.b, " <unfinished ...>) = ?"...)
@@ -165,8 +163,7 @@ func (w *writer) plain(part func(*Style) string) {
 	}
 }
 
-// tape writes the tokens of t. In aux a name is parted from its value by a
-// space.
+// tape writes the tokens of t. If aux is set a space separates a name from its value.
 func (w *writer) tape(t event.Tape, aux bool) {
 	if len(t) == 1 && !aux && !opening(t[0].Kind) {
 		w.value(&t[0])
@@ -301,7 +298,7 @@ func skip(t event.Tape, i int) int {
 	return len(t) - 1
 }
 
-// rest returns the index of the TEnd of the container that holds i.
+// rest returns the index of the TEnd of the container of token i.
 func rest(t event.Tape, i int) int {
 	for depth := 0; i < len(t); i++ {
 		if opening(t[i].Kind) {
@@ -396,7 +393,7 @@ func (w *writer) value(k *event.Token) {
 	case event.TMore:
 		w.b = append(w.b, "..."...)
 	case event.TAsIs:
-		w.b = clean.AppendPrinted(w.b, k.Str) // its escapes are escapes already
+		w.b = clean.AppendPrinted(w.b, k.Str) // already escaped
 	case event.TTime:
 		w.b = strconv.AppendInt(w.b, int64(k.Num), 10)
 		w.time(int64(k.Num))
@@ -409,7 +406,7 @@ func (w *writer) ipv6(s string) {
 	}
 	var a [16]byte
 	copy(a[:], s)
-	// inet_ntop(3) writes ::1.2.3.4, where netip has ::102:304.
+	// inet_ntop(3) writes ::1.2.3.4, which is ::102:304 in netip.
 	const zero = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 	if s[:12] == zero && (a[12] != 0 || a[13] != 0) {
 		w.b = append(w.b, "::"...)
@@ -500,7 +497,7 @@ func appendHexOrZero(b []byte, v uint64) []byte {
 	return appendHex(b, v)
 }
 
-// appendHex is %#x: 0 has no 0x.
+// appendHex appends v like %#x: 0 has no 0x.
 func appendHex(b []byte, v uint64) []byte {
 	if v == 0 {
 		return append(b, '0')

@@ -6,7 +6,7 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// str writes bytes of the process: quoted, escaped, and cut at the limit.
+// str writes bytes of the process: quoted, escaped, and truncated to the limit.
 func (w *writer) str(k *event.Token) {
 	s, more := k.Str, k.Flags&event.FCut != 0
 	if k.Num > uint64(len(s)) && k.Flags&event.FCut == 0 {
@@ -26,8 +26,8 @@ func (w *writer) str(k *event.Token) {
 	w.plain((*Style).str)
 }
 
-// How a byte is written: as it is, as a letter behind a backslash, or as a
-// number.
+// escapes tells how a byte is written: 1: as it is; a letter: a backslash and the letter; 0: as
+// a number.
 var escapes = func() (t [256]byte) {
 	for c := range t {
 		if c >= ' ' && c < 0x7f {
@@ -76,7 +76,7 @@ func (w *writer) quote(s string, hex, byUser bool) {
 			b = append(b, e)
 			continue
 		}
-		// A digit behind a short octal number would be read as part of it.
+		// A digit after a short octal number would become part of it.
 		if i < len(s) && s[i] >= '0' && s[i] <= '7' {
 			b = append(b, '0'+c>>6, '0'+c>>3&7, '0'+c&7)
 		} else {
@@ -86,9 +86,9 @@ func (w *writer) quote(s string, hex, byUser bool) {
 	w.b = append(b, '"')
 }
 
-// time writes a note with a time of day in UTC (days to civil date after
-// Howard Hinnant's chrono algorithms; the standard library's package time is
-// not for pure packages).
+// time writes a note with date and time in UTC. The conversion from days is the algorithm in
+// Howard Hinnant's chrono-Compatible Low-Level Date Algorithms; the package must not import
+// time.
 func (w *writer) time(sec int64) {
 	const day = 86400
 	if sec < 0 || sec > 1<<40 {

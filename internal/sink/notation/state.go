@@ -2,8 +2,8 @@ package notation
 
 import "github.com/pidwire/pidwire/internal/event"
 
-// NoSSThresh is where a slow start threshold begins to mean that there is none
-// yet (TCP_INFINITE_SSTHRESH, net/tcp.h).
+// NoSSThresh is the smallest slow start threshold that means that none is set yet
+// (TCP_INFINITE_SSTHRESH, net/tcp.h).
 const NoSSThresh = 0x7fffffff
 
 const (
@@ -19,9 +19,9 @@ const (
 	tcpClosing     = 11
 )
 
-// StateCause says what made a TCP socket change its state, as far as the change,
-// the socket's error and on whose time it was tell that; empty where they do
-// not. The changes are those of net/ipv4/tcp_input.c and tcp.c.
+// StateCause returns the cause of a change of a TCP state, derived from the states, the error of
+// the socket and the context, or "" if it is unknown. The changes are those of
+// net/ipv4/tcp_input.c and tcp.c.
 func StateCause(s *event.State) string {
 	const connReset, timedOut, refused, pipe = 104, 110, 111, 32
 	if s.Look {
@@ -44,7 +44,7 @@ func StateCause(s *event.State) string {
 				return "FIN acknowledged"
 			case s.From == tcpFinWait2:
 				if s.Context != event.ContextSoftirq {
-					return "" // or an orphan's time is over
+					return "" // or the timeout of an orphan
 				}
 				return "FIN received"
 			case s.Context == event.ContextTask:

@@ -7,7 +7,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// TestLayout checks what is read in records to where it stands there.
+// TestLayout compares the offsets in records with internal/wire.
 func TestLayout(t *testing.T) {
 	const owner = wire.OffPacketOwner
 	for name, c := range map[string][2]int{
@@ -28,7 +28,7 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// TestPreambleBound checks that a preamble forgets what is gone, and has a limit.
+// TestPreambleBound checks that a preamble drops what has ended, and is bounded.
 func TestPreambleBound(t *testing.T) {
 	k := newPreamble(1000)
 	raw := make([]byte, 100)
@@ -68,7 +68,7 @@ func TestPreambleBound(t *testing.T) {
 	if n := live(); n != 0 || len(k.procs) != 0 {
 		t.Errorf("%d records, %d processes, when all have ended", n, len(k.procs))
 	}
-	for i := range 1000 { // the same again and again
+	for i := range 1000 { // the same processes over and over
 		process(uint32(i%3), event.Exec)
 	}
 	if n := live(); n != 3 || len(k.list) > 8 {

@@ -15,7 +15,7 @@ func addr(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 }
 
-// answered is a packet that gives a name to addresses.
+// answered returns a DNS response with addresses of a name.
 func answered(name string, addrs ...string) *event.Capture {
 	data := make([]byte, 28)
 	c := &event.Capture{Packet: event.Packet{
@@ -28,7 +28,7 @@ func answered(name string, addrs ...string) *event.Capture {
 	return c
 }
 
-// namesIn are the records of the Name Resolution Blocks of a file.
+// namesIn returns the records of the Name Resolution Blocks of a file.
 func namesIn(t *testing.T, b []byte) string {
 	t.Helper()
 	var out []string
@@ -86,7 +86,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestNamesAgain checks that the next file of a run has the names, too.
+// TestNamesAgain checks that the next file of a run has the names again.
 func TestNamesAgain(t *testing.T) {
 	known := NewPreamble()
 	var got []string
@@ -110,7 +110,7 @@ func TestNamesAgain(t *testing.T) {
 	}
 }
 
-// TestNoAllocation checks that packets and rows cost no memory each.
+// TestNoAllocation checks that packets and rows are written without allocations.
 func TestNoAllocation(t *testing.T) {
 	s, err := New(discard{}, Options{Header: []byte("h")})
 	if err != nil {
@@ -130,7 +130,7 @@ type discard struct{}
 
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 
-// benchPacket is of 100 bytes, as they come from the wire.
+// benchPacket returns a packet of 100 bytes.
 func benchPacket() *event.Entry {
 	raw := make([]byte, sizePacket+104)
 	le.PutUint16(raw[4:], 11)
@@ -155,8 +155,8 @@ func benchPacket() *event.Entry {
 	}
 }
 
-// BenchmarkPacket is a packet of 100 bytes; overhead is what the file has of it
-// beside these.
+// BenchmarkPacket writes packets of 100 bytes; overhead is the number of other bytes in the
+// file for each.
 func BenchmarkPacket(b *testing.B) {
 	s, err := New(discard{}, Options{Header: []byte("h")})
 	if err != nil {

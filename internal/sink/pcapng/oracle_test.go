@@ -13,7 +13,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// need skips where a tool is not installed, unless PIDWIRE_MUST is set.
+// need skips the test if a tool is not installed, unless PIDWIRE_MUST is set.
 func need(t *testing.T, tool string) {
 	t.Helper()
 	_, err := exec.LookPath(tool)
@@ -26,8 +26,8 @@ func need(t *testing.T, tool string) {
 	}
 }
 
-// tool runs a tool that must have nothing to complain of, and returns what it
-// writes. said are beginnings of lines that it says anyway.
+// tool runs a tool and returns its output. The test fails if the tool prints errors, other
+// than lines that start with one of said.
 func tool(t *testing.T, name string, args []string, said ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)
@@ -63,8 +63,8 @@ func sampleOptions() pcapng.Options {
 	}
 }
 
-// fields has tshark print fields of each frame that a filter lets through, a
-// line a frame.
+// fields returns fields of each frame that matches a filter, as printed by tshark, one line per
+// frame.
 func fields(t *testing.T, file, filter string, names ...string) []string {
 	t.Helper()
 	args := []string{"-r", file, "-N", "n", "-T", "fields", "-E", "separator=|"}
@@ -88,8 +88,8 @@ func equal(t *testing.T, what string, got, want []string) {
 	}
 }
 
-// TestTshark checks that Wireshark shows packets and rows in order, and lets one
-// filter by all of it.
+// TestTshark checks that Wireshark shows packets and rows in order, and can filter by their
+// fields.
 func TestTshark(t *testing.T) {
 	need(t, "tshark")
 	file := save(t, write(t, sampleOptions(), sample()...))
@@ -131,7 +131,7 @@ func TestTshark(t *testing.T) {
 	}
 }
 
-// TestTsharkNames checks that names of addresses come with the file.
+// TestTsharkNames checks that Wireshark reads the names of addresses.
 func TestTsharkNames(t *testing.T) {
 	need(t, "tshark")
 	p := curl()
@@ -149,7 +149,7 @@ func TestTsharkNames(t *testing.T) {
 	}
 }
 
-// TestTsharkLong checks that rows of the longest kind are read.
+// TestTsharkLong checks that Wireshark reads rows of the maximum length.
 func TestTsharkLong(t *testing.T) {
 	need(t, "tshark")
 	recs := []wire.Record{callRecord(100, 1, 500<<10, 500<<10)}
@@ -163,7 +163,7 @@ func TestTsharkLong(t *testing.T) {
 	}
 }
 
-// TestTsharkRecordings checks that of every recording Wireshark reads all.
+// TestTsharkRecordings checks that Wireshark reads all of every recording.
 func TestTsharkRecordings(t *testing.T) {
 	need(t, "tshark")
 	files, err := filepath.Glob("../../../testdata/rec/*-packets.pidwire")
@@ -202,7 +202,7 @@ func TestCapinfos(t *testing.T) {
 	}
 }
 
-// TestTcpdump checks that tcpdump reads the packets, of either form.
+// TestTcpdump checks that tcpdump reads the packets of pcapng and pcap files.
 func TestTcpdump(t *testing.T) {
 	need(t, "tcpdump")
 	var classic bytes.Buffer

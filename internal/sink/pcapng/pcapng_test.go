@@ -31,14 +31,14 @@ var update = flag.Bool("update", false, "write the golden file again")
 
 var le = binary.LittleEndian
 
-// block is one of a file, with its options.
+// block is a block of a file, with its options.
 type block struct {
 	kind    uint32
 	body    []byte // without type and lengths
 	options map[uint16][][]byte
 }
 
-// blocks splits a file, which must be whole.
+// blocks splits a complete file.
 func blocks(t testing.TB, b []byte) []block {
 	t.Helper()
 	var list []block
@@ -88,7 +88,7 @@ func (b block) text(code uint16) string {
 	return ""
 }
 
-// fields are those of a row.
+// fields returns the fields of a row.
 func (b block) fields() map[string]string {
 	m := map[string]string{}
 	for line := range strings.Lines(strings.TrimRight(string(b.body), "\x00")) {
@@ -98,7 +98,7 @@ func (b block) fields() map[string]string {
 	return m
 }
 
-// toLines is a writer of files that shows each block with text from outside as a line.
+// toLines is a writer that converts each block with hostile text to a line.
 type toLines struct {
 	t testing.TB
 	w io.Writer
@@ -204,7 +204,7 @@ func noteRecord(level uint32, s string) wire.Record {
 	return wire.Seal(append(n.Append(nil), attrs...))
 }
 
-// callRecord is a sendto with data of some length.
+// callRecord returns the record of a sendto with size bytes of data.
 func callRecord(us int, pid uint32, size int, ret int64) wire.Record {
 	chunks := wire.AppendChunk(nil, wire.Chunk{Addr: 0x1000}, bytes.Repeat([]byte{'a'}, size))
 	c := wire.Syscall{
@@ -267,7 +267,7 @@ func write(t testing.TB, o pcapng.Options, recs ...wire.Record) []byte {
 	return b.Bytes()
 }
 
-// dump shows a file for people.
+// dump returns a readable dump of a file.
 func dump(t testing.TB, b []byte) string {
 	t.Helper()
 	var out strings.Builder
@@ -334,7 +334,7 @@ func sample() []wire.Record {
 	}
 }
 
-// TestGolden shows the whole of a file.
+// TestGolden compares the dump of a file.
 func TestGolden(t *testing.T) {
 	o := pcapng.Options{
 		App: "pidwire 1.2", OS: "Linux 6.1", Hardware: "x86_64", Comment: "pidwire 1.2: curl\x1b", Snaplen: 65535, Filter: "udp port 53",
@@ -372,7 +372,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestMessages checks the words of rows to those of the text sink, line by line.
+// TestMessages compares the messages of rows with the lines of the text sink.
 func TestMessages(t *testing.T) {
 	files, err := filepath.Glob("../../../testdata/rec/*.pidwire")
 	if err != nil || len(files) < 10 {
@@ -428,7 +428,7 @@ func TestMessages(t *testing.T) {
 			}
 			f := b.fields()
 			if f["SYSLOG_IDENTIFIER"] == "note" && f["PRIORITY"] == "6" {
-				continue // the text sink has no line for what is only said
+				continue // the text sink has no line for these
 			}
 			if rows++; len(want) == 0 || !strings.HasSuffix(want[0], " "+f["MESSAGE"]) {
 				t.Fatalf("%q is not how %q ends", f["MESSAGE"], want[:min(1, len(want))])
@@ -442,15 +442,15 @@ func TestMessages(t *testing.T) {
 	t.Logf("%d rows have the words of lines", rows)
 }
 
-// TestLongRows checks that no block is larger than Wireshark takes, and that
-// records longer than that are there in parts.
+// TestLongRows checks that no block is larger than the limit of Wireshark, and that longer
+// records are split.
 func TestLongRows(t *testing.T) {
 	const most = 256 << 10
 	long := callRecord(100, 1, 300<<10, 300<<10)
 	head := bytes.Repeat([]byte("h"), 200<<10)
 	small := nameRecord(wire.NameIface, 1, 1, "lo")
 	recs := []wire.Record{small, long, small}
-	for range 5000 { // some 400 KiB that make no line
+	for range 5000 { // about 400 KiB of records without a row
 		recs = append(recs, small)
 	}
 	recs = append(recs, packetRecord(curl(), query))
@@ -513,7 +513,7 @@ func TestLongRows(t *testing.T) {
 	}
 }
 
-// TestInterfaces checks how packets are told apart.
+// TestInterfaces checks the interface of each packet.
 func TestInterfaces(t *testing.T) {
 	of := func(pid uint32, device uint32) wire.Record {
 		p := curl()
@@ -555,7 +555,7 @@ func TestInterfaces(t *testing.T) {
 	}
 }
 
-// TestManyInterfaces checks that their number is bounded.
+// TestManyInterfaces checks that the number of interfaces is bounded.
 func TestManyInterfaces(t *testing.T) {
 	var recs []wire.Record
 	for i := range uint32(17000) {
@@ -577,7 +577,7 @@ func TestManyInterfaces(t *testing.T) {
 	}
 }
 
-// fromRecording is a recording as a file of ours.
+// fromRecording converts a recording to a pcapng file.
 func fromRecording(t testing.TB, b []byte) []byte {
 	t.Helper()
 	rd, err := wire.NewReader(bytes.NewReader(b))
@@ -678,7 +678,7 @@ func TestPcap(t *testing.T) {
 	}
 }
 
-// BenchmarkCall is a system call as a row, with its record.
+// BenchmarkCall writes system calls as rows with their records.
 func BenchmarkCall(b *testing.B) {
 	s, err := pcapng.New(io.Discard, pcapng.Options{Header: []byte("h")})
 	if err != nil {
@@ -695,8 +695,8 @@ func BenchmarkCall(b *testing.B) {
 	b.ReportMetric(float64(s.Size()-before)/float64(b.N), "B/call")
 }
 
-// TestCommentNamesCall checks that a packet's comment has the call that sent it,
-// as long as that is remembered.
+// TestCommentNamesCall checks that the comment of a packet has the call that sent it, if that
+// is among the last keptCalls.
 func TestCommentNamesCall(t *testing.T) {
 	var b bytes.Buffer
 	s, err := pcapng.New(&b, pcapng.Options{PacketsOnly: true})

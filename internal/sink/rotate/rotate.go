@@ -1,10 +1,10 @@
-// Package rotate is a sink of many files, by the rules of tcpdump's -C, -G and
-// -W (4.99, tcpdump(1)): a new file is begun before what comes after a limit was
-// reached, so that a file may be a little larger than that, and names are made
-// in the same way. Time is that of the entries, not of the machine.
+// Package rotate is a sink that writes several files, like -C, -G and -W of tcpdump (4.99,
+// tcpdump(1)): limits are checked before an entry is written, so that a file may exceed the
+// limit by one entry, and names are formed in the same way. Time is that of the entries, not
+// the current time.
 //
-// What of a run the next file needs is for Options.Make to give to each inner
-// sink: see pcapng.Preamble.
+// Options.Make must give each inner sink the state that it needs from earlier files; see
+// pcapng.Preamble.
 package rotate
 
 import (
@@ -18,37 +18,37 @@ import (
 	"github.com/pidwire/pidwire/internal/sink"
 )
 
-// Options say when a file ends, what the next one is called, and how it is made.
+// Options control when a file ends, and the name and the creation of the next one.
 type Options struct {
-	// Name is that of the files. With Every it is a template as for
-	// strftime(3), in the C locale.
+	// Name is the name of the files. With Every it is a template for strftime(3) in the C
+	// locale.
 	Name string
-	// Size is how many bytes end a file (-C, there in units of 1,000,000); 0: none.
+	// Size is the maximum size of a file in bytes (-C, there in units of 1,000,000). 0: no limit.
 	Size int64
-	// Every is after how long a file ends (-G, there in seconds); 0: never.
+	// Every is the maximum duration of a file (-G, there in seconds). 0: no limit.
 	Every time.Duration
-	// Count is how many files there are (-W). With Size it is a ring: after
-	// name0, name1, ... name0 is written again, all with as many digits as the
-	// last needs. With Every alone ErrDone ends the run behind so many files.
-	// With both it is the ring of each interval. 0: no limit.
+	// Count is the number of files (-W). With Size it is the size of a ring: after name0,
+	// name1, ... name0 is overwritten; all numbers have the digits of the largest. With Every
+	// alone, Write returns ErrDone after Count files. With both it is the size of the ring in
+	// each interval. 0: no limit.
 	Count int
-	Start int64          // of the timeline, ns since the epoch: names the first file
-	Zone  *time.Location // of names; nil: UTC
+	Start int64          // start of the timeline, ns since the epoch, for the name of the first file
+	Zone  *time.Location // time zone of names; nil: UTC
 
-	// Open makes a file, over one of that name if there is one. The name is NameOf(at).
+	// Open creates a file, or overwrites an existing one. The name is NameOf(at).
 	Open func(name string, at Place) (io.WriteCloser, error)
-	// Make begins a file. A sink that has a method Size() int64 says with it
-	// how long its file is; of others what they have written counts.
+	// Make returns the sink of a file. If it has a method Size() int64, that is the size of
+	// the file; otherwise the bytes written to w are counted.
 	Make func(w io.Writer) (sink.Sink, error)
 }
 
-// Place is one file of the many.
+// Place identifies a file.
 type Place struct {
-	Since int64 // when its interval began, ns since the epoch; with Every alone the name depends on it
-	Turn  int   // its number in the ring, or in the interval
+	Since int64 // start of its interval, ns since the epoch; the name depends on it with Every
+	Turn  int   // number in the ring, or in the interval
 }
 
-// NameOf returns the name of a file. The number 0 is left out where nothing says how many digits it has.
+// NameOf returns the name of a file. It omits the number 0 if the number of digits is not fixed.
 func (o Options) NameOf(p Place) string {
 	name := o.Name
 	if o.Every > 0 {
@@ -68,33 +68,32 @@ func (o Options) NameOf(p Place) string {
 	return name + fmt.Sprintf("%0*d", digits, p.Turn)
 }
 
-// ErrDone says that all files there may be are written: the run is at its end,
-// and nothing has failed.
+// ErrDone means that Count files have been written: the run must end, without an error.
 var ErrDone = errors.New("maximum file limit reached")
 
-// Sink writes to one file after the other.
+// Sink writes to one file after another.
 type Sink struct {
 	o    Options
 	file io.WriteCloser
 	sink sink.Sink
 	size func() int64
-	// begun is the size with which the file began.
+	// begun is the size of the file before the first entry.
 	begun int64
 
-	since int64 // when the interval began, ns since the epoch
-	spans int   // intervals that have ended
-	turn  int   // number of the file in its ring, or interval
+	since int64 // start of the interval, ns since the epoch
+	spans int   // number of intervals that have ended
+	turn  int   // number of the file in the ring, or in the interval
 	err   error
 }
 
-// New opens the first file. The error is that of Open or Make.
+// New opens the first file. It returns the error of Open or Make.
 func New(o Options) (*Sink, error) {
 	s := &Sink{o: o, since: o.Start}
 	return s, s.open()
 }
 
-// Write gives an entry to the file at hand, or to the next one. It returns
-// ErrDone, and not the entry to any file, when there is no next one.
+// Write writes an entry to the current file, or to the next one if a limit is reached. If there
+// is no next file it returns ErrDone, and does not write the entry.
 func (s *Sink) Write(e *event.Entry) error {
 	if s.err == nil && s.o.Every > 0 && e.Time-s.since >= int64(s.o.Every) {
 		s.err = s.nextInterval(e.Time)
@@ -112,8 +111,8 @@ func (s *Sink) Write(e *event.Entry) error {
 	return s.err
 }
 
-// full says that the file at hand is larger than it should be. One that begins
-// with much, for it must be opened by itself, gets as much again at least.
+// full reports whether the current file has exceeded Size. A file with a large preamble must
+// also have reached twice its initial size.
 func (s *Sink) full() bool {
 	if s.o.Size == 0 {
 		return false
@@ -135,7 +134,7 @@ func (s *Sink) nextInterval(now int64) error {
 	return s.next()
 }
 
-// next ends the file at hand, and begins another.
+// next closes the current file and opens the next one.
 func (s *Sink) next() error {
 	if err := s.end(); err != nil {
 		return err
@@ -171,7 +170,7 @@ func (s *Sink) open() error {
 	return nil
 }
 
-// Flush hands on what the file at hand has not got yet.
+// Flush flushes the current file.
 func (s *Sink) Flush() error {
 	if s.err == nil {
 		s.err = s.sink.Flush()
@@ -179,7 +178,7 @@ func (s *Sink) Flush() error {
 	return s.err
 }
 
-// Close ends the last file. After ErrDone there is nothing left to do.
+// Close closes the last file. After ErrDone it does nothing.
 func (s *Sink) Close() error {
 	if s.err == ErrDone {
 		return nil
@@ -190,7 +189,7 @@ func (s *Sink) Close() error {
 	return s.err
 }
 
-// counter counts what goes through it.
+// counter is a writer that counts bytes.
 type counter struct {
 	w io.Writer
 	n int64

@@ -25,11 +25,11 @@ import (
 
 const start = 1_700_000_000 * int64(time.Second) // 2023-11-14 22:13:20 UTC
 
-// disk is where the files of a test are.
+// disk has the files of a test.
 type disk struct {
 	files  map[string]*file
 	opened []string
-	fail   int // opening so many files works; below 0: all
+	fail   int // number of files that can be opened; negative: no limit
 }
 
 type file struct {
@@ -54,7 +54,7 @@ func (d *disk) open(name string, _ rotate.Place) (io.WriteCloser, error) {
 	return f, nil
 }
 
-// lines is a sink that writes what an entry's Seq is.
+// lines is a sink that writes the Seq of each entry.
 type lines struct {
 	w io.Writer
 	b []byte
@@ -66,7 +66,7 @@ func (l *lines) Close() error               { return l.Flush() }
 
 func newLines(w io.Writer) (sink.Sink, error) { return &lines{w: w}, nil }
 
-// sized is one that says how long its file is.
+// sized is a sink with a method Size.
 type sized struct {
 	lines
 	n int64
@@ -105,12 +105,12 @@ func TestNames(t *testing.T) {
 		n     int   // entries
 		step  int64 // seconds between them
 		names string
-		last  string // what the last file holds
+		last  string // contents of the last file
 		done  bool
 	}{
 		{rotate.Options{Name: "x"}, 50, 1, "x", "", false},
 		{rotate.Options{Name: "x", Count: 3}, 50, 1, "x", "", false},
-		// A file ends behind the entry with which it is larger than 24 bytes.
+		// A file ends after the entry with which it exceeds 24 bytes.
 		{rotate.Options{Name: "x", Size: 24}, 14, 1, "x x1 x2 x3", "13 14", false},
 		{rotate.Options{Name: "x", Size: 24, Count: 3}, 14, 1, "x0 x1 x2 x0", "13 14", false},
 		{rotate.Options{Name: "x", Size: 24, Count: 10}, 14, 1, "x0 x1 x2 x3", "13 14", false},
@@ -158,8 +158,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestCounted checks that of a sink which does not say how long its file is, what
-// it has written counts.
+// TestCounted checks that the written bytes are counted for a sink without a method Size.
 func TestCounted(t *testing.T) {
 	d := disk{fail: -1}
 	s, err := rotate.New(rotate.Options{Name: "x", Size: 16, Open: d.open, Make: newLines})
@@ -179,8 +178,7 @@ func TestCounted(t *testing.T) {
 	}
 }
 
-// TestErrors checks that what fails is told by every call, and that nothing is
-// left open.
+// TestErrors checks that an error is returned by all later calls, and that no file stays open.
 func TestErrors(t *testing.T) {
 	if _, err := rotate.New(rotate.Options{Name: "x", Open: (&disk{}).open, Make: newLines}); !errors.Is(err, errOpen) {
 		t.Errorf("New: %v", err)
@@ -212,8 +210,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestLargeBegin checks that files which begin with more than their size still
-// take entries.
+// TestLargeBegin checks that files with an initial size above the limit still get entries.
 func TestLargeBegin(t *testing.T) {
 	d := disk{fail: -1}
 	s, err := rotate.New(rotate.Options{Name: "x", Size: 8, Open: d.open, Make: func(w io.Writer) (sink.Sink, error) {
@@ -232,7 +229,7 @@ func TestLargeBegin(t *testing.T) {
 	}
 }
 
-// packets are the records of n packets, 10 a second.
+// packets returns the records of n packets, 10 per second.
 func packets(n int) []wire.Record {
 	data := append([]byte{0x45, 0, 4, 0}, make([]byte, 1020)...)
 	var list []wire.Record
@@ -261,7 +258,7 @@ func feed(t *testing.T, s sink.Sink, recs []wire.Record) {
 	}
 }
 
-// TestOracle has tcpdump rotate the same packets: the same files, byte by byte.
+// TestOracle compares the files with those of tcpdump for the same packets, byte by byte.
 func TestOracle(t *testing.T) {
 	need(t, "tcpdump")
 	dir := t.TempDir()
@@ -320,7 +317,7 @@ func TestOracle(t *testing.T) {
 	}
 }
 
-// need skips where a tool is not installed, unless PIDWIRE_MUST is set.
+// need skips the test if a tool is not installed, unless PIDWIRE_MUST is set.
 func need(t *testing.T, tool string) {
 	t.Helper()
 	_, err := exec.LookPath(tool)
@@ -333,8 +330,8 @@ func need(t *testing.T, tool string) {
 	}
 }
 
-// TestParts checks that each pcapng file of a run begins with what is known, and
-// that the entries are each in one of them.
+// TestParts checks that each pcapng file of a run starts with the preamble, and that each entry
+// is in one of them.
 func TestParts(t *testing.T) {
 	d := disk{fail: -1}
 	known := pcapng.NewPreamble()

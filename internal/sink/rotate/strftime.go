@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// strftime writes t by a template of strftime(3), as glibc does in the C locale;
-// a conversion that is none stays as it stands there.
+// strftime formats t by a template of strftime(3), like glibc in the C locale. It copies unknown
+// conversions.
 func strftime(template string, t time.Time) string {
 	var b strings.Builder
 	for {
@@ -29,7 +29,7 @@ func strftime(template string, t time.Time) string {
 	}
 }
 
-// long are conversions that stand for others.
+// long has the conversions that are abbreviations of others.
 var long = map[byte]string{
 	'c': "%a %b %e %H:%M:%S %Y",
 	'D': "%m/%d/%y",
@@ -41,7 +41,7 @@ var long = map[byte]string{
 	'x': "%m/%d/%y",
 }
 
-// layouts are conversions of which the time package has the words.
+// layouts has the conversions for which package time has a layout.
 var layouts = map[byte]string{
 	'A': "Monday", 'a': "Mon", 'B': "January", 'b': "Jan", 'h': "Jan", 'p': "PM", 'Z': "MST", 'z': "-0700",
 }
@@ -100,7 +100,7 @@ func conversion(b *strings.Builder, c byte, t time.Time) bool {
 		n = int(t.Month())
 	case 'S':
 		n = t.Second()
-	case 'U': // weeks begin on Sunday
+	case 'U': // weeks start on Sunday
 		n = (t.YearDay() + 6 - int(t.Weekday())) / 7
 	case 'u':
 		if n, width = int(t.Weekday()), 1; n == 0 {
@@ -108,7 +108,7 @@ func conversion(b *strings.Builder, c byte, t time.Time) bool {
 		}
 	case 'V':
 		n = isoWeek
-	case 'W': // weeks begin on Monday
+	case 'W': // weeks start on Monday
 		n = (t.YearDay() + 6 - (int(t.Weekday())+6)%7) / 7
 	case 'w':
 		n, width = int(t.Weekday()), 1

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestStrftime holds every conversion against date(1), which uses strftime.
+// TestStrftime compares every conversion with date(1), which uses strftime.
 func TestStrftime(t *testing.T) {
 	if out, err := exec.Command("date", "--version").Output(); err != nil || !strings.Contains(string(out), "GNU") {
 		if os.Getenv("PIDWIRE_MUST") != "" {

@@ -1,10 +1,10 @@
-// Package outfile opens the files that pidwire writes. Recordings hold what others said in confidence,
-// and are often made by root in directories of others, so the rules are strict:
+// Package outfile opens the files that pidwire writes. Recordings have confidential data, and root often
+// writes them to directories of other users, so the rules are strict:
 //
-//   - A new file is made, never through a link, with mode 0600, and belongs to the calling user.
-//   - A file that exists is written over only if it is a regular file, by that name alone, of the calling
-//     user or of root; it gets mode 0600 before the first byte.
-//   - A file that is read in the same run is never written, by whatever name.
+//   - A new file is created with mode 0600 and owned by the calling user. Symbolic links are not followed.
+//   - An existing file is overwritten only if it is a regular file with one link, owned by the calling
+//     user or by root. Its mode is set to 0600 before the first byte is written.
+//   - A file that is read in the same run is never overwritten, under any name.
 package outfile
 
 import (
@@ -13,23 +13,23 @@ import (
 	"os"
 )
 
-// Rules say for whom files are opened.
+// Rules has the parameters of the rules.
 type Rules struct {
-	UID, GID int           // whose new files are; -1: they stay whose they are
-	Inputs   []os.FileInfo // what is read in the same run
+	UID, GID int           // owner of new files; -1: unchanged
+	Inputs   []os.FileInfo // files that are read in the same run
 }
 
-// ErrRefused says that a file may not be written over; the text says why.
+// ErrRefused means that a file must not be overwritten. The error that wraps it has the cause.
 var ErrRefused = errors.New("not written")
 
-// refuse makes an error that names the file, the cause and what to do.
+// refuse returns an error with the file, the cause and a fix.
 func refuse(name, cause, fix string) error {
 	return fmt.Errorf("%s: %w: %s; %s", name, ErrRefused, cause, fix)
 }
 
 const otherName = "give another name, or remove it first"
 
-// input refuses a file that is read in the same run.
+// input returns an error if the file is read in the same run.
 func (r Rules) input(name string, info os.FileInfo) error {
 	for _, in := range r.Inputs {
 		if os.SameFile(in, info) {

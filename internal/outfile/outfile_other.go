@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// Create opens a file to be written from its beginning. Errors that wrap ErrRefused say which rule
-// forbids it. Of owners and modes these systems have their own idea.
+// Create creates or truncates a file for writing. The error wraps ErrRefused if a rule forbids it. Owners
+// and modes are not checked on these systems.
 func (r Rules) Create(name string) (*os.File, error) {
 	info, err := os.Lstat(name)
 	switch {

@@ -19,9 +19,9 @@ func TestCreate(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name    string
-		prepare func(path string) error // what stands there
-		refused string                  // in the error; empty: it is written
-		root    bool                    // only root can prepare it
+		prepare func(path string) error // creates the file at path
+		refused string                  // expected in the error; empty: no error
+		root    bool                    // prepare needs root
 		owner   int
 	}{
 		{"new", func(string) error { return nil }, "", false, other},
@@ -93,7 +93,7 @@ func own(path string, uid int) error {
 	return os.Chown(path, uid, os.Getegid())
 }
 
-// TestInput checks that what is read is not written over, by whatever name.
+// TestInput checks that an input file is not overwritten under any name.
 func TestInput(t *testing.T) {
 	dir := t.TempDir()
 	in := filepath.Join(dir, "in")
@@ -123,7 +123,7 @@ func TestInput(t *testing.T) {
 	}
 }
 
-// TestNull checks that the null device is written to, and not changed.
+// TestNull checks that the null device can be written to, and keeps its owner and mode.
 func TestNull(t *testing.T) {
 	before, err := os.Stat(os.DevNull)
 	if err != nil {

@@ -10,8 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Create opens a file to be written from its beginning. Errors that wrap ErrRefused say which rule
-// forbids it.
+// Create creates or truncates a file for writing. The error wraps ErrRefused if a rule forbids it.
 func (r Rules) Create(name string) (*os.File, error) {
 	const flags = os.O_WRONLY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	f, err := os.OpenFile(name, flags|os.O_CREATE|os.O_EXCL, 0o600)
@@ -29,9 +28,9 @@ func (r Rules) Create(name string) (*os.File, error) {
 	return f, nil
 }
 
-// over opens a file that exists.
+// over opens an existing file.
 func (r Rules) over(name string, flags int) (*os.File, error) {
-	// A FIFO would make us wait for its reader, a device might do something.
+	// O_NONBLOCK: the open must not wait for a reader of a FIFO, or for a device.
 	f, err := os.OpenFile(name, flags|unix.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, unix.ELOOP):
@@ -47,7 +46,7 @@ func (r Rules) over(name string, flags int) (*os.File, error) {
 	return f, nil
 }
 
-// allowed checks a file that is open, and empties it.
+// allowed checks an open file by the rules, and truncates it.
 func (r Rules) allowed(name string, f *os.File) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
@@ -59,7 +58,7 @@ func (r Rules) allowed(name string, f *os.File) error {
 	}
 	switch {
 	case st.Mode&unix.S_IFMT == unix.S_IFCHR && isNull(f):
-		return nil // nothing is kept, and nothing is changed
+		return nil // the null device needs no change
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
 		return refuse(name, "it is not a regular file", "for a pipe or a device, write to standard output: -")
 	case st.Uid != 0 && int(st.Uid) != r.owner():

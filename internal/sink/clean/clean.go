@@ -1,5 +1,5 @@
-// Package clean makes bytes that came from outside harmless: names, paths and
-// arguments of hostile processes, on their way to a terminal or into JSON.
+// Package clean escapes strings of hostile processes, such as names, paths and arguments, for a
+// terminal or for JSON.
 package clean
 
 import (
@@ -9,9 +9,9 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
-// Hidden reports whether a rune must not reach a terminal as it is: C0 and C1
-// controls, bidirectional marks and overrides, other invisible format
-// characters, line and paragraph separators, and what is not a character.
+// Hidden reports whether a rune must be escaped for a terminal: C0 and C1 controls, bidirectional
+// marks and overrides, other invisible format characters, line and paragraph separators, and
+// noncharacters.
 func Hidden(r rune) bool {
 	switch {
 	case r < 0x20, r >= 0x7f && r < 0xa0:
@@ -26,28 +26,28 @@ func Hidden(r rune) bool {
 		return true
 	case r >= 0xfff0 && r <= 0xfffb, r >= 0xe0000 && r <= 0xe0fff, r >= 0xf0000:
 		return true
-	case r&0xfffe == 0xfffe, r >= 0xfdd0 && r <= 0xfdef: // no characters, for ever
+	case r&0xfffe == 0xfffe, r >= 0xfdd0 && r <= 0xfdef: // noncharacters
 		return true
 	case r >= 0x1bca0 && r <= 0x1bca3, r >= 0x1d173 && r <= 0x1d17a:
 		return true
 	case r == 0x34f, r == 0x115f, r == 0x1160, r == 0x17b4, r == 0x17b5, r == 0x3164, r == 0xffa0:
-		return true // letters and marks that nobody sees
+		return true // invisible letters and marks
 	}
 	return false
 }
 
-// AppendText appends s for a terminal: hidden runes as \n, \x1b or \u202e, a
-// backslash as \\, bytes that are not UTF-8 as \xff. \x80 to \xff are always
-// bytes: the control characters U+0080 to U+009F are \u0080 to \u009f.
+// AppendText appends s, escaped for a terminal: hidden runes as \n, \x1b or \u202e, a backslash as
+// \\, bytes that are not UTF-8 as \xff. \x80 to \xff are always bytes: the control characters
+// U+0080 to U+009F are \u0080 to \u009f.
 func AppendText(dst []byte, s string) []byte { return appendText(dst, s, itself) }
 
-// AppendPrinted is AppendText of what was escaped before: its backslashes stay
-// as they are.
+// AppendPrinted is like AppendText for a string that has already been escaped: it does not escape
+// backslashes.
 func AppendPrinted(dst []byte, s string) []byte { return appendText(dst, s, itself|escapes) }
 
 // Classes of bytes.
 const (
-	itself  = 1 << iota // stand for themselves
+	itself  = 1 << iota // copied
 	escapes             // a backslash
 )
 
@@ -90,10 +90,10 @@ func appendText(dst []byte, s string, pass uint8) []byte {
 	return dst
 }
 
-// AppendName appends the name of a process or thread for a column of a line, as AppendText, and so that
-// what reads the line is never in doubt where the name ends: NAME[PID] is everything up to the first
-// blank, and the name everything up to its first bracket. Blanks, brackets and parentheses are written as
-// \x20, \x5b and so on, and so are ~ and ? in front, which say on what evidence a line names a process.
+// AppendName appends the name of a process or thread for a column of a line. It escapes like
+// AppendText, and also the delimiters of the line: NAME[PID] ends at the first blank, and NAME at the
+// first bracket. Blanks, brackets and parentheses are written as \x20, \x5b and so on, and so are the
+// marks ~, ?, - and + at the start.
 func AppendName(dst []byte, s string) []byte {
 	at := len(dst)
 	dst = AppendText(dst, s)
@@ -122,7 +122,7 @@ func AppendName(dst []byte, s string) []byte {
 	return dst
 }
 
-// delimits reports whether a byte at place i of a name could be taken for the end of it, or for a mark.
+// delimits reports whether a byte at index i of a name looks like the end of the name or like a mark.
 func delimits(c byte, i int) bool {
 	switch c {
 	case ' ', '[', ']', '(', ')', '<', '>':
@@ -133,10 +133,10 @@ func delimits(c byte, i int) bool {
 	return false
 }
 
-// Name is AppendName into a new string.
+// Name returns the result of AppendName as a string.
 func Name(s string) string { return string(AppendName(nil, s)) }
 
-// Text is AppendText into a new string.
+// Text returns the result of AppendText as a string.
 func Text(s string) string { return string(AppendText(nil, s)) }
 
 func appendU(dst []byte, r rune) []byte {
@@ -150,7 +150,7 @@ func appendU(dst []byte, r rune) []byte {
 	return append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 }
 
-// plain are the bytes that stand in a JSON string as they are.
+// plain has the bytes that need no escape in a JSON string.
 var plain = func() (t [256]bool) {
 	for c := 0x20; c < 0x7f; c++ {
 		t[c] = c != '"' && c != '\\'
@@ -158,9 +158,8 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
-// AppendJSON appends s as a JSON string with its quotes. Hidden runes are
-// escaped, so that the text is harmless on a terminal too; a byte that is not
-// UTF-8 becomes U+FFFD, as JSON has no bytes.
+// AppendJSON appends s as a JSON string with quotes. It escapes hidden runes, so that the text is
+// also safe on a terminal. Bytes that are not UTF-8 become U+FFFD, as JSON has no bytes.
 func AppendJSON[T string | []byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {

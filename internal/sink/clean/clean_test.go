@@ -23,8 +23,8 @@ func TestAppendText(t *testing.T) {
 		{"\x1b]0;title\x07", `\x1b]0;title\x07`},
 		{"\x00abstract", `\x00abstract`},
 		{"\x7f", `\x7f`},
-		{"\u009b31m", `\u009b31m`},                 // CSI as one C1 character
-		{"\x9b31m", `\x9b31m`},                     // and as a byte
+		{"\u009b31m", `\u009b31m`},                 // CSI as a C1 character
+		{"\x9b31m", `\x9b31m`},                     // CSI as a byte
 		{"user\u202egnp.exe", `user\u202egnp.exe`}, // right-to-left override
 		{"\u2066a\u2069", `\u2066a\u2069`},         // isolates
 		{"zero\u200bwidth\ufeff", `zero\u200bwidth\ufeff`},
@@ -68,8 +68,7 @@ func TestAppendJSON(t *testing.T) {
 	}
 }
 
-// visible are format characters that are seen: signs written around digits,
-// and the joiners of hieroglyphs.
+// visible are the visible format characters: signs around digits, and joiners of hieroglyphs.
 var visible = []*unicode.RangeTable{{R16: []unicode.Range16{
 	{Lo: 0x600, Hi: 0x605, Stride: 1}, {Lo: 0x6dd, Hi: 0x6dd, Stride: 1}, {Lo: 0x70f, Hi: 0x70f, Stride: 1},
 	{Lo: 0x890, Hi: 0x891, Stride: 1}, {Lo: 0x8e2, Hi: 0x8e2, Stride: 1},
@@ -77,7 +76,7 @@ var visible = []*unicode.RangeTable{{R16: []unicode.Range16{
 	{Lo: 0x110bd, Hi: 0x110bd, Stride: 1}, {Lo: 0x110cd, Hi: 0x110cd, Stride: 1}, {Lo: 0x13430, Hi: 0x1343f, Stride: 1},
 }}}
 
-// TestHidden holds clean.Hidden against the tables of Unicode.
+// TestHidden compares clean.Hidden with the tables of package unicode.
 func TestHidden(t *testing.T) {
 	for r := rune(0); r <= unicode.MaxRune; r++ {
 		must := unicode.In(r, unicode.Cc, unicode.Cs, unicode.Co, unicode.Zl, unicode.Zp, unicode.Bidi_Control, unicode.Noncharacter_Code_Point) ||
@@ -123,15 +122,15 @@ func FuzzClean(f *testing.F) {
 		if strings.Count(text, "\n")+strings.Count(string(js), "\n") > 0 {
 			t.Errorf("%q makes a new line", s)
 		}
-		// What has nothing to hide is as it was.
+		// A string without hidden runes must not change.
 		if text != s && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r == '\\' || clean.Hidden(r) }) {
 			t.Errorf("Text(%q) = %q", s, text)
 		}
 	})
 }
 
-// TestName checks that what a process calls itself cannot be taken for a column, and that it can be read
-// back from a line.
+// TestName checks that the name of a process cannot be mistaken for a column, and can be parsed from a
+// line.
 func TestName(t *testing.T) {
 	for name, want := range map[string]string{
 		"nginx": "nginx", "kworker/0:1": "kworker/0:1", "Web Content": `Web\x20Content`, "sshd[1]  c1 sys": `sshd\x5b1\x5d\x20\x20c1\x20sys`,
@@ -162,7 +161,7 @@ func FuzzName(f *testing.F) {
 	})
 }
 
-// unescape undoes what AppendName does.
+// unescape reverses AppendName.
 func unescape(s string) string {
 	var b []byte
 	for i := 0; i < len(s); i++ {

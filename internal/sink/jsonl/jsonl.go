@@ -1,6 +1,5 @@
-// Package jsonl writes the timeline as JSON lines: one object a line, by the
-// schema in docs/schema.json. 64-bit numbers that a JSON number cannot hold
-// are strings.
+// Package jsonl writes the timeline as JSON lines, one object per line, by the schema in
+// docs/schema.json. 64-bit integers that a JSON number cannot represent are strings.
 package jsonl
 
 import (
@@ -18,14 +17,14 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/text"
 )
 
-// Options say what the lines hold.
+// Options control the contents of lines.
 type Options struct {
 	Notation notation.Options
 	Packets  tcpdump.Options
 	Start    int64 // ns since the epoch: the zero of t_ns
 }
 
-// Sink writes lines to w, a buffer at a time.
+// Sink writes lines to w. It is buffered.
 type Sink struct {
 	w      io.Writer
 	o      Options
@@ -35,17 +34,17 @@ type Sink struct {
 	reason string
 	err    error
 
-	// What mostly stands in the line before too, as it was written there.
-	second int64 // of date; math.MinInt64: none
+	// Encoded parts of the previous line, which the next one often needs again.
+	second int64 // second of date; math.MinInt64: none
 	date   []byte
 	task   taskKey
 	proc   []byte
-	conn   *event.Conn // never changed once seen, so the pointer tells it
+	conn   *event.Conn // compared by pointer
 	fd     int32
 	ends   []byte
 }
 
-// taskKey is what the process object of a call says.
+// taskKey has the values in the process object.
 type taskKey struct {
 	task event.Task
 	user string
@@ -71,7 +70,7 @@ func (s *Sink) Write(e *event.Entry) error {
 	return nil
 }
 
-// Flush writes what is buffered.
+// Flush writes the buffer.
 func (s *Sink) Flush() error {
 	if len(s.b) > 0 && s.err == nil {
 		_, s.err = s.w.Write(s.b)
@@ -80,7 +79,7 @@ func (s *Sink) Flush() error {
 	return s.err
 }
 
-// Close writes the last line, which says how it ended and what was lost.
+// Close writes the last line, which has the reason for the end and the number of lost records.
 func (s *Sink) Close() error {
 	s.raw(`{"v":1,"type":"end","reason":`).str(s.reason).raw(`,"lost":{"sys":`).uint(s.lost[event.LayerSys])
 	for l := event.LayerSys + 1; l < event.Layers; l++ {
@@ -108,7 +107,7 @@ func (s *Sink) begin(e *event.Entry, typ, layer string) {
 	s.raw(`,"seq":`).uint(e.Seq)
 }
 
-// time appends a time as RFC 3339 has it, with nanoseconds.
+// time appends a time in the format of RFC 3339, with nanoseconds.
 func (s *Sink) time(ns int64) {
 	second := ns / 1e9
 	if ns %= 1e9; ns < 0 {
@@ -161,7 +160,7 @@ func (s *Sink) identity(e *event.Entry) {
 	}
 	s.raw(`,"match":"`).raw(e.Match.String()).raw(`"`)
 	if _, packet := e.Body.(*event.Capture); (packet || e.Task.Bare) && e.Task.PID == 0 {
-		// A file of another tool names nobody.
+		// A file of another tool may have no process.
 	} else if key := (taskKey{e.Task, e.User}); len(s.proc) > 0 && key == s.task {
 		s.b = append(s.b, s.proc...)
 	} else {
@@ -169,7 +168,7 @@ func (s *Sink) identity(e *event.Entry) {
 		s.openProcess(e)
 		s.raw("}")
 		s.proc = append(s.proc[:0], s.b[at:]...)
-		// The name may stand in memory that is used again.
+		// Clone the strings: they may be in memory that is reused.
 		key.task.Comm, key.user = strings.Clone(key.task.Comm), strings.Clone(key.user)
 		s.task = key
 	}
@@ -267,7 +266,7 @@ func (s *Sink) addr(field func(string) *Sink, name string, a netip.AddrPort, hos
 	s.raw("}")
 }
 
-// names returns network.transport and network.type as OpenTelemetry has them.
+// names returns network.transport and network.type of OpenTelemetry.
 func names(c *event.Conn) (transport, typ string) {
 	switch c.Family {
 	case 1:
@@ -292,13 +291,13 @@ func names(c *event.Conn) (transport, typ string) {
 
 func (s *Sink) socket(c *event.Conn, fd int32) {
 	if c.Family == 0 && c.ID == (event.SockID{}) && fd < 0 {
-		return // a descriptor, of which nothing is known
+		return // nothing is known of the socket
 	}
 	s.raw(`,"socket":{`)
 	if c.ID.Cookie != 0 {
 		s.raw(`"cookie":"`).uint(c.ID.Cookie).raw(`",`)
 	}
-	// What only packets have shown of a socket is less.
+	// A socket that is known only from packets has no inode.
 	if c.ID.Inode != 0 {
 		s.raw(`"inode":"`).uint(c.ID.Inode).raw(`",`)
 	}
@@ -428,7 +427,7 @@ func (s *Sink) audit(a *event.Audit) {
 	s.raw("}")
 }
 
-// kernel writes what the kernel did. What its tracer did not tell is absent.
+// kernel writes a kernel event. Fields that the tracer does not have are absent.
 func (s *Sink) kernel(k *event.Kernel) {
 	s.raw(`,"kernel":{"what":"`).raw(k.What.String()).raw(`","tracer":"`).raw(k.Tracer.String()).raw(`"`)
 	name := "function"
@@ -471,7 +470,7 @@ func (s *Sink) kernel(k *event.Kernel) {
 	}
 }
 
-// ours writes what only our own events have.
+// ours writes the fields that only pidwire's own kernel events have.
 func (s *Sink) ours(k *event.Kernel) {
 	if len(k.Fields) > 0 {
 		s.raw(`,"arguments":{`)
@@ -579,7 +578,7 @@ func (s *Sink) packet(c *event.Conn, p *event.Capture) {
 	s.raw("}")
 }
 
-// state writes a change of a TCP socket's state, or a look at it.
+// state writes a change of the state of a TCP socket, or a look at it.
 func (s *Sink) state(b *event.State) {
 	c := &b.TCP
 	name := func(state uint8) string { return notation.TCPState(b.Sock.Family, b.Sock.Protocol, state) }
@@ -625,7 +624,7 @@ func (s *Sink) users(list *event.Users) {
 	s.raw("]")
 }
 
-// tcpFlags names the flags of a TCP header from the lowest bit (RFC 9293).
+// tcpFlags has the names of TCP flags from the lowest bit (RFC 9293).
 var tcpFlags = [...]string{"fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"}
 
 func (s *Sink) process(e *event.Entry, p *event.Process) {

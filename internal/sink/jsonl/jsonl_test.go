@@ -68,8 +68,7 @@ func schema(t *testing.T) *jsonschema.Schema {
 	return s
 }
 
-// validate holds a line against the schema, and against what a schema cannot
-// say: no key twice, no number that loses digits.
+// validate checks a line by the schema, and for duplicate keys and numbers that lose digits.
 func validate(t *testing.T, s *jsonschema.Schema, line string) map[string]any {
 	t.Helper()
 	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
@@ -87,7 +86,7 @@ func validate(t *testing.T, s *jsonschema.Schema, line string) map[string]any {
 	return m
 }
 
-// unique walks one value, and fails where an object has a key twice.
+// unique reads one value, and fails if an object has a duplicate key.
 func unique(t *testing.T, d *json.Decoder, line string) {
 	t.Helper()
 	tok, err := d.Token()
@@ -118,8 +117,8 @@ func unique(t *testing.T, d *json.Decoder, line string) {
 }
 
 // conns are connections of many kinds.
-// TestLinesStandAlone checks that what a sink keeps from line to line shows in
-// none: in any order, and from a sink of its own, an entry makes the same line.
+// TestLinesStandAlone checks that lines do not depend on state of the sink: an entry must give the
+// same line in any order, and in a sink of its own.
 func TestLinesStandAlone(t *testing.T) {
 	list := broad()
 	for i := range list {
@@ -218,8 +217,8 @@ func TestSchema(t *testing.T) {
 	}
 }
 
-// TestSchemaStrict checks that the schema refuses what it should: one that
-// accepts anything would pass every other test.
+// TestSchemaStrict checks that the schema rejects invalid lines. A schema that accepts
+// everything would pass all other tests.
 func TestSchemaStrict(t *testing.T) {
 	s := schema(t)
 	c := conns()[1]
@@ -238,8 +237,8 @@ func TestSchemaStrict(t *testing.T) {
 		if err := json.Unmarshal([]byte(l), &doc); err != nil {
 			t.Fatal(err)
 		}
-		// A field that nobody knows, in every object; and every string, number
-		// and object replaced by another type.
+		// Add an unknown field to each object, and replace each string, number and object by
+		// another type.
 		objects(doc, func(m map[string]any) {
 			m["surprise"] = 1
 			tried++
@@ -296,8 +295,8 @@ func objects(v any, do func(map[string]any)) {
 	}
 }
 
-// TestSchemaDescribes checks that the schema has no field that is not described
-// and not plain from its name, and that each definition is used.
+// TestSchemaDescribes checks that each field in the schema has a description or an obvious name,
+// and that each definition is used.
 func TestSchemaDescribes(t *testing.T) {
 	var doc struct {
 		Defs map[string]any `json:"$defs"`
@@ -312,7 +311,7 @@ func TestSchemaDescribes(t *testing.T) {
 	}
 }
 
-// TestDesign checks the fields that design.md promises.
+// TestDesign checks the fields that are documented in design.md.
 func TestDesign(t *testing.T) {
 	conn := conns()[1]
 	conn.Local, conn.Peer = netip.MustParseAddrPort("10.0.2.15:48448"), netip.MustParseAddrPort("10.0.0.5:80")
@@ -361,7 +360,7 @@ func TestDesign(t *testing.T) {
 	}
 }
 
-// TestBase checks what every line has, whatever it is of.
+// TestBase checks the fields that all lines have.
 func TestBase(t *testing.T) {
 	all := lines(t, broad())
 	for i, l := range all {
@@ -401,8 +400,7 @@ func TestBase(t *testing.T) {
 	}
 }
 
-// TestCut checks that a timeline whose source did not say how it ended is told
-// from one that did.
+// TestCut checks the reason of a timeline whose source did not report its end.
 func TestCut(t *testing.T) {
 	got := lines(t, nil)
 	if want := `{"v":1,"type":"end","reason":"cut","lost":{"sys":0}}`; len(got) != 1 || got[0] != want {

@@ -4,7 +4,7 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// lines writes an entry's line.
+// lines writes the line of an entry.
 type lines struct{ *Sink }
 
 func (s lines) Call(e *event.Entry, b *event.Call) {
@@ -71,7 +71,7 @@ func (s lines) Lost(e *event.Entry, b *event.Lost) {
 
 func (s lines) End(_ *event.Entry, b *event.End) { s.reason = b.Reason }
 
-// The rest has no line (docs/schema.json).
+// Other bodies have no line (docs/schema.json).
 
 func (lines) SockFound(*event.Entry, *event.SockFound) {}
 func (lines) Ready(*event.Entry, *event.Ready)         {}

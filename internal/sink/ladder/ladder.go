@@ -1,5 +1,5 @@
-// Package ladder draws one connection as a sequence diagram: the process, the
-// kernel's socket and the peer as columns, time downwards.
+// Package ladder draws one connection as a sequence diagram. The columns are the process, the
+// socket in the kernel and the peer; time runs downwards.
 package ladder
 
 import (
@@ -17,21 +17,21 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/text"
 )
 
-// Options say what is drawn, and how.
+// Options control what is drawn, and how.
 type Options struct {
 	Conn  uint32 // Conn.N
-	Width int    // columns of a line; 0: 96
-	ASCII bool   // for terminals that have no other characters
+	Width int    // width of a line; 0: 96
+	ASCII bool   // only ASCII characters
 	Start int64  // ns since the epoch: the zero of the first column
-	Gap   int64  // ns without an event that become a line of their own; 0: 10 ms
+	Gap   int64  // minimum time without events that gets its own line, ns; 0: 10 ms
 }
 
-// Sink draws to w, as the entries come.
+// Sink draws entries to w as they arrive.
 type Sink struct {
 	w    *bufio.Writer
 	o    Options
 	g    glyphs
-	cur  *row  // the last one, which what follows may add to
+	cur  *row  // the last row, to which later entries may be added
 	prev int64 // time of the row before cur
 
 	seen    uint64
@@ -40,10 +40,10 @@ type Sink struct {
 	conn    *event.Conn
 	owner   string
 	tcp     *event.TCPCounts
-	sentTo  uint32 // sequence number behind the last byte that was sent, absolute
-	sends   bool   // sentTo is known
-	unacked int64  // time of the last packet that went out and is not acknowledged
-	asked   int64  // and that of the last one with bytes, while nothing came back
+	sentTo  uint32 // absolute sequence number after the last byte sent
+	sends   bool   // sentTo is valid
+	unacked int64  // time of the last packet sent and not acknowledged
+	asked   int64  // time of the last packet with payload sent, if nothing was received since
 	times   [256]struct {
 		seq  uint64
 		time int64
@@ -57,7 +57,7 @@ type glyphs struct{ line, left, right, gap string }
 // row is a line of the ladder.
 type row struct {
 	time             int64
-	seq              uint64 // of the call or packet that it begins with
+	seq              uint64 // Seq of the first call or packet of the row
 	app, kernel, net string
 	appIn, netIn     bool // from the kernel, from the peer
 	mark             byte
@@ -86,10 +86,10 @@ func New(w io.Writer, o Options) *Sink {
 	return s
 }
 
-// Seen returns how many entries of the connection there were.
+// Seen returns the number of entries of the connection.
 func (s *Sink) Seen() uint64 { return s.seen }
 
-// Write draws an entry, if it is of the connection.
+// Write draws an entry if it belongs to the connection.
 func (s *Sink) Write(e *event.Entry) error {
 	if !s.of(e) {
 		return s.err
@@ -101,7 +101,7 @@ func (s *Sink) Write(e *event.Entry) error {
 	return s.err
 }
 
-// of reports whether an entry is of the connection, and keeps what it says of it.
+// of reports whether an entry belongs to the connection, and stores the connection.
 func (s *Sink) of(e *event.Entry) bool {
 	if e.Conn != nil && e.Conn.N == s.o.Conn {
 		s.conn = e.Conn
@@ -129,13 +129,13 @@ func (s *Sink) head(e *event.Entry) {
 	fmt.Fprintf(s.w, "%*s  %s%s  %s\n", timeWide, "time", pad(cut("process", appWide), appWide), pad("socket", kernelWide), "peer")
 }
 
-// add makes a row the last one.
+// add writes the last row and makes r the last one.
 func (s *Sink) add(r *row) {
 	s.done()
 	s.cur = r
 }
 
-// done writes the last row, behind the time in which nothing happened.
+// done writes the last row, preceded by a line for a gap before it.
 func (s *Sink) done() {
 	r := s.cur
 	if r == nil {
@@ -201,7 +201,7 @@ func (s *Sink) draw(r *row) {
 	}
 }
 
-// seconds writes ns as 5.030871.
+// seconds formats ns as 5.030871.
 func seconds(ns int64) string {
 	sign := ""
 	if ns < 0 {
@@ -210,7 +210,7 @@ func seconds(ns int64) string {
 	return fmt.Sprintf("%s%d.%06d", sign, ns/1e9, ns%1e9/1000)
 }
 
-// cut shortens a cell, and says so.
+// cut truncates a cell to most characters, with a mark.
 func cut(t string, most int) string {
 	if utf8.RuneCountInString(t) <= most {
 		return t
@@ -223,12 +223,11 @@ func pad(t string, wide int) string {
 	return t + strings.Repeat(" ", max(0, wide-utf8.RuneCountInString(t)))
 }
 
-// vague is how far a time may be off, ns, so that what is counted from it says
-// nothing.
+// vague is the error of a time, in ns, from which on differences are not shown.
 const vague = 1_000_000
 
-// call draws a call: one that sends at its entry, with what it causes; another
-// at its return, with how long what it got had been there.
+// call draws a call: a sending one at its entry, together with its packets; a receiving one at its
+// return, with the time that the data had been in the socket.
 func (s *Sink) call(e *event.Entry, c *event.Call) {
 	r := &row{time: e.Time, seq: e.Seq, app: callText(c)}
 	if c.Errno != "" && c.Errno != "EAGAIN" && c.Errno != "EINPROGRESS" {
@@ -245,7 +244,7 @@ func (s *Sink) call(e *event.Entry, c *event.Call) {
 	s.add(r)
 }
 
-// waits reports whether a call gets something, instead of giving.
+// waits reports whether a call receives data or waits, instead of sending.
 func waits(c *event.Call) bool {
 	return c.In && c.Bytes > 0 || c.Role.Has(event.Receives|event.Accepts|event.Waits)
 }
@@ -266,7 +265,7 @@ func callText(c *event.Call) string {
 	return c.Name + "()"
 }
 
-// state draws into the row of the call or packet that brought it about.
+// state draws a state change into the row of the call or packet that caused it.
 func (s *Sink) state(e *event.Entry, b *event.State) {
 	s.tcp = &b.TCP
 	if b.Look {
@@ -333,8 +332,8 @@ func carries(p *event.Capture) bool {
 	return p.Proto != event.ProtoTCP || p.TCP.Length > 0
 }
 
-// packetText is what tcpdump says of a packet behind its addresses; of TCP the
-// flags, and how many bytes.
+// packetText returns the text of tcpdump after the addresses, or for TCP the flags and the length
+// of the payload.
 func (s *Sink) packetText(p *event.Capture) string {
 	if p.TCP.Valid && p.Proto == event.ProtoTCP {
 		t := flags(p.TCP.Flags)
@@ -353,7 +352,7 @@ func (s *Sink) packetText(p *event.Capture) string {
 	return clean.Text(line)
 }
 
-// flags writes them as tcpdump does.
+// flags returns TCP flags in the format of tcpdump.
 func flags(f uint8) string {
 	var b strings.Builder
 	for _, x := range []struct {
@@ -370,7 +369,7 @@ func flags(f uint8) string {
 	return b.String()
 }
 
-// timeOf returns when a packet was seen, 0 if it is forgotten.
+// timeOf returns the time of a packet, 0 if it is no longer stored.
 func (s *Sink) timeOf(seq uint64) int64 {
 	if t := &s.times[seq%uint64(len(s.times))]; seq != 0 && t.seq == seq {
 		return t.time
@@ -378,10 +377,10 @@ func (s *Sink) timeOf(seq uint64) int64 {
 	return 0
 }
 
-// Flush leaves the last row open: what follows may be of it.
+// Flush does not write the last row, for later entries may be added to it.
 func (s *Sink) Flush() error { return s.err }
 
-// Close ends the drawing with what the connection came to.
+// Close writes the last row and a summary of the connection.
 func (s *Sink) Close() error {
 	s.done()
 	if s.seen > 0 {

@@ -9,7 +9,8 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/sinktest"
 )
 
-// What it draws is held by the recordings of testdata/rec (.ladder).
+// TestContract checks the contract of sinks. The drawing is checked with the recordings of
+// testdata/rec (.ladder).
 func TestContract(t *testing.T) {
 	for name, o := range map[string]ladder.Options{"wide": {Conn: 1, Width: 140}, "narrow": {Conn: 1, Width: 60}, "ascii": {Conn: 3, ASCII: true}} {
 		t.Run(name, func(t *testing.T) {

@@ -17,7 +17,7 @@ func (s rungs) Handover(e *event.Entry, b *event.Handover) {
 	}
 }
 
-// The rest is not drawn: a ladder has calls, segments and states.
+// Other bodies are not drawn.
 
 func (rungs) Audit(*event.Entry, *event.Audit)         {}
 func (rungs) Kernel(*event.Entry, *event.Kernel)       {}

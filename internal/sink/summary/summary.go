@@ -1,5 +1,5 @@
-// Package summary counts the timeline: a table per call and one per
-// connection, written when the timeline ends (strace -c).
+// Package summary writes tables of counts by call and by connection at the end of the timeline,
+// like strace -c.
 package summary
 
 import (
@@ -22,7 +22,7 @@ type counts struct {
 	calls, errors     uint64
 	bytesIn, bytesOut uint64
 	ns                int64
-	timed             bool // some of it is known to have taken ns
+	timed             bool // ns is known for at least one call
 }
 
 func (c *counts) add(call *event.Call) {
@@ -45,7 +45,7 @@ type conn struct {
 	owner string
 }
 
-// Sink counts entries and writes its tables to w when it is closed.
+// Sink counts entries. Close writes the tables to w.
 type Sink struct {
 	w     io.Writer
 	calls map[string]*counts
@@ -53,38 +53,36 @@ type Sink struct {
 	more  uint64 // connections beyond maxConns
 	lost  uint64
 	drops map[drop]*dropped
-	// onlyDrops leaves out the tables of calls and connections.
+	// onlyDrops omits the tables of calls and connections.
 	onlyDrops bool
 	of        uint64 // drops of more reasons than maxDrops
 	spare     []conn
-	named     string // the last name of a task
+	named     string // the last result of nameOf
 	buf       []byte
 }
 
-// drop is why and where something was dropped.
+// drop is a kind of drop: event, reason and function.
 type drop struct{ what, reason, function string }
 
 type dropped struct{ n, bytes uint64 }
 
 const packetDrop = "skb:drop"
 
-// maxDrops bounds the rows of the table of drops.
+// maxDrops is the maximum number of rows in the table of drops.
 const maxDrops = 1000
 
-// maxConns bounds the memory of the table of connections: 400 bytes each.
+// maxConns is the maximum number of rows in the table of connections, of 400 bytes each.
 const maxConns = 10_000
 
-// maxCalls bounds the rows of the table of calls: another tool's file may name as many
-// as it likes, of which furtherCalls counts what has no row. Longer names than maxCall
-// are no calls' either.
+// maxCalls is the maximum number of rows in the table of calls: files of other tools may have any
+// number of names. Calls beyond it, and names longer than maxCall, are counted as furtherCalls.
 const (
 	maxCalls     = 2000
 	maxCall      = 64
 	furtherCalls = "further calls"
 )
 
-// New returns a sink that writes to w; onlyDrops: without tables of calls and
-// connections.
+// New returns a sink that writes to w. onlyDrops omits the tables of calls and connections.
 func New(w io.Writer, onlyDrops bool) *Sink {
 	return &Sink{w: w, calls: map[string]*counts{}, conns: map[uint32]*conn{}, onlyDrops: onlyDrops}
 }
@@ -95,7 +93,7 @@ func (s *Sink) Write(e *event.Entry) error {
 	return nil
 }
 
-// nameOf names a task: alike ones in a row share their name's memory.
+// nameOf returns the name of a task. Successive calls for the same name share memory.
 func (s *Sink) nameOf(t *event.Task) string {
 	b := append(s.buf[:0], clean.Name(t.Comm)...)
 	b = append(strconv.AppendUint(append(b, '['), uint64(t.PID), 10), ']')
@@ -117,14 +115,14 @@ func (s *Sink) drop(k *event.Kernel) {
 			s.drops = map[drop]*dropped{}
 		}
 		d = &dropped{}
-		// The words may stand in memory that is used again.
+		// Clone the strings: they may be in memory that is reused.
 		s.drops[drop{strings.Clone(k.Name), strings.Clone(k.Reason), strings.Clone(k.Func)}] = d
 	}
 	d.n++
 	d.bytes += uint64(max(k.Bytes, 0))
 }
 
-// Flush does nothing: the tables come at the end.
+// Flush does nothing: Close writes the tables.
 func (s *Sink) Flush() error { return nil }
 
 // Close writes the tables.
@@ -200,7 +198,7 @@ func (s *Sink) connTable(w io.Writer) {
 	}
 }
 
-// dropTable has what the kernel dropped by what it was, why and where.
+// dropTable writes the table of drops by event, reason and function.
 func (s *Sink) dropTable(w io.Writer) {
 	if len(s.drops) == 0 {
 		if s.onlyDrops {
@@ -214,7 +212,8 @@ func (s *Sink) dropTable(w io.Writer) {
 	const row = "%9s %9s  %-20s %-24s %s\n"
 	fmt.Fprintf(w, row, "drops", "bytes", "event", "reason", "function")
 	fmt.Fprintf(w, row, dashes(9), dashes(9), dashes(20), dashes(24), dashes(16))
-	// What was full is told beside the packet that was dropped for it.
+	// The total has only packets: other drops, like a full queue, are reported in addition to
+	// the packet.
 	var total dropped
 	rows := slices.SortedFunc(maps.Keys(s.drops), func(a, b drop) int {
 		return cmp.Or(-cmp.Compare(s.drops[a].n, s.drops[b].n), cmp.Compare(a.what, b.what), cmp.Compare(a.reason, b.reason), cmp.Compare(a.function, b.function))
@@ -246,7 +245,7 @@ func dashes(n int) string { return strings.Repeat("-", n) }
 
 func dur(ns int64) string { return string(notation.AppendDuration(nil, ns)) }
 
-// number leaves zero out, as strace does in the column of errors.
+// number formats n. Like strace in the column of errors, it returns "" for 0.
 func number(n uint64) string {
 	if n == 0 {
 		return ""
@@ -254,7 +253,7 @@ func number(n uint64) string {
 	return fmt.Sprint(n)
 }
 
-// Bytes writes a size with three digits and an IEC unit; zero is empty.
+// Bytes formats a size with three digits and an IEC unit. It returns "" for 0.
 func Bytes(n uint64) string {
 	if n == 0 {
 		return ""
@@ -264,7 +263,7 @@ func Bytes(n uint64) string {
 		return fmt.Sprintf("%d B", n)
 	}
 	v, u := float64(n), -1
-	for v >= 1023.5 && u < len(units)-1 { // what rounds to 1024 is 1.00 of the next
+	for v >= 1023.5 && u < len(units)-1 { // 1024 after rounding is 1.00 of the next unit
 		v /= 1024
 		u++
 	}

@@ -52,7 +52,7 @@ func TestTables(t *testing.T) {
 		call(tcp, event.Call{Name: "recvfrom", Ret: -11, Errno: "EAGAIN", Dur: 1_000}),
 		call(tcp, event.Call{Name: "sendto", Ret: 5_000_000, Bytes: 5_000_000, Dur: 3_000_000}),
 		call(tcp, event.Call{Name: "sendto", Via: "io_uring", Ret: 64, Bytes: 64, Dur: 500_000}),
-		call(tcp, event.Call{Name: "poll", State: event.Waiting, Dur: 9_000_000_000}), // it comes again
+		call(tcp, event.Call{Name: "poll", State: event.Waiting, Dur: 9_000_000_000}), // the call will be reported again
 		call(unix, event.Call{Name: "connect", Ret: -111, Errno: "ECONNREFUSED", Dur: 25_000}),
 		call(nil, event.Call{Name: "poll", Ret: 1, Dur: 500_000_000}),
 		call(tcp, event.Call{Name: "recvfrom", State: event.Unfinished, Dur: 10_000_000}),
@@ -86,7 +86,8 @@ func TestTables(t *testing.T) {
 	}
 }
 
-// TestManyConns checks that memory is bounded, and that what is left out is said.
+// TestManyConns checks that memory is bounded, and that the number of omitted connections is
+// reported.
 func TestManyConns(t *testing.T) {
 	var list []event.Entry
 	for n := uint32(1); n <= 10_010; n++ {
@@ -113,7 +114,7 @@ func TestBytes(t *testing.T) {
 			t.Errorf("Bytes(%d) = %q, want %q", n, got, want)
 		}
 	}
-	// A column of 9 is wide enough.
+	// Sizes must fit into a column of 9.
 	for n := uint64(1); n < 1<<62; n = n*3 + 1 {
 		if got := summary.Bytes(n); len(got) > 9 {
 			t.Errorf("Bytes(%d) = %q", n, got)

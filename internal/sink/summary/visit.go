@@ -19,7 +19,7 @@ func (s counter) Kernel(_ *event.Entry, b *event.Kernel) {
 
 func (s counter) Call(e *event.Entry, b *event.Call) {
 	if b.State == event.Waiting {
-		return // it comes again
+		return // the call will be reported again
 	}
 	name := b.Name
 	if b.Via == "io_uring" {
@@ -32,7 +32,7 @@ func (s counter) Call(e *event.Entry, b *event.Call) {
 	}
 	if c == nil {
 		c = &counts{}
-		s.calls[strings.Clone(name)] = c // it may stand in memory that is used again
+		s.calls[strings.Clone(name)] = c // name may be in memory that is reused
 	}
 	c.add(b)
 	if e.Conn == nil {
@@ -45,7 +45,7 @@ func (s counter) Call(e *event.Entry, b *event.Call) {
 			return
 		}
 		if len(s.spare) == 0 {
-			s.spare = make([]conn, 56) // 4 KiB: one by one they take a tenth more
+			s.spare = make([]conn, 56) // 4 KiB: single allocations take 10 % more
 		}
 		k, s.spare = &s.spare[0], s.spare[1:]
 		k.owner = s.nameOf(&e.Task)
@@ -55,7 +55,7 @@ func (s counter) Call(e *event.Entry, b *event.Call) {
 	k.last = e.Conn
 }
 
-// The rest is not counted: the tables are of calls, and of what the kernel dropped.
+// Other bodies are not counted.
 
 func (counter) Capture(*event.Entry, *event.Capture)     {}
 func (counter) State(*event.Entry, *event.State)         {}

@@ -9,8 +9,7 @@ import (
 	"github.com/pidwire/pidwire/internal/foreign/numeral"
 )
 
-// parseAddr is netip.ParseAddr for bytes, which does not allocate, and knows no
-// zones.
+// parseAddr is like netip.ParseAddr, but for bytes, without allocations, and without zones.
 func parseAddr(b []byte) (netip.Addr, bool) {
 	if bytes.IndexByte(b, ':') >= 0 {
 		return parseIPv6(b)
@@ -92,7 +91,7 @@ func parseIPv6(b []byte) (netip.Addr, bool) {
 	return netip.AddrFrom16(a), true
 }
 
-// parseAddrPort reads `1.2.3.4:5` or `[::1]:5`; what is neither is invalid.
+// parseAddrPort parses `1.2.3.4:5` or `[::1]:5`. The result is invalid for anything else.
 func parseAddrPort(b []byte) netip.AddrPort {
 	n := bytes.LastIndexByte(b, ':')
 	if n < 0 {

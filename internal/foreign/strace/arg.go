@@ -8,12 +8,11 @@ import (
 	"github.com/pidwire/pidwire/internal/foreign/numeral"
 )
 
-// Int reads the number that an argument begins with, decimal, octal or
-// hexadecimal; what follows it, a comment or an annotation, does not matter. A
-// number above the range of int64 wraps around.
+// Int parses the number at the start of an argument, in decimal, octal or hexadecimal. It ignores
+// a comment or an annotation after it. Numbers above the range of int64 wrap around.
 func Int(arg []byte) (int64, bool) { return leadingInt(Value(arg)) }
 
-// Value is an argument without the name that -N puts before it.
+// Value returns an argument without the name that -N puts before it.
 func Value(arg []byte) []byte {
 	n := 0
 	for n < len(arg) && class[arg[n]]&isName != 0 {
@@ -25,9 +24,9 @@ func Value(arg []byte) []byte {
 	return arg
 }
 
-// String decodes an argument that is a quoted string and appends its bytes to
-// dst. cut is where strace had more of it (-s); ok is false where the argument
-// is no such string, and then dst is as it was.
+// String decodes a quoted string and appends its bytes to dst. cut is true if strace truncated
+// the string (-s). ok is false if the argument is not a quoted string; dst is then returned
+// unchanged.
 func String(dst, arg []byte) (out []byte, cut, ok bool) {
 	arg = Value(arg)
 	if len(arg) == 0 || arg[0] != '"' {
@@ -42,7 +41,7 @@ func String(dst, arg []byte) (out []byte, cut, ok bool) {
 
 var dots = []byte("...")
 
-// unquote undoes the escapes of C that strace has.
+// unquote decodes the C escapes of strace.
 func unquote(dst, s []byte) []byte {
 	for {
 		n := bytes.IndexByte(s, '\\')
@@ -79,16 +78,16 @@ func unquote(dst, s []byte) []byte {
 	}
 }
 
-// Elements steps through the elements of an array or the fields of a structure,
-// each as printed. The zero value has none.
+// Elements iterates over the elements of an array or the fields of a struct, as printed. The zero
+// value has none.
 type Elements struct {
 	rest []byte
 	s    scanner
 }
 
-// In is for the elements of an argument that is an array or a structure, and
-// has none where it is something else. Only the first one is looked at where
-// strace prints what the call made of it: `[28 => 16]`, `{...} => {...}`.
+// In returns the elements of an argument that is an array or a struct, and no elements for other
+// arguments. If strace prints the value before and after the call, `[28 => 16]`,
+// `{...} => {...}`, only the first is used.
 func In(arg []byte) Elements {
 	arg = Value(arg)
 	if len(arg) == 0 || arg[0] != '[' && arg[0] != '{' {
@@ -102,8 +101,8 @@ func In(arg []byte) Elements {
 	return Elements{rest: arg[1 : end-1]}
 }
 
-// Next is the next element, and false when there is none. An element `...`
-// stands for those that strace left out. Its bytes are those of the argument.
+// Next returns the next element, and false if there is none. An element `...` stands for those
+// that strace omitted. The result aliases the argument.
 func (e *Elements) Next() ([]byte, bool) {
 	b := e.rest
 	if len(b) == 0 {
@@ -140,7 +139,7 @@ func (e *Elements) Next() ([]byte, bool) {
 	return b, true
 }
 
-// Field is the value of a field of a structure: `{iov_base="a", iov_len=1}`.
+// Field returns the value of a field of a struct: `{iov_base="a", iov_len=1}`.
 func Field(arg []byte, name string) ([]byte, bool) {
 	for e := In(arg); ; {
 		f, ok := e.Next()
@@ -162,7 +161,7 @@ func Field(arg []byte, name string) ([]byte, bool) {
 	}
 }
 
-// inCall is what is in the parentheses of `htons(80)`.
+// inCall returns the text in the parentheses of `htons(80)`.
 func inCall(b []byte, name string) ([]byte, bool) {
 	if len(b) < len(name)+2 || string(b[:len(name)]) != name || b[len(name)] != '(' {
 		return nil, false
@@ -171,30 +170,30 @@ func inCall(b []byte, name string) ([]byte, bool) {
 	return b[len(name)+1 : max(end, len(name)+1)], end > 0
 }
 
-// Addr is a socket's address, as an argument has it.
+// Addr is a socket address in an argument.
 type Addr struct {
-	// Family is the name: AF_INET, also in the PF_INET, AF_LOCAL and AF_FILE
-	// of old; with -X raw the number. Its bytes are those of the argument.
+	// Family is the name: AF_INET, or one of old versions like PF_INET, AF_LOCAL and AF_FILE;
+	// with -X raw it is the number. It aliases the argument.
 	Family []byte
-	// AddrPort is that of AF_INET and AF_INET6, without a zone.
+	// AddrPort is the address for AF_INET and AF_INET6, without a zone.
 	AddrPort netip.AddrPort
-	// Scope is the interface of an IPv6 address: its name with escapes, or its
-	// number if that is not zero. Its bytes are those of the argument.
+	// Scope is the interface of an IPv6 address: its name with escapes, or its number if that
+	// is not zero. It aliases the argument.
 	Scope []byte
-	// Path is that of AF_UNIX, decoded; a zero byte does not lead an abstract
-	// one. Its bytes are in the buffer that Sockaddr returned.
+	// Path is the decoded path for AF_UNIX, without the leading NUL of an abstract name. It
+	// aliases the buffer that Sockaddr returned.
 	Path     []byte
 	Abstract bool
-	Cut      bool // strace had more of Path
-	// PID and Groups are those of AF_NETLINK.
+	Cut      bool // strace truncated Path
+	// PID and Groups are for AF_NETLINK.
 	PID, Groups uint32
 }
 
-// Sockaddr reads an argument such as
+// Sockaddr parses an argument such as
 // `{sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("10.0.0.1")}`
-// into a. What of it needs decoding is appended to dst, which is returned. ok is
-// false where the argument is no address; an address of a family that is not
-// known here has its Family alone, and so has one that strace could not decode.
+// into a. It appends decoded bytes to dst and returns it. ok is false if the argument is not an
+// address. For an unknown family, and for an address that strace could not decode, only Family
+// is set.
 func Sockaddr(dst, arg []byte, a *Addr) (out []byte, ok bool) {
 	*a = Addr{}
 	var addr netip.Addr
@@ -245,7 +244,7 @@ func Sockaddr(dst, arg []byte, a *Addr) (out []byte, ok bool) {
 			n, _ := leadingInt(v)
 			a.Groups = uint32(n)
 		default:
-			// `inet_pton(AF_INET6, "::1", &sin6_addr)`, old and new.
+			// `inet_pton(AF_INET6, "::1", &sin6_addr)`, in old and new versions.
 			if in, ok := inCall(f, "inet_pton"); ok {
 				if n := bytes.IndexByte(in, '"'); n >= 0 {
 					addr = quotedAddr(in[n:])
@@ -259,7 +258,7 @@ func Sockaddr(dst, arg []byte, a *Addr) (out []byte, ok bool) {
 	return dst, a.Family != nil
 }
 
-// familyName prefers the name where -X verbose has both.
+// familyName returns the name if -X verbose has printed number and name.
 func familyName(v []byte) []byte {
 	if n := bytes.Index(v, commentOpen); n >= 0 {
 		name := v[n+len(commentOpen):]
@@ -270,7 +269,7 @@ func familyName(v []byte) []byte {
 	return v
 }
 
-// quotedAddr reads an address in quotes. With -xx its digits are escaped.
+// quotedAddr parses an address in quotes, which is escaped with -xx.
 func quotedAddr(b []byte) netip.Addr {
 	const longest = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")
 	var buf [longest]byte
@@ -285,27 +284,26 @@ func quotedAddr(b []byte) netip.Addr {
 	return addr
 }
 
-// Desc is a descriptor, as an argument or a result has it.
+// Desc is an fd in an argument or a result.
 type Desc struct {
-	// Num is the number; AtFDCWD for AT_FDCWD.
+	// Num is the fd; AtFDCWD for AT_FDCWD.
 	Num int32
-	// Text is what -y annotates it with: `/tmp/a`, `TCP:[1.2.3.4:5->6.7.8.9:10]`,
-	// without the brackets. It and the slices below are of the argument.
+	// Text is the annotation of -y, without the angle brackets: `/tmp/a`,
+	// `TCP:[1.2.3.4:5->6.7.8.9:10]`. It and the slices below alias the argument.
 	Text []byte
-	// Path is Text where that is a path, still with escapes.
+	// Path is Text if that is a path, with escapes.
 	Path    []byte
-	Deleted bool // Path does not lead there any more
-	// Proto is what comes before the `:[`: TCP, UDPv6, UNIX-STREAM, NETLINK,
-	// socket, pipe, anon_inode.
+	Deleted bool // the file at Path has been deleted
+	// Proto is the text before `:[`: TCP, UDPv6, UNIX-STREAM, NETLINK, socket, pipe,
+	// anon_inode.
 	Proto []byte
-	// Inode is that of a socket or pipe, where it is what strace knew; PeerInode
-	// that of the other end of a UNIX socket.
+	// Inode is the inode of a socket or pipe if strace printed it. PeerInode is that of the
+	// other end of a UNIX socket.
 	Inode, PeerInode uint64
-	// Local and Peer are the ends of an IP socket. Peer is invalid where there
-	// was none.
+	// Local and Peer are the addresses of an IP socket. Peer is invalid if there was none.
 	Local, Peer netip.AddrPort
-	// SockPath is that of a UNIX socket as printed, for String. An abstract one
-	// has its `@` in Abstract.
+	// SockPath is the path of a UNIX socket as printed, for String. The `@` of an abstract
+	// name is not part of it, but sets Abstract.
 	SockPath []byte
 	Abstract bool
 }
@@ -313,8 +311,8 @@ type Desc struct {
 // AtFDCWD is the number of AT_FDCWD, the current directory.
 const AtFDCWD = -100
 
-// FD reads an argument or a result that is a descriptor into d, and says
-// whether it is one: `3`, `3</tmp/a>`, `3<TCP:[127.0.0.1:80]>`.
+// FD parses an argument or a result that is an fd into d: `3`, `3</tmp/a>`,
+// `3<TCP:[127.0.0.1:80]>`. It returns false if it is not an fd.
 func FD(arg []byte, d *Desc) bool {
 	*d = Desc{}
 	b := Value(arg)
@@ -378,7 +376,7 @@ func (d *Desc) annotation() {
 	}
 }
 
-// unix reads `1->2,@"path"`, of which any but the first may be missing.
+// unix parses `1->2,@"path"`, of which all but the first part may be missing.
 func (d *Desc) unix(in []byte) {
 	n := 0
 	for n < len(in) && numeral.Is(in[n]) {
@@ -397,9 +395,9 @@ func (d *Desc) unix(in []byte) {
 	}
 }
 
-// DumpData decodes a line of kind Dump and appends its bytes, at most 16, to
-// dst. offset is where they are in the buffer that the call had. ok is false for
-// a line that has none, as ` * 5 bytes in buffer 1`.
+// DumpData decodes a line of kind Dump and appends its bytes, at most 16, to dst. offset is their
+// offset in the buffer of the call. ok is false for a line without data, such as
+// ` * 5 bytes in buffer 1`.
 func DumpData(dst []byte, text []byte) (out []byte, offset uint64, ok bool) {
 	b, ok := bytes.CutPrefix(text, []byte(" | "))
 	if !ok {
@@ -412,7 +410,7 @@ func DumpData(dst []byte, text []byte) (out []byte, offset uint64, ok bool) {
 	if offset, ok = numeral.Hex(b[:n]); !ok {
 		return dst, 0, false
 	}
-	// Two groups of eight, each behind two blanks.
+	// Two groups of eight, each preceded by two blanks.
 	const perLine, perGroup = 16, 8
 	b = b[n:]
 	start := len(dst)

@@ -184,7 +184,7 @@ func TestDumpData(t *testing.T) {
 	}
 }
 
-// FuzzAddr checks the addresses to netip's.
+// FuzzAddr compares addresses with those of netip.
 func FuzzAddr(f *testing.F) {
 	for _, s := range []string{"1.2.3.4", "::", "::1", "1::", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:1.2.3.4", "::ffff:1.2.3.4", "1::2::3", "01.2.3.4", "1:2:3:4:5:6:7::", ":1", "1:", "12345::"} {
 		f.Add(s)

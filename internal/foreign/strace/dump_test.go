@@ -2,7 +2,7 @@ package strace
 
 import "fmt"
 
-// dump is all of a line as text, to compare two by.
+// dump returns all fields of a line as text, for comparison.
 func dump(l *Line) string {
 	c := *l
 	clear(c.args[c.nargs:])

@@ -3,56 +3,52 @@ package strace
 import "bytes"
 
 const (
-	// MaxPending bounds the first parts of calls that a Joiner remembers.
+	// MaxPending is the maximum number of first parts that a Joiner stores.
 	MaxPending = 4096
-	// maxPendingBytes bounds what they take.
+	// maxPendingBytes bounds their memory.
 	maxPendingBytes = 4 << 20
-	// maxKept bounds the buffer of each that is kept to be used again, and
-	// maxKeptLine that of joined calls.
+	// maxKept is the largest buffer of a part that is kept for reuse, and maxKeptLine that of
+	// joined calls.
 	maxKept     = 1 << 10
 	maxKeptLine = 1 << 20
 )
 
-// Joiner puts calls together that were cut in two. The zero value is ready. It
-// takes lines in their order and gives all of them on, each once: both parts of
-// a call as one line of kind Call, where the second part was, and all others as
-// they are. A part without its other one is an orphan, and is given on as it
-// is; a first part as soon as it is known that no second one follows, or when
-// there are more of them than MaxPending.
+// Joiner joins the two parts of interrupted calls. The zero value is ready to use. It takes lines
+// in order and emits all of them, each once: both parts of a call as one line of kind Call, at
+// the position of the second part, and all others unchanged. A part without the other one is an
+// orphan, and is emitted unchanged: a first part as soon as it is certain that no second part
+// follows, or when there are more than MaxPending.
 //
-// A joined call has the leader, name and times of its first part, the arguments
-// of both, and all that is behind them of the second part; EndTime and EndDelta
-// are the times of the latter.
+// A joined call has the leader, name and times of the first part, the arguments of both, and the
+// rest of the second part. EndTime and EndDelta are the times of the second part.
 //
-// The Joiner owns the lines it makes, and their bytes: they are valid until
-// the function returns that they are given to. Lines that were given in are
-// read only while they are: first parts are copied.
+// The Joiner owns the lines that it emits and their bytes: they are valid until emit returns. It
+// does not retain lines passed to it: it copies first parts.
 type Joiner struct {
-	// Tag is what the caller calls the line at hand, its number say.
+	// Tag is set by the caller to identify the current line, for example by its number.
 	Tag uint32
 
 	index  map[uint32]int32 // by PID
 	parts  []part
-	free   int32 // the first of those not in use; 0: none. Linked by next
+	free   int32 // first unused part, linked by next; 0: none
 	bytes  int
-	broken int32  // what the next Rest belongs to; 0: nothing
-	text   []byte // of joined
+	broken int32  // part to which the next Rest belongs; 0: none
+	text   []byte // text of joined
 	first  Line
 	joined Line
 }
 
-// part is the first part of a call. parts[0] is the head of the list of those
-// in use, which begins with the oldest.
+// part is the first part of a call. parts[0] is the head of the list of used parts, the oldest
+// first.
 type part struct {
 	prev, next int32
 	pid        uint32
 	tag        uint32
 	text       []byte
-	from, to   int // where the name of the syscall is
+	from, to   int // offsets of the syscall name
 }
 
-// Add takes a line and calls emit with what it completes: with no, one or
-// several lines.
+// Add takes a line, and calls emit for each line that is complete: none, one or several.
 func (j *Joiner) Add(l *Line, emit func(*Line)) {
 	if j.index == nil {
 		j.index = make(map[uint32]int32)
@@ -89,8 +85,8 @@ func (j *Joiner) Add(l *Line, emit func(*Line)) {
 			j.orphan(at, emit)
 		}
 	case Superseded:
-		// The thread goes on under the number of the process, whose own call
-		// is gone with it.
+		// The thread continues with the pid of the process. The call of the main thread never
+		// returns.
 		if at := j.index[l.Code]; at != 0 && l.Code != l.PID {
 			if gone := j.index[l.PID]; gone != 0 {
 				j.orphan(gone, emit)
@@ -103,20 +99,20 @@ func (j *Joiner) Add(l *Line, emit func(*Line)) {
 	emit(l)
 }
 
-// Waits reports whether a process has a first part that waits for its second.
+// Waits reports whether a process has a first part without its second part.
 func (j *Joiner) Waits(pid uint32) bool {
 	return len(j.index) > 0 && j.index[pid] != 0 || j.broken != 0
 }
 
-// Flush calls emit with the first parts that are left, the oldest one first.
+// Flush calls emit for the remaining first parts, the oldest first.
 func (j *Joiner) Flush(emit func(*Line)) {
 	for len(j.parts) > 0 && j.parts[0].next != 0 {
 		j.orphan(j.parts[0].next, emit)
 	}
 }
 
-// find finds the first part of a call. Lines have a number only while there are
-// several processes: either part may lack it.
+// find returns the first part of a call. Lines have a pid only while strace traces several
+// processes, so each part may lack it.
 func (j *Joiner) find(l *Line) int32 {
 	at := j.index[l.PID]
 	if at != 0 && j.named(at, l.Name) {
@@ -148,7 +144,7 @@ func (j *Joiner) named(at int32, name []byte) bool {
 	return bytes.Equal(p.text[p.from:p.to], name)
 }
 
-// hold remembers a first part.
+// hold stores a first part.
 func (j *Joiner) hold(l *Line, emit func(*Line)) {
 	for len(j.index) >= MaxPending || j.bytes > maxPendingBytes {
 		j.orphan(j.parts[0].next, emit)
@@ -176,7 +172,7 @@ func (j *Joiner) hold(l *Line, emit func(*Line)) {
 	}
 }
 
-// drop forgets a first part.
+// drop removes a first part.
 func (j *Joiner) drop(at int32) {
 	p := &j.parts[at]
 	delete(j.index, p.pid)
@@ -192,7 +188,7 @@ func (j *Joiner) drop(at int32) {
 	}
 }
 
-// orphan gives a first part on as it is.
+// orphan emits a first part unchanged.
 func (j *Joiner) orphan(at int32, emit func(*Line)) {
 	Parse(j.parts[at].text, &j.first)
 	text := j.parts[at].text
@@ -205,8 +201,8 @@ func (j *Joiner) orphan(at int32, emit func(*Line)) {
 	}
 }
 
-// join puts both parts together and says whether they fit. What is still not
-// whole then is remembered in place of the first part.
+// join joins both parts. It returns false if they do not fit. If the result is still incomplete it
+// is stored in place of the first part.
 func (j *Joiner) join(at int32, second *Line, emit func(*Line)) bool {
 	first := &j.first
 	Parse(j.parts[at].text, first)

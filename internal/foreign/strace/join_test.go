@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// joinAll gives what a Joiner makes of lines, each as printed.
+// joinAll returns the lines that a Joiner emits, as printed.
 func joinAll(t *testing.T, in string) []string {
 	t.Helper()
 	var out []string
@@ -29,7 +29,7 @@ func joinAll(t *testing.T, in string) []string {
 			t.Fatalf("%v: %s", err, line)
 		}
 		j.Add(&l, emit)
-		copy(line, bytes.Repeat([]byte("#"), len(line))) // the Joiner may not need it any more
+		copy(line, bytes.Repeat([]byte("#"), len(line))) // the Joiner must not retain it
 	}
 	j.Flush(emit)
 	if len(j.index) != 0 || j.bytes != 0 {
@@ -128,9 +128,8 @@ func TestJoinBounds(t *testing.T) {
 	}
 }
 
-// TestLiveJoin checks that nothing is lost of what the strace of this machine
-// prints, that each call in two parts becomes whole, and is as strace prints it
-// where it goes to a file for each process.
+// TestLiveJoin checks with the strace of this machine that no line is lost, that the parts of each
+// call are joined, and that joined calls equal those in separate files for each process.
 func TestLiveJoin(t *testing.T) {
 	need(t, "strace")
 	exe := compile(t)
@@ -167,7 +166,7 @@ func TestLiveJoin(t *testing.T) {
 		if whole == 0 || out > in || out < in-parts {
 			t.Error("lines were lost")
 		}
-		// What is killed or superseded in a call has no second part.
+		// A call of a killed or superseded thread has no second part.
 		if orphans > 8 {
 			t.Errorf("%d orphans:\n%s", orphans, kept)
 		}

@@ -71,8 +71,8 @@ var (
 	dumpVector      = []byte(" buffers in vector ")
 )
 
-// isNote knows the messages of strace: those of old begin with the process,
-// others with the name that strace was called by.
+// isNote reports whether b is a message of strace. Old ones start with the process, others with
+// the program name of strace.
 func isNote(b []byte) bool {
 	if rest, ok := bytes.CutPrefix(b, noteProcess); ok {
 		return len(rest) > 0 && numeral.Is(rest[0])
@@ -84,11 +84,11 @@ func isNote(b []byte) bool {
 	return bytes.IndexByte(b[:i], ' ') < 0
 }
 
-// maxProgram bounds the path that strace was called by.
+// maxProgram bounds the program name of strace, which may be a path.
 const maxProgram = 256
 
-// leader reads what comes before the syscall and says where that begins. What
-// is not understood is left to be the syscall, which it will not be.
+// leader parses the part before the syscall and returns the offset of the syscall. It stops at
+// text that it cannot parse, which then fails to parse as a syscall.
 func (l *Line) leader(b []byte) int {
 	i := 0
 	switch {
@@ -123,7 +123,7 @@ func (l *Line) leader(b []byte) int {
 
 var pidOpen = []byte("[pid ")
 
-// pidInBrackets reads `[pid  123] `, `[pid  123<comm>] ` or `[pid 123 (comm)] `.
+// pidInBrackets parses `[pid  123] `, `[pid  123<comm>] ` or `[pid 123 (comm)] `.
 func (l *Line) pidInBrackets(b []byte) int {
 	i := len(pidOpen)
 	for i < len(b) && b[i] == ' ' {
@@ -147,11 +147,11 @@ func (l *Line) pidInBrackets(b []byte) int {
 	return i + 2
 }
 
-// maxPID is the most that a kernel hands out (PID_MAX_LIMIT).
+// maxPID is the maximum pid (PID_MAX_LIMIT).
 const maxPID = 1 << 22
 
-// pidAlone reads `123   ` or `123<comm> `. A time in whole seconds would look
-// the same, but for its value.
+// pidAlone parses `123   ` or `123<comm> `. A time in whole seconds looks the same except for
+// its value.
 func (l *Line) pidAlone(b []byte) int {
 	i := 0
 	for i < len(b) && numeral.Is(b[i]) {
@@ -178,7 +178,7 @@ func (l *Line) pidAlone(b []byte) int {
 	return i
 }
 
-// maxComm bounds the name of a process: 15 bytes of it, four each when escaped.
+// maxComm bounds the name of a process: 15 bytes, which may be escaped to four each.
 const maxComm = 64
 
 func command(b []byte, i int) ([]byte, commForm, int) {
@@ -196,7 +196,7 @@ func command(b []byte, i int) ([]byte, commForm, int) {
 	return nil, commNone, rest
 }
 
-// context reads `[unconfined_u:unconfined_r:unconfined_t:s0] `.
+// context parses `[unconfined_u:unconfined_r:unconfined_t:s0] `.
 func (l *Line) context(b []byte, i int) int {
 	n, named := i+1, false
 	for n < len(b) && class[b[n]]&isContext != 0 {
@@ -210,8 +210,8 @@ func (l *Line) context(b []byte, i int) int {
 	return n + 2
 }
 
-// stamp reads one time with the space behind it: `08:01:30`, `1238054490`,
-// `     0`, each with or without a fraction.
+// stamp parses a time and the space after it: `08:01:30`, `1238054490`, `     0`, each with or
+// without a fraction.
 func (l *Line) stamp(b []byte, i int) int {
 	pad := i
 	for i < len(b) && b[i] == ' ' {
@@ -238,14 +238,14 @@ func (l *Line) stamp(b []byte, i int) int {
 	return i + 1
 }
 
-// minUnixDigits tells seconds since 1970 from seconds since the line before,
-// where nothing else does: the former were shorter until 1973 only.
+// minUnixDigits distinguishes seconds since 1970 from seconds since the previous line: the former
+// have had at least this many digits since 1973.
 const minUnixDigits = 9
 
-// maxSeconds keeps nanoseconds within an int64.
+// maxSeconds keeps nanoseconds in the range of int64.
 const maxSeconds = 9_000_000_000
 
-// readStamp reads digits with a fraction or the time of a day. digits are those
+// readStamp parses a number with a fraction or a time of day. digits is the number of digits
 // before the fraction.
 func readStamp(b []byte, i int) (ns int64, digits int, clock Clock, next int) {
 	start := i
@@ -284,7 +284,7 @@ func readStamp(b []byte, i int) (ns int64, digits int, clock Clock, next int) {
 	return ns, digits, clock, i
 }
 
-// deltaInParens reads `(+     0.000123) `.
+// deltaInParens parses `(+     0.000123) `.
 func (l *Line) deltaInParens(b []byte, i int) int {
 	n := i + 2
 	if n >= len(b) || b[i+1] != '+' {
@@ -303,10 +303,9 @@ func (l *Line) deltaInParens(b []byte, i int) int {
 	return n + 2
 }
 
-// numbers reads `[  42] ` (-n) or `[00007f1d666f0a20] ` (-i): the latter has at
-// least as many digits as an address has, strace 4.5 put blanks for zeros. In
-// between are the numbers of x32, and addresses of 64 bits of a process that was
-// one of 32.
+// numbers parses `[  42] ` (-n) or `[00007f1d666f0a20] ` (-i). The latter has at least the digits
+// of an address, with blanks for zeros in strace 4.5. Lengths in between are x32 syscall
+// numbers, and 64-bit addresses of a process that was 32-bit before.
 func (l *Line) numbers(b []byte, i int) int {
 	n := i + 1
 	for n < len(b) && b[n] == ' ' {
@@ -405,7 +404,7 @@ func (l *Line) ended(b []byte) bool {
 	return false
 }
 
-// resumed reads `<... read resumed>` and the second part of the call.
+// resumed parses `<... read resumed>` and the second part of the call.
 func (l *Line) resumed(b []byte, i int) bool {
 	rest, ok := bytes.CutPrefix(b[i:], resumedOpen)
 	if !ok {
@@ -428,8 +427,8 @@ func (l *Line) resumed(b []byte, i int) bool {
 		l.noClose, l.resPad = true, b[i:end]
 		return l.result(b, end+2)
 	}
-	// strace 4 put a blank here. One that belongs to the argument comes before
-	// something that cannot begin one.
+	// strace 4 prints a blank here. A blank that belongs to the argument is followed by text
+	// that cannot start an argument.
 	if end == i+1 && end < len(b) && !continues(b[end:]) || end > i+1 {
 		l.lead = b[i : i+1]
 		i++
@@ -449,7 +448,7 @@ func continues(b []byte) bool {
 		bytes.HasPrefix(b, alternative) || bytes.HasPrefix(b, commentOpen)
 }
 
-// call reads a call from behind its opening parenthesis.
+// call parses a call after its opening parenthesis.
 func (l *Line) call(b []byte, i int) bool {
 	end, st := l.readArgs(b, i, false)
 	switch st {
@@ -467,7 +466,7 @@ func (l *Line) call(b []byte, i int) bool {
 	return false
 }
 
-// second reads the second part of a call.
+// second parses the second part of a call.
 func (l *Line) second(b []byte, i int) bool {
 	end, st := l.readArgs(b, i, true)
 	switch st {
@@ -481,9 +480,9 @@ func (l *Line) second(b []byte, i int) bool {
 	return false
 }
 
-// breakAt finds the message of strace's that ends arguments which begin at i.
-// It is rare enough to read them anew; if that comes to something else, the
-// message was inside a bracket, and they are left in one.
+// breakAt finds a message of strace that interrupts the arguments that start at i. As this is
+// rare, it parses them again. If they do not end at the message, it was inside a bracket, and
+// they are kept as one argument.
 func (l *Line) breakAt(b []byte, i int) bool {
 	n := noteStart(b, i)
 	if n < 0 {
@@ -498,7 +497,7 @@ func (l *Line) breakAt(b []byte, i int) bool {
 	return true
 }
 
-// afterArgs reads from the closing parenthesis on.
+// afterArgs parses the line from the closing parenthesis on.
 func (l *Line) afterArgs(b []byte, i int) bool {
 	start := i + 1
 	for i++; i < len(b) && b[i] == ' '; i++ {
@@ -507,7 +506,7 @@ func (l *Line) afterArgs(b []byte, i int) bool {
 	return l.result(b, i+2)
 }
 
-// result reads what is behind `= `.
+// result parses the text after `= `.
 func (l *Line) result(b []byte, i int) bool {
 	l.HasResult = true
 	start := i
@@ -533,7 +532,7 @@ func (l *Line) result(b []byte, i int) bool {
 	return true
 }
 
-// duration finds ` <0.000123>` at the end.
+// duration parses ` <0.000123>` at the end.
 func duration(b []byte) (i int, ns int64, ok bool) {
 	i = len(b) - 1
 	if b[i] != '>' {
@@ -548,7 +547,7 @@ func duration(b []byte) (i int, ns int64, ok bool) {
 	return i - 1, ns, clock == Delta && end == len(b)-1
 }
 
-// readNotes reads the error and the notes, each behind a blank.
+// readNotes parses the error and the notes, each preceded by a blank.
 func (l *Line) readNotes(b []byte) {
 	var s scanner
 	for len(b) > 0 {
@@ -566,7 +565,7 @@ func (l *Line) readNotes(b []byte) {
 				return
 			}
 			if n+1 < len(b) && b[n] == ' ' && b[n+1] == '(' {
-				// A group ends with any parenthesis, for lines are cut and mixed.
+				// A group ends at any bracket, for lines may be truncated and mixed.
 				if end = s.group(b, n+1); end > 0 && b[end-1] == ')' && (end == len(b) || b[end] == ' ') {
 					l.Errno, l.ErrText = b[:n], b[n+2:end-1]
 					b = b[end:]
@@ -600,5 +599,5 @@ func (l *Line) readNotes(b []byte) {
 	}
 }
 
-// noteInjected may go on with what was injected: `(INJECTED: args)`.
+// noteInjected may be followed by what was injected: `(INJECTED: args)`.
 var noteInjected = []byte("(INJECTED")

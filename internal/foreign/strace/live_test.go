@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// need skips where a program is missing, or fails when PIDWIRE_MUST is set.
+// need skips the test if a program is missing, or fails if PIDWIRE_MUST is set.
 func need(t *testing.T, program string) string {
 	path, err := exec.LookPath(program)
 	switch {
@@ -37,8 +37,8 @@ func compile(t *testing.T, flags ...string) string {
 	return out
 }
 
-// flagSets are options of strace, each for one run. A first word "o" takes the
-// -o file in place of standard error.
+// flagSets are options of strace, each for one run. With "o" as the first word the output goes to
+// a file (-o) instead of standard error.
 var flagSets = []string{
 	"", "-f", "-t", "-tt", "-ttt", "-r", "-T", "-y", "-yy", "-x", "-xx", "-v", "-i", "-n", "-k -e trace=openat",
 	"-f -t", "-f -tt", "-f -ttt -T", "-f -r", "-f -r -T -y", "-f -ttt -r", "-f -tt -r -i -n", "-f -t -r",
@@ -57,7 +57,7 @@ var flagSets = []string{
 	"o -f -v -yy -T -s 4096 -tt", "o -ff -tt", "o -f -k -e trace=connect",
 }
 
-// trace runs a tracee and returns what strace printed.
+// trace runs a tracee and returns the output of strace.
 func trace(t *testing.T, flags string, tracee ...string) []byte {
 	file := filepath.Join(t.TempDir(), "out")
 	args := strings.Fields(flags)
@@ -83,7 +83,7 @@ func trace(t *testing.T, flags string, tracee ...string) []byte {
 		cmd.Process.Kill()
 	})
 	defer stop.Stop()
-	cmd.Wait() // its status is the tracee's
+	cmd.Wait() // the status is that of the tracee
 	names, _ := filepath.Glob(file + "*")
 	var all []byte
 	for _, name := range names {
@@ -96,10 +96,10 @@ func trace(t *testing.T, flags string, tracee ...string) []byte {
 	return all
 }
 
-// count is of lines, by kind.
+// count has the number of lines by kind.
 type count [len(kindNames)]int
 
-// roundTrip holds that every line is known and printed again as it was.
+// roundTrip checks that every line is parsed and printed again unchanged.
 func roundTrip(t *testing.T, transcript []byte, n *count) {
 	t.Helper()
 	var l, again Line
@@ -128,8 +128,8 @@ func roundTrip(t *testing.T, transcript []byte, n *count) {
 	}
 }
 
-// TestLive checks that what the strace of this machine prints, with any options,
-// is printed again as it was.
+// TestLive checks that the output of the strace of this machine, with various options, is printed
+// again unchanged.
 func TestLive(t *testing.T) {
 	need(t, "strace")
 	tracees := [][]string{{compile(t)}}

@@ -1,8 +1,7 @@
 package strace
 
-// Append appends the line that l was parsed from to b, byte for byte, and
-// returns it. Where a Joiner made l it is the call as strace had printed it in
-// one line.
+// Append appends the line from which l was parsed to b, byte for byte. If a Joiner made l, it
+// appends the call as strace would have printed it on one line.
 func Append(b []byte, l *Line) []byte {
 	switch l.Kind {
 	case Unknown, Note, Gap, Stack, Dump:
@@ -124,7 +123,7 @@ func (l *Line) appendArgs(b []byte) []byte {
 	return b
 }
 
-// appendRest appends all from the arguments on.
+// appendRest appends the line from the arguments on.
 func (l *Line) appendRest(b []byte) []byte {
 	b = l.appendArgs(b)
 	b = append(b, l.markPad...)

@@ -13,8 +13,8 @@ const (
 	isContext             // in a security context
 	isNumber              // in the number of a syscall or an address
 	isErrno               // in the name of an error
-	special               // begins or ends something inside arguments
-	inAngle               // ends or nests something inside <>
+	special               // starts or ends something in arguments
+	inAngle               // ends or nests something in <>
 )
 
 var class = classes()
@@ -48,7 +48,7 @@ func isWord(b []byte) bool {
 	return len(b) > 0
 }
 
-// leadingInt reads the number that b begins with, in C's notation.
+// leadingInt parses the number at the start of b, in C syntax.
 func leadingInt(b []byte) (int64, bool) {
 	neg := len(b) > 0 && b[0] == '-'
 	if neg {
@@ -85,8 +85,7 @@ func hasResult(b []byte, i int) bool {
 	return i+1 < len(b) && b[i] == '=' && b[i+1] == ' '
 }
 
-// quoteEnd says where the string ends whose first quote is b[i]; -1: it does
-// not.
+// quoteEnd returns the end of the string whose opening quote is b[i], -1 if it has none.
 func quoteEnd(b []byte, i int) int {
 	start := i + 1
 	for i = start; ; i++ {
@@ -105,13 +104,13 @@ func quoteEnd(b []byte, i int) int {
 	}
 }
 
-// scanner steps over what nests. It remembers what it has looked for in vain to
-// the end of a line, to read no line more often than a few times.
+// scanner skips nested text. It remembers unsuccessful searches to the end of a line, so that the
+// time is linear.
 type scanner struct {
 	noAngle, noComment bool
 }
 
-// comment steps over the comment that may begin at b[i], else over its slash.
+// comment skips a comment at b[i], or just the slash if there is none.
 func (s *scanner) comment(b []byte, i int) int {
 	if s.noComment || i+1 >= len(b) || b[i+1] != '*' {
 		return i + 1
@@ -133,12 +132,11 @@ func (s *scanner) comment(b []byte, i int) int {
 	return i + 1
 }
 
-// angle steps over what is annotated in <> from b[i] on, else over the `<`.
+// angle skips an annotation in <> at b[i], or just the `<` if there is none.
 //
-// Paths and names of processes have their own brackets escaped, so the first
-// one ends them, apart from `</dev/tty<char 5:0>>`. Sockets do not: they have
-// an arrow, in square brackets, and may have a path in quotes. In a `<<`
-// nothing is annotated.
+// Paths and process names have their brackets escaped, so the first `>` ends them, except in
+// `</dev/tty<char 5:0>>`. Sockets do not: they have an arrow in square brackets, and perhaps a
+// path in quotes. `<<` is not an annotation.
 func (s *scanner) angle(b []byte, i int) int {
 	if i+1 < len(b) && b[i+1] == '<' {
 		return i + 2
@@ -183,8 +181,8 @@ func (s *scanner) angle(b []byte, i int) int {
 	return i + 1
 }
 
-// group steps over the parentheses, brackets or braces that open at b[i]; -1:
-// they do not close.
+// group skips the parentheses, brackets or braces that open at b[i]. It returns -1 if they do not
+// close.
 func (s *scanner) group(b []byte, i int) int {
 	for depth := 0; i < len(b); {
 		c := b[i]
@@ -216,19 +214,18 @@ func (s *scanner) group(b []byte, i int) int {
 	return -1
 }
 
-// state is how arguments end.
+// state tells how arguments end.
 type state uint8
 
 const (
-	wrong  state = iota // not as arguments do
-	closed              // with a parenthesis, before a result
+	wrong  state = iota // invalid
+	closed              // with a parenthesis, before the result
 	marked              // with a mark, at the end of the line
-	open                // not at all
+	open                // no end
 )
 
-// readArgs splits arguments from b[i] on and says where they end: at the
-// closing parenthesis, if there is one. In the second part of a call more may
-// be closed than was opened there.
+// readArgs splits the arguments at b[i] and returns the offset of their end: the closing
+// parenthesis, if there is one. The second part of a call may close brackets of the first.
 func (l *Line) readArgs(b []byte, i int, second bool) (int, state) {
 	var s scanner
 	start, from, depth := i, i, 0
@@ -269,7 +266,7 @@ func (l *Line) readArgs(b []byte, i int, second bool) (int, state) {
 			if !second {
 				return i, wrong
 			}
-			// What came before was inside a bracket of the first part.
+			// The text before is inside a bracket of the first part.
 			l.nargs, start = 0, from
 			i++
 		case ',':
@@ -312,7 +309,7 @@ func (l *Line) readArgs(b []byte, i int, second bool) (int, state) {
 	}
 }
 
-// lastArg adds what may be an argument, which no comma ends: nothing is none.
+// lastArg adds the last argument. Empty text is an argument only after a comma.
 func (l *Line) lastArg(b []byte, start, end int) {
 	if l.nargs > 0 || end > start {
 		l.args[l.nargs] = b[start:end]
@@ -328,8 +325,7 @@ var (
 	markNone       = []byte("<unavailable>")
 )
 
-// isMark says how long the mark is that b begins with, which has a `<`; 0: it
-// is none.
+// isMark returns the length of the mark at the start of b, a `<`; 0 if there is none.
 func isMark(b []byte) int {
 	if len(b) < len(markNone) || b[1] != 'u' && b[1] != 'd' && b[1] != 'p' && b[1] != 'C' {
 		return 0
@@ -344,15 +340,15 @@ func isMark(b []byte) int {
 			return len(b)
 		}
 	case bytes.HasPrefix(b, markUnfinished), bytes.HasPrefix(b, markPID):
-		// Also `<unfinished ... exit status 3>`.
+		// Includes `<unfinished ... exit status 3>`.
 		const maxMark = 64
 		return bytes.IndexByte(b[:min(len(b), maxMark)], '>') + 1
 	}
 	return 0
 }
 
-// noteStart finds where a message of strace's begins in arguments from b[i] on,
-// and -1 where none does.
+// noteStart returns the offset of a message of strace in the arguments from b[i] on, -1 if there
+// is none.
 func noteStart(b []byte, i int) int {
 	for from := i; i < len(b); i++ {
 		switch b[i] {

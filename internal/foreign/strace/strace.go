@@ -1,16 +1,13 @@
-// Package strace reads what strace(1) printed, line by line, and prints a line
-// again from what was read, byte for byte as it was.
+// Package strace parses the output of strace(1) line by line. A parsed line can be printed again
+// byte for byte.
 //
-// It knows the notation of strace 4.5 up to 7: with and without process
-// numbers, times, instruction pointers and syscall numbers, calls in one line
-// and calls that another process cut in two, signals, ends of processes, and
-// the messages of strace itself that share its standard error. Options that
-// print something else altogether, the summary of -c and colors, are not
-// known.
+// It knows the output of strace 4.5 to 7: with and without pids, times, instruction pointers and
+// syscall numbers, calls on one line and calls that another process interrupted, signals, exits
+// of processes, and messages of strace itself on standard error. The summary of -c and colors
+// are not supported.
 //
-// Nothing here looks at the machine, and the meaning of a syscall is not known
-// here either: arguments are text, with helpers for those notations that
-// describe data, sockets and descriptors.
+// The result does not depend on the machine, and the package does not know syscalls: arguments
+// are text, with helpers to decode data, sockaddrs and fds.
 package strace
 
 import (
@@ -19,65 +16,64 @@ import (
 )
 
 const (
-	// MaxLine bounds a line, in bytes.
+	// MaxLine is the maximum length of a line, in bytes.
 	MaxLine = 16 << 20
-	// MaxArgs bounds the arguments of a call that are told apart; the last one
-	// has all of the rest.
+	// MaxArgs is the maximum number of arguments of a call. The last one has all of the rest.
 	MaxArgs = 64
-	// MaxNotes bounds what is told apart after a result, in the same manner.
+	// MaxNotes is the maximum number of notes after a result. The last one has all of the
+	// rest.
 	MaxNotes = 4
 )
 
 var (
-	// ErrUnknown says that strace does not print such a line.
+	// ErrUnknown means that strace does not print such a line.
 	ErrUnknown = errors.New("not a line of strace")
-	// ErrTooLong says that a line has more than MaxLine bytes.
+	// ErrTooLong means that a line has more than MaxLine bytes.
 	ErrTooLong = errors.New("line of strace too long")
 )
 
-// Kind is what a line is.
+// Kind is the kind of a line.
 type Kind uint8
 
 // Kinds of lines.
 const (
-	// Unknown is none of strace: Text is the line.
+	// Unknown is a line that is not of strace: Text is the line.
 	Unknown Kind = iota
-	// Call is a whole call: `close(3) = 0`.
+	// Call is a complete call: `close(3) = 0`.
 	Call
-	// Unfinished is the first part of a call, whose second part comes as a
-	// Resumed line, or never: `read(3,  <unfinished ...>`. Mark says which.
+	// Unfinished is the first part of a call, `read(3,  <unfinished ...>`. Mark tells whether
+	// a Resumed line with the second part follows.
 	Unfinished
 	// Resumed is the second part of a call: `<... read resumed>"a", 1) = 1`.
-	// Its first argument continues the last one of the first part, and where
-	// that was cut inside brackets the arguments are not whole: see Joiner.
+	// Its first argument continues the last one of the first part. If the cut was inside
+	// brackets the arguments are incomplete: see Joiner.
 	Resumed
-	// Broken is the first part of a call, cut by something else that was
-	// written to the same terminal. Mark is that, where it was strace's own:
+	// Broken is the first part of a call, interrupted by other output on the same terminal.
+	// Mark is that output if it is a message of strace:
 	// `vfork(strace: Process 7 attached`. A Rest follows.
 	Broken
-	// Rest is what follows a Broken line, as Resumed but without a name:
-	// `, child_tidptr=0x7f9278c86a10) = 7`, or a Mark only: ` <unfinished ...>`.
+	// Rest follows a Broken line. It is like Resumed but without a name:
+	// `, child_tidptr=0x7f9278c86a10) = 7`, or only a Mark: ` <unfinished ...>`.
 	Rest
 	// Signal is a signal that arrived or stopped the process:
-	// `--- SIGCHLD {...} ---`; Name is the signal, Text what is known of it.
+	// `--- SIGCHLD {...} ---`; Name is the signal, Text its siginfo.
 	Signal
-	// Exit is the end of a process: `+++ exited with 0 +++`; Code has the 0.
+	// Exit is the exit of a process: `+++ exited with 0 +++`; Code is the status.
 	Exit
-	// Killed is the end of a process by a signal, Name:
-	// `+++ killed by SIGKILL +++`.
+	// Killed is the end of a process by a signal: `+++ killed by SIGKILL +++`; Name is the
+	// signal.
 	Killed
-	// Superseded is a thread that lived on as PID after its execve:
-	// `+++ superseded by execve in pid 8 +++`; Code is the former number, 8.
+	// Superseded is a thread that continues as PID after its execve:
+	// `+++ superseded by execve in pid 8 +++`; Code is its former tid, 8.
 	Superseded
-	// Note is a message of strace's own: `strace: Process 7 attached`; Text is
-	// all of it.
+	// Note is a message of strace: `strace: Process 7 attached`; Text is the message.
 	Note
-	// Gap is where someone left out lines: `...`.
+	// Gap marks lines omitted by an editor: `...`.
 	Gap
-	// Stack is a frame of -k, of the call before: ` > /lib/libc.so.6(...`; Text
-	// is the line.
+	// Stack is a stack frame (-k) of the previous call: ` > /lib/libc.so.6(...`; Text is the
+	// line.
 	Stack
-	// Dump is data of -e read or write, of the call before:
+	// Dump is data (-e read or write) of the previous call:
 	// ` | 00000  68 65 6c  hel |`; Text is the line, see DumpData.
 	Dump
 )
@@ -87,7 +83,7 @@ var kindNames = [...]string{
 	"Exit", "Killed", "Superseded", "Note", "Gap", "Stack", "Dump",
 }
 
-// String is the name of the constant.
+// String returns the name of the constant.
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
 		return kindNames[k]
@@ -95,18 +91,18 @@ func (k Kind) String() string {
 	return "Kind?"
 }
 
-// Clock is what a Stamp counts from.
+// Clock is the epoch of a Stamp.
 type Clock uint8
 
 // Clocks.
 const (
-	// NoClock is where nothing was printed.
+	// NoClock means that no time was printed.
 	NoClock Clock = iota
 	// Day counts from local midnight (-t, -tt).
 	Day
 	// Unix counts from 1970 (-ttt).
 	Unix
-	// Delta counts from the line before (-r), or is a duration (-T).
+	// Delta counts from the previous line (-r), or is a duration (-T).
 	Delta
 )
 
@@ -114,56 +110,56 @@ const (
 type Stamp struct {
 	Clock Clock
 	NS    int64  // nanoseconds; the fraction may have had fewer digits
-	Text  []byte // as printed, without what surrounds it
+	Text  []byte // as printed, without delimiters
 }
 
-// Line is one line. Its slices alias the line that was parsed, and are its as
-// long as that line is. All are in strace's own escapes.
+// Line is a parsed line. Its slices alias the line that was parsed, and have the escapes of
+// strace.
 type Line struct {
 	Kind Kind
 
-	PID     uint32 // process or thread; 0 where none was printed
+	PID     uint32 // process or thread; 0: not printed
 	Comm    []byte // name of the process (--decode-pids=comm)
 	Context []byte // security context (--secontext)
 	Time    Stamp  // Day or Unix
-	Delta   Stamp  // time since the line before (-r)
-	Nr      int64  // number of the syscall (-n); -1 where there is none
-	IP      uint64 // instruction pointer (-i); 0 where there is none
+	Delta   Stamp  // time since the previous line (-r)
+	Nr      int64  // syscall number (-n); -1: not printed
+	IP      uint64 // instruction pointer (-i); 0: not printed
 
-	Name []byte // of the syscall, or the signal
+	Name []byte // of the syscall or signal
 	Text []byte // see Kind
-	Mark []byte // what ends a call that is not whole, see Kind
+	Mark []byte // end of an incomplete call, see Kind
 
 	Code    uint32 // see Exit and Superseded
 	Core    bool   // Killed: core was dumped
 	Stopped bool   // Signal: it stopped the process
 
-	HasResult bool   // there was a `=`
+	HasResult bool   // there is a `=`
 	HasValue  bool   // Ret is known: the result was not `?`
 	Ret       int64  // result; one above the range of int64 wraps around
-	RetText   []byte // result as printed; FD reads it where it is one
-	Errno     []byte // ECONNREFUSED; also ERESTARTSYS and such, behind a `?`
-	ErrText   []byte // what was in parentheses behind Errno
-	Injected  bool   // `(INJECTED)`: strace made this result up (-e inject)
-	Delayed   bool   // `(DELAYED)`: strace held this call
+	RetText   []byte // result as printed; FD parses it if it is an fd
+	Errno     []byte // ECONNREFUSED; also ERESTARTSYS and the like, after a `?`
+	ErrText   []byte // text in parentheses after Errno
+	Injected  bool   // `(INJECTED)`: strace injected the result (-e inject)
+	Delayed   bool   // `(DELAYED)`: strace delayed the call
 	Dur       Stamp  // time spent in the call (-T)
 
-	// Of a call that a Joiner put together of two lines: times of the second part.
+	// For a call that a Joiner has joined: the tag of the first and the times of the second part.
 	Joined            bool
 	FirstTag          uint32 // Joiner.Tag at the first part
 	EndTime, EndDelta Stamp
 
-	// How the above was laid out.
+	// Layout of the fields above.
 	pidForm  pidForm
 	commForm commForm
-	deltaIn  bool // in `(+` and `)`
-	noClose  bool // no `)` before the result, as strace 4 did
+	deltaIn  bool // between `(+` and `)`
+	noClose  bool // no `)` before the result, as in strace 4
 	pidText  []byte
-	pidPad   []byte // before the number where in brackets, else behind it
+	pidPad   []byte // before the pid if it is in brackets, else after it
 	deltaPad []byte
 	nrText   []byte
 	ipText   []byte
-	lead     []byte // behind `resumed>`
+	lead     []byte // after `resumed>`
 	markPad  []byte
 	resPad   []byte // before the `=`
 	trail    []byte // blanks and carriage return at the end
@@ -189,20 +185,18 @@ const (
 	commParen
 )
 
-// Args are the arguments of a call, each as printed: quoted strings with their
-// quotes, structures with their braces. With -N they begin with their name and
-// `=`. Joined with ", " they are the text between the parentheses; where that
-// ended with a comma, the last one is empty. The slices are l's.
+// Args returns the arguments of a call as printed: strings with quotes, structs with braces, and
+// with -N preceded by the name and `=`. Joined with ", " they are the text between the
+// parentheses; if that ends with a comma the last argument is empty. The slices belong to l.
 func (l *Line) Args() [][]byte { return l.args[:l.nargs] }
 
-// Notes are what follows the result and the error, as printed, with the
-// parentheses: `(Timeout)`, `([{fd=3, revents=POLLIN}])`, `(INJECTED)`,
-// `<unavailable>`. The slices are l's.
+// Notes returns the texts after the result and the error, as printed, with parentheses:
+// `(Timeout)`, `([{fd=3, revents=POLLIN}])`, `(INJECTED)`, `<unavailable>`. The slices belong
+// to l.
 func (l *Line) Notes() [][]byte { return l.notes[:l.nnotes] }
 
-// Parse reads one line, which has no newline. l is overwritten; nothing of the
-// line is copied. The error is ErrUnknown or ErrTooLong, and then l is of kind
-// Unknown and has the line as its Text.
+// Parse parses a line without newline into l, which it overwrites. l aliases the line. The error
+// is ErrUnknown or ErrTooLong; l is then of kind Unknown and its Text is the line.
 func Parse(line []byte, l *Line) error {
 	l.reset()
 	if len(line) > MaxLine {
@@ -222,10 +216,10 @@ func Parse(line []byte, l *Line) error {
 	return ErrUnknown
 }
 
-// Whole reads of a line that is a call in one line, by its looks, all that comes
-// before the call, and returns the call. Of l the kind, PID, Comm, Context, Time,
-// Delta, Nr and IP are set, of which the slices alias the line. Where ok is false
-// the line is for Parse; so is the call, which may turn out to be none.
+// Whole parses only the leader of a line that looks like a complete call, and returns the call. It
+// sets Kind, PID, Comm, Context, Time, Delta, Nr and IP of l, whose slices alias the line. If ok
+// is false the caller must use Parse on the line. The call has not been checked: it is to be
+// parsed by Parse, too.
 func Whole(line []byte, l *Line) (call []byte, ok bool) {
 	if len(line) == 0 || len(line) > MaxLine || line[len(line)-1] == '>' && bytes.HasSuffix(line, []byte(" ...>")) {
 		return nil, false
@@ -257,7 +251,7 @@ func Whole(line []byte, l *Line) (call []byte, ok bool) {
 	return line[i:], true
 }
 
-// reset leaves the arguments as they are, nobody sees those beyond nargs.
+// reset clears l. It does not clear args, for those beyond nargs are not accessible.
 func (l *Line) reset() {
 	l.Kind = Unknown
 	l.PID, l.Comm, l.Context = 0, nil, nil

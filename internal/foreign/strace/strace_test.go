@@ -221,7 +221,7 @@ func TestManyArgs(t *testing.T) {
 	}
 }
 
-// TestTranscript is of an old strace, with what someone left out.
+// TestTranscript parses the output of an old strace with omitted lines.
 func TestTranscript(t *testing.T) {
 	b, err := os.ReadFile("../../../testdata/emulator/emulator.strace")
 	if err != nil {
@@ -234,7 +234,7 @@ func TestTranscript(t *testing.T) {
 	}
 }
 
-// TestHostile checks that no line takes time by the square of its length.
+// TestHostile checks that no line takes quadratic time.
 func TestHostile(t *testing.T) {
 	var l Line
 	for _, s := range []string{"<", "/*", "(", ")", "<:[\"", "/*\"", "<a:[", "strace: ", "\\\"", "), ", ") ", "<unfinished ...", "{<", "[pid ", "(E", "\"a\", ", "Process ", "P/strace:"} {

@@ -8,18 +8,17 @@ import (
 	"github.com/pidwire/pidwire/internal/foreign/numeral"
 )
 
-// Int reads an argument or a result that is a number, decimal, octal or
-// hexadecimal. One above the range of int64 wraps around.
+// Int parses an argument or a result that is a number, in decimal, octal or hexadecimal. Numbers
+// above the range of int64 wrap around.
 func Int(arg []byte) (int64, bool) { return integer(arg) }
 
-// AtFDCWD is what FD gives for AT_FDCWD, the current directory, whose number the
-// systems do not share.
+// AtFDCWD is the result of FD for AT_FDCWD, whose value differs between the systems.
 const AtFDCWD = -100
 
 var atFDCWD = []byte("AT_FDCWD")
 
-// FD reads an argument or a result that is a descriptor, which is an int in C:
-// `3`, `0x3`, `AT_FDCWD`.
+// FD parses an argument or a result that is an fd, which is an int in C: `3`, `0x3`,
+// `AT_FDCWD`.
 func FD(arg []byte) (int64, bool) {
 	if bytes.Equal(arg, atFDCWD) {
 		return AtFDCWD, true
@@ -41,17 +40,15 @@ func FD(arg []byte) (int64, bool) {
 	return int64(int32(n)), true
 }
 
-// String decodes an argument that is a string and appends its bytes to dst. cut
-// is where truss had more of it; ok is false where the argument is no string, and
-// then dst is as it was.
+// String decodes an argument that is a string and appends its bytes to dst. cut is true if truss
+// truncated it. ok is false if the argument is not a string; dst is then returned unchanged.
 //
-// Solaris and AIX print data with two characters for each byte, `" h i\n8F"`, and
-// other strings as they are; FreeBSD prints data as vis(3) does. Where an
-// argument could be either, it is taken for the former if it has a blank or
-// backslash. StringOf is for where more is known.
+// Solaris and AIX print data with two characters per byte, `" h i\n8F"`, and other strings as they
+// are. FreeBSD prints data like vis(3). If both are possible, an argument with a blank or a
+// backslash is decoded as the former. Use StringOf if the flavor is known.
 func String(dst, arg []byte) (out []byte, cut, ok bool) { return StringOf(dst, arg, Any) }
 
-// StringOf is String for an argument that is data, of a known flavor.
+// StringOf is like String for data of a known flavor.
 func StringOf(dst, arg []byte, f Flavor) (out []byte, cut, ok bool) {
 	if len(arg) < 2 || arg[0] != '"' {
 		return dst, false, false
@@ -73,7 +70,7 @@ func StringOf(dst, arg []byte, f Flavor) (out []byte, cut, ok bool) {
 	return unvis(dst, arg[1:n]), len(rest) > 0, true
 }
 
-// unspace decodes pairs that isPair knows.
+// unspace decodes pairs that isPair accepts.
 func unspace(dst, s []byte) []byte {
 	for ; len(s) >= 2; s = s[2:] {
 		c := s[1]
@@ -89,7 +86,7 @@ func unspace(dst, s []byte) []byte {
 	return dst
 }
 
-// escape is what a letter behind a backslash stands for in C.
+// escape returns the byte of a C escape by the letter after the backslash.
 func escape(c byte) byte {
 	switch c {
 	case '0':
@@ -112,8 +109,7 @@ func escape(c byte) byte {
 	return c
 }
 
-// unvis undoes what vis(3) does with VIS_CSTYLE, and the `\x1b` and `\"` that
-// illumos has in the names of files.
+// unvis decodes vis(3) with VIS_CSTYLE, and `\x1b` and `\"`, which illumos prints in file names.
 func unvis(dst, s []byte) []byte {
 	for {
 		n := bytes.IndexByte(s, '\\')
@@ -160,7 +156,7 @@ func unvis(dst, s []byte) []byte {
 	}
 }
 
-// control is the byte of `^A`.
+// control returns the byte of `^A`.
 func control(c byte) byte {
 	if c == '?' {
 		return 0x7f
@@ -168,13 +164,13 @@ func control(c byte) byte {
 	return c & 0x1f
 }
 
-// Data decodes a Detail that is data of a read or write (-r, -w), two characters
-// for each byte behind two blanks, and appends it to dst. ok is false for any
-// other Detail, and then dst is as it was.
+// Data decodes a Detail that is data of a read or write (-r, -w), two characters per byte after two
+// blanks, and appends it to dst. ok is false for any other Detail; dst is then returned
+// unchanged.
 func Data(dst, detail []byte) (out []byte, ok bool) {
 	const indent, most = 2, 64
 	if len(detail) > indent+most {
-		// Whoever turned the leader's tabs into blanks moved a full line.
+		// A full line may be indented if the tabs of the leader were converted to blanks.
 		n := len(detail) - most
 		if len(bytes.Trim(detail[:n], " ")) > 0 {
 			return dst, false
@@ -193,14 +189,14 @@ func Data(dst, detail []byte) (out []byte, ok bool) {
 	return unspace(dst, in), true
 }
 
-// Addr is a socket's address.
+// Addr is a socket address.
 type Addr struct {
-	// Family is the name, AF_INET, or the number that FreeBSD prints for one
-	// that it does not know. Its bytes are those of the text.
+	// Family is the name, AF_INET, or the number that FreeBSD prints for an unknown one. It
+	// aliases the text.
 	Family []byte
-	// AddrPort is that of AF_INET and AF_INET6, without a zone; invalid else.
+	// AddrPort is the address for AF_INET and AF_INET6, without a zone; otherwise invalid.
 	AddrPort netip.AddrPort
-	// Path is that of AF_UNIX, as printed. Its bytes are those of the text.
+	// Path is the path for AF_UNIX, as printed. It aliases the text.
 	Path []byte
 }
 
@@ -213,10 +209,9 @@ var (
 	quoteMark  = []byte("\"")
 )
 
-// Sockaddr reads an address into a: an argument of FreeBSD,
-// `{ AF_INET 127.0.0.1:80 }`, also as the first field of a message's header, or
-// a Detail of Solaris, `	AF_INET  name = 127.0.0.1  port = 80`. It reports
-// whether there is one.
+// Sockaddr parses an address into a: an argument of FreeBSD, `{ AF_INET 127.0.0.1:80 }`, also as
+// the first field of a msghdr, or a Detail of Solaris,
+// `	AF_INET  name = 127.0.0.1  port = 80`. It returns false if there is none.
 func Sockaddr(text []byte, a *Addr) bool {
 	*a = Addr{}
 	at := skipBlanks(text, 0)
@@ -284,7 +279,7 @@ func (a *Addr) solaris(b []byte) bool {
 	if n < 0 || eq <= n {
 		return false
 	}
-	// What the address is of: name, to, from, msg_name.
+	// The label of the address: name, to, from, msg_name.
 	label := b[skipBlanks(b, n):max(eq, skipBlanks(b, n))]
 	for _, c := range label {
 		if class[c]&isName == 0 {
@@ -307,7 +302,7 @@ func (a *Addr) solaris(b []byte) bool {
 	return ok && a.set(family, value[:end], port[:trimBlanks(port, len(port))])
 }
 
-// set takes an address of AF_INET or AF_INET6.
+// set sets an address of AF_INET or AF_INET6.
 func (a *Addr) set(family, host, port []byte) bool {
 	n, ok := numeral.Decimal(port, math.MaxUint16)
 	if !ok {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// space prints data as Solaris and AIX do.
+// space formats data like Solaris and AIX.
 func space(data []byte) string {
 	var s strings.Builder
 	for _, c := range data {
@@ -25,7 +25,7 @@ func space(data []byte) string {
 	return s.String()
 }
 
-// vis prints data as FreeBSD does, by vis(3) with VIS_CSTYLE, VIS_TAB and VIS_NL.
+// vis formats data like FreeBSD, by vis(3) with VIS_CSTYLE, VIS_TAB and VIS_NL.
 func vis(data []byte) string {
 	var s strings.Builder
 	for i, c := range data {
@@ -64,8 +64,7 @@ func vis(data []byte) string {
 	return s.String()
 }
 
-// TestStringData checks that data of any kind is read as it was, in a call of
-// each flavor.
+// TestStringData checks that any data is decoded unchanged, in a call of each flavor.
 func TestStringData(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	check := func(data []byte) {
@@ -271,7 +270,7 @@ func TestSockaddr(t *testing.T) {
 	}
 }
 
-// TestAllocs checks that nothing is allocated for a line.
+// TestAllocs checks that a line is parsed without allocations.
 func TestAllocs(t *testing.T) {
 	lines := bytes.Split(bytes.TrimSuffix(sample(t), []byte("\n")), []byte("\n"))
 	var l Line
@@ -279,7 +278,7 @@ func TestAllocs(t *testing.T) {
 	out := make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(10, func() {
 		for _, line := range lines {
-			if bytes.Contains(line, []byte("AF_INET6")) { // netip wants a string of it
+			if bytes.Contains(line, []byte("AF_INET6")) { // netip needs a string
 				continue
 			}
 			Parse(line, &l)

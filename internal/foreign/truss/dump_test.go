@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// dump is all of a line that Append keeps, as text, to compare two by.
+// dump returns the fields of a line that Append keeps as text, for comparison.
 func dump(l *Line) string {
 	return fmt.Sprintf("%v name=%q args=%q text=%q code=%d killed=%t core=%t result=%t value=%t ret=%d %q ret2=%t %d err=%q %d %q priv=%q child=%t addr=%v details=%q form=%d tight=%t",
 		l.Kind, l.Name, l.Args(), l.Text, l.Code, l.Killed, l.Core, l.HasResult, l.HasValue, l.Ret, l.RetText, l.HasRet2, l.Ret2,
 		l.Errno, l.ErrNum, l.ErrText, l.Priv, l.Child, l.Addr, l.Details, l.form, l.tight)
 }
 
-// show is a line for people.
+// show returns a readable form of a line.
 func show(l *Line) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "%v %v", l.Kind, l.Flavor)

@@ -45,7 +45,7 @@ var aixErrors = [...]string{
 	127: "EOVERFLOW",
 }
 
-// freebsdErrors are those of FreeBSD (errno(2)), with what its strerror(3) says.
+// freebsdErrors are those of FreeBSD (errno(2)), with the texts of its strerror(3).
 var freebsdErrors = [...]struct{ name, text string }{
 	1:  {"EPERM", "Operation not permitted"},
 	2:  {"ENOENT", "No such file or directory"},
@@ -156,9 +156,8 @@ var freebsdTexts = func() map[string]int64 {
 	return m
 }()
 
-// ErrnoName is the name of an error by its number on a system, as EINPROGRESS,
-// which is 150 on Solaris, 55 on AIX and 36 on FreeBSD. It is empty where that
-// is not known, and of flavor Any.
+// ErrnoName returns the name of an error by its number on a system: EINPROGRESS is 150 on Solaris,
+// 55 on AIX and 36 on FreeBSD. It returns "" for an unknown number, and for flavor Any.
 func ErrnoName(f Flavor, num int64) string {
 	switch {
 	case num <= 0:
@@ -172,8 +171,8 @@ func ErrnoName(f Flavor, num int64) string {
 	return ""
 }
 
-// freebsdErrno is the name of an error that FreeBSD printed with its text. That
-// goes before the number, which for a process of Linux is the one of there.
+// freebsdErrno returns the name of an error that FreeBSD printed with its text. The text takes
+// precedence over the number, which for a Linux process is the one of Linux.
 func freebsdErrno(num int64, text []byte) string {
 	if n, ok := freebsdTexts[string(text)]; ok {
 		num = n

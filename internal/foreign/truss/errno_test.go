@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// TestErrors checks the tables against those of Go's own for the three systems.
+// TestErrors compares the tables with those of Go's package syscall for the three systems.
 func TestErrors(t *testing.T) {
 	for _, c := range []struct {
 		flavor Flavor
 		file   string
 		size   int
-		more   string // of ours that are not in Go's
-		other  string // names of Go's that are the second ones of an error, or misspelled there
+		more   string // names that Go lacks
+		other  string // names in Go that are aliases of an error, or misspelled
 	}{
 		{Solaris, "zerrors_solaris_amd64.go", len(solarisErrors), "", "EWOULDBLOCK"},
 		{AIX, "zerrors_aix_ppc64.go", len(aixErrors), "", "EWOULDBLOCK ENOTEMPTY ECLONEME EDESTADDREQ"},
@@ -87,8 +87,8 @@ func TestErrnoName(t *testing.T) {
 			t.Errorf("%v %d: %q", c.flavor, c.num, got)
 		}
 	}
-	// Each error that FreeBSD prints is named, whatever number a process of
-	// another system sees.
+	// The name of each error of FreeBSD is found by its text, even if the number is of another
+	// system.
 	for n, e := range freebsdErrors {
 		if n == 0 {
 			continue
@@ -108,7 +108,7 @@ func TestErrnoName(t *testing.T) {
 	}
 }
 
-// goroot is where the sources of Go are, which know the errors of all systems.
+// goroot returns the root of the Go sources, which have the errors of all systems.
 func goroot(t *testing.T) string {
 	t.Helper()
 	out, err := exec.Command("go", "env", "GOROOT").Output()

@@ -13,11 +13,10 @@ var (
 	soCalls = []byte("so_socket")
 )
 
-// Is reports whether a line is truss's and could not be strace's, or one of any
-// other program that prints calls: by its leader, its result, or its notation of
-// strings and addresses. Many lines of truss could be either, `close(3) = 0`, so
-// a file is of truss where this is true of some lines and strace's package does
-// not know most.
+// Is reports whether a line is of truss, and cannot be of strace or another program that prints
+// calls. The evidence is the leader, the result, or the format of strings and addresses. Many
+// lines of truss, like `close(3) = 0`, could be of either. So a file is of truss if Is is true
+// for some lines and package strace cannot parse most lines.
 func Is(line []byte) bool {
 	var l Line
 	if Parse(line, &l) != nil {
@@ -38,7 +37,7 @@ func Is(line []byte) bool {
 	return false
 }
 
-// onlyTruss says whether a call is printed as no other program does.
+// onlyTruss reports whether the format of a call is unique to truss.
 func (l *Line) onlyTruss() bool {
 	if l.PID != 0 || l.LWP != 0 || l.mark != nil || l.Child || l.Addr.IsValid() || l.tabbed ||
 		l.form == formHex || l.form == formERR || l.form == formErr || l.form == formArgc ||
@@ -60,9 +59,8 @@ func (l *Line) onlyTruss() bool {
 		if bytes.Equal(arg[end:], dots[:2]) {
 			return true
 		}
-		// Data that only looks like two characters for each byte has more bytes:
-		// a blank and what is behind it are two. Only `\001` in front of a digit
-		// has fewer.
+		// A string that only looks like two characters per byte has more bytes: a blank and
+		// the next character are two bytes. Only `\001` before a digit has fewer.
 		n := int64(end-2) / 2
 		if end != len(arg) || !hasSpaced(arg[1:end-1]) {
 			continue
@@ -79,9 +77,9 @@ func (l *Line) onlyTruss() bool {
 	return false
 }
 
-// hasSpaced says whether a spaced string has a byte that is printed as a blank
-// and itself, none in hexadecimal that has a shorter notation, and no `\0` that
-// could be the begin of a number.
+// hasSpaced reports whether a spaced string has a byte printed as a blank and itself, no byte in
+// hexadecimal for which there is another notation, and no `\0` that could be the start of a
+// number.
 func hasSpaced(s []byte) bool {
 	found := false
 	for i := 0; i+1 < len(s); i += 2 {

@@ -6,61 +6,56 @@ import (
 )
 
 const (
-	// MaxPending bounds the calls that a Joiner waits for, which have been
-	// printed and have not returned, and maxSame those of one thread, or of a
-	// process whose threads are not told apart.
+	// MaxPending is the maximum number of Unfinished calls that a Joiner stores, and maxSame
+	// that of one thread, or of one process if threads are not distinguished.
 	MaxPending = 4096
 	maxSame    = 64
-	// maxPendingBytes bounds what they take.
+	// maxPendingBytes bounds their memory.
 	maxPendingBytes = 4 << 20
-	// maxKept bounds the buffers that are kept to be used again.
+	// maxKept is the largest buffer that is kept for reuse.
 	maxKept = 1 << 20
 )
 
-// Joiner puts lines together. The zero value is ready. It takes lines, as Parse
-// made them, in their order and gives all of them on: an Unfinished and the Call
-// that it became as that call, with the time of the former as its Begin, where
-// the latter was; Details with the call or signal before them, as its Details;
-// all others as they are.
+// Joiner joins lines that belong together. The zero value is ready to use. It takes parsed lines in
+// order and emits all of them: an Unfinished and its later Call as that Call, at its position,
+// with the time of the Unfinished as Begin; Details as part of the call or signal before them;
+// all others unchanged.
 //
-// An Unfinished whose call does not come is given on as it is: when its thread
-// makes another call or ends, when there are more than MaxPending, or at Flush.
-// So is a Detail that is of no call before. Details beyond MaxDetails are dropped,
-// and the call says so (Line.Cut).
+// An Unfinished without a Call is emitted unchanged: when its thread makes another call or ends,
+// when there are more than MaxPending, or at Flush. So is a Detail without a call before it.
+// Details beyond MaxDetails are dropped, and Line.Cut of the call is set.
 //
-// As a call may have details, it is given on when the next line is known.
+// As a call may have details, it is emitted only with the next line.
 //
-// The Joiner owns the lines it makes, and their bytes: they are valid until the
-// function returns that they are given to. Lines that were given in are read
-// only while they are.
+// The Joiner owns the lines that it emits and their bytes: they are valid until emit returns. It
+// does not retain lines passed to it.
 type Joiner struct {
 	held  held
 	parts []part
-	free  int32              // the first of those not in use; 0: none. Linked by next
-	index map[thread][]int32 // the parts of a thread, the oldest first
-	procs map[uint32]int     // how many parts a process has
+	free  int32              // first unused part, linked by next; 0: none
+	index map[thread][]int32 // parts of a thread, the oldest first
+	procs map[uint32]int     // number of parts of a process
 	used  int
 	bytes int
-	gone  []int32 // for ended
+	gone  []int32 // scratch for ended
 	line  Line
 	first Line
 }
 
-// thread is whose a line is.
+// thread identifies the thread of a line.
 type thread struct{ pid, lwp uint32 }
 
-// held is the line before, if it may have details.
+// held is the previous line, if it may have details.
 type held struct {
 	thread
 	kind    Kind
 	text    []byte
-	details int // how many bytes of text they are
+	details int // their length in text, in bytes
 	id      []byte
 	cut     bool
 }
 
-// part is an Unfinished. parts[0] is the head of the list of those in use, which
-// begins with the oldest.
+// part is an Unfinished. parts[0] is the head of the list of used parts, the oldest first.
 type part struct {
 	thread
 	prev, next int32
@@ -70,8 +65,7 @@ type part struct {
 	cut        bool
 }
 
-// Add takes a line and calls emit with what is complete then: with no, one or
-// several lines.
+// Add takes a line, and calls emit for each line that is complete: none, one or several.
 func (j *Joiner) Add(l *Line, emit func(*Line)) {
 	if j.index == nil {
 		j.index = make(map[thread][]int32)
@@ -95,7 +89,7 @@ func (j *Joiner) Add(l *Line, emit func(*Line)) {
 		h.details += len(l.Text) + 1
 	case Call, Unfinished, Signal:
 		j.release(emit)
-		if l.Flavor == FreeBSD { // which prints no details
+		if l.Flavor == FreeBSD { // FreeBSD prints no details
 			emit(l)
 			return
 		}
@@ -118,8 +112,8 @@ func (j *Joiner) Add(l *Line, emit func(*Line)) {
 	}
 }
 
-// Flush calls emit with what is left, calls that did not return last, and the
-// oldest of them first.
+// Flush calls emit for the remaining lines: first the held line, then the calls that did not
+// return, the oldest first.
 func (j *Joiner) Flush(emit func(*Line)) {
 	j.release(emit)
 	for len(j.parts) > 0 && j.parts[0].next != 0 {
@@ -127,7 +121,7 @@ func (j *Joiner) Flush(emit func(*Line)) {
 	}
 }
 
-// release gives on what is held.
+// release emits the held line.
 func (j *Joiner) release(emit func(*Line)) {
 	h := &j.held
 	kind := h.kind
@@ -158,7 +152,7 @@ func (j *Joiner) release(emit func(*Line)) {
 	j.trim()
 }
 
-// trim forgets a buffer that has become large.
+// trim frees large buffers.
 func (j *Joiner) trim() {
 	if cap(j.held.text) > maxKept {
 		j.held.text = nil
@@ -168,9 +162,9 @@ func (j *Joiner) trim() {
 	}
 }
 
-// find finds the call of a thread that a line says returned: the one of that
-// name and first argument, which is its descriptor. Threads are numbered only
-// while there are several: either line may lack it.
+// find returns the Unfinished call of a thread with the given name and first argument, which is
+// the fd. Lines have a thread number only while there are several threads, so each line may lack
+// it.
 func (j *Joiner) find(who thread, id []byte) int32 {
 	for _, at := range j.index[who] {
 		if bytes.Equal(j.parts[at].id, id) {
@@ -190,12 +184,12 @@ func (j *Joiner) find(who thread, id []byte) int32 {
 	return 0
 }
 
-// join gives on what is held as the call that a part was of.
+// join emits the held line as the return of the call of a part.
 func (j *Joiner) join(at int32, emit func(*Line)) {
 	h, p := &j.held, &j.parts[at]
 	Parse(p.text, &j.first)
 	if h.details == 0 && p.details {
-		// What it was called with is all that is known.
+		// Only the Unfinished has details.
 		if n := bytes.IndexByte(p.text, '\n'); n >= 0 && len(h.text)+len(p.text)-n <= MaxLine {
 			h.text = append(h.text, p.text[n:]...)
 			h.cut = p.cut
@@ -215,7 +209,7 @@ func (j *Joiner) join(at int32, emit func(*Line)) {
 	j.trim()
 }
 
-// wait makes a part of what is held.
+// wait stores the held line as a part.
 func (j *Joiner) wait(emit func(*Line)) {
 	h := &j.held
 	if len(h.text)+len(h.id) > maxPendingBytes {
@@ -258,7 +252,7 @@ func (j *Joiner) wait(emit func(*Line)) {
 	j.trim()
 }
 
-// drop forgets a part, whose buffers it takes away.
+// drop removes a part and its buffers.
 func (j *Joiner) drop(at int32) {
 	p := &j.parts[at]
 	j.bytes -= len(p.text) + len(p.id)
@@ -281,7 +275,7 @@ func (j *Joiner) drop(at int32) {
 	p.next, j.free = j.free, at
 }
 
-// keep gives the part that is free next its buffers.
+// keep gives the buffers of a dropped part to the next unused part.
 func (j *Joiner) keep(text, id []byte) {
 	const most = 1 << 10
 	if j.free != 0 && j.parts[j.free].text == nil && cap(text) <= most && cap(id) <= most {
@@ -289,7 +283,7 @@ func (j *Joiner) keep(text, id []byte) {
 	}
 }
 
-// orphan gives a part on as it is.
+// orphan emits a part unchanged.
 func (j *Joiner) orphan(at int32, emit func(*Line)) {
 	p := &j.parts[at]
 	text, id, cut := p.text, p.id, p.cut
@@ -300,21 +294,21 @@ func (j *Joiner) orphan(at int32, emit func(*Line)) {
 	j.keep(text, id)
 }
 
-// orphans gives on all parts of a thread.
+// orphans emits all parts of a thread.
 func (j *Joiner) orphans(who thread, emit func(*Line)) {
 	for len(j.index[who]) > 0 {
 		j.orphan(j.index[who][0], emit)
 	}
 }
 
-// ended gives on the parts of a process, or of its thread only.
+// ended emits the parts of a process, or with only those of the thread.
 func (j *Joiner) ended(who thread, only bool, emit func(*Line)) {
 	if only || j.procs[who.pid] == 0 {
 		j.orphans(who, emit)
 		return
 	}
-	// From the newest one on: what is passed by to come to an old one has been
-	// added since that was.
+	// Search from the newest part: the skipped parts are newer than the process's, which
+	// bounds the cost.
 	j.gone = j.gone[:0]
 	for at := j.parts[0].prev; at != 0 && len(j.gone) < j.procs[who.pid]; at = j.parts[at].prev {
 		if j.parts[at].pid == who.pid {

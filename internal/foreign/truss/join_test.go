@@ -96,7 +96,7 @@ func TestJoin(t *testing.T) {
 	}
 }
 
-// add gives a Joiner a line, whose bytes it may not keep.
+// add passes a line to a Joiner, which must not retain its bytes.
 func add(t *testing.T, j *Joiner, s string, emit func(*Line)) {
 	t.Helper()
 	line := []byte(s)
@@ -110,8 +110,8 @@ func add(t *testing.T, j *Joiner, s string, emit func(*Line)) {
 	}
 }
 
-// TestJoinBounds checks that a Joiner keeps only so much, and loses nothing but
-// the details that it says it has lost.
+// TestJoinBounds checks that the memory of a Joiner is bounded, and that it loses nothing but
+// details that it reports as lost.
 func TestJoinBounds(t *testing.T) {
 	t.Run("pending", func(t *testing.T) {
 		var j Joiner
@@ -189,7 +189,7 @@ func TestJoinBounds(t *testing.T) {
 			t.Errorf("%q, %d bytes", got, size)
 		}
 	})
-	// A call that cannot be put together with its details stays a call.
+	// A call that is too long with its details stays a call.
 	t.Run("long", func(t *testing.T) {
 		var j Joiner
 		var got []string

@@ -13,8 +13,8 @@ const (
 	isWord                // in a result
 	isErrno               // in the name of an error
 	isPriv                // in the name of a privilege
-	special               // begins or ends something inside arguments
-	isEscaped             // behind a backslash in a spaced string
+	special               // starts or ends something in arguments
+	isEscaped             // after a backslash in a spaced string
 	isUpHex               // in a spaced string
 )
 
@@ -57,7 +57,7 @@ func skipSpaces(b []byte, i int) int {
 	return i
 }
 
-// integer reads a number in C's notation, and nothing else.
+// integer parses a number in C syntax, with nothing after it.
 func integer(b []byte) (int64, bool) {
 	neg := len(b) > 0 && b[0] == '-'
 	if neg {
@@ -82,11 +82,11 @@ func integer(b []byte) (int64, bool) {
 	return int64(n), ok
 }
 
-// maxSeconds keeps nanoseconds within an int64.
+// maxSeconds keeps nanoseconds in the range of int64.
 const maxSeconds = 9_000_000_000
 
-// scanSeconds reads `0.1234` at b[i], which FreeBSD may print below zero, and
-// says where it ends. digits are those of the fraction, which there is.
+// scanSeconds parses `0.1234` at b[i], and returns the offset after it. FreeBSD may print negative
+// times. digits is the number of digits of the fraction, which is required.
 func scanSeconds(b []byte, i int) (ns int64, digits, end int, ok bool) {
 	neg := i < len(b) && b[i] == '-'
 	if neg {
@@ -119,9 +119,8 @@ func scanSeconds(b []byte, i int) (ns int64, digits, end int, ok bool) {
 	return ns, digits, n, true
 }
 
-// scanDate reads `Thu Mar 26 08:01:30 2009`, as asctime(3) prints it, which may
-// have a time zone before the year. It gives nanoseconds since 1970 as if it
-// were UTC.
+// scanDate parses `Thu Mar 26 08:01:30 2009`, the format of asctime(3), perhaps with a time zone
+// before the year. It returns nanoseconds since 1970 as if the time were UTC.
 func scanDate(b []byte) (int64, bool) {
 	const longest, zone = 40, 10
 	if len(b) < len("Thu Mar 26 08:01:30 2009") || len(b) > longest || b[3] != ' ' || b[7] != ' ' || b[10] != ' ' ||
@@ -153,7 +152,7 @@ func scanDate(b []byte) (int64, bool) {
 	return (((days*24+int64(hour))*60+int64(minute))*60 + int64(second)) * 1e9, true
 }
 
-// index3 is which of the names of three letters b begins with.
+// index3 returns the index of the name of three letters at the start of b.
 func index3(names string, b []byte) int {
 	for i := 0; i < len(names); i += 3 {
 		if string(b[:3]) == names[i:i+3] {
@@ -163,7 +162,7 @@ func index3(names string, b []byte) int {
 	return -1
 }
 
-// sinceEpoch are the days from 1970-01-01 to a date of the Gregorian calendar.
+// sinceEpoch returns the days from 1970-01-01 to a date of the Gregorian calendar.
 func sinceEpoch(year, month, day int64) int64 {
 	// Years are counted from March, so that the leap day is the last one.
 	if month <= 2 {
@@ -183,11 +182,11 @@ var (
 	argcMark  = []byte("argc")
 )
 
-// closing is the parenthesis that ends the arguments, before blanks before b[i];
-// -1: there is none. In between a child may say that it is one.
+// closing returns the offset of the parenthesis that closes the arguments, before blanks before
+// b[i], or -1 if there is none. It also accepts the mark of a return in a child before b[i].
 func (l *Line) closing(b []byte, i, open int) int {
 	i = trimBlanks(b, i)
-	// Blanks before a parenthesis are none of what it closes: with them it is the same mark.
+	// Blanks before the parenthesis do not matter for the mark.
 	if i > 0 && b[i-1] == ')' && bytes.HasSuffix(b[:trimBlanks(b, i-1)], spacedDots) {
 		if n := bytes.LastIndex(b[:i], returning); n > open {
 			if at := trimBlanks(b, n); at > open+1 && b[at-1] == ')' {
@@ -211,8 +210,8 @@ func trimBlanks(b []byte, i int) int {
 	return i
 }
 
-// ending reads the result from the end of b on, which has no blanks there, and
-// says where the parenthesis is that closes what opens at b[open].
+// ending parses the result backwards from the end of b, which has no trailing blanks. It returns
+// the offset of the parenthesis that closes the one at b[open].
 func (l *Line) ending(b []byte, open int) (end int, ok bool) {
 	last := len(b) - 1
 	if last <= open {
@@ -236,7 +235,7 @@ func (l *Line) ending(b []byte, open int) (end int, ok bool) {
 		end = l.freebsdError(b, open)
 		return end, end > 0
 	}
-	// Whatever the result is, it is short.
+	// All results are short.
 	const longest = 128
 	from := max(open+1, len(b)-longest)
 	tail := b[from:]
@@ -263,7 +262,7 @@ func (l *Line) ending(b []byte, open int) (end int, ok bool) {
 	return 0, false
 }
 
-// hexResult reads ` = 3 (0x3)` at the end of b.
+// hexResult parses ` = 3 (0x3)` at the end of b.
 func (l *Line) hexResult(b []byte, open int) int {
 	i := len(b) - 1
 	n := i
@@ -301,7 +300,7 @@ func (l *Line) hexResult(b []byte, open int) int {
 	return end
 }
 
-// freebsdError reads ` ERR#36 'Operation now in progress'` at the end of b.
+// freebsdError parses ` ERR#36 'Operation now in progress'` at the end of b.
 func (l *Line) freebsdError(b []byte, open int) int {
 	const longest = 256
 	from := max(open+1, len(b)-longest)
@@ -335,14 +334,13 @@ func (l *Line) freebsdError(b []byte, open int) int {
 	return end
 }
 
-// leadingZero says that a number is octal in C, which none that is printed as a
-// decimal one is.
+// leadingZero reports whether a number is octal in C. Decimal results never are.
 func leadingZero(b []byte) bool {
 	b = bytes.TrimPrefix(b, []byte("-"))
 	return len(b) > 1 && b[0] == '0'
 }
 
-// solarisError reads `Err#13 EACCES [file_dac_read]` from b[n] on.
+// solarisError parses `Err#13 EACCES [file_dac_read]` at b[n].
 func (l *Line) solarisError(b []byte, n, open int) int {
 	num, i, ok := scanNumber(b, n+len(errSmall))
 	if !ok || num > math.MaxInt32 || num == 0 {
@@ -378,7 +376,7 @@ func (l *Line) solarisError(b []byte, n, open int) int {
 	return end
 }
 
-// argc reads `argc = 1`, or AIX's `argc: 1`, from b[n] on: an exec returned.
+// argc parses `argc = 1`, or `argc: 1` of AIX, at b[n]: the result of an exec.
 func (l *Line) argc(b []byte, n, open int) int {
 	i := n + len(argcMark)
 	switch {
@@ -399,7 +397,7 @@ func (l *Line) argc(b []byte, n, open int) int {
 	return end
 }
 
-// value reads `= 4`, `= 4 [5]`, `= SIGALRM`, or AIX's `=`, from b[n] on.
+// value parses `= 4`, `= 4 [5]`, `= SIGALRM`, or `=` of AIX, at b[n].
 func (l *Line) value(b []byte, n, open int) int {
 	i := skipBlanks(b, n+1)
 	start := i
@@ -437,10 +435,9 @@ func (l *Line) value(b []byte, n, open int) int {
 	return end
 }
 
-// spacedEnd says where a string in Solaris' notation ends whose first quote is
-// b[i]: two characters stand for each byte, so a quote that ends it cannot be the
-// second of two. -1: it is no such string; then where is the first byte that
-// does not fit.
+// spacedEnd returns the end of a string in the notation of Solaris whose opening quote is b[i]. It
+// has two characters per byte, so the closing quote cannot be the second of a pair. If it is not
+// such a string, end is -1 and where is the first byte that does not fit.
 func spacedEnd(b []byte, i int) (end, where int) {
 	for i++; i < len(b); i += 2 {
 		if b[i] == '"' {
@@ -463,8 +460,8 @@ func isPair(a, b byte) bool {
 	return class[a]&isUpHex != 0 && class[b]&isUpHex != 0
 }
 
-// quoteEnd says where the string ends whose first quote is b[i] and whose others
-// have a backslash; -1: it does not.
+// quoteEnd returns the end of the string whose opening quote is b[i] and whose inner quotes have a
+// backslash; -1 if it has no end.
 func quoteEnd(b []byte, i int) int {
 	start := i + 1
 	for i = start; ; i++ {
@@ -483,8 +480,8 @@ func quoteEnd(b []byte, i int) int {
 	}
 }
 
-// bareEnd is quoteEnd for FreeBSD, which leaves quotes inside of strings as they
-// are: the one that ends it has something behind it that can follow a string.
+// bareEnd is quoteEnd for FreeBSD, which does not escape quotes in strings: the closing quote is
+// the first one followed by text that can follow a string.
 func bareEnd(b []byte, i int) int {
 	for i++; ; {
 		n := bytes.IndexByte(b[i:], '"')
@@ -501,20 +498,18 @@ func bareEnd(b []byte, i int) int {
 
 var dots = []byte("...")
 
-// scanner steps over strings. It remembers what it has looked for in vain, to
-// read no line more often than a few times.
+// scanner skips strings. It remembers unsuccessful searches, so that the time is linear.
 type scanner struct {
 	bsd     bool
 	noQuote bool
-	// Up to where pairs fit that begin at an even and at an odd place, without
-	// a quote that ends them.
+	// Offset up to which pairs that start at an even (0) or odd (1) offset are valid, without a
+	// closing quote.
 	failed [2]int
-	// Where the string ends that is FreeBSD's data, or 0.
+	// End of the data string of FreeBSD, or 0.
 	dataEnd int
 }
 
-// stringEnd says where the string ends whose first quote is b[i]; -1: it does
-// not.
+// stringEnd returns the end of the string whose opening quote is b[i], -1 if it has none.
 func (s *scanner) stringEnd(b []byte, i int) int {
 	if s.noQuote {
 		return -1
@@ -539,15 +534,15 @@ func (s *scanner) stringEnd(b []byte, i int) int {
 	return end
 }
 
-// canEnd says whether a string can end before b.
+// canEnd reports whether a string can end before b.
 func canEnd(b []byte) bool {
 	b = bytes.TrimPrefix(b, dots[:2])
 	return len(b) == 0 || b[0] == ',' || b[0] == ')' || b[0] == ' ' || b[0] == '}' || b[0] == ']'
 }
 
-// dataCalls of FreeBSD have data as their second argument. Their others have no
-// strings, but an address: that is how the end of the data is known, which may
-// look like anything.
+// dataCalls are the calls of FreeBSD with data as the second argument. The data may have any text,
+// but the other arguments have no strings except an address, so the end of the data is found from
+// the end of the arguments.
 var dataCalls = map[string]bool{
 	"read": true, "write": true, "pread": true, "pwrite": true, "recvfrom": true, "sendto": true,
 	"linux_read": true, "linux_write": true, "linux_sendto": true, "linux_recvfrom": true,
@@ -555,7 +550,7 @@ var dataCalls = map[string]bool{
 
 var unixAddr = []byte("{ AF_UNIX \"")
 
-// findData finds where the data ends in arguments b[i:end] of FreeBSD.
+// findData returns the end of the data in the arguments b[i:end] of FreeBSD.
 func findData(b []byte, i, end int) int {
 	args := b[i:end]
 	n := bytes.LastIndexByte(args, '"')
@@ -574,8 +569,7 @@ func findData(b []byte, i, end int) int {
 	return i + n + 1
 }
 
-// readArgs splits b[i:end] into arguments. It says whether all brackets in them
-// close that open.
+// readArgs splits b[i:end] into arguments. It returns false if brackets in them are not balanced.
 func (l *Line) readArgs(b []byte, i, end int) bool {
 	b = b[:end]
 	s := scanner{bsd: l.form == formHex || l.form == formERR}

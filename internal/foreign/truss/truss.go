@@ -1,36 +1,30 @@
-// Package truss reads what truss(1) printed, line by line: that of Solaris and
-// illumos, of AIX, and of FreeBSD, which three programs have in common a name
-// and a manner, and nothing else.
+// Package truss parses the output of truss(1) line by line: that of Solaris and illumos, of AIX,
+// and of FreeBSD. These are three different programs with the same name and similar output.
 //
 // It knows
 //
 //   - Solaris 10 and 11, and illumos up to 2024: with and without the leaders of
-//     -f and -l, the times of -d, -D and -E, what -v, -r, -w, -x, -a and -e add
+//     -f and -l, the times of -d, -D and -E, the lines that -v, -r, -w, -x, -a and -e add
 //     below a call, signals, faults, and the function calls of -u;
-//   - AIX 6 and 7: leaders with process and thread, calls in its kernel's names
-//     (kwrite, connext), and as above where it prints as Solaris does. Times (-d)
-//     are read as its manual describes them;
+//   - AIX 6 and 7: leaders with process and thread, calls with the names of its kernel
+//     (kwrite, connext), and the same as above if the output is that of Solaris. Times (-d)
+//     are parsed as its manual describes them;
 //   - FreeBSD 10 to 15: with the numbers of -f and -H, the times of -d and -D,
-//     arguments, addresses and strings as it decodes them.
+//     and its decoded arguments, addresses and strings.
 //
-// Older ones are read as far as they print the same. The notations are those of
-// the sources of illumos and FreeBSD, and of AIX's manual and what was published
-// of its output.
+// Older versions can be parsed if their output is the same. The formats are from the sources of
+// illumos and FreeBSD, and from the manual of AIX and published output of it.
 //
-// Not read are summaries (-c), the tables of truss -u on AIX, lines that another
-// program wrote into, and lines that a mail program broke in two. Truss of
-// UnixWare and HP-UX's tusc are other programs.
+// Not supported are summaries (-c), the tables of truss -u on AIX, lines mixed with output of
+// another program, and lines wrapped by a mail program. truss of UnixWare and tusc of HP-UX are
+// other programs.
 //
-// A line that has one time only may have been made with -d, -D or -E, and does
-// not tell: it is taken for that of -d. A file of Solaris or AIX that was made
-// with -d has a line of kind Base. Times are of a call's return, never of its
-// begin.
+// A line with only one time may be of -d, -D or -E. It is parsed as -d. A file of Solaris or AIX
+// with -d has a line of kind Base. Times are those of the return of a call, never of its entry.
 //
-// Nothing here looks at the machine, and the meaning of a call is not known here
-// either: arguments are text, with helpers for those notations that describe
-// data, sockets and descriptors. What is read was printed of a process that may
-// be hostile: all of it is bounded, and no line is read by more steps than a few
-// for each of its bytes.
+// The result does not depend on the machine, and the package does not know calls: arguments are
+// text, with helpers to decode data, sockaddrs and fds. The input may be of a hostile process:
+// memory is bounded, and parsing takes linear time.
 package truss
 
 import (
@@ -43,57 +37,54 @@ import (
 )
 
 const (
-	// MaxLine bounds a line, in bytes, with its details.
+	// MaxLine is the maximum length of a line with its details, in bytes.
 	MaxLine = 16 << 20
-	// MaxArgs bounds the arguments of a call that are told apart; the last one
-	// has all of the rest.
+	// MaxArgs is the maximum number of arguments of a call. The last one has all of the rest.
 	MaxArgs = 64
-	// MaxDetails bounds what a Joiner puts below a call, in bytes.
+	// MaxDetails is the maximum length of the details of a call, in bytes.
 	MaxDetails = 1 << 20
 )
 
 var (
-	// ErrUnknown says that truss does not print such a line.
+	// ErrUnknown means that truss does not print such a line.
 	ErrUnknown = errors.New("not a line of truss")
-	// ErrTooLong says that a line has more than MaxLine bytes.
+	// ErrTooLong means that a line has more than MaxLine bytes.
 	ErrTooLong = errors.New("line of truss too long")
 )
 
-// Kind is what a line is.
+// Kind is the kind of a line.
 type Kind uint8
 
 // Kinds of lines.
 const (
-	// Unknown is none of truss: Text is the line.
+	// Unknown is a line that is not of truss: Text is the line.
 	Unknown Kind = iota
-	// Call is a call that returned, or that is known to be the last of its
-	// thread: `close(3) = 0`, `_exit(0)`.
+	// Call is a call that returned, or that never returns: `close(3) = 0`, `_exit(0)`.
 	Call
-	// Unfinished is a call that had not returned when it was printed. When it
-	// does, it is printed again, as a Call: `read(0, 0x08047A20, 1024) (sleeping...)`.
+	// Unfinished is a call that has not returned: `read(0, 0x08047A20, 1024) (sleeping...)`.
+	// When it returns it is printed again as a Call.
 	Unfinished
-	// Detail says more of the call, or signal, before. Text is the line without
-	// its leader: `	AF_INET  name = 10.0.0.1  port = 80`, `  G E T   /`,
+	// Detail has details of the previous call or signal. Text is the line without its
+	// leader: `	AF_INET  name = 10.0.0.1  port = 80`, `  G E T   /`,
 	// ` argv: ls -l`, `      siginfo: SIGCLD CLD_EXITED pid=7 status=0x0000`. See
 	// Sockaddr and Data.
 	Detail
-	// Signal is a signal that arrived, stopped the process or continued it: Name
-	// is the signal, Code its number, Text all of it.
+	// Signal is a signal that arrived, stopped the process or continued it: Name is the
+	// signal, Code its number, Text the message.
 	Signal
-	// Exit is the end of a process or, where Thread is set, of a thread: Text is
-	// all of it, Code the status, or the signal where Killed is set and it was
-	// printed.
+	// Exit is the end of a process, or of a thread if Thread is set: Text is the message,
+	// Code the status, or the signal if Killed is set and it was printed.
 	Exit
-	// Base is what -d's times count from: Time has it, Text is the line.
+	// Base is the epoch of the times of -d: Time is the epoch, Text the line.
 	Base
 	// Func is a call of a function in a library (-u), or its return:
-	// `-> libc:malloc(0x10, 0x0)`, `<- libc:malloc() = 0x8061a20`. Text is all of
-	// it, Name is `libc:malloc`.
+	// `-> libc:malloc(0x10, 0x0)`, `<- libc:malloc() = 0x8061a20`. Text is the message,
+	// Name is `libc:malloc`.
 	Func
-	// Note is something else that truss says: a fault, credentials, a process or
-	// thread that begins. Text is all of it.
+	// Note is another message of truss: a fault, credentials, the start of a process or
+	// thread. Text is the message.
 	Note
-	// Gap is where someone left out lines: `...`.
+	// Gap marks lines omitted by an editor: `...`.
 	Gap
 )
 
@@ -107,15 +98,15 @@ func (k Kind) String() string {
 	return "Kind?"
 }
 
-// Flavor is whose truss printed a line.
+// Flavor is the system whose truss printed a line.
 type Flavor uint8
 
 // Flavors.
 const (
-	// Any is where the line does not tell. A call that has a result is then of
-	// Solaris or AIX: FreeBSD prints results in its own manner.
+	// Any is an unknown flavor. A call with a result is then of Solaris or AIX, for results
+	// of FreeBSD have their own format.
 	Any Flavor = iota
-	// Solaris is also illumos.
+	// Solaris includes illumos.
 	Solaris
 	AIX
 	FreeBSD
@@ -131,22 +122,20 @@ func (f Flavor) String() string {
 	return "Flavor?"
 }
 
-// Clock is what a Stamp counts from.
+// Clock is the epoch of a Stamp.
 type Clock uint8
 
 // Clocks.
 const (
-	// NoClock is where nothing was printed.
+	// NoClock means that no time was printed.
 	NoClock Clock = iota
-	// Start counts from the start of the trace, which is the Base where there is
-	// one (-d).
+	// Start counts from the start of the trace, which is the Base if there is one (-d).
 	Start
 	// Delta is a duration (-D, -E).
 	Delta
 	// Unix counts from 1970: the Base of Solaris.
 	Unix
-	// Local is a date and time of an unknown time zone, as if it were UTC: the
-	// Base of AIX.
+	// Local is a date and time in an unknown time zone, as if it were UTC: the Base of AIX.
 	Local
 )
 
@@ -154,60 +143,60 @@ const (
 type Stamp struct {
 	Clock Clock
 	NS    int64  // nanoseconds; the fraction may have had fewer digits
-	Text  []byte // as printed, without what surrounds it
+	Text  []byte // as printed, without delimiters
 }
 
-// Line is one line. Its slices alias the line that was parsed, and are its as
-// long as that line is; but Errno, which may not be written to.
+// Line is a parsed line. Its slices alias the line that was parsed, except Errno, which must not be
+// modified.
 type Line struct {
 	Kind   Kind
 	Flavor Flavor
 
-	PID uint32 // process; 0 where none was printed
-	LWP uint32 // thread: lwp of Solaris, kernel thread of AIX and FreeBSD; 0 where none was printed
+	PID uint32 // process; 0: not printed
+	LWP uint32 // thread: lwp of Solaris, kernel thread of AIX and FreeBSD; 0: not printed
 
 	Time  Stamp // of the return: Start; of kind Base, Unix or Local
-	Delta Stamp // since the line before of the same thread (-D)
-	Sys   Stamp // time in the kernel (-E), where -d and -D were printed, too
-	// Begin is, of a call that a Joiner put together, the Time of its first
-	// part, where that was printed.
+	Delta Stamp // since the previous line of the same thread (-D)
+	Sys   Stamp // time in the kernel (-E), if -d and -D were printed, too
+	// Begin is the Time of the Unfinished for a call that a Joiner has joined, if it was
+	// printed.
 	Begin Stamp
 
-	Name []byte // of the call, the signal or the function
+	Name []byte // of the call, signal or function
 	Text []byte // see Kind
 
 	Code   uint32 // see Signal and Exit
 	Killed bool   // Exit: by a signal
-	Core   bool   // Exit: memory was dumped
+	Core   bool   // Exit: core was dumped
 	Thread bool   // Exit: of the thread LWP only
 
 	HasResult bool   // the call returned: `=`, an error, or `argc`
 	HasValue  bool   // Ret is known
-	Ret       int64  // result, -1 of an error; one above the range of int64 wraps around
-	RetText   []byte // result as printed, nil of an error
-	HasRet2   bool   // there was a second one: `= 4 [5]`
+	Ret       int64  // result, -1 for an error; one above the range of int64 wraps around
+	RetText   []byte // result as printed, nil for an error
+	HasRet2   bool   // there is a second result: `= 4 [5]`
 	Ret2      int64
-	// Errno is the name of the error, EINPROGRESS: as printed, or by its number
-	// and text. It is nil where there was none, or it is not known.
+	// Errno is the name of the error, EINPROGRESS: as printed, or found by its number and
+	// text. It is nil if there was none, or it is unknown.
 	Errno   []byte
-	ErrNum  int64  // number of the error, which the three systems do not share; 0: none
-	ErrText []byte // what FreeBSD says of the error
-	Priv    []byte // privilege that was missing: `Err#13 EACCES [file_dac_read]`
-	// Child says that this is the return of a fork in the child, or of an
-	// lwp_create in the new thread.
+	ErrNum  int64  // number of the error, which differs between the systems; 0: none
+	ErrText []byte // text of the error on FreeBSD
+	Priv    []byte // missing privilege: `Err#13 EACCES [file_dac_read]`
+	// Child means that this is the return of fork in the child, or of lwp_create in the new
+	// thread.
 	Child bool
 
-	// Addr is that of a socket which the call, or its details, or a Detail say.
-	// It is invalid where there is none, or it is of another family.
+	// Addr is the socket address in the call, in its details, or in a Detail. It is invalid
+	// if there is none, or for other families than IP.
 	Addr netip.AddrPort
-	// Details are the lines that a Joiner put below the call or signal, each as
-	// the Text of a Detail, with newlines between them.
+	// Details are the details of the call or signal that a Joiner has added, each as the Text
+	// of a Detail, separated by newlines.
 	Details []byte
-	// Cut says that there were more Details than MaxDetails bytes.
+	// Cut means that Details were truncated to MaxDetails bytes.
 	Cut bool
 
-	// How the above was laid out.
-	raw      []byte // all that was parsed
+	// Layout of the fields above.
+	raw      []byte // the line that was parsed
 	form     form
 	ret2Text []byte
 	hexText  []byte
@@ -219,11 +208,11 @@ type Line struct {
 	args  [MaxArgs][]byte
 }
 
-// form is how a result is printed.
+// form is the format of a result.
 type form uint8
 
 const (
-	formNone  form = iota // not
+	formNone  form = iota // no result
 	formValue             // `= 4`, `= 4 [5]`
 	formHex               // ` = 4 (0x4)`
 	formErr               // `Err#2 ENOENT`
@@ -231,14 +220,13 @@ const (
 	formArgc              // `argc = 1`, `argc: 1`
 )
 
-// Args are the arguments of a call, each as printed: strings with their quotes,
-// structures with their braces, without blanks around them. The slices are l's.
+// Args returns the arguments of a call as printed, without blanks around them: strings with quotes,
+// structs with braces. The slices belong to l.
 func (l *Line) Args() [][]byte { return l.args[:l.nargs] }
 
-// Parse reads one line. l is overwritten; nothing of the line is copied. A line
-// that Append made may have newlines: what is behind the first one are Details.
-// The error is ErrUnknown or ErrTooLong, and then l is of kind Unknown and has
-// the line as its Text.
+// Parse parses a line into l, which it overwrites. l aliases the line. A line of Append may have
+// newlines: the text after the first one becomes Details. The error is ErrUnknown or
+// ErrTooLong; l is then of kind Unknown and its Text is the line.
 func Parse(line []byte, l *Line) error {
 	l.reset()
 	if len(line) > MaxLine {
@@ -264,7 +252,7 @@ func Parse(line []byte, l *Line) error {
 	return nil
 }
 
-// reset leaves the arguments as they are, nobody sees those beyond nargs.
+// reset clears l. It does not clear args, for those beyond nargs are not accessible.
 func (l *Line) reset() {
 	l.Kind, l.Flavor = Unknown, Any
 	l.PID, l.LWP = 0, 0
@@ -274,7 +262,7 @@ func (l *Line) reset() {
 	l.raw = nil
 }
 
-// resetCall forgets what is behind the leader and the times.
+// resetCall clears the fields after the leader and the times.
 func (l *Line) resetCall() {
 	l.Name, l.Text = nil, nil
 	l.Code, l.Killed, l.Core, l.Thread = 0, false, false, false
@@ -286,8 +274,7 @@ func (l *Line) resetCall() {
 	l.nargs = 0
 }
 
-// findAddr looks for an address in the arguments, which FreeBSD decodes, and in
-// the details.
+// findAddr searches an address in the arguments, which FreeBSD decodes, and in the details.
 func (l *Line) findAddr() {
 	var a Addr
 	switch l.Kind {
@@ -323,13 +310,12 @@ func (l *Line) parse(line []byte) bool {
 	}
 	at := skipBlanks(line, led)
 	if at == len(line) {
-		// Data may be blanks, two for each byte, which are indented by two.
+		// Data of blanks: two per byte, indented by two.
 		l.Kind, l.Text = Detail, line[led:]
 		return len(l.Text) >= 4 && len(l.Text)&1 == 0 && len(bytes.Trim(l.Text, " ")) == 0
 	}
-	// How deep it stands tells a call from what is said of one. What begins with
-	// one or two blanks has arguments of a program (-a, -e), which may look like
-	// anything.
+	// The indentation distinguishes a call from a detail. A line with one or two blanks has
+	// arguments of a program (-a, -e), which may be any text.
 	indent := line[led:at]
 	tabs := led > 0 && len(bytes.Trim(indent, "\t")) == 0
 	switch {
@@ -338,7 +324,7 @@ func (l *Line) parse(line []byte) bool {
 			return true
 		}
 	case len(indent) > 2 || tabs:
-		// AIX puts tabs before a call.
+		// AIX prints tabs before a call.
 		if l.event(b, at) || tabs && l.call(b, at, true) {
 			return true
 		}
@@ -360,15 +346,15 @@ func (l *Line) parse(line []byte) bool {
 	if led == 0 {
 		return true
 	}
-	// What has a second leader, which would be read as the Detail's own, is none
-	// of truss.
+	// A Detail with a second leader is not of truss. Parsed again, that would become its own
+	// leader.
 	pid, lwp, flavor := l.PID, l.LWP, l.Flavor
 	second, _ := l.leader(l.Text, 0)
 	l.PID, l.LWP, l.Flavor = pid, lwp, flavor
 	return second == 0
 }
 
-// timed reads what stands behind times.
+// timed parses times and the text after them.
 func (l *Line) timed(b []byte, at, led int) bool {
 	flavor := l.Flavor
 	end, aix := l.stamps(b, at)
@@ -390,11 +376,10 @@ func (l *Line) timed(b []byte, at, led int) bool {
 	return false
 }
 
-// leader reads what says whose the line is, from b[i] on: `1234:`, `1234/5:`,
-// `/5:`, `1234/5@6:` of Solaris, `1234: 5678:` of AIX, ` 1234:`, ` 1234 100567:`
-// of FreeBSD. It says where the line goes on, behind the tabs that belong to the
-// leader. loose is that these are blanks, which do not tell from where on they
-// are the line's. Where there is no leader it returns i.
+// leader parses the process and thread at b[i]: `1234:`, `1234/5:`, `/5:`, `1234/5@6:` of Solaris,
+// `1234: 5678:` of AIX, ` 1234:`, ` 1234 100567:` of FreeBSD. It returns the offset after the
+// leader and its tabs. loose means that there are blanks instead of tabs, so that the
+// indentation of the line is unknown. If there is no leader it returns i.
 func (l *Line) leader(b []byte, i int) (next int, loose bool) {
 	n := skipSpaces(b, i)
 	pid, n, ok := scanNumber(b, n)
@@ -414,7 +399,7 @@ func (l *Line) leader(b []byte, i int) (next int, loose bool) {
 		}
 	case !ok:
 		return i, false
-	case n < len(b) && b[n] == ' ': // of -f and -H
+	case n < len(b) && b[n] == ' ': // -f and -H
 		var has bool
 		if lwp, n, has = scanNumber(b, skipSpaces(b, n)); !has {
 			return i, false
@@ -431,7 +416,7 @@ func (l *Line) leader(b []byte, i int) (next int, loose bool) {
 	}
 	n++
 	if b[n] == '\t' {
-		// Solaris has a second one where both numbers are short.
+		// Solaris prints a second tab if both numbers are short.
 		const tabStop = 9
 		if n++; slash && ok && n-i < tabStop && n < len(b) && b[n] == '\t' {
 			n++
@@ -456,9 +441,8 @@ func (l *Line) leader(b []byte, i int) (next int, loose bool) {
 	return n, loose
 }
 
-// stamps reads up to three times from b[i] on, and says where what follows
-// begins: `  0.1234<tab>` of Solaris, `0.1234: ` of AIX, `0.001234567 ` of
-// FreeBSD.
+// stamps parses up to three times at b[i], and returns the offset after them: `  0.1234<tab>` of
+// Solaris, `0.1234: ` of AIX, `0.001234567 ` of FreeBSD.
 func (l *Line) stamps(b []byte, i int) (next int, aix bool) {
 	for _, s := range []*Stamp{&l.Time, &l.Delta, &l.Sys} {
 		ns, digits, end, ok := scanSeconds(b, i)
@@ -507,14 +491,14 @@ var (
 	interrupted  = []byte("^C")
 )
 
-// notes are what other lines begin with.
+// notes are the prefixes of lines of kind Note.
 var notes = [...][]byte{
 	[]byte("*** "), []byte("psargs: "), []byte("Incurred fault #"), []byte("(Warning: "), []byte("truss: "),
 	[]byte("<new "), []byte("-- UNKNOWN "), []byte("Process stopped because of:"),
 }
 
-// base reads `Base time stamp:  1238054490.9020  [ Thu Mar 26 08:01:30 GMT 2009 ]`
-// and `Thu Mar 26 08:01:30 2009`.
+// base parses `Base time stamp:  1238054490.9020  [ Thu Mar 26 08:01:30 GMT 2009 ]` and
+// `Thu Mar 26 08:01:30 2009`.
 func (l *Line) base(b []byte) bool {
 	if rest, ok := bytes.CutPrefix(b, baseSolaris); ok {
 		at := skipBlanks(rest, 0)
@@ -535,11 +519,11 @@ func (l *Line) base(b []byte) bool {
 	return true
 }
 
-// event reads what is not a call and is known by how it begins, at b[i].
+// event parses a line at b[i] that is not a call and is identified by its prefix.
 func (l *Line) event(b []byte, i int) bool {
 	t := b[i:]
 	if rest, ok := bytes.CutPrefix(t, interrupted); ok {
-		t = rest[skipBlanks(rest, 0):] // of the terminal
+		t = rest[skipBlanks(rest, 0):] // echo of the terminal
 	}
 	if len(t) == 0 || !l.known(t) {
 		return false
@@ -594,7 +578,7 @@ func (l *Line) known(t []byte) bool {
 	return false
 }
 
-// signal reads `14, SIGALRM [caught]` or `14 (SIGALRM)`.
+// signal parses `14, SIGALRM [caught]` or `14 (SIGALRM)`.
 func (l *Line) signal(b []byte, open string, end byte) bool {
 	n, i, ok := scanNumber(b, 0)
 	if !ok {
@@ -611,7 +595,7 @@ func (l *Line) signal(b []byte, open string, end byte) bool {
 	return true
 }
 
-// processEnd reads how FreeBSD says that a process ended.
+// processEnd parses the message of FreeBSD for the end of a process.
 func (l *Line) processEnd(t []byte) bool {
 	rest, ok := bytes.CutPrefix(t, processExit)
 	if !ok {
@@ -630,7 +614,7 @@ func (l *Line) processEnd(t []byte) bool {
 	return true
 }
 
-// function reads `-> libc:malloc(0x10, 0x0)` and `<- libc:malloc() = 0x8061a20`.
+// function parses `-> libc:malloc(0x10, 0x0)` and `<- libc:malloc() = 0x8061a20`.
 func (l *Line) function(t []byte) bool {
 	if len(t) < 3 || t[0] == '-' && t[1] != '>' || t[0] == '<' && t[1] != '-' {
 		return false
@@ -658,11 +642,10 @@ func (l *Line) function(t []byte) bool {
 
 var structReturn = []byte("() = struct return")
 
-// call reads a call whose name is at b[i]. need says that only its result makes
-// it one.
+// call parses a call whose name is at b[i]. need means that it must have a result.
 func (l *Line) call(b []byte, i int, need bool) bool {
 	n := i
-	if b[n] == '#' { // one that FreeBSD's does not know: `#123(`
+	if b[n] == '#' { // unknown to truss of FreeBSD: `#123(`
 		n++
 	}
 	for n < len(b) && class[b[n]]&isName != 0 {
@@ -680,7 +663,7 @@ func (l *Line) call(b []byte, i int, need bool) bool {
 	return true
 }
 
-// rest reads a call from its opening parenthesis on.
+// rest parses a call from its opening parenthesis on.
 func (l *Line) rest(b []byte, open int) bool {
 	end, ok := l.ending(b, open)
 	if ok {
@@ -701,7 +684,7 @@ var (
 	exits   = [...][]byte{[]byte("exit"), []byte("thr_exit")}
 )
 
-// aixNames are calls of AIX's kernel that the others do not have.
+// aixNames are calls that only AIX has.
 var aixNames = map[string]bool{
 	"kread": true, "kwrite": true, "kreadv": true, "kwritev": true, "kopen": true, "kioctl": true, "kfcntl": true, "kfork": true,
 	"klseek": true, "kpread": true, "kpwrite": true, "kthread_ctl": true, "kwaitpid": true, "connext": true, "naccept": true,
@@ -711,8 +694,7 @@ var aixNames = map[string]bool{
 	"_getpid": true, "_thread_self": true, "read_sysconfig": true, "vmgetinfo": true, "getkerninfo": true, "appulimit": true,
 }
 
-// tell finds out whose truss it was, and the names of errors that were printed
-// as numbers.
+// tell determines the flavor of the line, and the names of errors that were printed as numbers.
 func (l *Line) tell() {
 	switch l.form {
 	case formHex, formERR:
@@ -764,8 +746,7 @@ func (l *Line) tell() {
 	}
 }
 
-// maxPIDFreeBSD is the most that FreeBSD numbers a process; its threads have
-// higher ones.
+// maxPIDFreeBSD is the maximum pid on FreeBSD. Thread ids are larger.
 const maxPIDFreeBSD = 99999
 
 var (
@@ -774,7 +755,7 @@ var (
 	sovPrefix = []byte("SOV_")
 )
 
-// errnoBytes are the names of errors, as a Line has them.
+// errnoBytes has the names of errors as bytes for Line.Errno.
 var errnoBytes = func() map[string][]byte {
 	m := map[string][]byte{}
 	for _, names := range [][]string{solarisErrors[:], aixErrors[:]} {
@@ -788,10 +769,9 @@ var errnoBytes = func() map[string][]byte {
 	return m
 }()
 
-// Append appends l to b in one manner, whatever it was laid out like, and
-// returns it: without its leader and times, a call with a tab before its result,
-// and its Details below it. Parse reads it as the same line, but for these, and
-// for a Flavor that they told. Where Parse did not know the line it is as it was.
+// Append appends l to b in a canonical format: without leader and times, with a tab before the
+// result of a call, and its Details below it. Parse returns the same line for it, except for
+// leader and times and a Flavor derived from them. It appends a line of kind Unknown unchanged.
 func Append(b []byte, l *Line) []byte {
 	switch l.Kind {
 	case Call, Unfinished:
@@ -888,7 +868,7 @@ func appendInt(b []byte, n int64) []byte {
 	}
 }
 
-// scanNumber reads a number of 32 bits at b[i] and says where it ends.
+// scanNumber parses a 32-bit number at b[i] and returns the offset after it.
 func scanNumber(b []byte, i int) (n uint64, end int, ok bool) {
 	end = i
 	for end < len(b) && numeral.Is(b[end]) {

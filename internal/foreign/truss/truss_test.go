@@ -11,7 +11,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// mustParse parses a line, and what Append makes of it: both are the same.
+// mustParse parses a line, and checks that the result of Append parses to the same line.
 func mustParse(t *testing.T, line string) *Line {
 	t.Helper()
 	l, again := new(Line), new(Line)
@@ -25,8 +25,7 @@ func mustParse(t *testing.T, line string) *Line {
 	return l
 }
 
-// joinAll gives what a Joiner makes of lines. Each line's bytes are gone when it
-// has been added.
+// joinAll returns the lines that a Joiner emits. It overwrites the bytes of each line after Add.
 func joinAll(t *testing.T, in string) []string {
 	t.Helper()
 	var out []string
@@ -54,9 +53,8 @@ func joinAll(t *testing.T, in string) []string {
 	return out
 }
 
-// TestTranscripts reads a client of each system, with all that is printed of it.
-// They are made up, after the sources and manuals of the three: the addresses are
-// of documentation.
+// TestTranscripts parses a transcript of a client on each system. The transcripts are made up from
+// the sources and manuals; the addresses are those reserved for documentation.
 func TestTranscripts(t *testing.T) {
 	for _, name := range []string{"solaris", "aix", "freebsd"} {
 		b, err := os.ReadFile(filepath.Join("testdata", name+".truss"))
@@ -140,7 +138,7 @@ func TestLeader(t *testing.T) {
 			}
 		}
 	}
-	// Numbers of threads without those of processes (-H).
+	// Thread ids without pids (-H).
 	if l := mustParse(t, "100567: close(3)\t\t = 0 (0x0)"); l.PID != 0 || l.LWP != 100567 {
 		t.Error(show(l))
 	}
@@ -292,7 +290,7 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// TestDetails checks that a call is read again with what was put below it.
+// TestDetails checks that a call with Details is parsed again.
 func TestDetails(t *testing.T) {
 	l := mustParse(t, "connect(4, 0x1, 16, SOV_DEFAULT)\t= 0\n\tAF_INET  name = 10.0.0.1  port = 80\n\tAF_INET  name = 10.0.0.2  port = 81")
 	if l.Kind != Call || l.Addr.String() != "10.0.0.1:80" || string(l.Details) != "\tAF_INET  name = 10.0.0.1  port = 80\n\tAF_INET  name = 10.0.0.2  port = 81" {
@@ -311,7 +309,7 @@ func TestManyArgs(t *testing.T) {
 	}
 }
 
-// TestHostile checks that no line takes time by the square of its length.
+// TestHostile checks that no line takes quadratic time.
 func TestHostile(t *testing.T) {
 	var l Line
 	pieces := []string{"\"", " \"", "\" ", "\\\"", "(", ")", "{ ", " }", ",", ", ", "Err#", "ERR#2 '", " = ", "= 3 (0x3)", "(sleeping...)", "(returning as ", " ...)", " ",
@@ -385,7 +383,7 @@ func FuzzParse(f *testing.F) {
 			FD(arg)
 			Int(arg)
 		}
-		// Of a line between two others none is lost.
+		// No line between two others is lost.
 		var j Joiner
 		given := 0
 		emit := func(*Line) { given++ }
@@ -409,7 +407,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// sample is of all flavors.
+// sample returns lines of all flavors.
 func sample(t testing.TB) []byte {
 	var all []byte
 	for _, name := range []string{"solaris", "aix", "freebsd"} {

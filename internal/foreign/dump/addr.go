@@ -6,22 +6,22 @@ import (
 	"github.com/gopacket/gopacket/layers"
 )
 
-// end is one end of a packet, as the text has it.
+// end is one end of a packet in the text.
 type end struct {
-	addr  [16]byte // IPv4: in the first four
+	addr  [16]byte // an IPv4 address is in the first four bytes
 	v6    bool
-	name  text // nil where there is an address
-	label text // what stands for the port; nil where there is none
+	name  text // nil if there is an address
+	label text // the port, a number or a service name; nil: none
 	port  uint16
 }
 
-// endOf reads an address or a name, with a port or without. What of a name is
-// the port is not known before something says that there is one.
+// endOf parses an address or a name, with or without a port. For a name, the port can only be
+// separated later, when it is known that there is one.
 func endOf(t text) (e end, ok bool) {
 	if colon := t.lastIndex(":"); colon >= 0 {
 		e.v6 = true
 		at := len(t)
-		if n := dots(t[colon:]); n == 1 || n == 4 { // three are of an IPv4 address at the end of the IPv6 one
+		if n := dots(t[colon:]); n == 1 || n == 4 { // three dots are those of an IPv4 address at the end of the IPv6 address
 			at = t.lastIndex(".")
 			e.label = t[at+1:]
 		}
@@ -53,7 +53,7 @@ func dots(t text) int {
 	return n
 }
 
-// isName says whether t can be the name of a host, perhaps with a port.
+// isName reports whether t can be a host name, perhaps with a port.
 func isName(t text) bool {
 	if len(t) == 0 || len(t) > maxName || t[0] == '.' || t[0] == '-' {
 		return false
@@ -66,8 +66,8 @@ func isName(t text) bool {
 	return true
 }
 
-// addr4 reads the IPv4 address that t begins with, and returns its length in
-// t, 0 where there is none.
+// addr4 parses the IPv4 address at the start of t, and returns its length in t, 0 if there is
+// none.
 func addr4(t text) (a [4]byte, n int) {
 	rest := t
 	for i := range 4 {
@@ -83,7 +83,7 @@ func addr4(t text) (a [4]byte, n int) {
 	return a, len(t) - len(rest)
 }
 
-// addr6 reads an IPv6 address (RFC 4291 2.2); netip would allocate.
+// addr6 parses an IPv6 address (RFC 4291 2.2) without allocations, unlike netip.
 func addr6(t text) (a [16]byte, ok bool) {
 	at, gap := 0, -1
 	if t.skip("::") {
@@ -125,26 +125,25 @@ func addr6(t text) (a [16]byte, ok bool) {
 	return a, true
 }
 
-// Addresses for names are of 192.0.2.0/24 (RFC 5737), then of 198.18.0.0/15
-// (RFC 2544), or of 2001:db8:6e61:6d65::/64 (RFC 3849): examples in the rest of
-// 2001:db8::/32 are common.
+// Placeholder addresses for names are in 192.0.2.0/24 (RFC 5737) and then in 198.18.0.0/15
+// (RFC 2544), or in 2001:db8:6e61:6d65::/64 (RFC 3849): addresses in the rest of 2001:db8::/32
+// are common in examples.
 const (
 	maxName  = 255
-	maxNames = 1 << 16 // of each version of IP
-	// maxNameBytes bounds what all names take, with 100 for the place of each.
+	maxNames = 1 << 16 // for each IP version
+	// maxNameBytes bounds the memory of all names, with an overhead of 100 bytes each.
 	maxNameBytes = 8 << 20
 	small        = 254 // 192.0.2.1 to .254
 )
 
-// Name is the name of a host as it stood in the text, at most 255 bytes of
-// letters, digits, '.', '-' and '_', and the address that was made up for it:
-// 192.0.2.1 and so on, then 198.18.0.1, or 2001:db8:6e61:6d65::1.
+// Name is a host name in the text, at most 255 bytes of letters, digits, '.', '-' and '_', and
+// its placeholder address: 192.0.2.1 and so on, then 198.18.0.1, or 2001:db8:6e61:6d65::1.
 type Name struct {
 	Name string
 	Addr netip.Addr
 }
 
-// names gives addresses to names in the order in which they appear.
+// names assigns placeholder addresses to names in the order of their appearance.
 type names struct {
 	at   [2]map[string]uint32 // by version: 0 IPv4, 1 IPv6
 	list [2][]string
@@ -178,7 +177,7 @@ func (n *names) addr(name text, v6 bool) (a [16]byte, ok bool) {
 	return nth(int(i), v6), true
 }
 
-// nth is the address of the name i.
+// nth returns the placeholder address of name i.
 func nth(i int, v6 bool) [16]byte {
 	switch i++; {
 	case v6:
@@ -190,7 +189,7 @@ func nth(i int, v6 bool) [16]byte {
 	return [16]byte{198, 18 + byte(i>>16), byte(i >> 8), byte(i)}
 }
 
-// name is the name that an address was made up for, empty if it is none.
+// name returns the name of a placeholder address, "" if a is not one.
 func (n *names) name(a [16]byte, v6 bool) string {
 	i := -1
 	switch {
@@ -215,11 +214,11 @@ func netAddr(a [16]byte, v6 bool) netip.Addr {
 	return netip.AddrFrom4([4]byte(a[:4]))
 }
 
-// services are ports by the names that services(5) has for them.
+// services has ports by their names in services(5).
 type services struct{ tcp, udp map[string]uint16 }
 
-// otherServices are names in the services(5) of Debian, Red Hat and older
-// systems that IANA's registry does not have, or has for another port too.
+// otherServices has names in the services(5) of Debian, Red Hat and older systems that the IANA
+// registry does not have, or also has for another port.
 var otherServices = map[string]uint16{
 	"www": 80, "whois": 43, "auth": 113, "imap2": 143, "snmp-trap": 162, "z3950": 210, "submissions": 465, "biff": 512,
 	"route": 520, "kerberos4": 750, "spamd": 783, "datametrics": 1645, "nfs": 2049, "zebra": 2601, "ripd": 2602,
@@ -228,11 +227,11 @@ var otherServices = map[string]uint16{
 	"http-alt": 8080, "webcache": 8080, "tproxy": 8081, "webmin": 10000,
 }
 
-// load fills the tables: the registry of gopacket goes from ports to names.
+// load fills the tables from the registry of gopacket, which maps ports to names.
 func (s *services) load() {
 	const some = 6000
 	s.tcp, s.udp = make(map[string]uint16, some), make(map[string]uint16, some)
-	for p := most16; p > 0; p-- { // of several ports of one name the lowest is meant
+	for p := most16; p > 0; p-- { // if a name has several ports use the lowest
 		if n, ok := layers.TCPPortNames(layers.TCPPort(p)); ok {
 			s.tcp[n] = uint16(p)
 		}
@@ -245,7 +244,7 @@ func (s *services) load() {
 	}
 }
 
-// port is the port that a number or the name of a service stands for.
+// port returns the port of a number or a service name.
 func (s *services) port(label text, udp bool) (uint16, bool) {
 	if label.digits() == len(label) {
 		v, ok := label.num(most16)
@@ -259,7 +258,7 @@ func (s *services) port(label text, udp bool) (uint16, bool) {
 		m = s.udp
 	}
 	p, ok := m[string(label)]
-	if !ok { // registered for the other protocol only
+	if !ok { // registered only for the other protocol
 		if m = s.udp; udp {
 			m = s.tcp
 		}

@@ -1,75 +1,72 @@
-// Package dump reads the text that tcpdump(1) printed and makes packets of it
-// again: IP packets whose bytes say what the text said. It knows the notation
-// of tcpdump 4, by 4.99.3, and that of tcpdump 3.9; either with -n or with
-// names, with any of the flags -e, -q, -v, -t to -ttttt and -#. With -S the
-// caller should say so; where a connection is seen from its start it is noticed.
+// Package dump parses the text output of tcpdump(1) and builds IP packets with the contents of
+// the text. It knows the output of tcpdump 4 (4.99.3) and of tcpdump 3.9, with -n or with names,
+// and with any of the flags -e, -q, -v, -t to -ttttt and -#. For -S the caller should set
+// Absolute; it is detected if a connection is seen from its start.
 //
-// A packet is made up to where the text tells the bytes: the rest, mostly the
-// payload, counts as not captured, though its length is known. A byte within
-// that the text does not tell is 0; Line.Unknown says which those are. Only
-// these are made up from what is known otherwise:
-//   - the checksum of an IPv4 header, which is right;
+// A packet ends after the last byte that is known from the text: the rest, mostly the payload,
+// counts as not captured, although its length is known. Unknown bytes before that are 0;
+// Line.Unknown has their fields. Only these values are inferred:
+//   - the checksum of an IPv4 header, which is correct;
 //   - the sequence number of a segment without data, which tcpdump does not
-//     write: the one that comes next;
-//   - addresses for the names of hosts: see Reader.Name;
-//   - of a packet that an ICMP error quotes the source, which is where the error
-//     went, and of IPv4 the length, the least that is quoted.
+//     print: the next one;
+//   - addresses for host names: see Reader.Name;
+//   - for a packet quoted by an ICMP error the source, which is the destination of
+//     the error, and for IPv4 the length, which is the minimum that is quoted.
 //
-// TCP numbers that tcpdump counted from the first ones of their connection are
-// counted back. Where the first segment was a lone acknowledgement its own
-// number was not told, and the numbers of that end count from the guess; so
-// they count from 0 where nothing of the connection was seen before. Written
-// again in tcpdump's way they are the same.
+// Relative TCP sequence numbers are converted to absolute ones. If the first segment was an ACK
+// without data its own number was not printed, and the numbers of that end are relative to a
+// guess. They are relative to 0 if no earlier segment of the connection was seen. Printed again
+// by tcpdump they are the same.
 //
-// What cannot be made from text:
-//   - payload, also where tcpdump had words for it, and what -x, -X and -A
-//     wrote: these lines are More;
-//   - the length of what tcpdump has words for without one, as SCTP and SIP;
-//     there Len counts the bytes that were made;
-//   - the length of segments with -q, which may have had options: it is that
-//     without;
-//   - packets behind IPv6 extension headers, AH and GRE: of them there is the
-//     outer IP header;
-//   - of fragments but the first, without -v: which they are;
-//   - ICMP router advertisements and times, and most of ICMPv6: there is the
-//     type;
-//   - what follows a UDP datagram in its packet, without -v;
-//   - Multipath TCP options that tcpdump found wrong, the data length of one of
-//     22 bytes, and what followed the number of an experiment (exp-e2d4);
-//   - how many bytes followed the end of the TCP options: as few as can be;
-//   - IPv4 options, which are left out;
-//   - jumbograms, and what is longer than an IP packet can be because the kernel
-//     had not cut it yet: these lines are Bad;
-//   - numbers of connections beyond the 4096 that were used last: they count as
-//     if tcpdump had forgotten them too, and it has not;
-//   - a text made with -A whose payload has lines that tcpdump might have
-//     written: such a line is believed if its time has the same form.
+// Not supported are:
+//   - payload, even if tcpdump decoded it, and the dumps of -x, -X and -A: these
+//     lines are More;
+//   - the length of protocols that tcpdump prints without one, such as SCTP and
+//     SIP: Len is then the number of bytes in Data;
+//   - the length of segments with -q, which may have had options: it is the length
+//     without options;
+//   - packets after IPv6 extension headers, AH and GRE: only the outer IP header
+//     is there;
+//   - the offset of fragments other than the first, without -v;
+//   - ICMP router advertisements and timestamps, and most of ICMPv6: only the type
+//     is there;
+//   - data after a UDP datagram in its packet, without -v;
+//   - Multipath TCP options that tcpdump reports as invalid, the data length of one
+//     of 22 bytes, and the data after the number of an experiment (exp-e2d4);
+//   - the number of bytes after the end of the TCP options: it is the minimum;
+//   - IPv4 options, which are omitted;
+//   - jumbograms, and packets longer than the maximum of IP because the kernel has
+//     not segmented them yet: these lines are Bad;
+//   - sequence numbers of connections other than the 4096 used last: they are
+//     taken as if tcpdump had dropped the connection, too, which is not the case;
+//   - the output of -A with payload that looks like lines of tcpdump: such a line
+//     is accepted as a packet if its time has the same format.
 //
-// A real address that was made up for a name before makes its line Bad.
+// A line with a real address that is already the placeholder of a name is Bad.
 //
-// Everything is bounded: a line of more than 64 KiB is Bad, and so is one with a
-// new name after 65536 others.
+// Memory is bounded: a line of more than 64 KiB is Bad, and so is a line with a new name after
+// 65536 others.
 package dump
 
 import "net/netip"
 
-// Kind says what a line is.
+// Kind is the kind of a line.
 type Kind uint8
 
-// The kinds. Of all but Packet, the fields that do not say otherwise are zero.
+// The kinds. For kinds other than Packet all fields are zero unless noted here.
 const (
-	Unknown   Kind = iota // nothing that tcpdump wrote
+	Unknown   Kind = iota // not a line of tcpdump
 	Packet                // an IP packet
-	Begun                 // the first half of one: -v writes two lines, and the next one is the Packet
-	More                  // what -v, -x, -X and -A write below a packet
-	Header                // what tcpdump says of itself at the start; Iface where it says it
-	Captured              // "85 packets captured", and so on: the number is Count
+	Begun                 // first line of a packet: -v prints two lines, and the next one is the Packet
+	More                  // lines of -v, -x, -X and -A below a packet
+	Header                // message of tcpdump at the start; sets Iface if it has the interface
+	Captured              // "85 packets captured", and so on; sets Count
 	Received              // by the filter
 	Dropped               // by the kernel
 	DroppedIf             // by the interface
-	Gap                   // "...": someone left lines out
-	Other                 // a packet that is no IP, or of which the text tells no addresses; with Time to Dir
-	Bad                   // an IP packet that cannot be made; Why says why; with Time to Dir
+	Gap                   // "...": lines omitted by an editor
+	Other                 // not an IP packet, or one without addresses in the text; sets the fields from Time to Dir
+	Bad                   // an IP packet that cannot be built; sets Why and the fields from Time to Dir
 )
 
 var kindNames = [...]string{"unknown", "packet", "begun", "more", "header", "captured", "received", "dropped",
@@ -82,58 +79,56 @@ func (k Kind) String() string {
 	return "invalid"
 }
 
-// Dir is the direction that -i any writes.
+// Dir is the direction printed with -i any.
 type Dir uint8
 
 // The directions.
 const (
 	DirUnknown Dir = iota
 	Out
-	In // also of broadcast and multicast
+	In // includes broadcast and multicast
 )
 
 // Field is a set of fields of a packet.
 type Field uint16
 
-// The fields that a text may not tell.
+// The fields that may be unknown.
 const (
 	Fragment Field = 1 << iota // IPv4: identification, flags and offset
 	TTL                        // IPv6: hop limit
 	TOS                        // IPv6: traffic class and flow label
 	Sum                        // of TCP, UDP and ICMP
-	Seq                        // of TCP: it is the one that comes next
-	TCPRest                    // of TCP: all but the ports, and whether there are options
-	Options                    // of TCP: some bytes, or all of IPv4's
-	Payload                    // of ICMP and other protocols: what is behind the first bytes, and some of those
-	Proto                      // of IP: it is 255, which is reserved
-	Length                     // Line.Len is that of what was made
+	Seq                        // of TCP: it is the next one
+	TCPRest                    // of TCP: all but the ports, including the presence of options
+	Options                    // of TCP: some bytes; of IPv4: all
+	Payload                    // of ICMP and other protocols: all after the first bytes, and some of those
+	Proto                      // of IP: it is 255, a reserved number
+	Length                     // Line.Len is the length of Line.Data
 )
 
-// Line is what one line says.
+// Line is a parsed line.
 type Line struct {
 	Kind  Kind
 	Why   string // static
 	Count uint64
-	Time  int64  // ns; by Form what it counts
-	Form  Form   // how the time was told
-	Iface []byte // printable ASCII, at most 32 bytes; aliases the line or the Reader; empty where not told
+	Time  int64  // ns; Form has the epoch
+	Form  Form   // format of the time
+	Iface []byte // printable ASCII, at most 32 bytes; aliases the line or the Reader; empty: unknown
 	Dir   Dir
-	Old   bool   // in the notation of tcpdump 3
-	Data  []byte // from the IP header on, of the Reader until it reads again; never longer than Len
+	Old   bool   // in the format of tcpdump 3
+	Data  []byte // from the IP header on; owned by the Reader and valid until its next Read; at most Len bytes
 	Len   uint32 // bytes on the wire, from the IP header on; at most 65575
-	// Unknown are the fields of Data and Len that the text did not tell.
+	// Unknown has the fields of Data and Len that are not in the text.
 	Unknown Field
 }
 
-// maxLine is how long a line may be: what tcpdump writes of a packet is far
-// shorter.
+// maxLine is the maximum length of a line. Lines of tcpdump are much shorter.
 const maxLine = 1 << 16
 
-// Reader reads lines in the order in which they were printed. Its zero value is
-// ready; it keeps what its connections count from, and the names it met.
+// Reader parses lines in order. The zero value is ready to use. It stores the names, and the base
+// of the sequence numbers of each connection.
 type Reader struct {
-	// Absolute says that the text was made with -S, so that no numbers count
-	// from the first ones of their connection.
+	// Absolute means that the text is from -S, with absolute sequence numbers.
 	Absolute bool
 
 	names    names
@@ -142,29 +137,29 @@ type Reader struct {
 	buf      [maxBytes]byte
 	unknown  Field
 	old      bool
-	absolute bool // as Absolute, by what the numbers are
+	absolute bool // Absolute was detected from the sequence numbers
 
-	begun bool // the line before was the first half of a packet
+	begun bool // the previous line was the first half of a packet
 	v6    bool
 	h     head
-	first Line // what that half said
+	first Line // contents of that line
 	iface [maxIface]byte
 
-	below  bool // since a packet, all lines were such as stand below one
-	direct bool // the line before was the packet
-	ascii  bool // they are those of -A
-	form   Form // of the packet
+	below  bool // all lines since a packet can be below it
+	direct bool // the previous line was the packet
+	ascii  bool // they are of -A
+	form   Form // time format of the packet
 }
 
-// maxIface is how long the name of an interface may be; Linux allows 15 bytes.
+// maxIface is the maximum length of an interface name; Linux allows 15 bytes.
 const maxIface = 32
 
-// Names returns the names that stood for addresses, and the addresses that were
-// made up for them: IPv4 before IPv6, in the order in which they appeared.
+// Names returns the host names in the text and their placeholder addresses: IPv4 before IPv6, in
+// the order of their appearance.
 func (r *Reader) Names() []Name { return r.NamesFrom(0, 0) }
 
-// NamesFrom returns those of Names behind the first v4 of IPv4 and the first v6
-// of IPv6; nil where there are none.
+// NamesFrom is like Names without the first v4 names for IPv4 and the first v6 for IPv6. It
+// returns nil if there are none.
 func (r *Reader) NamesFrom(v4, v6 int) []Name {
 	var list []Name
 	for v, from := range [...]int{v4, v6} {
@@ -175,8 +170,7 @@ func (r *Reader) NamesFrom(v4, v6 int) []Name {
 	return list
 }
 
-// Name returns the name that an address was made up for; empty if it is none
-// of those.
+// Name returns the name of a placeholder address, "" if a is not one.
 func (r *Reader) Name(a netip.Addr) string {
 	if !a.IsValid() {
 		return ""
@@ -190,8 +184,8 @@ func (r *Reader) Name(a netip.Addr) string {
 	return r.names.name(b, !a.Is4())
 }
 
-// Read reads a line, which has no newline, into l, whatever that held. It keeps
-// nothing of the line; l.Iface may alias it.
+// Read parses a line without newline into l, which it overwrites. It does not retain the line, but
+// l.Iface may alias it.
 func (r *Reader) Read(line []byte, l *Line) {
 	*l = Line{}
 	if n := len(line); n > 0 && line[n-1] == '\r' {
@@ -225,12 +219,11 @@ func (r *Reader) Read(line []byte, l *Line) {
 	r.form = l.Form
 }
 
-// indent is what the second line of -v begins with.
+// indent is the indentation of the second line of -v.
 const indent = "    "
 
-// isBelow says whether a line is one of those that stand below a packet. Those
-// of -A may be anything; what tells them is that the first one begins as an IP
-// packet does.
+// isBelow reports whether a line is one of those below a packet. Lines of -A may have any text, but
+// the first one starts like an IP packet.
 func (r *Reader) isBelow(t text) bool {
 	direct := r.direct
 	r.direct = false
@@ -245,7 +238,7 @@ func (r *Reader) isBelow(t text) bool {
 	return r.ascii
 }
 
-// packet reads a line that begins a packet, and says no where t is none.
+// packet parses the first line of a packet. It returns false if t is something else.
 func (r *Reader) packet(t text, l *Line) bool {
 	t.number()
 	l.Time, l.Form = t.stamp()
@@ -265,8 +258,8 @@ func (r *Reader) packet(t text, l *Line) bool {
 	return false
 }
 
-// make makes the packet that t describes behind the word IP or IP6, and behind
-// the first line of -v if there was one.
+// make builds the packet from the text t after the word IP or IP6, and from the first line of -v if
+// there is one.
 func (r *Reader) make(t text, v6 bool, h head, l *Line) {
 	if says := t.trimLeft(); says.has("[|") || says.has("bad-") ||
 		says.has("truncated-") && !says.has("truncated-ip - ") && !says.has("truncated-ip6 - ") {
@@ -309,7 +302,7 @@ func (t text) trimLeft() text {
 	return t
 }
 
-// number passes what -# writes.
+// number skips the number of -#.
 func (t *text) number() {
 	rest := *t
 	rest.blanks()
@@ -322,8 +315,8 @@ func (t *text) number() {
 	}
 }
 
-// about reads a line that is about the capture, and says no where t is none.
-// Below -A all but what ends the text may be payload.
+// about parses a message about the capture. It returns false if t is something else. After -A only
+// messages at the end of the text are accepted, for others may be payload.
 func about(t text, l *Line, ascii bool) bool {
 	switch {
 	case ascii && !t.digit(0):
@@ -363,8 +356,8 @@ func about(t text, l *Line, ascii bool) bool {
 	return true
 }
 
-// interfaces passes what -i any writes before a packet: the name of the
-// interface, in newer versions, and the direction.
+// interfaces skips the text of -i any before a packet: the interface name, in newer versions, and
+// the direction.
 func (t *text) interfaces(l *Line) {
 	rest := *t
 	rest.blanks()
@@ -372,7 +365,7 @@ func (t *text) interfaces(l *Line) {
 	if dir, ok := dirOf(name); ok && rest.has(" ") {
 		after := rest
 		after.blanks()
-		if _, two := dirOf(after.word()); !two || !name.is("?") { // an interface may have no name
+		if _, two := dirOf(after.word()); !two || !name.is("?") { // the interface name may be missing
 			l.Dir = dir
 			rest.blanks()
 			*t = rest
@@ -383,7 +376,7 @@ func (t *text) interfaces(l *Line) {
 		return
 	}
 	arrow := rest
-	if out := arrow.skip("> "); out || arrow.skip("< ") { // in some Linux systems of the 1990s
+	if out := arrow.skip("> "); out || arrow.skip("< ") { // on some Linux systems of the 1990s
 		if arrow.packetAgain() || arrow.namesAgain() {
 			l.Iface = name
 			if l.Dir = In; out {
@@ -403,7 +396,7 @@ func (t *text) interfaces(l *Line) {
 	}
 }
 
-// isIface says whether t can be the name of an interface.
+// isIface reports whether t can be an interface name.
 func (t text) isIface() bool {
 	for _, c := range t {
 		if c <= ' ' || c > '~' {
@@ -425,8 +418,8 @@ func dirOf(t text) (Dir, bool) {
 	return DirUnknown, false
 }
 
-// network passes what stands before an IP packet, and says of which version it
-// is. Without a time only a line that says so is one.
+// network skips the text before an IP packet, and returns its IP version. A line without a time is
+// accepted only if it has the word IP or IP6.
 func (t *text) network(timed bool) (v6, ok bool) {
 	if v6, ok = t.ipWord(); ok {
 		return v6, true
@@ -435,8 +428,7 @@ func (t *text) network(timed bool) (v6, ok bool) {
 		t.ipWord()
 		return v6, true
 	}
-	// Before 3.7 the word IP was missing; -e with -q leaves it out behind what
-	// stands here.
+	// tcpdump before 3.7 has no word IP. -e with -q omits it after this text.
 	rest := *t
 	bare := rest
 	if _, ok := bare.after("ifindex ", most32); ok && bare.skip(" ") {
@@ -463,8 +455,8 @@ func (t *text) network(timed bool) (v6, ok bool) {
 	return rest.looks6(), true
 }
 
-// namesAgain says whether t is a packet of tcpdump before 3.7 with names: as
-// names can be anything, what follows them has to be known.
+// namesAgain reports whether t is a packet of tcpdump before 3.7 with names. As names can be any
+// text, the text after them must be known.
 func (t text) namesAgain() bool {
 	if !isName(t.word()) || !t.skip(" > ") {
 		return false
@@ -488,9 +480,9 @@ func (t *text) ipWord() (v6, ok bool) {
 	return false, false
 }
 
-// link passes the link header that -e writes.
+// link skips the link header of -e.
 func (t *text) link() (v6, ok bool) {
-	const most = 400 // what an Ethernet header with tags has room in
+	const most = 400 // enough for an Ethernet header with tags
 	rest := *t
 	first := rest.word()
 	switch {
@@ -527,7 +519,7 @@ func (t *text) link() (v6, ok bool) {
 	return false, false
 }
 
-// isMAC says whether t looks as a hardware address.
+// isMAC reports whether t looks like a hardware address.
 func isMAC(t text) bool {
 	if len(t) != 17 {
 		return false
@@ -541,7 +533,7 @@ func isMAC(t text) bool {
 	return true
 }
 
-// isOther says whether t, which has no time, is a packet but no IP.
+// isOther reports whether t, which has no time, is a packet other than IP.
 func (t text) isOther() bool {
 	if blank := t.trimLeft(); blank.has("[|") {
 		return true

@@ -20,8 +20,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden file")
 
-// again writes what a line became as tcpdump would; of what is no packet, its
-// kind.
+// again returns the packet of a line in the format of tcpdump, or the kind of another line.
 func again(r *dump.Reader, d *pkt.Decoder, line string) string {
 	var l dump.Line
 	r.Read([]byte(line), &l)
@@ -36,7 +35,7 @@ func again(r *dump.Reader, d *pkt.Decoder, line string) string {
 	return l.Kind.String()
 }
 
-// TestSample reads what an emulator of tcpdump 3.9 wrote on a real machine.
+// TestSample parses the output of tcpdump 3.9 for an emulator on a real machine.
 func TestSample(t *testing.T) {
 	const sample, golden = "../../../testdata/emulator/emulator.tcpdump", "testdata/emulator.modern.txt"
 	b, err := os.ReadFile(sample)
@@ -92,7 +91,7 @@ func TestSample(t *testing.T) {
 	}
 }
 
-// TestSampleOracle has tcpdump itself read what was made of the sample.
+// TestSampleOracle compares the packets of the sample with the output of tcpdump for them.
 func TestSampleOracle(t *testing.T) {
 	needTcpdump(t)
 	b, err := os.ReadFile("../../../testdata/emulator/emulator.tcpdump")
@@ -129,7 +128,7 @@ func TestSampleOracle(t *testing.T) {
 	}
 }
 
-// TestTime has each form of time.
+// TestTime parses each format of time.
 func TestTime(t *testing.T) {
 	const s, ns = 1_000_000_000, 1
 	for _, c := range []struct {
@@ -175,7 +174,7 @@ func TestTime(t *testing.T) {
 	}
 }
 
-// TestKinds has what is no packet of IP, or stands before one.
+// TestKinds parses lines that are not IP packets, and the text before packets.
 func TestKinds(t *testing.T) {
 	const udp = "IP 10.0.0.1.1 > 10.0.0.2.2: UDP, length 3"
 	const at = "08:01:30.963078 "
@@ -241,8 +240,8 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// notations has a line in each notation, and what is written of it again, "="
-// being the same: up to the first thing that the text did not tell.
+// notations has a line in each format, and its packet printed again up to the first unknown field;
+// "=" means the same text.
 var notations = []struct{ line, want string }{
 	// TCP, tcpdump 4.
 	{"IP 10.0.2.15.48448 > 10.0.0.5.80: Flags [P.], seq 1:79, ack 1, win 64, options [nop,nop,TS val 1 ecr 2], length 78: HTTP: GET / HTTP/1.1",
@@ -349,7 +348,7 @@ func TestNotations(t *testing.T) {
 	}
 }
 
-// TestUnknown checks what is said of bytes that the text does not tell.
+// TestUnknown checks Line.Unknown.
 func TestUnknown(t *testing.T) {
 	const header = dump.Fragment | dump.TTL | dump.TOS
 	for _, c := range []struct {
@@ -379,7 +378,7 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// TestTwoLines has packets of -v, whose addresses are in the second line.
+// TestTwoLines parses packets of -v, whose addresses are in the second line.
 func TestTwoLines(t *testing.T) {
 	const first = "08:01:30.963078 eth0  In  IP (tos 0x0, ttl 64, id 4711, offset 0, flags [DF], proto UDP (17), length 40)"
 	var r dump.Reader
@@ -416,8 +415,7 @@ func TestTwoLines(t *testing.T) {
 	}
 }
 
-// TestASCII has a text made with -A, with a payload that looks like lines of
-// tcpdump.
+// TestASCII parses the output of -A with payload that looks like lines of tcpdump.
 func TestASCII(t *testing.T) {
 	var r dump.Reader
 	for _, c := range []struct {
@@ -443,8 +441,8 @@ func TestASCII(t *testing.T) {
 	}
 }
 
-// TestNumbers checks that numbers that count from the first ones of their
-// connection come back the same, however much of it was seen.
+// TestNumbers checks that relative sequence numbers are printed again unchanged, whatever part of the
+// connection was seen.
 func TestNumbers(t *testing.T) {
 	const out, in = "IP 10.0.0.1.5000 > 10.0.0.2.8000: ", "IP 10.0.0.2.8000 > 10.0.0.1.5000: "
 	for name, lines := range map[string][]string{
@@ -489,7 +487,7 @@ func TestNumbers(t *testing.T) {
 	if seq, ack := binary.BigEndian.Uint32(l.Data[24:]), binary.BigEndian.Uint32(l.Data[28:]); seq != 1001 || ack != 2001 {
 		t.Errorf("the lone acknowledgement has %d and %d", seq, ack)
 	}
-	r = dump.Reader{} // is told nothing, and notices -S
+	r = dump.Reader{} // Absolute is not set: -S is detected
 	for _, line := range []string{out + "Flags [S], seq 100000, win 5, length 0", in + "Flags [S.], seq 200000, ack 100001, win 5, length 0",
 		out + "Flags [.], ack 200001, win 5, length 0", in + "Flags [.], seq 200001:200009, ack 100001, win 5, length 8"} {
 		r.Read([]byte(line), &l)
@@ -505,8 +503,8 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestForgotten checks that only so many connections are remembered, and that
-// those in use are.
+// TestForgotten checks that the number of stored connections is bounded, and that those in use are
+// kept.
 func TestForgotten(t *testing.T) {
 	var r dump.Reader
 	d := pkt.New()
@@ -527,7 +525,7 @@ func TestForgotten(t *testing.T) {
 	}
 }
 
-// TestNames checks that names keep their addresses, which are nobody's.
+// TestNames checks that names keep their placeholder addresses, which are otherwise unused.
 func TestNames(t *testing.T) {
 	var r dump.Reader
 	var l dump.Line
@@ -567,7 +565,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestManyNames checks that names are bounded.
+// TestManyNames checks that the memory of names is bounded.
 func TestManyNames(t *testing.T) {
 	var r dump.Reader
 	var l dump.Line
@@ -610,7 +608,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// TestAllocs checks that a line allocates nothing once its names are known.
+// TestAllocs checks that a line with known names is parsed without allocations.
 func TestAllocs(t *testing.T) {
 	for _, c := range benchLines {
 		var r dump.Reader

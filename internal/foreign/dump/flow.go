@@ -2,35 +2,34 @@ package dump
 
 import "bytes"
 
-// maxFlows is how many connections are remembered.
+// maxFlows is the maximum number of stored connections.
 const maxFlows = 4096
 
-// flowKey is a connection, the end with the lower port first, and the lower
-// address where the ports are equal.
+// flowKey identifies a connection. The end with the lower port is first, or the one with the lower
+// address if the ports are equal.
 type flowKey struct {
 	low, high [16]byte
 	ports     uint32
 	v6        bool
 }
 
-// flow is what a connection's numbers count from, by end: 0 the low one.
+// flow has the base of the sequence numbers of a connection, by end; 0 is the low one.
 type flow struct {
 	key          flowKey
 	base         [2]uint32
-	next         [2]uint32 // the number that comes next, as far as is known
-	begun        bool      // tcpdump counts from base
-	fromSYN      bool      // and base was in a SYN
-	newer, older int32     // neighbours by use; the most and the least lately used one have the entry 0 there
+	next         [2]uint32 // next sequence number, if known
+	begun        bool      // sequence numbers of tcpdump are relative to base
+	fromSYN      bool      // base is from a SYN
+	newer, older int32     // neighbours in LRU order; 0 is the head of the ring
 }
 
-// flows are the connections that were used last.
+// flows is an LRU cache of connections.
 type flows struct {
 	at   map[flowKey]int32
-	list []flow // entry 0 ties the ring of neighbours
+	list []flow // entry 0 is the head of the LRU ring
 }
 
-// find returns the connection, made anew if it is not remembered, and which of
-// its ends the sender is.
+// find returns a connection, which it adds if necessary, and the end that is the sender.
 func (f *flows) find(src, dst [16]byte, from, to uint16, v6 bool) (*flow, int) {
 	mine := 0
 	if from > to || from == to && bytes.Compare(src[:], dst[:]) > 0 {
@@ -50,7 +49,7 @@ func (f *flows) find(src, dst [16]byte, from, to uint16, v6 bool) (*flow, int) {
 		f.list = append(f.list, flow{key: k})
 		f.at[k] = i
 	default:
-		i = f.list[0].newer // the ring's end: the least lately used
+		i = f.list[0].newer // the end of the ring: the least recently used
 		f.unlink(i)
 		delete(f.at, f.list[i].key)
 		f.list[i] = flow{key: k}
@@ -65,7 +64,7 @@ func (f *flows) unlink(i int32) {
 	f.list[e.newer].older, f.list[e.older].newer = e.older, e.newer
 }
 
-// link makes an entry the most lately used one.
+// link makes an entry the most recently used one.
 func (f *flows) link(i int32) {
 	e, ring := &f.list[i], &f.list[0]
 	e.newer, e.older = 0, ring.older

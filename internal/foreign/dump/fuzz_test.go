@@ -13,9 +13,8 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/tcpdump"
 )
 
-// FuzzLine reads lines. What comes of one is bounded and decodes to the
-// packet that it says it is; what that is written as becomes the same packet
-// again.
+// FuzzLine parses lines. The result must be bounded and decode to a consistent packet, and its text
+// must parse to the same packet.
 func FuzzLine(f *testing.F) {
 	for _, c := range notations {
 		f.Add([]byte(c.line))
@@ -93,7 +92,7 @@ func FuzzLine(f *testing.F) {
 	})
 }
 
-// checksum is 0 where a header's checksum is right (RFC 1071).
+// checksum returns 0 if the checksum of a header is correct (RFC 1071).
 func checksum(b []byte) uint16 {
 	s := uint32(0)
 	for i := 0; i < len(b); i += 2 {

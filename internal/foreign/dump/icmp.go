@@ -4,21 +4,20 @@ import "encoding/binary"
 
 const icmpSize = 8
 
-// message is an ICMP message whose words say no more than its type and, at
-// most, its code.
+// message is an ICMP message whose text has only the type and perhaps the code.
 type message struct {
 	s          string
 	kind, code uint8
 }
 
-// messages are of ICMP (RFC 792, 950, 1256), by the words that they begin with.
+// messages has ICMP messages (RFC 792, 950, 1256) by the prefix of their text.
 var messages = []message{
 	{"time exceeded in-transit", 11, 0}, {"ip reassembly time exceeded", 11, 1}, {"source quench", 4, 0},
 	{"router solicitation", 10, 0}, {"router advertisement", 9, 0}, {"information request", 15, 0},
 	{"information reply", 16, 0}, {"address mask request", 17, 0},
 }
 
-// messages6 are of ICMPv6 (RFC 4443, 4861, 2710, 3810, 6275).
+// messages6 has ICMPv6 messages (RFC 4443, 4861, 2710, 3810, 6275).
 var messages6 = []message{
 	{"time exceeded in-transit (reassembly)", 3, 1}, {"time exceeded in-transit", 3, 0},
 	{"multicast listener report v2", 143, 0}, {"multicast listener query", 130, 0}, {"multicast listener report", 131, 0},
@@ -29,11 +28,11 @@ var messages6 = []message{
 	{"RPL", 155, 0}, {"mtrace response", 200, 0}, {"mtrace message", 201, 0},
 }
 
-// unreachables are the words around the address, by code.
+// unreachables has the text before and after the address, by code.
 var unreachables = [...][2]string{
 	{"net ", " unreachable"},
 	{"host ", " unreachable"},
-	{"", ""}, {"", ""}, {"", ""}, // with more in them
+	{"", ""}, {"", ""}, {"", ""}, // handled separately
 	{"", " unreachable - source route failed"},
 	{"net ", " unreachable - unknown"},
 	{"host ", " unreachable - unknown"},
@@ -47,7 +46,7 @@ var unreachables = [...][2]string{
 	{"host ", " unreachable - precedence cutoff"},
 }
 
-// host reads an address or the name of a host.
+// host parses an address or a host name.
 func (r *Reader) host(t text, v6 bool) (a [16]byte, ok bool) {
 	if v6 {
 		a, ok = addr6(t)
@@ -64,7 +63,7 @@ func (r *Reader) host(t text, v6 bool) (a [16]byte, ok bool) {
 	return r.names.addr(t, v6)
 }
 
-// icmp makes an ICMP message as far as its words tell it.
+// icmp builds the part of an ICMP message that is in the text.
 func (r *Reader) icmp(t text, p *packet) (made, length int, ok bool) {
 	b := r.buf[p.at:]
 	clear(b[:icmpSize+ip4Size+4])
@@ -129,7 +128,7 @@ func (r *Reader) icmp(t text, p *packet) (made, length int, ok bool) {
 			return 0, 0, false
 		}
 		b[0], b[1] = m.kind, m.code
-		if m.kind == 11 { // the quoted packet is one of the destination's
+		if m.kind == 11 { // the destination has sent the quoted packet
 			quote4(b[icmpSize:], p)
 			made = icmpSize + ip4Size
 		}
@@ -150,7 +149,7 @@ func find(list []message, t text) *message {
 	return nil
 }
 
-// echo makes the rest of a message with an identifier and a sequence number.
+// echo builds the rest of a message with an identifier and a sequence number.
 func (r *Reader) echo(t text, b []byte) int {
 	t.skip(",")
 	id, ok1 := t.after(" id ", most16)
@@ -164,11 +163,11 @@ func (r *Reader) echo(t text, b []byte) int {
 	return icmpSize
 }
 
-// quote4 makes the IP header that an error quotes: of a packet that went out
-// from where the error goes.
+// quote4 builds the IP header quoted by an error: that of a packet from the destination of the
+// error.
 func quote4(b []byte, p *packet) {
 	b[0] = 0x45
-	b[3] = ip4Size + 8 // what an error quotes at least; the real one is not told
+	b[3] = ip4Size + 8 // the minimum that an error quotes; the real length is unknown
 	copy(b[12:], p.dst.addr[:4])
 }
 
@@ -199,8 +198,7 @@ func (r *Reader) redirect(t text, b []byte, p *packet) bool {
 	return ok1 && ok2
 }
 
-// unreachable makes a message that something is unreachable, and returns how
-// many bytes it made; 0 where it cannot.
+// unreachable builds an unreachable message and returns its length, 0 on failure.
 func (r *Reader) unreachable(t text, b []byte, p *packet) int {
 	b[0] = 3
 	be := binary.BigEndian
@@ -269,7 +267,7 @@ func (r *Reader) unreachable(t text, b []byte, p *packet) int {
 	return 0
 }
 
-// icmp6 makes an ICMPv6 message as far as its words tell it.
+// icmp6 builds the part of an ICMPv6 message that is in the text.
 func (r *Reader) icmp6(t text, p *packet) (made, length int, ok bool) {
 	b := r.buf[p.at:]
 	clear(b[:icmpSize+ip6Size+4])

@@ -27,21 +27,21 @@ const (
 	protoVRRP   = 112
 	protoSCTP   = 132
 	protoMobil  = 135
-	// protoReserved stands for a protocol that is not known.
+	// protoReserved is used for an unknown protocol.
 	protoReserved = 255
 )
 
 const (
 	ip4Size = 20
 	ip6Size = 40
-	// maxDepth is how many packets inside each other are made.
+	// maxDepth is the maximum nesting of packets.
 	maxDepth = 8
-	// maxBytes holds the most that is made: headers of maxDepth packets and the
-	// longest TCP header, or an ICMP error.
+	// maxBytes is the maximum length of a packet: headers of maxDepth packets and the longest
+	// TCP header, or an ICMP error.
 	maxBytes = (maxDepth-1)*ip6Size + ip6Size + 8 + ip6Size + 60
 )
 
-// What is wrong with a line that is Bad.
+// Values of Line.Why.
 const (
 	badEnds    = "no two addresses"
 	badVersion = "addresses of the other version of IP"
@@ -57,22 +57,22 @@ const (
 	badLine    = "line that is too long"
 )
 
-// head is what -v says of the IP header.
+// head has the fields of the IP header that -v prints.
 type head struct {
 	told    bool
-	options bool // and there are options, which are not made
+	options bool // there are options, which are omitted
 	tos     uint8
 	ttl     uint8
-	flags   uint8 // as the three bits stand
+	flags   uint8 // the three bits of the header
 	proto   uint8
 	id      uint16
 	off     uint16 // bytes
 	total   uint16 // IPv6: payload length
 	flow    uint32
-	missing int // bytes that the header counts and that were not there
+	missing int // missing bytes of the total length
 }
 
-// read passes what stands between IP or IP6 and the addresses.
+// read parses the text between IP or IP6 and the addresses.
 func (h *head) read(t *text) bool {
 	if !h.cut(t) {
 		return false
@@ -87,7 +87,7 @@ func (h *head) read(t *text) bool {
 	return h.cut(t)
 }
 
-// cut passes "truncated-ip - N bytes missing!".
+// cut parses "truncated-ip - N bytes missing!".
 func (h *head) cut(t *text) bool {
 	if !t.skipAny("truncated-ip - ", "truncated-ip6 - ") {
 		return true
@@ -99,7 +99,7 @@ func (h *head) cut(t *text) bool {
 	return ok
 }
 
-// parens passes the fields, up to the parenthesis that closes them.
+// parens parses the fields up to the closing parenthesis.
 func (h *head) parens(t *text) bool {
 	h.told = true
 	for {
@@ -183,20 +183,19 @@ func (h *head) field(t *text) bool {
 	return ok
 }
 
-// packet is one IP packet in the making.
+// packet is an IP packet that is being built.
 type packet struct {
 	h        head
 	v6       bool
 	depth    int
 	src, dst end
-	at       int // of the transport header in Reader.buf
+	at       int // offset of the transport header in Reader.buf
 	proto    uint8
 	off      uint16 // fragment offset, in bytes
 }
 
-// ip makes the packet that t describes, behind the word IP or IP6, from at on.
-// It returns how many bytes it made and how many the packet says it has, or
-// what is wrong.
+// ip builds the packet from the text t after the word IP or IP6, at offset at. It returns the number
+// of bytes built and the length of the packet, or why it failed.
 func (r *Reader) ip(t text, v6 bool, h head, at, depth int) (made, wire int, why string) {
 	if depth >= maxDepth {
 		return 0, 0, badDeep
@@ -250,14 +249,14 @@ func (r *Reader) ip(t text, v6 bool, h head, at, depth int) (made, wire int, why
 		be.PutUint16(b[10:], ^sum(b))
 	}
 	wire = total - h.missing
-	if wire < size { // then the text told the length of what was there
+	if wire < size { // the text had only the captured length
 		wire = total
 	}
 	wire = max(wire, 1)
 	return min(size+n, wire), wire, ""
 }
 
-// sum is the Internet checksum (RFC 1071) before it is inverted.
+// sum returns the Internet checksum (RFC 1071) before inversion.
 func sum(b []byte) uint16 {
 	s := uint32(0)
 	for i := 0; i+1 < len(b); i += 2 {
@@ -267,8 +266,8 @@ func sum(b []byte) uint16 {
 	return uint16(s>>16 + s)
 }
 
-// ends passes "src > dst:" and finds the addresses; ports come later, because
-// what is behind says whether there are any.
+// ends parses "src > dst:" and sets the addresses. Ports are set later, because the following text
+// tells whether there are any.
 func (r *Reader) ends(t *text, p *packet) string {
 	src := t.word()
 	if !t.skip(" > ") {
@@ -325,8 +324,7 @@ func (r *Reader) ends(t *text, p *packet) string {
 	return ""
 }
 
-// ports finds the ports and writes them where every protocol that has any has
-// them.
+// ports parses the ports and writes them to their offset, which is the same in all protocols.
 func (r *Reader) ports(p *packet) string {
 	for i, e := range [...]*end{&p.src, &p.dst} {
 		var ok bool
@@ -338,13 +336,13 @@ func (r *Reader) ports(p *packet) string {
 	return ""
 }
 
-// word is a text that says which protocol follows.
+// word is a text that identifies the protocol.
 type word struct {
 	s     string
 	proto uint8
 }
 
-// withoutPorts are what tcpdump writes behind addresses that have no port.
+// withoutPorts has the text of tcpdump after addresses without ports.
 var withoutPorts = []word{
 	{"IPComp(", protoIPComp}, {"igmp", protoIGMP}, {"mtrace ", protoIGMP}, {"mresp ", protoIGMP}, {"[invalid len ", protoIGMP},
 	{"IP6, ", protoIPv4}, // wrong link-layer encapsulation
@@ -355,7 +353,7 @@ var withoutPorts = []word{
 	{"[|icmp6]", protoICMPv6}, {"[|icmp]", protoICMP}, {"[|igmp]", protoIGMP}, {"[|tcp]", protoTCP}, {"[|udp]", protoUDP},
 }
 
-// portless says whether what follows the ends is of a protocol without ports.
+// portless reports whether the text after the ends is of a protocol without ports.
 func portless(t text) bool {
 	t.blanks()
 	if t.has("ICMP") || t.has("icmp") || t.has("[icmp6 ") || t.has("[bad icmp6 ") || t.has("ip-proto-") {
@@ -372,14 +370,13 @@ func portless(t text) bool {
 	return false
 }
 
-// packetAgain says whether the packet inside begins here without the word IP,
-// as with -e.
+// packetAgain reports whether t is a nested packet without the word IP, as with -e.
 func (t text) packetAgain() bool {
 	e, ok := endOf(t.word())
 	return ok && e.name == nil && t.has(" > ")
 }
 
-// looks6 says whether what would stand behind the word IP is of IPv6.
+// looks6 reports whether t, the text after a missing word IP, is of IPv6.
 func (t text) looks6() bool {
 	var h head
 	if h.cut(&t); t.has("(") {
@@ -389,8 +386,8 @@ func (t text) looks6() bool {
 	return e.v6
 }
 
-// transport makes what is behind the IP header. It returns how many bytes it
-// made, and how many there are by the text.
+// transport builds the part after the IP header. It returns the number of bytes built, and the length
+// in the text.
 func (r *Reader) transport(t text, p *packet) (made, length int, why string) {
 	p.off = p.h.off
 	t.blanks()
@@ -435,8 +432,8 @@ func (r *Reader) transport(t text, p *packet) (made, length int, why string) {
 		if n, ok := rest.after(" ", most16); ok {
 			return 0, int(n), ""
 		}
-		// Only a fragment that is not the first has no length here. Which one is
-		// not told: it is made the second of the shortest.
+		// Only fragments other than the first have no length here. The offset is unknown: use
+		// 8, that of the second fragment of minimum size.
 		r.unknown |= Length
 		p.off = 8
 		return 0, 0, ""
@@ -453,15 +450,14 @@ func (r *Reader) transport(t text, p *packet) (made, length int, why string) {
 		return 0, 0, ""
 	}
 	if p.src.name != nil || p.dst.name != nil {
-		return 0, 0, badProto // it may as well be no packet at all
+		return 0, 0, badProto // it need not be a packet at all
 	}
 	p.proto = protoReserved
 	r.unknown |= Payload | Proto | Length
 	return 0, 0, ""
 }
 
-// message makes an ICMP message, or nothing of it where its words are not
-// known.
+// message builds an ICMP message, or nothing if its text is unknown.
 func (r *Reader) message(t text, p *packet) (made, length int, why string) {
 	r.unknown |= Sum | Payload
 	var ok bool
@@ -480,7 +476,7 @@ func (r *Reader) message(t text, p *packet) (made, length int, why string) {
 	return 0, length, ""
 }
 
-// inside makes what is behind one of withoutPorts.
+// inside builds the part after one of withoutPorts.
 func (r *Reader) inside(t text, p *packet) (made, length int, why string) {
 	b := r.buf[p.at:]
 	be := binary.BigEndian
@@ -508,7 +504,7 @@ func (r *Reader) inside(t text, p *packet) (made, length int, why string) {
 	}
 	switch p.proto {
 	case protoAH, protoGRE, protoHop, protoDest, protoRoute, protoFrag, protoMobil:
-		ok = false // the length is of something deeper
+		ok = false // the length is that of a nested part
 	}
 	if !ok {
 		r.unknown |= Length
@@ -517,7 +513,7 @@ func (r *Reader) inside(t text, p *packet) (made, length int, why string) {
 	return 0, n, ""
 }
 
-// afterHex is after for a hexadecimal number.
+// afterHex is like after for a hexadecimal number.
 func (t *text) afterHex(s string) (uint64, bool) {
 	rest := *t
 	if !rest.skip(s) {
@@ -530,7 +526,7 @@ func (t *text) afterHex(s string) (uint64, bool) {
 	return v, ok
 }
 
-// withPorts makes what is behind ends with ports.
+// withPorts builds the part after ends with ports.
 func (r *Reader) withPorts(t text, p *packet) (made, length int, why string) {
 	switch {
 	case t.has("Flags ["), oldTCP(t), t.has("tcp ") && t.digit(len("tcp ")), t.has("[|tcp]"):
@@ -563,8 +559,7 @@ func (r *Reader) withPorts(t text, p *packet) (made, length int, why string) {
 	return 4, n, ""
 }
 
-// udp makes a UDP header (RFC 768), or of it the ports where the text tells no
-// length.
+// udp builds a UDP header (RFC 768), or only its ports if the text has no length.
 func (r *Reader) udp(t text, p *packet) (made, length int, why string) {
 	const size = 8
 	b := r.buf[p.at:]
@@ -614,11 +609,11 @@ func (r *Reader) udp(t text, p *packet) (made, length int, why string) {
 	return made, size + length, ""
 }
 
-// messageLength is the length of a message above UDP, where its words tell it:
-// in parentheses at their end, as DNS does, or as a length.
+// messageLength returns the length of a message over UDP, if the text has it: in parentheses at the
+// end, as for DNS, or after the word length.
 func (t text) messageLength() (int, bool) {
 	t = t.trimIP()
-	if t.index(" > ") >= 0 { // of a packet inside
+	if t.index(" > ") >= 0 { // of a nested packet
 		return 0, false
 	}
 	if n := len(t); n > 2 && t[n-1] == ')' {
@@ -635,7 +630,7 @@ func (t text) messageLength() (int, bool) {
 	return 0, false
 }
 
-// trimIP takes off what tcpdump 3 wrote of the IP header behind the rest.
+// trimIP removes the text of the IP header that tcpdump 3 printed at the end.
 func (t text) trimIP() text {
 	for _, s := range [...]string{" (DF)", " [tos", " (ttl ", " (frag "} {
 		if at := t.lastIndex(s); at >= 0 && (s != " [tos" || t[len(t)-1] == ']') {

@@ -23,13 +23,13 @@ const (
 	optExp      = 254
 )
 
-// options makes TCP options of the words between the brackets.
+// options builds TCP options from the text between the brackets.
 type options struct {
 	b        []byte // 40 bytes
 	n        int
 	flags    uint16
 	sackBase uint32
-	guessed  bool // some bytes are not told
+	guessed  bool // some bytes are unknown
 }
 
 func (o *options) put(b ...byte) {
@@ -50,7 +50,7 @@ func (o *options) put64(v uint64) {
 	o.put32(uint32(v))
 }
 
-// read makes options up to the first that it cannot read.
+// read builds options up to the first that it cannot parse.
 func (o *options) read(t text) {
 	for {
 		t.blanks()
@@ -60,7 +60,7 @@ func (o *options) read(t text) {
 			o.guessed = true
 			return
 		}
-		// The length that an option has, where it is not that of its kind.
+		// The length of an option, if it is not the one of its kind.
 		if v, ok := t.after("[len ", 40); ok && t.skip("]") && o.n > at+1 {
 			o.b[at+1] = byte(v)
 		}
@@ -72,7 +72,7 @@ func (o *options) read(t text) {
 	}
 }
 
-// one makes an option with its length.
+// one builds an option with its length.
 func (o *options) one(t *text) bool {
 	switch {
 	case t.skip("nop"):
@@ -93,7 +93,7 @@ func (o *options) one(t *text) bool {
 	return true
 }
 
-// data makes the data of an option.
+// data builds the data of an option.
 func (o *options) data(t *text) (kind byte, ok bool) {
 	var v uint64
 	num := func(kind byte, size int) (byte, bool) {
@@ -112,7 +112,7 @@ func (o *options) data(t *text) (kind byte, ok bool) {
 	case t.skip("sackOK"):
 		return optSackOK, true
 	case t.skip("sack "):
-		t.skip("sack ") // tcpdump 3 says it twice
+		t.skip("sack ") // tcpdump 3 prints it twice
 		return optSack, o.sack(t)
 	case t.skip("TS val "):
 		if _, ok = num(optTime, 4); ok && t.skip(" ecr ") {
@@ -162,7 +162,7 @@ func (o *options) data(t *text) (kind byte, ok bool) {
 		t.blanks()
 		return optExp, o.cookie(t)
 	case t.skip("exp-"):
-		o.guessed = true // what follows the experiment's number is not told
+		o.guessed = true // the data after the number of the experiment is unknown
 		v, ok = t.hex()
 		o.put16(v)
 		return optExp, ok
@@ -180,10 +180,10 @@ func (o *options) data(t *text) (kind byte, ok bool) {
 	return 0, false
 }
 
-// octets makes data of the hexadecimal digits that follow.
+// octets builds data from hexadecimal digits.
 func (o *options) octets(t *text) { o.n += t.octets(o.b[o.n:]) }
 
-// sack reads "N {first:last}{first:last}" (RFC 2018).
+// sack parses "N {first:last}{first:last}" (RFC 2018).
 func (o *options) sack(t *text) bool {
 	n, ok := t.num(4)
 	if !ok {
@@ -206,8 +206,7 @@ func (o *options) sack(t *text) bool {
 	return true
 }
 
-// md5 reads a signature (RFC 2385), which is told only where it could not be
-// checked.
+// md5 parses a signature (RFC 2385), which is printed only if it could not be checked.
 func (o *options) md5(t *text) bool {
 	const size = 16
 	const cannot = "can't check - "
@@ -228,7 +227,7 @@ func (o *options) md5(t *text) bool {
 	return true
 }
 
-// auth reads an authentication option (RFC 5925).
+// auth parses an authentication option (RFC 5925).
 func (o *options) auth(t *text) bool {
 	key, ok := t.after(" keyid ", most8)
 	if !ok {
@@ -244,7 +243,7 @@ func (o *options) auth(t *text) bool {
 	return ok
 }
 
-// cookie reads a fast open cookie (RFC 7413).
+// cookie parses a fast open cookie (RFC 7413).
 func (o *options) cookie(t *text) bool {
 	switch {
 	case t.skip("cookiereq"):
@@ -261,8 +260,8 @@ func (o *options) cookie(t *text) bool {
 	return false
 }
 
-// mptcp reads a Multipath TCP option (RFC 8684): its whole length, the name of
-// its subtype, and what that has. What it cannot read it makes of zeros.
+// mptcp parses a Multipath TCP option (RFC 8684): the total length, the name of the subtype, and the
+// data. Data that it cannot parse becomes zeros.
 func (o *options) mptcp(t *text) bool {
 	size, ok := t.num(40)
 	if !ok || size < 3 || !t.skip(" ") {
@@ -285,8 +284,7 @@ func (o *options) mptcp(t *text) bool {
 	return true
 }
 
-// optionEnd is where the words of a Multipath TCP option end: at a comma that
-// is not in braces.
+// optionEnd returns the end of the text of a Multipath TCP option: a comma that is not in braces.
 func optionEnd(t text) int {
 	braces := false
 	for i, c := range t {
@@ -322,7 +320,7 @@ func (o *options) multipath(t *text, size int) {
 			hex(",0x")
 			t.skip("}")
 		}
-		if size == 22 { // with a length of data that is not told
+		if size == 22 { // with a data length that is not printed
 			o.guessed = true
 			o.put(0, 0)
 		}
@@ -384,8 +382,8 @@ func (o *options) multipath(t *text, size int) {
 	}
 }
 
-// sequence reads a data sequence signal. Whether a number has 4 or 8 bytes
-// only the length of all of it says.
+// sequence parses a data sequence signal. Whether a number has 4 or 8 bytes follows only from the
+// total length.
 func (o *options) sequence(t *text, size int) {
 	const fin, seq8, hasSeq, ack8, hasAck = 0x10, 0x08, 0x04, 0x02, 0x01
 	flags := byte(0)
@@ -441,7 +439,7 @@ func (o *options) sequence(t *text, size int) {
 	}
 }
 
-// address reads the announcement of an address.
+// address parses an address announcement.
 func (o *options) address(t *text, size int) {
 	switch {
 	case t.skip("v0-ip6"):

@@ -20,7 +20,7 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/tcpdump"
 )
 
-// needTcpdump skips where it is not installed, unless PIDWIRE_MUST is set.
+// needTcpdump skips the test if tcpdump is not installed, unless PIDWIRE_MUST is set.
 func needTcpdump(t testing.TB) {
 	t.Helper()
 	out, err := exec.Command("tcpdump", "--version").CombinedOutput()
@@ -34,7 +34,7 @@ func needTcpdump(t testing.TB) {
 	}
 }
 
-// theirLines are what tcpdump writes of a capture.
+// theirLines returns the output of tcpdump for a capture.
 func theirLines(t testing.TB, file string, flags ...string) []string {
 	t.Helper()
 	cmd := exec.Command("tcpdump", append([]string{"-r", file}, flags...)...)
@@ -63,8 +63,7 @@ func captures(t testing.TB) []string {
 	return files
 }
 
-// originals are the packets of a capture, decoded; Version is 0 of what is no
-// IP.
+// originals returns the decoded packets of a capture. Version is 0 for frames without IP.
 func originals(t testing.TB, file string) []event.Packet {
 	t.Helper()
 	b, err := os.ReadFile(file)
@@ -88,7 +87,7 @@ func originals(t testing.TB, file string) []event.Packet {
 	return list
 }
 
-// total is the length of a packet by its IP header.
+// total returns the length of a packet by its IP header.
 func total(p *event.Packet) uint32 {
 	n := uint32(p.IP.Total)
 	if p.Version == 6 {
@@ -98,21 +97,21 @@ func total(p *event.Packet) uint32 {
 }
 
 var (
-	// ofIP is where an IP packet begins in a line.
+	// ofIP matches an IP packet in a line.
 	ofIP = regexp.MustCompile(`\bIP6? .*`)
-	// upToLength is what of a TCP line does not depend on the payload.
+	// upToLength matches the part of a TCP line that does not depend on the payload.
 	upToLength = regexp.MustCompile(`^IP6? \S+ > \S+: Flags \[.*?\], .*?\blength \d+`)
 	udpLine    = regexp.MustCompile(`^IP6? (?:\S+ > \S+: IP6? )?\S+ > \S+: UDP, length \d+$`)
 	tcpLine    = regexp.MustCompile(`^IP6? \S+ > \S+: Flags \[`)
 	behindExt  = regexp.MustCompile(`: (?:HBH|DSTOPT|RT6|frag|AH\(|GREv|mobility)`)
 )
 
-// style is a set of flags that is compared.
+// style is a tested set of flags.
 type style struct {
 	name  string
 	flags []string
 	o     tcpdump.Options
-	text  bool // the whole line is compared, not only what was decoded of it
+	text  bool // compare the whole line, not only the decoded fields
 }
 
 var styles = []style{
@@ -131,7 +130,7 @@ var styles = []style{
 	{"services", []string{"-n"}, tcpdump.Options{}, false},
 }
 
-// TestOracle has tcpdump write captures, reads that, and writes it again.
+// TestOracle parses the output of tcpdump for captures and compares the packets and their text.
 func TestOracle(t *testing.T) {
 	needTcpdump(t)
 	files := captures(t)
@@ -146,7 +145,7 @@ func TestOracle(t *testing.T) {
 	}
 }
 
-// counts is what came of the lines.
+// counts has the number of lines by result.
 type counts struct {
 	t *testing.T
 	s style
@@ -179,9 +178,9 @@ func (c *counts) file(file string) {
 	orig := originals(c.t, file)
 	r := dump.Reader{Absolute: c.s.o.AbsoluteSeq}
 	d := pkt.New()
-	n := -1 // of the packet
+	n := -1 // index of the packet
 	var p event.Packet
-	lost := map[string]bool{} // connections of which a segment could not be made
+	lost := map[string]bool{} // connections with a segment that could not be built
 	for _, line := range theirLines(c.t, file, c.s.flags...) {
 		c.lines++
 		var l dump.Line
@@ -213,7 +212,7 @@ func (c *counts) file(file string) {
 				c.errorf(line, "unknown")
 			}
 		case dump.Other:
-			if o.Version != 0 && o.Damage == event.Whole && !strings.Contains(line, "[|") && !strings.Contains(line, "truncated-sctp") { // which has no addresses
+			if o.Version != 0 && o.Damage == event.Whole && !strings.Contains(line, "[|") && !strings.Contains(line, "truncated-sctp") { // has no addresses
 				c.errorf(line, "other")
 			}
 		}
@@ -295,8 +294,7 @@ var (
 	sackOpt   = regexp.MustCompile(`sack (\d)`)
 )
 
-// older writes a line in the notation of tcpdump 3.9; it is empty where that
-// has no words for it.
+// older converts a line to the format of tcpdump 3.9. It returns "" if that has no text for it.
 func older(line string) string {
 	m := modernTCP.FindStringSubmatch(line)
 	if m == nil || strings.Contains(m[8], "mptcp") || strings.Contains(m[8], "unknown") {
@@ -333,8 +331,7 @@ func older(line string) string {
 	return old
 }
 
-// TestOlder checks that what tcpdump 4 wrote, written in tcpdump 3's way,
-// becomes the same packets.
+// TestOlder checks that lines of tcpdump 4 in the format of tcpdump 3 give the same packets.
 func TestOlder(t *testing.T) {
 	needTcpdump(t)
 	n := 0
@@ -358,7 +355,7 @@ func TestOlder(t *testing.T) {
 	}
 }
 
-// TestBelow checks that the bytes below packets change nothing.
+// TestBelow checks that dumps below packets do not matter.
 func TestBelow(t *testing.T) {
 	needTcpdump(t)
 	for _, flag := range []string{"-x", "-X", "-A"} {

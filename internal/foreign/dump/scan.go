@@ -2,7 +2,7 @@ package dump
 
 import "bytes"
 
-// text is what is left of a line.
+// text is the rest of a line.
 type text []byte
 
 func (t text) has(s string) bool { return len(t) >= len(s) && string(t[:len(s)]) == s }
@@ -21,7 +21,7 @@ func (t *text) skip(s string) bool {
 	return true
 }
 
-// skipAny passes the first of some texts that is there.
+// skipAny skips the first string of list that t starts with.
 func (t *text) skipAny(list ...string) bool {
 	for _, s := range list {
 		if t.skip(s) {
@@ -31,7 +31,7 @@ func (t *text) skipAny(list ...string) bool {
 	return false
 }
 
-// blanks passes spaces and returns how many there were.
+// blanks skips spaces and returns their number.
 func (t *text) blanks() int {
 	n := 0
 	for n < len(*t) && (*t)[n] == ' ' {
@@ -41,7 +41,7 @@ func (t *text) blanks() int {
 	return n
 }
 
-// word passes what stands before the next space.
+// word skips and returns the text up to the next space.
 func (t *text) word() text {
 	n := 0
 	for n < len(*t) && (*t)[n] != ' ' {
@@ -54,10 +54,10 @@ func (t *text) word() text {
 
 func digit(c byte) bool { return c >= '0' && c <= '9' }
 
-// digit says whether t has a digit at i.
+// digit reports whether t has a digit at i.
 func (t text) digit(i int) bool { return i < len(t) && digit(t[i]) }
 
-// digits is how many digits t begins with.
+// digits returns the number of digits at the start of t.
 func (t text) digits() int {
 	n := 0
 	for n < len(t) && digit(t[n]) {
@@ -66,7 +66,7 @@ func (t text) digits() int {
 	return n
 }
 
-// num passes a decimal number; it says no where there is none up to most.
+// num skips and returns a decimal number. It returns false if there is none up to most.
 func (t *text) num(most uint64) (uint64, bool) {
 	n := t.digits()
 	if n == 0 || n > 20 {
@@ -96,7 +96,7 @@ func (t *text) num32() (uint32, bool) {
 	return uint32(v), ok
 }
 
-// after passes s and the number behind it; it passes both or nothing.
+// after skips s and the number after it, or nothing if either is missing.
 func (t *text) after(s string, most uint64) (uint64, bool) {
 	rest := *t
 	if !rest.skip(s) {
@@ -121,7 +121,7 @@ func nibble(c byte) (byte, bool) {
 	return 0, false
 }
 
-// hex passes a hexadecimal number of at most 16 digits.
+// hex skips and returns a hexadecimal number of at most 16 digits.
 func (t *text) hex() (uint64, bool) {
 	v, n := uint64(0), 0
 	for n < len(*t) {
@@ -138,8 +138,8 @@ func (t *text) hex() (uint64, bool) {
 	return v, n > 0
 }
 
-// octets passes pairs of hexadecimal digits into dst, as many as it has room
-// for, and returns how many there were.
+// octets skips pairs of hexadecimal digits and stores them in dst until it is full. It returns the
+// number of pairs.
 func (t *text) octets(dst []byte) int {
 	n := 0
 	for n < len(dst) && len(*t) >= 2 {
@@ -155,7 +155,7 @@ func (t *text) octets(dst []byte) int {
 	return n
 }
 
-// parens passes a text in parentheses, with those in it.
+// parens skips a text in parentheses, which may be nested.
 func (t *text) parens() bool {
 	if !t.has("(") {
 		return false
@@ -175,8 +175,7 @@ func (t *text) parens() bool {
 	return false
 }
 
-// cutLength takes ", length N" off the end of a text, or what is behind it,
-// and returns N.
+// cutLength removes the last ", length N" and the text after it, and returns N.
 func (t *text) cutLength() (int, bool) {
 	at := t.lastIndex(", length ")
 	if at < 0 {

@@ -1,15 +1,15 @@
 package dump
 
-// Form is how a line tells its time (tcpdump(1), -t).
+// Form is the format of the time of a line (tcpdump(1), -t).
 type Form uint8
 
-// The forms, and what Line.Time counts in each. All are in ns.
+// The formats, and the epoch of Line.Time in each. All times are in ns.
 const (
 	NoTime    Form = iota // -t
-	TimeOfDay             // without a flag: since midnight, in the zone of whoever printed it
+	TimeOfDay             // no flag: since midnight, in the local time zone of tcpdump
 	Epoch                 // -tt: since the Unix epoch
-	Delta                 // -ttt: since the line before; -ttttt, which looks alike: since the first line
-	Date                  // -tttt: since the Unix epoch, as if the zone of whoever printed it were UTC
+	Delta                 // -ttt: since the previous line; -ttttt, which looks the same: since the first line
+	Date                  // -tttt: since the Unix epoch, as if the local time zone of tcpdump were UTC
 )
 
 var formNames = [...]string{"none", "time of day", "epoch", "delta", "date"}
@@ -23,7 +23,7 @@ func (f Form) String() string {
 
 const second = 1_000_000_000
 
-// stamp passes the time that a line begins with and the space behind it.
+// stamp parses the time at the start of a line and the space after it.
 func (t *text) stamp() (ns int64, f Form) {
 	rest := *t
 	if ns, ok := rest.date(); ok {
@@ -51,8 +51,8 @@ func (t *text) stamp() (ns int64, f Form) {
 	return t.seconds()
 }
 
-// seconds passes a time without colons: -tt, and -ttt of tcpdump 3, which is
-// microseconds, behind full seconds and a point if there are any.
+// seconds parses a time without colons: -tt, and -ttt of tcpdump 3, which is microseconds, preceded
+// by seconds and a point if there are any.
 func (t *text) seconds() (ns int64, f Form) {
 	const mostSeconds = 9_000_000_000 // so that ns fit
 	rest := *t
@@ -82,7 +82,7 @@ func (t *text) seconds() (ns int64, f Form) {
 	return 0, NoTime
 }
 
-// clock passes hh:mm:ss.frac.
+// clock parses hh:mm:ss.frac.
 func (t *text) clock() (ns int64, ok bool) {
 	h, ok1 := t.num(1 << 18)
 	ok1 = ok1 && t.skip(":")
@@ -104,7 +104,7 @@ func (t *text) two() (int64, bool) {
 	return int64(v), ok
 }
 
-// fraction passes a point and micro- or nanoseconds.
+// fraction parses a point and micro- or nanoseconds.
 func (t *text) fraction() (ns int64, ok bool) {
 	rest := *t
 	if !rest.skip(".") {
@@ -122,7 +122,7 @@ func (t *text) fraction() (ns int64, ok bool) {
 	return int64(v), true
 }
 
-// date passes yyyy-mm-dd and the space behind it.
+// date parses yyyy-mm-dd and the space after it.
 func (t *text) date() (ns int64, ok bool) {
 	rest := *t
 	if rest.digits() != 4 {
@@ -133,7 +133,7 @@ func (t *text) date() (ns int64, ok bool) {
 	m, ok1 := rest.two()
 	ok = ok && ok1 && rest.skip("-")
 	d, ok2 := rest.two()
-	// Beyond these years the time in ns does not fit.
+	// Outside these years the time in ns overflows.
 	if !ok || !ok2 || !rest.skip(" ") || y < 1700 || y > 2200 || m < 1 || m > 12 || d < 1 || d > 31 {
 		return 0, false
 	}
@@ -141,8 +141,8 @@ func (t *text) date() (ns int64, ok bool) {
 	return days(int64(y), m, d) * 86400 * second, true
 }
 
-// days counts from 1970-01-01 by the Gregorian calendar. The year begins in
-// March here, so that the leap day is its last.
+// days returns the days since 1970-01-01 in the Gregorian calendar. Years start in March here, so
+// that the leap day is the last day.
 func days(y, m, d int64) int64 {
 	if m <= 2 {
 		y--

@@ -14,20 +14,20 @@ const (
 // tcpSize is the length of a TCP header without options.
 const tcpSize = 20
 
-// segment is a TCP segment in the making.
+// segment is a TCP segment that is being built.
 type segment struct {
 	flags           uint16 // with the reserved bit that became AE (RFC 9768)
 	seq, ack        uint32
 	win, urg, sum   uint16
 	hasSeq, hasSum  bool
 	hasLen, options bool
-	header          int // where the text tells it
+	header          int // if the text has it
 	length          int // of the payload
 	opt             text
 }
 
-// oldFlags reads the flags of tcpdump 3: letters, or a point where there are
-// none of them. ACK is told by a number behind them.
+// oldFlags parses the flags of tcpdump 3: letters, or a point if there are none. ACK is not among
+// them, but follows with its number.
 func oldFlags(t *text) (flags uint16, ok bool) {
 	n := 0
 	for n < len(*t) && (*t)[n] != ' ' && (*t)[n] != ',' {
@@ -57,7 +57,7 @@ func oldFlags(t *text) (flags uint16, ok bool) {
 	return flags, true
 }
 
-// oldTCP says whether t is a segment as tcpdump 3 wrote it.
+// oldTCP reports whether t is a segment in the format of tcpdump 3.
 func oldTCP(t text) bool {
 	if _, ok := oldFlags(&t); !ok {
 		return false
@@ -66,7 +66,7 @@ func oldTCP(t text) bool {
 		t.skip(" ") && (t.has("ack ") || t.has("win ") || t.digits() > 0 && (t[t.digits():].has(":") || t[t.digits():].has(" win ")))
 }
 
-// newFlags reads what stands in "Flags [...]".
+// newFlags parses the text in "Flags [...]".
 func newFlags(t *text) (flags uint16, ok bool) {
 	if t.skip("none]") {
 		return 0, true
@@ -92,7 +92,7 @@ func newFlags(t *text) (flags uint16, ok bool) {
 	return 0, false
 }
 
-// tcp makes a TCP header, or of it the ports where the text tells no more.
+// tcp builds a TCP header, or only its ports if the text has no more.
 func (r *Reader) tcp(t text, p *packet) (made, length int, why string) {
 	r.unknown |= Sum
 	if v, ok := t.after("tcp ", most16); ok { // -q, or a bad header
@@ -127,7 +127,7 @@ func (r *Reader) tcp(t text, p *packet) (made, length int, why string) {
 	return r.segment(&s, p)
 }
 
-// modern reads what tcpdump 4 writes behind the flags.
+// modern parses the text of tcpdump 4 after the flags.
 func (s *segment) modern(t text) {
 	if n, ok := t.after(" [bad hdr length ", 60); ok {
 		if v, ok := t.after(" - too long, > ", most16); ok {
@@ -164,7 +164,8 @@ func (s *segment) modern(t text) {
 	}
 }
 
-// payload is a length by two sequence numbers, 0 where no packet has it.
+// payload returns the difference of two sequence numbers as a length, 0 if it is too large for a
+// packet.
 func payload(n uint32) int {
 	if n > most16 {
 		return 0
@@ -172,7 +173,7 @@ func payload(n uint32) int {
 	return int(n)
 }
 
-// checksum passes "cksum 0x... (...)".
+// checksum parses "cksum 0x... (...)".
 func (s *segment) checksum(t *text) bool {
 	v, ok := t.afterHex("cksum 0x")
 	if !ok || v > most16 {
@@ -184,8 +185,8 @@ func (s *segment) checksum(t *text) bool {
 	return true
 }
 
-// optionsEnd is where the bracket that closes the options stands: some of what
-// is in them has brackets too.
+// optionsEnd returns the offset of the bracket that closes the options. Options may have brackets,
+// too.
 func optionsEnd(t text) int {
 	depth := 0
 	for i, c := range t {
@@ -202,7 +203,7 @@ func optionsEnd(t text) int {
 	return -1
 }
 
-// ancient reads what tcpdump 3 wrote behind the flags:
+// ancient parses the text of tcpdump 3 after the flags:
 // " first:last(length) ack N win N urg N <options>".
 func (s *segment) ancient(t text) bool {
 	if t.skip(", ") {
@@ -263,14 +264,14 @@ func (r *Reader) segment(s *segment, p *packet) (made, length int, why string) {
 	other := 1 - mine
 	isACK := s.flags&flagACK != 0
 	if isACK && f.fromSYN && s.flags&flagSYN == 0 && s.ack == f.base[other]+1 && s.ack > most16 {
-		// Counted from there it would be 1.
+		// A relative number would be 1.
 		r.absolute = true
 	}
 	minusS := r.Absolute || r.absolute
 	absolute := minusS || !isACK || s.flags&flagSYN != 0 || !f.begun
 	sackBase := uint32(0)
 	if !s.hasSeq {
-		// A guess that fits; what the text counts from is then this guess.
+		// Guess a consistent number. The numbers of the text are then relative to it.
 		r.unknown |= Seq
 		s.seq = f.next[mine]
 	} else if !absolute {

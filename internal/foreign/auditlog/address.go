@@ -5,8 +5,7 @@ import (
 	"net/netip"
 )
 
-// families are the names of address families that ausearch has (famtab.h in
-// libauparse).
+// families has the address family names of ausearch (famtab.h in libauparse).
 var families = map[string]byte{
 	"local": 1, "inet": 2, "ax25": 3, "ipx": 4, "appletalk": 5, "netrom": 6, "bridge": 7, "atmpvc": 8, "x25": 9,
 	"inet6": 10, "rose": 11, "decnet": 12, "netbeui": 13, "security": 14, "key": 15, "netlink": 16, "packet": 17,
@@ -24,8 +23,8 @@ const (
 	maxPath = 108
 )
 
-// Address appends the bytes of the sockaddr that a value of saddr stands for: in
-// hexadecimal, or interpreted as auparse does it, from audit 1.7 to 4:
+// Address appends the sockaddr encoded in a value of saddr: in hexadecimal, or interpreted by
+// auparse, from audit 1.7 to 4:
 //
 //	{ saddr_fam=inet laddr=124.65.150.30 lport=5222 }
 //	{ fam=inet6 laddr=fe80::1%3 lport=53 }
@@ -33,13 +32,12 @@ const (
 //	{ saddr_fam=local path=/run/x }
 //	{ saddr_fam=netlink nlnk-fam=16 nlnk-pid=7 }
 //
-// The family is in the byte order of little-endian machines. Where only the
-// family is said ({ saddr_fam=packet (unsupported) }), the sockaddr has only
-// that, 2 bytes. What the words leave out is 0: flow label, netlink groups, and
-// the scope where it is an interface's name.
+// The family is little-endian. If there is only a family, { saddr_fam=packet (unsupported) }, the
+// sockaddr has just its 2 bytes. Fields that are not printed are 0: flow label, netlink groups,
+// and the scope if it is the name of an interface.
 //
-// The words do not tell a name in the abstract namespace from a path: what does
-// not begin with / or . is taken for such a name, and gets its NUL in front.
+// The interpreted form does not distinguish abstract names and paths. Text that does not start with
+// / or . is taken as an abstract name, and gets a leading NUL.
 func Address(dst, v []byte) (addr []byte, ok bool) {
 	if b, isHex := Bytes(v); isHex {
 		return append(dst, b...), true
@@ -81,7 +79,7 @@ func Address(dst, v []byte) (addr []byte, ok bool) {
 	return dst, true
 }
 
-// word returns what is behind one of two names, up to a space.
+// word returns the text after one of two names, up to a space.
 func word(b []byte, name, older string) []byte {
 	for len(b) > 0 {
 		var w []byte
@@ -137,7 +135,7 @@ func appendPath(dst, b []byte) []byte {
 	return dst[:from+maxPath]
 }
 
-// appendAddress appends a value of saddr in hexadecimal, or as it is if it is none.
+// appendAddress appends a value of saddr in hexadecimal, or unchanged if it is not an address.
 func appendAddress(dst, v []byte) []byte {
 	addr, ok := Address(nil, v)
 	if !ok {

@@ -1,14 +1,13 @@
-// Package auditlog reads the records of Linux audit as the kernel makes them and
-// as audit.log and ausearch --raw hold them, from 2.6.18 to today, raw and
-// enriched:
+// Package auditlog parses the records of Linux audit, as sent by the kernel since 2.6.18 and as
+// stored in audit.log and printed by ausearch --raw, raw and enriched:
 //
 //	node=web1 type=SYSCALL msg=audit(1238054490.962:157574): arch=40000003 syscall=102 ... key="k"\x1dARCH=i386 SYSCALL=socketcall
 //
-// Read also knows the other shapes that the same records have in files: what
-// ausearch prints with and without -i, and what the kernel prints to its own log
-// where no daemon takes the records. AppendRaw makes a line of audit.log of each.
+// Read also knows other forms of these records: the output of ausearch with and without -i, and
+// the kernel log, to which the kernel prints them if no daemon is running. AppendRaw converts
+// each to a line of audit.log.
 //
-// Everything in it is from outside; nothing is trusted to be well-formed.
+// The input is hostile.
 package auditlog
 
 import (
@@ -16,7 +15,7 @@ import (
 	"strconv"
 )
 
-// Types of records that mean something to us (include/uapi/linux/audit.h).
+// Record types that are handled (include/uapi/linux/audit.h).
 const (
 	Syscall         = 1300
 	Path            = 1302
@@ -39,43 +38,43 @@ const (
 )
 
 const (
-	// maxLine is the longest record that is read: what is behind it is cut. The
-	// kernel's own are below 9 KiB (MAX_AUDIT_MESSAGE_LENGTH).
+	// maxLine is the length to which records are truncated. Those of the kernel are below 9 KiB
+	// (MAX_AUDIT_MESSAGE_LENGTH).
 	maxLine = 16 << 10
-	// maxNode is more than a host name has; maxName more than any type's.
+	// maxNode is above the length of host names, maxName above that of type names.
 	maxNode = 256
 	maxName = 64
-	// maxNest is how far the end of an unquoted value in brackets may be.
+	// maxNest is the maximum length of an unquoted value in brackets.
 	maxNest = 512
 )
 
-// Record is one line. Its slices alias the line.
+// Record is a parsed line. Its slices alias the line.
 type Record struct {
-	Type   uint16 // 0: a name that is none of ours
-	Name   []byte // SYSCALL, or UNKNOWN[1399]; nil where only the number is known
-	Node   []byte // of whom, where several write one log; may be empty
+	Type   uint16 // 0: unknown name
+	Name   []byte // SYSCALL, or UNKNOWN[1399]; nil if only the number is known
+	Node   []byte // host name in a log of several hosts; may be empty
 	Sec    int64  // since the Unix epoch
 	Milli  int64
 	Serial uint64
-	Fields []byte // the rest: key=value, parted by spaces
+	Fields []byte // the rest: key=value, separated by spaces
 
-	// Interpreted says that it is from ausearch -i: its values are words, and
-	// Sec counts as if the wall clock that printed it had been on UTC. The text
-	// does not say its zone: the caller takes the zone's offset from Sec.
+	// Interpreted means that the record is from ausearch -i: its values are interpreted, and Sec
+	// is a local time as if it were UTC. The time zone is unknown: the caller must subtract
+	// its offset from Sec.
 	Interpreted bool
-	// DayFirst is Sec if the date's first part is the day, 0 where this cannot
-	// be or makes no difference. ausearch prints the date in the form of its
-	// user's locale, and 03/04/26 is two days: Sec takes the first part for the
-	// month (C, en_US) if it can be one and slashes part them. Where DayFirst is
-	// Sec, the day certainly came first, and so it did in the whole file.
+	// DayFirst is the value for Sec if the first part of the date is the day; 0 if that is
+	// impossible or makes no difference. ausearch prints dates in the format of the locale,
+	// and 03/04/26 is ambiguous: for Sec the first part is the month (C, en_US) if possible
+	// and if the separators are slashes. If DayFirst equals Sec the day is certainly first,
+	// and so it is in the whole file.
 	DayFirst int64
 }
 
-// Wall is the record's time, ns since the Unix epoch: the kernel's coarse clock
-// at the call's entry, in whole ms.
+// Wall returns the time of the record in ns since the Unix epoch: the coarse clock of the kernel at
+// the entry of the call, in whole ms.
 func (r *Record) Wall() int64 { return r.Sec*1e9 + r.Milli*1e6 }
 
-// Name returns the name of a record type, as audit.log has it.
+// Name returns the name of a record type, as in audit.log.
 func Name(kind uint16) string {
 	if n, ok := names[kind]; ok {
 		return n
@@ -83,10 +82,10 @@ func Name(kind uint16) string {
 	return "UNKNOWN[" + strconv.Itoa(int(kind)) + "]"
 }
 
-// Type returns the number of a record type, 0 if it is none. The number itself is
-// a name too.
+// Type returns the number of a record type by its name, 0 if it is unknown. A decimal number is also
+// a name.
 func Type(name []byte) uint16 {
-	switch string(name) { // what nearly all are
+	switch string(name) { // the common types
 	case "SYSCALL":
 		return Syscall
 	case "SOCKADDR":
@@ -118,14 +117,14 @@ var numbers = func() map[string]uint16 {
 	return m
 }()
 
-// Parse reads a line without its newline, and reports whether it is a raw record.
+// Parse parses a line without its newline. ok is false if it is not a raw record.
 func Parse(line []byte) (r Record, ok bool) {
 	line, ok = r.head(line[:min(len(line), maxLine)])
 	return r, ok && r.stamp(line)
 }
 
-// Split reads of a raw record, which is known to be one, all but its stamp:
-// nothing of that is checked.
+// Split parses a line that is known to be a raw record, except for its stamp, which it does not
+// check.
 func Split(line []byte) (r Record, ok bool) {
 	rest, ok := r.head(line[:min(len(line), maxLine)])
 	if !ok {
@@ -139,7 +138,7 @@ func Split(line []byte) (r Record, ok bool) {
 	return r, true
 }
 
-// fieldsBehind passes the colon and blanks behind a stamp.
+// fieldsBehind skips the colon and blanks after a stamp.
 func fieldsBehind(b []byte) []byte {
 	for len(b) > 0 && (b[0] == ':' || b[0] == ' ') {
 		b = b[1:]
@@ -147,7 +146,7 @@ func fieldsBehind(b []byte) []byte {
 	return b
 }
 
-// head reads what comes before the stamp, and returns what comes from there on.
+// head parses the part before the stamp, and returns the rest.
 func (r *Record) head(line []byte) (rest []byte, ok bool) {
 	if rest, has := bytes.CutPrefix(line, []byte("node=")); has {
 		r.Node, line, ok = bytes.Cut(rest, []byte(" "))
@@ -167,14 +166,13 @@ func (r *Record) head(line []byte) (rest []byte, ok bool) {
 	return bytes.CutPrefix(line, []byte("msg="))
 }
 
-// ParseMessage reads a record as the kernel sends it: its type apart, and the
-// text from audit( on.
+// ParseMessage parses a record sent by the kernel: its type, and its text, which starts with audit(.
 func ParseMessage(kind uint16, text []byte) (r Record, ok bool) {
 	r.Type = kind
 	return r, r.stamp(text[:min(len(text), maxLine)])
 }
 
-// stamp reads audit(SECONDS.MILLIS:SERIAL): and the fields behind it.
+// stamp parses audit(SECONDS.MILLIS:SERIAL): and the fields after it.
 func (r *Record) stamp(b []byte) (ok bool) {
 	b, ok = bytes.CutPrefix(b, []byte("audit("))
 	if !ok {
@@ -192,7 +190,7 @@ func (r *Record) stamp(b []byte) (ok bool) {
 	s, ok1 := number(sec)
 	m, ok2 := number(milli)
 	n, ok3 := number(serial)
-	const farFuture = 1 << 33 // in ns it still fits
+	const farFuture = 1 << 33 // does not overflow in ns
 	if !ok1 || !ok2 || !ok3 || s > farFuture || m > 999 {
 		return false
 	}
@@ -212,16 +210,14 @@ func number(b []byte) (n uint64, ok bool) {
 	return n, len(b) > 0
 }
 
-// Next returns the first field and what is behind it. A value in quotes comes
-// with them, and may hold spaces; the same for msg='...', whose inside is fields
-// again. The part that auditd adds in enriched format begins with \x1d. A word
-// that is no field comes as a key with a nil value.
+// Next returns the first field and the rest. A value in quotes, which may have spaces, is returned
+// with the quotes; also msg='...', which has fields in it. \x1d precedes the part that auditd
+// adds in enriched format. A word that is not a field is returned as a key with a nil value.
 //
-// Values that are not in quotes may hold spaces too, in brackets
-// (exit=EACCES(Permission denied), saddr={ saddr_fam=inet ... }), behind
-// proctitle=, which is the last field, and before the mode of an AppArmor label:
-// subj=cupsd (enforce). Of subj==unconfined, as some kernels have it, the second
-// = is no part of the value; a comma at the value's end neither.
+// Values without quotes may have spaces, too: in brackets (exit=EACCES(Permission denied),
+// saddr={ saddr_fam=inet ... }), after proctitle=, which is the last field, and before the mode
+// of an AppArmor label: subj=cupsd (enforce). The second = of subj==unconfined, which some
+// kernels print, is not part of the value, nor is a comma at its end.
 func Next(b []byte) (key, value, rest []byte) {
 	for len(b) > 0 && (b[0] == ' ' || b[0] == 0x1d || b[0] == ',') {
 		b = b[1:]
@@ -240,7 +236,7 @@ func Next(b []byte) (key, value, rest []byte) {
 	for len(key) > 0 && key[0] == '(' { // user space of 2.6: (hostname=?, addr=?)
 		key = key[1:]
 	}
-	// What nearly all values are: a word that ends at a blank.
+	// The common case: a word that ends at a blank.
 	for i = 0; i < len(b) && class[b[i]]&special == 0; i++ {
 	}
 	if i > 0 && i < len(b) && b[i] == ' ' && b[i-1] != ',' && !isLabel(key) && string(key) != "proctitle" {
@@ -253,7 +249,7 @@ func Next(b []byte) (key, value, rest []byte) {
 	return key, b[:end], b[end:]
 }
 
-// valueEnd returns the length of the value that b begins with.
+// valueEnd returns the length of the value at the start of b.
 func valueEnd(key, b []byte) int {
 	if len(b) == 0 {
 		return 0
@@ -264,7 +260,7 @@ func valueEnd(key, b []byte) int {
 			return q + 2
 		}
 	case '\'':
-		// A name inside may have an apostrophe; msg is the last field.
+		// A name in it may have an apostrophe; msg is the last field.
 		q := bytes.IndexByte(b[1:], '\'')
 		if string(key) == "msg" {
 			q = bytes.LastIndexByte(ownPart(b)[1:], '\'')
@@ -273,7 +269,7 @@ func valueEnd(key, b []byte) int {
 			return q + 2
 		}
 	case '{':
-		// saddr is its record's only field, and a path in it may have brackets.
+		// saddr is the only field of its record, and a path in it may have brackets.
 		if string(key) == "saddr" || string(key) == "SADDR" {
 			if q := bytes.LastIndexByte(ownPart(b), '}'); q >= 0 {
 				return q + 1
@@ -285,7 +281,7 @@ func valueEnd(key, b []byte) int {
 	if string(key) == "proctitle" {
 		return len(bytes.TrimRight(ownPart(b), " "))
 	}
-	i, open := 0, true // until a bracket has no end
+	i, open := 0, true // false after a bracket without end
 	for i < len(b) && b[i] != ' ' && b[i] != 0x1d {
 		if b[i] == '(' && open {
 			q := closing(b[i:], '(', ')')
@@ -293,7 +289,7 @@ func valueEnd(key, b []byte) int {
 				i += q
 			}
 		} else if b[i] == ')' && (i+1 == len(b) || b[i+1] == ' ') && bytes.IndexByte(b[:i], '(') < 0 {
-			return i // of a bracket that began before the key
+			return i // end of a bracket that was opened before the key
 		}
 		i++
 	}
@@ -310,8 +306,8 @@ func valueEnd(key, b []byte) int {
 
 // Classes of bytes.
 const (
-	endsKey = 1 << iota // what a key ends at
-	special             // what a value ends at, or what makes it more than a word
+	endsKey = 1 << iota // end of a key
+	special             // end of a value, or not a plain word
 )
 
 var class = func() (t [256]uint8) {
@@ -326,7 +322,7 @@ func isLabel(key []byte) bool {
 	return string(key) == "subj" || string(key) == "obj"
 }
 
-// ownPart returns what is before the part that auditd adds.
+// ownPart returns the text before the part that auditd adds.
 func ownPart(b []byte) []byte {
 	if i := bytes.IndexByte(b, 0x1d); i >= 0 {
 		return b[:i]
@@ -334,8 +330,8 @@ func ownPart(b []byte) []byte {
 	return b
 }
 
-// closing returns where the bracket ends that b begins with, -1 if it does not
-// within maxNest bytes.
+// closing returns the end of the bracket that opens at the start of b, -1 if there is none within
+// maxNest bytes.
 func closing(b []byte, open, end byte) int {
 	depth := 0
 	for i, c := range b[:min(len(b), maxNest)] {
@@ -353,7 +349,7 @@ func closing(b []byte, open, end byte) int {
 	return -1
 }
 
-// Value returns the value of the first field with that key, nil if there is none.
+// Value returns the value of the first field with the key, nil if there is none.
 func Value(fields []byte, key string) []byte {
 	for len(fields) > 0 {
 		var k, v []byte
@@ -364,10 +360,9 @@ func Value(fields []byte, key string) []byte {
 	return nil
 }
 
-// Text returns what a value of untrusted bytes stands for: "quoted" or in
-// hexadecimal (audit_log_untrustedstring); (null), (none) and ? are nothing. What
-// it returns may alias v. A rule may have several keys: \x01 parts them in one
-// value (AUDIT_KEY_SEPARATOR in libaudit.h).
+// Text decodes a value of untrusted bytes: "quoted" or in hexadecimal (audit_log_untrustedstring).
+// (null), (none) and ? are nil. The result may alias v. If a rule has several keys they are
+// separated by \x01 in one value (AUDIT_KEY_SEPARATOR in libaudit.h).
 func Text(v []byte) []byte {
 	switch {
 	case len(v) >= 2 && v[0] == '"' && v[len(v)-1] == '"':
@@ -381,7 +376,7 @@ func Text(v []byte) []byte {
 	return v
 }
 
-// Bytes reads hexadecimal digits.
+// Bytes decodes hexadecimal digits.
 func Bytes(v []byte) ([]byte, bool) {
 	if len(v) == 0 || len(v)%2 != 0 {
 		return nil, false
@@ -410,7 +405,7 @@ func digit(c byte) byte {
 	return 0xff
 }
 
-// Hex reads a register: hexadecimal digits without 0x.
+// Hex parses a register: hexadecimal digits without 0x.
 func Hex(v []byte) (n uint64, ok bool) {
 	if len(v) == 0 || len(v) > 16 {
 		return 0, false
@@ -425,8 +420,8 @@ func Hex(v []byte) (n uint64, ok bool) {
 	return n, true
 }
 
-// Decimal reads a number, perhaps negative. The kernel has an unset id as -1 or,
-// since 2.6.2x, as 4294967295; each is returned as it is.
+// Decimal parses a number, perhaps negative. The kernel prints an unset id as -1 or, since 2.6.2x, as
+// 4294967295; each is returned unchanged.
 func Decimal(v []byte) (n int64, ok bool) {
 	neg := len(v) > 0 && v[0] == '-'
 	if neg {
@@ -437,13 +432,13 @@ func Decimal(v []byte) (n int64, ok bool) {
 	case !ok || u > 1<<63 || u == 1<<63 && !neg:
 		return 0, false
 	case neg:
-		return -int64(u), true // of 1<<63 too: it wraps to itself
+		return -int64(u), true // correct for 1<<63, too, which wraps to itself
 	}
 	return int64(u), true
 }
 
-// Arch says which table of system calls an AUDIT_ARCH_ value means, in the
-// numbers of enum pw_abi; 0: none of ours (include/uapi/linux/audit.h).
+// Arch returns the enum pw_abi for an AUDIT_ARCH_* value (include/uapi/linux/audit.h), 0 if it is not
+// supported.
 func Arch(v uint64) uint8 {
 	switch v {
 	case 0xc000003e:

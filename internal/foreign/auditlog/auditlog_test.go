@@ -21,13 +21,12 @@ func lines(t testing.TB, file string) []string {
 	return strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
 }
 
-// emulator is of Linux 2.6, with a rule of auditctl.
+// emulator is a log of Linux 2.6 for a rule of auditctl.
 const emulator = "../../../../testdata/emulator/emulator.audit.log"
 
 var logs = []string{emulator, "kernels.log", "kernel-6.18.log"}
 
-// TestLogs checks that every line of the logs is a record of a known type, whose
-// fields all have a value.
+// TestLogs checks that each line of the logs is a record of a known type, and each field has a value.
 func TestLogs(t *testing.T) {
 	for _, file := range logs {
 		for _, line := range lines(t, file) {
@@ -43,7 +42,7 @@ func TestLogs(t *testing.T) {
 				t.Errorf("%s: %q comes back as %q", file, line, r.AppendRaw(nil, nil))
 			}
 			if r.Type >= AVC && r.Type < AppArmorFirst || r.Type >= 1100 && r.Type < 1300 || r.Type == ConfigChange {
-				continue // they have words
+				continue // their fields include words
 			}
 			for rest := r.Fields; len(rest) > 0; {
 				var k, v []byte
@@ -112,7 +111,7 @@ func TestParseMessage(t *testing.T) {
 	}
 }
 
-// next returns all fields as key=value, with a bar between them.
+// next returns all fields as key=value, separated by bars.
 func next(s string) string {
 	var out []string
 	for rest := []byte(s); len(rest) > 0; {
@@ -256,7 +255,7 @@ func TestTypes(t *testing.T) {
 	}
 }
 
-// TestNextNoAlloc checks the hot path to what it promises.
+// TestNextNoAlloc checks that Next does not allocate.
 func TestNextNoAlloc(t *testing.T) {
 	var all [][]byte
 	for _, file := range logs {

@@ -5,42 +5,41 @@ import (
 	"slices"
 )
 
-// Event is the records of one serial number, as lines of audit.log.
+// Event has the records with one serial number, as lines of audit.log.
 type Event struct {
 	Wall   int64 // ns since the Unix epoch
 	Serial uint64
 	Node   string
-	Text   []byte // the lines, parted by newlines
-	N      int    // of them
+	Text   []byte // the lines, separated by newlines
+	N      int    // number of lines
 	Types  []uint16
 }
 
 const (
-	// maxEvents are put together at once; a record that comes later than so
-	// many others begins an event of its own.
+	// maxEvents is the maximum number of incomplete events. A record that arrives after so
+	// many other events starts a new event.
 	maxEvents = 64
-	maxText   = 48 << 10 // of one event: further records are counted only
-	// patience is how much later other records may be before an event is taken
-	// for whole: old kernels do not say where one ends. In ns.
+	maxText   = 48 << 10 // maximum text of an event; further records are only counted
+	// patience is the time in ns after which an event is complete if later records have
+	// arrived. Old kernels do not mark the end of an event.
 	patience = 2_000_000_000
 	login    = 1006
 )
 
-// Assembler puts records together that belong to one event. Records of several
-// events may come in turn. Events are given out in the order in which they became
-// whole. What done is given is good until it returns.
+// Assembler groups records by event. Records of several events may be interleaved. done is called for
+// events in the order in which they become complete; its argument is valid until it returns.
 //
-// ausearch puts a line of dashes before each event: at Separator, Flush may be
-// called, so that nothing waits.
+// ausearch prints a line of dashes before each event: the caller may call Flush at Separator to avoid
+// delays.
 type Assembler struct {
 	open []*Event // oldest first
 	free []*Event
-	// Cut counts records that were left out of an event that is too long.
+	// Cut counts records that were omitted from events that are too long.
 	Cut uint64
 }
 
-// Add takes a record, with its line as audit.log has it, and calls done for each
-// event that is whole now.
+// Add adds a record, with its line as in audit.log, and calls done for each event that is now
+// complete.
 func (a *Assembler) Add(r *Record, line []byte, done func(*Event) error) error {
 	var e *Event
 	for i := len(a.open) - 1; i >= 0 && e == nil; i-- {
@@ -50,7 +49,7 @@ func (a *Assembler) Add(r *Record, line []byte, done func(*Event) error) error {
 	}
 	if e == nil {
 		if r.Type == EOE {
-			return nil // of one that was given out already
+			return nil // of an event that is already done
 		}
 		if len(a.open) >= maxEvents {
 			if err := a.give(0, done); err != nil {
@@ -72,8 +71,8 @@ func (a *Assembler) Add(r *Record, line []byte, done func(*Event) error) error {
 			e.Types = append(e.Types, r.Type)
 		}
 	}
-	// Before EOE, which auditd does not write, the kernel sends PROCTITLE last;
-	// ausearch prints it first.
+	// The kernel sends PROCTITLE last, before EOE, which auditd does not write. ausearch prints
+	// it first.
 	if r.Type == EOE || !several(r.Type) || r.Type == ProcTitle && slices.Contains(e.Types, Syscall) {
 		for i, o := range a.open {
 			if o == e {
@@ -87,7 +86,8 @@ func (a *Assembler) Add(r *Record, line []byte, done func(*Event) error) error {
 	return a.old(r, done)
 }
 
-// old gives out the events that were long before r. Each node has its own clock.
+// old calls done for events of the node of r that are older than r by patience. Each node has its
+// own clock.
 func (a *Assembler) old(r *Record, done func(*Event) error) error {
 	wall := r.Wall()
 	for i := 0; i < len(a.open); {
@@ -103,7 +103,7 @@ func (a *Assembler) old(r *Record, done func(*Event) error) error {
 	return nil
 }
 
-// Flush gives out what there is.
+// Flush calls done for all events.
 func (a *Assembler) Flush(done func(*Event) error) error {
 	for len(a.open) > 0 {
 		if err := a.give(0, done); err != nil {
@@ -113,7 +113,7 @@ func (a *Assembler) Flush(done func(*Event) error) error {
 	return nil
 }
 
-// Open returns how many events are not whole yet.
+// Open returns the number of incomplete events.
 func (a *Assembler) Open() int { return len(a.open) }
 
 func (a *Assembler) begin(r *Record) *Event {
@@ -142,9 +142,9 @@ func (a *Assembler) give(i int, done func(*Event) error) error {
 	return err
 }
 
-// several reports whether a record is of an event that may have others: those
-// of the kernel that a system call brings about. Messages of user space stand
-// alone. LOGIN has a number of theirs, and is the kernel's.
+// several reports whether a record is of an event that may have others: records of the kernel for a
+// system call. Messages of user space are single records. LOGIN has a number in their range, but
+// is of the kernel.
 func several(kind uint16) bool {
 	return kind == 0 || kind == login || kind >= 1300 && kind < 2000
 }

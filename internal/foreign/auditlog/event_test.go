@@ -11,7 +11,7 @@ import (
 	. "github.com/pidwire/pidwire/internal/foreign/auditlog"
 )
 
-// assembly collects what an Assembler gives out, each event as SERIAL:TYPE,TYPE.
+// assembly collects the events of an Assembler, each as SERIAL:TYPE,TYPE.
 type assembly struct {
 	Assembler
 	t   testing.TB
@@ -54,7 +54,7 @@ func (a *assembly) add(line string) {
 	}
 }
 
-// rec returns a record; ms count from some day on.
+// rec returns a record; ms is relative to a fixed day.
 func rec(kind string, serial, ms int) string {
 	return fmt.Sprintf("type=%s msg=audit(%d.%03d:%d): a=b", kind, 1238054490+ms/1000, ms%1000, serial)
 }
@@ -62,7 +62,7 @@ func rec(kind string, serial, ms int) string {
 func TestAssembler(t *testing.T) {
 	for name, c := range map[string]struct {
 		in         []string
-		want       string // of which those after the bar come at the end of the log
+		want       string // those after the bar are done at the end of the log
 		open, late int
 	}{
 		"by EOE":           {in: []string{rec("SYSCALL", 1, 0), rec("SOCKADDR", 1, 0), rec("PROCTITLE", 1, 0), rec("EOE", 1, 0)}, want: "1:SYSCALL,SOCKADDR,PROCTITLE |"},
@@ -79,7 +79,7 @@ func TestAssembler(t *testing.T) {
 		"set back":         {in: []string{rec("SYSCALL", 1, 9000), rec("SYSCALL", 2, 0), rec("SYSCALL", 3, 2001)}, want: "2:SYSCALL | 1:SYSCALL 3:SYSCALL"},
 		"nodes": {in: []string{"node=a " + rec("SYSCALL", 1, 0), "node=b " + rec("SYSCALL", 1, 0), rec("SYSCALL", 1, 0), "node=b " + rec("SOCKADDR", 1, 0), "node=a " + rec("EOE", 1, 0), rec("EOE", 1, 0), "node=b " + rec("EOE", 1, 0)},
 			want: "1:SYSCALL 1:SYSCALL 1:SYSCALL,SOCKADDR |"},
-		// A clock that is ahead tears nothing of another node apart.
+		// A clock that is ahead does not split events of another node.
 		"clocks of nodes": {in: []string{"node=a " + rec("SYSCALL", 1, 0), "node=b " + rec("SYSCALL", 7, 60000), "node=a " + rec("SOCKADDR", 1, 0), "node=a " + rec("EOE", 1, 0), "node=b " + rec("EOE", 7, 60000)}, want: "1:SYSCALL,SOCKADDR 7:SYSCALL |"},
 	} {
 		a := assembly{t: t}
@@ -124,7 +124,7 @@ func TestCut(t *testing.T) {
 	if len(a.all) != 1 || a.Cut == 0 || uint64(a.all[0].N)+a.Cut != 101 || a.all[0].Types[a.all[0].N-1] != 1307 {
 		t.Errorf("%d events, %d cut", len(a.all), a.Cut)
 	}
-	// A line that no event can hold.
+	// A line that is too long for an event.
 	cut := a.Cut
 	r, _ := Parse([]byte(rec("SYSCALL", 2, 0)))
 	if err := a.Add(&r, make([]byte, 48<<10), a.done); err != nil || a.Cut != cut+1 || a.Open() != 1 {
@@ -133,7 +133,7 @@ func TestCut(t *testing.T) {
 	if err := a.Flush(a.done); err != nil || len(a.all) != 1 {
 		t.Errorf("%v, %d events", err, len(a.all))
 	}
-	// Lines of no length do not grow an event without end.
+	// Empty lines must not grow an event without bound.
 	for range 100_000 {
 		_ = a.Add(&r, nil, func(*Event) error { return nil })
 	}
@@ -173,13 +173,13 @@ func TestAssemblerError(t *testing.T) {
 	if err := a.Flush(fail); !errors.Is(err, full) {
 		t.Errorf("flush: %v", err)
 	}
-	for a.Open() > 0 { // it goes on where it stopped
+	for a.Open() > 0 { // it continues after the error
 		_ = a.Flush(fail)
 	}
 }
 
-// TestInterleavings checks that events come out whole however their records come
-// in turn, as long as no more than 64 are open, and each once.
+// TestInterleavings checks that each event is done once and complete for any interleaving of its
+// records, as long as at most 64 are open.
 func TestInterleavings(t *testing.T) {
 	for seed := range uint64(300) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
@@ -212,7 +212,7 @@ func TestInterleavings(t *testing.T) {
 		for range 300 {
 			if len(open) < limit && rnd.IntN(2) == 0 {
 				n := rnd.IntN(3)
-				// Events that are whole stay open until patience ends where there is no EOE.
+				// Without EOE complete events stay open until patience ends.
 				clock[n] += rnd.IntN(4)
 				serials[n]++
 				s := &source{node: []string{"", "node=a ", "node=b "}[n], serial: serials[n], ms: clock[n], eoe: limit > 10 || rnd.IntN(4) > 0}
@@ -226,7 +226,7 @@ func TestInterleavings(t *testing.T) {
 			if len(open) > 0 {
 				step(rnd.IntN(len(open)))
 			}
-			if limit <= 10 && a.Open() > 40 { // make time pass, so that what is whole goes
+			if limit <= 10 && a.Open() > 40 { // advance the time, so that complete events are done
 				for len(open) > 0 {
 					step(0)
 				}

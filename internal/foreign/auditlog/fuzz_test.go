@@ -7,7 +7,7 @@ import (
 	. "github.com/pidwire/pidwire/internal/foreign/auditlog"
 )
 
-// maxRecord is the longest record that is read.
+// maxRecord is the length to which records are truncated.
 const maxRecord = 16 << 10
 
 func FuzzRead(f *testing.F) {
@@ -76,7 +76,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// FuzzAssembler checks that what goes in comes out, once, whatever the order.
+// FuzzAssembler checks that each record is emitted once, in any order.
 func FuzzAssembler(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 250, 251, 4})
 	f.Fuzz(func(t *testing.T, ops []byte) {
@@ -108,7 +108,7 @@ func FuzzAssembler(f *testing.F) {
 	})
 }
 
-// longLog is a log of n records: 64 events a second.
+// longLog returns a log of n records with 64 events per second.
 func longLog(t testing.TB, n int) []byte {
 	var log []byte
 	models := lines(t, "kernel-6.18.log")

@@ -5,25 +5,23 @@ import (
 	"strconv"
 )
 
-// Names says which number a name of an interpreted record stands for. The key is
-// syscall, a0, a1, a2, a3 or exit: for exit the name is an errno's, and the
-// number what the call returned (-115). abi is what Arch returns. name aliases
-// the record.
+// Names returns the number of a name in an interpreted record. key is syscall, a0, a1, a2, a3 or exit.
+// For exit the name is that of an errno, and the number the return value of the call (-115).
+// abi is the result of Arch. name aliases the record.
 type Names func(abi uint8, key string, name []byte) (n int64, ok bool)
 
-// AppendRaw appends a record as a line of audit.log that Parse reads, without a
-// newline. Of an interpreted record the values that decoding needs are turned
-// into raw form: arch, syscall, exit, a0 to a3, ids that are unset or unknown,
-// saddr, and what processes chose (comm, exe, key, proctitle, cwd, name, path), in
-// quotes or in hexadecimal; the others stay as they are. So does a name for which names has
-// no number: syscall=connect, exit=EINPROGRESS, a0=inet, uid=root. names may be
-// nil.
+// AppendRaw appends a record as a line of audit.log for Parse, without a newline. It converts the
+// values of an interpreted record that decoding needs to raw form: arch, syscall, exit, a0 to a3,
+// ids that are unset or unknown, saddr, and strings chosen by processes (comm, exe, key,
+// proctitle, cwd, name, path) in quotes or in hexadecimal. Other values stay unchanged, and so
+// do names for which names has no number: syscall=connect, exit=EINPROGRESS, a0=inet,
+// uid=root. names may be nil.
 //
-// What processes chose is not quoted in interpreted form, and may look like
-// fields. It is taken to end where the field follows that the kernel has next, and
-// behind comm no field counts that says who did it and was there before. This is
-// sure for SYSCALL, SECCOMP and ANOM_ABEND; in records where such a field follows
-// the name of a file, as in AppArmor's, a file can be named so that it is misread.
+// Strings chosen by processes are not quoted in interpreted form, and may look like fields. They end
+// at the field that the kernel prints next, and after comm a field that identifies the process is
+// ignored if it was already there. This is safe for SYSCALL, SECCOMP and ANOM_ABEND. In records
+// with such a field after a file name, as in those of AppArmor, a file name can be chosen so
+// that it is misparsed.
 func (r *Record) AppendRaw(dst []byte, names Names) []byte {
 	if len(r.Node) > 0 {
 		dst = append(append(append(dst, "node="...), r.Node...), ' ')
@@ -46,7 +44,7 @@ func (r *Record) AppendRaw(dst []byte, names Names) []byte {
 // rawFields appends the fields of an interpreted record.
 func (r *Record) rawFields(dst []byte, names Names) []byte {
 	var abi uint8
-	var seen uint8 // of who
+	var seen uint8 // set of indexes of who
 	comm := false
 	socketcall, first := false, true
 	for fields := r.Fields; len(fields) > 0; {
@@ -114,8 +112,8 @@ func (r *Record) rawFields(dst []byte, names Names) []byte {
 	return dst
 }
 
-// arches are the names that ausearch has (machinetab.h in libaudit). It calls arm
-// of either byte order armeb; big-endian is hardly to be met.
+// arches has the architecture names of ausearch (machinetab.h in libaudit). It prints armeb for arm of
+// both byte orders; little-endian is assumed.
 var arches = map[string]uint64{
 	"i386": 0x40000003, "i486": 0x40000003, "i586": 0x40000003, "i686": 0x40000003,
 	"x86_64": 0xc000003e, "aarch64": 0xc00000b7, "armv8l": 0xc00000b7,
@@ -134,7 +132,7 @@ func archOf(v []byte) (n uint64, ok bool) {
 	return Hex(v)
 }
 
-// inside returns what is in brackets behind a name: unknown-syscall(548).
+// inside returns the text in parentheses after a name: unknown-syscall(548).
 func inside(v []byte, name string) ([]byte, bool) {
 	if len(v) < len(name)+2 || string(v[:len(name)]) != name || v[len(name)] != '(' || v[len(v)-1] != ')' {
 		return nil, false
@@ -142,8 +140,8 @@ func inside(v []byte, name string) ([]byte, bool) {
 	return v[len(name)+1 : len(v)-1], true
 }
 
-// appendSyscall appends the number of connect, socketcall(connect) or
-// unknown-syscall(548), else the name.
+// appendSyscall appends the number of connect, socketcall(connect) or unknown-syscall(548), or the
+// name if it is unknown.
 func appendSyscall(dst []byte, abi uint8, v []byte, names Names) []byte {
 	if in, ok := inside(v, "unknown-syscall"); ok {
 		return append(dst, in...)
@@ -157,8 +155,8 @@ func appendSyscall(dst []byte, abi uint8, v []byte, names Names) []byte {
 	return append(dst, v...)
 }
 
-// appendExit appends the number of 42 or EINPROGRESS(Operation now in progress),
-// else the errno's name. Of one that has no name, as the kernel's own have none,
+// appendExit appends the number of 42 or EINPROGRESS(Operation now in progress), or the name of the
+// errno if it is unknown. For an errno without a name, like those internal to the kernel,
 // ausearch prints (null)(Unknown error 512).
 func appendExit(dst []byte, abi uint8, v []byte, names Names) []byte {
 	if in, ok := inside(v, "(null)"); ok {
@@ -177,14 +175,14 @@ func appendExit(dst []byte, abi uint8, v []byte, names Names) []byte {
 	return append(dst, v...)
 }
 
-// socketcalls are the calls that socketcall(2) has, from 1 on (linux/net.h; the
-// names are those of socktab.h in libauparse).
+// socketcalls has the calls of socketcall(2), from 1 on (linux/net.h; with the names of socktab.h in
+// libauparse).
 var socketcalls = [...]string{
 	"socket", "bind", "connect", "listen", "accept", "getsockname", "getpeername", "socketpair", "send", "recv",
 	"sendto", "recvfrom", "shutdown", "setsockopt", "getsockopt", "sendmsg", "recvmsg", "accept4", "recvmmsg", "sendmmsg",
 }
 
-// appendArg appends a register in hexadecimal, else the words it has.
+// appendArg appends a register in hexadecimal, or its text if the value is unknown.
 func appendArg(dst []byte, abi uint8, key, v []byte, socketcall bool, names Names) []byte {
 	if digits, ok := bytes.CutPrefix(v, []byte("0x")); ok && isHex(digits) {
 		return append(dst, digits...)
@@ -217,7 +215,7 @@ func isHex(v []byte) bool {
 	return ok
 }
 
-// who are the fields that say who did it.
+// who has the fields that identify the process.
 var who = [...]string{"pid", "ppid", "auid", "uid", "euid", "ses"}
 
 func isID(key []byte) bool {
@@ -238,7 +236,7 @@ func appendID(dst, v []byte) []byte {
 	return append(dst, v...)
 }
 
-// chosen reports whether a process chose a field's value.
+// chosen reports whether the value of a field is chosen by a process.
 func chosen(key []byte) bool {
 	switch string(key) {
 	case "comm", "exe", "key", "proctitle", "cwd", "name", "path":
@@ -247,10 +245,10 @@ func chosen(key []byte) bool {
 	return false
 }
 
-// behindExe are the fields that the kernel has behind exe, in one record or another.
+// behindExe has the fields that the kernel prints after exe in some records.
 var behindExe = [...]string{" subj=", " key=", " sig=", " res=", " reason=", " nl-mcgrp=", " hostname=", " addr=", " terminal=", " op="}
 
-// chosenEnd returns the length of the value that b begins with.
+// chosenEnd returns the length of the value at the start of b.
 func chosenEnd(key, b []byte) int {
 	const (
 		maxComm = 15 * len(`\001`)
@@ -277,8 +275,8 @@ func chosenEnd(key, b []byte) int {
 			}
 		}
 	case "key":
-		// It may be several, each with key= before it. Only where rules are
-		// changed a field follows.
+		// There may be several keys, each preceded by key=. Another field follows only in
+		// records of rule changes.
 		if i := bytes.LastIndex(b, []byte(" list=")); i >= 0 {
 			end = i
 		}
@@ -286,11 +284,11 @@ func chosenEnd(key, b []byte) int {
 	return end
 }
 
-// behindName are the fields that the kernel has behind the name of a file, in PATH
-// and AVC; the earlier ones may be missing.
+// behindName has the fields that the kernel prints after a file name in PATH and AVC; the earlier ones
+// may be missing.
 var behindName = [...]string{" inode=", " nametype=", " dev=", " ino="}
 
-// wordsEnd returns how long the words are that come before the next that has a =.
+// wordsEnd returns the length of the words before the next word with a =.
 func wordsEnd(b []byte) int {
 	space := -1
 	for i, c := range b {
@@ -304,16 +302,15 @@ func wordsEnd(b []byte) int {
 	return len(b)
 }
 
-// appendUntrusted appends what a process chose as the kernel does
-// (audit_log_n_untrustedstring): in quotes, or in hexadecimal if it has a quote,
-// a space or anything that is not ASCII. Control characters have been written as
-// \001 by ausearch.
+// appendUntrusted appends a string chosen by a process like audit_log_n_untrustedstring of the kernel:
+// in quotes, or in hexadecimal if it has a quote, a space or a byte that is not ASCII. ausearch
+// has escaped control characters as \001.
 func appendUntrusted(dst, v []byte) []byte {
 	if string(v) == "(null)" || string(v) == "(none)" || string(v) == "?" {
 		return append(dst, v...)
 	}
 	if n := len(v); n >= 2 && v[0] == '"' && bytes.IndexByte(v[1:], '"') == n-2 {
-		return append(dst, v...) // not interpreted after all
+		return append(dst, v...) // already raw
 	}
 	plain := true
 	for i := 0; i < len(v) && plain; i++ {
@@ -336,7 +333,7 @@ func appendHex(dst, v []byte) []byte {
 	return dst
 }
 
-// unescape undoes what ausearch does to control characters: \001.
+// unescape reverses the escapes of ausearch for control characters: \001.
 func unescape(dst, v []byte) []byte {
 	for i := 0; i < len(v); i++ {
 		if v[i] == '\\' && i+3 < len(v) && v[i+1] == '0' && v[i+2] >= '0' && v[i+2] <= '3' && v[i+3] >= '0' && v[i+3] <= '7' {

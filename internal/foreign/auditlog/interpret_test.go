@@ -73,7 +73,7 @@ func TestDates(t *testing.T) {
 		{"12/31/69 00:00:00.000", "", ""},                         //
 		{"01/02/68 00:00:00.000", "2068-01-02 00:00:00", "2068-02-01 00:00:00"},
 		{"13/13/26 00:00:00.000", "", ""}, {"00/01/26 00:00:00.000", "", ""}, {"03/26 00:00:00.000", "", ""}, {"1/2/3/4 00:00:00.000", "", ""},
-		{"03/26/20260 00:00:00.000", "", ""}, {"25/11/2569 00:00:00.000", "", ""}, // th_TH counts from Buddha
+		{"03/26/20260 00:00:00.000", "", ""}, {"25/11/2569 00:00:00.000", "", ""}, // th_TH has the Buddhist era
 		{"03/26/2026 24:00:00.000", "", ""}, {"03/26/2026 00:60:00.000", "", ""}, {"03/26/2026 00:00:61.000", "", ""}, {"03/26/2026 00:00:00", "", ""},
 		{"03/26/2026 0:00:00.000", "", ""}, {"03/26/2026 00.00.00.000", "", ""}, {"03/26/2026", "", ""}, {"Thu Mar 26 2009 08:01:30.962", "", ""},
 		{strings.Repeat(" ", 70) + "03/26/2026 00:00:00.000", "", ""},
@@ -94,7 +94,7 @@ func TestDates(t *testing.T) {
 			t.Errorf("%s: kind %d, %d, day first %d, %+v", c.stamp, kind, r.Sec, r.DayFirst, r)
 		}
 	}
-	// Every day, so that leap years are right.
+	// Every day, to check leap years.
 	for day := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC); day.Year() < 2243; day = day.AddDate(0, 0, 1) {
 		var r Record
 		if Read([]byte(day.Format("type=EOE msg=audit(2006-01-02 15:04:05.000:1) : ")), &r) != Interpreted || r.Wall() != day.UnixNano() {
@@ -103,7 +103,7 @@ func TestDates(t *testing.T) {
 	}
 }
 
-// names knows a few names as pidwire's tables do.
+// names has a few names of pidwire's tables.
 func names(abi uint8, key string, name []byte) (int64, bool) {
 	if key == "syscall" && abi == 3 {
 		return 206, string(name) == "sendto"
@@ -136,7 +136,7 @@ func TestAppendRaw(t *testing.T) {
 		{call + "arch=armeb exit=(null)(Unknown error 512) a0=0x a1=0xg a2=unknown-x() a3=", raw + "arch=40000028 exit=-512 a0=0x a1=0xg a2=unknown-x() a3=", ""},
 		{call + "arch=aarch64", raw + "arch=c00000b7", ""}, {call + "arch=unknown-elf-type(c00000f3)", raw + "arch=c00000f3", ""}, {call + "arch=pdp11", raw + "arch=pdp11", ""},
 		{call + "arch=c000003e exit=EWHAT(Never heard) exit=(null)(x) exit=( exit=", raw + "arch=c000003e exit=EWHAT exit=(null)(x) exit=( exit=", ""},
-		// What a process chose is no field.
+		// Text chosen by a process is not a field.
 		{call + "pid=5 comm=a pid=1 exe=/x pid=2 b subj=unconfined key=k", raw + "pid=5 comm=" + hexOf("a pid=1") + " exe=" + hexOf("/x pid=2 b") + ` subj=unconfined key="k"`, ""},
 		{call + "comm=a exe=/b exe=/c key=d", raw + "comm=" + hexOf("a exe=/b") + ` exe="/c" key="d"`, ""},
 		{call + `comm="x" uid=0 exe=/c`, raw + "comm=" + hexOf(`"x" uid=0`) + ` exe="/c"`, ""},
@@ -178,7 +178,7 @@ func TestAppendRaw(t *testing.T) {
 		if got := string(r.AppendRaw([]byte("x"), nil)); got != "x"+c.unnamed {
 			t.Errorf("%q, without names:\n got %s\nwant %s", c.line, got, c.unnamed)
 		}
-		r.Sec -= 3600 // the zone
+		r.Sec -= 3600 // time zone offset
 		if again, ok := Parse(r.AppendRaw(nil, nil)); !ok || again.Wall() != r.Wall() || again.Type != r.Type {
 			t.Errorf("%q: an hour before: %+v", c.line, again)
 		}
@@ -239,7 +239,7 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-// TestHostileLines checks that no line takes long, whatever it repeats.
+// TestHostileLines checks that no repetitive line takes quadratic time.
 func TestHostileLines(t *testing.T) {
 	for _, part := range []string{"a=( ", "a=\"", "a='x ", "a={ ", "saddr={ ", "a=(x) ", "(", ")", "a=)", " ", "=", "key=a ", "name=a ", "comm=a ", "exe=a ", "proctitle=a ", "subj=a (b ", "x ", `\001`, "msg='a "} {
 		for _, kind := range []string{"SYSCALL", "SOCKADDR"} {

@@ -13,8 +13,8 @@ import (
 	. "github.com/pidwire/pidwire/internal/foreign/auditlog"
 )
 
-// ausearch runs it on a log, with a clock that is 5:30 h ahead of UTC. It skips
-// where it is not installed, unless PIDWIRE_MUST is set.
+// ausearch runs ausearch on a log, in a time zone 5:30 h ahead of UTC. It skips the test if it is not
+// installed, unless PIDWIRE_MUST is set.
 func ausearch(t testing.TB, log string, flags ...string) []byte {
 	t.Helper()
 	if _, err := exec.LookPath("ausearch"); err != nil {
@@ -36,7 +36,7 @@ func ausearch(t testing.TB, log string, flags ...string) []byte {
 
 const ahead = 5*3600 + 30*60
 
-// hostile are records whose process wants to be taken for another.
+// hostile are records of processes that try to be mistaken for another.
 var hostile = []string{
 	"type=SYSCALL msg=audit(1700000000.001:9001): arch=c000003e syscall=42 success=yes exit=0 a0=3 a1=1 a2=10 a3=0 items=0 ppid=1 pid=666 auid=0 uid=0 tty=(none) ses=1 comm=" +
 		hexOf("a exe=/b pid=1") + " exe=" + hexOf("/tmp/x pid=2 uid=3") + ` subj=unconfined key="k"`,
@@ -46,8 +46,8 @@ var hostile = []string{
 	"type=SOCKADDR msg=audit(1700000000.001:9004): saddr=0100" + hexOf("/run/a } pid=1 {\x00"),
 }
 
-// summary says of an event what decoding takes from it; the order of records is
-// not the same in all of ausearch's forms.
+// summary returns the values of an event that decoding uses. The order of records differs between the
+// output formats of ausearch.
 func summary(t testing.TB, e *Event) string {
 	var out []string
 	for _, line := range strings.Split(string(e.Text), "\n") {
@@ -77,7 +77,7 @@ func summary(t testing.TB, e *Event) string {
 	return strings.Join(out, "\n")
 }
 
-// addressOf is what ausearch tells of a sockaddr.
+// addressOf returns the fields of a sockaddr that ausearch prints.
 func addressOf(b []byte) string {
 	switch family := uint16(b[0]) | uint16(b[1])<<8; {
 	case family == 1 && len(b) > 2:
@@ -94,7 +94,7 @@ func addressOf(b []byte) string {
 	}
 }
 
-// events reads a log of any kind as a caller does.
+// events parses a log of any kind like a caller of the package.
 func events(t testing.TB, log []byte, atSeparator bool) map[string]string {
 	out := map[string]string{}
 	done := func(e *Event) error {
@@ -138,13 +138,13 @@ func events(t testing.TB, log []byte, atSeparator bool) map[string]string {
 	return out
 }
 
-// TestAusearch checks that what ausearch makes of a log reads as the log itself does.
+// TestAusearch checks that the output of ausearch gives the same events as the log itself.
 func TestAusearch(t *testing.T) {
 	var all []string
 	for _, file := range logs {
 		for _, line := range lines(t, file) {
-			// ausearch 3 leaves out an event of AppArmor whose record has class=, as
-			// kernels have it since 6.1, and takes LOGIN for an event of its own.
+			// ausearch 3 omits an AppArmor event whose record has class=, which kernels print since
+			// 6.1, and treats LOGIN as a separate event.
 			if !strings.Contains(line, ":340):") && !strings.Contains(line, "type=LOGIN") {
 				all = append(all, line)
 			}
@@ -175,7 +175,7 @@ func TestAusearch(t *testing.T) {
 	}
 }
 
-// TestKernelLog checks the same for what the kernel prints.
+// TestKernelLog checks the same for the kernel log.
 func TestKernelLog(t *testing.T) {
 	var printed, raw bytes.Buffer
 	for i, line := range lines(t, "kernel-6.18.log") {

@@ -2,24 +2,24 @@ package auditlog
 
 import "bytes"
 
-// Kind says what a line of a file is.
+// Kind is the kind of a line.
 type Kind uint8
 
 const (
 	Unknown     Kind = iota
-	Empty            // nothing but spaces
-	Separator        // ----: an event begins (ausearch)
-	TimeLine         // time->Thu Mar 26 08:01:30 2009: when, in whole seconds (ausearch without -i)
-	Raw              // a record, as audit.log has it
-	Interpreted      // a record, as ausearch -i has it
-	Printed          // a raw record, as the kernel prints it to its own log (dmesg, syslog, journalctl -k)
+	Empty            // only spaces
+	Separator        // ----: start of an event (ausearch)
+	TimeLine         // time->Thu Mar 26 08:01:30 2009: time in seconds (ausearch without -i)
+	Raw              // a record, as in audit.log
+	Interpreted      // a record printed by ausearch -i
+	Printed          // a raw record in the kernel log (dmesg, syslog, journalctl -k)
 )
 
-// Read says what a line is, without its newline or with it. Of a record it fills
-// r, whose slices alias the line. A line of kind Raw is one that Parse reads; of
-// the other kinds of records AppendRaw makes one.
+// Read returns the kind of a line, with or without its newline. For a record it sets r, whose slices
+// alias the line. Lines of kind Raw are those that Parse accepts; AppendRaw converts the other
+// kinds of records.
 //
-// ausearch without -i gives the records of an event in reverse order.
+// ausearch without -i prints the records of an event in reverse order.
 func Read(line []byte, r *Record) Kind {
 	for len(line) > 0 && (line[len(line)-1] == '\n' || line[len(line)-1] == '\r') {
 		line = line[:len(line)-1]
@@ -52,10 +52,9 @@ func Read(line []byte, r *Record) Kind {
 	return Unknown
 }
 
-// printed reads a record out of the kernel's log (kauditd_printk_skb, and before
-// 3.x audit_log_end): its type is a number there. What comes before it is the
-// stamp of dmesg, or that of syslog with the host and the name of the sender,
-// which must be the kernel: everybody may write to syslog.
+// printed parses a record in the kernel log (kauditd_printk_skb, and before 3.x audit_log_end), where
+// its type is a number. It is preceded by the timestamp of dmesg, or by that of syslog with host
+// and sender. The sender must be the kernel, for any process may write to syslog.
 func (r *Record) printed(line []byte) bool {
 	if before, rest, ok := bytes.Cut(line, []byte(" kernel: ")); ok && !bytes.Contains(before, []byte(": ")) {
 		line = rest
@@ -80,13 +79,13 @@ func (r *Record) printed(line []byte) bool {
 	return r.stamp(line)
 }
 
-// localStamp reads audit(03/26/2009 08:01:30.962:157574) : and the fields behind it.
+// localStamp parses audit(03/26/2009 08:01:30.962:157574) : and the fields after it.
 func (r *Record) localStamp(b []byte) bool {
 	b, ok := bytes.CutPrefix(b, []byte("audit("))
 	if !ok {
 		return false
 	}
-	// The date's form is the locale's: it may hold anything but digits beside its numbers.
+	// The format of the date depends on the locale: there may be any text around its numbers.
 	stamp, rest, ok := bytes.Cut(b, []byte(")"))
 	colon := bytes.LastIndexByte(stamp, ':')
 	if !ok || colon < 0 {
@@ -114,7 +113,7 @@ func (r *Record) localStamp(b []byte) bool {
 	return true
 }
 
-// clock reads 08:01:30.962.
+// clock parses 08:01:30.962.
 func clock(b []byte) (sec, milli int64, ok bool) {
 	if len(b) != len("08:01:30.962") || b[2] != ':' || b[5] != ':' || b[8] != '.' {
 		return 0, 0, false
@@ -127,15 +126,15 @@ func clock(b []byte) (sec, milli int64, ok bool) {
 	return int64(h*3600 + m*60 + s), int64(ms), ok1 && ok2 && ok3 && ok4 && h < 24 && m < 60 && s <= 60
 }
 
-// date reads a date in one of the forms of strftime's %x that have only numbers,
-// and returns the second it begins at (see Record.DayFirst).
+// date parses a date in one of the numeric formats of %x of strftime(3). It returns the start of the
+// day in seconds, for both orders of month and day (see Record.DayFirst).
 func date(b []byte) (sec, dayFirst int64, ok bool) {
 	const longest = 64
 	if len(b) > longest {
 		return 0, 0, false
 	}
 	var n [3]int
-	var long [3]int // digits
+	var long [3]int // number of digits
 	count, slashes := 0, false
 	for i := 0; i < len(b); {
 		if b[i] < '0' || b[i] > '9' {
@@ -162,7 +161,7 @@ func date(b []byte) (sec, dayFirst int64, ok bool) {
 		return sec, 0, ok
 	}
 	year := n[2]
-	if long[2] <= 2 { // as strptime has it
+	if long[2] <= 2 { // like strptime
 		if year += 1900; year < 1969 {
 			year += 100
 		}
@@ -180,7 +179,7 @@ func date(b []byte) (sec, dayFirst int64, ok bool) {
 	return month, 0, monthOK
 }
 
-// midnight returns when a day began on UTC, in seconds since the Unix epoch.
+// midnight returns the start of a day in UTC, in seconds since the Unix epoch.
 func midnight(y, m, d int) (sec int64, ok bool) {
 	const farFuture = 2242 // as in stamp
 	if y < 1970 || y > farFuture || m < 1 || m > 12 || d < 1 || d > 31 {

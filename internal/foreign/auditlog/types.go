@@ -1,6 +1,6 @@
 package auditlog
 
-// names are the record types (include/uapi/linux/audit.h, and libaudit.h for those of user space).
+// names has the names of record types (include/uapi/linux/audit.h, and libaudit.h for user space).
 var names = map[uint16]string{
 	1005: "USER",
 	1006: "LOGIN",

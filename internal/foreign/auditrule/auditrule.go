@@ -1,5 +1,5 @@
-// Package auditrule reads a line of auditctl(8) that adds a rule for system
-// calls, in today's form and in those of old, and says what it means today.
+// Package auditrule parses a command line of auditctl(8) that adds a rule for system calls, in the
+// current syntax and in older ones, and explains it.
 package auditrule
 
 import (
@@ -9,30 +9,30 @@ import (
 	"strings"
 )
 
-// Rule is what a line asks for.
+// Rule is a parsed rule.
 type Rule struct {
-	Arch  string   // "b64", "b32", another name, or empty: the machine's own
+	Arch  string   // "b64", "b32", another name; empty: that of the machine
 	Calls []string // names or numbers; empty: all
-	PID   uint32   // 0: not by pid
+	PID   uint32   // 0: any
 	PPID  uint32
 	User  string // of uid, euid or auid; empty: any
 	Exe   string
 	Key   string
-	Never bool // it forbids records
-	// Fields are -F of what else, Compares -C: they narrow the rule further.
+	Never bool // the rule suppresses records
+	// Fields are the other -F options, Compares the -C options. They restrict the rule further.
 	Fields, Compares []string
-	// Says is what each part of the line means today, in its order.
+	// Says explains each part of the line, in order.
 	Says []Part
 }
 
-// Part is a part of the line, and what it means.
+// Part is a part of the line and its meaning.
 type Part struct{ Text, Means string }
 
-// maxWords bounds a line.
+// maxWords is the maximum number of words of a line.
 const maxWords = 256
 
-// Parse reads a line: with or without auditctl in front, words parted by blanks,
-// perhaps quoted. The error says what is wrong, and with which word.
+// Parse parses a line of words separated by blanks, perhaps quoted, with or without auditctl as the
+// first word. The error names the word and the cause.
 func Parse(line string) (*Rule, error) {
 	words, err := split(line)
 	if err != nil {
@@ -46,7 +46,7 @@ func Parse(line string) (*Rule, error) {
 	for len(words) > 0 {
 		flag := words[0]
 		words = words[1:]
-		// -Fpid=1 is -F pid=1.
+		// -Fpid=1 is the same as -F pid=1.
 		if len(flag) > 2 && flag[0] == '-' && flag[1] != '-' {
 			words = append([]string{flag[2:]}, words...)
 			flag = flag[:2]
@@ -86,7 +86,7 @@ func Parse(line string) (*Rule, error) {
 
 func (r *Rule) say(text, means string) { r.Says = append(r.Says, Part{text, means}) }
 
-// list reads the action and the list, in whatever order.
+// list parses the action and the list, in either order.
 func (r *Rule) list(flag, value string) error {
 	first, second, ok := strings.Cut(value, ",")
 	if !ok {
@@ -190,8 +190,8 @@ func (r *Rule) calls(value string) {
 	}
 }
 
-// Today is the line as auditctl takes it today, with the socket calls that an old
-// one means; calls are names of what -S socketcall stands for.
+// Today returns the rule in the current syntax of auditctl. calls has the names of the calls by which
+// -S socketcall of an old rule is replaced.
 func (r *Rule) Today(calls []string) string {
 	action := "always"
 	if r.Never {
@@ -234,7 +234,7 @@ func (r *Rule) Today(calls []string) string {
 	return b
 }
 
-// split parts a line into words, as a shell does: quotes hold words together.
+// split splits a line into words, with quotes like a shell.
 func split(line string) (words []string, err error) {
 	var word strings.Builder
 	in := false

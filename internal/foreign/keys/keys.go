@@ -1,6 +1,5 @@
-// Package keys takes keys out of calls as strace and truss print them: what a
-// process gave to TLS_TX, TCP_MD5SIG, ALG_SET_KEY and their like, and messages of
-// IPsec and WireGuard.
+// Package keys removes keys from calls printed by strace and truss: values of TLS_TX, TCP_MD5SIG,
+// ALG_SET_KEY and similar options, and messages of IPsec and WireGuard.
 package keys
 
 import (
@@ -14,9 +13,8 @@ var levels = map[string]uint32{
 	"SOL_RXRPC": solRxrpc, "SOL_ALG": solALG, "SOL_TLS": solTLS,
 }
 
-// Named reports whether the value of a socket option holds a key. Level and name
-// are names, or numbers in C's notation with perhaps a comment behind; a name of
-// an option tells by itself.
+// Named reports whether the value of a socket option has a key. level and name are names, or numbers in
+// C syntax, perhaps followed by a comment. If name is a name the level is not needed.
 func Named(level, name string) bool {
 	num, plain := number(name)
 	if plain {
@@ -48,8 +46,7 @@ func number(s string) (uint32, bool) {
 	return uint32(n), err == nil
 }
 
-// hidden stands where another tool printed a key: keys are neither shown nor
-// recorded, whoever let them out.
+// hidden replaces keys printed by other tools: keys are neither shown nor recorded.
 var hidden = []byte("... /* key not shown */")
 
 var (
@@ -60,7 +57,7 @@ var (
 	lenField = []byte("{nlmsg_len=")
 )
 
-// keyFDs is how strace -y begins what it says of descriptors whose messages hold keys.
+// keyFDs has the prefixes of the annotations of strace -y for fds whose messages have keys.
 var keyFDs = func() (begin [][]byte) {
 	for i := range Families {
 		f := &Families[i]
@@ -76,14 +73,14 @@ var keyFDs = func() (begin [][]byte) {
 	return begin
 }()
 
-// Maybe reports whether a call as it was printed seems to have a key among its
-// arguments; Hide is sure to tell.
+// Maybe reports whether a printed call may have a key among its arguments. Hide gives a definite
+// answer.
 func Maybe(call []byte) bool {
 	name, args, _ := bytes.Cut(call, []byte("("))
 	if isOption(name) {
 		fd, rest, _ := bytes.Cut(args, comma)
 		if bytes.IndexByte(fd, '<') >= 0 {
-			return true // what is said of a descriptor (-y) may have commas too
+			return true // an annotation of an fd (-y) may have commas, too
 		}
 		level, rest, _ := bytes.Cut(rest, comma)
 		option, _, _ := bytes.Cut(rest, comma)
@@ -106,8 +103,8 @@ func ofKeyFD(args []byte) bool {
 	return false
 }
 
-// garbled returns where in an argument strace took bytes for a header that they are
-// not, which may be a key's: begin and end of what it printed; false if there is none.
+// garbled finds bytes in an argument that strace has decoded as a header by mistake, and which may be
+// a key. It returns the offsets of the printed text, and false if there is none.
 func garbled(arg []byte) (begin, end int, ok bool) {
 	const most = 1 << 16 // bytes of a message: a key's first four say more
 	for {
@@ -146,8 +143,7 @@ func isOption(call []byte) bool {
 	return string(call) == "setsockopt" || string(call) == "getsockopt"
 }
 
-// Hide takes keys out of the arguments of a call, and reports whether there
-// was one.
+// Hide removes keys from the arguments of a call. It reports whether there was one.
 func Hide(name []byte, args [][]byte) (hid bool) {
 	if isOption(name) {
 		if len(args) < 4 || !Named(string(args[1]), string(args[2])) {
@@ -165,7 +161,7 @@ func Hide(name []byte, args [][]byte) (hid bool) {
 		switch {
 		case secure && i > 0:
 			args[i] = hideStrings(arg, nil)
-		case len(arg) == 0 || arg[0] == '"': // what is in a string is not strace's
+		case len(arg) == 0 || arg[0] == '"': // the text in a string is not a decoding by strace
 			continue
 		case ofKeyMessage(arg):
 			args[i] = hideStrings(arg, nil)
@@ -179,7 +175,7 @@ func Hide(name []byte, args [][]byte) (hid bool) {
 	return hid
 }
 
-// hideStrings is an argument without its strings, or without those behind a name.
+// hideStrings returns an argument without its strings, or without those after a name.
 func hideStrings(arg, behind []byte) []byte {
 	var out []byte
 	if behind == nil {

@@ -2,18 +2,17 @@ package keys
 
 //go:generate go run ./gen -out ../../../bpf/keys.h
 
-// This file is the one list of what holds keys. The kernel side has it as
-// bpf/keys.h, which gen makes of it; the decoder and Hide ask Value and Messages.
+// This file is the single list of options and messages with keys. gen converts it to bpf/keys.h for
+// the kernel side; the decoder and Hide use Value and Messages.
 
-// Option is a socket option whose value holds a key.
+// Option is a socket option whose value has a key.
 type Option struct {
 	Level, Num uint32
 	Name       string
-	Before     uint32 // bytes of the value in front of the key, which may be copied and shown
+	Before     uint32 // bytes of the value before the key, which may be copied and shown
 }
 
-// Options are those of Linux (include/uapi/linux: tls.h, tcp.h, if_alg.h, rxrpc.h,
-// sctp.h).
+// Options has the options of Linux (include/uapi/linux: tls.h, tcp.h, if_alg.h, rxrpc.h, sctp.h).
 var Options = [...]Option{
 	{solTCP, 14, "TCP_MD5SIG", 136},     // address, flags, prefixlen, keylen, ifindex
 	{solTCP, 32, "TCP_MD5SIG_EXT", 136}, // the same struct
@@ -37,8 +36,8 @@ const (
 	solTLS   = 282
 )
 
-// Head says which bytes at the beginning of a message tell what it is: they may be
-// copied and shown, if they are such a beginning.
+// Head is the kind of header at the start of a message. Only the header may be copied and shown, if it
+// is valid.
 type Head uint8
 
 const (
@@ -47,11 +46,11 @@ const (
 	NetlinkHead             // struct nlmsghdr
 	GenericHead             // struct nlmsghdr and struct genlmsghdr
 	PFKeyHead               // struct sadb_msg
-	FirstBuffer             // what has come into the first buffer: the source takes the keys out of it
-	ControlKeys             // messages are data; their control messages are options, of which Options holds
+	FirstBuffer             // the first buffer, from which the source removes the keys
+	ControlKeys             // messages are data; their control messages are like options, for which see Options
 )
 
-// Len is the length of the longest such beginning, in bytes.
+// Len returns the maximum length of the header, in bytes.
 func (h Head) Len() uint64 {
 	switch h {
 	case NetlinkHead, PFKeyHead:
@@ -62,11 +61,11 @@ func (h Head) Len() uint64 {
 	return 0
 }
 
-// AnyProtocol stands for all protocols of a family.
+// AnyProtocol means all protocols of a family.
 const AnyProtocol = -1
 
-// Family is a family and protocol of sockets whose messages hold keys, in either
-// direction: the kernel hands out the keys that it has been given.
+// Family is a family and protocol of sockets whose messages have keys, in both directions: the kernel
+// also returns the keys that it has been given.
 type Family struct {
 	Family   uint16
 	Protocol int32
@@ -74,10 +73,9 @@ type Family struct {
 	Head     Head
 }
 
-// Families are those of Linux. Generic netlink has families with keys (WireGuard,
-// nl80211, macsec, seg6, TIPC, OVPN) among many without; which is which stands in
-// numbers that the kernel gives at run time. Data that is encrypted (AF_ALG) or that
-// will be (TLS) is data.
+// Families has the families of Linux. Some families of generic netlink have keys (WireGuard, nl80211,
+// macsec, seg6, TIPC, OVPN), but many do not; their numbers are assigned by the kernel at run
+// time. Data that is encrypted (AF_ALG) or will be (TLS) is not a key.
 var Families = [...]Family{
 	{afNetlink, 4, "NETLINK_SOCK_DIAG", FirstBuffer}, // INET_DIAG_MD5SIG
 	{afNetlink, 6, "NETLINK_XFRM", NetlinkHead},
@@ -91,15 +89,15 @@ var Families = [...]Family{
 
 const afNetlink = 16
 
-// messageNames is how strace names messages with keys where it does not say of which
-// protocol the descriptor is: those of NETLINK_XFRM, and of generic netlink's families.
+// messageNames has the names of message types with keys in strace, for fds of unknown protocol: those
+// of NETLINK_XFRM and of families of generic netlink.
 var messageNames = [...]string{
 	"nlmsg_type=XFRM_MSG_", "nlmsg_type=wireguard", "nlmsg_type=macsec", "nlmsg_type=nl80211", "nlmsg_type=SEG6",
 	"nlmsg_type=TIPC", "nlmsg_type=ovpn", "/* XFRM_MSG_??? */",
 }
 
-// Value reports whether the value of a socket option holds a key. A control message
-// of that level and type does as well.
+// Value reports whether the value of a socket option has a key. The same is true of a control message
+// of that level and type.
 func Value(level, num uint32) bool {
 	for i := range Options {
 		if o := &Options[i]; o.Level == level && o.Num == num {
@@ -109,7 +107,7 @@ func Value(level, num uint32) bool {
 	return false
 }
 
-// Messages returns what may be shown of a socket's messages.
+// Messages returns the part of the messages of a socket that may be shown.
 func Messages(family, protocol uint16) Head {
 	for i := range Families {
 		if f := &Families[i]; f.Family == family && (f.Protocol == AnyProtocol || f.Protocol == int32(protocol)) {

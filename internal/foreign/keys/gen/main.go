@@ -1,5 +1,4 @@
-// Command gen writes bpf/keys.h, what the kernel side knows of keys, from the tables
-// of package keys.
+// Command gen writes bpf/keys.h, the tables of the kernel side, from the tables of package keys.
 //
 //	go run ./gen -out ../../../bpf/keys.h
 package main

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// BenchmarkRead reads each transcript over and over, with one Reader.
+// BenchmarkRead parses each transcript repeatedly with one Reader.
 func BenchmarkRead(b *testing.B) {
 	for _, file := range transcripts(b) {
 		text := readFile(b, file)
@@ -32,7 +32,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// BenchmarkCarry makes of each line what Append does, and reads it again.
+// BenchmarkCarry calls Append for each line, and Parse for the result.
 func BenchmarkCarry(b *testing.B) {
 	var all []Line
 	size := 0
@@ -60,7 +60,7 @@ func BenchmarkCarry(b *testing.B) {
 	}
 }
 
-// BenchmarkIs looks at what is of no tracer, which is most of what Is sees.
+// BenchmarkIs calls Is for lines that are not of a tracer, the most common case.
 func BenchmarkIs(b *testing.B) {
 	var all [][]byte
 	size := 0
@@ -86,8 +86,8 @@ func BenchmarkIs(b *testing.B) {
 	}
 }
 
-// TestAllocs checks that reading needs no memory, once a Reader knows the names, which
-// it forgets at a Gap; an IPv6 address does.
+// TestAllocs checks that lines are parsed without allocations once the Reader has stored the names, which it
+// drops at a Gap. IPv6 addresses are excepted.
 func TestAllocs(t *testing.T) {
 	var all [][]byte
 	for _, file := range transcripts(t) {

@@ -5,25 +5,25 @@ import (
 	"net/netip"
 )
 
-// column is what a script prints below a heading.
+// column is the kind of value in a column of a script.
 type column uint8
 
 const (
 	colNone column = iota
 	colCPU
-	colDelta    // µs since the line before
-	colTime     // µs of DTrace's timestamp
-	colStamp    // ns of it
+	colDelta    // µs since the previous line
+	colTime     // timestamp of DTrace, in µs
+	colStamp    // the same, in ns
 	colWall     // a date and a time of day: four words (%Y)
 	colPID      // a number
-	colNumber   // one that is not read: UID, ZONE, PROJ
-	colWord     // one word that is not read: INT, PROTO
-	colEnds     // both addresses, with an arrow between
-	colStates   // both states, likewise
+	colNumber   // a number that is ignored: UID, ZONE, PROJ
+	colWord     // a word that is ignored: INT, PROTO
+	colEnds     // both addresses, separated by an arrow
+	colStates   // both states, separated by an arrow
 	colBytes    // a number
 	colFlags    // in parentheses
 	colComm     // all that is left
-	colProcess  // the name of a process, which may have blanks, before an address
+	colProcess  // a process name, which may have blanks, before an address
 	colFamily   // a number
 	colAddr     // an address
 	colPort     // a number
@@ -39,8 +39,8 @@ const (
 	colFlow // of -F
 )
 
-// words are the headings of the scripts that are known. The second address, the
-// port of either one and the arrow are part of colEnds.
+// words has the headings of known scripts. The second address, the ports and the arrow are part of
+// colEnds.
 var words = map[string]column{
 	"CPU": colCPU, "DELTA(us)": colDelta, "TIME": colTime, "TIME(us)": colTime, "STRTIME": colWall,
 	"TIMESTR": colWall, "TIMESTAMP": colStamp, "PID": colPID, "UID": colNumber, "ZONE": colNumber,
@@ -54,7 +54,7 @@ var words = map[string]column{
 	"FUNCTION": colFlow,
 }
 
-// layout are the columns of a script.
+// layout has the columns of a script.
 type layout struct {
 	cols [12]column
 	n    int
@@ -69,12 +69,12 @@ func (c *layout) has(col column) bool {
 	return false
 }
 
-// heading reads a line that names columns.
+// heading parses a line of column names.
 func heading(b []byte) (c layout, ok bool) {
 	count := 0
 	for t := text(b); len(t) > 0; t.blanks() {
 		w := t.word()
-		if len(w) == 0 { // the blanks in front
+		if len(w) == 0 { // leading blanks
 			continue
 		}
 		col, known := words[string(w)]
@@ -94,7 +94,7 @@ func heading(b []byte) (c layout, ok bool) {
 	if c.n == 0 || count < 2 {
 		return c, false
 	}
-	// Words of other programs' headings are known too; these make sure.
+	// Other programs have some of these headings, too. These combinations are unique.
 	switch {
 	case c.has(colEnds) && (c.has(colBytes) || c.has(colFlags)), c.has(colStates) && (c.has(colDelta) || c.has(colCPU)),
 		c.has(colID) && c.has(colName), c.has(colCPU) && c.has(colFlow), c.has(colProcess) && c.has(colAddr),
@@ -104,13 +104,13 @@ func heading(b []byte) (c layout, ok bool) {
 	return c, false
 }
 
-// token is a word of a line and where it ends.
+// token is a word of a line and its end offset.
 type token struct {
 	b   []byte
 	end int
 }
 
-// maxTokens bounds the words of a line that are told apart.
+// maxTokens is the maximum number of words of a line.
 const maxTokens = 24
 
 type tokens struct {
@@ -140,7 +140,7 @@ func (s *tokens) at(i int) []byte {
 	return s.t[i].b
 }
 
-// rest is all from word i on.
+// rest returns the line from word i on.
 func (s *tokens) rest(i int) []byte {
 	if i < 0 || i >= s.n {
 		return nil
@@ -150,8 +150,7 @@ func (s *tokens) rest(i int) []byte {
 
 func (s *tokens) num(i int, most uint64) (uint64, bool) { return number(s.at(i), most) }
 
-// scanDTrace reads a line of DTrace. A heading is remembered in cols, which may be
-// nil.
+// scanDTrace parses a line of DTrace. It stores a heading in cols, which may be nil.
 func scanDTrace(b []byte, l *Line, cols *layout) trust {
 	t := text(b)
 	switch {
@@ -194,7 +193,7 @@ func scanDTrace(b []byte, l *Line, cols *layout) trust {
 	return no
 }
 
-// dtraceNote reads what dtrace says of itself: `dtrace: 12 drops on CPU 0`.
+// dtraceNote parses messages of dtrace: `dtrace: 12 drops on CPU 0`.
 func dtraceNote(b []byte, l *Line) trust {
 	l.Kind, l.Text = Note, b
 	t := text(b)
@@ -219,14 +218,14 @@ func dtraceNote(b []byte, l *Line) trust {
 	return sure
 }
 
-// probe is a probe of the network providers. The provider is nil where several
-// have one of the name.
+// probe is a probe of the network providers. full is nil if several providers have a probe of that
+// name.
 type probe struct {
 	full []byte
 	dir  Dir
 }
 
-// probes by name; of send and receive the provider is told by the function.
+// probes has the probes by name. The provider of send and receive follows from the function.
 var probes = map[string]probe{
 	"connect-established": {[]byte("tcp:connect-established"), Out},
 	"connect-refused":     {[]byte("tcp:connect-refused"), Out},
@@ -238,7 +237,7 @@ var probes = map[string]probe{
 	"receive":             {nil, In},
 }
 
-// sender is a provider that has send and receive.
+// sender is a provider with the probes send and receive.
 type sender struct {
 	prefix        string // of its functions
 	send, receive []byte
@@ -260,14 +259,14 @@ var senders = []sender{
 	{"sctp", []byte("sctp:send"), []byte("sctp:receive")},
 }
 
-// fullName is a probe with its provider, as far as that can be told.
+// fullName returns the name of a probe with its provider, if that can be determined.
 func fullName(function, name []byte) (full []byte, dir Dir, known bool) {
 	p, known := probes[string(name)]
 	if !known {
 		return name, DirUnknown, false
 	}
 	if bytes.HasPrefix(function, []byte("sctp")) && p.full != nil {
-		return name, p.dir, true // FreeBSD's sctp provider has state-change too
+		return name, p.dir, true // the sctp provider of FreeBSD also has state-change
 	}
 	if p.full != nil {
 		return p.full, p.dir, true
@@ -280,8 +279,8 @@ func fullName(function, name []byte) (full []byte, dir Dir, known bool) {
 	return name, p.dir, true
 }
 
-// probeLine reads the default output: CPU, number of the probe, function and name,
-// and what the script's actions print.
+// probeLine parses the default output: CPU, probe id, function and name, and the output of the actions
+// of the script.
 func probeLine(b []byte, l *Line) trust {
 	t := text(b)
 	t.blanks()
@@ -323,9 +322,9 @@ func probeLine(b []byte, l *Line) trust {
 	return weak
 }
 
-// probeEnds reads what an action printed behind a probe, where it has two ends. In
-// what is received the arrow may go from the peer to this machine: tcpioshort.d
-// writes source and destination in either direction.
+// probeEnds parses the output of an action after a probe, if it has two ends. For a received packet the
+// arrow may point from the peer to the local end: tcpioshort.d always prints source and
+// destination.
 func probeEnds(s *tokens, l *Line) {
 	dir, name, function, rest, cpu := l.Dir, l.Name, l.Func, l.Text, l.CPU
 	if arrowLine(s, 0, l, nil) == no {
@@ -339,8 +338,7 @@ func probeEnds(s *tokens, l *Line) {
 	}
 }
 
-// flowLine reads the output of -F: CPU, and the function with an arrow, indented by
-// two more for each that is around it.
+// flowLine parses the output of -F: CPU, and the function with an arrow, indented by two per level.
 func flowLine(b []byte, l *Line) trust {
 	t := text(b)
 	t.blanks()
@@ -383,8 +381,8 @@ func flowLine(b []byte, l *Line) trust {
 	return weak
 }
 
-// arrowLine reads what has two ends with an arrow in between, from word i on.
-// Scripts print the local end first and turn the arrow.
+// arrowLine parses two ends separated by an arrow, from word i on. Scripts print the local end first and
+// reverse the arrow.
 func arrowLine(s *tokens, i int, l *Line, cols *layout) trust {
 	arrow := -1
 	for k := i; k < s.n; k++ {
@@ -406,7 +404,7 @@ func arrowLine(s *tokens, i int, l *Line, cols *layout) trust {
 	}
 	before, after := arrow-1, arrow+2
 	separate := false
-	plain := cols != nil && cols.has(colWord) // INT: ipio.d, which has no ports
+	plain := cols != nil && cols.has(colWord) // INT: ipio.d, which prints no ports
 	local, ok := end(s.at(arrow-1), plain || isWord(s.at(arrow+2)))
 	if !ok {
 		// Address and port in columns of their own.
@@ -450,8 +448,7 @@ func arrowLine(s *tokens, i int, l *Line, cols *layout) trust {
 	return weak
 }
 
-// end reads one end: with its port, or without one where plain says so or there is
-// no other way.
+// end parses one end with a port, or without one if plain is set or nothing else is possible.
 func end(b []byte, plain bool) (netip.AddrPort, bool) {
 	if !plain || bytes.IndexByte(b, '.') > 0 {
 		if e, ok := addrPort(b); ok {
@@ -462,8 +459,8 @@ func end(b []byte, plain bool) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(a, 0), ok
 }
 
-// isWord says whether b is what may stand for an interface: it is no number and
-// has no parentheses.
+// isWord reports whether b can be the name of an interface: it starts with a letter, and has no
+// parentheses.
 func isWord(b []byte) bool { return len(b) > 0 && isLetter(b[0]) && all(b, inName) }
 
 func isState(b []byte) bool { return len(b) > 6 && text(b).has("state-") && all(b, inName) }
@@ -477,7 +474,7 @@ func numbers(s *tokens, i, end int) bool {
 	return true
 }
 
-// stateLine reads `state-bound -> state-syn-sent`.
+// stateLine parses `state-bound -> state-syn-sent`.
 func stateLine(s *tokens, i, arrow int, l *Line, cols *layout) trust {
 	l.Name = probes["state-change"].full
 	l.Old, l.New, l.Dir = s.at(arrow-1), s.at(arrow+1), DirUnknown
@@ -495,7 +492,7 @@ func stateLine(s *tokens, i, arrow int, l *Line, cols *layout) trust {
 	return sure
 }
 
-// number2 reads CPU and µs since the line before.
+// number2 parses CPU and µs since the previous line.
 func number2(s *tokens, i int, l *Line) {
 	cpu, ok1 := s.num(i, maxCPU)
 	us, ok2 := s.num(i+1, max64/1000)
@@ -507,8 +504,7 @@ func number2(s *tokens, i int, l *Line) {
 	}
 }
 
-// leading reads the columns before the ends, and says whether they are those of
-// the heading.
+// leading parses the columns before the ends. It returns false if they differ from the heading.
 func leading(s *tokens, i, before int, ends column, l *Line, cols *layout) bool {
 	n := 0
 	for _, c := range cols.cols[:cols.n] {
@@ -534,7 +530,7 @@ func leading(s *tokens, i, before int, ends column, l *Line, cols *layout) bool 
 	return true
 }
 
-// trailing reads the columns behind the ends, those that there are.
+// trailing parses the columns after the ends, as far as they are present.
 func trailing(s *tokens, i int, l *Line, cols *layout) {
 	behind := false
 	for _, c := range cols.cols[:cols.n] {
@@ -556,7 +552,7 @@ func trailing(s *tokens, i int, l *Line, cols *layout) {
 	}
 }
 
-// value reads a column of one word. What is no number (`-`) is left out.
+// value parses a column of one word. It ignores a value that is not a number (`-`).
 func value(c column, w []byte, l *Line) {
 	n, ok := number(w, max64)
 	if !ok {
@@ -591,8 +587,8 @@ func value(c column, w []byte, l *Line) {
 	}
 }
 
-// guess reads the columns around the ends where no heading says what they are, as
-// far as the scripts that are known agree.
+// guess parses the columns around the ends without a heading, as far as the known scripts have the same
+// columns.
 func guess(s *tokens, i, before, after int, separate bool, l *Line) {
 	n, ok := s.num(after, max64)
 	if ok {
@@ -629,8 +625,8 @@ func guess(s *tokens, i, before, after int, separate bool, l *Line) {
 	}
 }
 
-// flags reads `(PUSH|ACK)`. Scripts print a bar behind each flag and take the last
-// one back with a backspace, which stays in a file.
+// flags parses `(PUSH|ACK)`. Scripts print a bar after each flag and delete the last one by a backspace,
+// which remains in a file.
 func flags(b []byte, l *Line) {
 	t := text(b)
 	if !t.skip("(") {
@@ -649,14 +645,14 @@ func flags(b []byte, l *Line) {
 	}
 }
 
-// columnLine reads the columns of scripts that print one address.
+// columnLine parses the columns of scripts that print one address.
 func columnLine(s *tokens, l *Line, cols *layout) bool {
 	switch {
 	case cols.has(colProcess) && cols.has(colAddr):
 		return socketLine(s, l, cols)
 	case cols.has(colRemote) && cols.has(colCount):
-		// tcpaccept.d and tcpconnect.d print the port of different ends in a column
-		// of the same name.
+		// tcpaccept.d and tcpconnect.d print ports of different ends in columns with the same
+		// name.
 		a, ok := address(s.at(0))
 		count, ok2 := s.num(s.n-1, max64)
 		if !ok || !ok2 || s.n != 3 {
@@ -664,7 +660,7 @@ func columnLine(s *tokens, l *Line, cols *layout) bool {
 		}
 		l.Peer, l.Count = netip.AddrPortFrom(a, 0), count
 	case cols.has(colRemote) && cols.has(colLocal):
-		// tcpwatch.d: a date before.
+		// tcpwatch.d: preceded by a date.
 		if s.n < 3 {
 			return false
 		}
@@ -683,8 +679,8 @@ func columnLine(s *tokens, l *Line, cols *layout) bool {
 	return true
 }
 
-// socketLine reads soconnect.d, soaccept.d and soclose.d: a process and the address
-// of its peer. The name of the process may have blanks.
+// socketLine parses soconnect.d, soaccept.d and soclose.d: a process, whose name may have blanks, and the
+// address of its peer.
 func socketLine(s *tokens, l *Line, cols *layout) bool {
 	pid, ok := s.num(0, max32)
 	if !ok {
@@ -717,8 +713,7 @@ func socketLine(s *tokens, l *Line, cols *layout) bool {
 	return false
 }
 
-// sentences are what FreeBSD's tcptrack says: of which probe, and whether the peer
-// comes first.
+// sentences has the messages of tcptrack of FreeBSD, with their probe, and whether the peer comes first.
 var sentences = []struct {
 	begin, between, probe string
 	peerFirst             bool
@@ -729,7 +724,7 @@ var sentences = []struct {
 	{"Connection refused by ", "from ", "connect-refused", true},
 }
 
-// sentence reads a line of FreeBSD's tcptrack or udptrack.
+// sentence parses a line of tcptrack or udptrack of FreeBSD.
 func sentence(t text, l *Line) bool {
 	l.Text = t
 	for i := range sentences {

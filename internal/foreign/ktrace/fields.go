@@ -12,9 +12,8 @@ var (
 	lengthField = []byte(" length = ")
 )
 
-// fields reads what is known of an event's text: the ends of a connection, its
-// states, and the length of a packet. Events of the groups sock, tcp, net and
-// skb have them (include/trace/events).
+// fields parses the text of an event for the ends of a connection, its states, and the length of a packet.
+// Events of the groups sock, tcp, net and skb have them (include/trace/events).
 func fields(l *Line) {
 	switch string(l.Name) {
 	case "net_dev_queue", "net_dev_start_xmit", "net_dev_xmit":
@@ -50,9 +49,8 @@ func length(l *Line, field []byte) {
 	}
 }
 
-// ends reads the addresses. With sport and dport the event is about a socket, and
-// the source is the local end; src and dest are those of a packet that arrived,
-// but for tcp_probe, which turns them around.
+// ends parses the addresses. With sport and dport the event is about a socket, and the source is the local
+// end. src and dest are those of a received packet, except in tcp_probe, where they are reversed.
 func ends(l *Line) {
 	var saddr, daddr, saddr6, daddr6 netip.Addr
 	var src, dest netip.AddrPort
@@ -95,7 +93,7 @@ func ends(l *Line) {
 		if six {
 			saddr, daddr = saddr6.Unmap(), daddr6.Unmap()
 		}
-		// A socket that is not bound, or not connected, has zeros.
+		// The fields of a socket that is not bound, or not connected, are zero.
 		if saddr.IsValid() && (sport != 0 || !saddr.IsUnspecified()) {
 			l.Local = netip.AddrPortFrom(saddr, uint16(sport))
 		}

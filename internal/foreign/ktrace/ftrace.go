@@ -2,7 +2,7 @@ package ktrace
 
 import "bytes"
 
-// scanFtrace reads a line of ftrace or of trace-cmd report.
+// scanFtrace parses a line of ftrace or of trace-cmd report.
 func scanFtrace(b []byte, l *Line) trust {
 	t := text(b)
 	switch {
@@ -23,8 +23,7 @@ func scanFtrace(b []byte, l *Line) trust {
 	return ftraceRest(b, t, l)
 }
 
-// ftraceHeader reads lines that begin with a hash: headings, and where the buffer
-// of a CPU begins.
+// ftraceHeader parses lines that start with a hash: headings, and the start of the buffer of a CPU.
 func ftraceHeader(b []byte, l *Line) trust {
 	t := text(b)
 	if t.skip("##### CPU ") {
@@ -44,8 +43,7 @@ func ftraceHeader(b []byte, l *Line) trust {
 	return weak
 }
 
-// ftraceLost reads `CPU:0 [LOST 123 EVENTS]`, and trace-cmd's
-// `CPU:0 [123 EVENTS DROPPED]`.
+// ftraceLost parses `CPU:0 [LOST 123 EVENTS]`, and `CPU:0 [123 EVENTS DROPPED]` of trace-cmd.
 func ftraceLost(b []byte, l *Line) trust {
 	t := text(b)
 	t.skip("CPU:")
@@ -74,8 +72,7 @@ func ftraceLost(b []byte, l *Line) trust {
 	return sure
 }
 
-// ftraceRest knows what else stands in a file of ftrace or trace-cmd; t is b
-// without blanks in front.
+// ftraceRest parses other lines of ftrace or trace-cmd; t is b without leading blanks.
 func ftraceRest(b []byte, t text, l *Line) trust {
 	switch {
 	case t.has("------------------------------------------"):
@@ -95,26 +92,26 @@ func ftraceRest(b []byte, t text, l *Line) trust {
 		l.Kind, l.Text = Header, b
 		return weak
 	}
-	// function_graph with the option context-info off has no columns.
+	// function_graph without the option context-info has no columns.
 	if content(b, 0, l) {
 		return weak
 	}
 	return no
 }
 
-// taskLine reads a line that begins with the task:
+// taskLine parses a line that starts with the task:
 //
 //	emulator-9744    [001] d..1. 1234.567890: tcp_sendmsg <-sock_sendmsg
 //	emulator-9744    (   9744) [001] 1234.567890: netif_rx: dev=lo
 //	emulator-9744      1d..1.  18656us!: tcp_sendmsg <-sock_sendmsg
 //
-// The latter is the latency format; of trace-cmd it has seconds.
+// The last one is the latency format. With trace-cmd it has seconds.
 func taskLine(b []byte, l *Line) trust {
 	start := 0
 	for start < len(b) && (b[start] == ' ' || b[start] == '\t') {
 		start++
 	}
-	// A name may have blanks and hyphens, and be followed by any number.
+	// A name may have blanks and hyphens, and any number may follow it.
 	for i := start + 1; i < len(b) && i-start <= maxComm; i++ {
 		if b[i] != '-' || i+1 == len(b) || !isDigit(b[i+1]) {
 			continue
@@ -130,7 +127,7 @@ func taskLine(b []byte, l *Line) trust {
 	return no
 }
 
-// taskHead passes CPU, flags and time.
+// taskHead parses CPU, flags and time.
 func taskHead(t *text, l *Line) bool {
 	if t.skip("(") {
 		i := text((*t)[:min(len(*t), 24)]).index(") ")
@@ -170,8 +167,7 @@ func taskHead(t *text, l *Line) bool {
 	return true
 }
 
-// ftraceTime passes `1234.567890:`, `18656us!:`, or the number of a clock that
-// has no seconds.
+// ftraceTime parses `1234.567890:`, `18656us!:`, or the number of a clock without seconds.
 func ftraceTime(t *text, l *Line, latency bool) bool {
 	s := Stamp{Clock: Boot}
 	if ns, _, ok := t.seconds(); ok {
@@ -187,7 +183,7 @@ func ftraceTime(t *text, l *Line, latency bool) bool {
 				return false
 			}
 			s = Stamp{Start, int64(n) * 1000}
-			// How long it took to the next line.
+			// The mark of a long time to the next line.
 			if len(*t) > 0 && isMark((*t)[0]) || t.has(" :") {
 				*t = (*t)[1:]
 			}
@@ -200,12 +196,12 @@ func ftraceTime(t *text, l *Line, latency bool) bool {
 	return true
 }
 
-// isMark knows what ftrace puts before what took long.
+// isMark reports whether c is a mark of ftrace for a long duration.
 func isMark(c byte) bool {
 	return c == '+' || c == '!' || c == '#' || c == '*' || c == '@' || c == '$'
 }
 
-// taskRest reads what is behind the time.
+// taskRest parses the text after the time.
 func taskRest(t text, l *Line) trust {
 	t.blanks()
 	if t.has("(+") { // trace-cmd report --ts-diff
@@ -227,7 +223,7 @@ func taskRest(t text, l *Line) trust {
 			return sure
 		}
 	case t.has("function:"):
-		// trace-cmd; the blanks are for the depth that it guesses.
+		// trace-cmd; the blanks are an indentation by a guessed depth.
 		rest := t[len("function:"):]
 		rest.blanks()
 		if called(rest, l) {
@@ -248,7 +244,7 @@ func taskRest(t text, l *Line) trust {
 	return sure
 }
 
-// event reads `tcp_retransmit_skb: family=AF_INET sport=40181 ...`.
+// event parses `tcp_retransmit_skb: family=AF_INET sport=40181 ...`.
 func event(t text, l *Line) bool {
 	n := 0
 	for n < len(t) && class[t[n]]&inName != 0 {
@@ -265,8 +261,7 @@ func event(t text, l *Line) bool {
 	return true
 }
 
-// called reads `tcp_sendmsg <-sock_sendmsg`, of trace-cmd with `<-- ` in between,
-// and its function alone.
+// called parses `tcp_sendmsg <-sock_sendmsg`, the same with `<-- ` of trace-cmd, and a function alone.
 func called(t text, l *Line) bool {
 	callee, caller := []byte(t), []byte(nil)
 	if i := bytes.LastIndex(t, []byte(" <-")); i > 0 {
@@ -278,7 +273,7 @@ func called(t text, l *Line) bool {
 		return false
 	}
 	if len(caller) > 0 {
-		// Only the name, without the module and the address.
+		// Only the name, without module and address.
 		t := text(caller)
 		if l.Func = t.word(); !isSymbol(l.Func) && string(l.Func) != "0" {
 			return false
@@ -288,7 +283,7 @@ func called(t text, l *Line) bool {
 	return true
 }
 
-// syscall reads the events of the group syscalls as the kernel prints them:
+// syscall parses events of the group syscalls in the format of the kernel:
 // `sys_connect(fd: 3, uservaddr: 7ffd0, addrlen: 10)` and `sys_connect -> 0x0`.
 func syscall(t text, l *Line) bool {
 	n := 0
@@ -309,8 +304,8 @@ func syscall(t text, l *Line) bool {
 	return true
 }
 
-// symbol passes a function: its name, where sym-addr is on its address, its
-// module, and its arguments.
+// symbol parses a function: its name, its address if the option sym-addr is on, its module, and its
+// arguments.
 func symbol(t *text, l *Line) bool {
 	rest := *t
 	n := 0

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzRead reads lines: whatever they are, what comes of one is carried whole, and
-// what Is says of it a Reader says too.
+// FuzzRead parses lines. The result must survive Append and Parse, and Is and a Reader must agree on the
+// format.
 func FuzzRead(f *testing.F) {
 	for _, c := range notations {
 		f.Add([]byte(c.in))
@@ -47,7 +47,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// FuzzParse reads carried lines: what is understood is carried again as the same.
+// FuzzParse parses lines of Append. The result must survive another Append and Parse.
 func FuzzParse(f *testing.F) {
 	var l Line
 	for _, c := range notations {

@@ -2,12 +2,12 @@ package ktrace
 
 import "bytes"
 
-// graphLine reads a line of function_graph, whose columns depend on the options:
+// graphLine parses a line of function_graph, whose columns depend on the options:
 //
 //	1234.567890 |   1)  emulato-9744  |  d..1. | + 12.345 us   |  tcp_sendmsg() {
 //
-// They are, each with its option, the time (funcgraph-abstime), the CPU (-cpu),
-// the task (-proc), the flags (latency-format) and the duration (-duration).
+// The columns and their options are the time (funcgraph-abstime), the CPU (-cpu), the task (-proc), the
+// flags (latency-format) and the duration (-duration).
 func graphLine(b []byte, l *Line) trust {
 	t := text(b)
 	columns := 0
@@ -22,7 +22,7 @@ func graphLine(b []byte, l *Line) trust {
 	}
 	rest = t
 	rest.blanks()
-	if rest.skip("| ") { // kernels before 2.6.31 have a bar before the CPU of a switch
+	if rest.skip("| ") { // kernels before 2.6.31 print a bar before the CPU of a switch
 		rest.blanks()
 	}
 	hasCPU := false
@@ -64,8 +64,8 @@ func graphLine(b []byte, l *Line) trust {
 	return weak
 }
 
-// sinceStart passes the time that the latency tracers print with display-graph:
-// whole µs, and then the CPU. A duration may look like it.
+// sinceStart parses the time that the latency tracers print with display-graph: whole µs, followed by the
+// CPU. A duration may look the same.
 func sinceStart(rest *text, t text) (int64, bool) {
 	*rest = t
 	rest.blanks()
@@ -79,7 +79,7 @@ func sinceStart(rest *text, t text) (int64, bool) {
 	return int64(us), ok && cpu.has(") ")
 }
 
-// switched reads ` 1)   rcu_pre-15   =>  emulato-9744 ` from behind the CPU.
+// switched parses ` 1)   rcu_pre-15   =>  emulato-9744 ` after the CPU.
 func switched(t text, l *Line) bool {
 	i := t.index(" => ")
 	if i < 0 || i > maxComm+32 {
@@ -96,8 +96,8 @@ func switched(t text, l *Line) bool {
 	return true
 }
 
-// duration reads the duration column and returns what is behind it: the mark of
-// what took long and the µs, or blanks, or where an interrupt begins or ends.
+// duration parses the duration column and returns the text after it. The column has the mark of a long
+// duration and µs, or blanks, or the start or end of an interrupt.
 func duration(t text, l *Line) (text, bool) {
 	t.blanks()
 	if t.skip("|") {
@@ -141,15 +141,13 @@ func duration(t text, l *Line) (text, bool) {
 	return t, true
 }
 
-// graphBody reads the duration and what is behind it, as trace-cmd prints them
-// behind the name of its event.
+// graphBody parses the duration and the text after it, which trace-cmd prints after the event name.
 func graphBody(t text, l *Line) bool {
 	t, ok := duration(t, l)
 	return ok && content(t, 2, l)
 }
 
-// content reads what function_graph prints of a function or an event; base blanks
-// stand before one of depth 0.
+// content parses the function or event in a line of function_graph; base is the indentation at depth 0.
 func content(t text, base int, l *Line) bool {
 	n := t.blanks()
 	l.Depth = max(n-base, 0) / 2
@@ -164,7 +162,7 @@ func content(t text, base int, l *Line) bool {
 	case string(t) == "==========>", string(t) == "<==========":
 		l.Kind, l.Depth, l.Text = Note, 0, t
 		return true
-	case t.skip(") {"): // trace-cmd, of a function whose name it does not know
+	case t.skip(") {"): // trace-cmd, for an unknown function
 		l.Kind = Enter
 		return trailers(t, l)
 	}
@@ -190,8 +188,8 @@ func content(t text, base int, l *Line) bool {
 	return trailers(t, l)
 }
 
-// comment reads an event among functions, `/* tcp_probe: family=AF_INET ... */`,
-// or what trace_printk wrote.
+// comment parses an event among functions, `/* tcp_probe: family=AF_INET ... */`, or the output of
+// trace_printk.
 func comment(t text, l *Line) bool {
 	b := trim(bytes.TrimSuffix(t, []byte("*/")))
 	if len(b) == 0 {
@@ -203,8 +201,8 @@ func comment(t text, l *Line) bool {
 	return true
 }
 
-// trailers reads what follows a function: comments with its name, caller and
-// return value, and trace-cmd's depth and return value in parentheses.
+// trailers parses the text after a function: comments with its name, caller and return value, and the
+// depth and return value in parentheses of trace-cmd.
 func trailers(t text, l *Line) bool {
 	for range 4 {
 		t.blanks()
@@ -243,18 +241,18 @@ func trailers(t text, l *Line) bool {
 	return true
 }
 
-// remark reads what is in a comment behind a function: ` tcp_sendmsg ret=0xbe `.
+// remark parses the comment after a function: ` tcp_sendmsg ret=0xbe `.
 func remark(t text, l *Line) {
 	for range 4 {
 		t.blanks()
 		switch {
 		case len(t) == 0:
 			return
-		case t.skip("ret="), t.skip("= "): // the latter is that of 6.5 to 6.12
+		case t.skip("ret="), t.skip("= "): // `= ` is printed by 6.5 to 6.12
 			l.Ret, l.HasRet = t.word(), true
 		case t.skip("<-"):
 			l.Func = t.word()
-			if t.skip(" [") { // the caller's module
+			if t.skip(" [") { // module of the caller
 				t = t[min(t.index("]")+1, len(t)):]
 			}
 		case len(l.Name) == 0 && symbol(&t, l):

@@ -1,51 +1,49 @@
-// Package ktrace reads what kernel tracers printed, line by line: the functions
-// that a process went through in the kernel, and the events on the way.
+// Package ktrace parses the output of kernel tracers line by line: the kernel functions that a process
+// called, and events.
 //
-// It knows three families of text:
+// It supports three families:
 //
-//   - SystemTap, what scripts print behind thread_indent and indent (tapset
-//     indent.stp, whose text is the same since 2009): socket-trace.stp,
+//   - SystemTap: the output of scripts with thread_indent and indent (tapset
+//     indent.stp, whose format has not changed since 2009): socket-trace.stp,
 //     callgraph.stp and para-callgraph.stp, with parameters and return values,
-//     and the messages of stap around them.
-//   - ftrace, as the files trace and trace_pipe have it and as trace-cmd report
-//     prints it: the tracers function_graph, with any of its options and with the
-//     latency format, and function, and events. The notation is that of kernels
-//     since 2.6.29; what 5.10, 6.1, 6.12 and 7.2 print was seen, and of trace-cmd
-//     what 3.1 and 3.4 print. The return value of a function is read in the ways
-//     that it was and is written: `= 0xbe`, `ret=0xbe`, and trace-cmd's
-//     `(ret=0xbe)`. It, return addresses, interrupt marks (`==========>`) and the
-//     time of the latency tracers' graphs are known by the sources only.
-//   - DTrace, by the source of FreeBSD's dtrace(1) and the guides of Solaris: the
-//     default output, with and without -F, its own messages, and the columns and
-//     sentences of scripts for the tcp, udp and ip providers: those of the
-//     providers' guides and manual pages, of the DTrace book (chapter 6), of the
-//     DTraceToolkit (tcpsnoop), and of FreeBSD's share/dtrace. All are known by
-//     the formats in these scripts, and by the examples that are published.
+//     and the messages of stap.
+//   - ftrace: the files trace and trace_pipe, and the output of trace-cmd report,
+//     for the tracers function_graph, with any of its options and with the latency
+//     format, and function, and for events. The format is that of kernels since
+//     2.6.29. It was tested with the output of 5.10, 6.1, 6.12 and 7.2, and of
+//     trace-cmd 3.1 and 3.4. The return value of a function is parsed in all its
+//     formats: `= 0xbe`, `ret=0xbe`, and `(ret=0xbe)` of trace-cmd. The formats of
+//     return values, return addresses, interrupt marks (`==========>`) and the
+//     time in graphs of the latency tracers are only from the sources.
+//   - DTrace, by the source of dtrace(1) of FreeBSD and the guides of Solaris: the
+//     default output, with and without -F, its messages, and the columns and
+//     sentences of scripts for the tcp, udp and ip providers: those in the
+//     provider guides and manual pages, in the DTrace book (chapter 6), in the
+//     DTraceToolkit (tcpsnoop), and in share/dtrace of FreeBSD. The formats are
+//     from these scripts and from published examples.
 //
-// A line is read for what it says by itself, and a Reader adds what it inherits
-// from lines before: the task that runs on a CPU, the function that a `}` ends,
-// the columns that a heading names. Where no heading came before, the columns of a
-// script are read as far as the scripts that are known agree on them.
+// A Reader parses each line, and adds state from earlier lines: the task that runs on a CPU, the
+// function that a `}` ends, the columns of a heading. Without a heading the columns of a script
+// are parsed as far as the known scripts have the same columns.
 //
-// What is not read:
+// Not supported are:
 //
-//   - what a SystemTap or D script prints in a form of its own: such a line is
-//     Unknown, or an Event of which all is Text;
-//   - aggregations of DTrace, apart from the columns HOST, PORT and COUNT, and
-//     what tracemem and stack print;
-//   - the hours and dates that scripts print: they stay in Text;
-//   - ftrace's latency flags (`d..1.`), and which task had a TGID;
-//   - ftrace with the options raw, hex, bin and verbose, its histograms, the
-//     tracers that print neither functions nor events (blk, hwlat, mmiotrace),
-//     and the frames of stack traces, which are Notes;
-//   - the depth that trace-cmd gives a function of the tracer function by
-//     indentation, which it guesses;
-//   - whose a bare address is that a one-liner prints (`trace(args[2]->ip_daddr)`):
-//     it stays in Text;
-//   - `perf trace`, `perf script`, bpftrace and the BCC tools, which are others.
+//   - SystemTap and D scripts with their own output format: such a line is
+//     Unknown, or an Event with only Text;
+//   - aggregations of DTrace, except the columns HOST, PORT and COUNT, and the
+//     output of tracemem and stack;
+//   - times of day and dates printed by scripts: they stay in Text;
+//   - the latency flags of ftrace (`d..1.`), and the TGID of a task;
+//   - ftrace with the options raw, hex, bin and verbose, its histograms, tracers
+//     without functions and events (blk, hwlat, mmiotrace), and the frames of
+//     stack traces, which are Notes;
+//   - the indentation of the tracer function by trace-cmd, which guesses the depth;
+//   - a bare address printed by a one-liner (`trace(args[2]->ip_daddr)`), whose
+//     meaning is unknown: it stays in Text;
+//   - `perf trace`, `perf script`, bpftrace and the BCC tools.
 //
-// Everything is bounded: a line has at most MaxLine bytes, and a Reader that
-// would remember more than 16 MiB forgets all that it remembers.
+// Memory is bounded: a line has at most MaxLine bytes, and a Reader drops its state when the estimated
+// size of that would exceed 8 MiB.
 package ktrace
 
 import (
@@ -54,56 +52,56 @@ import (
 )
 
 const (
-	// MaxLine bounds a line, in bytes. The kernel's have at most 8 KiB.
+	// MaxLine is the maximum length of a line, in bytes. Those of the kernel have at most 8 KiB.
 	MaxLine = 64 << 10
-	// MaxDepth bounds how deep functions are remembered inside each other; the
-	// kernel stops at 50. Deeper ones are read, but not matched.
+	// MaxDepth is the maximum nesting of functions that is stored; the kernel stops at 50. Deeper
+	// functions are parsed, but not matched.
 	MaxDepth = 256
 )
 
 var (
-	// ErrUnknown says that no tracer prints such a line.
+	// ErrUnknown means that no tracer prints such a line.
 	ErrUnknown = errors.New("not a line of a kernel tracer")
-	// ErrTooLong says that a line has more than MaxLine bytes.
+	// ErrTooLong means that a line has more than MaxLine bytes.
 	ErrTooLong = errors.New("line of a kernel tracer too long")
 )
 
-// Kind is what a line is.
+// Kind is the kind of a line.
 type Kind uint8
 
 // Kinds of lines.
 const (
-	// Unknown is none of a tracer: Text is the line.
+	// Unknown is a line that is not of a tracer: Text is the line.
 	Unknown Kind = iota
 	// Header is a heading, a rule or an empty line. Text is the line.
 	Header
-	// Enter is a function that was entered, and whose Leave follows.
+	// Enter is the entry of a function, for which a Leave follows.
 	Enter
 	// Leave is the return from a function.
 	Leave
-	// Leaf is a function that was entered and left: function_graph prints one
-	// line where no other function was called in between.
+	// Leaf is the entry and return of a function that called no other function:
+	// function_graph prints one line for it.
 	Leaf
-	// Call is a function that was called, and of whose return nothing is known:
-	// ftrace's tracer function. Func is its caller.
+	// Call is the call of a function without information about its return: the tracer
+	// function of ftrace. Func is the caller.
 	Call
-	// Event is a trace event, or a probe that has no return.
+	// Event is a trace event, or a probe without a return.
 	Event
-	// Switch is the task that a CPU went on with: PID and Comm are the new one,
-	// Text has both. Events in between are not shown by function_graph.
+	// Switch is a task switch of a CPU: PID and Comm are those of the new task, Text has
+	// both tasks. function_graph does not show events in between.
 	Switch
-	// Lost says that Count lines are missing here, 0 where nobody knows how many.
-	// CPU is where, or -1. Text is the message.
+	// Lost means that Count lines are missing; 0: an unknown number. CPU is the CPU, or -1.
+	// Text is the message.
 	Lost
-	// Note is a message of the tracer's. Text is all of it.
+	// Note is a message of the tracer. Text is the message.
 	Note
-	// Gap is where someone left out lines: `...` or `[...]`.
+	// Gap marks lines omitted by an editor: `...` or `[...]`.
 	Gap
 )
 
 var kindNames = [...]string{"unknown", "header", "enter", "leave", "leaf", "call", "event", "switch", "lost", "note", "gap"}
 
-// String is the name that Append prints.
+// String returns the name that Append prints.
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
 		return kindNames[k]
@@ -114,7 +112,7 @@ func (k Kind) String() string {
 // Format is the tracer that printed a line.
 type Format uint8
 
-// The formats. That of a line which any tracer could have printed is zero.
+// The formats. 0 is that of a line that any tracer could have printed.
 const (
 	SystemTap Format = iota + 1
 	Ftrace
@@ -123,7 +121,7 @@ const (
 
 var formatNames = [...]string{"none", "systemtap", "ftrace", "dtrace"}
 
-// String is the name that Append prints.
+// String returns the name that Append prints.
 func (f Format) String() string {
 	if int(f) < len(formatNames) {
 		return formatNames[f]
@@ -131,35 +129,34 @@ func (f Format) String() string {
 	return "invalid"
 }
 
-// Clock is what a Stamp counts from.
+// Clock is the epoch of a Stamp.
 type Clock uint8
 
 // Clocks.
 const (
-	// NoClock is where nothing was printed.
+	// NoClock means that no time was printed.
 	NoClock Clock = iota
-	// Boot counts from where the tracer's clock began, which is mostly when the
-	// machine started: ftrace's trace_clock, DTrace's timestamp.
+	// Boot counts from the epoch of the clock of the tracer, usually the boot: trace_clock
+	// of ftrace, timestamp of DTrace.
 	Boot
-	// Start counts from the first line of the trace (ftrace's latency format).
+	// Start counts from the first line of the trace (latency format of ftrace).
 	Start
-	// Thread counts from when the thread entered its outermost function
-	// (SystemTap).
+	// Thread counts from the entry of the outermost function of the thread (SystemTap).
 	Thread
-	// Delta counts from the line before.
+	// Delta counts from the previous line.
 	Delta
-	// Ticks is no time: NS is the number that ftrace's trace_clock had, which was
-	// counter, x86-tsc or another one without seconds.
+	// Ticks is not a time: NS is the value of trace_clock of ftrace, which was counter,
+	// x86-tsc or another clock without seconds.
 	Ticks
 )
 
 // Stamp is a time.
 type Stamp struct {
 	Clock Clock
-	NS    int64 // nanoseconds, but for Ticks; most tracers print microseconds
+	NS    int64 // nanoseconds, except for Ticks; most tracers print microseconds
 }
 
-// Dir is the direction of a packet, or who began a connection.
+// Dir is the direction of a packet, or of the start of a connection.
 type Dir uint8
 
 // The directions.
@@ -169,64 +166,62 @@ const (
 	In
 )
 
-// Line is one line. Its slices are those of the line that was read, of the
-// Reader until it reads again, or constants: they are not to be written to. What
-// was not printed is empty.
+// Line is a parsed line. Its slices alias the line that was parsed, or are owned by the Reader until its
+// next Read, or are constants. They must not be modified. Fields that were not printed are empty.
 type Line struct {
 	Kind   Kind
 	Format Format
 
-	// The leader: what says when, where and in which task. Append leaves it out.
+	// The leader: time, CPU and task. Append omits it.
 
-	PID  uint32 // thread as printed; 0 where none was, and of idle tasks
-	Comm []byte // name of the task; function_graph prints 7 bytes of it
-	CPU  int32  // -1 where none was printed
+	PID  uint32 // thread as printed; 0: not printed, or an idle task
+	Comm []byte // name of the task; function_graph prints only 7 bytes of it
+	CPU  int32  // -1: not printed
 	Time Stamp
 
-	// Depth is how many functions are around this one, by indentation. Of an
-	// Event it is that of the function that it happened in, plus one.
+	// Depth is the nesting depth of the function, by indentation. For an Event it is that of the
+	// enclosing function plus one.
 	Depth int
-	// Name is the function, the event, or the probe of DTrace: with its provider
-	// (`tcp:send`) where that can be told.
+	// Name is the function, the event, or the probe of DTrace, with its provider (`tcp:send`) if
+	// that is known.
 	Name []byte
-	// Module is what Name is of, where ftrace printed it: `[wlan]` without the
-	// brackets.
+	// Module is the module of Name, if ftrace printed it: `[wlan]` without the brackets.
 	Module []byte
-	// Func is the function that called Name (Call, and funcgraph-retaddr), or that
-	// the probe is in (DTrace).
+	// Func is the caller of Name (Call, and funcgraph-retaddr), or the function of the probe
+	// (DTrace).
 	Func []byte
 	// Args is the text of the arguments, without parentheses.
 	Args []byte
-	// Ret is the return value as printed, of a Leave or Leaf; HasRet tells an
-	// empty one from none.
+	// Ret is the return value of a Leave or Leaf as printed; HasRet distinguishes an empty one
+	// from none.
 	Ret    []byte
 	HasRet bool
-	// Dur is the time between entry and return, ns. SystemTap does not print it: it
-	// is the difference of two times in µs.
+	// Dur is the time between entry and return, ns. SystemTap does not print it: it is the
+	// difference of two times in µs.
 	Dur    int64
 	HasDur bool
 
-	// Local and Peer are the ends of a connection; a port that was not printed, or
-	// that may be that of either end, is 0.
+	// Local and Peer are the ends of a connection. A port that was not printed, or whose end is
+	// unknown, is 0.
 	Local, Peer netip.AddrPort
 	Dir         Dir
-	// Bytes is a length as printed, in the sense that the tracer or the script has
-	// for it: with headers or without. -1 where there is none.
+	// Bytes is a length as printed. Whether it includes headers depends on the tracer or script.
+	// -1: none.
 	Bytes int64
-	// Flags are those of TCP as scripts print them: `PUSH|ACK`.
+	// Flags are TCP flags as printed by scripts: `PUSH|ACK`.
 	Flags []byte
 	// Old and New are the states of a TCP connection before and after: TCP_CLOSE,
 	// state-syn-sent.
 	Old, New []byte
 
-	// Count is that of Lost, and the number of times in DTrace's COUNT.
+	// Count is that of Lost, or the value of the column COUNT of DTrace.
 	Count uint64
-	// Text is, of an Event, all behind its name; of a script's columns, all of the
-	// line; and see Kind. Of function lines it is what was not understood.
+	// Text is, for an Event, the text after its name; for columns of a script, the line; for
+	// function lines, the text that was not parsed. See also Kind.
 	Text []byte
 
-	byTask bool   // a `}` of this line belongs to the task, not to the CPU
-	buf    []byte // of Parse, for what was escaped
+	byTask bool   // a `}` on this line belongs to the task, not to the CPU
+	buf    []byte // of Parse, for unescaped text
 }
 
 func (l *Line) reset() {
@@ -234,20 +229,19 @@ func (l *Line) reset() {
 	*l = Line{CPU: -1, Bytes: -1, buf: buf[:0]}
 }
 
-// trust is how sure it is that a line is of a tracer.
+// trust is the confidence that a line is of a tracer.
 type trust uint8
 
 const (
 	no   trust = iota
-	weak       // if the lines around are
+	weak       // if the surrounding lines are
 	sure
 )
 
-// Reader reads lines in the order in which they were printed. Its zero value is
-// ready.
+// Reader parses lines in order. The zero value is ready to use.
 type Reader struct {
-	// Format is that of all lines, if the caller knows it. Otherwise each line is
-	// told by itself, and one that could be anything by the lines before.
+	// Format is the format of all lines, if the caller knows it. Otherwise it is detected for
+	// each line; an ambiguous line has the format of earlier lines.
 	Format Format
 
 	now  Format
@@ -255,9 +249,8 @@ type Reader struct {
 	memory
 }
 
-// Read reads one line, which has no newline. l is overwritten; line is not kept.
-// The error is ErrUnknown or ErrTooLong, and then l is of kind Unknown and has
-// the line as its Text.
+// Read parses a line without newline into l, which it overwrites. It does not retain the line. The error
+// is ErrUnknown or ErrTooLong; l is then of kind Unknown and its Text is the line.
 func (r *Reader) Read(line []byte, l *Line) error {
 	l.reset()
 	if len(line) > MaxLine {
@@ -274,7 +267,7 @@ func (r *Reader) Read(line []byte, l *Line) error {
 		return nil
 	}
 	if isGap(b) {
-		// What was left out may have been another task, or the end of a function.
+		// The omitted lines may have had a task switch, or the end of a function.
 		r.memory = memory{}
 		l.Kind, l.Format, l.Text = Gap, format, b
 		return nil
@@ -308,8 +301,7 @@ func (r *Reader) Read(line []byte, l *Line) error {
 	return ErrUnknown
 }
 
-// scan reads what b says by itself as a line of a format, but for DTrace's
-// columns.
+// scan parses b as a line of a format without state, except for the columns of DTrace.
 func (r *Reader) scan(f Format, b []byte, l *Line) trust {
 	var t trust
 	switch f {
@@ -326,8 +318,7 @@ func (r *Reader) scan(f Format, b []byte, l *Line) trust {
 	return t
 }
 
-// inherit adds to l what lines before it said, and remembers what l says for
-// those behind it.
+// inherit adds state from earlier lines to l, and updates the state with l.
 func (r *Reader) inherit(l *Line) {
 	switch l.Format {
 	case SystemTap:
@@ -337,8 +328,8 @@ func (r *Reader) inherit(l *Line) {
 	}
 }
 
-// Is says which tracer printed a line, and 0 where that is not certain: with it
-// a file is recognised by most of its lines. It looks at no lines around.
+// Is returns the tracer that printed a line, 0 if that is not certain. It considers only this line, and is
+// for detecting the format of a file from most of its lines.
 func Is(line []byte) Format {
 	if len(line) > MaxLine {
 		return 0

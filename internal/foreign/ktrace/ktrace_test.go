@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// equal compares what Append carries: all but the leader.
+// equal compares the fields that Append keeps: all but the leader.
 func equal(a, b *Line) bool {
 	return a.Kind == b.Kind && a.Format == b.Format && a.Depth == b.Depth && bytes.Equal(a.Name, b.Name) &&
 		bytes.Equal(a.Module, b.Module) && bytes.Equal(a.Func, b.Func) && bytes.Equal(a.Args, b.Args) &&
@@ -24,7 +24,7 @@ func equal(a, b *Line) bool {
 		a.Count == b.Count && bytes.Equal(a.Text, b.Text)
 }
 
-// leader is what Append leaves out.
+// leader returns the fields that Append omits.
 func leader(l *Line) string {
 	s := ""
 	if len(l.Comm) > 0 || l.PID != 0 {
@@ -39,7 +39,7 @@ func leader(l *Line) string {
 	return s
 }
 
-// again checks that Parse reads what Append makes of l, and returns that.
+// again returns the result of Append, and checks that Parse returns the same line for it.
 func again(t testing.TB, l *Line) string {
 	t.Helper()
 	out := Append(nil, l)
@@ -82,10 +82,9 @@ func lines(b []byte) [][]byte {
 	return bytes.Split(bytes.TrimSuffix(b, []byte("\n")), []byte("\n"))
 }
 
-// TestTranscripts reads whole files. Those of ftrace and trace-cmd are what the
-// kernel of that version, and trace-cmd, printed of a program that connects to
-// itself. Those of SystemTap and DTrace are made by the formats of the scripts. Nothing in them is unknown, the format of
-// each is told by most of its lines, and by all that are of it.
+// TestTranscripts parses whole files. Those of ftrace and trace-cmd are output of that version of the kernel
+// and trace-cmd for a program that connects to itself. Those of SystemTap and DTrace are made up by
+// the formats of the scripts. No line may be Unknown, and Is must detect the format of each file.
 func TestTranscripts(t *testing.T) {
 	for _, file := range transcripts(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
@@ -107,7 +106,7 @@ func TestTranscripts(t *testing.T) {
 				if err2 := fixed.Read(line, &l2); err2 != nil || l2.Format != want {
 					t.Errorf("line %d, with the format known: %v %s", i+1, err2, Append(nil, &l2))
 				}
-				// Only what comes before the first line that is certain may be unknown.
+				// Only lines before the first certain one may be unknown.
 				if err == nil && l.Format != 0 {
 					began = true
 				}
@@ -130,7 +129,7 @@ func TestTranscripts(t *testing.T) {
 					t.Errorf("line %d is taken for %v: %q", i+1, Is(line), line)
 				}
 			}
-			// Columns of little are not certain, and frames of stacks are none of these.
+			// Files with few columns are uncertain, and stack frames have no format.
 			if is*2 <= total && !strings.Contains(file, "-columns") && !strings.Contains(file, "-stack") {
 				t.Errorf("only %d of %d lines are certain", is, total)
 			}
@@ -154,12 +153,11 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
-// tailed matches the name behind a `}`, which funcgraph-tail and trace-cmd's
-// fgraph:tailprint print.
+// tailed matches the name after a `}`, which funcgraph-tail and fgraph:tailprint of trace-cmd print.
 var tailed = regexp.MustCompile(`\} /\* ([^ ]+) \*/`)
 
-// TestTail takes the names behind `}` away that a kernel and trace-cmd printed, and
-// finds them again.
+// TestTail removes the names after `}` from output of a kernel and trace-cmd, and checks that the Reader
+// finds the same names.
 func TestTail(t *testing.T) {
 	for file, least := range map[string]int{"testdata/ftrace-graph-tail-6.1.txt": 40, "testdata/trace-cmd-tail-3.1.txt": 12} {
 		var r Reader
@@ -190,7 +188,7 @@ func TestTail(t *testing.T) {
 	}
 }
 
-// TestEmulator asserts what the SystemTap transcript of pid 9744 says.
+// TestEmulator checks the SystemTap transcript of pid 9744.
 func TestEmulator(t *testing.T) {
 	var r Reader
 	var l Line
@@ -247,8 +245,8 @@ func TestEmulator(t *testing.T) {
 	}
 }
 
-// notations have one line each, as a Reader reads it that has seen nothing. The
-// golden form is leader, bar, carried form.
+// notations has lines for a Reader without state, and for each the leader, a bar, and the result of
+// Append.
 var notations = []struct{ in, want string }{
 	// SystemTap.
 	{`     0 Xorg(3611): -> sock_poll`, `Xorg-3611 thread 0 | systemtap enter name=sock_poll`},
@@ -355,7 +353,7 @@ var notations = []struct{ in, want string }{
 	{`dtrace: [DTRACEDROP_PRINCIPAL] 12 drops on CPU 3`, `[3] | dtrace lost count=12 text="dtrace: [DTRACEDROP_PRINCIPAL] 12 drops on CPU 3"`},
 	{`dtrace: script './tcpio.d' matched 3 probes`, `| dtrace note text="dtrace: script './tcpio.d' matched 3 probes"`},
 
-	// Of all.
+	// All formats.
 	{``, `| none header`},
 	{`...`, `| none gap text=...`},
 	{` [...] `, `| none gap text=" [...]"`},
@@ -382,8 +380,7 @@ func TestNotations(t *testing.T) {
 	}
 }
 
-// TestWeak reads lines that could be of anything, and are read where the lines
-// around are of a tracer.
+// TestWeak parses ambiguous lines, which are accepted if the surrounding lines are of a tracer.
 func TestWeak(t *testing.T) {
 	for _, c := range []struct {
 		f        Format
@@ -422,7 +419,7 @@ func TestWeak(t *testing.T) {
 		if got := leader(&l) + "| " + again(t, &l); err != nil || got != c.want {
 			t.Errorf("%q: %v\n got %s\nwant %s", c.in, err, got, c.want)
 		}
-		// Behind a line that is certain.
+		// After a certain line.
 		first := map[Format]string{SystemTap: "0 a(1): -> f", Ftrace: "# tracer: nop", DTrace: "CPU FUNCTION"}[c.f]
 		r = Reader{}
 		if err := r.Read([]byte(first), &l); err != nil {
@@ -458,7 +455,7 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// TestOthers checks that lines of other tools are not taken for a tracer's.
+// TestOthers checks that lines of other tools are not taken as lines of a tracer.
 func TestOthers(t *testing.T) {
 	var files []string
 	for _, pattern := range []string{"../../../testdata/emulator/*.strace", "../../../testdata/emulator/*.tcpdump",
@@ -526,7 +523,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestInherit reads lines of which a CPU's and a task's others say more.
+// TestInherit parses lines that need state of the CPU or the task.
 func TestInherit(t *testing.T) {
 	for name, c := range map[string][]struct{ in, want string }{
 		"graph": {
@@ -541,14 +538,14 @@ func TestInherit(t *testing.T) {
 			{` 0)    a-1    =>    b-2   `, `b-2 [0] | ftrace switch text="a-1    =>    b-2"`},
 			{` ------------------------------------------`, `| ftrace header text=" ------------------------------------------"`},
 			{` 0)               |  /* hello */`, `b-2 [0] | ftrace event text=hello`},
-			// As the kernel: of a task that was not running in between.
+			// Like the kernel: a task that was not running in between.
 			{` 0)   1.0 us    |  }`, `b-2 [0] | ftrace leave name=a dur=1000`},
 			{` 0)   1.0 us    |  } /* x */`, `b-2 [0] | ftrace leave name=x dur=1000`},
 			{` 1)   1.0 us    |    }`, `[1] | ftrace leave depth=1 name=c dur=1000`},
 			{` 9)   1.0 us    |    }`, `[9] | ftrace leave depth=1 dur=1000`},
 			{`CPU:0 [LOST 5 EVENTS]`, `[0] | ftrace lost count=5 text="CPU:0 [LOST 5 EVENTS]"`},
 			{` 0)               |  a() {`, `b-2 [0] | ftrace enter name=a`},
-			// Who left lines out left out who runs.
+			// After omitted lines the running task is unknown.
 			{`...`, `| ftrace gap text=...`},
 			{` 0)   1.0 us    |  }`, `[0] | ftrace leave dur=1000`},
 		},
@@ -592,7 +589,7 @@ func TestInherit(t *testing.T) {
 			{`1 192.0.2.8:22 -> 198.51.100.40:60337 464`, `[1] | dtrace event local=192.0.2.8:22 peer=198.51.100.40:60337 dir=out bytes=464 text="1 192.0.2.8:22 -> 198.51.100.40:60337 464"`},
 			{`DELTA(us) SOURCE DEST INT BYTES`, `| dtrace header text="DELTA(us) SOURCE DEST INT BYTES"`},
 			{`1 ::1 <- ::2 lo0 464`, `delta 1000 | dtrace event name=ip:receive local=[::1]:0 peer=[::2]:0 dir=in bytes=464 text="1 ::1 <- ::2 lo0 464"`},
-			// Not as many as the heading names: what they are is not known.
+			// Fewer columns than in the heading: their meaning is unknown.
 			{`7 1 ::1 <- ::2 lo0 464`, `| dtrace event name=ip:receive local=[::1]:0 peer=[::2]:0 dir=in bytes=464 text="7 1 ::1 <- ::2 lo0 464"`},
 		},
 	} {
@@ -609,7 +606,7 @@ func TestInherit(t *testing.T) {
 	}
 }
 
-// TestBounds feeds what would be remembered for ever.
+// TestBounds feeds lines that add state without end.
 func TestBounds(t *testing.T) {
 	var l Line
 	long := bytes.Repeat([]byte("a"), MaxLine+1)
@@ -647,7 +644,7 @@ func TestBounds(t *testing.T) {
 	if forgot == 0 {
 		t.Error("nothing was forgotten")
 	}
-	// Frames that never end.
+	// Functions that never return.
 	for i := range 3 * MaxDepth {
 		if err := r.Read(fmt.Appendf(nil, "%d a(1): -> f", i+1), &l); err != nil {
 			t.Fatal(err)
@@ -656,8 +653,7 @@ func TestBounds(t *testing.T) {
 	if n := len(r.threads[1].frames); n > MaxDepth {
 		t.Errorf("%d frames", n)
 	}
-	// A Parse that was given a long line does not keep its buffer small, but says
-	// the same.
+	// After a long line Parse must still return the same, with a large buffer.
 	l = Line{Kind: Note, Format: Ftrace, Bytes: -1, CPU: -1, Text: bytes.Repeat([]byte{1}, MaxLine)}
 	again(t, &l)
 }

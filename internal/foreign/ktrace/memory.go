@@ -2,36 +2,35 @@ package ktrace
 
 import "bytes"
 
-// memory is what a Reader remembers of lines.
+// memory is the state of a Reader.
 type memory struct {
-	used    int // bytes, roughly
+	used    int // estimated bytes
 	names   map[string][]byte
 	cpus    map[int32]*cpu
 	tasks   map[uint32]*stack
 	threads map[uint32]*thread
-	lost    uint64 // how often lines were lost
+	lost    uint64 // number of times that lines were lost
 }
 
-// maxMemory bounds what is remembered, in bytes.
+// maxMemory bounds the state, in bytes.
 const maxMemory = 8 << 20
 
-// cpu is what is known of a CPU of ftrace.
+// cpu is the state of a CPU of ftrace.
 type cpu struct {
 	pid   uint32
 	comm  []byte
 	stack stack
 }
 
-// stack are the open functions by their depth. Those that function_graph left
-// out have no name.
+// stack has the open functions by depth. Those that function_graph omitted have no name.
 type stack struct {
 	funcs []fn
-	lost  uint64 // that of memory when they were entered
+	lost  uint64 // memory.lost when they were entered
 }
 
 type fn struct{ name, module []byte }
 
-// thread are the open functions of a thread of SystemTap.
+// thread has the open functions of a thread of SystemTap.
 type thread struct {
 	frames []frame
 }
@@ -41,11 +40,11 @@ type frame struct {
 	ns   int64 // since the outermost entry
 }
 
-// entrySize is what a place in a map or a slice may take.
+// entrySize is the estimated overhead of an entry in a map or slice.
 const entrySize = 96
 
-// grow counts what is about to be remembered. It forgets everything where that
-// would be too much: nothing that was taken from memory before is of it then.
+// grow adds n bytes to the size of the state. If that exceeds maxMemory it drops all state: pointers into
+// memory are then stale.
 func (m *memory) grow(n int) {
 	if m.used+n > maxMemory {
 		*m = memory{}
@@ -59,7 +58,7 @@ func (m *memory) grow(n int) {
 	m.used += n
 }
 
-// intern is a copy of a name that can be kept. Names come again and again.
+// intern returns a copy of a name, which is shared as names repeat.
 func (m *memory) intern(b []byte) []byte {
 	if len(b) == 0 {
 		return nil
@@ -84,7 +83,7 @@ func (m *memory) cpu(n int32) *cpu {
 	return c
 }
 
-// graph does for ftrace what Reader.inherit says.
+// graph implements Reader.inherit for ftrace.
 func (r *Reader) graph(l *Line) {
 	if l.CPU >= 0 {
 		switch {
@@ -100,8 +99,8 @@ func (r *Reader) graph(l *Line) {
 	}
 	switch l.Kind {
 	case Lost:
-		// The kernel names the functions of which it lost the entry, trace-cmd does
-		// not: a `}` would be taken for that of an older one.
+		// The kernel prints the names of functions whose entry was lost, trace-cmd does not: a
+		// `}` would be matched with an older function.
 		r.lost++
 	case Enter, Leave, Leaf:
 		if l.Depth < MaxDepth {
@@ -110,7 +109,7 @@ func (r *Reader) graph(l *Line) {
 	}
 }
 
-// nest finds the function that a `}` ends.
+// nest sets the function that a `}` ends.
 func (r *Reader) nest(l *Line) {
 	var f fn
 	if l.Kind == Enter {
@@ -134,12 +133,11 @@ func (r *Reader) nest(l *Line) {
 	s.funcs[l.Depth] = f
 }
 
-// stack are the open functions that a line of function_graph is among.
+// stack returns the stack of open functions for a line of function_graph.
 //
-// The kernel remembers for each CPU the function that it printed last for a
-// depth, whichever task was in it, and names that of a `}` itself where it is
-// another one. So what it does not name is what was printed last here too.
-// trace-cmd leaves the name out always: there the task tells.
+// The kernel stores for each CPU the function that it printed last at each depth, for any task, and prints
+// the name after a `}` only if it differs. So a `}` without a name ends the function that was
+// printed last on the CPU. trace-cmd never prints the name: there the stack is that of the task.
 func (r *Reader) stack(l *Line) *stack {
 	if !l.byTask {
 		return &r.cpu(l.CPU).stack
@@ -157,15 +155,15 @@ func (r *Reader) stack(l *Line) *stack {
 	return s
 }
 
-// thread matches the lines of a thread of SystemTap. Its times count from the
-// outermost entry, so that two of them have a difference.
+// thread matches the lines of a thread of SystemTap. The times are relative to the outermost entry, so
+// that their differences are durations.
 func (r *Reader) thread(l *Line) {
 	switch l.Kind {
 	case Enter:
 		name := r.intern(l.Name)
 		t := r.threadOf(l.PID)
 		if l.Depth == 0 && l.Time.NS == 0 {
-			t.frames = t.frames[:0] // what did not return will not any more
+			t.frames = t.frames[:0] // functions that have not returned never will
 		}
 		if len(t.frames) == MaxDepth {
 			return

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 )
 
-// text is what is left of a line.
+// text is the rest of a line.
 type text []byte
 
 func (t text) has(s string) bool { return len(t) >= len(s) && string(t[:len(s)]) == s }
@@ -23,7 +23,7 @@ func (t *text) skip(s string) bool {
 	return true
 }
 
-// blanks passes spaces and tabs and returns how many there were.
+// blanks skips spaces and tabs and returns their number.
 func (t *text) blanks() int {
 	n := 0
 	for n < len(*t) && ((*t)[n] == ' ' || (*t)[n] == '\t') {
@@ -33,7 +33,7 @@ func (t *text) blanks() int {
 	return n
 }
 
-// word passes what stands before the next space or tab.
+// word skips and returns the text up to the next space or tab.
 func (t *text) word() []byte {
 	n := 0
 	for n < len(*t) && (*t)[n] != ' ' && (*t)[n] != '\t' {
@@ -44,8 +44,8 @@ func (t *text) word() []byte {
 	return w
 }
 
-// num passes a decimal number; it says no where there is none up to most, and
-// then passes nothing.
+// num skips and returns a decimal number. If there is none up to most it returns false and skips
+// nothing.
 func (t *text) num(most uint64) (uint64, bool) {
 	v, n := uint64(0), 0
 	for ; n < len(*t) && isDigit((*t)[n]); n++ {
@@ -62,10 +62,10 @@ func (t *text) num(most uint64) (uint64, bool) {
 	return v, true
 }
 
-// maxSeconds keeps nanoseconds within an int64.
+// maxSeconds keeps nanoseconds in the range of int64.
 const maxSeconds = 9_000_000_000
 
-// seconds passes seconds with a fraction; digits are those of the fraction.
+// seconds parses seconds with a fraction; digits is the number of digits of the fraction.
 func (t *text) seconds() (ns int64, digits int, ok bool) {
 	rest := *t
 	s, ok := rest.num(maxSeconds)
@@ -80,8 +80,8 @@ func (t *text) seconds() (ns int64, digits int, ok bool) {
 	return int64(s)*1e9 + frac, digits, true
 }
 
-// fraction passes at most 9 digits behind a point, of which the first counts
-// unit; further ones are passed and count nothing.
+// fraction parses digits after a point, of which the first has the value unit. It skips digits after the
+// ninth.
 func (t *text) fraction(unit int64) (v int64, digits int) {
 	for digits < len(*t) && digits < 9 && isDigit((*t)[digits]) {
 		v += int64((*t)[digits]-'0') * unit
@@ -133,13 +133,13 @@ func all(b []byte, bits uint8) bool {
 	return len(b) > 0
 }
 
-// isSymbol says whether b can be the name of a function.
+// isSymbol reports whether b can be the name of a function.
 func isSymbol(b []byte) bool {
 	return len(b) > 0 && len(b) <= maxName && all(b, inSymbol) && (isLetter(b[0]) || b[0] == '_' || b[0] == '.') || isHex(b)
 }
 
-// isHex says whether b is an address, which stands for a function without a name:
-// `0xffffffff81000000`, and trace-cmd's `ffffffff81000000`.
+// isHex reports whether b is an address, which is printed for a function without a name:
+// `0xffffffff81000000`, and `ffffffff81000000` by trace-cmd.
 func isHex(b []byte) bool {
 	rest, prefix := bytes.CutPrefix(b, []byte("0x"))
 	if !prefix && len(b) < 8 || len(rest) == 0 || len(rest) > 16 {
@@ -156,7 +156,7 @@ func isHex(b []byte) bool {
 const (
 	// maxName bounds the name of a function (KSYM_NAME_LEN is 512).
 	maxName = 512
-	// maxComm bounds the name of a task: the kernel's has 15 bytes.
+	// maxComm bounds the name of a task: that of the kernel has 15 bytes.
 	maxComm = 64
 	// maxCPU bounds the number of a CPU: NR_CPUS is at most 8192.
 	maxCPU = 1<<16 - 1
@@ -178,15 +178,15 @@ func trim(b []byte) []byte {
 	return trimRight(t)
 }
 
-// number reads a decimal number and nothing else.
+// number parses a decimal number with nothing after it.
 func number(b []byte, most uint64) (uint64, bool) {
 	t := text(b)
 	v, ok := t.num(most)
 	return v, ok && len(t) == 0
 }
 
-// address reads an IP address and nothing else. The mask behind it that Oracle's
-// guide prints (`192.0.2.8/27`) is passed over.
+// address parses an IP address with nothing after it, except a prefix length as in the guide of Oracle
+// (`192.0.2.8/27`), which it ignores.
 func address(b []byte) (netip.Addr, bool) {
 	if i := bytes.IndexByte(b, '/'); i > 0 {
 		if bits, ok := number(b[i+1:], 128); !ok || bits == 0 {
@@ -204,7 +204,7 @@ func address(b []byte) (netip.Addr, bool) {
 	return a, err == nil
 }
 
-// addr4 is for most addresses, and needs no memory.
+// addr4 parses IPv4 addresses without allocations.
 func addr4(b []byte) (netip.Addr, bool) {
 	if len(b) < 7 || len(b) > 15 {
 		return netip.Addr{}, false
@@ -224,8 +224,8 @@ func addr4(b []byte) (netip.Addr, bool) {
 	return netip.AddrFrom4(a), len(t) == 0
 }
 
-// addrPort reads `1.2.3.4:5`, `[::1]:5` or, as scripts have it, `::1:5`. The mask
-// of address may stand before the colon.
+// addrPort parses `1.2.3.4:5`, `[::1]:5` or, as printed by scripts, `::1:5`. A prefix length may precede
+// the colon; see address.
 func addrPort(b []byte) (netip.AddrPort, bool) {
 	i := bytes.LastIndexByte(b, ':')
 	if i < 0 {
@@ -243,7 +243,7 @@ func addrPort(b []byte) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(a, uint16(port)), ok
 }
 
-// task reads `comm-pid` and nothing else.
+// task parses `comm-pid` with nothing after it.
 func task(b []byte) (comm []byte, pid uint32, ok bool) {
 	i := bytes.LastIndexByte(b, '-')
 	if i < 1 || i > maxComm {
@@ -253,7 +253,7 @@ func task(b []byte) (comm []byte, pid uint32, ok bool) {
 	return b[:i], uint32(v), ok
 }
 
-// closing finds the parenthesis that closes the one at b[0]; -1: there is none.
+// closing returns the offset of the parenthesis that closes the one at b[0], -1 if there is none.
 func closing(b []byte) int {
 	depth := 0
 	for i, c := range b {

@@ -2,7 +2,7 @@ package ktrace
 
 import "bytes"
 
-// scanStap reads a line of SystemTap.
+// scanStap parses a line of SystemTap.
 func scanStap(b []byte, l *Line) trust {
 	if t := stapNote(b, l); t != no {
 		return t
@@ -42,14 +42,13 @@ func scanStap(b []byte, l *Line) trust {
 	case t.skip("<-"):
 		l.Kind = Leave
 	case len(t) > 0:
-		// A script that prints something else behind the task.
+		// A script that prints other text after the task.
 		l.Kind, l.Depth, l.Text = Event, n, t
 		return weak
 	default:
 		return no
 	}
-	// socket-trace.stp has a space on either side of the arrow, para-callgraph.stp
-	// has none.
+	// socket-trace.stp prints a space on both sides of the arrow, para-callgraph.stp none.
 	if t.skip(" ") {
 		n--
 	}
@@ -57,8 +56,8 @@ func scanStap(b []byte, l *Line) trust {
 	return stapFunc(trim(t), l)
 }
 
-// stapTask finds the end of the name and number of the task, which a colon
-// follows. The name may have anything in it.
+// stapTask returns the end of the name and tid of the task, before a colon. The name may have any
+// characters.
 func stapTask(t text) int {
 	for i := 1; i+1 < len(t) && i < maxComm+16; i++ {
 		if t[i] == ')' && t[i+1] == ':' && isDigit(t[i-1]) {
@@ -68,8 +67,7 @@ func stapTask(t text) int {
 	return -1
 }
 
-// stapFunc reads what is behind the arrow: a function, and what the script
-// prints of its parameters or its result.
+// stapFunc parses the text after the arrow: a function, and its parameters or its result.
 func stapFunc(b []byte, l *Line) trust {
 	t := text(b)
 	name := t.word()
@@ -88,7 +86,7 @@ func stapFunc(b []byte, l *Line) trust {
 			}
 			l.Ret, l.HasRet = t.word(), true
 			if len(l.Ret) > 0 && (l.Ret[0] == '{' || l.Ret[0] == '"') {
-				// A structure ($$return$$) or a string has blanks in it.
+				// A struct ($$return$$) or a string may have blanks.
 				l.Ret = l.Ret[:len(l.Ret)+len(t)]
 				t = nil
 			}
@@ -103,13 +101,13 @@ func stapFunc(b []byte, l *Line) trust {
 	return sure
 }
 
-// stapResults are what scripts print before a result, $$return the first one.
+// stapResults has the texts that scripts print before a result; the first is that of $$return.
 var stapResults = []string{"return=", "ret=", "retval=", "rc=", "return ", "returned ", "returns ", "= "}
 
-// stapNote knows the messages of stap and staprun.
+// stapNote parses messages of stap and staprun.
 func stapNote(b []byte, l *Line) trust {
 	t := text(b)
-	t.skip("^C") // a terminal shows the key that ended the script
+	t.skip("^C") // echo of the key that ended the script
 	switch {
 	case t.has("Pass "):
 		t = t[len("Pass "):]
@@ -121,7 +119,7 @@ func stapNote(b []byte, l *Line) trust {
 		t = t[len("WARNING: "):]
 		switch {
 		case t.skip("Number of errors: "):
-			// Probes that were skipped would have printed a line each.
+			// Each skipped probe would have printed a line.
 			if _, ok := t.num(max64); ok && t.skip(", skipped probes: ") {
 				if n, ok := t.num(max64); ok && n > 0 {
 					l.Kind, l.Count = Lost, n

@@ -6,13 +6,11 @@ import (
 	"strconv"
 )
 
-// maxText bounds what Parse reads: a line of which each byte had to be escaped,
-// in two fields.
+// maxText is the maximum length for Parse: a line whose bytes are all escaped, in two fields.
 const maxText = 8*MaxLine + 4096
 
-// Append appends what l says to b, in one line that Parse reads again, and returns
-// it. The leader is left out: PID, Comm, CPU and Time. It is words with a name,
-// after those for format and kind, and what is empty is left out:
+// Append appends l to b as one line for Parse. It omits the leader: PID, Comm, CPU and Time. The line has
+// words for format and kind, followed by named fields, without empty ones:
 //
 //	ftrace leaf depth=1 name=tcp_sendmsg ret=0xbe dur=12345
 func Append(b []byte, l *Line) []byte {
@@ -102,9 +100,9 @@ func needsQuotes(v []byte) bool {
 	return false
 }
 
-// Parse reads what Append made. l is overwritten, and has no leader; its slices are
-// those of b, or its own where something had to be unescaped, until it is
-// overwritten again. The error is ErrUnknown or ErrTooLong.
+// Parse parses a line of Append into l, which it overwrites. l has no leader. Its slices alias b, or a
+// buffer of l if text was escaped, which is valid until l is overwritten. The error is ErrUnknown
+// or ErrTooLong.
 func Parse(b []byte, l *Line) error {
 	l.reset()
 	if len(b) > maxText {
@@ -138,7 +136,7 @@ func indexOf(names []string, b []byte) (int, bool) {
 	return 0, false
 }
 
-// field passes one word with a name.
+// field parses a named field.
 func (l *Line) field(t *text) bool {
 	i := bytes.IndexByte((*t)[:min(len(*t), 16)], '=')
 	if i < 1 {
@@ -202,8 +200,8 @@ func (l *Line) field(t *text) bool {
 	return true
 }
 
-// parseEnd reads an address with its port as netip writes it; one of IPv4 in IPv6
-// stays what it is.
+// parseEnd parses an address with its port in the format of netip. It does not unmap IPv4-mapped IPv6
+// addresses.
 func parseEnd(v []byte) (netip.AddrPort, bool) {
 	if i := bytes.IndexByte(v, ':'); i > 0 {
 		if a, ok := addr4(v[:i]); ok {
@@ -218,7 +216,7 @@ func parseEnd(v []byte) (netip.AddrPort, bool) {
 	return e, err == nil && e.Addr().Zone() == ""
 }
 
-// unquote passes a value.
+// unquote parses a value.
 func (l *Line) unquote(t *text) ([]byte, bool) {
 	if !t.skip(`"`) {
 		w := t.word()

@@ -45,7 +45,7 @@ func (t *token) isRelation() bool {
 	return t.is("=", "!=", ">", "<", ">=", "<=")
 }
 
-// relation reads two arithmetic expressions and how they compare.
+// relation parses a comparison of two arithmetic expressions.
 func (p *parser) relation() (*pred, error) {
 	p.checks, p.beyond = nil, false
 	a, err := p.arithmetic(loosest)
@@ -84,8 +84,8 @@ func (p *parser) relation() (*pred, error) {
 	return m, nil
 }
 
-// arithmetic reads an expression up to the first operator that does not bind
-// tighter than the one before it.
+// arithmetic parses an expression up to the first operator that does not bind tighter than the one
+// before it.
 func (p *parser) arithmetic(before int) (*value, error) {
 	if err := p.enter(); err != nil {
 		return nil, err
@@ -172,7 +172,7 @@ func (p *parser) term() (*value, error) {
 	return p.accessor(t.id)
 }
 
-// accessor reads proto[offset:size] from the offset on.
+// accessor parses proto[offset:size] from the offset on.
 func (p *parser) accessor(proto string) (*value, error) {
 	at, err := p.arithmetic(loosest)
 	if err != nil {
@@ -214,7 +214,7 @@ func (p *parser) access(proto string, at *value, size int) *value {
 	}
 	switch {
 	case at.form == constant && at.k > math.MaxInt32:
-		// Classic BPF takes negative offsets for something else than the packet.
+		// Negative offsets have a special meaning in classic BPF.
 		p.beyond = true
 		return vs.load(0, size)
 	case at.form == constant && options:

@@ -15,8 +15,8 @@ const (
 	regX   = asm.R8
 )
 
-// The stack of a translated program, as offsets from the frame pointer: what
-// was loaded from the packet, and below it the scratch memory, 4 bytes each.
+// The stack of a translated program, as offsets from the frame pointer: the bytes loaded from the
+// packet, and below them the scratch memory, 4 bytes each.
 const (
 	stackLoad    = -8
 	stackScratch = -12
@@ -33,15 +33,14 @@ const (
 //
 //	int f(struct __sk_buff *skb)
 //
-// which returns what the program does: 0 for no match. It is for types of
-// programs that may call bpf_skb_load_bytes and whose skb begins at the IP
-// header, as cgroup_skb's does; len is skb->len. It takes at most 72 bytes of
-// stack and needs JMP32 (kernel 5.1). It has neither symbols nor references: its
-// jumps are numbers, so it must stay in one piece. Name and BTF are the caller's
-// to put on its first instruction.
+// which returns the result of the program: 0 for no match. It is for program types that may call
+// bpf_skb_load_bytes and whose skb starts at the IP header, such as cgroup_skb; len is skb->len.
+// It takes at most 72 bytes of stack and needs JMP32 (kernel 5.1). It has neither symbols nor
+// references: its jumps are numeric, so no instructions may be inserted or removed. The caller
+// must add name and BTF to the first instruction.
 //
-// A program that reads beyond the packet, or divides by a zero in X, does not
-// match. Extensions of classic BPF other than len are an error.
+// A program that reads beyond the packet, or divides by X when that is zero, does not match.
+// Extensions of classic BPF other than len are an error.
 func EBPF(prog []bpf.Instruction) (asm.Instructions, error) {
 	if len(prog) == 0 {
 		prog = []bpf.Instruction{bpf.RetConstant{Val: match}}
@@ -52,7 +51,7 @@ func EBPF(prog []bpf.Instruction) (asm.Instructions, error) {
 	reached[0] = true
 	for i, ins := range prog {
 		t.starts[i] = len(t.out)
-		if !reached[i] { // the verifier refuses code that nothing leads to
+		if !reached[i] { // the verifier rejects unreachable code
 			continue
 		}
 		next, err := t.instruction(i, ins)
@@ -80,29 +79,29 @@ func EBPF(prog []bpf.Instruction) (asm.Instructions, error) {
 	return t.out, nil
 }
 
-// translator writes a program. Where a jump leads is known at the end.
+// translator translates a program. Jump targets are resolved at the end.
 type translator struct {
 	out    asm.Instructions
-	starts []int // where each classic instruction begins; the last: what returns no match
+	starts []int // offset of each classic instruction; the last one is the return without a match
 	jumps  []struct{ at, to int }
-	fails  bool // something jumps to the last
+	fails  bool // there is a jump to the last
 }
 
 func (t *translator) put(ins ...asm.Instruction) { t.out = append(t.out, ins...) }
 
-// jump puts a jump to a classic instruction.
+// jump appends a jump to a classic instruction.
 func (t *translator) jump(ins asm.Instruction, to int) {
 	t.jumps = append(t.jumps, struct{ at, to int }{len(t.out), to})
 	t.put(ins)
 }
 
-// fail puts a jump to what returns no match.
+// fail appends a jump to the return without a match.
 func (t *translator) fail(ins asm.Instruction) {
 	t.fails = true
 	t.jump(ins, len(t.starts)-1)
 }
 
-// prologue sets everything that the program may read before it writes it.
+// prologue initializes everything that the program may read before writing it.
 func (t *translator) prologue(prog []bpf.Instruction) {
 	t.put(
 		asm.Mov.Reg(regSKB, asm.R1),
@@ -120,7 +119,7 @@ func (t *translator) prologue(prog []bpf.Instruction) {
 
 func scratch(n int) int16 { return int16(stackScratch - 4*n) }
 
-// instruction translates one, and returns which ones may come after it.
+// instruction translates a classic instruction, and returns the indexes of its successors.
 func (t *translator) instruction(i int, ins bpf.Instruction) (next []int, err error) {
 	switch ins := ins.(type) {
 	case bpf.RetConstant:
@@ -171,8 +170,7 @@ func (t *translator) instruction(i int, ins bpf.Instruction) (next []int, err er
 			return nil, nil
 		}
 		t.put(asm.Mov.Reg32(asm.R2, regX))
-		// 64 bits, where the sum cannot wrap: the helper would take the lower
-		// half.
+		// Add in 64 bits, which cannot overflow: the helper uses only the low 32 bits.
 		t.put(asm.Add.Imm(asm.R2, int32(ins.Off)))
 		t.fail(asm.Instruction{OpCode: asm.JGT.Op(asm.ImmSource), Dst: asm.R2, Constant: maxOffset})
 		err = t.load(ins.Size)
@@ -220,8 +218,7 @@ func jump32(op asm.JumpOp, from asm.Source) asm.OpCode {
 	return asm.OpCode(asm.Jump32Class).SetJumpOp(op).SetSource(from)
 }
 
-// conditions are the tests of classic BPF and their opposites. None is the
-// opposite of JSet.
+// conditions has the tests of classic BPF and their negations. JSet has none.
 var conditions = map[bpf.JumpTest][2]asm.JumpOp{
 	bpf.JumpEqual:          {asm.JEq, asm.JNE},
 	bpf.JumpNotEqual:       {asm.JNE, asm.JEq},
@@ -233,7 +230,7 @@ var conditions = map[bpf.JumpTest][2]asm.JumpOp{
 	bpf.JumpBitsNotSet:     {asm.InvalidJumpOp, asm.JSet},
 }
 
-// branch puts a test with two ways on.
+// branch appends a test with two targets.
 func (t *translator) branch(i int, cond bpf.JumpTest, yes, no uint8, compare func(asm.JumpOp) asm.Instruction) ([]int, error) {
 	ops, ok := conditions[cond]
 	if !ok {
@@ -257,7 +254,7 @@ func (t *translator) branch(i int, cond bpf.JumpTest, yes, no uint8, compare fun
 	return []int{onYes, onNo}, nil
 }
 
-// call loads size bytes at R2 to the stack, or leaves without a match.
+// call loads size bytes at R2 to the stack, or returns without a match.
 func (t *translator) call(size int) {
 	t.put(
 		asm.Mov.Reg(asm.R1, regSKB),
@@ -269,7 +266,7 @@ func (t *translator) call(size int) {
 	t.fail(asm.Instruction{OpCode: asm.JNE.Op(asm.ImmSource), Dst: asm.R0})
 }
 
-// load has the bytes at R2 in A, in the order of the host.
+// load loads the bytes at R2 into A, in host byte order.
 func (t *translator) load(size int) error {
 	switch size {
 	case 1:
@@ -287,7 +284,7 @@ func (t *translator) load(size int) error {
 	return nil
 }
 
-// alu are the operations that both kinds of BPF have alike.
+// alu has the operations that are the same in both kinds of BPF.
 var alu = map[bpf.ALUOp]asm.ALUOp{
 	bpf.ALUOpAdd: asm.Add, bpf.ALUOpSub: asm.Sub, bpf.ALUOpMul: asm.Mul, bpf.ALUOpDiv: asm.Div, bpf.ALUOpMod: asm.Mod,
 	bpf.ALUOpAnd: asm.And, bpf.ALUOpOr: asm.Or, bpf.ALUOpXor: asm.Xor,
@@ -309,8 +306,8 @@ func (t *translator) constantOp(op bpf.ALUOp, k uint32) error {
 	return nil
 }
 
-// xOp guards what the two kinds of BPF have otherwise: eBPF goes on after a
-// division by zero, and shifts by the lower five bits.
+// xOp appends an operation with X, with checks where the two kinds of BPF differ: eBPF continues after a
+// division by zero, and shifts by the low five bits.
 func (t *translator) xOp(op bpf.ALUOp) error {
 	to, ok := alu[op]
 	if !ok {

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/net/bpf"
 )
 
-// emit writes the program of a graph.
+// emit returns the program of a graph.
 func emit(entry *block) []bpf.Instruction {
 	blocks := order(entry)
 	first := map[*block]registers{}
@@ -27,11 +27,11 @@ func emit(entry *block) []bpf.Instruction {
 	return link(blocks, code)
 }
 
-// link joins the code of blocks with jumps. It goes from the end to the
-// beginning, because jumps go forward only, and so their distances are known.
+// link joins the code of blocks with jumps. It works from the end to the start: all jumps are forward, so
+// their distances are then known.
 func link(blocks []*block, code [][]bpf.Instruction) []bpf.Instruction {
 	var back []bpf.Instruction // the program backwards
-	at := map[*block]int{}     // how long it is from the block to its end
+	at := map[*block]int{}     // distance of a block from the end of the program
 	used := map[*block]bool{}
 	for _, b := range blocks {
 		used[b.yes], used[b.no] = true, true
@@ -47,8 +47,8 @@ func link(blocks []*block, code [][]bpf.Instruction) []bpf.Instruction {
 	for i := len(blocks) - 1; i >= 0; i-- {
 		b := blocks[i]
 		yes, no := at[b.yes], at[b.no]
-		// A test skips 255 instructions at most; the jump for the other way may
-		// come to be one of them.
+		// A test can skip 255 instructions, and the jump for the other target may be one of
+		// them.
 		const reach = 254
 		if skip := len(back) - no; skip > reach {
 			back = append(back, bpf.Jump{Skip: uint32(skip)})
@@ -101,7 +101,7 @@ type emitter struct {
 
 func (e *emitter) put(ins bpf.Instruction) { e.code = append(e.code, ins) }
 
-// test has the values of a test in A, and in X if the second is no constant.
+// test loads the values of a test into A, and into X if the second is not a constant.
 func (e *emitter) test(t test) {
 	if t.b.form == constant {
 		e.load(t.a, 0)
@@ -110,7 +110,7 @@ func (e *emitter) test(t test) {
 	e.operands(t.a, t.b, 0)
 }
 
-// load has a value in A. Scratch memory is free from slot on.
+// load loads a value into A. Scratch memory is free from slot on.
 func (e *emitter) load(v *value, slot int) {
 	if e.a == v {
 		return
@@ -140,7 +140,7 @@ func (e *emitter) load(v *value, slot int) {
 	e.a = v
 }
 
-// loadX has a value in X. What A holds is lost, but for the header's length.
+// loadX loads a value into X. It overwrites A, except for headerLen.
 func (e *emitter) loadX(v *value, slot int) {
 	switch {
 	case e.x == v:
@@ -154,9 +154,9 @@ func (e *emitter) loadX(v *value, slot int) {
 	e.x = v
 }
 
-// operands has a in A and b in X. Of two that both need X, the one that takes
-// more slots comes first, so that the slots go up with the logarithm of the
-// operators: maxExpr has no room for 16.
+// operands loads a into A and b into X. If both need X, the one that takes more slots is computed first,
+// so that the number of slots is logarithmic in the number of operators: an expression of maxExpr
+// cannot need 16.
 func (e *emitter) operands(a, b *value, slot int) {
 	switch {
 	case b.form == headerLen:

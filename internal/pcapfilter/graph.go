@@ -2,16 +2,15 @@ package pcapfilter
 
 import "slices"
 
-// block is one test of a program, and where it goes on.
+// block is a test of a program, and its two successors.
 type block struct {
 	test    test
 	yes, no *block
-	facts   *fact // what is known when it begins
+	facts   *fact // known outcomes of tests at its start
 	reached bool
 }
 
-// accept and reject are where programs end. They hold nothing, and are never
-// written to.
+// accept and reject are the ends of programs. They are empty, and must not be modified.
 var accept, reject = new(block), new(block)
 
 func (b *block) ends() bool { return b == accept || b == reject }
@@ -38,7 +37,7 @@ type grapher struct {
 	blocks int
 }
 
-// place lays out a predicate before the two blocks that follow it.
+// place returns the first block of a predicate whose successors are yes and no.
 func (g *grapher) place(p *pred, yes, no *block) *block {
 	switch p.form {
 	case predTrue:
@@ -60,8 +59,7 @@ func (g *grapher) place(p *pred, yes, no *block) *block {
 	return &block{test: p.test, yes: yes, no: no}
 }
 
-// order returns the blocks that can be reached, but the ends, each before those
-// it leads to.
+// order returns the reachable blocks, except the ends, in topological order.
 func order(entry *block) []*block {
 	var list []*block
 	seen := map[*block]bool{accept: true, reject: true}
@@ -96,11 +94,11 @@ func (f *fact) with(t test, holds bool) *fact {
 	return &fact{t, holds, f, depth}
 }
 
-// memory bounds how many facts are looked at, from the last one on, so that a
-// filter of thousands of tests is compiled in well under a second.
+// memory is the number of facts that are searched, from the last one on. It is bounded so that a filter of
+// thousands of tests is compiled in well under a second.
 const memory = 256
 
-// outcome says how t comes out, if the facts say it.
+// outcome returns the outcome of t, if it follows from the facts.
 func (f *fact) outcome(t test) (holds, known bool) {
 	for n := 0; f != nil && n < memory; f, n = f.next, n+1 {
 		switch {
@@ -113,8 +111,8 @@ func (f *fact) outcome(t test) (holds, known bool) {
 	return false, false
 }
 
-// shared returns what is known where two ways meet: the end that both lists
-// have, and before it those facts of each that the other implies.
+// shared returns the facts at a block with two predecessors: the common end of both lists, preceded by
+// those facts of each that follow from the other.
 func shared(f, g *fact) *fact {
 	var ours, theirs []*fact
 	end, other := f, g
@@ -145,8 +143,8 @@ func shared(f, g *fact) *fact {
 	return both
 }
 
-// thread leads every way past the tests whose outcome is known on it, and says
-// whether it found one.
+// thread redirects edges past the tests whose outcome is known on them (jump threading). It reports
+// whether it changed something.
 func thread(entry *block) bool {
 	blocks := order(entry)
 	for _, b := range blocks {
@@ -186,7 +184,7 @@ func thread(entry *block) bool {
 	return changed
 }
 
-// drop takes out the tests after which both ways lead to the same block.
+// drop removes the tests with two equal successors.
 func drop(entry **block) bool {
 	return replace(entry, func(b *block) *block {
 		if b.yes == b.no {
@@ -196,8 +194,8 @@ func drop(entry **block) bool {
 	})
 }
 
-// merge makes equal blocks one. It comes last, because a block that many ways
-// lead to knows less than each of its copies.
+// merge merges equal blocks. It runs last, because fewer facts are known at a block with many
+// predecessors than at each of its copies.
 func merge(entry **block) bool {
 	type key struct {
 		test    test
@@ -213,8 +211,8 @@ func merge(entry **block) bool {
 	})
 }
 
-// replace puts others in the place of blocks, from the end to the beginning,
-// and says whether there were any.
+// replace replaces blocks by the results of by, from the end to the start. It reports whether it changed
+// something.
 func replace(entry **block, by func(*block) *block) bool {
 	changed := false
 	put := func(b **block) {
@@ -233,10 +231,9 @@ func replace(entry **block, by func(*block) *block) bool {
 	return changed
 }
 
-// regroup brings together the tests of the same value in a row of alternatives,
-// or of conditions, so that it is loaded once, and says whether it changed
-// something. src port 1 or dst port 1 or src port 2 looks at both source ports
-// first, as in libpcap.
+// regroup moves tests of the same value in a row of alternatives, or of conditions, next to each other, so
+// that the value is loaded once. It reports whether it changed something. src port 1 or dst port 1
+// or src port 2 tests both source ports first, as in libpcap.
 func regroup(entry *block) bool {
 	blocks := order(entry)
 	ways := map[*block]int{}
@@ -269,7 +266,7 @@ func (b *block) way(yes bool) *block {
 	return b.no
 }
 
-// group sorts the tests of a row by the first place of what they look at.
+// group sorts the tests of a row by the first occurrence of their values.
 func group(row []*block) bool {
 	first := map[*value]int{}
 	tests := make([]test, len(row))

@@ -19,10 +19,10 @@ const (
 	ether        // 0:1:2:3:4:5
 )
 
-// token is a piece of an expression.
+// token is a token of an expression.
 type token struct {
 	kind kind
-	off  int    // in the expression, in bytes
+	off  int    // offset in the expression, in bytes
 	text string // as it stands there; empty at the end
 	id   string // of a keyword: its only spelling; of a word: without the backslash
 	num  uint32
@@ -41,7 +41,7 @@ func (t *token) unexpected(reason string) error {
 	return t.fail(reason)
 }
 
-// is says whether the token is one of these words or signs of the language.
+// is reports whether the token is one of these keywords.
 func (t *token) is(ids ...string) bool {
 	if t.kind != keyword {
 		return false
@@ -60,7 +60,7 @@ var (
 	etherText  = regexp.MustCompile(`^([0-9a-fA-F]{1,2}([:.-][0-9a-fA-F]{1,2}){5}|[0-9a-fA-F]{4}\.[0-9a-fA-F]{4}\.[0-9a-fA-F]{4})$`)
 )
 
-// signs are the operators, the longer ones before their beginnings.
+// signs are the operators, longer ones before their prefixes.
 var signs = []string{
 	"&&", "||", "!=", "==", "<=", ">=", "<<", ">>",
 	"!", "=", "<", ">", "+", "-", "*", "/", "%", "&", "|", "^", "(", ")", "[", "]", ":",
@@ -133,8 +133,7 @@ func spelling(s string) string {
 	return s
 }
 
-// colons returns the address with colons that s begins with. One colon makes
-// none: ip[0:2].
+// colons returns the address with colons at the start of s. A single colon is not an address: ip[0:2].
 func colons(s string) string {
 	n := 0
 	for n < len(s) && (isHex(s[n]) || s[n] == ':' || s[n] == '.') {
@@ -147,8 +146,8 @@ func colons(s string) string {
 	return s
 }
 
-// name returns the word or number that s begins with. It ends in no dash, so
-// that "len- 5" is a difference; "len-5" is a word.
+// name returns the word or number at the start of s. It does not end in a dash, so that "len- 5" is a
+// difference; "len-5" is a word.
 func name(s string) string {
 	n := 0
 	for n < len(s) && (isAlnum(s[n]) || n > 0 && strings.IndexByte("-_.", s[n]) >= 0) {
@@ -198,7 +197,7 @@ func (t token) word() (token, error) {
 	return t, nil
 }
 
-// number reads a number in the syntax of C.
+// number parses a number in C syntax.
 func (t token) number() (token, error) {
 	digits, base := t.text, 10
 	if len(digits) > 1 && digits[0] == '0' {

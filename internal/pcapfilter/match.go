@@ -6,9 +6,9 @@ import (
 	"golang.org/x/net/bpf"
 )
 
-// Match runs a program of Compile on a packet of which data was captured and
-// length is what it had on the wire. No program matches everything. The VM of
-// golang.org/x/net/bpf takes what is captured for all there is.
+// Match runs a program of Compile on a packet. data is the captured part, and length the length on the
+// wire. An empty program matches everything. The VM of golang.org/x/net/bpf would take len(data)
+// as the length.
 func Match(prog []bpf.Instruction, data []byte, length uint32) bool {
 	if len(prog) == 0 {
 		return true

@@ -2,14 +2,13 @@ package pcapfilter
 
 import "maps"
 
-// noLink is why what asks for a link layer is refused.
+// noLink is the reason for rejecting filters of the link layer.
 const noLink = "the packets here have no link-layer header"
 
-// noPF is why what asks for a log of OpenBSD's pf(4) is refused.
+// noPF is the reason for rejecting filters of pf(4) logs of OpenBSD.
 const noPF = "the packets here are not from a log of pf"
 
-// protocols are the words that name a protocol. They stand alone, before
-// qualifiers, and before an index.
+// protocols are the names of protocols, which may be used alone, before qualifiers, and before an index.
 var protocols = map[string]struct {
 	number uint32
 	v4, v6 bool // in which versions the word alone looks for it
@@ -31,15 +30,15 @@ var protocols = map[string]struct {
 	"icmp6": {58, false, true, true},
 }
 
-// elsewhere are protocols right above a link layer, and kinds of IS-IS PDUs:
-// alone they are never true.
+// elsewhere are protocols directly above a link layer, and kinds of IS-IS PDUs. Without qualifiers they are
+// never true.
 var elsewhere = set(
 	"arp", "rarp", "atalk", "aarp", "decnet", "lat", "sca", "moprc", "mopdl", "iso",
 	"esis", "isis", "clnp", "stp", "ipx", "netbeui", "pppoed",
 	"l1", "l2", "iih", "lsp", "snp", "csnp", "psnp",
 )
 
-// refused are words that cannot mean anything here, and why.
+// refused are words that are not supported, with the reasons.
 var refused = func() map[string]string {
 	why := map[string]string{
 		"byte":    "write ip[...] or ip6[...]",
@@ -67,7 +66,7 @@ var refused = func() map[string]string {
 	return why
 }()
 
-// keywords are the words of the language, each in its only spelling.
+// keywords are the words of the language in canonical spelling.
 var keywords = func() map[string]bool {
 	words := set(
 		"src", "dst", "host", "net", "mask", "port", "portrange", "proto", "protochain",

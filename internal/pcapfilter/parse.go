@@ -53,7 +53,7 @@ type qualifiers struct {
 
 func (p *parser) at() *token { return &p.tokens[p.pos] }
 
-// next takes a token. The end stays.
+// next consumes a token, except the end.
 func (p *parser) next() *token {
 	t := p.at()
 	if t.kind != end {
@@ -62,7 +62,7 @@ func (p *parser) next() *token {
 	return t
 }
 
-// take takes the token if it is one of these.
+// take consumes the token if it is one of ids.
 func (p *parser) take(ids ...string) bool {
 	if !p.at().is(ids...) {
 		return false
@@ -71,7 +71,7 @@ func (p *parser) take(ids ...string) bool {
 	return true
 }
 
-// enter counts a level of nesting that begins at the token at hand.
+// enter counts a level of nesting that starts at the current token.
 func (p *parser) enter() error {
 	if p.depth++; p.depth > maxDepth {
 		return p.at().fail("nested too deeply")
@@ -109,8 +109,7 @@ func (p *parser) expression(q qualifiers) (*pred, qualifiers, error) {
 	return left, q, err
 }
 
-// operand reads an operand, or an id if ids is set. It returns the qualifiers
-// that are in force after it.
+// operand parses an operand, or an id if ids is set. It returns the qualifiers in force after it.
 func (p *parser) operand(q qualifiers, ids bool) (*pred, qualifiers, error) {
 	if err := p.enter(); err != nil {
 		return nil, q, err
@@ -212,7 +211,7 @@ func (p *parser) primitive() (*pred, qualifiers, error) {
 	return nil, qualifiers{}, t.fail("expected a primitive, such as host, port or tcp")
 }
 
-// lengthLimit reads less N and greater N, which both include N.
+// lengthLimit parses less N and greater N, which both include N.
 func (p *parser) lengthLimit() (*pred, error) {
 	less := p.next().id == "less"
 	n := p.next()
@@ -247,7 +246,7 @@ func (p *parser) cast() (*pred, error) {
 	return nil, what.fail("only ip broadcast, ip multicast and ip6 multicast are in the packets here")
 }
 
-// head reads qualifiers and their id.
+// head parses qualifiers and their id.
 func (p *parser) head(proto string) (*pred, qualifiers, error) {
 	q := qualifiers{proto: proto}
 	if t := p.at(); t.is("src", "dst") {
@@ -275,7 +274,7 @@ func (p *parser) head(proto string) (*pred, qualifiers, error) {
 	return m, q, err
 }
 
-// id reads what stands after qualifiers.
+// id parses the part after qualifiers.
 func (p *parser) id(q qualifiers) (*pred, error) {
 	if err := p.enter(); err != nil {
 		return nil, err
@@ -301,7 +300,7 @@ func (p *parser) id(q qualifiers) (*pred, error) {
 	return p.simpleID(q)
 }
 
-// simpleID reads an id without parentheses around it.
+// simpleID parses an id without parentheses around it.
 func (p *parser) simpleID(q qualifiers) (*pred, error) {
 	if p.take("not") {
 		m, err := p.id(q)

@@ -33,18 +33,18 @@ import (
 )
 
 const (
-	// maxExpr bounds an expression, in bytes.
+	// maxExpr is the maximum length of an expression, in bytes.
 	maxExpr = 64 << 10
-	// maxDepth bounds how deep parentheses, negations and accessors nest.
+	// maxDepth is the maximum nesting of parentheses, negations and accessors.
 	maxDepth = 200
 	// maxTests bounds the comparisons before those that are not needed are
 	// dropped: the time of that goes up with their square.
 	maxTests = 8192
-	// maxInstructions bounds a program: the kernel's BPF_MAXINSNS.
+	// maxInstructions is the limit of the kernel for a program, BPF_MAXINSNS.
 	maxInstructions = 4096
 )
 
-// SyntaxError says why an expression has no program.
+// SyntaxError is the reason why an expression cannot be compiled.
 type SyntaxError struct {
 	Offset int    // of Word in the expression, in bytes
 	Word   string // as it stands there; empty: at the end
@@ -104,7 +104,7 @@ func tooLong(expr string) error {
 	return &SyntaxError{Word: expr[:min(len(expr), shown)], Reason: "the expression that begins here is too long"}
 }
 
-// match and noMatch are what programs return.
+// match and noMatch are the return values of programs.
 const (
 	match   = math.MaxUint32
 	noMatch = 0

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/net/bpf"
 )
 
-// version is ip or ip6: it looks at the first four bits.
+// version returns the predicate ip or ip6, which tests the first four bits.
 func (p *parser) version(proto string) *pred {
 	v := p.values.combine(bpf.ALUOpAnd, p.values.load(0, 1), p.values.constant(0xf0))
 	if proto == "ip" {
@@ -19,13 +19,13 @@ func (p *parser) version(proto string) *pred {
 	return p.values.is(v, 0x60)
 }
 
-// firstFragment says that an IPv4 packet begins with its transport header.
+// firstFragment returns the predicate that an IPv4 packet starts with its transport header.
 func (p *parser) firstFragment() *pred {
 	return not(p.values.compare(anyBit, p.values.load(6, 2), p.values.constant(0x1fff)))
 }
 
-// protocol says that the packet has a protocol number, in these versions. In
-// IPv6 it may stand behind one fragment header.
+// protocol returns the predicate that the packet has protocol number n, in the given IP versions. In IPv6 it
+// may follow one fragment header.
 func (p *parser) protocol(n uint32, v4, v6 bool) *pred {
 	var in4, in6 *pred
 	if v4 {
@@ -62,7 +62,7 @@ func (p *parser) value(q qualifiers, t *token) (*pred, error) {
 	return p.hostID(q, t)
 }
 
-// hostID is for host, net, and no kind at all, which is host.
+// hostID parses the id of host, net, or no kind, which is host.
 func (p *parser) hostID(q qualifiers, t *token) (*pred, error) {
 	switch t.kind {
 	case number, quad, addr6:
@@ -83,8 +83,8 @@ func (p *parser) hostID(q qualifiers, t *token) (*pred, error) {
 	return p.host4(q, t)
 }
 
-// host4 reads an IPv4 address or network. Of a network the parts that are not
-// there are its hosts: 10.1 is 10.1.0.0/16.
+// host4 parses an IPv4 address or network. Missing parts of a network are its host part: 10.1 is
+// 10.1.0.0/16.
 func (p *parser) host4(q qualifiers, t *token) (*pred, error) {
 	addr, mask := t.num, uint32(0xffffffff)
 	whole := func() error { return t.fail("expected a network: it has bits outside of its mask") }
@@ -133,7 +133,7 @@ func (p *parser) host4(q qualifiers, t *token) (*pred, error) {
 	return and(p.version("ip"), q.sides(side(12), side(16))), nil
 }
 
-// masked says that four bytes are addr under a mask.
+// masked returns the predicate that four bytes are addr under a mask.
 func (p *parser) masked(off, addr, mask uint32) *pred {
 	switch v := p.values.load(off, 4); mask {
 	case 0:
@@ -145,8 +145,7 @@ func (p *parser) masked(off, addr, mask uint32) *pred {
 	}
 }
 
-// host6 reads an IPv6 address or network. A network without a length is one
-// address.
+// host6 parses an IPv6 address or network. A network without a prefix length is one address.
 func (p *parser) host6(q qualifiers, t *token) (*pred, error) {
 	n := uint32(128)
 	if p.take("/") {
@@ -190,7 +189,7 @@ func (q qualifiers) sides(src, dst *pred) *pred {
 	return or(src, dst)
 }
 
-// prefix reads the length of a network's mask.
+// prefix parses the prefix length of a network.
 func (p *parser) prefix(most uint32) (uint32, error) {
 	n := p.next()
 	if n.kind != number || n.num > most {
@@ -199,8 +198,8 @@ func (p *parser) prefix(most uint32) (uint32, error) {
 	return n.num, nil
 }
 
-// parseQuad reads two to four parts of an IPv4 address, decimal even if they
-// begin with 0, and returns a mask of those that are there.
+// parseQuad parses two to four parts of an IPv4 address, which are decimal even if they start with 0. It
+// returns a mask of the present parts.
 func parseQuad(s string) (addr, mask uint32, ok bool) {
 	shift := 32
 	for part := range strings.SplitSeq(s, ".") {
@@ -215,7 +214,7 @@ func parseQuad(s string) (addr, mask uint32, ok bool) {
 	return addr, mask, true
 }
 
-// portID is for port and portrange.
+// portID parses the id of port and portrange.
 func (p *parser) portID(q qualifiers, t *token) (*pred, error) {
 	switch q.proto {
 	case "", "tcp", "udp", "sctp":
@@ -260,7 +259,7 @@ func (p *parser) portID(q qualifiers, t *token) (*pred, error) {
 	return p.ports(proto, q, uint32(min(lo.port, hi.port)), uint32(max(lo.port, hi.port))), nil
 }
 
-// rangeEnd reads a side of a range: a decimal number or a name.
+// rangeEnd parses one end of a range: a decimal number or a name.
 func rangeEnd(s string) (service, bool) {
 	if n, err := strconv.ParseUint(s, 10, 16); err == nil {
 		return onBoth(uint16(n)), true
@@ -269,7 +268,7 @@ func rangeEnd(s string) (service, bool) {
 	return found, ok
 }
 
-// ports says that a port is from lo to hi.
+// ports returns the predicate that a port is from lo to hi.
 func (p *parser) ports(proto string, q qualifiers, lo, hi uint32) *pred {
 	vs := p.values
 	in := func(v *value) *pred {
@@ -294,7 +293,7 @@ func (p *parser) ports(proto string, q qualifiers, lo, hi uint32) *pred {
 	return or(and(p.version("ip6"), any6), and(p.version("ip"), any4))
 }
 
-// protoID is for proto.
+// protoID parses the id of proto.
 func (p *parser) protoID(q qualifiers, t *token) (*pred, error) {
 	if q.proto != "" && q.proto != "ip" && q.proto != "ip6" {
 		return nil, t.fail("only ip and ip6 have proto")

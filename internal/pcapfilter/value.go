@@ -2,7 +2,7 @@ package pcapfilter
 
 import "golang.org/x/net/bpf"
 
-// form says what a value is, and in which fields of it.
+// form is the form of a value, which determines the fields in use.
 type form uint8
 
 const (
@@ -14,7 +14,7 @@ const (
 	compound              // a op b
 )
 
-// expr is an arithmetic expression of 32 bits, without signs.
+// expr is an unsigned 32-bit arithmetic expression.
 type expr struct {
 	form form
 	op   bpf.ALUOp
@@ -23,14 +23,14 @@ type expr struct {
 	a, b *value
 }
 
-// value is an expression that exists once: equal ones are the same pointer.
+// value is an interned expression: equal ones have the same pointer.
 type value struct {
 	expr
-	usesX bool  // to compute it changes the register X
+	usesX bool  // computing it changes the register X
 	slots uint8 // of scratch memory that it takes
 }
 
-// values are all values of one filter.
+// values has all values of a filter.
 type values map[expr]*value
 
 func (vs values) get(e expr) *value {
@@ -54,7 +54,7 @@ func (vs values) get(e expr) *value {
 	return v
 }
 
-// operandSlots returns how many slots it takes to have a in A and b in X.
+// operandSlots returns the number of slots needed to load a into A and b into X.
 func operandSlots(a, b *value) uint8 {
 	switch {
 	case b.form == headerLen:
@@ -96,7 +96,7 @@ func (vs values) combine(op bpf.ALUOp, a, b *value) *value {
 	return vs.get(expr{form: compound, op: op, a: a, b: b})
 }
 
-// fold computes at compile time. b is not 0 in a division.
+// fold computes a constant expression. b must not be 0 in a division.
 func fold(op bpf.ALUOp, a, b uint32) uint32 {
 	switch op {
 	case bpf.ALUOpAdd:
@@ -121,7 +121,7 @@ func fold(op bpf.ALUOp, a, b uint32) uint32 {
 	return a >> b
 }
 
-// relation is how a test compares.
+// relation is the comparison of a test.
 type relation uint8
 
 const (
@@ -131,13 +131,13 @@ const (
 	anyBit // a&b != 0
 )
 
-// test compares two values, without signs.
+// test is an unsigned comparison of two values.
 type test struct {
 	rel  relation
 	a, b *value
 }
 
-// holds says how the test comes out for two numbers.
+// holds returns the outcome of the test for two numbers.
 func (r relation) holds(a, b uint32) bool {
 	switch r {
 	case equal:
@@ -162,8 +162,8 @@ const (
 	predNot
 )
 
-// pred is a predicate on packets: tests joined by and, or and not. a is looked
-// at before b, and b only if a leaves it open.
+// pred is a predicate on packets: tests joined by and, or and not. a is evaluated before b, and b only if a
+// does not decide the outcome.
 type pred struct {
 	form predForm
 	test test
@@ -195,8 +195,7 @@ func known(yes bool) *pred {
 	return &pred{form: predFalse}
 }
 
-// compare returns the predicate that a test holds. A constant ends up on the
-// right.
+// compare returns the predicate that a test holds. It moves a constant to the right.
 func (vs values) compare(rel relation, a, b *value) *pred {
 	switch {
 	case a.form == constant && b.form == constant:

@@ -356,6 +356,31 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// TestLargeUnread checks blocks that are skipped in pieces because nothing in them is read.
+func TestLargeUnread(t *testing.T) {
+	const ahead = 256 << 10 // as in the package
+	const size = 3*ahead + 12
+	le := binary.LittleEndian
+	head := len(newNG(le).iface(1, 0).packet(0, second*1e6, 1, "a").b)
+	file := newNG(le).iface(1, 0).packet(0, second*1e6, 1, "a").block(77, make([]byte, size-12)).packet(0, second*1e6, 1, "b").b
+	packets := "0.000000000 packet link=1 if=1 dir=0 cap=1 len=1 61\n"
+	if got := strings.TrimSuffix(read(t, file), "\n"); got != packets+"0.000000000 packet link=1 if=1 dir=0 cap=1 len=1 62\n0.000000000 end" {
+		t.Errorf("it has %s", got)
+	}
+	other := bytes.Clone(file)
+	le.PutUint32(other[head+size-4:], size-4)
+	want := packets + fmt.Sprintf("damaged at offset %d: a block of type 77 has %d bytes at its begin and %d at its end; what is before that has been read", head+size-12, size, size-4)
+	if got := read(t, other); got != want {
+		t.Errorf("two lengths:\n got %s\nwant %s", got, want)
+	}
+	for _, at := range []int{8, 100, ahead, ahead + 1, 3 * ahead, size - 4, size - 1} {
+		want := packets + fmt.Sprintf("cut short at offset %d: read up to the last whole record", head+at)
+		if got := read(t, file[:head+at]); got != want {
+			t.Errorf("cut after %d bytes:\n got %s\nwant %s", at, got, want)
+		}
+	}
+}
+
 // TestCut truncates files at every byte, and checks that the records before are the same.
 func TestCut(t *testing.T) {
 	h, recs := recording(t, "../../../testdata/rec/udp-64-packets.pidwire")

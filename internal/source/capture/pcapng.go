@@ -3,6 +3,8 @@ package capture
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"io"
 	"math"
 	"math/bits"
 
@@ -71,13 +73,43 @@ func (s *Source) block() (kind uint32, body []byte, err error) {
 	case size > maxBlock:
 		return 0, nil, s.damage("a block of %d bytes, the limit is %d", size, maxBlock)
 	}
+	switch kind {
+	case magicNG, blockInterface, blockPacket, blockOldPacket, blockSimple, blockJournal, blockStats:
+	default:
+		// It is not read, and can be large: skip it in pieces.
+		for left := int(size) - 12; left > 0; left -= len(b) {
+			if b, err = s.inside(min(left, ahead)); err != nil {
+				return 0, nil, err
+			}
+			s.in.skip(len(b))
+		}
+		if b, err = s.inside(12); err != nil {
+			return 0, nil, err
+		}
+		return kind, nil, s.sameSize(kind, size, b)
+	}
 	if b, err = s.in.whole(int(size)); err != nil {
 		return 0, nil, err
 	}
-	if again := s.u32(b[size-4:]); again != size {
-		return 0, nil, s.damage("a block of type %d has %d bytes at its begin and %d at its end", kind, size, again)
+	return kind, b[8 : size-4], s.sameSize(kind, size, b)
+}
+
+// sameSize compares the size of a block with the one at its end, which is that of b.
+func (s *Source) sameSize(kind, size uint32, b []byte) error {
+	if again := s.u32(b[len(b)-4:]); again != size {
+		return s.damage("a block of type %d has %d bytes at its begin and %d at its end", kind, size, again)
 	}
-	return kind, b[8 : size-4], nil
+	return nil
+}
+
+// inside returns the next n bytes of a block without consuming them. At the end of the file
+// it returns a *wire.CutError.
+func (s *Source) inside(n int) ([]byte, error) {
+	b, err := s.in.whole(n)
+	if errors.Is(err, io.EOF) {
+		err = &wire.CutError{Offset: s.in.off}
+	}
+	return b, err
 }
 
 // passBlock consumes a block that block has returned.

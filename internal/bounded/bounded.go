@@ -11,6 +11,7 @@ type Room struct {
 	most   int // 0: Bytes
 	used   int // estimated bytes of what is in the tables
 	old    int // of them, of what is old
+	again  int // age looks at the tables again above so many bytes used
 	filled int // of what is never forgotten
 	tables []table
 }
@@ -55,7 +56,8 @@ func (r *Room) Fill(n int) {
 // take counts n bytes more, or less.
 func (r *Room) take(n int) {
 	r.used += n
-	if r.old == 0 && r.used > r.limit()*3/4 {
+	if r.old == 0 && r.used > r.again && r.used > r.limit()*3/4 {
+		r.again = r.used + r.limit()/16
 		r.age()
 	}
 	r.shrink()
@@ -98,6 +100,7 @@ func (r *Room) shrink() {
 			return
 		}
 		victim.turn()
+		r.again = 0
 		r.age()
 	}
 }

@@ -6,10 +6,10 @@ import (
 	"golang.org/x/net/bpf"
 )
 
-// operators are those of arithmetic. Of two, the one of higher precedence binds
-// first; equal ones bind from the left. % and ^ have none: what stands to the
-// right of them, up to the next parenthesis, belongs to them, and so they do to
-// what stands to the left. That is how libpcap has it.
+// operators are the binary arithmetic operators. They are left-associative, and
+// a higher precedence binds tighter. % and ^ have no precedence, as in libpcap's
+// grammar: each applies to the operand directly before it, and its right operand
+// is everything up to the next closing parenthesis or comparison.
 var operators = map[string]struct {
 	op         bpf.ALUOp
 	precedence int
@@ -32,7 +32,7 @@ const (
 	greedy  = 7
 )
 
-// isOperator says whether the token joins two arithmetic expressions.
+// isOperator reports whether the token is a binary operator or a comparison.
 func (t *token) isOperator() bool {
 	if t.kind != keyword {
 		return false
@@ -84,8 +84,7 @@ func (p *parser) relation() (*pred, error) {
 	return m, nil
 }
 
-// arithmetic parses an expression up to the first operator that does not bind tighter than the one
-// before it.
+// arithmetic parses an expression, up to the first operator whose precedence is not higher than before.
 func (p *parser) arithmetic(before int) (*value, error) {
 	if err := p.enter(); err != nil {
 		return nil, err
@@ -142,7 +141,7 @@ func (p *parser) term() (*value, error) {
 		if err != nil {
 			return nil, err
 		}
-		// A multiplication, because golang.org/x/net/bpf.VM has no negation.
+		// A multiplication, since bpf.VM of golang.org/x/net has no negation.
 		return p.values.combine(bpf.ALUOpMul, a, p.values.constant(math.MaxUint32)), nil
 	case t.is("("):
 		a, err := p.arithmetic(loosest)
@@ -172,7 +171,7 @@ func (p *parser) term() (*value, error) {
 	return p.accessor(t.id)
 }
 
-// accessor parses proto[offset:size] from the offset on.
+// accessor parses the rest of proto[offset:size], from the offset on.
 func (p *parser) accessor(proto string) (*value, error) {
 	at, err := p.arithmetic(loosest)
 	if err != nil {
@@ -192,9 +191,9 @@ func (p *parser) accessor(proto string) (*value, error) {
 	return p.access(proto, at, size), nil
 }
 
-// access returns what an accessor reads, and has the protocol checked before.
-// The transport headers are those of IPv4 in a first fragment, but for ICMPv6,
-// which comes right after the IPv6 header.
+// access returns the value that an accessor reads, and adds the test for its
+// protocol to p.checks. Transport headers are read in first fragments of IPv4
+// only, except ICMPv6, which must directly follow the IPv6 header.
 func (p *parser) access(proto string, at *value, size int) *value {
 	vs := p.values
 	number := protocols[proto].number

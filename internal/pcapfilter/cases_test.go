@@ -1,7 +1,7 @@
 package pcapfilter_test
 
-// expressions cover the productions of pcap-filter(7) that have a meaning at
-// the IP layer. tcpdump takes each of them, and gives the same verdicts.
+// expressions cover the productions of pcap-filter(7) that apply to IP packets.
+// tcpdump takes all of them, and its programs give the same verdicts.
 var expressions = []string{
 	// dst, src, host
 	`host 10.0.0.1`, `src host 10.0.0.1`, `dst host 10.0.0.1`, `src 10.0.0.1`, `dst 10.0.0.1`,
@@ -89,7 +89,7 @@ var expressions = []string{
 	`(ip[0] & 0xf) * 4 = 24`, `(ip[0]) = 0x45`, `ip[0:1] = 69`, `tcp[0xd:tcp-fin] = 2`, `ip[1+1:2] < 48`, `ip[3 * 3] = 6`,
 	`((ip[2:2] + len) * (ip[4:2] - len)) / ((ip[6:2] + len) - (ip[8:2] ^ len)) > ((ip[10:2] | len) % (ip[12:2] & len)) << ((ip[14:2] - len) & 3)`,
 
-	// and, or, not; parentheses; qualifiers that are left out
+	// and, or, not; parentheses; ids without qualifiers
 	`tcp and port 80`, `tcp && port 80`, `tcp or icmp`, `tcp || icmp`, `not tcp`, `!tcp`, `! tcp`, `not not tcp`, `!(!(tcp))`, `not (tcp or udp)`,
 	`tcp or udp and ip6`, `(tcp or udp) and ip6`, `tcp or (udp and ip6)`, `ip and not tcp or udp`, `not tcp and not udp and not icmp`,
 	`port 80 or 443`, `tcp port 80 or 443`, `port 80 or 443 or 53`, `port 80 or 443 and 53`, `port 80 and 443`, `port 80 and not 443`, `port 80 or !443`,
@@ -108,8 +108,8 @@ var expressions = []string{
 	`ip[9] = 6 or ip[9] = 17`, `ip[9] = 6 and ip[9] != 17`, `tcp port 80 and tcp[tcpflags] & tcp-syn != 0 or udp port 53 and udp[8] = 0`,
 }
 
-// apart are expressions that differ from tcpdump on purpose: here are
-// those that give the same verdicts as the one that stands after them.
+// apart are expressions whose verdicts differ from tcpdump's on purpose, each
+// with an equivalent expression for which both agree.
 var apart = [][2]string{
 	{`1 + tcp[0:2] = 81`, `tcp[0:2] = 80`},
 	{`100 - ip[9] = 94`, `ip proto 6`},

@@ -18,8 +18,8 @@ import (
 	"github.com/pidwire/pidwire/internal/pcapfilter"
 )
 
-// TestEBPF runs translated programs in the kernel, and compares their verdicts
-// with those of the classic ones on every packet.
+// TestEBPF runs translated programs in the kernel, on every packet, and compares
+// their verdicts with those of the classic programs.
 func TestEBPF(t *testing.T) {
 	needBPF(t)
 	large := "tcp"
@@ -52,7 +52,8 @@ func TestEBPF(t *testing.T) {
 	t.Logf("%d programs of at most %d instructions, %d packets: %d runs, %d of matches", len(progs), longest, len(all), runs, matches)
 }
 
-// TestEBPFInstructions does the same with what Compile does not write.
+// TestEBPFInstructions does the same with programs that Compile does not
+// generate.
 func TestEBPFInstructions(t *testing.T) {
 	needBPF(t)
 	accept, reject := bpf.RetConstant{Val: math.MaxUint32}, bpf.RetConstant{}
@@ -120,7 +121,7 @@ func scratch() []bpf.Instruction {
 	return append(prog, bpf.RetA{})
 }
 
-// TestEBPFErrors checks what has no translation.
+// TestEBPFErrors checks the errors for programs that have no translation.
 func TestEBPFErrors(t *testing.T) {
 	ret := bpf.RetConstant{}
 	far := make([]bpf.Instruction, 4000)
@@ -152,8 +153,8 @@ func TestEBPFErrors(t *testing.T) {
 	}
 }
 
-// load loads a program of cgroup_skb that calls the translation as a function,
-// and returns how many instructions that has.
+// load loads a cgroup_skb program that calls the translation as a function. It
+// also returns the number of instructions of the translation.
 func load(t *testing.T, name string, prog []bpf.Instruction) (*ebpf.Program, int) {
 	t.Helper()
 	f, err := pcapfilter.EBPF(prog)
@@ -187,12 +188,13 @@ func load(t *testing.T, name string, prog []bpf.Instruction) (*ebpf.Program, int
 	return p, len(f)
 }
 
-// sameInKernel returns how many packets match.
+// sameInKernel compares the verdicts of f and m, and returns the number of
+// matches.
 func sameInKernel(t *testing.T, name string, f *ebpf.Program, m *bpf.VM, all [][]byte) int {
 	t.Helper()
 	matches, bad := 0, 0
-	// The kernel takes the Ethernet header off. It would refuse packets cut short
-	// that say they are IP.
+	// The kernel removes the Ethernet header. It refuses truncated packets with
+	// an EtherType of IP.
 	frame := make([]byte, 14, 2048)
 	binary.BigEndian.PutUint16(frame[12:], unix.ETH_P_802_EX1)
 	for _, p := range all {
@@ -214,7 +216,8 @@ func sameInKernel(t *testing.T, name string, f *ebpf.Program, m *bpf.VM, all [][
 	return matches
 }
 
-// needBPF skips where bpf(2) is not permitted, unless PIDWIRE_MUST is set.
+// needBPF skips the test if bpf(2) is not permitted. It fails instead if
+// PIDWIRE_MUST is set.
 func needBPF(t *testing.T) {
 	t.Helper()
 	if err := rlimit.RemoveMemlock(); err != nil && !errors.Is(err, unix.EPERM) {

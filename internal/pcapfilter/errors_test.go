@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// wrong are expressions that tcpdump refuses too.
+// wrong are expressions that both pidwire and tcpdump refuse.
 var wrong = []string{
 	// syntax
 	`80`, `foo`, `1.2.3.4`, `::1`, `tcp 80`, `tcp udp`, `tcp and`, `and tcp`, `tcp or`, `not`, `(tcp`, `tcp)`, `()`, `tcp & udp`, `tcp | udp`,
@@ -24,11 +24,11 @@ var wrong = []string{
 	`less`, `less foo`, `less -1`, `less (5)`, `greater tcp`, `port 80)`, `port (80`, `port (80 or 443`, `port ()`, `((tcp)`, `port (80 or tcp)`,
 	`host ((1.2.3.4) or 5.6.7.8)`, `port 80 or (443 or tcp)`, `mask 255.0.0.0`, `host [::1]`, `net 10 mask 255.0.0.0`,
 
-	// qualifiers that are not in force
+	// ids without current qualifiers
 	`tcp or 80`, `(host 1.2.3.4) or 5.6.7.8`, `not (port 80) and 443`, `port 80 or tcp or 443`, `port 80 or (tcp or 443)`, `len > 5 or 80`,
 	`ip multicast or 1.2.3.4`, `less 5 or 6`,
 
-	// qualifiers that do not go together
+	// combinations of qualifiers that are not allowed
 	`ip port 80`, `ip6 portrange 1-5`, `icmp port 80`, `tcp host 1.2.3.4`, `tcp net 10.1`, `udp src 1.2.3.4`, `icmp6 host ::1`, `tcp proto 6`, `icmp proto 6`,
 	`ip host ::1`, `ip6 host 1.2.3.4`, `ip6 net 10.1`, `ip net ff00::/8`, `ip host 1.2.3.4 or ::1`, `port 1.2`, `port ::1`, `proto 1.2.3.4`, `portrange 1.2`,
 	`tcp broadcast`, `ip6 broadcast`, `tcp multicast`, `arp broadcast`, `tcp protochain 6`,
@@ -50,7 +50,7 @@ var wrong = []string{
 	`ip[0] => 1`, `ip[0] <> 1`, `tcp = 5`, `(tcp) = 5`, `len > (tcp)`, `len > 5 > 3`, `+1 = len`, `~1 = len`, `len-5 > 3`, `ip[1-2] = 3`, `(len = 1`, `len = (1`, `len = )`,
 	`len = 1 / 0`, `len = 1 % 0`, `len = 1 << 32`, `len = 1 >> 99`, `ah[0] = 1`, `esp[0] = 1`, `ah = 1`, `len = foo`, `len = host`, `net 1.2.3.4/-1`,
 
-	// what the packets here do not have
+	// properties that packets without a link-layer header do not have
 	`broadcast`, `multicast`, `ether broadcast`, `link multicast`, `ether host 0:1:2:3:4:5`, `wlan host 1`, `ether src 0:1:2:3:4:5`,
 	`vlan`, `vlan 5`, `mpls 5`, `llc`, `inbound`, `outbound`, `ifindex 1`, `radio[0] = 1`, `wlan type mgt`, `type mgt`, `subtype beacon`, `dir in`, `direction 1`,
 	`ifname eth0`, `on eth0`, `rnr 5`, `rulenum 5`, `reason match`, `rset foo`, `ruleset foo`, `srnr 1`, `subrulenum 1`, `action pass`,
@@ -62,17 +62,18 @@ var wrong = []string{
 	`tcp and udp`, `ip and ip6`, `1 = 2`, `link proto 2`, `ether proto \arp`, `host 10.0.0.1 and ip6`, `tcp and not tcp`, `iso proto 5`,
 }
 
-// wrongHere are expressions that only we refuse; the package's comment says
-// why. tcpdump would look up the names.
+// wrongHere are expressions that pidwire refuses and tcpdump takes, for the
+// reasons in the package comment.
 var wrongHere = []string{
 	`ether[0] = 1`, `link[0] & 1 = 0`, `wlan[0] = 1`, `ip[0] = ppp[0]`, `ether proto 0x800`, `ether proto \ip`, `geneve`, `geneve 5`, `byte 0 = 1`, `arp host 1.2.3.4 or ip`, `ip or arp[0] = 1`,
 	`ip protochain 6`, `ip6 protochain \tcp`, `protochain 17`, `ip[0xffffffff] = 1`, `tcp[- 1] = 0`,
 	`udp src port 25 and src portrange 5-10`,
 }
 
+// unknownHosts have names that tcpdump looks up.
 var unknownHosts = []string{`host example.com`, `src host example.com`, `net example`, `host \tcp`, `host 80-90`, `net example/8`, `ip6 host example.com`}
 
-// TestErrors compares the errors with the golden ones.
+// TestErrors compares the error messages with testdata/errors.golden.
 func TestErrors(t *testing.T) {
 	var b strings.Builder
 	for _, list := range [][]string{wrong, wrongHere, unknownHosts} {
@@ -104,7 +105,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestErrorsOracle checks that tcpdump refuses what we do.
+// TestErrorsOracle checks that tcpdump refuses the expressions in wrong and takes
+// those in wrongHere.
 func TestErrorsOracle(t *testing.T) {
 	tcpdump := needTcpdump(t)
 	for _, expr := range wrong {
@@ -119,8 +121,8 @@ func TestErrorsOracle(t *testing.T) {
 	}
 }
 
-// TestBounds checks that what is too large is refused, and does not end the
-// process.
+// TestBounds checks that an expression that is too long or nested too deeply is
+// an error, and does not overflow the stack.
 func TestBounds(t *testing.T) {
 	accessors := "ip"
 	for i := range 2000 {
@@ -147,8 +149,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestLarge compiles filters with jumps of all lengths, and compares them with
-// tcpdump's.
+// TestLarge compares filters with long jumps with tcpdump's.
 func TestLarge(t *testing.T) {
 	tcpdump := needTcpdump(t)
 	all := packets()

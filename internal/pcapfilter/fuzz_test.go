@@ -9,8 +9,8 @@ import (
 	"github.com/pidwire/pidwire/internal/pcapfilter"
 )
 
-// FuzzCompile checks that whatever the expression is, there is an error that says
-// where, or a program that the kernel takes.
+// FuzzCompile checks that any expression gives either an error with a position,
+// or a program that assembles, runs and translates to eBPF.
 func FuzzCompile(f *testing.F) {
 	for _, list := range [][]string{expressions, wrong, wrongHere, unknownHosts} {
 		for _, expr := range list {

@@ -13,8 +13,8 @@ const (
 	end     kind = iota
 	number       // 80, 0x50, 0120, tcp-syn
 	word         // a name, or a range of ports
-	keyword      // a word or a sign of the language
-	quad         // 10.1, 10.1.2, 10.1.2.3; its parts are not checked yet
+	keyword      // a reserved word or an operator
+	quad         // 10.1, 10.1.2, 10.1.2.3; the values of its parts are not checked
 	addr6        // 2001:db8::1
 	ether        // 0:1:2:3:4:5
 )
@@ -23,8 +23,8 @@ const (
 type token struct {
 	kind kind
 	off  int    // offset in the expression, in bytes
-	text string // as it stands there; empty at the end
-	id   string // of a keyword: its only spelling; of a word: without the backslash
+	text string // as written in the expression; empty at its end
+	id   string // keyword: canonical spelling; word: text without its backslash
 	num  uint32
 	addr netip.Addr
 }
@@ -33,7 +33,7 @@ func (t *token) fail(reason string) error {
 	return &SyntaxError{t.off, t.text, reason}
 }
 
-// unexpected is fail for a token that may be a keyword in capitals.
+// unexpected is like fail, with a hint if the token is a keyword in upper case.
 func (t *token) unexpected(reason string) error {
 	if t.kind == word && keywords[spelling(strings.ToLower(t.text))] {
 		reason = "the words of the language are in lower case"
@@ -72,7 +72,7 @@ var sameAs = map[string]string{
 	"es-is": "esis", "is-is": "isis",
 }
 
-// lex splits an expression; the last token is the end.
+// lex splits an expression into tokens. The last one has kind end.
 func lex(expr string) ([]token, error) {
 	var tokens []token
 	for i := 0; i < len(expr); {

@@ -6,8 +6,8 @@ import (
 	"github.com/pidwire/pidwire/internal/pcapfilter"
 )
 
-// TestMatch checks that packets that were captured whole have the verdict of the
-// VM, and that the length of others is that on the wire.
+// TestMatch compares Match with bpf.VM on packets that were captured whole. For
+// truncated packets it checks that "len" is the length on the wire.
 func TestMatch(t *testing.T) {
 	all, matches := packets(), 0
 	for _, expr := range expressions {

@@ -8,11 +8,11 @@ const noLink = "the packets here have no link-layer header"
 // noPF is the reason for rejecting filters of pf(4) logs of OpenBSD.
 const noPF = "the packets here are not from a log of pf"
 
-// protocols are the names of protocols, which may be used alone, before qualifiers, and before an index.
+// protocols are the names of protocols. A name may be used alone, before qualifiers, and before an index.
 var protocols = map[string]struct {
 	number uint32
-	v4, v6 bool // in which versions the word alone looks for it
-	index  bool // it has an accessor
+	v4, v6 bool // IP versions in which the name alone matches
+	index  bool // proto[...] is allowed
 }{
 	"ip":    {index: true},
 	"ip6":   {index: true},
@@ -26,11 +26,11 @@ var protocols = map[string]struct {
 	"igmp":  {2, true, false, true},
 	"igrp":  {9, true, false, true},
 	"vrrp":  {112, true, false, true},
-	"carp":  {112, true, false, true}, // shares the number, and cannot be told from VRRP by it
+	"carp":  {112, true, false, true}, // same number as VRRP
 	"icmp6": {58, false, true, true},
 }
 
-// elsewhere are protocols directly above a link layer, and kinds of IS-IS PDUs. Without qualifiers they are
+// elsewhere are protocols directly above a link layer, and types of IS-IS PDUs. A name without qualifiers is
 // never true.
 var elsewhere = set(
 	"arp", "rarp", "atalk", "aarp", "decnet", "lat", "sca", "moprc", "mopdl", "iso",
@@ -38,7 +38,7 @@ var elsewhere = set(
 	"l1", "l2", "iih", "lsp", "snp", "csnp", "psnp",
 )
 
-// refused are words that are not supported, with the reasons.
+// refused are reserved words that are not supported, with the reasons.
 var refused = func() map[string]string {
 	why := map[string]string{
 		"byte":    "write ip[...] or ip6[...]",
@@ -90,9 +90,9 @@ func set(words ...string) map[string]bool {
 	return m
 }
 
-// constants are the names of offsets and values of fields: they stand wherever
-// a number may. The types of ICMP are those of RFC 792, 1256 and 950; of
-// ICMPv6, IANA's registry; the flags of TCP, RFC 9293.
+// constants are named offsets and values of header fields. They are allowed
+// wherever a number is. ICMP types are from RFC 792, 950 and 1256, ICMPv6 types
+// from IANA's registry, TCP flags from RFC 9293.
 var constants = map[string]uint32{
 	"icmptype": 0, "icmpcode": 1, "icmp6type": 0, "icmp6code": 1, "tcpflags": 13,
 
@@ -117,8 +117,8 @@ var constants = map[string]uint32{
 	"tcp-fin": 1, "tcp-syn": 2, "tcp-rst": 4, "tcp-push": 8, "tcp-ack": 16, "tcp-urg": 32, "tcp-ece": 64, "tcp-cwr": 128,
 }
 
-// protoNames are the names after `proto`, in lower case, as Linux systems have
-// them in /etc/protocols, with IANA's numbers.
+// protoNames are the names of protocols that `proto` takes, in lower case. Names
+// are those of /etc/protocols on Linux, numbers are IANA's.
 var protoNames = map[string]uint32{
 	"ip": 0, "hopopt": 0, "icmp": 1, "igmp": 2, "ggp": 3, "ipencap": 4, "ip-encap": 4, "st": 5, "tcp": 6, "egp": 8,
 	"igp": 9, "pup": 12, "udp": 17, "hmp": 20, "xns-idp": 22, "rdp": 27, "iso-tp4": 29, "dccp": 33, "xtp": 36,
@@ -130,8 +130,8 @@ var protoNames = map[string]uint32{
 	"rohc": 142,
 }
 
-// service is a port that has a name. A name of one protocol matches that
-// protocol only; a name of both matches its number, whatever has it.
+// service is a named port. A name that only TCP or only UDP has matches that
+// protocol only. A name that both have matches the port of any protocol.
 type service struct {
 	port     uint16
 	tcp, udp bool
@@ -141,8 +141,8 @@ func onTCP(port uint16) service  { return service{port, true, false} }
 func onUDP(port uint16) service  { return service{port, false, true} }
 func onBoth(port uint16) service { return service{port, true, true} }
 
-// services are the names after `port` and `portrange`: what is in use of
-// IANA's registry, with the protocols that Debian's /etc/services gives.
+// services are the names of ports that `port` and `portrange` take: the common
+// part of IANA's registry, with the protocols of Debian's /etc/services.
 var services = map[string]service{
 	"echo": onBoth(7), "discard": onBoth(9), "daytime": onBoth(13), "qotd": onTCP(17), "chargen": onBoth(19),
 	"ftp-data": onTCP(20), "ftp": onTCP(21), "ssh": onTCP(22), "telnet": onTCP(23), "smtp": onTCP(25), "mail": onTCP(25),

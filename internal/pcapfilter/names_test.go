@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestServices compares the names of ports with this machine's. The protocols
-// of a name are not the same everywhere, its port is.
+// TestServices compares the names of ports with this machine's /etc/services.
+// Distributions differ in the protocols of a name, but not in its port.
 func TestServices(t *testing.T) {
 	file, err := os.ReadFile("/etc/services")
 	if err != nil {
@@ -51,7 +51,8 @@ func TestServices(t *testing.T) {
 	t.Logf("%d of %d are the same", same, len(services))
 }
 
-// TestProtoNames compares the names of protocols with this machine's.
+// TestProtoNames compares the names of protocols with this machine's
+// /etc/protocols.
 func TestProtoNames(t *testing.T) {
 	file, err := os.ReadFile("/etc/protocols")
 	if err != nil {

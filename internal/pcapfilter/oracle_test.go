@@ -19,8 +19,8 @@ import (
 	"github.com/pidwire/pidwire/internal/pcapfilter"
 )
 
-// TestOracle has tcpdump compile every expression, and compares the verdicts of
-// its program and of ours on every packet.
+// TestOracle compiles each expression with tcpdump and with this package, and
+// compares the verdicts of both programs on every packet.
 func TestOracle(t *testing.T) {
 	tcpdump := needTcpdump(t)
 	all := packets()
@@ -43,13 +43,13 @@ func TestOracle(t *testing.T) {
 	t.Logf("%d expressions, %d packets: %d comparisons, %d of matches", len(expressions), len(all), compared, matches)
 }
 
-// TestOracleRandom does the same with expressions that are made up. Where
-// libpcap's program with its optimizer says something else than ours, the one
-// without must say what ours does: the optimizer of 1.10.3 has bugs (net ::/65
-// and ::/65 does not look at the source). And a program that reads beyond a
-// packet, or divides by zero, does not match it, but optimizers drop what does
-// not matter, and libpcap's and ours find different things in nonsense: where
-// the one without ends so, another verdict is no error.
+// TestOracleRandom does the same with random expressions. Where the verdicts
+// differ, libpcap's program without its optimizer must agree with ours, since the
+// optimizer of 1.10.3 has bugs (for "net ::/65 and ::/65" it does not test the
+// source). One difference is allowed: a program that reads beyond the packet, or
+// divides by zero, ends without a match, and optimizers drop different ones of
+// these instructions. If libpcap's unoptimized program ends this way, any verdict
+// is accepted.
 func TestOracleRandom(t *testing.T) {
 	tcpdump := needTcpdump(t)
 	seed, rounds := uint64(1), 300
@@ -104,8 +104,9 @@ func TestOracleRandom(t *testing.T) {
 		seed, rounds, refused, len(all), (rounds-refused)*len(all), matches, disputed)
 }
 
-// mayRefuse checks an error where tcpdump has a program: that must match nothing,
-// or the arithmetic must be one that tcpdump sees through in part only.
+// mayRefuse checks an error of Compile for an expression that tcpdump takes. It is
+// correct if tcpdump's program matches no packet, or if the expression contains a
+// constant operation that tcpdump does not evaluate.
 func mayRefuse(t *testing.T, expr string, err error, theirs *bpf.VM, all [][]byte) {
 	t.Helper()
 	var syntax *pcapfilter.SyntaxError
@@ -126,8 +127,8 @@ func anyMatch(t *testing.T, m *bpf.VM, all [][]byte) bool {
 	return slices.ContainsFunc(all, func(p []byte) bool { return run(t, m, p) })
 }
 
-// TestApart compares what differs from tcpdump on purpose with what it ought to
-// be.
+// TestApart checks the expressions of apart: each has the verdicts of its
+// equivalent here, and others in tcpdump.
 func TestApart(t *testing.T) {
 	tcpdump := needTcpdump(t)
 	all := packets()
@@ -150,14 +151,15 @@ func TestApart(t *testing.T) {
 	}
 }
 
-// names are those of ports in the expressions, as Debian has them.
+// names are the named ports in the expressions, as in Debian's /etc/services.
 var names = map[string]string{
 	"http": "80/tcp", "https": "443/tcp 443/udp", "domain": "53/tcp 53/udp", "ntp": "123/udp",
 	"ssh": "22/tcp", "smtp": "25/tcp", "ftp": "21/tcp", "ftp-data": "20/tcp",
 }
 
-// unlikeHere returns a name in the expression that /etc/services, and so
-// tcpdump, has otherwise.
+// unlikeHere returns a name in the expression that this machine's /etc/services,
+// and therefore tcpdump, defines differently from Debian's. It returns "" if
+// there is none.
 func unlikeHere(expr string) string {
 	file, _ := os.ReadFile("/etc/services")
 	for _, word := range strings.FieldsFunc(expr, func(r rune) bool { return strings.ContainsRune(` ()\`, r) }) {
@@ -179,7 +181,8 @@ func unlikeHere(expr string) string {
 	return ""
 }
 
-// sameVerdicts returns how many packets match.
+// sameVerdicts compares the verdicts of two programs, and returns the number of
+// matches.
 func sameVerdicts(t *testing.T, expr string, ours, theirs *bpf.VM, all [][]byte) int {
 	t.Helper()
 	matches, bad := 0, 0
@@ -228,12 +231,14 @@ func vm(t *testing.T, expr string, prog []bpf.Instruction) *bpf.VM {
 	return m
 }
 
-// compiler is tcpdump, and an empty capture of LINKTYPE_RAW for it to read.
+// compiler is the path of tcpdump, and of an empty LINKTYPE_RAW capture that it
+// reads.
 type compiler struct {
 	path, capture string
 }
 
-// needTcpdump skips where it is not installed, unless PIDWIRE_MUST is set.
+// needTcpdump skips the test if tcpdump is not installed. It fails instead if
+// PIDWIRE_MUST is set.
 func needTcpdump(t *testing.T) compiler {
 	t.Helper()
 	path, err := exec.LookPath("tcpdump")
@@ -251,7 +256,7 @@ func needTcpdump(t *testing.T) compiler {
 	return c
 }
 
-// compile returns tcpdump's program, or what it says instead.
+// compile returns tcpdump's program, or its error message as an error.
 func (c compiler) compile(expr string, flags ...string) (*bpf.VM, error) {
 	raw, err := c.raw(expr, flags...)
 	if err != nil {
@@ -260,8 +265,8 @@ func (c compiler) compile(expr string, flags ...string) (*bpf.VM, error) {
 	return forVM(raw)
 }
 
-// plain is tcpdump's program without the optimizer, and the same with each
-// return the other way round.
+// plain is tcpdump's program without the optimizer, and a copy of it in which
+// each return instruction returns the opposite.
 type plain struct{ prog, other *bpf.VM }
 
 func (c compiler) plain(t *testing.T, expr string) *plain {
@@ -286,7 +291,8 @@ func (c compiler) plain(t *testing.T, expr string) *plain {
 	return &p
 }
 
-// endsEarly says whether the program comes to no return on a packet.
+// endsEarly reports whether the program ends on a packet without reaching a
+// return instruction.
 func (p *plain) endsEarly(t *testing.T, packet []byte) bool {
 	t.Helper()
 	return !run(t, p.prog, packet) && !run(t, p.other, packet)
@@ -312,7 +318,7 @@ func (c compiler) raw(expr string, flags ...string) ([]bpf.RawInstruction, error
 	return raw, nil
 }
 
-// forVM replaces what golang.org/x/net/bpf.VM does not have.
+// forVM replaces instructions that bpf.VM of golang.org/x/net does not support.
 func forVM(raw []bpf.RawInstruction) (*bpf.VM, error) {
 	prog := make([]bpf.Instruction, len(raw))
 	for i, r := range raw {
@@ -321,7 +327,7 @@ func forVM(raw []bpf.RawInstruction) (*bpf.VM, error) {
 		case bpf.NegateA:
 			prog[i] = bpf.ALUOpConstant{Op: bpf.ALUOpMul, Val: math.MaxUint32}
 		case bpf.LoadExtension:
-			if ins.Num != bpf.ExtLen { // libpcap takes it for an offset, beyond any packet
+			if ins.Num != bpf.ExtLen { // to libpcap an offset beyond any packet
 				prog[i] = bpf.RetConstant{}
 			}
 		}
@@ -329,8 +335,8 @@ func forVM(raw []bpf.RawInstruction) (*bpf.VM, error) {
 	return bpf.NewVM(prog)
 }
 
-// generator makes up expressions. To the right of an arithmetic operator it
-// puts no accessors: see the package's comment.
+// generator generates random expressions. It puts no accessor to the right of an
+// arithmetic operator, since libpcap differs there (see the package comment).
 type generator struct{ *rand.Rand }
 
 func (g generator) of(choices ...string) string { return choices[g.IntN(len(choices))] }
@@ -389,7 +395,7 @@ func (g generator) repeat(one func() string) string {
 	return s
 }
 
-// arithmetic puts spaces around operators: a dash is part of names.
+// arithmetic puts spaces around operators, since a dash may be part of a name.
 func (g generator) arithmetic(depth int, accessors bool) string {
 	if depth == 0 || g.IntN(4) == 0 {
 		switch {

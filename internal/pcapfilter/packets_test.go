@@ -7,16 +7,16 @@ import (
 	"slices"
 )
 
-// The packets have few addresses and ports, those of the expressions, so that
-// filters often match.
+// The packets use only the addresses and ports that are in the expressions, so
+// that filters often match.
 var (
 	addrs4 = []string{"10.0.0.1", "10.1.2.3", "10.2.0.9", "1.2.3.4", "5.6.7.8", "192.168.1.7", "224.0.0.251", "239.1.1.1", "255.255.255.255", "0.0.0.0", "0.0.0.10"}
 	addrs6 = []string{"2001:db8::1", "2001:db8:8000::2", "2001:db8:1:2::3", "::1", "fe80::1", "ff02::1", "::ffff:1.2.3.4", "::"}
 	ports  = []uint16{80, 443, 53, 22, 25, 20, 21, 123, 5060, 1, 5, 10, 65535}
 )
 
-// header4 is an IPv4 packet. options is a multiple of 4 bytes, fragment the
-// flags and the offset.
+// header4 returns an IPv4 packet. options is the length of its options in bytes,
+// a multiple of 4; fragment is its flags and fragment offset field.
 func header4(src, dst string, proto uint8, options int, fragment uint16, payload []byte) []byte {
 	b := make([]byte, 20+options, 20+options+len(payload))
 	b[0] = 0x40 | uint8(len(b)/4)
@@ -42,8 +42,8 @@ func header6(src, dst string, next uint8, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// extension6 is an IPv6 extension header of 8 bytes; a fragment header has the
-// offset 0.
+// extension6 returns an IPv6 extension header of 8 bytes, and payload. As a
+// fragment header it has offset 0.
 func extension6(next uint8, payload []byte) []byte {
 	return append([]byte{next, 0, 0, 1, 0, 0, 0, 7}, payload...)
 }
@@ -66,7 +66,7 @@ func datagram(src, dst uint16, data int) []byte {
 
 func icmp(kind, code uint8) []byte { return append([]byte{kind, code}, make([]byte, 14)...) }
 
-// packets returns the packets that filters are compared on.
+// packets returns the packets on which filters are compared.
 func packets() [][]byte {
 	r := rand.New(rand.NewPCG(4, 6))
 	pick4 := func() string { return addrs4[r.IntN(len(addrs4))] }
@@ -125,7 +125,7 @@ func packets() [][]byte {
 			all = append(all, header6(a, b, 6, segment(port(), port(), 2, 0)))
 		}
 	}
-	for _, p := range [][]byte{ // cut everywhere
+	for _, p := range [][]byte{ // truncated at each length
 		header4("10.0.0.1", "1.2.3.4", 6, 8, 0, segment(80, 443, 0x12, 4)),
 		header4("10.1.2.3", "224.0.0.251", 17, 0, 0, datagram(53, 123, 4)),
 		header4("5.6.7.8", "10.0.0.1", 1, 0, 0, icmp(8, 0)),
@@ -137,7 +137,7 @@ func packets() [][]byte {
 			all = append(all, p[:n])
 		}
 	}
-	for i := range 150 { // anything
+	for i := range 150 { // random bytes
 		b := make([]byte, 1+r.IntN(120))
 		for j := range b {
 			b[j] = uint8(r.Uint32())

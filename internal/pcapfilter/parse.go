@@ -1,6 +1,6 @@
 package pcapfilter
 
-// parser reads the grammar of pcap-filter(7) by descent:
+// parser is a recursive descent parser of the pcap-filter(7) grammar:
 //
 //	expression = operand {("and" | "or") (operand | id)}
 //	operand    = "not" operand | "(" expression ")" | primitive
@@ -8,21 +8,22 @@ package pcapfilter
 //	id         = value | "not" id | "(" ids ")"
 //	ids        = (value | "not" id) {("and" | "or") id}
 //
-// and and or have the same precedence. An id without qualifiers takes those
-// that are in force before it. A closing parenthesis puts back those from
-// before it was opened; what takes no qualifiers leaves none.
+// "and" and "or" have the same precedence. An id without qualifiers uses the
+// current ones, those of the id before it. A closing parenthesis restores the
+// qualifiers from before its opening one. After a primitive that takes no
+// qualifiers there are no current ones.
 type parser struct {
 	tokens  []token
 	pos     int
-	closing []int // of a token "(", where its ")" is; 0: nowhere
+	closing []int // index of the ")" that matches a "("; 0 if there is none
 	depth   int
 	values  values
-	checks  []*pred // what has to hold before the relation at hand is looked at
-	beyond  bool    // that reads beyond any packet
+	checks  []*pred // must hold before the current relation is evaluated
+	beyond  bool    // the current relation reads beyond any packet
 	never   []never
 }
 
-// never is a protocol that the packets here do not have.
+// never is a protocol that no IP packet has, such as arp.
 type never struct {
 	word *token
 	pred *pred
@@ -43,17 +44,17 @@ func newParser(tokens []token) *parser {
 	return p
 }
 
-// qualifiers are what precedes an id. Empty ones have their defaults.
+// qualifiers precede an id. An empty one has its default.
 type qualifiers struct {
 	proto string // a key of protocols
 	dir   string // src, dst, or; and: both
 	kind  string // host, net, port, portrange, proto
-	none  bool   // there are none in force
+	none  bool   // there are no current qualifiers
 }
 
 func (p *parser) at() *token { return &p.tokens[p.pos] }
 
-// next consumes a token, except the end.
+// next consumes a token and returns it. It does not go beyond the end token.
 func (p *parser) next() *token {
 	t := p.at()
 	if t.kind != end {
@@ -62,7 +63,8 @@ func (p *parser) next() *token {
 	return t
 }
 
-// take consumes the token if it is one of ids.
+// take consumes the current token if it is one of the keywords ids, and reports
+// whether it did.
 func (p *parser) take(ids ...string) bool {
 	if !p.at().is(ids...) {
 		return false
@@ -109,7 +111,8 @@ func (p *parser) expression(q qualifiers) (*pred, qualifiers, error) {
 	return left, q, err
 }
 
-// operand parses an operand, or an id if ids is set. It returns the qualifiers in force after it.
+// operand parses an operand, or also an id if ids is set. It returns the
+// qualifiers that are current after it.
 func (p *parser) operand(q qualifiers, ids bool) (*pred, qualifiers, error) {
 	if err := p.enter(); err != nil {
 		return nil, q, err
@@ -150,13 +153,13 @@ func (p *parser) operand(q qualifiers, ids bool) (*pred, qualifiers, error) {
 	return p.primitive()
 }
 
-// plain is for what takes no qualifiers.
+// plain returns the results of a primitive that takes no qualifiers.
 func (p *parser) plain(m *pred, err error) (*pred, qualifiers, error) {
 	return m, qualifiers{none: true}, err
 }
 
-// beginsID says whether an id begins at a token where both an id and an operand
-// may stand.
+// beginsID reports whether the token at pos begins an id rather than an operand,
+// where the grammar allows both.
 func (p *parser) beginsID(pos int) bool {
 	for {
 		switch t := &p.tokens[pos]; {
@@ -211,7 +214,7 @@ func (p *parser) primitive() (*pred, qualifiers, error) {
 	return nil, qualifiers{}, t.fail("expected a primitive, such as host, port or tcp")
 }
 
-// lengthLimit parses less N and greater N, which both include N.
+// lengthLimit parses "less N" and "greater N"; both include N.
 func (p *parser) lengthLimit() (*pred, error) {
 	less := p.next().id == "less"
 	n := p.next()
@@ -226,9 +229,9 @@ func (p *parser) lengthLimit() (*pred, error) {
 	return vs.compare(atLeast, size, limit), nil
 }
 
-// cast reads broadcast and multicast after a protocol. Without a netmask of the
-// interface, which a packet does not have, broadcast addresses are the two that
-// need none.
+// cast parses "broadcast" and "multicast" after a protocol. The netmask of the
+// interface is not known, so the only broadcast addresses are 0.0.0.0 and
+// 255.255.255.255.
 func (p *parser) cast() (*pred, error) {
 	proto, what := p.next(), p.next()
 	vs := p.values
@@ -246,7 +249,7 @@ func (p *parser) cast() (*pred, error) {
 	return nil, what.fail("only ip broadcast, ip multicast and ip6 multicast are in the packets here")
 }
 
-// head parses qualifiers and their id.
+// head parses the qualifiers after proto, and their id.
 func (p *parser) head(proto string) (*pred, qualifiers, error) {
 	q := qualifiers{proto: proto}
 	if t := p.at(); t.is("src", "dst") {
@@ -274,7 +277,7 @@ func (p *parser) head(proto string) (*pred, qualifiers, error) {
 	return m, q, err
 }
 
-// id parses the part after qualifiers.
+// id parses the id after qualifiers.
 func (p *parser) id(q qualifiers) (*pred, error) {
 	if err := p.enter(); err != nil {
 		return nil, err
@@ -312,8 +315,8 @@ func (p *parser) simpleID(q qualifiers) (*pred, error) {
 	return p.value(q, p.next())
 }
 
-// ids reads the inside of parentheses. The first id has none, unless around a
-// number.
+// ids parses the inside of parentheses. The first id must not be in parentheses
+// itself, unless it is a number.
 func (p *parser) ids(q qualifiers) (*pred, error) {
 	first := p.at()
 	var left *pred
@@ -339,8 +342,8 @@ func (p *parser) ids(q qualifiers) (*pred, error) {
 	return left, err
 }
 
-// inParentheses takes a number with parentheses around it, as in port ((80)),
-// or takes nothing.
+// inParentheses consumes a number in parentheses, as in "port ((80))", and
+// returns it. If there is none, it returns nil and consumes nothing.
 func (p *parser) inParentheses() *token {
 	i := p.pos
 	for p.tokens[i].is("(") {

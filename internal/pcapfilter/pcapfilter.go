@@ -1,28 +1,30 @@
-// Package pcapfilter compiles the language of pcap-filter(7), which tcpdump
-// takes as its expression, to classic BPF, for packets that begin at the IP
-// header, IPv4 and IPv6 mixed (LINKTYPE_RAW). It follows libpcap 1.10.3, the
-// tests hold it to that library's own programs: ports are looked for in first
-// fragments only, IPv6 extension headers are not passed (but for one fragment
-// header in `proto`), accessors of transport headers read IPv4 only, a read
-// beyond the packet ends the program without a match, and a test whose outcome
-// cannot matter is dropped with its reads.
+// Package pcapfilter compiles pcap-filter(7) expressions, as tcpdump takes them,
+// to classic BPF. The programs run on packets that begin at the IP header, IPv4
+// or IPv6 (LINKTYPE_RAW). The package behaves as libpcap 1.10.3 does, and its
+// tests compare the verdicts of both libraries' programs: ports are matched in
+// first fragments only, IPv6 extension headers are not skipped (except one
+// fragment header in `proto`), accessors of transport headers read IPv4 only, a
+// read beyond the packet ends the program without a match, and a test that
+// cannot change the result is dropped together with its reads.
 //
-// It differs on purpose here:
-//   - Names of hosts and networks are not looked up. Names of ports and
-//     protocols come from a table of its own, not from this machine's files.
-//   - What asks for a link-layer header is refused even where libpcap would
-//     read the IP header in its place (`ether[0]`, `ether proto 0x800`) or take
-//     it as never true (`arp host`, `arp[0]`, `pppoes`). Protocols of the link
-//     layer without qualifiers (`arp`, `stp`) are never true, as there.
-//   - `geneve` is refused, since what follows it would read inside the tunnel,
-//     and `protochain`, since it takes a loop.
-//   - `byte`, which the manual does not have, is refused.
-//   - An accessor to the right of an arithmetic operator is tested for its
-//     protocol as any other (`1 + tcp[0] = 5` matches TCP only); libpcap reads
-//     those bytes of whatever packet it is.
-//   - An expression that no packet can match is an error, as there, but more of
-//     them are found (`ip[0xffffffff] = 1`).
-//   - What is wrong in libpcap's optimizer is not (`net ::/65 and ::/65`).
+// It differs from libpcap on purpose in the following:
+//   - It does not look up names of hosts and networks. Names of ports and
+//     protocols come from a built-in table, not from /etc/services and
+//     /etc/protocols.
+//   - It refuses expressions that need a link-layer header. For some of them
+//     libpcap reads the IP header instead (`ether[0]`, `ether proto 0x800`) or
+//     compiles a test that is never true (`arp host`, `arp[0]`, `pppoes`). Names
+//     of link-layer protocols without qualifiers (`arp`, `stp`) are never true
+//     in both.
+//   - It refuses `geneve`, after which expressions apply to the inner packet,
+//     and `protochain`, which needs a loop.
+//   - It refuses `byte`, which the manual does not document.
+//   - An accessor to the right of an arithmetic operator tests for its protocol
+//     like any other accessor: `1 + tcp[0] = 5` matches TCP only. libpcap reads
+//     those bytes from any packet.
+//   - An expression that no packet can match is an error in both, but this
+//     package detects more of them (`ip[0xffffffff] = 1`).
+//   - It does not have the errors of libpcap's optimizer (`net ::/65 and ::/65`).
 package pcapfilter
 
 import (
@@ -37,18 +39,18 @@ const (
 	maxExpr = 64 << 10
 	// maxDepth is the maximum nesting of parentheses, negations and accessors.
 	maxDepth = 200
-	// maxTests bounds the comparisons before those that are not needed are
-	// dropped: the time of that goes up with their square.
+	// maxTests is the maximum number of comparisons before optimization, which
+	// takes time quadratic in their number.
 	maxTests = 8192
-	// maxInstructions is the limit of the kernel for a program, BPF_MAXINSNS.
+	// maxInstructions is the kernel's limit for a program, BPF_MAXINSNS.
 	maxInstructions = 4096
 )
 
-// SyntaxError is the reason why an expression cannot be compiled.
+// SyntaxError says why an expression cannot be compiled.
 type SyntaxError struct {
 	Offset int    // of Word in the expression, in bytes
-	Word   string // as it stands there; empty: at the end
-	Reason string // what was expected, or why this cannot be had
+	Word   string // as written in the expression; empty at its end
+	Reason string // what was expected, or why Word is not supported
 }
 
 func (e *SyntaxError) Error() string {
@@ -58,11 +60,12 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("byte %d, %q: %s", e.Offset, e.Word, e.Reason)
 }
 
-// Compile turns an expression of the pcap-filter language into a program for
-// packets that begin at the IP header. The program returns 0xffffffff for a
-// packet that matches and 0 for another; it is shorter than 4096 instructions.
-// An empty expression, which every packet matches, gives nil and no error.
-// Errors are *SyntaxError; an expression that no packet can match is one.
+// Compile compiles a pcap-filter(7) expression to a program for packets that
+// begin at the IP header. The program returns 0xffffffff for a packet that
+// matches and 0 for any other, and has fewer than 4096 instructions. For an
+// empty expression, which every packet matches, Compile returns nil and no
+// error. Errors are of type *SyntaxError; an expression that no packet can
+// match is an error.
 func Compile(expr string) ([]bpf.Instruction, error) {
 	if len(expr) > maxExpr {
 		return nil, tooLong(expr)

@@ -42,25 +42,25 @@ type row struct {
 }
 
 var rows = []row{
-	{"before", "server", "a server from before, short clients"},
+	{"before", "server", "a server started before pidwire, short-lived clients"},
 	{"before", "client", ""},
 	{"before", "both", "both ends watched"},
-	{"after", "server", "sockets made after the watch began"},
+	{"after", "server", "sockets created while watched"},
 	{"after", "client", ""},
-	{"clients", "client", "a process for each connection"},
-	{"established", "server", "a connection from before"},
+	{"clients", "client", "a client process for each connection"},
+	{"established", "server", "a connection established before pidwire started"},
 	{"established", "client", ""},
-	{"udp", "server", "UDP, not connected, from before"},
+	{"udp", "server", "unconnected UDP sockets, opened before pidwire started"},
 	{"udp", "client", ""},
 	{"sameport", "server", "TCP and UDP on one port by two processes"},
 	{"sameport", "both", ""},
-	{"prefork", "server", "two workers accept on their master's socket"},
-	{"forkper", "server", "a fork for each connection"},
-	{"rights", "server", "each connection passed on by SCM_RIGHTS"},
-	{"curl", "client", "30 short curls"},
+	{"prefork", "server", "two workers accept on a socket of their master"},
+	{"forkper", "server", "a server that forks for each connection"},
+	{"rights", "server", "each connection passed to another process by SCM_RIGHTS"},
+	{"curl", "client", "30 runs of curl"},
 	{"curl", "both", ""},
 	{"closed", "client", "a closed port"},
-	{"bystanders", "client", "two busy pairs of others beside it"},
+	{"bystanders", "client", "two busy pairs of other processes at the same time"},
 	{"bystanders", "server", ""},
 	{"netns", "client", "a client in its own network namespace"},
 	{"netns", "both", ""},
@@ -71,12 +71,12 @@ var rows = []row{
 	{"shared", "client", "one process writes to a connection, another reads from it"},
 	{"shared", "both", ""},
 	{"udpshared", "client", "the same with UDP"},
-	{"lazy", "client", "children read what their parent asked for, 150 ms later, and he reads too"},
-	{"heirs", "client", "children one after the other, each reads once, 150 ms later"},
-	{"greeting", "server", "who accepts writes, and a child reads 150 ms later what had come before"},
-	{"given", "server", "who accepts writes and passes it on by SCM_RIGHTS, to one who reads 150 ms later"},
-	{"givenaway", "server", "who accepts writes, has a child that reads 150 ms later, and closes it"},
-	{"held", "client", "two processes have a connection from before, one uses it 150 ms later"},
+	{"lazy", "client", "children read answers to requests of their parent 150 ms later, and the parent reads too"},
+	{"heirs", "client", "successive children, each reads once, 150 ms later"},
+	{"greeting", "server", "the accepting process writes; a child reads earlier data 150 ms later"},
+	{"given", "server", "the accepting process writes and passes the socket by SCM_RIGHTS; the receiver reads 150 ms later"},
+	{"givenaway", "server", "the accepting process writes, forks a child that reads 150 ms later, and closes the socket"},
+	{"held", "client", "two processes hold a connection established before; one uses it 150 ms later"},
 }
 
 // score counts the ends of packets that are watched.
@@ -98,7 +98,7 @@ var loads = []load{
 	{"manytcp", "client", "", false, false},
 	{"manysplit", "both", "one writes to a TCP connection, another reads from it, on two CPUs", true, true},
 	{"manysplit", "client", "", false, true},
-	{"manycold", "both", "the same, and nobody was seen to use it before", true, true},
+	{"manycold", "both", "the same, with no use seen before", true, true},
 	{"manycold", "client", "", true, true},
 	{"manyprefork", "both", "four workers accept on one socket, four clients, 1,600 connections", false, true},
 	{"manyprefork", "server", "", false, true},
@@ -112,22 +112,22 @@ var loads = []load{
 const loadHead = `
 ## Many packets at once
 
-Several processes use one socket at the same time, on two CPUs. The payload of each packet says who wrote it (or, where one
-process writes to a connection and another reads from it, who is to read it). *Labelled*: shown as ` + "`~name[pid]`" + ` (` + "`match`" + ` is
-` + "`shared` or `inherited`" + `): of a stream that several write to it cannot be known whose bytes leave when one of them, or the
-kernel, sends what has gathered. *Mixed*: of these, how many carry bytes of two processes, or only another's. *Wrong*: shown without
-that label, and with bytes of another.
+Several processes use one socket at the same time, on two CPUs. The payload of each packet names the process that wrote it
+(or that will read it, where one process writes to a connection and another reads from it). *Labelled*: shown as ` + "`~name[pid]`" + `
+(` + "`match`" + ` is ` + "`shared`" + ` or ` + "`inherited`" + `); if several processes write to a stream, it cannot be known whose bytes are sent when the
+buffer is flushed. *Mixed*: labelled packets that contain bytes of two processes, or only of another process. *Wrong*: shown
+without this label, with bytes of another process.
 
 | scenario | watched | packets with payload | right | labelled | mixed | wrong | missed |
 |---|---|---|---|---|---|---|---|
 `
 
-const head = `# Whose packets are shown
+const head = `# Accuracy of packet owners
 
-Each row is a program whose processes say themselves which end of which connection was theirs. ` + "`tcpdump`" + `'s file says
-which packets there were; each of them is expected once for every end that is watched, with the process that says
-the end is its own. *Inherited*: shown as ` + "`~name[pid]`" + `, of the process that the socket came from or that has it with others, as
-who it went to was not known in time. *Extra*: a packet that is not one of the watched ends', or is shown twice.
+Each row is a program whose processes print which end of which connection they used. The packets are those in ` + "`tcpdump`" + `'s
+file. Each must be shown once for every watched end, with the process that used this end. *Inherited*: shown as
+` + "`~name[pid]`" + `, with the process that created the socket or shares it, because its user was not known in time. *Extra*: a packet
+of no watched end, or shown twice.
 
 Written by ` + "`go test ./test/accuracy -update`" + `, with Linux %s, tcpdump %s.
 

@@ -15,8 +15,8 @@ import (
 
 const module = "github.com/pidwire/pidwire/"
 
-// mayImport says which of our packages each layer may import; a package below
-// a layer's folder is of that layer, and may import the others of it.
+// mayImport has the packages of ours that each layer may import. A package in a layer's directory
+// belongs to that layer, and may import the others of it.
 var mayImport = map[string][]string{
 	"event":      {},
 	"wire":       {},
@@ -40,14 +40,14 @@ var mayImport = map[string][]string{
 	"cli":        {"event", "wire", "syscalls", "decode", "flow", "merge", "pcapfilter", "foreign", "source", "target", "bundle", "sink", "pipeline", "sandbox", "outfile", "rooms", "collect"},
 }
 
-// pure layers see the machine only as data.
+// pure layers do not access the machine.
 var pure = []string{"event", "wire", "syscalls", "decode", "bounded", "flow", "stage", "merge", "pcapfilter", "foreign"}
 
-// impure is what pure layers may not import.
+// impure are packages that pure layers must not import.
 var impure = []string{"os", "net", "time", "log", "sync", "context", "syscall", "golang.org/x/sys/unix"}
 
-// TestLayering reads the imports by itself: a `go list` in a subprocess would
-// let go test answer from its cache.
+// TestLayering parses the imports itself: with `go list` in a subprocess, go test could use a
+// cached result.
 func TestLayering(t *testing.T) {
 	seen := map[string]int{}
 	for file, imports := range imports(t, "internal") {
@@ -59,7 +59,7 @@ func TestLayering(t *testing.T) {
 			continue
 		}
 		if dir == "wire/gen" || dir == "foreign/keys/gen" {
-			continue // a generator: runs at development only
+			continue // a generator, run only during development
 		}
 		seen[layer]++
 		for _, imp := range imports {
@@ -85,7 +85,7 @@ func TestLayering(t *testing.T) {
 	}
 }
 
-// TestPackageDoc holds that every package says what it is for.
+// TestPackageDoc checks that every package has a package comment.
 func TestPackageDoc(t *testing.T) {
 	docs := map[string]bool{}
 	walk(t, ".", func(file string, f *ast.File) {

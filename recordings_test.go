@@ -13,9 +13,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files again")
 
-// TestRecordings opens every recording of testdata/rec, as lines and as JSON,
-// without root, and holds the result against the files beside it. The
-// recordings were made by testdata/rec/make.
+// TestRecordings opens every recording in testdata/rec as lines and as JSON, without root, and
+// compares the output with the files next to it. testdata/rec/make creates the recordings.
 func TestRecordings(t *testing.T) {
 	t.Setenv("LC_ALL", "C.UTF-8")
 	files, err := filepath.Glob("testdata/rec/*.pidwire")
@@ -35,7 +34,7 @@ func TestRecordings(t *testing.T) {
 		}
 		switch {
 		case strings.HasSuffix(base, "-functions"):
-			// Of Linux 6.12, where functions are traced: as JSON it would be too much.
+			// From Linux 6.12, with traced functions: too large as JSON.
 			forms = []form{{".tree", []string{"open", "-q", file, "--tree", "-tt", "--utc"}}, forms[0]}
 		case strings.HasSuffix(base, "-tree"):
 			forms = append(forms, form{".tree", []string{"open", "-q", file, "--tree", "-tt", "--utc"}})

@@ -15,8 +15,8 @@ func (g *grower) more() int {
 	return 24
 }
 
-// TestRoom holds that tables which share room stay within it, whatever comes, that
-// what they take is counted right, and that what came last is known.
+// TestRoom checks that tables in a room stay within its size for any sequence of operations, that
+// their sizes are counted correctly, and that the latest entries are found.
 func TestRoom(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var r Room
@@ -83,7 +83,7 @@ func TestRoom(t *testing.T) {
 	}
 }
 
-// TestRoomOfOne holds that a table alone has all the room, and forgets what is old
+// TestRoomOfOne checks that a single table can use the whole room, and drops the oldest entries
 // first.
 func TestRoomOfOne(t *testing.T) {
 	var r Room
@@ -109,7 +109,7 @@ func TestRoomOfOne(t *testing.T) {
 	}
 }
 
-// TestRoomDear holds that a table which says what a connection is goes last.
+// TestRoomDear checks that a table that identifies connections is emptied last.
 func TestRoomDear(t *testing.T) {
 	var r Room
 	var conns, causes Index[uint32, string]
@@ -130,15 +130,15 @@ func TestRoomDear(t *testing.T) {
 		}
 	}
 	for n := range uint32(2000) {
-		conns.Put(n, long) // alone it has to forget as well
+		conns.Put(n, long) // a single table must drop entries too
 	}
 	if r.used > Bytes {
 		t.Errorf("%d bytes are taken", r.used)
 	}
 }
 
-// TestAge holds that a full room forgets what is old also where no table has reached
-// its own bound: what came last is known.
+// TestAge checks that a full room drops old entries even if no table has reached its own bound, and
+// that the latest entries are found.
 func TestAge(t *testing.T) {
 	r := Of(1 << 20)
 	var x, other Index[uint32, uint32]

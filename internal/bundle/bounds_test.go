@@ -8,8 +8,8 @@ import (
 	"github.com/pidwire/pidwire/internal/bounded"
 )
 
-// TestSegments holds that the packets of connections that live long, each of which has
-// few at a time, take bounded memory, and that the latest of them are known.
+// TestSegments checks that packets of long connections, each with few at a time, take bounded
+// memory, and that the latest are found.
 func TestSegments(t *testing.T) {
 	for _, conns := range []int{1, 50, 2000, 100_000} {
 		t.Run(fmt.Sprint(conns), func(t *testing.T) {
@@ -48,14 +48,14 @@ func TestSegments(t *testing.T) {
 	}
 }
 
-// TestHostsFull holds that no name gets the address of another when there is no more
-// room for names.
+// TestHostsFull checks that no name gets the address of another one when the table of names is
+// full.
 func TestHostsFull(t *testing.T) {
 	var h hosts
 	seen := map[netip.Addr]string{}
 	full, refused := 0, 0
 	for n := range uint32(60_000) {
-		// Two files whose readers made up the same addresses for other names.
+		// The readers of both files assigned the same placeholder addresses to different names.
 		own := netip.AddrFrom4([4]byte{198, 18 + byte(n>>17), byte(n >> 9), byte(n >> 1)})
 		name := fmt.Sprintf("host-%d.example.net", n)
 		addr, err := h.addr(name, own)

@@ -33,7 +33,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files again")
 
-// of is a file with that content.
+// of returns a file with this content.
 func of(name, content string) bundle.File {
 	return bundle.File{Name: name, Open: func() (bundle.Source, func() error, error) {
 		src, err := open(strings.NewReader(content), name)
@@ -54,7 +54,7 @@ func open(r io.Reader, name string) (bundle.Source, error) {
 	return replay.New(in)
 }
 
-// joined is a timeline.
+// joined returns the timeline of the files.
 type joined struct {
 	list  []event.Entry
 	notes []string
@@ -89,7 +89,7 @@ func join(t testing.TB, o bundle.Options, files ...bundle.File) (j joined) {
 	return j
 }
 
-// lines are those of sink/text, with times of day.
+// lines returns the lines of sink/text, with times of day.
 func (j *joined) lines(t *testing.T) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -105,7 +105,7 @@ func (j *joined) lines(t *testing.T) string {
 	return out.String()
 }
 
-// sample is one of the transcripts of one process by three tools.
+// sample returns one of the transcripts of one process by three tools.
 func sample(t testing.TB, name string) bundle.File {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("../../testdata/emulator", name))
@@ -115,8 +115,8 @@ func sample(t testing.TB, name string) bundle.File {
 	return of(name, string(b))
 }
 
-// TestEmulator holds what is to be found in three transcripts that are one
-// story, in whatever order they are given, and the whole output.
+// TestEmulator checks facts about the timeline of three transcripts of one process, in any order of
+// the files, and its whole text.
 func TestEmulator(t *testing.T) {
 	strace, tcpdump, audit := sample(t, "emulator.strace"), sample(t, "emulator.tcpdump"), sample(t, "emulator.audit.log")
 	j := join(t, bundle.Options{}, strace, tcpdump, audit)
@@ -206,7 +206,7 @@ func facts(t *testing.T, j *joined) {
 			t.Errorf("%s is at %s, want %s (slack %d)", key, time.Unix(0, e.Time).UTC(), time.Unix(0, want).UTC(), e.Slack)
 		}
 	}
-	// What the sizes and the stream say of the order.
+	// The order, as sizes and stream positions determine it.
 	inOrder(t, order, "socket(12)=12", "connect(12)=-115", "out 0", "in 0", "send(12)=0", "send(11)=190", "send(12)=207", "out 207", "in 182", "recv(12)=182", "in 136", "recv(12)=136", "in 811")
 	for key, want := range map[string]int64{"send(12)=207": at(8, 1, 31, 143_569), "recv(12)=136": at(8, 1, 31, 244_338)} {
 		if e := calls[key]; e.Time != want {
@@ -215,7 +215,7 @@ func facts(t *testing.T, j *joined) {
 	}
 }
 
-// inOrder holds that words stand in that order among others.
+// inOrder checks that words are in the output in this order.
 func inOrder(t *testing.T, list []string, words ...string) {
 	t.Helper()
 	at := 0
@@ -237,7 +237,7 @@ const web = `08:00:00.000100 socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3
 08:00:00.001600 close(3)                = 0
 `
 
-// packets of web, as tcpdump -tt prints them: the zone and the date are others.
+// The packets of web, as printed by tcpdump -tt; their zone and date differ.
 const webPackets = `1774512000.500300 IP 10.0.0.1.4000 > 10.0.0.5.80: Flags [S], seq 100, win 64240, options [mss 1460], length 0
 1774512000.500500 IP 10.0.0.5.80 > 10.0.0.1.4000: Flags [S.], seq 900, ack 101, win 65160, options [mss 1460], length 0
 1774512000.500600 IP 10.0.0.1.4000 > 10.0.0.5.80: Flags [.], ack 901, win 502, length 0
@@ -246,8 +246,8 @@ const webPackets = `1774512000.500300 IP 10.0.0.1.4000 > 10.0.0.5.80: Flags [S],
 1774512000.501700 IP 10.0.0.1.4000 > 10.0.0.5.80: Flags [F.], seq 119, ack 1021, win 502, length 0
 `
 
-// TestClocks holds that the date, the zone and what a clock is off are found,
-// said, and can be set.
+// TestClocks checks that date, zone and offset of a clock are found and printed, and can be set by
+// flags.
 func TestClocks(t *testing.T) {
 	day := time.Date(2026, 3, 26, 8, 0, 0, 0, time.UTC).UnixNano()
 	for name, test := range map[string]struct {
@@ -285,8 +285,8 @@ func TestClocks(t *testing.T) {
 
 func abs(n int64) int64 { return max(n, -n) }
 
-// TestZone holds that a time of day in another zone is told from a clock that is
-// off, and a day before from a day after.
+// TestZone checks that a time of day in another zone is distinguished from a wrong clock, and an
+// earlier day from a later one.
 func TestZone(t *testing.T) {
 	const log = `type=SYSCALL msg=audit(1774508400.%03d:%d): arch=c000003e syscall=%d success=yes exit=%d a0=3 a1=0 a2=0 a3=0 items=0 ppid=1 pid=7 auid=0 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=pts0 ses=1 comm="web" exe="/bin/web" key=(null)
 `
@@ -314,9 +314,8 @@ func TestZone(t *testing.T) {
 	}
 }
 
-// TestAttached holds that a connection that was there before is known by the
-// sizes of what goes over it, and another of the same sizes in another order is
-// not taken for it.
+// TestAttached checks that an existing connection is recognized by the sizes of its data, and that
+// a connection with the same sizes in another order is not.
 func TestAttached(t *testing.T) {
 	const calls = `77 1774512000.100000 write(5, "x"..., 18) = 18
 77 1774512000.200000 read(5, "x"..., 4096) = 120
@@ -347,8 +346,7 @@ func TestAttached(t *testing.T) {
 	}
 }
 
-// TestDamaged holds that a file that is cut does not end the others, and is
-// named.
+// TestDamaged checks that a truncated file is named and does not affect the others.
 func TestDamaged(t *testing.T) {
 	var rec bytes.Buffer
 	w, err := wire.NewWriter(&rec, wire.Header{Version: wire.WireVersion, Arch: "amd64", Kernel: "6.1", Mono: 5, Wall: 1774512000_000_000_000})
@@ -375,8 +373,8 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// TestRecordings holds that recordings of one machine and boot are joined, and
-// others refused: their numbers mean other sockets.
+// TestRecordings checks that recordings of one machine and boot are merged, and that others, whose
+// socket numbers have another meaning, are refused.
 func TestRecordings(t *testing.T) {
 	const wall = 1774512000_000_000_000
 	recording := func(name string, h wire.Header) bundle.File {
@@ -416,8 +414,8 @@ func TestRecordings(t *testing.T) {
 	}
 }
 
-// TestNothingLost holds that what is in the files is on the timeline, once, and
-// that of each file in its order, whatever the clocks.
+// TestNothingLost checks that each event of the files is on the timeline once, in the order of its
+// file, for any clocks.
 func TestNothingLost(t *testing.T) {
 	const n = 60_000
 	var a, b, none strings.Builder
@@ -459,8 +457,8 @@ func TestNothingLost(t *testing.T) {
 	}
 }
 
-// BenchmarkBundle measures joining: 50,000 calls, their audit records and
-// packets, at 2,000 of each a second.
+// BenchmarkBundle measures joining: 50,000 calls with their audit records and packets, 2,000 of
+// each per second.
 func BenchmarkBundle(b *testing.B) {
 	const n = 50_000
 	var calls, log, dump strings.Builder
@@ -543,8 +541,8 @@ func BenchmarkBundle(b *testing.B) {
 	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "calls/s")
 }
 
-// TestDatagrams holds that datagrams are known by the address that a call gave,
-// also on a socket that was not connected, and answers by their sizes.
+// TestDatagrams checks that datagrams are joined by the address in a call, even if the socket is
+// not connected, and replies by their sizes.
 func TestDatagrams(t *testing.T) {
 	const calls = `9 1774512000.100000 socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 4
 9 1774512000.100100 sendto(4, "q"..., 31, 0, {sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("10.0.0.53")}, 16) = 31
@@ -574,7 +572,7 @@ func TestDatagrams(t *testing.T) {
 	}
 }
 
-// TestAccepted holds that what a server accepted is known by its peer.
+// TestAccepted checks that accepted connections are joined by the address of the peer.
 func TestAccepted(t *testing.T) {
 	const calls = `9 1774512000.000000 socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3
 9 1774512000.000010 bind(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("0.0.0.0")}, 16) = 0
@@ -608,8 +606,8 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// TestRecords holds that an audit log alone is joined to packets: by the address
-// of connect, with the descriptor and without.
+// TestRecords checks that audit records without calls are joined to packets by the address of
+// connect, and by the descriptor if there is one.
 func TestRecords(t *testing.T) {
 	const log = `type=SYSCALL msg=audit(1774512000.100:1): arch=c000003e syscall=41 success=yes exit=3 a0=2 a1=1 a2=0 a3=0 items=0 ppid=1 pid=7 auid=0 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=pts0 ses=1 comm="web" exe="/bin/web" key=(null)
 type=SYSCALL msg=audit(1774512000.101:2): arch=c000003e syscall=42 success=yes exit=0 a0=3 a1=7ff a2=10 a3=0 items=0 ppid=1 pid=7 auid=0 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=pts0 ses=1 comm="web" exe="/bin/web" key=(null)
@@ -642,12 +640,11 @@ type=SYSCALL msg=audit(1774512000.110:4): arch=c000003e syscall=44 success=yes e
 	}
 }
 
-// TestGrows holds that what standard input has brought is shown before there is
-// more of it.
+// TestGrows checks that data from standard input is shown before more arrives.
 func TestGrows(t *testing.T) {
 	r, w := io.Pipe()
 	lines := strings.SplitAfter(webPackets, "\n")
-	// Opening reads until there is something to tell the file by.
+	// Opening a file reads until its format is recognized.
 	go io.WriteString(w, lines[0]+lines[1])
 	growing := bundle.File{Name: "-", Once: true, Open: func() (bundle.Source, func() error, error) {
 		src, err := open(r, "-")
@@ -682,7 +679,7 @@ func TestGrows(t *testing.T) {
 			}
 		}
 	}
-	wait(1) // the second one may have others of its time behind it
+	wait(1) // the second one may be followed by others with its time
 	io.WriteString(w, lines[2]+lines[3])
 	wait(3)
 	io.WriteString(w, strings.Join(lines[4:], ""))
@@ -693,8 +690,8 @@ func TestGrows(t *testing.T) {
 	}
 }
 
-// TestSteps holds that what SystemTap printed stands under the calls that strace
-// did, by the order of their names, and the rest by itself.
+// TestSteps checks that output of SystemTap is placed under the calls in strace's file, by the
+// order of their names, and that the rest is placed by its time.
 func TestSteps(t *testing.T) {
 	const calls = `9744 1238054490.961000 socket(PF_INET, SOCK_STREAM, IPPROTO_IP) = 12
 9744 1238054490.961100 fcntl(12, F_GETFL) = 2
@@ -740,14 +737,14 @@ func TestSteps(t *testing.T) {
 	}
 }
 
-// TestNames holds that names that tcpdump printed for addresses are one in all
-// files, and that the address of a name is taken from who connected to it.
+// TestNames checks that a name in tcpdump's output is the same host in all files, and that its
+// address is taken from the connection to it.
 func TestNames(t *testing.T) {
 	const one = `1774512000.000250 IP laptop.4000 > www.example.com.http: Flags [S], seq 100, win 64240, length 0
 1774512000.000950 IP laptop.4000 > www.example.com.http: Flags [P.], seq 101:119, ack 1, win 502, length 18: HTTP: GET / HTTP/1.0
 1774512000.001300 IP www.example.com.http > laptop.4000: Flags [P.], seq 1:121, ack 119, win 509, length 120: HTTP: HTTP/1.0 200 OK
 `
-	// Its reader makes the same addresses up, for other names.
+	// Its reader assigns the same placeholder addresses to other names.
 	const two = `1774512000.000260 IP router.4000 > laptop.http: Flags [S], seq 100, win 64240, length 0
 1774512000.000270 IP laptop.5 > router.6: UDP, length 3
 `
@@ -778,8 +775,7 @@ func name(c *event.Conn, a netip.AddrPort) string {
 	return a.String()
 }
 
-// FuzzBundle holds that no files end the run, or make records that cannot be
-// read again.
+// FuzzBundle checks that no files cause a panic, or records that cannot be read back.
 func FuzzBundle(f *testing.F) {
 	read := func(name string) string {
 		b, err := os.ReadFile(filepath.Join("../../testdata/emulator", name))

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// longest is the length of a longest common subsequence, by the book.
+// longest returns the length of a longest common subsequence, by dynamic programming.
 func longest(a, b []int) int {
 	row := make([]int, len(b)+1)
 	for i := range a {
@@ -23,7 +23,7 @@ func longest(a, b []int) int {
 	return row[len(b)]
 }
 
-// TestMatch holds that as many pairs are found as there can be, in order.
+// TestMatch checks that the maximum number of pairs is found, in order.
 func TestMatch(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 3000 {
@@ -34,7 +34,7 @@ func TestMatch(t *testing.T) {
 		for i := range b {
 			b[i] = r.IntN(4)
 		}
-		if r.IntN(3) == 0 { // alike
+		if r.IntN(3) == 0 { // equal events
 			b = append([]int(nil), a...)
 			for i := range b {
 				if r.IntN(8) == 0 {
@@ -55,8 +55,8 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// TestMatchBound holds that sequences that have nothing in common end soon, and
-// pairs are found still.
+// TestMatchBound checks that sequences without common elements are compared in bounded time, and
+// that pairs are still found.
 func TestMatchBound(t *testing.T) {
 	const n = 20_000
 	asked, pairs := 0, 0

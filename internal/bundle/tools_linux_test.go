@@ -20,7 +20,7 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// need skips a test where a tool is missing, unless it must be there.
+// need skips the test if a tool is not installed, unless it is required.
 func need(t *testing.T, tools ...string) {
 	t.Helper()
 	missing := ""
@@ -41,14 +41,13 @@ func need(t *testing.T, tools ...string) {
 	}
 }
 
-// TestTools watches programs with strace, whose clock has whole seconds, and
-// with tcpdump, three at a time, and holds what is found against what their
-// server saw: which process came from which port.
+// TestTools traces three programs at a time with strace, whose clock has whole seconds, and with
+// tcpdump. It compares the result with what their server saw: which process used which port.
 func TestTools(t *testing.T) {
 	need(t, "strace", "tcpdump", "curl", "bash")
 	for name, client := range map[string]string{
-		"curl": `sh -c 'exec curl -s -o %s/out http://127.0.0.1:%s/$$?%s'`, // asks for its port
-		// Does not; what three of them send differs.
+		"curl": `sh -c 'exec curl -s -o %s/out http://127.0.0.1:%s/$$?%s'`, // sends its port
+		// does not; three of them send different sizes
 		"bash": `bash -c 'exec 3<>/dev/tcp/127.0.0.1/%[2]s; printf "GET /$$?%[3]s HTTP/1.0\r\n\r\n" >&3; read -r line <&3'`,
 	} {
 		t.Run(name, func(t *testing.T) { tools(t, client) })

@@ -8,17 +8,17 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// static are the strings that are of our own tables: a clone shares them.
+// static are the string types whose values are in our own tables: a clone shares them.
 var static = map[string]bool{
 	"Call.Name": true, "Call.Via": true, "Call.Errno": true, "Arg.Name": true, "Token.Name": true, "Lost.Reason": true, "Audit.AddrRole": true,
 }
 
-// shared reports whether a clone shares what a field of that type points to.
+// shared reports whether a clone shares the data of a field of this type.
 func shared(t reflect.Type) bool {
 	return t == reflect.TypeFor[*event.Conn]() || t == reflect.TypeFor[*event.Table]()
 }
 
-// fill sets every string, slice and pointer of v, as deep as they go once.
+// fill sets every string, slice and pointer in v, visiting each type once.
 func fill(v reflect.Value, depth int) {
 	switch v.Kind() {
 	case reflect.String:
@@ -49,7 +49,7 @@ func fill(v reflect.Value, depth int) {
 	}
 }
 
-// compare holds that a and b have no memory in common.
+// compare checks that a and b share no memory.
 func compare(t *testing.T, where, field string, a, b reflect.Value) {
 	t.Helper()
 	same := false
@@ -86,8 +86,8 @@ func compare(t *testing.T, where, field string, a, b reflect.Value) {
 	}
 }
 
-// TestClone holds that a clone is equal and shares nothing that is used again, whatever fields
-// come to be.
+// TestClone checks that a clone is equal to the original and shares no memory that is reused. New
+// fields are included automatically.
 func TestClone(t *testing.T) {
 	visitor := reflect.TypeFor[event.Visitor]()
 	for i := range visitor.NumMethod() {

@@ -8,7 +8,7 @@ import (
 	"github.com/pidwire/pidwire/internal/syscalls"
 )
 
-// data is an epoll_event's tape, as far as flow reads it.
+// data returns the tape of an epoll_event, with the part that flow reads.
 func data(nums ...uint64) event.Tape {
 	var t event.Tape
 	for _, n := range nums {
@@ -17,8 +17,8 @@ func data(nums ...uint64) event.Tape {
 	return t
 }
 
-// TestEpoll holds that epoll_wait is joined to the connections that epoll_ctl
-// registered, by the data alone, in the same process and instance only.
+// TestEpoll checks that epoll_wait is joined to the connections that epoll_ctl registered, by the
+// data only, and only within a process and an epoll instance.
 func TestEpoll(t *testing.T) {
 	j := New(new(bounded.Room))
 	add := func(pid uint32, c *event.Call) *event.Entry {
@@ -53,14 +53,14 @@ func TestEpoll(t *testing.T) {
 			t.Errorf("%s: joined to c%d by %v", name, e.Conn.N, e.Match)
 		}
 	}
-	ctl(1, 5, 0xabc, 200, 0) // the data is used again
+	ctl(1, 5, 0xabc, 200, 0) // the data is reused
 	if e := wait(1, 5, 0xabc); e.Conn == nil || e.Conn.N != 2 {
 		t.Errorf("data used again: joined to %+v", e.Conn)
 	}
 }
 
-// TestEpollOld holds that what was registered before the first record joins
-// too, to a connection that may be seen here for the first time.
+// TestEpollOld checks that descriptors registered before the first record are joined too, even to a
+// connection that has not been seen before.
 func TestEpollOld(t *testing.T) {
 	l := newLife(t)
 	wait := func(who event.Task, keys ...uint64) event.Entry {
@@ -71,20 +71,20 @@ func TestEpollOld(t *testing.T) {
 		if e.Match != event.MatchTable {
 			t.Fatalf("at %d: %+v by %v", e.Time, e.Conn, e.Match)
 		}
-		e.Match = event.MatchExact // as life.want has it
+		e.Match = event.MatchExact // as expected by life.want
 		l.want(e, n, first, others...)
 	}
 	for inode := uint64(7); inode < 9; inode++ {
 		l.add(parent, &event.SockFound{Sock: tcp(0, inode, 4)})
 		l.add(parent, &event.Ready{EpFD: 6, FD: 4, Data: inode + 100, Inode: inode})
 	}
-	l.add(parent, &event.Ready{EpFD: 6, FD: 9, Data: 199, Inode: 99}) // no socket
+	l.add(parent, &event.Ready{EpFD: 6, FD: 9, Data: 199, Inode: 99}) // not a socket
 	want(wait(parent, 107), 1, true)
 	want(wait(parent, 199, 107, 108), 1, false, 2)
 	want(wait(parent, 108), 2, false)
 	l.want(wait(child, 107), 0, false)
 	l.want(wait(parent, 199), 0, false)
-	// A call on the socket is of the same connection, and brings its cookie.
+	// A call on the socket joins the same connection, and adds its cookie.
 	e := l.call(parent, "read", 1, tcp(80, 8, 4))
 	l.want(e, 2, false)
 	if !e.Conn.Old || e.Conn.ID.Cookie != 80 {

@@ -11,8 +11,8 @@ import (
 	"github.com/pidwire/pidwire/internal/syscalls"
 )
 
-// life drives a joiner, and remembers every connection that it handed out, to
-// hold that none of them is ever changed.
+// life drives a joiner. It keeps every connection that the joiner returned, to check that none is
+// modified later.
 type life struct {
 	t     *testing.T
 	j     *Joiner
@@ -99,7 +99,7 @@ func TestSocket(t *testing.T) {
 	if same.Conn != e.Conn {
 		t.Error("a connection about which nothing new is known is made again")
 	}
-	// A socket that is being closed has no addresses any more: they stay.
+	// A socket that is being closed has no addresses; the connection keeps them.
 	gone := before(s)
 	gone.Local, gone.Peer, gone.State = netip.AddrPort{}, netip.AddrPort{}, 7
 	e = l.call(parent, "close", 0, gone)
@@ -138,7 +138,7 @@ func TestAccept(t *testing.T) {
 	if e.Conn.Listener != 1 {
 		t.Errorf("later: %+v", e.Conn)
 	}
-	// Accepting again by dup'ed descriptors changes nothing of that.
+	// Another accept, on dup'ed descriptors, does not change that.
 	e = l.call(parent, "accept4", 6, listener, made(tcp(72, 9, 6)))
 	l.want(e, 1, false, 3)
 	if e.Conn.Listener != 0 || e.Others[0].Listener != 1 {
@@ -205,7 +205,7 @@ func TestInodeReuse(t *testing.T) {
 	if e.Conn.Closed || e.Conn.ID.Cookie != 71 {
 		t.Errorf("the new one: %+v", e.Conn)
 	}
-	// The old one goes on elsewhere: each keeps its own number.
+	// The old connection continues elsewhere: each keeps its own number.
 	l.want(l.call(child, "sendto", 1, tcp(70, 7, 9)), 1, false)
 	l.want(l.call(parent, "sendto", 1, tcp(71, 7, 3)), 2, false)
 }
@@ -219,7 +219,7 @@ func TestCookieLater(t *testing.T) {
 	if e.Conn.ID.Cookie != 70 {
 		t.Errorf("the cookie is not taken over: %+v", e.Conn.ID)
 	}
-	// By the cookie alone, as io_uring and packets have it.
+	// By the cookie only, as in io_uring and packet records.
 	e = l.call(parent, "sendto", 0, tcp(70, 0, -1))
 	l.want(e, 1, false)
 	l.want(l.call(parent, "sendto", 0, tcp(0, 7, 3)), 1, false)
@@ -229,7 +229,7 @@ func TestCookieLater(t *testing.T) {
 		t.Errorf("the inode is not taken over: %+v", e.Conn)
 	}
 	l.want(l.call(parent, "sendto", 0, tcp(0, 18, 4)), 2, false)
-	// Nothing at all is no socket.
+	// No socket at all.
 	l.want(l.call(parent, "read", 0, event.Sock{FD: 5}), 0, false)
 }
 
@@ -242,7 +242,7 @@ func TestSnapshot(t *testing.T) {
 	old := tcp(80, 8, 4)
 	old.Peer = netip.MustParseAddrPort("10.0.0.5:80")
 	l.add(parent, &event.SockFound{Sock: old})
-	unix.ID.Cookie = 70 // known by now
+	unix.ID.Cookie = 70 // known at this point
 	e := l.call(parent, "sendto", 1, unix)
 	l.want(e, 1, true)
 	if c := e.Conn; !c.Old || c.Path != "\x00bus" {
@@ -258,13 +258,13 @@ func TestSnapshot(t *testing.T) {
 	if !e.Conn.Old {
 		t.Error("not said to be open before")
 	}
-	// An inode used again after the attach: the path is another socket's.
+	// An inode reused after attach: the path belongs to another socket.
 	l.add(parent, &event.SockFound{Sock: event.Sock{ID: event.SockID{Cookie: 90, Inode: 9}, Family: 1}, Path: "/run/old"})
 	e = l.call(parent, "socket", 5, made(event.Sock{ID: event.SockID{Cookie: 91, Inode: 9}, FD: 5, Family: 1, Type: 1}))
 	if e.Conn.Path != "" {
 		t.Errorf("a new socket has the path of an old one: %q", e.Conn.Path)
 	}
-	// Seen first, told later.
+	// Seen first, found later.
 	l.call(parent, "sendto", 1, tcp(95, 95, 6))
 	if e := l.add(parent, &event.SockFound{Sock: tcp(95, 95, 6)}); e.Conn != nil && e.Conn.N != 4 {
 		t.Errorf("c%d", e.Conn.N)
@@ -287,7 +287,7 @@ func TestUserNames(t *testing.T) {
 	}
 }
 
-// TestForgets holds that memory does not grow with what is over.
+// TestForgets checks that closed connections do not accumulate in memory.
 func TestForgets(t *testing.T) {
 	l := newLife(t)
 	const many = 40_000
@@ -296,7 +296,7 @@ func TestForgets(t *testing.T) {
 		l.call(parent, "close", 0, before(tcp(1000+i, 500_000+i, 3)))
 	}
 	l.bounded(2 * keepClosed)
-	// The newest are still known, the oldest are not.
+	// The latest are still found, the oldest are not.
 	l.want(l.call(child, "sendto", 1, tcp(1000+many, 500_000+many, 3)), many, false)
 	l.want(l.call(child, "sendto", 1, tcp(1001, 500_001, 3)), many+1, true)
 }
@@ -310,8 +310,8 @@ func (l *life) bounded(most int) {
 	}
 }
 
-// TestKeepsWhatIsInUse holds that a connection which one of its owners closed
-// is not forgotten while another uses it.
+// TestKeepsWhatIsInUse checks that a connection which one owner closed is kept while another uses
+// it.
 func TestKeepsWhatIsInUse(t *testing.T) {
 	l := newLife(t)
 	kept := tcp(70, 7, 3)
@@ -326,8 +326,8 @@ func TestKeepsWhatIsInUse(t *testing.T) {
 	l.bounded(2*keepClosed + 1)
 }
 
-// TestNeverClosed holds that memory is bounded too where processes end
-// without a close, and what is in use is kept meanwhile.
+// TestNeverClosed checks that memory is also bounded if processes end without close, and that
+// connections in use are kept.
 func TestNeverClosed(t *testing.T) {
 	l := newLife(t)
 	kept := tcp(70, 7, 3)
@@ -344,7 +344,7 @@ func TestNeverClosed(t *testing.T) {
 	l.bounded(300_000)
 }
 
-// TestSameTwice holds that the same events give the same entries.
+// TestSameTwice checks that the same events give the same entries.
 func TestSameTwice(t *testing.T) {
 	run := func() (out []string) {
 		l := newLife(t)

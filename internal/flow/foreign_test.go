@@ -7,7 +7,7 @@ import (
 	"github.com/pidwire/pidwire/internal/syscalls"
 )
 
-// printed is a call as another tool printed it.
+// printed is a call as printed by another tool.
 func (l *life) printed(pid uint32, name string, fd, ret int64, words ...string) event.Entry {
 	c := &event.Call{Name: name, Role: syscalls.RoleOf(name), Ret: ret, Foreign: true}
 	arg := event.Arg{Name: "sockfd", Raw: uint64(fd)}
@@ -26,9 +26,9 @@ func (l *life) printed(pid uint32, name string, fd, ret int64, words ...string) 
 	return l.add(event.Task{Proc: event.Proc{PID: pid}, TID: pid, Bare: true}, c)
 }
 
-// TestTables holds that threads share their descriptors, that a child has those
-// of its parent and then its own, and that without a word of it only a number
-// that one process has is taken for its, as a guess.
+// TestTables checks that threads share descriptors, that a child has copies of its parent's, and
+// that without information about processes a descriptor that only one process has is attributed to
+// it, as a guess.
 func TestTables(t *testing.T) {
 	l := newLife(t)
 	conn := func(e event.Entry) uint32 {
@@ -56,7 +56,7 @@ func TestTables(t *testing.T) {
 	if second == first || conn(l.printed(1, "recv", 5, 9)) != second || conn(l.printed(3, "recv", 5, 9)) != first {
 		t.Error("the number was given out again: threads and child are not told apart")
 	}
-	// Of 9 nobody has said whose thread it is.
+	// The process of thread 9 is unknown.
 	third := conn(l.printed(1, "socket", 0, 6))
 	if e := l.printed(9, "recv", 6, 9); conn(e) != third || e.Match != event.MatchGuess {
 		t.Errorf("descriptor 6 of another is c%d (%s), want c%d by a guess", conn(e), e.Match, third)

@@ -10,15 +10,15 @@ import (
 	"github.com/pidwire/pidwire/internal/syscalls"
 )
 
-// TestRoomOfServer holds that a server with 16,000 connections, all of them busy, keeps
-// their numbers: what tells of causes is forgotten first.
+// TestRoomOfServer checks that a server with 16,000 busy connections keeps their numbers: tables
+// for causes are emptied first.
 func TestRoomOfServer(t *testing.T) {
 	room := new(bounded.Room)
 	j, causes := New(room), cause.New(room)
 	const many = 16_000
 	for round := range uint64(2) {
 		for i := uint64(1); i <= many; i++ {
-			s := tcp(1000+i, 0, 3) // by one table alone
+			s := tcp(1000+i, 0, 3) // limited by one table only
 			e := event.Entry{Event: event.Event{Body: &event.Call{Name: "sendto", Role: syscalls.RoleOf("sendto"), Ret: 1, Bytes: 1, Socks: []event.Sock{s}}}}
 			for range 24 {
 				j.Add(&e)

@@ -12,10 +12,10 @@ var (
 	there = netip.MustParseAddrPort("10.0.2.15:48448")
 )
 
-// atServer is the number of a listening socket.
+// atServer is the cookie of a listening socket.
 const atServer = 50
 
-// seg is a TCP segment at the end that has the address local.
+// seg returns a TCP segment at the end with address local.
 func seg(cookie uint64, dir event.Direction, flags uint8, local, peer netip.AddrPort) *event.Capture {
 	c := &event.Capture{Cookie: cookie, Owner: event.OwnerReceived}
 	if cookie == atServer {
@@ -35,7 +35,7 @@ const (
 	ack    = event.TCPAck
 )
 
-// packet adds a packet and holds which connection it is of, and why.
+// packet adds a packet, and checks its connection and match.
 func (l *life) packet(c *event.Capture, n uint32, first bool, m event.Match) *event.Conn {
 	l.t.Helper()
 	e := l.add(parent, c)
@@ -98,7 +98,7 @@ func TestPacketsOfAServer(t *testing.T) {
 		l := handshake(t)
 		accept(l)
 		data(l, event.MatchExact)
-		// What still comes with the listener's number is of the same connection.
+		// Later packets with the listener's cookie belong to the same connection.
 		l.packet(seg(atServer, event.DirIn, ack, here, there), 2, false, event.MatchTable)
 	})
 	t.Run("addresses used again", func(t *testing.T) {
@@ -121,7 +121,7 @@ func TestPacketsOfAServer(t *testing.T) {
 	})
 }
 
-// TestPacketsOfOldSockets holds that what was open at attach is known again.
+// TestPacketsOfOldSockets checks that sockets open at attach are recognized.
 func TestPacketsOfOldSockets(t *testing.T) {
 	l := newLife(t)
 	listener, open := tcp(atServer, 5, 3), tcp(60, 6, 4)
@@ -143,7 +143,7 @@ func TestPacketsOfOldSockets(t *testing.T) {
 
 func TestPacketsAlone(t *testing.T) {
 	l := newLife(t)
-	// In the middle of one that was open before, and of one whose beginning is seen.
+	// In the middle of an earlier connection, and of one whose start was seen.
 	old := seg(60, event.DirOut, ack, there, here)
 	old.Old = true
 	if c := l.packet(old, 1, true, event.MatchExact); !c.Old {
@@ -153,7 +153,7 @@ func TestPacketsAlone(t *testing.T) {
 	if c := l.packet(seg(61, event.DirOut, syn, there, here), 2, true, event.MatchExact); c.Old {
 		t.Errorf("%+v", c)
 	}
-	// At a listener that nothing is known of.
+	// At an unknown listener.
 	l.packet(seg(atServer, event.DirIn, syn, here, there), 3, true, event.MatchTable)
 	l.packet(seg(atServer, event.DirOut, synAck, here, there), 3, false, event.MatchTable)
 	other := netip.MustParseAddrPort("10.0.2.16:1")
@@ -163,7 +163,7 @@ func TestPacketsAlone(t *testing.T) {
 	l.packet(inherited, 3, false, event.MatchTable)
 	l.packet(inherited, 3, false, event.MatchInherited)
 
-	// One UDP socket is one connection, whoever it talks to.
+	// One UDP socket is one connection, for any number of peers.
 	for i, peer := range []netip.AddrPort{here, other} {
 		u := seg(80, event.DirOut, 0, there, peer)
 		u.Proto, u.TCP = event.ProtoUDP, event.TCPHeader{}
@@ -173,8 +173,8 @@ func TestPacketsAlone(t *testing.T) {
 	}
 }
 
-// TestPacketsOfFiles holds that packets without a socket are joined by their
-// addresses, both ways, and that this is called a guess.
+// TestPacketsOfFiles checks that packets without a socket are joined by their addresses, in both
+// directions, and marked as a guess.
 func TestPacketsOfFiles(t *testing.T) {
 	l := newLife(t)
 	plain := func(dir event.Direction, flags uint8, seq uint32) *event.Capture {
@@ -198,8 +198,8 @@ func TestPacketsOfFiles(t *testing.T) {
 	}
 }
 
-// TestNames holds that a connection has the name that its peer's address was
-// got for, if that was seen before it.
+// TestNames checks that a connection has the name that was resolved to its peer's address, if it
+// was resolved before.
 func TestNames(t *testing.T) {
 	l := newLife(t)
 	dns := seg(90, event.DirIn, 0, there, netip.MustParseAddrPort("10.0.0.53:53"))
@@ -210,7 +210,7 @@ func TestNames(t *testing.T) {
 	if c.PeerName != "web.test" {
 		t.Errorf("%+v", c)
 	}
-	// By a call too, in either form of the address.
+	// By a call too, with the address in either form.
 	s := made(tcp(61, 8, 5))
 	s.Family, s.Peer = 10, netip.AddrPortFrom(netip.AddrFrom16(here.Addr().As16()), 443)
 	if e := l.call(parent, "connect", 0, s); e.Conn.PeerName != "web.test" {
@@ -221,8 +221,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestNamespaces holds that the same addresses in two network namespaces are two
-// connections, though their handshakes are on the way at once.
+// TestNamespaces checks that equal addresses in two network namespaces are two connections, even if
+// their handshakes are interleaved.
 func TestNamespaces(t *testing.T) {
 	l := newLife(t)
 	inSpace := func(cookie uint64, dir event.Direction, flags uint8, space uint32) *event.Capture {
@@ -251,8 +251,8 @@ func TestNamespaces(t *testing.T) {
 	l.packet(inSpace(71, event.DirIn, ack, 4026532200), 4, false, event.MatchExact)
 }
 
-// TestStates holds that a socket that came from a listener is one connection with
-// its handshake, from its first state on.
+// TestStates checks that an accepted socket and its handshake are one connection, from its first
+// state on.
 func TestStates(t *testing.T) {
 	l := newLife(t)
 	listener := tcp(atServer, 5, -1)
@@ -265,7 +265,7 @@ func TestStates(t *testing.T) {
 	if e.Conn == nil || e.Conn.N != 2 || e.Conn.Listener != 1 || e.Match != event.MatchInherited || e.Conn.Old {
 		t.Errorf("%+v, %v", e.Conn, e.Match)
 	}
-	// Packets of it are its listener's until it is handed over.
+	// Its packets belong to the listener until the handover.
 	in := seg(51, event.DirIn, ack, here, there)
 	in.Inherited = true
 	l.packet(in, 2, false, event.MatchInherited)
@@ -277,7 +277,7 @@ func TestStates(t *testing.T) {
 	if l.add(child, again); again.Shown != 0 || again.From.PID != 0 {
 		t.Errorf("handed to whom it was handed to: %+v", again)
 	}
-	// What the device saw of a closed one changes nothing of it.
+	// Packets at the device after the close do not change it.
 	late := seg(51, event.DirIn, ack, here, there)
 	late.Made, late.Wire = event.MadePeer, true
 	l.packet(late, 2, false, event.MatchTable)

@@ -11,7 +11,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// recorded is what audit says of a call, with the line as its text.
+// recorded returns an audit record of a call, with line as its text.
 func recorded(of wire.Record, serial uint64, at uint64) wire.Record {
 	var s wire.Syscall
 	s.Unmarshal(of)
@@ -35,8 +35,8 @@ func upto(at uint64) wire.Record {
 	return wire.Seal(a.Append(nil))
 }
 
-// audited returns what comes out where audit is joined: a call as its exit, a
-// record of audit as its serial, with + where it has its call.
+// audited returns the output of a merger that joins audit records: for a call its exit time, for an
+// audit record its serial number, with + if it contains its call.
 func audited(t *testing.T, records ...any) (words []string) {
 	t.Helper()
 	m := merge.New(func(r wire.Record) error {
@@ -90,8 +90,8 @@ func withArgs(r wire.Record, tid uint32, ret int64, args ...uint64) wire.Record 
 	return wire.Seal(s.Append(nil))
 }
 
-// TestJoinAudit holds that audit's record of a call has the call in it and stands
-// behind it, whichever came first, and that calls without one are told.
+// TestJoinAudit checks that an audit record contains its call and follows it, whichever arrived
+// first, and that calls without a record are reported.
 func TestJoinAudit(t *testing.T) {
 	one := withArgs(call("socket", 1000*ms, 1001*ms), 201, 3, 2, 1)
 	two := withArgs(call("socket", 1002*ms, 1003*ms), 202, 4, 2, 1)
@@ -135,7 +135,7 @@ func withPID(r wire.Record, pid uint32) wire.Record {
 	return wire.Seal(s.Append(nil))
 }
 
-// TestJoinAuditBounded holds that calls without records are not kept for ever.
+// TestJoinAuditBounded checks that calls without records are not kept indefinitely.
 func TestJoinAuditBounded(t *testing.T) {
 	n, missing := 0, 0
 	m := merge.New(func(r wire.Record) error {
@@ -165,7 +165,7 @@ func TestJoinAuditBounded(t *testing.T) {
 	}
 }
 
-// TestAuditDamaged holds that a cut record of audit is passed on as it is.
+// TestAuditDamaged checks that a truncated audit record is passed on unchanged.
 func TestAuditDamaged(t *testing.T) {
 	one := call("socket", 1000*ms, 1001*ms)
 	whole := recorded(one, 7, 1000*ms)
@@ -186,15 +186,14 @@ func TestAuditDamaged(t *testing.T) {
 	}
 }
 
-// TestAuditLeaves holds that a record of audit that has left is not joined to a call
-// that comes later, in whatever order those of one key left: its memory is another
-// record's.
+// TestAuditLeaves checks that an audit record that has been emitted is not joined to a later call,
+// in whatever order records with the same key were emitted: its memory has been reused.
 func TestAuditLeaves(t *testing.T) {
 	c := call("socket", 900*ms, 901*ms)
 	late := call("socket", 1199*ms, 1200*ms)
-	// The second to come is the first to leave.
+	// The second to arrive is emitted first.
 	got := audited(t, recorded(c, 1, 1040*ms), recorded(c, 2, 1010*ms),
-		packet(1070*ms, 1, wire.Owner{}, wire.PacketOut, nil, 0), // the second has left, the first is held
+		packet(1070*ms, 1, wire.Owner{}, wire.PacketOut, nil, 0), // the second has been emitted, the first is held
 		recorded(c, 3, 1071*ms), packet(1140*ms, 1, wire.Owner{}, wire.PacketOut, nil, 0), late)
 	if want := []string{"audit2", "audit1", "audit3", "call@1200"}; !slices.Equal(slices.DeleteFunc(got, func(w string) bool { return w == "kind11" }), want) {
 		t.Errorf("%v, want %v", got, want)

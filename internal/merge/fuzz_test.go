@@ -10,9 +10,9 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// FuzzMerge holds that records of any content and in any order come out: each is
-// whole, and there are as many of a kind as went in, but for what merge itself
-// adds, and for audit's, which are joined. A recording is passed on by it before it is decoded.
+// FuzzMerge checks that records with any content and in any order are emitted intact, and that the
+// number of each kind is unchanged, except for records that merge adds and audit records that are
+// joined. merge gets records of recordings before they are decoded.
 func FuzzMerge(f *testing.F) {
 	replaytest.Each(f, "../../testdata/rec/*.pidwire", func(_ wire.Header, records []wire.Record) {
 		var some []byte
@@ -41,7 +41,7 @@ func FuzzMerge(f *testing.F) {
 		for len(b) >= wire.SizeHdr {
 			n := int(binary.LittleEndian.Uint32(b))
 			if n < wire.SizeHdr || n > len(b) {
-				break // no source passes such
+				break // sources reject such records
 			}
 			r := wire.Record(b[:n:n])
 			in[r.Kind()]++

@@ -8,8 +8,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// did is something that the kernel did for the thread of call, in its own time
-// or in a softirq.
+// did returns a kernel event in the call of a thread, or in a softirq.
 func did(at uint64, context uint8, onTID uint32) wire.Record {
 	k := wire.Kernel{
 		H:     wire.Hdr{Kind: wire.KindKernel, Layer: wire.LayerKrn, Time: at},
@@ -18,15 +17,15 @@ func did(at uint64, context uint8, onTID uint32) wire.Record {
 	return wire.Seal(k.Append(nil))
 }
 
-// walked is a function that the thread of call went through: told of at its end,
-// with the time of its begin.
+// walked returns a function in the call of a thread: emitted at its end, with the time of its
+// entry.
 func walked(at uint64) wire.Record {
 	f := wire.Func{H: wire.Hdr{Kind: wire.KindFunc, Layer: wire.LayerKrn, Time: at}, Owner: wire.Owner{Pid: 200, Tid: 201}, What: wire.FuncLeaf}
 	return wire.Seal(f.Append(nil))
 }
 
-// TestDoing holds that what the kernel did in a call stands behind it, wherever
-// that stands, and everything else at its own time.
+// TestDoing checks that kernel events within a call follow the call, wherever it is placed, and
+// that all others are at their own time.
 func TestDoing(t *testing.T) {
 	const task, softirq = wire.ContextTask, wire.ContextSoftirq
 	for name, test := range map[string]struct {
@@ -53,8 +52,7 @@ func TestDoing(t *testing.T) {
 	}
 }
 
-// TestDoingBounded: one call may do more than there is room for, and threads
-// may come without end.
+// TestDoingBounded checks the bounds for events of one call, and for the number of threads.
 func TestDoingBounded(t *testing.T) {
 	n := 0
 	m := merge.New(func(wire.Record) error { n++; return nil })

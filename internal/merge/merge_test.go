@@ -24,7 +24,7 @@ func packet(at, cookie uint64, o wire.Owner, dir uint8, data []byte, flags uint8
 	return wire.Seal(append(p.Append(nil), data...))
 }
 
-// call makes a call that began and returned at the given times.
+// call returns a call with these times of entry and return.
 func call(name string, enter, exit uint64, socks ...wire.Sock) wire.Record {
 	c := syscalls.ByName(name)
 	nr, _ := c.Number(wire.AbiX8664)
@@ -52,7 +52,7 @@ func syn(b []byte) []byte {
 	return b
 }
 
-// merged returns what comes out, as KIND@TIME words.
+// merged returns the output as KIND@TIME words.
 func merged(t *testing.T, records ...wire.Record) (words []string, out []wire.Record) {
 	t.Helper()
 	m := merge.New(func(r wire.Record) error {
@@ -71,8 +71,8 @@ func merged(t *testing.T, records ...wire.Record) (words []string, out []wire.Re
 	return words, out
 }
 
-// TestOrder holds that a call that sends stands before its packets, one that
-// receives behind them, and that one that took longer than the window is late.
+// TestOrder checks that a sending call precedes its packets, that a receiving one follows them, and
+// that a call longer than the window comes late.
 func TestOrder(t *testing.T) {
 	for name, test := range map[string]struct {
 		in   []wire.Record
@@ -94,7 +94,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestIdle holds what leaves when nothing comes.
+// TestIdle checks what is emitted when no more records arrive.
 func TestIdle(t *testing.T) {
 	n := 0
 	m := merge.New(func(wire.Record) error { n++; return nil })
@@ -110,7 +110,7 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// TestBound holds that not everything is held of a flood, and nothing is lost.
+// TestBound checks that the number of held records is bounded, and nothing is lost.
 func TestBound(t *testing.T) {
 	var out, most uint64
 	in := uint64(0)
@@ -136,7 +136,7 @@ func TestBound(t *testing.T) {
 	}
 }
 
-// TestNothingLost holds that what goes in comes out, whatever its order.
+// TestNothingLost checks that all records are emitted, in any order of arrival.
 func TestNothingLost(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var in []wire.Record
@@ -173,8 +173,8 @@ var (
 	worker = wire.Owner{Cookie: child, Pid: 200, Tid: 201, How: wire.OwnerReceived}
 )
 
-// handshake is the first packets of a connection at its listener, and a first
-// one of its own.
+// handshake returns the first packets of a connection, at its listener, and the first one of its
+// own.
 func handshake() []wire.Record {
 	born := wire.State{H: wire.Hdr{Kind: wire.KindState, Layer: wire.LayerKrn, Time: 1003 * ms}, Owner: master, From: 10, To: 3}
 	k := wire.Sock{Cookie: child, Family: 2, Protocol: 6, Lport: 80, Rport: 4000}
@@ -182,7 +182,7 @@ func handshake() []wire.Record {
 	return []wire.Record{
 		packet(1000*ms, listener, master, wire.PacketIn, syn(ip(2, 5, 4000, 80)), 0),
 		packet(1001*ms, listener, master, wire.PacketOut, ip(5, 2, 80, 4000), 0),
-		packet(1002*ms, listener, master, wire.PacketIn, syn(ip(2, 5, 4001, 80)), 0), // another's
+		packet(1002*ms, listener, master, wire.PacketIn, syn(ip(2, 5, 4001, 80)), 0), // of another socket
 		wire.Seal(k.Append(born.Append(nil))),
 		packet(1004*ms, child, master, wire.PacketIn, ip(2, 5, 4000, 80), 0),
 	}
@@ -204,15 +204,15 @@ func owners(t *testing.T, out []wire.Record) (pids []uint32) {
 	return pids
 }
 
-// TestHandedOver holds that the packets of a connection that came from a
-// listener become those of who uses it first, its handshake too.
+// TestHandedOver checks that the packets of an accepted connection, including its handshake, are
+// relabelled with the process that first uses it.
 func TestHandedOver(t *testing.T) {
 	h := wire.Handover{H: wire.Hdr{Kind: wire.KindHandover, Time: 1010 * ms}, Cookie: child, Listener: listener, Owner: worker}
 	_, out := merged(t, append(handshake(), wire.Seal(h.Append(nil)))...)
 	if got := owners(t, out); !slices.Equal(got, []uint32{200, 200, 100, 200}) {
 		t.Errorf("owners %v", got)
 	}
-	// Too late: what has left stays as it is.
+	// Too late: emitted packets do not change.
 	h.H.Time = 1051500 * ms / 1000
 	_, out = merged(t, append(handshake(), wire.Seal(h.Append(nil)))...)
 	if got := owners(t, out); !slices.Equal(got, []uint32{100, 100, 100, 200}) {
@@ -220,14 +220,14 @@ func TestHandedOver(t *testing.T) {
 	}
 }
 
-// TestAccepted holds that accept is as good a use as another.
+// TestAccepted checks that accept counts as a use.
 func TestAccepted(t *testing.T) {
 	a := call("accept4", 900*ms, 1008*ms, wire.Sock{Cookie: listener, Family: 2, Protocol: 6}, wire.Sock{Cookie: child, Family: 2, Protocol: 6, Flags: wire.SockNew | wire.SockResult})
 	_, out := merged(t, append(handshake(), a)...)
 	if got := owners(t, out); !slices.Equal(got, []uint32{200, 200, 100, 200}) {
 		t.Errorf("owners %v", got)
 	}
-	// Where no state told of the birth, the call knows the addresses.
+	// Without a state record, the addresses are those of the call.
 	k := wire.Sock{Cookie: child, Family: 2, Protocol: 6, Lport: 80, Rport: 4000, Flags: wire.SockNew | wire.SockResult}
 	k.Laddr[3], k.Raddr[3] = 5, 2
 	a = call("accept4", 900*ms, 1008*ms, wire.Sock{Cookie: listener, Family: 2, Protocol: 6}, k)
@@ -243,8 +243,8 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// TestShared holds that of a socket on which one process sends and another
-// receives, what comes in is the receiver's, and what goes out the sender's.
+// TestShared checks that if one process sends on a socket and another receives, incoming packets
+// belong to the receiver and outgoing ones to the sender.
 func TestShared(t *testing.T) {
 	sender, receiver := wire.Owner{Cookie: child, Pid: 100, How: wire.OwnerSent}, worker
 	seg := func(at uint64, dir uint8, o wire.Owner, n int) wire.Record {
@@ -267,8 +267,8 @@ func TestShared(t *testing.T) {
 	}
 }
 
-// TestSharedAtFirst holds that a socket that begins to be shared gives what
-// has not been read to who reads it, and nothing else.
+// TestSharedAtFirst checks that when a socket becomes shared, unread packets are given to the
+// reader, and no others.
 func TestSharedAtFirst(t *testing.T) {
 	first := wire.Owner{Cookie: child, Pid: 100, How: wire.OwnerReceived}
 	in := func(at, cookie uint64) wire.Record {
@@ -288,7 +288,7 @@ func TestSharedAtFirst(t *testing.T) {
 	}
 }
 
-// TestOnce holds that an ICMP error that a raw socket got is there once.
+// TestOnce checks that an ICMP error that a raw socket received is emitted once.
 func TestOnce(t *testing.T) {
 	icmp := ip(2, 5, 0x0301, 0)
 	icmp[9] = 1
@@ -303,7 +303,7 @@ func TestOnce(t *testing.T) {
 	}
 }
 
-// TestDamaged holds that records that are cut are passed on as they are.
+// TestDamaged checks that truncated records are passed on unchanged.
 func TestDamaged(t *testing.T) {
 	whole := append(handshake(), call("accept4", 1, 1008*ms, wire.Sock{Cookie: child, Flags: wire.SockResult}))
 	for _, r := range whole {
@@ -341,8 +341,8 @@ func BenchmarkMerge(b *testing.B) {
 	}
 }
 
-// TestEndIsLast holds that nothing stands behind the end: its time is that at which
-// the calls' source ended, and audit may have told more since.
+// TestEndIsLast checks that the end record is emitted last, even if audit records with a later time
+// than the end of the calls' source arrive.
 func TestEndIsLast(t *testing.T) {
 	e := wire.End{H: wire.Hdr{Kind: wire.KindEnd, Time: 100 * ms}}
 	end := wire.Seal(e.Append(nil))
@@ -352,9 +352,9 @@ func TestEndIsLast(t *testing.T) {
 	}
 }
 
-// TestLabelsLeave holds that a packet that has left is never labelled: its memory is
-// another record's. What it was put down by can change while it is held: its socket
-// turns out to be a listener, or is forgotten to be shared.
+// TestLabelsLeave checks that an emitted packet is never relabelled, because its memory has been
+// reused. The key under which it is held can change meanwhile: its socket turns out to be a
+// listener, or is dropped from the table of shared sockets.
 func TestLabelsLeave(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	calls := map[string]int{}
@@ -391,10 +391,12 @@ func TestLabelsLeave(t *testing.T) {
 	for round := range uint64(20) {
 		listening, shared := 1000+round*100, 500_000+round*100
 		for i := range uint64(100) {
-			// Carries the owner of another socket, and then its own is seen to be a listener.
+			// It has the owner of another socket; then its own socket turns out to be a
+			// listener.
 			add(packet(now, listening+i, master, wire.PacketIn, ip(2, 5, 4000, 80), 0))
 			add(packet(now, listening+i, master, wire.PacketIn, syn(ip(2, 5, 4001, 80)), 0))
-			// Is put down because several use its socket, which is forgotten.
+			// It is held because several processes use its socket, which is then dropped from
+			// the table.
 			handover(shared+i, 100)
 			own := wire.Owner{Cookie: shared + i, Pid: 100, How: wire.OwnerReceived}
 			add(packet(now, shared+i, own, wire.PacketIn, append(ip(2, 5, 4000, 80), 1, 2, 3), 0))
@@ -423,12 +425,12 @@ func TestLabelsLeave(t *testing.T) {
 	}
 }
 
-// TestMixed holds that where another process than before sends on a stream, what is
-// held of its data is said to be shared.
+// TestMixed checks that when a second process sends on a stream, the held data packets become
+// shared.
 func TestMixed(t *testing.T) {
 	first, second := wire.Owner{Cookie: child, Pid: 100, How: wire.OwnerSent}, wire.Owner{Cookie: child, Pid: 200, How: wire.OwnerSent}
 	data := append(ip(5, 2, 80, 4000), make([]byte, 10)...)
-	data[32] = 5 << 4 // the length of its header
+	data[32] = 5 << 4 // header length
 	ack := ip(5, 2, 80, 4000)
 	ack[32] = 5 << 4
 	datagram := bytes.Clone(data)
@@ -438,7 +440,7 @@ func TestMixed(t *testing.T) {
 		packet(1000*ms, child, first, wire.PacketOut, data, 0),
 		packet(1001*ms, child, first, wire.PacketOut, data, 0),
 		packet(1002*ms, child, first, wire.PacketOut, ack, 0),    // acknowledges
-		packet(1003*ms, child+1, first, wire.PacketOut, data, 0), // another's
+		packet(1003*ms, child+1, first, wire.PacketOut, data, 0), // of the other
 		packet(1004*ms, child, first, wire.PacketIn, data, 0),
 		packet(1005*ms, child, first, wire.PacketOut, datagram, 0),
 		wire.Seal(h.Append(nil)))
@@ -453,18 +455,19 @@ func TestMixed(t *testing.T) {
 	}
 }
 
-// TestOpen holds that a packet of which it is open whose it is stays so, until somebody reads from its socket.
+// TestOpen checks that a packet with an open owner stays open until a process reads from its
+// socket.
 func TestOpen(t *testing.T) {
 	const open = wire.PacketShared | wire.PacketOpen
 	first, second := wire.Owner{Cookie: child, Pid: 100, How: wire.OwnerSent}, wire.Owner{Cookie: child, Pid: 200, How: wire.OwnerReceived}
 	had := wire.Owner{Cookie: child, Pid: 100, How: wire.OwnerFound | wire.OwnerOld}
 	data := append(ip(2, 5, 4000, 80), make([]byte, 10)...)
-	data[32] = 5 << 4 // the length of its header
+	data[32] = 5 << 4 // header length
 	handover := func(at uint64, o wire.Owner) wire.Record {
 		h := wire.Handover{H: wire.Hdr{Kind: wire.KindHandover, Time: at}, Cookie: child, Owner: o}
 		return wire.Seal(h.Append(nil))
 	}
-	// Of an accepted socket before anybody was seen to use it, and who does first.
+	// An accepted socket before its first use, and the process that uses it first.
 	listeners := wire.Owner{Cookie: listener, Pid: 100, How: wire.OwnerCreated}
 	begins := func(at uint64, how uint32) wire.Record {
 		h := wire.Handover{H: wire.Hdr{Kind: wire.KindHandover, Time: at}, Cookie: child, Listener: listener, Owner: wire.Owner{Cookie: child, Pid: 200, How: how}}

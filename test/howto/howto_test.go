@@ -1,5 +1,4 @@
-// Package howto follows the documents that say how to add something, in a copy
-// of the tree.
+// Package howto applies the HOWTO documents to a copy of the tree.
 package howto
 
 import (
@@ -15,15 +14,15 @@ import (
 
 const root = "../.."
 
-// block is a fenced block of a document that is to be followed: "```go FILE" or
-// "```c FILE" is a new file, "```diff FILE" a change, "```sh" commands.
+// block is a fenced block of a document. "```go FILE" or "```c FILE" is a new file, "```diff FILE"
+// a change, "```sh" commands.
 type block struct {
 	what, file string
 	text       string
 	line       int
 }
 
-// blocks returns those of a document.
+// blocks returns the blocks of a document.
 func blocks(document string) (list []block, err error) {
 	var cur *block
 	n := 0
@@ -47,8 +46,8 @@ func blocks(document string) (list []block, err error) {
 	return list, nil
 }
 
-// change makes the change of a diff without line numbers: what it keeps and takes away
-// stands there once.
+// change applies a diff without line numbers. Its context and removed lines must occur once in
+// text.
 func change(text, diff string) (string, error) {
 	var before, after strings.Builder
 	for line := range strings.Lines(diff) {
@@ -70,7 +69,7 @@ func change(text, diff string) (string, error) {
 	return strings.Replace(text, before.String(), after.String(), 1), nil
 }
 
-// follow does what a block says.
+// follow does what the block says.
 func (b *block) follow(dir string) error {
 	path := filepath.Join(dir, b.file)
 	switch b.what {
@@ -95,7 +94,7 @@ func (b *block) follow(dir string) error {
 	case "sh":
 		cmd := exec.Command("bash", "-euo", "pipefail", "-c", b.text)
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GOFLAGS=-trimpath") // what is not changed is compiled once for all copies
+		cmd.Env = append(os.Environ(), "GOFLAGS=-trimpath") // unchanged packages are compiled once for all copies
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%w\n%s", err, out)
 		}
@@ -104,8 +103,8 @@ func (b *block) follow(dir string) error {
 	return fmt.Errorf("nobody knows what to do with a block of %q", b.what)
 }
 
-// TestHowtos follows each document by the letter, in a fresh copy of the tree: what it
-// adds builds and passes.
+// TestHowtos applies each document to a fresh copy of the tree. The result must build and pass the
+// commands of the document.
 func TestHowtos(t *testing.T) {
 	if os.Geteuid() != 0 && os.Getenv("PIDWIRE_MUST") != "" {
 		t.Fatal("PIDWIRE_MUST is set, and this is not root")
@@ -147,7 +146,7 @@ func TestHowtos(t *testing.T) {
 	}
 }
 
-// copyTree copies what a checkout has.
+// copyTree copies the files of a checkout.
 func copyTree(t *testing.T, to string) {
 	t.Helper()
 	out, err := exec.Command("git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
@@ -162,7 +161,7 @@ func copyTree(t *testing.T, to string) {
 		from := filepath.Join(root, f)
 		info, err := os.Lstat(from)
 		if os.IsNotExist(err) {
-			continue // taken away, and not committed
+			continue // deleted, but not committed
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -191,7 +190,7 @@ func copyTree(t *testing.T, to string) {
 	}
 }
 
-// TestBlocks holds that a document which is not followed fails.
+// TestBlocks checks that a document whose blocks do not apply is an error.
 func TestBlocks(t *testing.T) {
 	list, err := blocks("text\n```go a/b.go\npackage b\n```\nmore\n```diff a/b.go\n package b\n+\n+var x int\n```\n```sh\ntrue\n```\n")
 	if err != nil || len(list) != 3 || list[0].file != "a/b.go" || list[2].text != "true\n" || list[1].line != 6 {

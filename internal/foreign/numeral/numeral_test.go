@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// TestNumbers holds each reader against strconv, which reads the same digits, and
-// says no where it does.
+// TestNumbers compares each parser with strconv, for valid and invalid input.
 func TestNumbers(t *testing.T) {
 	for _, s := range []string{"", "0", "7", "007", "8", "9", "10", "18446744073709551615", "18446744073709551616", "99999999999999999999", "000000000000000000001",
 		"ffffffffffffffff", "fffffffffffffffff", "A0b", "1777777777777777777777", "2000000000000000000000", "-1", "+1", "1 ", "0x1", "g", "\xff", "1_0"} {

@@ -7,8 +7,7 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// TestTimelineComplete holds that a new kind of body, or of token, is in the
-// contract too.
+// TestTimelineComplete checks that the contract has every kind of body and token.
 func TestTimelineComplete(t *testing.T) {
 	want := map[string]bool{}
 	for v, i := reflect.TypeFor[event.Visitor](), 0; i < v.NumMethod(); i++ {
@@ -35,7 +34,7 @@ func TestTimelineComplete(t *testing.T) {
 	}
 }
 
-// TestPoison holds that the strings which must be hostile are.
+// TestPoison checks that the hostile strings are hostile.
 func TestPoison(t *testing.T) {
 	const s = "\x1bhostile"
 	found := map[string]bool{}

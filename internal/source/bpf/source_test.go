@@ -26,23 +26,22 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// With one of these variables set the test binary is the watched process: it
-// writes and reads so many bytes on a socketpair, one by one (after a pause behind
-// the first, until it is told to go on), or sends itself
-// so many datagrams of datagramSize bytes, on a socket that it makes before
-// anybody watches, or then; or makes so many sockets.
+// With one of these variables set, the test binary is the watched process. It writes and reads this
+// number of bytes on a socketpair, one at a time (after the first it waits until it is told to
+// continue); or it sends itself this number of datagrams of datagramSize bytes, on a socket created
+// before or after attach; or it creates this number of sockets.
 const (
 	floodVar       = "PIDWIRE_BPF_FLOOD"
 	pauseVar       = "PIDWIRE_BPF_PAUSE"
 	datagramVar    = "PIDWIRE_BPF_DATAGRAMS"
 	newDatagramVar = "PIDWIRE_BPF_NEW_DATAGRAMS"
 	socketsVar     = "PIDWIRE_BPF_SOCKETS"
-	// With these it makes so many TCP connections with itself; floods a socketpair
-	// and leaves a child behind that makes so many sockets; or is that child.
+	// With these it makes this number of TCP connections to itself; or floods a socketpair and
+	// leaves a child that creates this number of sockets; or is that child.
 	tcpVar    = "PIDWIRE_BPF_TCP"
 	orphanVar = "PIDWIRE_BPF_ORPHAN"
 	leftVar   = "PIDWIRE_BPF_LEFT"
-	// With this one it runs tests, in a mount namespace that is to have tracefs.
+	// With this one it runs tests in a mount namespace that should have tracefs.
 	tracefsVar   = "PIDWIRE_BPF_TRACEFS"
 	datagramSize = 100
 )
@@ -113,7 +112,7 @@ func flood(count string, pause bool) int {
 	if _, err := in.ReadString('\n'); err != nil {
 		return 1
 	}
-	runtime.LockOSThread() // what is passed over is known of threads that were seen before
+	runtime.LockOSThread() // losses are known only for threads that were seen before
 	b := []byte{'x'}
 	for i := range n {
 		if i == 1 && pause {
@@ -164,8 +163,8 @@ func datagrams(count string, later bool) int {
 	return 0
 }
 
-// needRoot skips a test that cannot run without privilege, unless the
-// environment says that it must run (CI and the kernels under emulation).
+// needRoot skips a test that cannot run without privilege, unless the environment requires it (CI
+// and the emulated kernels).
 func needRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -209,8 +208,8 @@ func actor(t *testing.T, variable string, n int) (*exec.Cmd, io.Writer) {
 	return cmd, in
 }
 
-// TestLossesAreCounted holds that captured and lost together are what was
-// done, when the reader sleeps and the ring is small.
+// TestLossesAreCounted checks that captured and lost calls add up to the calls made, with a
+// sleeping reader and a small ring.
 func TestLossesAreCounted(t *testing.T) {
 	needRoot(t)
 	for _, test := range []struct {
@@ -266,7 +265,7 @@ func TestLossesAreCounted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// The end of the process may be among what was lost.
+			// The end of the process may be among the lost records.
 			if got := calls + lost; got != 2*n && got != 2*n+1 || !ended {
 				t.Errorf("captured %d + lost %d, want %d; ended %v", calls, lost, 2*n, ended)
 			}
@@ -287,9 +286,8 @@ func compile(t *testing.T, expr string) []bpf.Instruction {
 	return prog
 }
 
-// TestPackets holds that every packet is captured or counted as lost, both
-// ways, at the length that was asked for, and that its owner is named; also on
-// a socket that was open before.
+// TestPackets checks that every packet is captured or counted as lost, in both directions, with the
+// requested length, and that its owner is named, also on a socket that was open before.
 func TestPackets(t *testing.T) {
 	needRoot(t)
 	const n = 3000
@@ -310,7 +308,7 @@ func TestPackets(t *testing.T) {
 		{"open before", datagramVar, DefaultRing, 0, 128, false, nil, 2 * n},
 		{"filter", datagramVar, DefaultRing, 0, 128, false, compile(t, fmt.Sprintf("udp and ip[2:2] = %d", size)), 2 * n},
 		{"other filter", datagramVar, DefaultRing, 0, 128, false, compile(t, "tcp or ip6"), 0},
-		// What the kernel has no code for is filtered here, as well as it goes.
+		// Calls that the BPF programs do not filter are filtered here, approximately.
 		{"filter by us", datagramVar, DefaultRing, 0, 128, false, []bpf.Instruction{
 			bpf.LoadAbsolute{Off: 9, Size: 1}, bpf.JumpIf{Cond: bpf.JumpEqual, Val: 17, SkipTrue: 1},
 			bpf.LoadExtension{Num: bpf.ExtProto}, bpf.RetConstant{Val: 1},
@@ -372,8 +370,8 @@ func TestPackets(t *testing.T) {
 	}
 }
 
-// TestKernelEvents holds that what the kernel does for so many datagrams is told
-// once each or counted as lost, by tracing programs and by raw tracepoints.
+// TestKernelEvents checks that the kernel events of a number of datagrams are reported once each or
+// counted as lost, by tracing programs and by raw tracepoints.
 func TestKernelEvents(t *testing.T) {
 	needRoot(t)
 	const n = 500
@@ -447,8 +445,8 @@ func TestKernelEvents(t *testing.T) {
 	}
 }
 
-// TestMatchingCallsAlone holds that where calls only make processes targets, and
-// are not shown, none is shown or counted as lost.
+// TestMatchingCallsAlone checks that if calls are only used to find targets and not shown, none is
+// emitted or counted as lost.
 func TestMatchingCallsAlone(t *testing.T) {
 	needRoot(t)
 	child, in := actor(t, socketsVar, 100)
@@ -492,7 +490,7 @@ func TestMatchingCallsAlone(t *testing.T) {
 	}
 }
 
-// TestContract holds what every source promises.
+// TestContract checks the contract of sources.
 func TestContract(t *testing.T) {
 	needRoot(t)
 	sourcetest.Run(t, sourcetest.Options{
@@ -512,7 +510,7 @@ func TestContract(t *testing.T) {
 	})
 }
 
-// TestSnapshot holds that what was there before is told first.
+// TestSnapshot checks that existing objects are reported first.
 func TestSnapshot(t *testing.T) {
 	needRoot(t)
 	child, in := flooder(t, 10)

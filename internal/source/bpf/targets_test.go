@@ -21,7 +21,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// connections makes TCP connections with itself, one after the other.
+// connections makes TCP connections to itself, one after the other.
 func connections(count string) int {
 	var n int
 	if _, err := fmt.Sscan(count, &n); err != nil {
@@ -127,7 +127,7 @@ func storm(t *testing.T, name string, execs int) {
 	}
 }
 
-// everything is a run with all that may be of a process.
+// everything is a run with all layers.
 func everything(ring uint32, names ...string) Options {
 	o := Options{
 		Config:  Config{Self: uint32(os.Getpid()), Follow: true, StrLen: 32, Packets: true, Kernel: true, Snaplen: 64, RingBytes: ring},
@@ -139,8 +139,8 @@ func everything(ring uint32, names ...string) Options {
 	return o
 }
 
-// TestUndecided holds that of a process that execs something else than what was
-// asked for nothing is passed on or counted, also where the ring overflows.
+// TestUndecided checks that nothing of a process that execs a program with another name is emitted
+// or counted, even if the ring overflows.
 func TestUndecided(t *testing.T) {
 	needRoot(t)
 	for _, test := range []struct {
@@ -182,7 +182,8 @@ func TestUndecided(t *testing.T) {
 				case wire.KindLost:
 					var l wire.Lost
 					l.Unmarshal(r)
-					// What could not be asked is said; it is no loss of anybody's calls.
+					// A process that could not be decided is reported; this is not a loss of
+					// calls.
 					if test.sleep == 0 || l.Reason != wire.LostUnasked {
 						t.Errorf("lost %d of layer %d, reason %d", l.Count, l.H.Layer, l.Reason)
 					}
@@ -194,7 +195,7 @@ func TestUndecided(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// Nothing stays of processes that have ended.
+			// Ended processes leave no entries.
 			list, err := s.k.Targets()
 			if err != nil {
 				t.Fatal(err)
@@ -208,8 +209,8 @@ func TestUndecided(t *testing.T) {
 	}
 }
 
-// TestDecided holds that of a process that execs what was asked for everything is
-// there, from its first call on, and of those beside it nothing.
+// TestDecided checks that everything of a process that execs a matching program is emitted, from
+// its first call on, and nothing of other processes.
 func TestDecided(t *testing.T) {
 	needRoot(t)
 	s, err := New(everything(0, "wanted-*"))
@@ -284,8 +285,8 @@ func TestDecided(t *testing.T) {
 	}
 }
 
-// TestLostExec holds that a process whose exec was lost is decided all the same: one
-// that was asked for is watched from then on, and said to be.
+// TestLostExec checks that a process is decided even if the record of its exec was lost: a matching
+// one is watched from then on, and reported.
 func TestLostExec(t *testing.T) {
 	needRoot(t)
 	s, err := New(everything(64<<10, "wanted"))
@@ -297,7 +298,7 @@ func TestLostExec(t *testing.T) {
 	defer cancel()
 	wanted, other := called(t, "wanted", leftVar, 15), called(t, "somebody", leftVar, 15)
 	s.Started = func() error {
-		// Nobody reads: the ring is full of what it holds first.
+		// Nobody reads: the ring keeps the first records.
 		storm(t, "wanted", 12)
 		for _, cmd := range []*exec.Cmd{wanted, other} {
 			if err := cmd.Start(); err != nil {
@@ -355,7 +356,7 @@ func TestLostExec(t *testing.T) {
 	t.Logf("%d sockets of 15", calls)
 }
 
-// TestLostFork holds that a run goes on while a child is alive whose birth was lost.
+// TestLostFork checks that a run continues while a child is alive whose fork record was lost.
 func TestLostFork(t *testing.T) {
 	needRoot(t)
 	child, in := actor(t, orphanVar, 15)
@@ -377,7 +378,7 @@ func TestLostFork(t *testing.T) {
 			_ = child.Wait()
 		}()
 		select {
-		case <-ended: // the reader was held up all the while
+		case <-ended: // the reader was blocked the whole time
 		case <-time.After(10 * time.Second):
 			t.Error("the flood does not end")
 		}
@@ -423,8 +424,8 @@ func TestLostFork(t *testing.T) {
 	t.Logf("%d sockets of 15", sockets)
 }
 
-// TestNoRoomForTargets holds that a run goes on where there are more processes than
-// can be watched, and says so.
+// TestNoRoomForTargets checks that a run continues, with a message, if there are more processes
+// than can be watched.
 func TestNoRoomForTargets(t *testing.T) {
 	needRoot(t)
 	o := everything(0, "crowd")
@@ -440,7 +441,7 @@ func TestNoRoomForTargets(t *testing.T) {
 			cmds = append(cmds, cmd)
 		}
 	}
-	crowd() // who is there, and who comes
+	crowd() // existing and new processes
 	s, err := New(o)
 	if err != nil {
 		t.Fatal(err)

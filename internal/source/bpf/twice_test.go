@@ -26,8 +26,8 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// TestTwice holds that with two copies of each program everything is told once;
-// also where the first ones are passed over for all of it.
+// TestTwice checks that with two copies of each program every event is reported once, even if all
+// first copies are skipped.
 func TestTwice(t *testing.T) {
 	needRoot(t)
 	const n = 300
@@ -90,7 +90,7 @@ func TestTwice(t *testing.T) {
 				case wire.KindLost:
 					var l wire.Lost
 					l.Unmarshal(r)
-					// Two copies can both be passed over, where threads are really preempted.
+					// Both copies can be skipped if threads are preempted.
 					if l.Reason != wire.LostCall || test.name == "perf" || !load.PreemptedAtTracepoints(Release()) {
 						t.Errorf("lost %d of layer %d, reason %d", l.Count, l.H.Layer, l.Reason)
 					}
@@ -101,7 +101,7 @@ func TestTwice(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if calls > 2*n || calls+lost < 2*n || exits != 1 { // what is lost may be another call
+			if calls > 2*n || calls+lost < 2*n || exits != 1 { // the lost call may be another one
 				t.Errorf("%d calls and %d lost, want %d; %d ends", calls, lost, 2*n, exits)
 			}
 			for e, programs := range map[uint16][]string{
@@ -109,7 +109,7 @@ func TestTwice(t *testing.T) {
 				wire.EventReceive: {object.KernelProgKernelReceived, object.KernelProgKernelReceivedInet},
 				wire.EventReady:   {object.KernelProgKernelReady, object.KernelProgKernelReadyDefault},
 			} {
-				want := 0 // where a kernel has neither tracepoint nor fentry (arm64 before 6.3)
+				want := 0 // on kernels with neither tracepoint nor fentry (arm64 before 6.3)
 				if slices.ContainsFunc(programs, s.k.Tells) {
 					want = n
 				}
@@ -124,10 +124,10 @@ func TestTwice(t *testing.T) {
 	}
 }
 
-// needPerf skips where programs at calls cannot be perf's: they ask for a thread's
-// registers, which they can since 5.15, and are needed since 7.0. Where tracefs is
-// not mounted, the test runs again in a mount namespace that has it: then done says
-// that this was it.
+// needPerf skips the test if programs at calls cannot be attached to perf events. They need a
+// thread's registers, which are available since 5.15; they are required since 7.0. If tracefs is
+// not mounted, the test runs again in a mount namespace that has it. done reports that this has
+// happened.
 func needPerf(t *testing.T) (done bool) {
 	t.Helper()
 	if err := features.HaveProgramHelper(ebpf.TracePoint, asm.FnTaskPtRegs); err != nil {
@@ -164,8 +164,7 @@ func seconds(k *load.Kernel) (n int) {
 	return n
 }
 
-// passOver has the first of each two programs do nothing, as if another thread
-// were preempted in it on every CPU.
+// passOver disables the first copy of each pair, as if a thread were preempted in it on every CPU.
 func passOver(t *testing.T, k *load.Kernel) {
 	t.Helper()
 	first := map[ebpf.ProgramID]bool{}
@@ -187,7 +186,7 @@ func programID(t *testing.T, p *ebpf.Program) ebpf.ProgramID {
 	return id
 }
 
-// closeLinks detaches these programs, each of which is attached.
+// closeLinks detaches these programs, all of which must be attached.
 func closeLinks(t *testing.T, k *load.Kernel, programs map[ebpf.ProgramID]bool) {
 	t.Helper()
 	closed := 0
@@ -206,8 +205,7 @@ func closeLinks(t *testing.T, k *load.Kernel, programs map[ebpf.ProgramID]bool) 
 	}
 }
 
-// TestPassedOverCalls holds that calls are counted as lost whose entry or whose end
-// no program saw.
+// TestPassedOverCalls checks that calls whose entry or return was skipped are counted as lost.
 func TestPassedOverCalls(t *testing.T) {
 	needRoot(t)
 	const n = 5000
@@ -274,7 +272,7 @@ func TestPassedOverCalls(t *testing.T) {
 			}
 			least := uint64(2*n - 1)
 			if load.PreemptedAtTracepoints(Release()) {
-				least = 2 * n * 95 / 100 // what is passed over at both ends, nobody knows of
+				least = 2 * n * 95 / 100 // skipped at both ends: cannot be noticed
 			}
 			if got := calls + lost; lost < least-2 || got < least || got > 2*n+1 {
 				t.Errorf("captured %d + lost %d, want %d", calls, lost, 2*n)
@@ -284,7 +282,7 @@ func TestPassedOverCalls(t *testing.T) {
 	}
 }
 
-// TestLetGo holds that nothing is counted of a process that is watched no more.
+// TestLetGo checks that no losses are counted for a process that is no longer watched.
 func TestLetGo(t *testing.T) {
 	needRoot(t)
 	const n = 5000
@@ -325,7 +323,7 @@ func TestLetGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if calls == 0 || calls > 3 { // one may be under way
+	if calls == 0 || calls > 3 { // one may be in progress
 		t.Errorf("captured %d of %d", calls, 2*n)
 	}
 	t.Logf("captured %d of %d", calls, 2*n)

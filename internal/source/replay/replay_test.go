@@ -17,7 +17,7 @@ var header = wire.Header{Version: wire.WireVersion, Arch: "amd64", StrLen: 32, M
 
 func attr(tag uint16, s string) []byte { return wire.AppendAttr(nil, tag, s) }
 
-// recording has a record of every kind; blocks says how many a block.
+// recording returns a recording with a record of every kind, and blocks records per block.
 func recording(t *testing.T, blocks int, ended bool) (file []byte, recs []wire.Record) {
 	t.Helper()
 	hdr := func(kind uint16, n uint64) wire.Hdr {
@@ -137,7 +137,7 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// TestIdleError holds that a sink which fails at the end is told of.
+// TestIdleError checks that an error of a sink at the end is reported.
 func TestIdleError(t *testing.T) {
 	full := errors.New("no space left on device")
 	whole, _ := recording(t, 3, true)
@@ -157,8 +157,8 @@ func TestIdleError(t *testing.T) {
 	}
 }
 
-// TestUnknownKinds holds that records of kinds that are not known are counted and
-// said once, before the end, and not passed on.
+// TestUnknownKinds checks that records of unknown kinds are counted, reported once before the end,
+// and not passed on.
 func TestUnknownKinds(t *testing.T) {
 	var b bytes.Buffer
 	w, err := wire.NewWriter(&b, header)

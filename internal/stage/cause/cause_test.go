@@ -21,7 +21,7 @@ func newLine(t *testing.T) *line {
 	return &line{t: t, f: New(new(bounded.Room)), conn: &event.Conn{N: 1}, listener: &event.Conn{N: 2}}
 }
 
-// add puts an event of a connection on the timeline.
+// add adds an event of a connection to the timeline.
 func (l *line) add(b event.Body, c *event.Conn, others ...*event.Conn) event.Entry {
 	l.now++
 	return l.at(l.now, b, c, others...)
@@ -46,7 +46,7 @@ func call(name string, ret, dur int64) *event.Call {
 	return &event.Call{Name: name, Role: syscalls.RoleOf(name), Ret: ret, Dur: dur}
 }
 
-// moves is a call that sends n bytes, or receives them.
+// moves returns a call that sends or receives n bytes.
 func (l *line) moves(name string, n int64) event.Entry {
 	c := call(name, n, 2)
 	c.Bytes, c.In = n, c.Role.Has(event.Receives)
@@ -66,7 +66,8 @@ const (
 	ack    = event.TCPAck
 )
 
-// seg is a segment at the end that sent its SYN with the number 1000, and got one with 5000.
+// seg returns a segment at the end that sent its SYN with sequence number 1000, and received one
+// with 5000.
 func seg(dir event.Direction, flags uint8) *event.Capture {
 	c := &event.Capture{Packet: event.Packet{Dir: dir, Proto: event.ProtoTCP}, Made: event.MadeSocket}
 	c.TCP.Valid, c.TCP.Flags, c.TCP.Seq = true, flags, 1000
@@ -76,7 +77,7 @@ func seg(dir event.Direction, flags uint8) *event.Capture {
 	return c
 }
 
-// payload is a segment that carries n bytes at a position of its stream.
+// payload returns a segment with n bytes at a position of its stream.
 func payload(dir event.Direction, at, n uint32) *event.Capture {
 	c := seg(dir, ack)
 	c.TCP.Seq += 1 + at
@@ -84,7 +85,7 @@ func payload(dir event.Direction, at, n uint32) *event.Capture {
 	return c
 }
 
-// connected begins a connection by connect and its handshake.
+// connected starts a connection by connect and its handshake.
 func connected(t *testing.T) *line {
 	l := newLine(t)
 	connect := l.add(call("connect", 0, 10), l.conn)
@@ -94,12 +95,12 @@ func connected(t *testing.T) *line {
 	return l
 }
 
-// TestPackets holds that bytes are known by their position, however late
-// they leave, and whatever was written since.
+// TestPackets checks that bytes are found by their position, however late they are sent, and
+// regardless of later writes.
 func TestPackets(t *testing.T) {
 	l := connected(t)
 	one, two := l.moves("write", 100), l.moves("sendto", 50)
-	l.now += 20 // both calls have returned long since
+	l.now += 20 // both calls have returned
 	out := func(at, n uint32) event.Entry { return l.add(payload(event.DirOut, at, n), l.conn) }
 	l.causedBy(out(0, 60), one.Seq)
 	l.causedBy(out(60, 60), one.Seq)
@@ -110,8 +111,8 @@ func TestPackets(t *testing.T) {
 	l.causedBy(l.add(seg(event.DirOut, ack|event.TCPFin), l.conn), bye.Seq)
 }
 
-// TestCalls holds that a call is given the packet that brought its last
-// byte, or ended the stream.
+// TestCalls checks that the cause of a call is the packet that brought its last byte, or ended the
+// stream.
 func TestCalls(t *testing.T) {
 	l := connected(t)
 	a, b := l.add(payload(event.DirIn, 0, 100), l.conn), l.add(payload(event.DirIn, 100, 100), l.conn)
@@ -131,8 +132,8 @@ func TestCalls(t *testing.T) {
 	l.causedBy(l.add(failed, l.conn), rst.Seq)
 }
 
-// TestWaiting holds that every call that waits is given what came while it did, for
-// any of what it waited for.
+// TestWaiting checks that the cause of each waiting call is a packet that arrived while it waited,
+// for any of its conditions.
 func TestWaiting(t *testing.T) {
 	for i := range syscalls.Table {
 		waits := &syscalls.Table[i]
@@ -150,12 +151,12 @@ func TestWaiting(t *testing.T) {
 			l.causedBy(poll(1, began), p.Seq)
 			l.causedBy(poll(0, began), 0)
 			l.now += 10
-			l.causedBy(poll(1, l.now), 0) // it came before
+			l.causedBy(poll(1, l.now), 0) // arrived earlier
 		})
 	}
 }
 
-// TestAccept holds that accept is given the end of the handshake.
+// TestAccept checks that the cause of accept is the end of the handshake.
 func TestAccept(t *testing.T) {
 	l := newLine(t)
 	l.add(seg(event.DirIn, syn), l.conn)
@@ -164,8 +165,8 @@ func TestAccept(t *testing.T) {
 	l.causedBy(l.add(call("accept4", 4, 1), l.listener, l.conn), third.Seq)
 }
 
-// TestDatagrams holds that without positions time tells: what leaves
-// while a call sends is its.
+// TestDatagrams checks that without positions the time decides: packets that leave during a sending
+// call belong to it.
 func TestDatagrams(t *testing.T) {
 	l := newLine(t)
 	dgram := func(dir event.Direction) *event.Capture {

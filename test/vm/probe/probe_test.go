@@ -1,5 +1,5 @@
-// Package probe holds the test that proves the machine and not the tool: if it
-// fails, no test of the eBPF source can say anything.
+// Package probe tests the machine, not pidwire: if it fails, no test of the BPF source is
+// meaningful.
 package probe
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/cilium/ebpf/rlimit"
 )
 
-// TestRawTracepoint counts system calls with the smallest program that can.
+// TestRawTracepoint counts system calls with a minimal program.
 func TestRawTracepoint(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
@@ -70,7 +70,7 @@ func TestRawTracepoint(t *testing.T) {
 	}
 }
 
-// TestBTF looks for the kernel's own types, without which CO-RE cannot work.
+// TestBTF looks up kernel types, which CO-RE needs.
 func TestBTF(t *testing.T) {
 	info, err := os.Stat("/sys/kernel/btf/vmlinux")
 	if err != nil {

@@ -26,7 +26,7 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// needAudit fails where the kernel has no audit, which all that we support have.
+// needAudit fails if the kernel has no audit; all supported kernels have it.
 func needAudit(t *testing.T) {
 	t.Helper()
 	needRoot(t)
@@ -38,8 +38,8 @@ func needAudit(t *testing.T) {
 
 var lineOf = regexp.MustCompile(`(?m)^ *[0-9.]+[ ~]+(\S+) +(\S+) +(sys|aud) +(.*)$`)
 
-// TestAudit holds that each call on a socket has its audit record, which reads
-// as the call does, names its thread and stands behind it.
+// TestAudit checks that each call on a socket has an audit record, which is printed like the call,
+// has its thread, and follows it.
 func TestAudit(t *testing.T) {
 	needAudit(t)
 	for _, p := range []struct{ name, bits, mode string }{
@@ -66,7 +66,7 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-// auditOf says what is wrong with the records beside calls.
+// auditOf describes the differences between audit records and calls.
 func auditOf(shown string) (wrong []string) {
 	say := func(format string, arg ...any) { wrong = append(wrong, fmt.Sprintf(format, arg...)) }
 	type call struct{ task, conn, text string }
@@ -87,7 +87,7 @@ func auditOf(shown string) (wrong []string) {
 			got := call{m[1], m[2], text}
 			found := false
 			for i, c := range sys {
-				// Duration and further connections come behind the call's own words.
+				// A duration and further connections may follow the text of the call.
 				own := regexp.MustCompile(` <[0-9.]+[a-z]+>( \+c.*)?$`).ReplaceAllString(c.text, "")
 				if c.task == got.task && c.conn == got.conn && strings.HasPrefix(got.text, own+" exe=") {
 					sys, found = append(sys[:i], sys[i+1:]...), true
@@ -108,7 +108,7 @@ func auditOf(shown string) (wrong []string) {
 	return wrong
 }
 
-// TestAuditMissing holds that a call that audit was told to forget is told of.
+// TestAuditMissing checks that a call whose audit record an audit rule suppresses is reported.
 func TestAuditMissing(t *testing.T) {
 	needAudit(t)
 	auditctl, err := exec.LookPath("auditctl")
@@ -123,7 +123,7 @@ func TestAuditMissing(t *testing.T) {
 		t.Fatalf("auditctl: %v\n%s", err, out)
 	}
 	if before, _, err := audit.Probe(); err == nil && before.Enabled == 0 {
-		defer exec.Command(auditctl, "-e", "0").Run() // under another's rule it stays on
+		defer exec.Command(auditctl, "-e", "0").Run() // audit stays enabled if another rule exists
 	}
 	defer exec.Command(auditctl, append([]string{"-d"}, rule...)...).Run()
 	_, shown := watch(t, build(t, "unix", "64"), "-l", "sys,aud", "--audit-unicast")
@@ -134,7 +134,7 @@ func TestAuditMissing(t *testing.T) {
 	}
 }
 
-// TestAuditOracle holds what audit alone shows of each event against ausearch -i.
+// TestAuditOracle compares the fields of each event that only audit has with ausearch -i.
 func TestAuditOracle(t *testing.T) {
 	needAudit(t)
 	ausearch, err := exec.LookPath("ausearch")
@@ -222,8 +222,8 @@ func TestAuditOracle(t *testing.T) {
 		if exit == "" {
 			exit = strconv.FormatInt(o.Syscall.Result, 10)
 		}
-		// Field by field. What ausearch has in words and pidwire leaves out: arch,
-		// success, items, the ids beside uid and auid; what of these is unset or none.
+		// Compare each field. pidwire omits the following fields of ausearch: arch, success,
+		// items, the ids other than uid and auid, and those of the others that are unset or none.
 		if !strings.Contains(out0, "ses=4294967295") && w["ses"] != "unset" && w["ses"] != strconv.Itoa(o.Audit.Session) {
 			t.Errorf("event %s: session %d, ausearch says %s", o.Audit.Serial, o.Audit.Session, w["ses"])
 		}
@@ -237,7 +237,7 @@ func TestAuditOracle(t *testing.T) {
 		}
 		if slices.Contains(o.Audit.Types, "SOCKADDR") {
 			addresses--
-			// An address of one byte is none, and shown as the pointer to it.
+			// One byte is not an address, and is shown as its pointer.
 			if !strings.Contains(o.Syscall.Text, "{sa_family=") && o.Audit.Peer+o.Audit.Local+o.Audit.Address == "" && !strings.Contains(o.Syscall.Text, ", 1) = ") {
 				t.Errorf("no address in %s", o.Syscall.Text)
 			}
@@ -251,7 +251,7 @@ func TestAuditOracle(t *testing.T) {
 	}
 }
 
-// auditState is how audit stands, and our rules.
+// auditState returns the settings of audit, and our rules.
 func auditState(t *testing.T) (audit.Status, int) {
 	t.Helper()
 	s, _, err := audit.Probe()
@@ -272,8 +272,8 @@ func auditState(t *testing.T) (audit.Status, int) {
 	return s, n
 }
 
-// TestAuditLeavesNothing holds that rules and settings are as they were after an
-// end, a signal, and after a kill -9 once the next one has started.
+// TestAuditLeavesNothing checks that rules and settings are restored after an end in order, after a
+// signal, and by the next run after a kill -9.
 func TestAuditLeavesNothing(t *testing.T) {
 	needAudit(t)
 	before, n := auditState(t)
@@ -307,7 +307,7 @@ func TestAuditLeavesNothing(t *testing.T) {
 	if out := run(t, "doctor"); !strings.Contains(out, "4 rules of a run that was killed stand") {
 		t.Errorf("doctor:\n%s", out)
 	}
-	// A second that starts now must not take ours for its own.
+	// Another run that starts now must not take our rules for its own.
 	s = attach(t, a.pid(), "-l", "aud")
 	if _, n := auditState(t); n != 4 {
 		t.Errorf("the next run: %d rules, want its own 4", n)
@@ -328,8 +328,8 @@ func TestAuditLeavesNothing(t *testing.T) {
 	back("after --clean")
 }
 
-// TestAuditDenial holds that what seccomp and landlock refuse a target, and what it
-// changes of the packet filter, are lines of their own.
+// TestAuditDenial checks that refusals by seccomp and Landlock, and changes of the packet filter,
+// have lines of their own.
 func TestAuditDenial(t *testing.T) {
 	needAudit(t)
 	for _, test := range []struct {
@@ -368,8 +368,8 @@ func TestAuditDenial(t *testing.T) {
 	}
 }
 
-// TestAuditAll holds that many processes have one rule in common for each table
-// of calls, that our own calls are left out, and that nothing stands after it.
+// TestAuditAll checks that many processes share one rule for each table of calls, that pidwire's
+// own calls are excluded, and that no rule is left.
 func TestAuditAll(t *testing.T) {
 	needAudit(t)
 	before, _ := auditState(t)

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestConns holds that the sockets of a running process are listed with the
-// kernel's own counts, once and while it works on.
+// TestConns checks that the sockets of a running process are listed with the kernel's counters,
+// once and with --watch.
 func TestConns(t *testing.T) {
 	needRoot(t)
 	server := start(t, "pwserver", "listen=127.0.0.1:25891 serve=pong serve=pong", nil)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestDemo holds that the first thing that a user runs shows what it says.
+// TestDemo checks that the demonstration shows what it announces.
 func TestDemo(t *testing.T) {
 	needRoot(t)
 	out, err := exec.Command(pidwire, "demo").CombinedOutput()

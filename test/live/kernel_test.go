@@ -21,7 +21,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// tracepoint is the prototype of one of the running kernel; nil if it has none.
+// tracepoint returns the prototype of a tracepoint of the running kernel, or nil.
 func tracepoint(t *testing.T, name string) *btf.FuncProto {
 	t.Helper()
 	spec, err := btf.LoadKernelSpec()
@@ -37,12 +37,11 @@ func tracepoint(t *testing.T, name string) *btf.FuncProto {
 
 var reasonWord = regexp.MustCompile(` reason=\S+`)
 
-// expected reads what a program says the kernel does for it, a set of words for
-// each line that must be there:
+// expected parses the kernel events that a program expects, as the words that each line must have:
 //
 //	#krn WORDS      a line of layer krn has all of them
-//	#krn?TP WORDS   where the kernel has the tracepoint TP; TP/N: with N arguments at least
-//	#krn~WORDS      without reason=..., where the kernel gives none for drops
+//	#krn?TP WORDS   if the kernel has the tracepoint TP; TP/N: with at least N arguments
+//	#krn~WORDS      without reason=... if the kernel has no reasons for drops
 func expected(t *testing.T, said []byte) (want [][]string) {
 	t.Helper()
 	reasons := len(tracepoint(t, "kfree_skb").Params) > 3
@@ -57,7 +56,7 @@ func expected(t *testing.T, said []byte) (want [][]string) {
 			tp, rest, _ = strings.Cut(rest[1:], " ")
 			name, least, _ := strings.Cut(tp, "/")
 			n, _ := strconv.Atoi(least)
-			// The first parameter is the tracepoint's own.
+			// The first parameter is the context of the program.
 			if p := tracepoint(t, name); p == nil || len(p.Params)-1 < n {
 				t.Logf("not here: %s", tp)
 				continue
@@ -67,7 +66,7 @@ func expected(t *testing.T, said []byte) (want [][]string) {
 				rest = reasonWord.ReplaceAllString(" "+rest, "")
 			}
 		}
-		// What stands behind # is one piece.
+		// The text after # is one word.
 		words, aside, _ := strings.Cut(rest, "# ")
 		set := strings.Fields(words)
 		if aside != "" {
@@ -87,7 +86,7 @@ func hasAll(line string, words []string) bool {
 	return true
 }
 
-// krnLines are those of layer krn.
+// krnLines returns the lines of layer krn.
 func krnLines(shown []byte) (lines []string) {
 	for l := range strings.Lines(string(shown)) {
 		if strings.Contains(l, " krn  ") {
@@ -97,8 +96,7 @@ func krnLines(shown []byte) (lines []string) {
 	return lines
 }
 
-// TestKernel holds what layer krn shows against programs whose kernel work is
-// known.
+// TestKernel compares layer krn with programs whose kernel events are known.
 func TestKernel(t *testing.T) {
 	needRoot(t)
 	n := 0
@@ -138,8 +136,8 @@ func TestKernel(t *testing.T) {
 
 var indented = regexp.MustCompile(` krn    [a-z]+:`)
 
-// TestKernelUnderCall: what the kernel does in a call stands under it, also
-// where the call stands at its return.
+// TestKernelUnderCall checks that kernel events in a call are placed under it, even if the call is
+// placed at its return.
 func TestKernelUnderCall(t *testing.T) {
 	needRoot(t)
 	prog := build(t, "kernel_six", "64")
@@ -156,7 +154,7 @@ func TestKernelUnderCall(t *testing.T) {
 	}
 }
 
-// underCalls are the events that stand indented below each call.
+// underCalls returns the events that are indented below each call.
 func underCalls(shown string) map[string][]string {
 	var call string
 	under := map[string][]string{}
@@ -172,7 +170,7 @@ func underCalls(shown string) map[string][]string {
 	return under
 }
 
-// TestKernelOthers: beside a process that is busy, nothing of it is shown.
+// TestKernelOthers checks that no events of another, busy process are shown.
 func TestKernelOthers(t *testing.T) {
 	needRoot(t)
 	noise := exec.Command(build(t, "kernel_udpfull", "64"))
@@ -203,8 +201,9 @@ func TestKernelOthers(t *testing.T) {
 	}
 }
 
-// TestKernelShared holds that what the kernel does for a socket that two processes use at once is said to be of the
-// one that it is done for, or that this is not known. Who it is the events say that are in the calls themselves.
+// TestKernelShared checks that kernel events for a socket that two processes use at once are
+// attributed to the right one, or marked as shared. The truth comes from events within the calls
+// themselves.
 func TestKernelShared(t *testing.T) {
 	needRoot(t)
 	_, shown := watch(t, build(t, "beyond_kshared", "64"), "-l", "krn", "--json")
@@ -247,7 +246,7 @@ func TestKernelShared(t *testing.T) {
 			users[at] = append(users[at], e.Process.PID)
 		}
 	}
-	const overUDP, overTCP = 14 + 20 + 8, 14 + 20 + 60 // before the payload, at the device; of TCP at most
+	const overUDP, overTCP = 14 + 20 + 8, 14 + 20 + 60 // before the payload, at the device; the maximum of TCP
 	right, wrong, labelled := map[string]int{}, 0, 0
 	for _, e := range list {
 		k, at, whose := e.Kernel, end{conn: e.Conn}, 0
@@ -257,7 +256,7 @@ func TestKernelShared(t *testing.T) {
 			if udp {
 				at.bytes = k.Bytes - overUDP
 			} else if k.Bytes <= overTCP {
-				continue // who reads acknowledges
+				continue // the reader sends acknowledgements
 			}
 			whose = senders[at]
 		case "skb:receive", "sock:ready":
@@ -271,7 +270,7 @@ func TestKernelShared(t *testing.T) {
 		case e.Match == "shared" || e.Match == "inherited":
 			labelled++
 		case e.Process.PID == whose || !udp && k.Depth == 1 && slices.Contains(users[at], e.Process.PID):
-			// Who has a stream locked does what the others' calls left.
+			// The holder of a stream's lock does the deferred work of others' calls.
 			right[k.Event]++
 		default:
 			if wrong++; wrong < 5 {
@@ -287,7 +286,7 @@ func TestKernelShared(t *testing.T) {
 	}
 }
 
-// TestDrops: --drops shows nothing else, and -c its totals.
+// TestDrops checks that --drops shows only drops, and -c their totals.
 func TestDrops(t *testing.T) {
 	needRoot(t)
 	prog := build(t, "kernel_udpfull", "64")
@@ -312,13 +311,13 @@ func TestDrops(t *testing.T) {
 	}
 }
 
-// ours counts the programs in the kernel that only we load.
+// ours counts the loaded programs that only pidwire has.
 func ours(t *testing.T) (n int) {
 	t.Helper()
 	for id, err := ebpf.ProgramGetNextID(0); err == nil; id, err = ebpf.ProgramGetNextID(id) {
 		p, err := ebpf.NewProgramFromID(id)
 		if err != nil {
-			continue // gone meanwhile
+			continue // unloaded in the meantime
 		}
 		info, err := p.Info()
 		p.Close()
@@ -329,7 +328,7 @@ func ours(t *testing.T) (n int) {
 	return n
 }
 
-// TestKernelLeavesNothing: no program stays in the kernel, whatever ended us.
+// TestKernelLeavesNothing checks that no program stays in the kernel after any kind of end.
 func TestKernelLeavesNothing(t *testing.T) {
 	needRoot(t)
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
@@ -359,7 +358,7 @@ func TestKernelLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestKernelRecording: what is recorded reads as what was live.
+// TestKernelRecording checks that a recording gives the same lines as the live run.
 func TestKernelRecording(t *testing.T) {
 	needRoot(t)
 	file := filepath.Join(t.TempDir(), "k.pidwire")
@@ -380,15 +379,14 @@ func TestKernelRecording(t *testing.T) {
 	}
 }
 
-// step is a function in a tree: exact ->, or found on a stack ~>.
+// step is a function in a tree: -> traced, or ~> found on a stack.
 var step = regexp.MustCompile(` krn  ( +)([-~])> ([^\s(]+)`)
 
-// tries is how often a test looks that depends on what was done in a call waiting
-// for it, which is 50 ms (merge.Window): under emulation a look at the ring may
-// take longer.
+// tries is the number of attempts of tests that require events to arrive while their call waits for
+// them, which is 50 ms (merge.Window): under emulation a poll of the ring may take longer.
 const tries = 5
 
-// engines are those that this kernel has what they need for, the best first.
+// engines returns the engines that this kernel supports, the best first.
 func engines(t *testing.T) (list []string) {
 	t.Helper()
 	symbols, err := os.ReadFile("/proc/kallsyms")
@@ -406,8 +404,8 @@ func engines(t *testing.T) (list []string) {
 	return list
 }
 
-// TestTree: the functions of a call stand below it as a tree, by each engine that
-// this kernel has; without a choice by the best one.
+// TestTree checks that the functions of a call are printed below it as a tree, with each engine
+// that this kernel supports, and that the default is the best one.
 func TestTree(t *testing.T) {
 	needRoot(t)
 	prog := build(t, "kernel_six", "64")
@@ -439,7 +437,7 @@ func TestTree(t *testing.T) {
 	}
 }
 
-// treeOf says what is wrong with the tree of kernel_six.
+// treeOf describes what is wrong with the tree of kernel_six.
 func treeOf(shown string) (wrong []string) {
 	say := func(format string, arg ...any) { wrong = append(wrong, fmt.Sprintf(format, arg...)) }
 	distinct := map[string]int{}
@@ -478,7 +476,7 @@ func treeOf(shown string) (wrong []string) {
 	if len(distinct) < 60 {
 		say("only %d functions", len(distinct))
 	}
-	// function_graph tells of no arguments.
+	// function_graph has no arguments.
 	if exact["-"] && strings.Contains(shown, "-> __sys_socket(family") {
 		for _, want := range []string{
 			`-> tcp_sendmsg(_locked)?\(sk=\[::1\]:\d+->\[::1\]:\d+, msg=0x[0-9a-f]+, size=5\)`, `<- __sys_sendto = 5 <`,
@@ -492,8 +490,8 @@ func treeOf(shown string) (wrong []string) {
 	return wrong
 }
 
-// graph traces a program with ftrace's function_graph, and returns the functions
-// that it went through, of those that are named.
+// graph traces a program with ftrace's function_graph, and returns which of the named functions it
+// called.
 func graph(t *testing.T, prog string, functions []string) map[string]bool {
 	t.Helper()
 	put := func(file, text string) {
@@ -507,7 +505,7 @@ func graph(t *testing.T, prog string, functions []string) map[string]bool {
 	defer put("current_tracer", "nop")
 	put("current_tracer", "nop")
 	put("set_ftrace_filter", strings.Join(functions, "\n"))
-	put("set_ftrace_pid", "1") // nobody else, before the program is there
+	put("set_ftrace_pid", "1") // no other process, before the program has started
 	put("current_tracer", "function_graph")
 	if out, err := exec.Command("/bin/sh", "-c", "echo $$ >"+tracing+"set_ftrace_pid; exec "+prog).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -523,8 +521,8 @@ func graph(t *testing.T, prog string, functions []string) map[string]bool {
 	return seen
 }
 
-// TestTreeOracle holds the tree against function_graph: which functions of
-// net/socket.c the same program went through.
+// TestTreeOracle compares the tree with function_graph: the functions of net/socket.c that the same
+// program called.
 func TestTreeOracle(t *testing.T) {
 	needRoot(t)
 	needFunctionGraph(t)
@@ -580,7 +578,7 @@ func TestTreeOracle(t *testing.T) {
 
 const tracing = "/sys/kernel/tracing/"
 
-// ftraceStands tells how ftrace stands; false where tracefs is not mounted.
+// ftraceStands returns the settings of ftrace; false if tracefs is not mounted.
 func ftraceStands() (string, bool) {
 	var b strings.Builder
 	for _, file := range []string{"current_tracer", "set_ftrace_filter", "set_ftrace_pid", "trace_clock", "trace_options"} {
@@ -590,7 +588,7 @@ func ftraceStands() (string, bool) {
 		}
 		b.WriteString(file + ": " + string(text))
 	}
-	// 7 (expanded: 1408) or what that has become. Rounded up to pages.
+	// 7 (expanded: 1408), or the size after the expansion. Rounded up to pages.
 	size, _ := os.ReadFile(tracing + "buffer_size_kb")
 	_, expanded, ok := strings.Cut(string(size), "expanded: ")
 	if !ok {
@@ -602,8 +600,8 @@ func ftraceStands() (string, bool) {
 	return b.String() + strings.Join(instances, " "), true
 }
 
-// TestTracerPutBack: whichever engine made the tree, ftrace stands as before when
-// it ends, and after a kill -9 when it is cleaned.
+// TestTracerPutBack checks that ftrace has its previous settings after a run with each engine, and
+// after a kill -9 and doctor --clean.
 func TestTracerPutBack(t *testing.T) {
 	needRoot(t)
 	before, ok := ftraceStands()
@@ -640,7 +638,7 @@ func TestTracerPutBack(t *testing.T) {
 	}
 }
 
-// lacksFunctionGraph asks the kernel itself, and mounts tracefs for the test where it is not.
+// lacksFunctionGraph asks the kernel. It mounts tracefs for the test if necessary.
 func lacksFunctionGraph(t *testing.T) error {
 	t.Helper()
 	if _, err := os.Stat(tracing + "available_tracers"); err != nil {
@@ -663,14 +661,15 @@ func lacksFunctionGraph(t *testing.T) error {
 	return f.Close()
 }
 
-// needFunctionGraph skips a test where the kernel has no function_graph, and fails it where that should be there.
+// needFunctionGraph skips the test if the kernel has no function_graph, and fails it if it should
+// have.
 func needFunctionGraph(t *testing.T) {
 	t.Helper()
 	lacks := lacksFunctionGraph(t)
 	if lacks == nil {
 		return
 	}
-	// Under lockdown it is compiled in and may not be used, which is EPERM.
+	// Under lockdown it is compiled in but not permitted (EPERM).
 	symbols, err := os.ReadFile("/proc/kallsyms")
 	has := err != nil || strings.Contains(string(symbols), " register_ftrace_graph\n")
 	if built != "" || has && !errors.Is(lacks, syscall.EPERM) {
@@ -679,8 +678,8 @@ func needFunctionGraph(t *testing.T) {
 	t.Skipf("this kernel has no function_graph: %v", lacks)
 }
 
-// TestTracerEndings: where function_graph makes the tree, ftrace stands as before however the run ends: the
-// collector puts it back when the process that prints is gone too.
+// TestTracerEndings checks that ftrace has its previous settings after any kind of end of a run
+// with function_graph: the collector restores them even if the printing process is gone.
 func TestTracerEndings(t *testing.T) {
 	needRoot(t)
 	needFunctionGraph(t)
@@ -716,8 +715,9 @@ func TestTracerEndings(t *testing.T) {
 	}
 }
 
-// TestTracerAdministrator: who changes ftrace meanwhile finds it as they set it, and it is said that no function
-// is shown any more. The kernel lets nobody choose another tracer while this one is read (EBUSY).
+// TestTracerAdministrator checks that changes of ftrace by an administrator during a run are kept,
+// and that pidwire reports that functions are no longer shown. The kernel refuses another tracer
+// while this one is read (EBUSY).
 func TestTracerAdministrator(t *testing.T) {
 	needRoot(t)
 	needFunctionGraph(t)
@@ -736,7 +736,7 @@ func TestTracerAdministrator(t *testing.T) {
 	}
 	var said bytes.Buffer
 	own := false
-	t.Run("run", func(t *testing.T) { // at its end said is whole
+	t.Run("run", func(t *testing.T) { // complete when the process ends
 		p := startPair(t, nil, &said, nil, "trace", "--tree", "--engine", "function_graph", "-o", lines, sleeper(t))
 		dir := tracing
 		if list, _ := filepath.Glob(tracing + "instances/pidwire-*"); len(list) > 0 {
@@ -756,7 +756,7 @@ func TestTracerAdministrator(t *testing.T) {
 		_ = syscall.Kill(p.collector, syscall.SIGINT)
 		p.mustEnd(t, 6*time.Second)
 	})
-	if own { // it goes with all that is in it
+	if own { // it is removed with everything in it
 		if list, _ := filepath.Glob(tracing + "instances/pidwire-*"); len(list) > 0 {
 			t.Errorf("left: %v", list)
 		}
@@ -772,8 +772,8 @@ func TestTracerAdministrator(t *testing.T) {
 	}
 }
 
-// TestFtraceOff: where an administrator has functions not traced, the kernel takes probes and tells nothing. It
-// is said, whether they do so before the run or in it.
+// TestFtraceOff checks that pidwire reports it if an administrator disables function tracing before
+// or during the run: the kernel then accepts probes that never fire.
 func TestFtraceOff(t *testing.T) {
 	needRoot(t)
 	const file = "/proc/sys/kernel/ftrace_enabled"
@@ -829,14 +829,14 @@ func TestFtraceOff(t *testing.T) {
 	}
 }
 
-// TestStacks: below each call stands where the process made it, below each
-// event the kernel's way there.
+// TestStacks checks that the process's stack is printed below each call, and the kernel's below
+// each event.
 func TestStacks(t *testing.T) {
 	needRoot(t)
 	prog := build(t, "kernel_retransmit", "64")
 	_, shown := watch(t, prog, "-k")
-	// A call of more than 50 ms, as connect may be under emulation, stands behind what was done in it, and not above
-	// its stack.
+	// A call of more than 50 ms, such as connect under emulation, is printed after its events, and
+	// not directly above its stack.
 	late := regexp.MustCompile(`(?m) connect\(.* <(([5-9]|[1-9][0-9]+)[0-9](\.[0-9]+)?ms|[0-9.]+s)>`)
 	for again := 0; again < 5 && built != "" && late.Match(shown); again++ {
 		_, shown = watch(t, prog, "-k")

@@ -1,5 +1,5 @@
-// Package live runs the programs of testdata/progs under pidwire, and holds
-// what it shows against what each program says must be shown.
+// Package live runs the programs of testdata/progs under pidwire, and compares its output with the
+// lines that each program says must be shown.
 package live
 
 import (
@@ -23,8 +23,7 @@ import (
 	"github.com/pidwire/pidwire/internal/source/bpf/load"
 )
 
-// The environment names what is built already: in the guest of test/vm/run
-// there is no compiler.
+// The environment names binaries that are built already: a guest of test/vm/run has no compiler.
 var (
 	pidwire = os.Getenv("PIDWIRE_BIN")   // the program
 	built   = os.Getenv("PIDWIRE_PROGS") // programs, as BITS/NAME
@@ -57,8 +56,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// needRoot skips without privilege, but not where the environment says that
-// everything must run.
+// needRoot skips the test without privilege, unless the environment requires all tests to run.
 func needRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() == 0 {
@@ -116,7 +114,7 @@ var runs32 = sync.OnceValues(func() (bool, error) {
 	return true, nil
 })
 
-// build returns the path of a program.
+// build returns the path of the compiled program.
 func build(t *testing.T, name, bits string) string {
 	t.Helper()
 	if built != "" {
@@ -137,13 +135,12 @@ func build(t *testing.T, name, bits string) string {
 	return out
 }
 
-// watch runs a program under pidwire, and returns what the program printed and
-// what pidwire showed.
+// watch runs a program under pidwire. It returns the output of the program, and that of pidwire.
 func watch(t *testing.T, prog string, flags ...string) (said, shown []byte) {
 	t.Helper()
 	limit := time.Minute
 	if built != "" {
-		limit *= 4 // what is attached to functions takes seconds each under emulation
+		limit *= 4 // attaching to functions takes seconds each under emulation
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -156,8 +153,8 @@ func watch(t *testing.T, prog string, flags ...string) (said, shown []byte) {
 	err := cmd.Run()
 	var ee *exec.ExitError
 	if errors.As(err, &ee) && ee.ExitCode() == 77 {
-		// A kernel under emulation may lack what a program needs; where the
-		// whole suite must run, nothing may be missing.
+		// An emulated kernel may lack what a program needs. Where the whole suite must run,
+		// nothing may be missing.
 		if os.Getenv("PIDWIRE_MUST") != "" && built == "" {
 			t.Fatalf("PIDWIRE_MUST is set, and the program cannot run: %s", strings.TrimSpace(stderr.String()))
 		}
@@ -175,8 +172,8 @@ func watch(t *testing.T, prog string, flags ...string) (said, shown []byte) {
 
 var pid = regexp.MustCompile(`^\[pid \d+\] `)
 
-// split sorts lines in strace's form into calls and io_uring requests, and
-// leaves out what is about the process and what comes again.
+// split separates calls and io_uring requests in strace's notation, and removes lines about the
+// process and repeated ones.
 func split(b []byte) (calls, uring []string) {
 	sc := bufio.NewScanner(bytes.NewReader(b))
 	sc.Buffer(nil, 1<<20)
@@ -193,13 +190,13 @@ func split(b []byte) (calls, uring []string) {
 	return calls, uring
 }
 
-// TestPrograms is the oracle in one direction: each program knows what it did.
-// check.sh holds the same lines against strace.
+// TestPrograms compares pidwire's output with what each program says it did. check.sh compares the
+// same lines with strace.
 func TestPrograms(t *testing.T) {
 	needRoot(t)
 	for _, p := range programs(t) {
 		if built != "" && strings.HasPrefix(p.name, "kernel_") {
-			continue // TestKernel runs them, and time is dear under emulation
+			continue // TestKernel runs them too, and emulation is slow
 		}
 		for _, bits := range p.bits {
 			t.Run(p.name+"/"+bits, func(t *testing.T) {
@@ -208,7 +205,7 @@ func TestPrograms(t *testing.T) {
 					return watch(t, prog, "--format", "strace", "--no-duration", "-s", "32", "-e", "trace="+p.trace+",io_uring_enter")
 				}
 				said, shown := run()
-				// Since 7.0 both copies of a program can be passed over; that is counted, and seldom.
+				// Since 7.0 both copies of a program can be skipped. This is rare, and counted.
 				for again := 0; again < 3 && load.PreemptedAtTracepoints(load.Release()) && bytes.Contains(shown, []byte("skipped by the kernel")); again++ {
 					said, shown = run()
 				}
@@ -222,9 +219,9 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
-// TestSeccompKills holds that a call in which seccomp ends a thread or a process is
-// shown, once, and that nothing is said to be lost. Up to Linux 5.15 a process that
-// ends so never returns, and its end is told before; up to 6.15 its memory is gone then.
+// TestSeccompKills checks that a call for which seccomp kills the thread or process is shown once,
+// and that no loss is reported. Up to Linux 5.15 the process does not return, and its exit is
+// reported first; up to 6.15 its memory is gone by then.
 func TestSeccompKills(t *testing.T) {
 	needRoot(t)
 	_, shown := watch(t, build(t, "beyond_seccomp_kill", "64"), "--no-duration", "-e", "trace=connect")
@@ -236,7 +233,7 @@ func TestSeccompKills(t *testing.T) {
 	_ = unix.Uname(&u)
 	fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor)
 	if major*100+minor < 516 && len(lines) == 2 {
-		want = want[1:] // the process's end has been told by then
+		want = want[1:] // the exit of the process has been reported already
 	}
 	if len(lines) != len(want) {
 		t.Fatalf("%d calls, want %d:\n%s", len(lines), len(want), shown)
@@ -249,8 +246,8 @@ func TestSeccompKills(t *testing.T) {
 	mustHide(t, string(shown), "lost")
 }
 
-// expectations sorts what a program said. A line that begins with ~ is a call
-// that strace shows and pidwire does not: it is not on a socket.
+// expectations sorts the lines of a program. A line that begins with ~ is a call that strace shows
+// and pidwire does not, because it is not on a socket.
 func expectations(b []byte) (calls, uring []string) {
 	for l := range strings.Lines(string(b)) {
 		l = strings.TrimSuffix(l, "\n")
@@ -298,7 +295,7 @@ func compare(t *testing.T, want, got []string) {
 
 var request = regexp.MustCompile(`^(\w+)\((?:(-?\d+)( /\* fixed file \*/)?)?(?:, )?[^)]*\) = (-?\d+|\?)(?: (\w+))?`)
 
-// compareUring holds requests as "OP FD RESULT [fixed]" against shown ones.
+// compareUring compares expected requests, as "OP FD RESULT [fixed]", with shown ones.
 func compareUring(t *testing.T, want, shown []string) {
 	t.Helper()
 	var got []string
@@ -322,9 +319,9 @@ func compareUring(t *testing.T, want, shown []string) {
 		got = append(got, s)
 	}
 	if len(got) > 0 && !slices.ContainsFunc(got, func(l string) bool { return strings.Fields(l)[1] != "-1" }) {
-		// Before 6.0 a request does not say which descriptor it is for, so that
-		// a close is not known to be of a socket; one that is refused (an
-		// unknown operation, a bad descriptor) does not reach the tracepoint.
+		// Before 6.0 a request does not have its descriptor, so a close cannot be attributed to a
+		// socket; a rejected request (unknown operation, bad descriptor) does not reach the
+		// tracepoint.
 		t.Log("this kernel's requests have no descriptors: compared without")
 		var fewer []string
 		for _, l := range want {
@@ -337,8 +334,7 @@ func compareUring(t *testing.T, want, shown []string) {
 	compare(t, want, got)
 }
 
-// TestStrace holds what the programs say against strace itself, where it is
-// installed: the oracle in the other direction.
+// TestStrace compares the lines of the programs with strace, if it is installed.
 func TestStrace(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		if os.Getenv("PIDWIRE_MUST") != "" && built == "" {

@@ -15,15 +15,16 @@ import (
 var manyTimes = flag.Int("many", 1, "TestMany makes so many times as many connections, processes and names")
 
 const (
-	// mostMemory is what each of the two processes may take beside the ring, in KiB.
+	// mostMemory is the limit for each of the two processes, without the ring, in KiB.
 	mostMemory = 64 << 10
-	// mostGrowth is what it may grow by in the second half of a run, in KiB: an interval of the garbage collector.
+	// mostGrowth is the limit for the growth in the second half of a run, in KiB: one cycle of the
+	// garbage collector.
 	mostGrowth = 8 << 10
 )
 
-// TestMany holds that memory is bounded, whatever number of threads, connections, processes and names there is: each
-// process stays below the bound, and does not grow once its tables are full. -many 20 makes a million connections and
-// a hundred thousand processes.
+// TestMany checks that memory is bounded for any number of threads, connections, processes and
+// names: each process stays below the limit, and stops growing once its tables are full. -many 20
+// makes a million connections and a hundred thousand processes.
 func TestMany(t *testing.T) {
 	needRoot(t)
 	if _, err := exec.LookPath("gcc"); err != nil {
@@ -74,7 +75,7 @@ func TestMany(t *testing.T) {
 					if rest == 0 {
 						rest = childOf(cmd.Process.Pid)
 					}
-					// In the collector's resident size the ring stands twice.
+					// The collector's resident size counts the ring twice.
 					for i, field := range []string{"RssAnon", "VmRSS"} {
 						if kib, err := memoryOf([]int{cmd.Process.Pid, rest}[i], field); err == nil {
 							sizes[i] = append(sizes[i], kib)
@@ -104,11 +105,11 @@ func TestMany(t *testing.T) {
 	}
 }
 
-// memoryOf reads a size of /proc/PID/status, in KiB.
+// memoryOf reads a size from /proc/PID/status, in KiB.
 func memoryOf(pid int, field string) (kib int, err error) {
 	fields, err := statusOf(pid)
 	if err == nil {
-		_, err = fmt.Sscan(fields[field], &kib) // a process that is ending has none
+		_, err = fmt.Sscan(fields[field], &kib) // an exiting process has none
 	}
 	return kib, err
 }

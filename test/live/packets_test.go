@@ -24,7 +24,7 @@ func packetsOf(lines string) (list []packet) {
 	return list
 }
 
-// flagsOf is how a connection went: each packet's direction and TCP flags.
+// flagsOf returns the direction and TCP flags of each packet.
 func flagsOf(list []packet, conn string) string {
 	var b strings.Builder
 	flags := regexp.MustCompile(`Flags \[([^\]]*)\]`)
@@ -36,8 +36,8 @@ func flagsOf(list []packet, conn string) string {
 	return b.String()
 }
 
-// TestPacketsOfClient holds that the packets of a client are shown from the
-// first SYN on, as its end sees them, and those of its server are not.
+// TestPacketsOfClient checks that the packets of a client are shown from its first SYN on, as seen
+// from its end, and that those of its server are not.
 func TestPacketsOfClient(t *testing.T) {
 	needRoot(t)
 	server := start(t, "pwserver", "listen=127.0.0.1:25881 serve=pong serve=pong", nil)
@@ -56,7 +56,7 @@ func TestPacketsOfClient(t *testing.T) {
 	for _, p := range list {
 		owner := p.owner
 		if built != "" && late == 0 && strings.HasPrefix(owner, "~") {
-			owner = owner[1:] // one may be read so late under emulation that it was open whose it is
+			owner = owner[1:] // under emulation one may be read so late that its owner was still open
 			late++
 		}
 		if !strings.HasPrefix(owner, "pwclient["+client.pid()) || p.conn != list[0].conn {
@@ -66,15 +66,15 @@ func TestPacketsOfClient(t *testing.T) {
 	if got := flagsOf(list, list[0].conn); !regexp.MustCompile(`^>S <S\. >\. (>P\. <\. |<\. )`).MatchString(got) || !strings.Contains(got, "F") {
 		t.Errorf("the connection went %s\n%s", got, lines)
 	}
-	// Calls and packets are of one connection.
+	// Calls and packets have the same connection.
 	if !regexp.MustCompile(` ` + list[0].conn + ` sys +connect\(.*htons\(25881\)`).MatchString(lines) {
 		t.Errorf("connect is not of %s:\n%s", list[0].conn, lines)
 	}
 	mustShow(t, s.rest.String(), "lost sys 0, pkt 0")
 }
 
-// TestPacketsOfServer holds that a connection to a listener that was there
-// before is one from its SYN on, through accept, to its end.
+// TestPacketsOfServer checks that a connection to an existing listener is one connection from its
+// SYN to its end, including accept.
 func TestPacketsOfServer(t *testing.T) {
 	needRoot(t)
 	server := start(t, "pwserver", "listen=127.0.0.1:25882 serve=pong serve=pong", nil)
@@ -108,8 +108,8 @@ func TestPacketsOfServer(t *testing.T) {
 	mustShow(t, lines, "# open before: TCP 127.0.0.1:25882 LISTEN")
 }
 
-// TestPacketsOfMPTCP holds that a listener whose TCP socket the kernel made has
-// its owner from listen on.
+// TestPacketsOfMPTCP checks that a listener whose TCP socket was created by the kernel has an owner
+// from listen on.
 func TestPacketsOfMPTCP(t *testing.T) {
 	needRoot(t)
 	for _, before := range []bool{false, true} {
@@ -137,8 +137,8 @@ func TestPacketsOfMPTCP(t *testing.T) {
 	}
 }
 
-// TestPacketsOfLaterTargets holds that without the layer of calls too a process
-// is found that binds a port, or whose user matches, only later.
+// TestPacketsOfLaterTargets checks that without layer sys, too, a process becomes a target when it
+// binds a port or changes to a matching user.
 func TestPacketsOfLaterTargets(t *testing.T) {
 	needRoot(t)
 	s := attach(t, ":25885", "uid:61235", "-l", "pkt")
@@ -147,7 +147,7 @@ func TestPacketsOfLaterTargets(t *testing.T) {
 	start(t, "pwstranger", "dial=127.0.0.1:25885", nil).act(t)
 	start(t, "pwuser", "dial=127.0.0.1:25885", &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 61235, Gid: 61235}}).act(t)
 	server.cmd.Wait()
-	time.Sleep(1500 * time.Millisecond) // a call that is not left must not be shown as waiting
+	time.Sleep(1500 * time.Millisecond) // a call that is filtered out must not be shown as waiting
 	lines := s.stop(t)
 	mustShow(t, lines, "pwlater[", "pwuser[")
 	mustHide(t, lines, "pwstranger[", " sys ", "waiting")
@@ -156,8 +156,8 @@ func TestPacketsOfLaterTargets(t *testing.T) {
 	}
 }
 
-// TestPacketsOfNamespaces holds that connections of two network namespaces with the
-// same addresses and ports at the same time are not taken for one.
+// TestPacketsOfNamespaces checks that concurrent connections with the same addresses and ports in
+// two network namespaces are kept apart.
 func TestPacketsOfNamespaces(t *testing.T) {
 	needRoot(t)
 	apart := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
@@ -210,7 +210,7 @@ func TestPacketsOfNamespaces(t *testing.T) {
 	}
 }
 
-// TestPacketsRecorded holds that a recording gives the lines that were seen.
+// TestPacketsRecorded checks that a recording gives the same lines as the live run.
 func TestPacketsRecorded(t *testing.T) {
 	needRoot(t)
 	server := start(t, "pwserver", "listen=127.0.0.1:25883 serve=pong", nil)
@@ -232,8 +232,8 @@ func TestPacketsRecorded(t *testing.T) {
 	}
 }
 
-// TestPacketsOfNoSocket holds that what no socket gets is shown, and once: the
-// end of a connection that was closed, a port that is closed, an ICMP error.
+// TestPacketsOfNoSocket checks that packets without a socket are shown once: the end of a closed
+// connection, a closed port, an ICMP error.
 func TestPacketsOfNoSocket(t *testing.T) {
 	needRoot(t)
 	_, shown := watch(t, build(t, "lateclose", "64"), "-l", "sys,pkt")
@@ -253,7 +253,7 @@ func TestPacketsOfNoSocket(t *testing.T) {
 			t.Errorf("%d lines like %s", n, want)
 		}
 	}
-	// States stand where they happen: the connection is established before its last ACK leaves.
+	// States are at their own time: the connection is established before its last ACK is sent.
 	if !regexp.MustCompile(client+` krn  tcp CLOSE -> SYN_SENT  # connect\n.* > .*Flags \[S\]`).MatchString(lines) ||
 		!regexp.MustCompile(client+` krn  tcp FIN_WAIT2 -> CLOSE  # sent 3, received 0 bytes`).MatchString(lines) {
 		t.Errorf("states of %s", client)
@@ -263,8 +263,8 @@ func TestPacketsOfNoSocket(t *testing.T) {
 	}
 }
 
-// TestPacketsHandedOver holds that packets of a connection that a forked worker
-// serves are the worker's, those of its handshake too.
+// TestPacketsHandedOver checks that the packets of a connection that a forked worker serves belong
+// to the worker, including its handshake.
 func TestPacketsHandedOver(t *testing.T) {
 	needRoot(t)
 	_, shown := watch(t, build(t, "lateclose", "64"), "-l", "sys,pkt")
@@ -297,8 +297,8 @@ func run(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// TestPacketsToWireshark holds that a pcapng file gives the lines that were
-// seen live, whatever was shown meanwhile.
+// TestPacketsToWireshark checks that a pcapng file gives the lines of the live run, whatever was
+// printed at the same time.
 func TestPacketsToWireshark(t *testing.T) {
 	needRoot(t)
 	server := start(t, "pwserver", "listen=127.0.0.1:25886 serve=pong", nil)
@@ -316,8 +316,8 @@ func TestPacketsToWireshark(t *testing.T) {
 	}
 }
 
-// TestPacketsOfFrames holds that what goes past IP is its process's too, and of
-// the connection of its call.
+// TestPacketsOfFrames checks that frames other than IP are attributed to their process, and to the
+// connection of their call.
 func TestPacketsOfFrames(t *testing.T) {
 	needRoot(t)
 	_, shown := watch(t, build(t, "packet", "64"), "-l", "sys,pkt")
@@ -327,8 +327,9 @@ func TestPacketsOfFrames(t *testing.T) {
 	}
 }
 
-// TestLastClose: who changes the state of a socket in his own call is named, whoever used it last; and what a softirq
-// changes of one whose last user has ended is said to be of one of those who have it.
+// TestLastClose checks that a state change in a process's own call is attributed to that process,
+// and that a state change in a softirq, after the last user has ended, is marked as shared by one
+// of the other holders.
 func TestLastClose(t *testing.T) {
 	needRoot(t)
 	_, shown := watch(t, build(t, "beyond_lastclose", "64"), "-l", "sys,pkt")
@@ -344,8 +345,8 @@ func TestLastClose(t *testing.T) {
 	}
 }
 
-// TestSharedSocket holds that each packet of two processes that send on one socket at
-// the same time is its sender's, by name and number.
+// TestSharedSocket checks that of two processes that send on one socket at the same time, each
+// packet has the name and pid of its sender.
 func TestSharedSocket(t *testing.T) {
 	needRoot(t)
 	_, shown := watch(t, build(t, "beyond_shared", "64"), "-l", "pkt", "-A", "--snaplen", "64")
@@ -358,7 +359,7 @@ func TestSharedSocket(t *testing.T) {
 			if m[3] == ">" {
 				owner = m[2]
 			}
-			// Both have the socket that is never read from: whose that is nobody knows.
+			// Both processes hold the socket that is never read; its reader is unknown.
 			if m[1] != "beyond_shared" && (m[3] == ">" || m[1] != "~beyond_shared") {
 				t.Fatalf("the name is %s: %s", m[1], l)
 			}
@@ -373,7 +374,7 @@ func TestSharedSocket(t *testing.T) {
 		right++
 		owner = ""
 	}
-	// Where the emulator is slow some may be lost, which is said.
+	// Some may be lost if the emulator is slow; this is reported.
 	if right < 10_000 && !strings.Contains(string(shown), "lost") {
 		t.Errorf("%d packets, want 10000", right)
 	}

@@ -27,7 +27,7 @@ type pair struct {
 	ended           chan struct{}
 }
 
-// startPair starts pidwire in a process group of its own, and waits until it watches.
+// startPair starts pidwire in its own process group, and waits until it watches.
 func startPair(t *testing.T, stdout *os.File, stderr *bytes.Buffer, env []string, args ...string) *pair {
 	t.Helper()
 	cmd := exec.Command(pidwire, args...)
@@ -56,7 +56,7 @@ func startPair(t *testing.T, stdout *os.File, stderr *bytes.Buffer, env []string
 	})
 	looks := 200
 	if built != "" {
-		looks *= 12 // programs are looked through for half a minute under emulation
+		looks *= 12 // loading programs takes up to half a minute under emulation
 	}
 	for range looks {
 		if b, _ := os.ReadFile(log.Name()); bytes.Contains(b, []byte("watching")) {
@@ -86,7 +86,7 @@ func childOf(parent int) int {
 	return 0
 }
 
-// mustEnd holds that the run ends in time; an emulated machine has ten times that.
+// mustEnd checks that the run ends within a limit, which is ten times longer under emulation.
 func (p *pair) mustEnd(t *testing.T, within time.Duration) int {
 	t.Helper()
 	if built != "" {
@@ -125,7 +125,7 @@ func fieldsOf(t *testing.T, pid int) map[string]string {
 	return fields
 }
 
-// statusOf is the same for a process that may have ended.
+// statusOf does the same for a process that may have ended.
 func statusOf(pid int) (map[string]string, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -139,8 +139,8 @@ func statusOf(pid int) (map[string]string, error) {
 	return fields, nil
 }
 
-// TestRooms holds what both processes may: the one that prints nothing, and as the user who called; the
-// one that collects what it needs.
+// TestRooms checks the privileges of both processes: the printing one has none and runs as the
+// calling user, the collector has what it needs.
 func TestRooms(t *testing.T) {
 	needAudit(t)
 	var said bytes.Buffer
@@ -164,13 +164,14 @@ func TestRooms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// CAP_SETUID, SETGID, NET_ADMIN, NET_RAW, SYS_MODULE, SYS_RAWIO, SYS_ADMIN, SYS_BOOT, MKNOD, SETFCAP, MAC_ADMIN.
+	// CAP_SETUID, SETGID, NET_ADMIN, NET_RAW, SYS_MODULE, SYS_RAWIO, SYS_ADMIN, SYS_BOOT, MKNOD,
+	// SETFCAP, MAC_ADMIN.
 	for _, c := range []uint{6, 7, 12, 13, 16, 17, 21, 22, 27, 31, 33} {
 		if caps&(1<<c) != 0 {
 			t.Errorf("the collector keeps capability %d (%x)", c, caps)
 		}
 	}
-	// The file is the calling user's, and for nobody else.
+	// The file belongs to the calling user, with no access for others.
 	var st unix.Stat_t
 	if err := unix.Stat(out, &st); err != nil || st.Uid != 4242 || st.Mode&0o777 != 0o600 {
 		t.Errorf("the recording is of user %d with mode %o (%v)", st.Uid, st.Mode, err)
@@ -181,8 +182,8 @@ func TestRooms(t *testing.T) {
 	}
 }
 
-// TestEndings holds that nothing is left, however a run ends: audit is as it was, no rule stands, no
-// program is attached.
+// TestEndings checks that nothing is left after any kind of end: audit has its previous settings,
+// and there are no rules and no attached programs.
 func TestEndings(t *testing.T) {
 	needAudit(t)
 	before, rules := auditState(t)
@@ -238,15 +239,15 @@ func TestEndings(t *testing.T) {
 	})
 }
 
-// TestGroupEndings holds that a signal which all processes get, as from a terminal, timeout(1) or a service manager,
-// ends the run in order: the last lines are printed, and the summary.
+// TestGroupEndings checks that a signal to all processes, as from a terminal, timeout(1) or a
+// service manager, ends the run in order: the last lines and the summary are printed.
 func TestGroupEndings(t *testing.T) {
 	needRoot(t)
 	for _, sig := range []syscall.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGQUIT, unix.SIGHUP} {
 		t.Run(unix.SignalName(sig), func(t *testing.T) {
 			lines := filepath.Join(t.TempDir(), "lines")
 			var said bytes.Buffer
-			t.Run("run", func(t *testing.T) { // at its end said is whole
+			t.Run("run", func(t *testing.T) { // complete when the process ends
 				p := startPair(t, nil, &said, nil, "trace", "-l", "sys", "-o", lines, sleeper(t))
 				_ = unix.Kill(-p.collector, sig)
 				if code := p.mustEnd(t, 5*time.Second); code != 0 {
@@ -260,7 +261,8 @@ func TestGroupEndings(t *testing.T) {
 	}
 }
 
-// TestUnread holds that a run ends when whoever reads its lines has gone, though there is no line to be written.
+// TestUnread checks that a run ends when the reader of its output has gone, even if there is no
+// line to print.
 func TestUnread(t *testing.T) {
 	needRoot(t)
 	r, w, err := os.Pipe()
@@ -280,8 +282,9 @@ func TestUnread(t *testing.T) {
 	}
 }
 
-// TestCommandUnchanged holds that a command finds everything as it would without us: what it ignores and has blocked,
-// as a script's background and nohup have it, its descriptors, limits, priority and environment.
+// TestCommandUnchanged checks that a command runs in the same environment as without pidwire:
+// ignored and blocked signals, as set by background jobs of scripts and nohup; descriptors, limits,
+// priority and environment variables.
 func TestCommandUnchanged(t *testing.T) {
 	needRoot(t)
 	const look = `ls /proc/self/fd; for f in 3 4 9; do readlink /proc/self/fd/$f; done; grep -E '^(Sig|Cap|NoNewPrivs|Seccomp|Uid|Gid|Groups|Cpus_allowed:)' /proc/self/status;
@@ -289,7 +292,7 @@ cat /proc/self/limits /proc/self/oom_score_adj /proc/self/cgroup; nice; umask; e
 	dir := t.TempDir()
 	for _, before := range []string{"", "trap '' INT;", "trap '' HUP;", "trap '' INT HUP;", "exec 3</etc/passwd;", "exec 3</etc/passwd 4<" + dir + " 9<>" + dir + "/nine;", "ulimit -c 0; ulimit -n 700; umask 137; nice -n 5 ", "env --block-signal=TERM,USR1 --ignore-signal=INT "} {
 		if strings.HasPrefix(before, "env ") && built != "" {
-			continue // busybox has no such options
+			continue // options that busybox does not have
 		}
 		if _, err := exec.LookPath("nice"); err != nil && built != "" {
 			before = strings.TrimSuffix(before, " nice -n 5 ") // busybox may lack it
@@ -317,8 +320,8 @@ cat /proc/self/limits /proc/self/oom_score_adj /proc/self/cgroup; nice; umask; e
 	}
 }
 
-// TestOpenInterrupted holds that the first Ctrl-C ends the reading of files too, whatever it waits for: standard input
-// that does not come, or a reader of the output that does not read.
+// TestOpenInterrupted checks that the first Ctrl-C also ends the reading of files, while it waits
+// for standard input, or for a reader of its output.
 func TestOpenInterrupted(t *testing.T) {
 	line := strings.Repeat("4711 1700000000.250000 write(1, \"x\", 1) = 1\n", 100)
 	file := filepath.Join(t.TempDir(), "big.strace")
@@ -387,7 +390,7 @@ func TestOpenInterrupted(t *testing.T) {
 	}
 }
 
-// TestNohup holds that a run which was started to outlive its terminal does.
+// TestNohup checks that a run under nohup survives its terminal.
 func TestNohup(t *testing.T) {
 	needRoot(t)
 	lines := filepath.Join(t.TempDir(), "lines")
@@ -406,9 +409,8 @@ func TestNohup(t *testing.T) {
 	}
 }
 
-// untilAudit waits a moment until audit is as it was.
-// untilFreed returns how many programs are loaded, when it is no more than so many, or has been for a while: the kernel
-// frees them a moment after the process has ended.
+// untilFreed returns the number of loaded programs, after waiting up to two seconds until it is at most most: the kernel
+// frees programs shortly after their process has exited.
 func untilFreed(t *testing.T, most int) int {
 	t.Helper()
 	n := ours(t)
@@ -434,8 +436,8 @@ func untilAudit(t *testing.T, before audit.Status, rules int) {
 	}
 }
 
-// TestZombieIsGone holds that a collector that was killed, and that nobody has waited for, does not keep
-// its rules: the next one finds and removes them.
+// TestZombieIsGone checks that a killed collector that has not been reaped does not keep its rules:
+// the next run finds and removes them.
 func TestZombieIsGone(t *testing.T) {
 	needAudit(t)
 	before, rules := auditState(t)
@@ -467,8 +469,8 @@ func TestZombieIsGone(t *testing.T) {
 	untilAudit(t, before, rules)
 }
 
-// TestOtherMountNamespace holds that the rules of a run that has its own /run are not taken for those of
-// a run that was killed.
+// TestOtherMountNamespace checks that the rules of a run with a /run of its own are not taken for
+// those of a killed run.
 func TestOtherMountNamespace(t *testing.T) {
 	needAudit(t)
 	before, rules := auditState(t)
@@ -499,7 +501,8 @@ func TestOtherMountNamespace(t *testing.T) {
 	untilAudit(t, before, rules)
 }
 
-// TestStalledOutput holds that the first Ctrl-C ends a run whose output nobody reads, within a second.
+// TestStalledOutput checks that the first Ctrl-C ends a run whose output is not read, within a
+// second.
 func TestStalledOutput(t *testing.T) {
 	needAudit(t)
 	before, rules := auditState(t)
@@ -513,7 +516,7 @@ func TestStalledOutput(t *testing.T) {
 	func() {
 		defer w.Close()
 		p := startPair(t, w, &said, nil, "trace", load, "-l", "sys,aud")
-		time.Sleep(2 * time.Second) // the pipe is full, and the target goes on
+		time.Sleep(2 * time.Second) // the pipe is full, and the target continues
 		began := time.Now()
 		_ = unix.Kill(p.collector, unix.SIGINT)
 		code := p.mustEnd(t, 5*time.Second)
@@ -527,7 +530,7 @@ func TestStalledOutput(t *testing.T) {
 	untilAudit(t, before, rules)
 }
 
-// startLoad starts a process that sends and receives without end, and returns its pid.
+// startLoad starts a process that sends and receives until it is killed, and returns its pid.
 func startLoad(t *testing.T) string {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])

@@ -11,7 +11,7 @@ import (
 	"github.com/pidwire/pidwire/docs"
 )
 
-// lineSchema is docs/schema.json, ready to be held against lines.
+// lineSchema is docs/schema.json, compiled.
 func lineSchema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(docs.Schema))
@@ -29,10 +29,10 @@ func lineSchema(t *testing.T) *jsonschema.Schema {
 	return s
 }
 
-// bySchema holds that every line is as the schema says, and that the last one is the end.
+// bySchema checks that every line matches the schema, and that the last one is the end.
 func bySchema(t *testing.T, s *jsonschema.Schema, lines []byte) (n int) {
 	t.Helper()
-	const most = 5 // complaints
+	const most = 5 // errors reported
 	in := bufio.NewScanner(bytes.NewReader(lines))
 	in.Buffer(nil, 16<<20)
 	var last string
@@ -56,19 +56,19 @@ func bySchema(t *testing.T, s *jsonschema.Schema, lines []byte) (n int) {
 	return n
 }
 
-// TestSchema holds every line of every program that is watched, all layers of the kernel side at once,
-// against docs/schema.json.
+// TestSchema checks every line of every program, watched with all layers at once, against
+// docs/schema.json.
 func TestSchema(t *testing.T) {
 	needRoot(t)
 	s := lineSchema(t)
 	packets := 0
 	for _, p := range programs(t) {
 		if built != "" && !slices.Contains([]string{"tcp", "udp", "unix", "fork", "readwrite"}, p.name) {
-			continue // emulation is slow: of what a kernel changes in lines these have all
+			continue // emulation is slow: these cover all lines that depend on the kernel
 		}
 		layers := "sys,pkt,krn"
 		if p.name == "uring_many" {
-			layers = "sys,pkt" // the kernel asks its 20,000 requests again and again: two million lines
+			layers = "sys,pkt" // the kernel polls its 20,000 requests repeatedly: two million lines
 		}
 		for _, bits := range p.bits {
 			t.Run(p.name+bits, func(t *testing.T) {

@@ -29,8 +29,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The test binary is also the process that is watched: with this variable set
-// it makes traffic instead of running tests.
+// The test binary is also the watched process: with this variable set it makes traffic instead of
+// running tests.
 const actVar = "PIDWIRE_LIVE_ACT"
 
 func init() {
@@ -51,7 +51,7 @@ func flood() int {
 	return 1
 }
 
-// perform waits for a line on stdin, then acts, word by word.
+// perform waits for a line on stdin, then performs the actions, one per word.
 func perform(act string) int {
 	if act == "flood" {
 		return flood()
@@ -59,7 +59,7 @@ func perform(act string) int {
 	acts := strings.Fields(act)
 	var old [2]int
 	if len(acts) > 0 && acts[0] == "old" {
-		// A socket that is there before anybody watches.
+		// A socket that exists before attach.
 		var err error
 		if old, err = syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0); err != nil {
 			return 1
@@ -68,7 +68,7 @@ func perform(act string) int {
 	}
 	var ep int
 	if len(acts) > 0 && acts[0] == "epoll" {
-		// One end of it is waited for.
+		// One end is registered with epoll.
 		var err error
 		if ep, err = syscall.EpollCreate1(0); err != nil {
 			return 1
@@ -80,15 +80,15 @@ func perform(act string) int {
 		acts = acts[1:]
 	}
 	if len(acts) > 0 && acts[0] == "veth" {
-		// In a network namespace of its own, with an interface of its own. Busybox
-		// does not take the name of the other end: it becomes veth0.
+		// In its own network namespace, with its own interface. Busybox ignores the name of the
+		// other end, which becomes veth0.
 		if err := exec.Command("ip", "link", "add", "pwif0", "type", "veth").Run(); err != nil {
 			return 1
 		}
 		acts = acts[1:]
 	}
 	if len(acts) > 0 && acts[0] == "lo" {
-		// In a network namespace of its own, where nothing is up yet.
+		// In its own network namespace, where no interface is up.
 		if err := upLo(); err != nil {
 			return 1
 		}
@@ -97,7 +97,7 @@ func perform(act string) int {
 	var ln net.Listener
 	if len(acts) > 0 && strings.HasPrefix(acts[0], "listen=") {
 		var err error
-		// Go's listeners are MPTCP's otherwise.
+		// Otherwise Go creates MPTCP listeners.
 		var plain net.ListenConfig
 		plain.SetMultipathTCP(false)
 		if ln, err = plain.Listen(context.Background(), "tcp4", strings.TrimPrefix(acts[0], "listen=")); err != nil {
@@ -113,7 +113,7 @@ func perform(act string) int {
 	for _, a := range acts {
 		word, arg, _ := strings.Cut(a, "=")
 		switch word {
-		case "pair": // a socketpair, and a word through it
+		case "pair": // creates a socketpair and sends a word through it
 			p, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 			if err != nil {
 				return 1
@@ -123,13 +123,13 @@ func perform(act string) int {
 		case "usr":
 			syscall.Write(old[0], []byte(arg))
 			syscall.Read(old[1], make([]byte, 64))
-		case "ready": // the old end is waited for, and has something
+		case "ready": // waits for the old end, which has data
 			syscall.Write(old[0], []byte(arg))
 			var ev [4]syscall.EpollEvent
 			if n, err := syscall.EpollWait(ep, ev[:], -1); n != 1 || err != nil {
 				return 1
 			}
-		case "mptcp": // listens as Go does by default
+		case "mptcp": // listens with Go's default settings
 			l, err := net.Listen("tcp4", arg)
 			if err != nil {
 				return 1
@@ -144,7 +144,7 @@ func perform(act string) int {
 			c.Read(make([]byte, 64))
 			c.Write([]byte(arg))
 			c.Close()
-		case "dial": // asks a server, and reads to the end
+		case "dial": // sends a request to a server, and reads until the end
 			c, err := net.Dial("tcp4", arg)
 			if err != nil {
 				return 1
@@ -152,7 +152,7 @@ func perform(act string) int {
 			c.Write([]byte("ping"))
 			io.Copy(io.Discard, c)
 			c.Close()
-		case "meet": // many connections between the same two ports, one after the other
+		case "meet": // makes many connections between the same two ports, one after the other
 			for range 50 {
 				if err := meet(ln, arg); err != nil {
 					fmt.Fprintln(os.Stderr, err)
@@ -176,7 +176,7 @@ func perform(act string) int {
 				return 1
 			}
 			l.Close()
-		case "child": // another process that does the same
+		case "child": // starts another process that does the same
 			c := exec.Command("/proc/self/exe")
 			c.Env = append(os.Environ(), actVar+"=pair="+arg)
 			c.Stdin = strings.NewReader("\n")
@@ -197,7 +197,7 @@ func perform(act string) int {
 	return 0
 }
 
-// upLo brings the loopback interface up.
+// upLo sets the loopback interface up.
 func upLo() error {
 	s, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
 	if err != nil {
@@ -212,8 +212,8 @@ func upLo() error {
 	return unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, req)
 }
 
-// meet connects from a port to the listener, lets a word go both ways, and leaves
-// no TIME_WAIT behind.
+// meet connects from a port to the listener, sends a word in both directions, and leaves no
+// TIME_WAIT socket behind.
 func meet(ln net.Listener, port string) error {
 	local, err := net.ResolveTCPAddr("tcp4", "127.0.0.1:"+port)
 	if err != nil {
@@ -240,14 +240,14 @@ func meet(ln net.Listener, port string) error {
 	return s.Close()
 }
 
-// actor is a process that acts when it is told to.
+// actor is a process that acts when told to.
 type actor struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Reader
 }
 
-// start starts an actor under a name of its own.
+// start starts an actor under its own name.
 func start(t *testing.T, name, act string, attr *syscall.SysProcAttr) *actor {
 	t.Helper()
 	self, err := os.Executable()
@@ -298,7 +298,7 @@ func copyFile(t *testing.T, from, to string) {
 
 func (a *actor) pid() string { return fmt.Sprint(a.cmd.Process.Pid) }
 
-// act lets the actor act, and waits for its end.
+// act makes the actor act, and waits until it exits.
 func (a *actor) act(t *testing.T) {
 	t.Helper()
 	io.WriteString(a.in, "\n")
@@ -344,14 +344,14 @@ func attach(t *testing.T, args ...string) *session {
 	return s
 }
 
-// stop ends it as Ctrl-C does, and returns its lines.
+// stop ends the session as Ctrl-C does, and returns its lines.
 func (s *session) stop(t *testing.T) string {
 	t.Helper()
 	s.cmd.Process.Signal(os.Interrupt)
 	return s.wait(t)
 }
 
-// wait waits for pidwire to end by itself.
+// wait waits until pidwire exits by itself.
 func (s *session) wait(t *testing.T) string {
 	t.Helper()
 	timer := time.AfterFunc(20*time.Second, func() { s.cmd.Process.Kill() })
@@ -396,8 +396,8 @@ func TestTargetPID(t *testing.T) {
 	}
 }
 
-// TestOldEpoll holds that epoll_wait names a connection that was registered
-// before anybody watched, and on which no call has been seen.
+// TestOldEpoll checks that epoll_wait names a connection that was registered before attach, and on
+// which no call has been seen.
 func TestOldEpoll(t *testing.T) {
 	needRoot(t)
 	a := start(t, "pwepoll", "old epoll ready=word", nil)
@@ -409,8 +409,7 @@ func TestOldEpoll(t *testing.T) {
 	}
 }
 
-// TestNamespaceInterfaces holds that interfaces of another network namespace
-// have the names that they have there.
+// TestNamespaceInterfaces checks the names of interfaces in another network namespace.
 func TestNamespaceInterfaces(t *testing.T) {
 	needRoot(t)
 	own := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
@@ -421,8 +420,8 @@ func TestNamespaceInterfaces(t *testing.T) {
 	mustShow(t, lines, `imr_ifindex=if_nametoindex("pwif0")`, `imr_ifindex=if_nametoindex("veth0")`)
 }
 
-// TestOldCookie holds that a socket that was open before has the kernel's own
-// number too, by which all layers know it.
+// TestOldCookie checks that a socket that was open before attach has its cookie, which all layers
+// use.
 func TestOldCookie(t *testing.T) {
 	needRoot(t)
 	a := start(t, "pwcookie", "old usr=word", nil)
@@ -430,7 +429,7 @@ func TestOldCookie(t *testing.T) {
 	a.act(t)
 	lines := s.wait(t)
 	if strings.HasPrefix(release(t), "5.10.") {
-		// Iterators may make cookies since 5.12.
+		// Iterators can assign cookies since 5.12.
 		mustShow(t, lines, `"socket":{"inode":`)
 		return
 	}
@@ -446,8 +445,8 @@ func release(t *testing.T) string {
 	return string(b)
 }
 
-// TestTargetEndsMeanwhile attaches to processes that end while it does: either
-// the end is seen, or there was nothing to attach to any more.
+// TestTargetEndsMeanwhile attaches to processes that exit at the same time: either the exit is
+// seen, or there was no process to attach to.
 func TestTargetEndsMeanwhile(t *testing.T) {
 	needRoot(t)
 	codes := map[int]int{}
@@ -497,7 +496,7 @@ func TestTargetName(t *testing.T) {
 	early := start(t, "pwnamed1", "pair=early", nil)
 	s := attach(t, "pwnamed*")
 	early.act(t)
-	// Later ones are watched from their exec on, and others are not.
+	// Later matching processes are watched from their exec on, others are not.
 	start(t, "pwnamed2", "pair=later child=grandchild", nil).act(t)
 	start(t, "pwother", "pair=stranger", nil).act(t)
 	time.Sleep(50 * time.Millisecond)
@@ -545,7 +544,7 @@ func TestTargetPort(t *testing.T) {
 	mustHide(t, lines, "tooearly")
 }
 
-// cgroup makes a cgroup for the test, or skips where there is no v2 tree.
+// cgroup creates a cgroup for the test. It skips the test if cgroup v2 is not mounted.
 func cgroup(t *testing.T, name string) string {
 	t.Helper()
 	root, err := proc.Default.CgroupRoot()
@@ -625,8 +624,7 @@ func TestTargetAllAndSeveral(t *testing.T) {
 	mustHide(t, lines, `"three"`)
 }
 
-// TestWaiting holds that a blocked call shows once as waiting, and again when
-// it returns.
+// TestWaiting checks that a blocked call is shown once as waiting, and again when it returns.
 func TestWaiting(t *testing.T) {
 	needRoot(t)
 	a := start(t, "pwblock", "block=2500ms", nil)
@@ -641,8 +639,8 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
-// TestNothingLeft holds that what was put into the kernel is gone, after an
-// end in order and after a kill -9.
+// TestNothingLeft checks that nothing is left in the kernel after an end in order and after a kill
+// -9.
 func TestNothingLeft(t *testing.T) {
 	needRoot(t)
 	before := settled(t)
@@ -660,7 +658,7 @@ func TestNothingLeft(t *testing.T) {
 	gone(t, before)
 }
 
-// settled counts the programs once those of earlier tests have been freed.
+// settled counts programs after those of earlier tests have been freed.
 func settled(t *testing.T) int {
 	t.Helper()
 	n, same := programsLoaded(t), 0
@@ -678,7 +676,7 @@ func settled(t *testing.T) int {
 	return n
 }
 
-// gone waits for the kernel to free programs, which it does after a grace period.
+// gone waits until the kernel has freed programs, which takes a grace period.
 func gone(t *testing.T, want int) {
 	t.Helper()
 	var n int
@@ -706,8 +704,7 @@ func programsLoaded(t *testing.T) int {
 	}
 }
 
-// TestRecord holds that a recording opens to the same lines, also after its
-// writer was killed.
+// TestRecord checks that a recording gives the same lines, also after its writer was killed.
 func TestRecord(t *testing.T) {
 	needRoot(t)
 	dir := t.TempDir()
@@ -745,7 +742,7 @@ func TestRecord(t *testing.T) {
 	mustShow(t, stderr.String(), "not closed in order")
 }
 
-// TestCommandExit holds the exit codes of -- COMMAND.
+// TestCommandExit checks the exit codes of -- COMMAND.
 func TestCommandExit(t *testing.T) {
 	needRoot(t)
 	self, err := os.Executable()
@@ -780,8 +777,7 @@ func TestCommandExit(t *testing.T) {
 	}
 }
 
-// TestKeysStay holds that key material does not leave its process: not as a
-// line, and not into a recording with long strings.
+// TestKeysStay checks that key material is neither printed nor recorded, even with long strings.
 func TestKeysStay(t *testing.T) {
 	needRoot(t)
 	prog := build(t, "beyond_keys", "64")
@@ -793,7 +789,7 @@ func TestKeysStay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The lines that the program prints go to its stdout, which is no socket.
+	// The program prints its lines to stdout, which is not a socket.
 	if bytes.Contains(b, []byte("SECRET")) {
 		t.Error("the recording holds a key")
 	}
@@ -809,8 +805,8 @@ var inBase64 = regexp.MustCompile(`PIDWIRE_(HEADER|RECORD|PART)=[A-Za-z0-9+/]+=*
 
 var takenCalls = regexp.MustCompile(`(?m)^(\d+) taken$`)
 
-// TestKeysCutUp holds that no four bytes of a key get out, however the message or the
-// option with it is given to the kernel, or handed out by it.
+// TestKeysCutUp checks that no four bytes of a key are recorded, however the message or option with
+// the key is passed to or returned by the kernel.
 func TestKeysCutUp(t *testing.T) {
 	needRoot(t)
 	for _, bits := range []string{"64", "32"} {
@@ -867,7 +863,7 @@ func TestKeysCutUp(t *testing.T) {
 	}
 }
 
-// TestKeysOfStrace holds the same of what strace prints, which shows keys.
+// TestKeysOfStrace checks the same for output of strace, which has keys.
 func TestKeysOfStrace(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		if os.Getenv("PIDWIRE_MUST") != "" && built == "" {
@@ -902,9 +898,9 @@ func TestKeysOfStrace(t *testing.T) {
 	mustShow(t, string(lines2), "TLS_TX", "TCP_MD5SIG", "ALG_SET_KEY", "key not shown")
 }
 
-// TestPidNamespace holds that in a pid namespace below the host's a command, a
-// process by its pid and the demonstration are watched, and nobody else; where
-// /proc is of another pid namespace, what cannot be told is refused.
+// TestPidNamespace checks that in a nested pid namespace a command, a process by its pid, and the
+// demonstration are watched, and no others. If /proc belongs to another pid namespace, ambiguous
+// pids are refused.
 func TestPidNamespace(t *testing.T) {
 	needRoot(t)
 	if _, err := exec.LookPath("unshare"); err != nil {
@@ -933,7 +929,7 @@ $PW trace -q -o $DIR/nobody nosuchname --for 500ms; echo "nobody $?"
 	}
 	tests := map[string]struct {
 		in     []string
-		refuse bool // a pid, which has two meanings
+		refuse bool // a pid with two meanings
 		bin    string
 	}{
 		"nested":         {[]string{"unshare", "-pf", "--mount-proc"}, false, pidwire},
@@ -942,7 +938,7 @@ $PW trace -q -o $DIR/nobody nosuchname --for 500ms; echo "nobody $?"
 		"proc of middle": {[]string{"unshare", "-pf", "--mount-proc", "unshare", "-pf"}, true, pidwire},
 	}
 	if os.Getenv("PIDWIRE_BIN") == "" {
-		// With cgo threads are looked up in /proc, which has other threads by these numbers.
+		// With cgo, threads are looked up in /proc, where these numbers belong to others.
 		cgo := filepath.Join(t.TempDir(), "pidwire")
 		cmd := exec.Command("go", "build", "-o", cgo, "../../cmd/pidwire")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
@@ -960,7 +956,7 @@ $PW trace -q -o $DIR/nobody nosuchname --for 500ms; echo "nobody $?"
 			defer cancel()
 			args := append(append([]string{}, test.in[1:]...), "sh", script, test.bin, prog, dir)
 			cmd := exec.CommandContext(ctx, test.in[0], args...)
-			cmd.WaitDelay = time.Second // what it started may live on, and hold the pipe
+			cmd.WaitDelay = time.Second // its children may live on and hold the pipe
 			out, err := cmd.CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v: %s", err, out)
@@ -987,7 +983,7 @@ $PW trace -q -o $DIR/nobody nosuchname --for 500ms; echo "nobody $?"
 				t.Errorf("nobody:\n%s", lines)
 			}
 			attached := file("attached")
-			// The number may stand for nobody else in /proc: then it is plain who is meant.
+			// If no other process in /proc has this number, it is unambiguous.
 			if test.refuse && !strings.Contains(string(out), "attached 0\n") {
 				if !strings.Contains(string(out), "attached 4\n") || !strings.Contains(string(out), "cannot be told") || attached != "" {
 					t.Errorf("not refused:\n%s\n%s", out, attached)

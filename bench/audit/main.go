@@ -1,13 +1,13 @@
 //go:build linux
 
-// Audit measures layer aud: how many records a second come through, and what
-// that costs the watched process, with a full queue that drops records and with
-// one that makes the process wait. Beside it the same load plain, and under
-// strace.
+// Audit measures layer aud: how many records per second it gets, and what it
+// costs the watched process, with a full queue that drops records and with one
+// that blocks the process. It also runs the load alone and under strace.
 //
 //	go run ./bench/audit [-seconds 3] [-rates 1000,5000,10000,20000]
 //
-// It needs root, gcc, and an audit that nobody uses; strace for the comparison.
+// It needs root, gcc, audit that nothing else uses, and strace for the
+// comparison.
 package main
 
 import (

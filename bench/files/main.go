@@ -1,11 +1,11 @@
-// Files measures how fast other tools' files are read: an audit log beside
-// ausearch -i, what strace printed, and a capture, to lines and to counts; how
-// much memory that takes; and three files as one timeline.
+// Files measures the speed and memory of reading other tools' files, printed as
+// lines and as counts: an audit log, compared with ausearch -i; output of strace;
+// a capture; and all three as one timeline.
 //
 //	go run ./bench/files [-scale 1] [-rounds 3] [-strict]
 //
-// It writes about 700 MB of made-up files into a directory of its own. Tools run
-// in turn, and the best round of each counts. -strict exits with 1 where a bound
+// It generates about 700 MB of files in a temporary directory. Tools take turns,
+// and the best round of each counts. With -strict the exit code is 1 if a bound
 // is missed.
 package main
 
@@ -124,10 +124,10 @@ func verdict(name string, ok bool, bound string) {
 
 type result struct {
 	seconds float64
-	memory  float64 // MB, the most that was resident
+	memory  float64 // maximum resident size in MB
 }
 
-// best runs a command so often, its output thrown away.
+// best runs a command rounds times, discards its output, and returns the best round.
 func best(rounds int, name string, args ...string) (result, error) {
 	r := result{seconds: math.Inf(1)}
 	for range rounds {
@@ -164,8 +164,8 @@ func create(name string, n int, write func(*bufio.Writer, int)) error {
 
 const begin = 1774512000 // seconds since the epoch
 
-// writeAudit writes n records, four an event, of user root: names that ausearch
-// has to look up in vain take it 30 times as long.
+// writeAudit writes n records, four per event, of user root: ausearch takes 30 times as long for
+// ids that have no name.
 func writeAudit(w *bufio.Writer, n int) {
 	for i := range n / 4 {
 		at := fmt.Sprintf("audit(%d.%03d:%d):", begin+i/1000, i%1000, i)
@@ -199,7 +199,7 @@ func writeStrace(w *bufio.Writer, n int) {
 	}
 }
 
-// writePcap writes n packets of 1000 TCP connections, cut at 96 bytes.
+// writePcap writes n packets of 1000 TCP connections, truncated to 96 bytes.
 func writePcap(w *bufio.Writer, n int) {
 	le, be := binary.LittleEndian, binary.BigEndian
 	head := make([]byte, 24)

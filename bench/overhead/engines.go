@@ -13,19 +13,18 @@ import (
 	"time"
 )
 
-// What tells of the functions of the kernel: pidwire's engines, and what one
-// would do by hand with ftrace.
+// Tools that trace kernel functions: pidwire's engines, and ftrace by hand.
 
 //go:embed function_graph.sh
 var graphScript string
 
-// attachBound is how long it may take to attach to attachFunctions functions.
+// attachBound is the limit for attaching to attachFunctions functions.
 const (
 	attachBound     = 2 * time.Second
 	attachFunctions = 300
 )
 
-// attached are those of whose functions the time to attach is measured.
+// attached are the patterns of the functions for which the time to attach is measured.
 var attached = map[string]string{"pidwire-kprobe": "kprobe", "pidwire-graph": "function_graph"}
 
 func engineTool(engine string) tool {
@@ -37,7 +36,7 @@ func engineTool(engine string) tool {
 	}
 }
 
-// graphTool is function_graph itself, of the functions that pidwire would trace.
+// graphTool is function_graph by hand, for the functions that pidwire would trace.
 var graphTool = tool{
 	args: func(b *bench, pid int) []string {
 		return []string{"/bin/sh", "-c", graphScript, "function_graph", strconv.Itoa(pid), b.list()}
@@ -47,7 +46,7 @@ var graphTool = tool{
 
 func (b *bench) list() string { return filepath.Join(b.dir, "functions") }
 
-// functions are those that patterns stand for and that can be traced one by one.
+// functions returns the functions that match the patterns and that can be traced individually.
 func (b *bench) functions(patterns ...string) ([]string, error) {
 	out, err := exec.Command(b.pidwire, append([]string{"kernel", "list", "-q", "--json"}, patterns...)...).Output()
 	if err != nil {
@@ -66,7 +65,7 @@ func (b *bench) functions(patterns ...string) ([]string, error) {
 	return names, nil
 }
 
-// prepare writes down what function_graph is to trace.
+// prepare writes the list of functions that function_graph traces.
 func (b *bench) prepare(tools []string) error {
 	if !slices.Contains(tools, "function_graph") {
 		return nil
@@ -78,8 +77,8 @@ func (b *bench) prepare(tools []string) error {
 	return os.WriteFile(b.list(), []byte(strings.Join(names, "\n")+"\n"), 0o600)
 }
 
-// attach takes the time from the start of pidwire until it watches, with many
-// functions and with none: the difference is what these cost.
+// attach measures the time from the start of pidwire until it watches, with many functions and with
+// none. The difference is the cost of the functions.
 func (b *bench) attach(name string) (bool, error) {
 	engine, found := attached[name]
 	if !found {

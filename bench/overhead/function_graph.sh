@@ -1,20 +1,20 @@
-# Traces the functions in a file ($2) as a process ($1) goes through them, with
-# ftrace's function_graph by hand.
+# Traces the functions listed in a file ($2), in a process ($1), with ftrace's
+# function_graph.
 cd /sys/kernel/tracing || exit 1
 undo() {
-	# The tracer stays as long as somebody reads.
+	# The tracer cannot be changed while trace_pipe is open.
 	kill $reader
 	wait $reader
 	echo nop >current_tracer
 	echo >set_ftrace_filter
 	echo >set_ftrace_pid
-	# What a CPU's buffer had no room for.
+	# Events that did not fit into a CPU's buffer.
 	echo "lost $(cat per_cpu/cpu*/stats | awk '/^(overrun|dropped events)/ { n += $NF } END { print n + 0 }')" >&2
 	echo >trace
 	exit 0
 }
 trap undo INT TERM
-# By their places in the list: of names each is compared with all that there are.
+# By index: the kernel compares a name with all functions.
 awk 'NR == FNR { want[$1] = 1; next } $1 in want { print FNR }' "$2" available_filter_functions >set_ftrace_filter
 echo "$1" >set_ftrace_pid
 echo 4096 >buffer_size_kb

@@ -14,15 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How often a start is measured, and how many calls for their way to the
-// terminal.
+// The numbers of measurements of a start, and of calls.
 const (
 	starts = 5
 	ticks  = 15
 )
 
-// latency measures how soon a tool shows something on a terminal: its first
-// line after its start, and a call after it was made.
+// latency measures the time from the start of a tool to its first line on a terminal, and from a
+// call to its line.
 func (b *bench) latency(name string) (bool, error) {
 	t := toolset[name]
 	if t.live == nil {
@@ -57,8 +56,7 @@ func times(name, what string, v []time.Duration, bound time.Duration) bool {
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// firstLine takes the time from the start of the tool to its first line about
-// a process that is busy.
+// firstLine measures the time from the start of the tool to its first line about a busy process.
 func (b *bench) firstLine(t tool) (time.Duration, error) {
 	l, err := b.start("pp", "-t", "10")
 	if err != nil {
@@ -86,7 +84,7 @@ var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 var tickNumber = regexp.MustCompile(`"tick-([0-9]+)\.`)
 
-// callToLine takes the times from calls to their lines.
+// callToLine measures the times from calls to their lines.
 func (b *bench) callToLine(t tool) ([]time.Duration, error) {
 	l, err := b.start("tick", "-n", strconv.Itoa(ticks))
 	if err != nil {
@@ -98,7 +96,7 @@ func (b *bench) callToLine(t tool) ([]time.Duration, error) {
 		return nil, err
 	}
 	defer s.stop()
-	// The tool must have attached: the ticks are few and slow.
+	// The tool must be attached: the ticks are few and slow.
 	time.Sleep(time.Second)
 	if err := l.release(); err != nil {
 		return nil, err
@@ -124,7 +122,7 @@ func (b *bench) callToLine(t tool) ([]time.Duration, error) {
 			return nil, err
 		}
 		if at, found := made[n]; found {
-			// The first line that has it: the datagram is received too.
+			// The first line that contains it, since the datagram is also received.
 			out = append(out, line.at-at)
 			delete(made, n)
 		}
@@ -146,7 +144,7 @@ func monotonic() time.Duration {
 // session is a tool whose output goes to a terminal.
 type session struct {
 	cmd     *exec.Cmd
-	lines   chan stamped // closed when the terminal is
+	lines   chan stamped // closed when the terminal is closed
 	stopped bool
 }
 
@@ -161,8 +159,8 @@ func onTerminal(args []string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Room for all that may come while nobody reads: a full terminal would stop
-	// the tool, and with it the measuring.
+	// Room for all output that may arrive while nobody reads: a full terminal would block the
+	// tool, and with it the measurement.
 	s := &session{cmd: exec.Command(args[0], args[1:]...), lines: make(chan stamped, 1<<16)}
 	s.cmd.Stdout, s.cmd.Stderr = slave, slave
 	err = s.cmd.Start()
@@ -201,7 +199,7 @@ func (s *session) stop() {
 	kill.Stop()
 }
 
-// openPTY makes a terminal of 200 columns in raw mode.
+// openPTY opens a terminal of 200 columns in raw mode.
 func openPTY() (master, slave *os.File, err error) {
 	master, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {

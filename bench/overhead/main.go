@@ -1,11 +1,12 @@
-// Overhead measures what watching a process costs it: a load on loopback runs
-// plain, watched, plain, watched..., so that each watched run is compared with
-// the two plain ones around it, and what else the machine does hits all alike.
+// Overhead measures what watching a process costs it. A load on loopback runs
+// plain, watched, plain, watched, and so on. Each watched run is compared with
+// the plain runs before and after it, so that other activity of the machine
+// affects both.
 //
 //	go run ./bench/overhead [-rounds 5] [-tools pidwire-w,strace] [-modes pp,self]
 //
-// Beside each ratio stands the bound that the project has set itself. It needs
-// root, gcc, and strace for the comparison.
+// Each ratio is printed with the bound of the project. It needs root, gcc, and
+// strace for the comparison.
 package main
 
 import (
@@ -20,7 +21,7 @@ import (
 	"time"
 )
 
-// bounds are the ratios that must not be passed, by tool and mode.
+// bounds are the maximum ratios, by tool and mode.
 var bounds = map[string]map[string]float64{
 	"pidwire-w":     {"pp": 1.12, "self": 1.5, "stream": 1.10},
 	"pidwire-text":  {"pp": 1.15, "self": 1.7, "stream": 1.10},
@@ -73,19 +74,18 @@ func fatal(err error) {
 	os.Exit(1)
 }
 
-// split cuts a list at its commas; the empty list has no elements. The plain
-// runs are made in any case.
+// split splits a list at its commas; the empty list has no elements. Plain runs are always made.
 func split(s string) []string {
 	return slices.DeleteFunc(strings.Split(s, ","), func(e string) bool { return e == "" || e == "plain" })
 }
 
-// bench holds what all runs share.
+// bench has the settings that all runs share.
 type bench struct {
-	dir     string // of our own, removed at the end
+	dir     string // temporary, removed at the end
 	load    string // path of the program
 	pidwire string // path of the binary
 	seconds float64
-	cpu     int // that the load stays on; -1 none
+	cpu     int // CPU of the load; -1: any
 }
 
 // build compiles the load, and pidwire if a tool needs it.
@@ -116,7 +116,7 @@ func command(name string, arg ...string) error {
 	return nil
 }
 
-// all runs everything and prints it. It reports whether all bounds were kept.
+// all runs all measurements and prints them. It reports whether all bounds were kept.
 func (b *bench) all(tools, modes []string, rounds int, latency bool) (bool, error) {
 	for _, t := range tools {
 		if _, found := toolset[t]; !found {
@@ -157,7 +157,7 @@ func (b *bench) all(tools, modes []string, rounds int, latency bool) (bool, erro
 	return ok, nil
 }
 
-// mode measures one mode under each of the tools.
+// mode measures one mode with each of the tools.
 func (b *bench) mode(mode string, tools []string, rounds int) (bool, error) {
 	ratios := make(map[string][]float64)
 	watched := make(map[string][]run)
@@ -192,7 +192,7 @@ func (b *bench) mode(mode string, tools []string, rounds int) (bool, error) {
 	return ok, nil
 }
 
-// row prints what was measured of a mode under a tool.
+// row prints the results of a mode with a tool.
 func row(mode, tool string, ratios []float64, runs []run) bool {
 	var ns []float64
 	var cpu time.Duration

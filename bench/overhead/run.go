@@ -24,8 +24,8 @@ var loadSource []byte
 // tool is a way of watching a process.
 type tool struct {
 	args      func(b *bench, pid int) []string
-	live      func(b *bench, pid int) []string // writes lines to the terminal; nil where it does not
-	attached  string                           // what its line on stderr has in it once it watches
+	live      func(b *bench, pid int) []string // writes lines to the terminal; nil if it does not
+	attached  string                           // part of its line on stderr that says it watches
 	bystander bool                             // it watches another process than the load
 }
 
@@ -85,23 +85,23 @@ var toolset = map[string]tool{
 
 func toolNames() []string { return slices.Sorted(maps.Keys(toolset)) }
 
-// run is what one run of the load gave.
+// run is the result of one run of the load.
 type run struct {
 	ops     int64
 	nsPerOp float64
 	cpu     time.Duration // of the tool
-	lost    uint64        // events, as the tool reports them
+	lost    uint64        // events, as reported by the tool
 }
 
-// loaded is a load that is ready, or running.
+// loaded is a load that is ready or running.
 type loaded struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	lines *bufio.Scanner
-	pid   int // of the process to be watched
+	pid   int // of the process to watch
 }
 
-// start starts a load that waits to be let go.
+// start starts a load that waits for finish.
 func (b *bench) start(mode string, how ...string) (*loaded, error) {
 	args := append([]string{mode, "-w"}, how...)
 	if b.cpu >= 0 {
@@ -136,7 +136,7 @@ func (l *loaded) release() error {
 	return err
 }
 
-// finish lets the load go, if it waits, and reads its result.
+// finish lets a waiting load begin, and reads its result.
 func (l *loaded) finish() (run, error) {
 	var r run
 	if err := l.release(); err != nil {
@@ -149,8 +149,8 @@ func (l *loaded) finish() (run, error) {
 	return r, errors.Join(err, l.cmd.Wait())
 }
 
-// stop ends a load that still waits, or that has no end of its own: the client
-// by its pid, then the server sees the end of the stream.
+// stop ends a load that still waits, or that runs endlessly: the client by its pid; the server then
+// sees the end of the stream.
 func (l *loaded) stop() {
 	l.stdin.Close()
 	if p, err := os.FindProcess(l.pid); err == nil && l.pid > 0 {
@@ -205,8 +205,8 @@ type watcher struct {
 	text []string // its lines on stderr
 }
 
-// attachLimit bounds the wait for a tool to attach; strace needs but
-// milliseconds, and a verifier under emulation seconds.
+// attachLimit is the limit for a tool to attach. strace takes milliseconds, the verifier seconds
+// under emulation.
 const attachLimit = 120 * time.Second
 
 // watch starts a tool and returns when it watches.
@@ -262,8 +262,8 @@ func (w *watcher) stop() (time.Duration, error) {
 
 var number = regexp.MustCompile(`[0-9]+`)
 
-// lost adds up what the tool says on stderr to have lost: the numbers behind
-// the word, as in "--- 9 calls in 2 s · lost sys 17, output 3".
+// lost adds up the losses that the tool reports on stderr: the numbers after the word, as in "--- 9
+// calls in 2 s · lost sys 17, output 3".
 func (w *watcher) lost() (n uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

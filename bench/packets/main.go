@@ -1,14 +1,14 @@
 //go:build linux
 
-// Packets measures what capturing the packets of a process costs, beside
-// tcpdump on the same load in the same run: UDP datagrams of 100 bytes at two
-// rates and a TCP stream, on loopback. tcpdump sees each packet of the interface
-// once; pidwire those of the sender, of whose end alone there is a copy too.
+// Packets measures what capturing the packets of a process costs, and compares
+// it with tcpdump on the same load: UDP datagrams of 100 bytes at two rates, and
+// a TCP stream, on loopback. tcpdump captures each packet of the interface once;
+// pidwire captures those of the sender's end, also once.
 //
 //	go run ./bench/packets [-rounds 3] [-seconds 3]
 //
-// Beside each figure stands the bound that the project has set itself. It needs
-// root, gcc, and tcpdump for the comparison.
+// Each result is printed with the bound of the project. It needs root, gcc, and
+// tcpdump for the comparison.
 package main
 
 import (
@@ -40,14 +40,14 @@ var loads = []load{
 	{"tcp stream", "tcp", "-", "96"},
 }
 
-// tools are who captures, to a file, by name.
+// tools capture to a file, by name.
 var tools = []string{"plain", "pidwire", "pidwire-pcapng", "pidwire-both", "tcpdump"}
 
-// run is what one tool did with one load.
+// run is the result of one tool with one load.
 type run struct {
 	done, seconds, cpu float64 // of the load: packets or bytes, seconds, us
 	captured, lost     uint64
-	ours               time.Duration // processor time of the tool, after its start
+	ours               time.Duration // CPU time of the tool, after its start
 	memory             int64         // KiB, near the end
 	start              time.Duration // from its start to capturing
 }
@@ -90,7 +90,7 @@ func all(dir string, rounds int, seconds float64) (ok bool, err error) {
 	for _, l := range loads {
 		var plain run
 		runs := map[string][]run{}
-		// In turn: what else the machine does comes and goes.
+		// Take turns, so that other activity of the machine affects all.
 		for range rounds {
 			for _, tool := range tools {
 				if _, err := exec.LookPath(tool); tool == "tcpdump" && err != nil {
@@ -109,7 +109,7 @@ func all(dir string, rounds int, seconds float64) (ok bool, err error) {
 				fmt.Printf("%-13s %s is not installed\n", l.name, tool)
 				continue
 			}
-			// The median by what the load did.
+			// The median by the result of the load.
 			slices.SortFunc(list, func(a, b run) int { return compare(a.perUnit(l), b.perUnit(l)) })
 			r := list[len(list)/2]
 			if tool == "plain" {
@@ -133,7 +133,7 @@ func compare(a, b float64) int {
 	return 0
 }
 
-// perUnit is what a run is ordered by: the sender's us a packet, or its rate.
+// perUnit is the value by which runs are sorted: the sender's us per packet, or its rate.
 func (r run) perUnit(l load) float64 {
 	if l.mode == "udp" {
 		return r.cpu / r.done
@@ -143,7 +143,7 @@ func (r run) perUnit(l load) float64 {
 
 // The bounds.
 const (
-	toolBound   = 5.0 // us of ours a packet, at 20,000 a second
+	toolBound   = 5.0 // our us per packet, at 20,000 per second
 	senderBound = 3.0 // us added to the sender
 	streamBound = 0.8 // of the plain rate
 	startBound  = 300 * time.Millisecond
@@ -278,7 +278,7 @@ func measure(dir, tool string, l load, seconds float64) (r run, err error) {
 	return r, err
 }
 
-// both returns a process and its children: pidwire is two.
+// both returns a process and its children: pidwire has two.
 func both(pid int) []int {
 	pids := []int{pid}
 	names, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
@@ -293,8 +293,8 @@ func both(pid int) []int {
 	return pids
 }
 
-// anonymous returns the memory of the larger of the processes, in KiB, without the program's own pages and the ring,
-// which a resident size has twice.
+// anonymous returns the memory of the larger of the processes, in KiB, without file pages and the
+// ring, which a resident size counts twice.
 func anonymous(pids []int) (most int64) {
 	for _, pid := range pids {
 		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -308,7 +308,7 @@ func anonymous(pids []int) (most int64) {
 	return most
 }
 
-// processorTime returns what a process has used so far.
+// processorTime returns the CPU time that a process has used so far.
 func processorTime(pid int) (sum time.Duration, err error) {
 	names, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil || len(names) == 0 {
@@ -317,7 +317,7 @@ func processorTime(pid int) (sum time.Duration, err error) {
 	for _, name := range names {
 		b, err := os.ReadFile(name)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
-			continue // a thread that has ended
+			continue // an exited thread
 		}
 		var ns int64
 		if _, scan := fmt.Sscan(string(b), &ns); err != nil || scan != nil {
@@ -328,7 +328,7 @@ func processorTime(pid int) (sum time.Duration, err error) {
 	return sum, nil
 }
 
-// start starts a tool, and waits for it to capture.
+// start starts a tool, and waits until it captures.
 func start(args []string, watching string) (*exec.Cmd, chan string, error) {
 	cmd := exec.Command(args[0], args[1:]...)
 	p, err := cmd.StderrPipe()

@@ -1,18 +1,18 @@
 #!/bin/bash
-# Builds programs of this folder, and proves that the lines that they print are
-# those of the real strace.
+# Builds programs of this directory, and checks that the lines that they print
+# equal those of strace.
 #
 #	check.sh [PROG...]             check these (default: all but beyond_*)
-#	check.sh -b BITS -o OUT PROG   only build, static, 64 or 32 bits wide
+#	check.sh -b BITS -o OUT PROG   only build, statically, for 64 or 32 bits
 #	check.sh -q PROG               only print the widths that PROG can be built in
-#	check.sh -p                    only look whether this kernel runs programs of 32 bits: exit code 3 if not
+#	check.sh -p                    only check whether this kernel runs 32-bit programs: exit code 3 if not
 #
-# PROG is the source file or its name without .c. Runs of spaces before " = "
-# are squeezed (strace pads to column 40), and a call that strace shows in two
-# pieces is put together, where it ended. Skipped programs (exit code 77) are
-# named; the exit code is 1 if a program's lines differ. Lines that begin with
-# "#" are for pidwire alone: strace cannot see what they are about. Those that begin
-# with "~" are for strace alone: they are not on a socket.
+# PROG is the source file or its name without .c. Spaces before " = " are removed
+# (strace pads to column 40), and a call that strace prints in two parts is joined
+# at the second. Skipped programs (exit code 77) are named. The exit code is 1 if
+# the lines of a program differ. Lines that begin with "#" are only compared with
+# pidwire, since strace does not see these events. Lines that begin with "~" are
+# only compared with strace, since these calls are not on a socket.
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "$0")")
@@ -34,17 +34,17 @@ widths() {
 	tr , ' ' <<<"${bits:-64}"
 }
 
-# build BITS SOURCE OUT. Static: it runs in a guest without a libc, and the
-# loader's own reads are not among the calls.
+# build BITS SOURCE OUT builds a static program: it must run in a guest without
+# libc, and the loader's reads must not be among its calls.
 build() {
 	local flags=()
-	# Where gcc-multilib is not installed the headers have to be pointed to.
+	# Without gcc-multilib, name the directory of the headers.
 	[[ $1 == 32 ]] && flags=(-m32 -idirafter /usr/include/x86_64-linux-gnu)
 	${CC:-gcc} -std=gnu11 -O1 -Wall -Werror -static -pthread "${flags[@]}" -o "$3" "$2"
 }
 
-# runs_32 looks whether this kernel runs 32-bit programs. One that does not, has no
-# int 0x80 either: where that works and the programs do not, something else is wrong.
+# runs_32 checks whether this kernel runs 32-bit programs. A kernel that does not
+# has no int 0x80 either; if that works and the programs fail, it is an error.
 runs_32() {
 	local dir rc=0
 	dir=$(mktemp -d)
@@ -54,7 +54,7 @@ runs_32() {
 	if [[ $rc != 0 ]]; then
 		echo 'int main(void) { long r; asm volatile("int $0x80" : "=a"(r) : "a"(20) : "memory"); return r <= 0; }' >"$dir/call.c"
 		build 64 "$dir/call.c" "$dir/call"
-		# 126: ENOEXEC. Whatever else is wrong with the program is no reason to leave it out.
+		# 126: ENOEXEC. Any other error is not a reason to skip the program.
 		if [[ $rc != 126 ]] || { (ulimit -c 0 && exec "$dir/call"); } 2>/dev/null; then
 			echo "check.sh: a 32-bit program ends with $rc, and this kernel should run it" >&2
 			rc=1
@@ -66,12 +66,12 @@ runs_32() {
 	return "$rc"
 }
 
-# strace_lines LOG prints the log as the programs print their lines.
+# strace_lines LOG prints the log in the form of the programs' lines.
 strace_lines() {
 	awk '
 		{ pid = $1; sub(/^[0-9]+ +/, "") }
 		/^(\+\+\+|---)/ { next }
-		# The write of the lines themselves.
+		# The write of the lines.
 		/^write\(1, / { next }
 		sub(/ <unfinished \.\.\.>$/, "") { begun[pid] = $0; next }
 		sub(/^<\.\.\. [a-z0-9_]+ resumed>/, "") { $0 = begun[pid] $0 }
@@ -138,7 +138,7 @@ trap 'rm -rf "$work"' EXIT
 programs=("$@")
 if [[ ${#programs[@]} == 0 ]]; then
 	for source in "$here"/*.c; do
-		# What strace shows otherwise.
+		# Calls that strace prints differently.
 		[[ $(basename "$source") == beyond_* ]] || programs+=("$source")
 	done
 fi

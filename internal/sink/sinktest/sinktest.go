@@ -1,5 +1,4 @@
-// Package sinktest is the contract that every sink keeps: Run is called by the
-// test of each one.
+// Package sinktest is the contract of all sinks: the test of each sink calls Run.
 package sinktest
 
 import (
@@ -17,8 +16,8 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/clean"
 )
 
-// Hostile are strings that a process may give itself as a name, send, or put
-// into a path, to do harm where they are shown.
+// Hostile are strings that a process may use as a name, send, or put into a path, to attack a
+// terminal or a parser of the output.
 var Hostile = []string{
 	"\x1b[31mred\x1b]0;title\x07",
 	"a\nb\r\nc\td",
@@ -29,14 +28,14 @@ var Hostile = []string{
 	"\U000e0041\ufffd\x7f",
 }
 
-// static are the string fields that are never of the process's making: tables
-// of our own. Every other string field of an entry is hostile.
+// static are the string fields that never come from a process, but from our own tables. Every other
+// string field of an entry is hostile.
 var static = map[string]bool{
 	"Audit.AddrRole": true, "Call.Name": true, "Call.Via": true, "Call.Errno": true, "Arg.Name": true, "Token.Name": true, "Lost.Reason": true,
 }
 
-// Timeline returns entries with every kind of body, in which each string that
-// comes from outside is s. Two calls give equal entries that share nothing.
+// Timeline returns entries with every kind of body, in which each string from outside is s. Two
+// calls return equal entries that share no memory.
 func Timeline(s string) []event.Entry {
 	var list []event.Entry
 	seq := uint64(0)
@@ -137,7 +136,7 @@ func Timeline(s string) []event.Entry {
 	return list
 }
 
-// call has an argument of every kind of token.
+// call has an argument with every kind of token.
 func call(state event.CallState) *event.Call {
 	tab := event.NewTable("AF_???", event.Sym{Num: 1, Name: "AF_UNIX"}, event.Sym{Num: 2, Name: "AF_INET"})
 	c := &event.Call{Name: "sendmsg", NR: 46, ABI: event.X86_64, State: state, Dur: 9000, Ret: 64, Bytes: 64}
@@ -176,7 +175,7 @@ func call(state event.CallState) *event.Call {
 	return c
 }
 
-// poison sets the strings of v that are not static, and not empty, to s.
+// poison sets the strings of v that are neither static nor empty to s.
 func poison(v reflect.Value, field, s string) {
 	switch v.Kind() {
 	case reflect.String:
@@ -208,13 +207,13 @@ func poison(v reflect.Value, field, s string) {
 	}
 }
 
-// Options say what is special about a sink.
+// Options describe special properties of a sink.
 type Options struct {
-	// AtClose says that everything is written by Close, nothing before.
+	// AtClose: the sink writes everything in Close, and nothing before.
 	AtClose bool
 }
 
-// Run tests a sink. make makes a new one that writes to w, without colour.
+// Run tests a sink. make returns a new one that writes to w, without colour.
 func Run(t *testing.T, make func(w io.Writer) sink.Sink, o Options) {
 	t.Run("every kind of body", func(t *testing.T) { everyBody(t, make) })
 	t.Run("nothing hostile gets through", func(t *testing.T) { hostile(t, make) })
@@ -246,8 +245,8 @@ func output(t *testing.T, make func(io.Writer) sink.Sink, list []event.Entry) st
 	return b.String()
 }
 
-// everyBody holds that each kind is accepted by itself, in a timeline of its
-// own, and without any of the fields that may be empty.
+// everyBody checks that each kind of body is accepted on its own, in a separate timeline, and with
+// all optional fields empty.
 func everyBody(t *testing.T, make func(io.Writer) sink.Sink) {
 	for i, e := range Timeline("x") {
 		s := make(io.Discard)
@@ -289,7 +288,7 @@ func hostile(t *testing.T, make func(io.Writer) sink.Sink) {
 	}
 }
 
-// unchanged holds that sinks leave entries alone: they share them.
+// unchanged checks that sinks do not modify entries, which they share.
 func unchanged(t *testing.T, make func(io.Writer) sink.Sink) {
 	given, want := Timeline(Hostile[0]), Timeline(Hostile[0])
 	first := output(t, make, given)
@@ -303,8 +302,8 @@ func unchanged(t *testing.T, make func(io.Writer) sink.Sink) {
 	}
 }
 
-// unkept holds that an entry is a sink's only during Write: its memory, that of
-// its connections apart, is used again.
+// unkept checks that a sink does not use an entry after Write returns: its memory, except that of
+// its connections, is reused.
 func unkept(t *testing.T, make func(io.Writer) sink.Sink) {
 	want := output(t, make, Timeline("x"))
 	var b bytes.Buffer
@@ -398,10 +397,10 @@ func closing(t *testing.T, make func(io.Writer) sink.Sink) {
 
 var errDisk = errors.New("no space left on device")
 
-// short is a writer with room for so many bytes.
+// short is a writer with room for a number of bytes.
 type short struct {
 	room   int
-	writes int // that failed
+	writes int // number of failed writes
 }
 
 func (w *short) Write(p []byte) (int, error) {
@@ -415,7 +414,7 @@ func (w *short) Write(p []byte) (int, error) {
 	return n, errDisk
 }
 
-// writeError holds that an error is told, and then by every call.
+// writeError checks that a write error is returned, and then by every later call.
 func writeError(t *testing.T, make func(io.Writer) sink.Sink) {
 	w := &short{room: 100}
 	s := make(w)
@@ -449,8 +448,7 @@ func writeError(t *testing.T, make func(io.Writer) sink.Sink) {
 	}
 }
 
-// fullAtEnd holds that output which is not all there is never a success,
-// wherever it ended.
+// fullAtEnd checks that incomplete output is never a success, at whatever byte the writer failed.
 func fullAtEnd(t *testing.T, make func(io.Writer) sink.Sink) {
 	list := Timeline("x")
 	size := len(output(t, make, list))

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Alone waits until no other test, of whatever package, uses something that the
-// machine has once, as its audit, and keeps it until the test ends.
+// Alone waits until no other test, of any package, uses a resource that the machine has only once,
+// such as audit. It keeps the resource until the test ends.
 func Alone(t *testing.T, what string) {
 	t.Helper()
 	f, err := os.OpenFile(filepath.Join(os.TempDir(), "pidwire-test-"+what+".lock"), os.O_CREATE|os.O_RDWR, 0o600)

@@ -1,5 +1,4 @@
-// Package sourcetest is the contract that every source keeps: Run is called by
-// the test of each one.
+// Package sourcetest is the contract of all sources: the test of each source calls Run.
 package sourcetest
 
 import (
@@ -12,26 +11,25 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Source is what a source is to the pipeline.
+// Source is a source, as used by the pipeline.
 type Source interface {
 	Header() wire.Header
 	Run(ctx context.Context, emit func(wire.Record) error) error
 }
 
-// Options say how a source is made, and how it ends.
+// Options describe how a source is created, and how it ends.
 type Options struct {
-	// New makes a source that has at least one record to give. What it needs
-	// to be closed is the business of t.Cleanup.
+	// New creates a source with at least one record. Resources that must be closed are registered
+	// with t.Cleanup.
 	New func(t *testing.T) Source
-	// Stir makes something happen that a live source will see; it is called
-	// in a goroutine of its own while the source runs, and again every 10 ms.
-	// nil: the records are there without it.
+	// Stir causes an event that a live source will see. It is called in a goroutine while the
+	// source runs, and again every 10 ms. nil: the source has records without it.
 	Stir func()
-	// Endless says that the source ends by its context only.
+	// Endless: the source only ends when its context is done.
 	Endless bool
 }
 
-// patience is how long anything may take before it counts as stuck.
+// patience is the time after which an operation counts as stuck.
 const patience = 30 * time.Second
 
 // Run tests a source.
@@ -58,8 +56,7 @@ func header(t *testing.T, o Options) {
 	}
 }
 
-// run runs a source until it ends, or emit says so; it fails where that takes
-// too long.
+// run runs a source until it ends, or until emit ends it. It fails if this takes too long.
 func run(t *testing.T, o Options, ctx context.Context, emit func(wire.Record) error) error {
 	t.Helper()
 	s := o.New(t)
@@ -92,8 +89,8 @@ func run(t *testing.T, o Options, ctx context.Context, emit func(wire.Record) er
 	}
 }
 
-// records holds that each record is well formed, that the source says when
-// there is nothing more at hand, and how it ended.
+// records checks that each record is well formed, that the source reports when there are no more
+// records at the moment, and how it ends.
 func records(t *testing.T, o Options) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -144,8 +141,8 @@ var fixed = map[uint16]int{
 	wire.KindKernel: wire.SizeKernel, wire.KindSymbol: wire.SizeSymbol, wire.KindFunc: wire.SizeFunc,
 }
 
-// WellFormed fails the test where a record could not be written to a file of
-// that header and read again.
+// WellFormed fails the test if a record could not be written to a file with this header and read
+// back.
 func WellFormed(t *testing.T, h wire.Header, r wire.Record) {
 	t.Helper()
 	var hdr wire.Hdr
@@ -167,7 +164,7 @@ func WellFormed(t *testing.T, h wire.Header, r wire.Record) {
 	if hdr.Layer > wire.LayerAud {
 		t.Errorf("kind %d: layer %d", hdr.Kind, hdr.Layer)
 	}
-	// A day before the zero, a year after: one clock, and no garbage.
+	// From a day before zero to a year after: one clock, and no garbage.
 	const day = uint64(24 * time.Hour)
 	if hdr.Time+day < h.Mono || hdr.Time > h.Mono+366*day {
 		t.Errorf("kind %d: time %d, the timeline's zero is %d", hdr.Kind, hdr.Time, h.Mono)
@@ -280,8 +277,7 @@ func WellFormed(t *testing.T, h wire.Header, r wire.Record) {
 	}
 }
 
-// emitError holds that what emit returns comes back, and that emit is not
-// called again.
+// emitError checks that the source returns the error of emit, and does not call emit again.
 func emitError(t *testing.T, o Options) {
 	full := errors.New("no space left on device")
 	calls := 0
@@ -300,8 +296,8 @@ func emitError(t *testing.T, o Options) {
 	}
 }
 
-// cancelled holds that a source ends soon when it is told to, be it before it
-// begins or in the middle.
+// cancelled checks that a source ends soon after its context is done, before it starts or in the
+// middle.
 func cancelled(t *testing.T, o Options) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -1,5 +1,5 @@
-// Package proctest is a machine for tests, as its /proc, its cgroup tree and the
-// state of its containers show it.
+// Package proctest is a fake machine for tests: its /proc, its cgroup tree and the state of its
+// containers.
 package proctest
 
 import (
@@ -15,13 +15,13 @@ import (
 //go:embed machine.txtar
 var tree []byte
 
-// The containers that run on it.
+// The containers on the machine.
 const (
 	DockerID = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	PodmanID = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
 )
 
-// Machine writes the machine's files, and returns the root of its /proc.
+// Machine writes the files of the machine, and returns the root of its /proc.
 func Machine(t testing.TB) string {
 	t.Helper()
 	root := t.TempDir()

@@ -1,4 +1,4 @@
-// Package replaytest reads the recordings that tests begin with.
+// Package replaytest reads recordings for tests.
 package replaytest
 
 import (
@@ -12,8 +12,8 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// Each calls f with the header and the records of each recording that the glob
-// pattern matches, of which there must be one. The records are f's to keep.
+// Each calls f with the header and the records of each recording that matches the glob pattern.
+// There must be at least one. f may keep the records.
 func Each(tb testing.TB, pattern string, f func(h wire.Header, records []wire.Record)) {
 	tb.Helper()
 	files, err := filepath.Glob(pattern)

@@ -1,25 +1,25 @@
 //go:build ignore
 
 /*
- * The load under which a tracer's cost is measured, on loopback only.
+ * The load for measuring the cost of a tracer, on loopback only.
  *
  *	load MODE (-n ITERATIONS | -t SECONDS) [-c CPU] [-w]
  *
  *	pp       TCP ping-pong of one byte with a server process; send, recv
- *	pprw     the same by write and read
- *	self     UDP to itself; sendto, recvfrom: no switch of tasks
+ *	pprw     the same with write and read
+ *	self     UDP to itself; sendto, recvfrom: no context switch
  *	stream   64-KiB sends over TCP to a process that reads them
- *	getppid  a call that no network tracer was asked to show
+ *	getppid  a call that network tracers do not show
  *	tick     UDP to itself, five times a second, each with its number
  *
- * With -c both ends stay on one CPU. Without, most of a round trip on a virtual
- * machine is the time in which the other CPU wakes up, and that varies sixfold.
+ * With -c both ends run on one CPU. Otherwise most of a round trip on a virtual
+ * machine is the time that the other CPU takes to wake up, which varies sixfold.
  *
- * It ends with a line "MODE n=ITERATIONS ns_per_op=TIME". With -w it first
- * prints "ready PID", where PID is the process to be watched, and waits for a
- * line on stdin. That process has no children: what a tracer follows is the
- * same in all modes. Mode tick prints "tick NUMBER TIME" for each call, the
- * time that of CLOCK_MONOTONIC right before it.
+ * The last line is "MODE n=ITERATIONS ns_per_op=TIME". With -w the program first
+ * prints "ready PID", where PID is the process to watch, and waits for a line on
+ * stdin. That process has no children, so that following them makes no
+ * difference. Mode tick prints "tick NUMBER TIME" for each call, with the time of
+ * CLOCK_MONOTONIC just before it.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -112,7 +112,7 @@ static void tick(int fd)
 		die("tick");
 }
 
-/* The other end of a TCP connection: sends bytes back, or only reads them. */
+/* The other end of a TCP connection: sends data back, or only reads it. */
 static void serve(int fd, int echo)
 {
 	ssize_t n;
@@ -126,7 +126,7 @@ static const struct mode {
 	const char *name;
 	void (*op)(int fd);
 	enum { NONE, UDP, ECHO, SINK } peer;
-	int stride; /* operations between looks at the clock */
+	int stride; /* operations between checks of the clock */
 } modes[] = {
 	{"pp", ping_pong, ECHO, 16},
 	{"pprw", ping_pong_rw, ECHO, 16},
@@ -228,7 +228,7 @@ int main(int argc, char **argv)
 
 	if (m->peer == ECHO || m->peer == SINK)
 		listener = tcp_listener(&sa);
-	/* The client is the child: so it has none. */
+	/* The client is the child, so that it has no children. */
 	pid_t pid = fork();
 	if (pid < 0)
 		die("fork");

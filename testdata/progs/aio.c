@@ -1,5 +1,5 @@
 /* trace: socketpair,io_submit,io_getevents,io_pgetevents; bits: 64 */
-/* Linux's own asynchronous requests, on sockets. */
+/* Linux AIO requests on sockets. */
 #include "show.h"
 #include <linux/aio_abi.h>
 #include <poll.h>
@@ -47,7 +47,7 @@ int main(void)
 	r = syscall(SYS_io_pgetevents, ctx, 0L, 8L, e, &ts, NULL);
 	saw(r, "io_pgetevents(%p, 0, 8, [], {tv_sec=0, tv_nsec=0}, NULL)", (void *)ctx);
 
-	/* Not on a socket: for strace alone. */
+	/* Not on a socket: only strace shows it. */
 	int p[2];
 	must(pipe(p), "pipe");
 	struct iocb pi = {.aio_lio_opcode = IOCB_CMD_PWRITE, .aio_fildes = p[1], .aio_buf = (uintptr_t) "pipe", .aio_nbytes = 4};

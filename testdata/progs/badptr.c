@@ -1,7 +1,7 @@
 /* trace: socket,socketpair,bind,connect,accept,getsockname,sendto,recvfrom,send,recv,sendmsg,recvmsg,setsockopt,getsockopt; bits: 64,32 */
 #include "show.h"
 
-/* Pointers to memory that is not there, and to memory that ends too soon. */
+/* Pointers to unmapped memory, and to memory that ends too early. */
 int main(void)
 {
 	char *bad = hole(), got[8];
@@ -19,7 +19,7 @@ int main(void)
 	struct sockaddr_in *shorter = edge(&sa, 12);
 	r = connect(s, (void *)shorter, 16);
 	saw(r, "connect(%d, %p, 16)", s, (void *)shorter);
-	/* All that the length says is there. */
+	/* All bytes of the given length are mapped. */
 	struct sockaddr_in *exact = edge(&sa, 16);
 	r = connect(s, (void *)exact, 16);
 	saw(r, "connect(%d, %s, 16)", s, addr(&sa, 16));
@@ -29,7 +29,7 @@ int main(void)
 	char *three = edge("abc", 3);
 	r = send(s, three, 3, 0);
 	SENT(r, s, "\"abc\"", 3, "0");
-	/* What can be read of it is shown, and the address of what cannot. */
+	/* The readable part is shown, and the address of the rest. */
 	r = send(s, three, 9, 0);
 	SENT(r, s, str("%p", three), 9, "0");
 	r = sendto(s, "x", 1, 0, (void *)bad, 16);

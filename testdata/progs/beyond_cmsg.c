@@ -77,7 +77,9 @@ int main(void)
 	       "msg_controllen=%zu, msg_flags=0}, 0)",
 	    u, buf(data, sizeof(data)), sizeof(data), CMSG_LEN(2), CMSG_SPACE(2));
 
-	/* Why a datagram did not arrive: the port is taken, and hears only itself. */
+	/*
+	 * The error of a datagram: its port is bound by a socket that accepts only its own datagrams.
+	 */
 	int e = socket(AF_INET, SOCK_DGRAM, 0);
 	on(e, SOL_IP, IP_RECVERR);
 	must(connect(e, (void *)&four, sizeof(four)), "connect");

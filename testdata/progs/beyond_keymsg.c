@@ -5,9 +5,9 @@
 #include <sys/uio.h>
 
 /*
- * Messages with a key, cut up in every way, and options with one; with an argument by
- * io_uring and AIO too. It tells on stderr how many calls the kernel took: what must not
- * be shown is the key, of which no four bytes are alike elsewhere.
+ * Messages with a key, divided in every way, and options with a key; with an argument, also by
+ * io_uring and AIO. stderr has the number of calls that the kernel accepted. No four bytes of the
+ * key, which occur nowhere else, may be shown.
  */
 #define KEY "Q7zX2kV9pW4jH8mT3bN6yL5rC1fG0dSaUvEiOqZ5xK2wP7sJ9hM4tB8nY3gR"
 #define PARTS 8
@@ -33,7 +33,7 @@ static struct message message(int proto)
 	return m;
 }
 
-/* n vectors, of which the first is empty, and that divide a message at cut. */
+/* n iovecs, of which the first is empty, and which divide a message at cut. */
 static int parts(struct iovec *v, void *m, size_t size, size_t cut, int n)
 {
 	size_t at = 0;
@@ -52,7 +52,7 @@ static int parts(struct iovec *v, void *m, size_t size, size_t cut, int n)
 
 static void count(long r) { taken += r >= 0; }
 
-/* What the kernel answers, which has the message in it, in buffers cut at cut. */
+/* The kernel's reply, which contains the message, in buffers divided at cut. */
 static void answers(int s, size_t cut)
 {
 	static char got[8192];
@@ -153,7 +153,7 @@ static void options(void)
 		len = o[i].before + sizeof(v.key);
 		count(getsockopt(s, o[i].level, o[i].name, at, &len));
 	}
-	/* As control messages, where the family may take them. */
+	/* As control messages, if the family accepts them. */
 	struct { size_t len; int level, type; char data[sizeof(KEY) - 1]; } c[2] = {{sizeof(c[0]), 279, 3, ""}, {sizeof(c[0]), 279, 1, KEY}};
 	int alg = socket(AF_ALG, SOCK_SEQPACKET, 0);
 

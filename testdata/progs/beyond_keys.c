@@ -9,8 +9,8 @@
 #endif
 
 /*
- * Key material: its lines say that it was there, and a recording must not hold
- * the bytes of it, which all contain "SECRET".
+ * Key material: the lines say that it was there, and a recording must not contain its bytes, all of
+ * which contain "SECRET".
  */
 int main(void)
 {
@@ -46,7 +46,7 @@ int main(void)
 	saw(r, "setsockopt(-1, SOL_SCTP, SCTP_AUTH_KEY, ... /* key not shown */, 12)");
 	r = setsockopt(-1, 272 /* SOL_RXRPC */, 1 /* RXRPC_SECURITY_KEY */, "SECRETSECRET", 12);
 	saw(r, "setsockopt(-1, SOL_RXRPC, RXRPC_SECURITY_KEY, ... /* key not shown */, 12)");
-	/* IPsec's keys go by netlink: of such a message only the header is shown. */
+	/* IPsec keys are in netlink messages, of which only the header is shown. */
 	int n = socket(AF_NETLINK, SOCK_RAW, 6 /* NETLINK_XFRM */);
 	if (n >= 0) { /* not every kernel has it */
 		r = syscall(SYS_sendto, n, &msg, sizeof(msg), 0, NULL, 0);

@@ -1,7 +1,7 @@
 /* trace: socketpair; bits: 64 */
 /*
- * What the kernel does for sockets that two processes use at once, each on a CPU of its
- * own if there are two: the length says whose it is. go test ./test/live -run TestKernelShared.
+ * Kernel events for sockets that two processes use at once, each on its own CPU if there are two:
+ * the length identifies the process. go test ./test/live -run TestKernelShared.
  */
 #include "show.h"
 #include <netinet/tcp.h>
@@ -11,12 +11,12 @@
 #define EACH 3000
 #define FIRST 100  /* bytes of a datagram of the first sender */
 #define SECOND 200 /* of the second */
-#define WRITES 300 /* of what the one process writes on the connection */
-#define READS 400  /* of what another one reads from it */
+#define WRITES 300 /* bytes that one process writes on the connection at a time */
+#define READS 400  /* bytes that another one reads from it */
 
 static int gate[2];
 
-/* A child on the CPU of that number, which begins when all are there. */
+/* A child on this CPU, which begins when all have started. */
 static int child(int cpu)
 {
 	cpu_set_t set;

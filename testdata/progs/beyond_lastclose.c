@@ -1,6 +1,6 @@
 /* trace: socketpair; bits: 64 */
 /*
- * A child writes on its parent's connection and ends, and the parent, who has not used it, shuts
+ * A child writes on its parent's connection and exits, and the parent, which has not used it, shuts
  * it down. go test ./test/live -run TestLastClose.
  */
 #include "show.h"

@@ -5,7 +5,7 @@
 #include <netinet/tcp.h>
 #include <sys/time.h>
 
-/* Option values that strace leaves as numbers or bytes, shown for what they are. */
+/* Option values that strace prints as numbers or bytes, and pidwire decodes. */
 int main(void)
 {
 	struct timeval tv = {1, 500000};
@@ -45,13 +45,13 @@ int main(void)
 	saw(r, "setsockopt(%d, SOL_SOCKET, SO_TIMESTAMPING_OLD, "
 	       "[SOF_TIMESTAMPING_RX_SOFTWARE|SOF_TIMESTAMPING_SOFTWARE], 4)", u);
 
-	/* Four bytes that are a name and not a number. */
+	/* Four bytes that are a name, not a number. */
 	r = setsockopt(s, SOL_TCP, TCP_ULP, "tls", 4);
 	saw(r, "setsockopt(%d, SOL_TCP, TCP_ULP, \"tls\\0\", 4)", s);
 	r = setsockopt(s, SOL_TCP, TCP_CONGESTION, "reno", 4);
 	saw(r, "setsockopt(%d, SOL_TCP, TCP_CONGESTION, \"reno\", 4)", s);
 
-	/* A key is nobody's business. */
+	/* A key must not be shown. */
 	struct tls12_crypto_info_aes_gcm_128 tls = {
 		.info = {TLS_1_2_VERSION, TLS_CIPHER_AES_GCM_128},
 		.key = "SECRETSECRETSEC",

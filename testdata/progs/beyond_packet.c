@@ -3,7 +3,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 
-/* The kernel's own length of a packet socket's address is 18, and strace wants 20. */
+/* The kernel takes an address of 18 bytes for a packet socket; strace requires 20. */
 int main(void)
 {
 	struct sockaddr_ll sa = {

@@ -1,7 +1,7 @@
 /* trace: socketpair; bits: 64 */
 /*
- * Seccomp ends a thread, or the whole process, in a connect. What is seen of that is
- * another thing on each kernel: go test ./test/live -run TestSeccompKills.
+ * Seccomp kills a thread, or the whole process, in a connect. What can be seen of that depends on
+ * the kernel: go test ./test/live -run TestSeccompKills.
  */
 #include "show.h"
 #include <linux/filter.h>
@@ -51,14 +51,14 @@ int main(void)
 	for (int i = 0; i < 3; i++) {
 		if (!fork()) {
 			switch (i) {
-			case 0: /* a process of one thread */
+			case 0: /* a process with one thread */
 				die_by(SECCOMP_RET_KILL_PROCESS, 25991);
 				break;
 			case 1: /* only this thread ends */
 				pthread_create(&t, 0, thread, 0);
 				usleep(300000);
 				_exit(0);
-			case 2: /* all of them end, in whatever they are */
+			case 2: /* all threads end, whatever they do */
 				pthread_create(&t, 0, idle, 0);
 				usleep(100000);
 				die_by(SECCOMP_RET_KILL_PROCESS, 25993);

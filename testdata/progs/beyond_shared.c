@@ -1,7 +1,7 @@
 /* trace: socketpair; bits: 64 */
 /*
- * Two processes send on one socket at the same time, each on a CPU of its own if there
- * are two: the payload says whose a packet is. go test ./test/live -run TestSharedSocket.
+ * Two processes send on one socket at the same time, each on its own CPU if there are two: the
+ * payload names the sender. go test ./test/live -run TestSharedSocket.
  */
 #include "show.h"
 #include <sched.h>

@@ -2,7 +2,7 @@
 #include "show.h"
 #include <linux/tcp.h>
 
-/* The state of a TCP connection as its owner asks for it. */
+/* The state of a TCP connection, from getsockopt. */
 int main(void)
 {
 	struct sockaddr_in sa = loopback(0);

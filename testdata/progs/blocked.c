@@ -12,8 +12,8 @@ static void handler(int sig)
 }
 
 /*
- * What ends the waiting. The data is written by a call that is not traced, for
- * the lines of two threads at one moment have no order.
+ * Ends the waiting. The data is written by a call that is not traced, because lines of two threads
+ * at the same time have no order.
  */
 static void *waker(void *arg)
 {
@@ -38,8 +38,8 @@ static pthread_t start(void *arg)
 }
 
 /*
- * A call that waits for 1.5 s; one that a signal ends; one that a signal
- * interrupts and the kernel begins again.
+ * A call that waits for 1.5 s; one that a signal ends; one that a signal interrupts and the kernel
+ * restarts.
  */
 int main(void)
 {

@@ -1,5 +1,5 @@
 /* trace: socketpair,copy_file_range; bits: 64,32 */
-/* Between files only: with a socket it is refused, or what the kernel says. */
+/* Works on files only: with a socket it returns an error. */
 #include "show.h"
 
 int main(void)

@@ -1,7 +1,7 @@
 /* trace: socket,socketpair,bind,connect,listen,accept4,getsockopt,setsockopt,getsockname,getpeername,sendto,sendmsg,recvfrom,recvmsg,shutdown,close; bits: 32 */
 #include "show.h"
 
-/* The numbers that i386 has had since Linux 4.3, which libc does not use. */
+/* The numbers that i386 has had since Linux 4.3 and libc does not use. */
 int main(void)
 {
 	struct sockaddr_in sa = loopback(0), peer;

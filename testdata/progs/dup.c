@@ -2,14 +2,14 @@
 #include "show.h"
 #include <fcntl.h>
 
-/* libc's name for the call. */
+/* The name of the call that libc makes. */
 #ifdef __i386__
 #define FCNTL "fcntl64"
 #else
 #define FCNTL "fcntl"
 #endif
 
-/* The same socket under several numbers, and its flags. */
+/* One socket with several descriptors, and its flags. */
 int main(void)
 {
 	long r;
@@ -38,7 +38,7 @@ int main(void)
 	say(FCNTL "(%d, F_GETFL) = 0x2 (flags O_RDWR)", s);
 	r = fcntl(s, F_SETFL, O_RDWR | O_NONBLOCK);
 	saw(r, FCNTL "(%d, F_SETFL, O_RDWR|O_NONBLOCK)", s);
-	/* The copy shares them. */
+	/* The copy shares the file status flags. */
 	r = fcntl(a, F_GETFL);
 	say(FCNTL "(%d, F_GETFL) = 0x802 (flags O_RDWR|O_NONBLOCK)", a);
 	r = fcntl(s, F_SETOWN, getpid());

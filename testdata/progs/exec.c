@@ -4,8 +4,8 @@
 #include <sys/wait.h>
 
 /*
- * A child executes this program again, with a socket that stays open. What it
- * does after that, its parent notes: they share no memory any more.
+ * A child executes this program again, with an open socket. The parent prints the lines for what
+ * the child does then, since they share no memory.
  */
 int main(int argc, char **argv)
 {

@@ -12,7 +12,7 @@ static void *waits(void *arg)
 	return arg;
 }
 
-/* The process ends while one of its threads waits in a call. */
+/* The process exits while one of its threads waits in a call. */
 int main(void)
 {
 	pthread_t thread;

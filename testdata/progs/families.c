@@ -2,7 +2,7 @@
 #include "show.h"
 #include <netinet/tcp.h>
 
-/* Numbers that have no name, and names that are seldom met. */
+/* Numbers without a name, and rare names. */
 int main(void)
 {
 	long r;
@@ -36,7 +36,7 @@ int main(void)
 	sa.sa_family = AF_KEY;
 	r = bind(s, &sa, 4);
 	saw(r, "bind(%d, {sa_family=AF_KEY, sa_data=\"01\"}, 4)", s);
-	/* Too short even for what it says to be. */
+	/* Too short for its address family. */
 	sa.sa_family = AF_INET;
 	r = bind(s, &sa, 8);
 	saw(r, "bind(%d, {sa_family=AF_INET, sa_data=\"012345\"}, 8)", s);

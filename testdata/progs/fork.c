@@ -2,7 +2,7 @@
 #include "show.h"
 #include <sys/wait.h>
 
-/* A child inherits a socket, uses it before anything else, and ends. */
+/* A child inherits a socket, uses it before anything else, and exits. */
 int main(void)
 {
 	int pair[2], status;
@@ -25,7 +25,7 @@ int main(void)
 	RECEIVED(r, pair[0], "\"child\"", sizeof(got), "0");
 	r = close(pair[1]);
 	saw(r, "close(%d)", pair[1]);
-	/* The child's end is gone with the child: this is the end of the stream. */
+	/* The child's end was closed when it exited: end of stream. */
 	r = recv(pair[0], got, sizeof(got), 0);
 	RECEIVED(r, pair[0], "\"\"", sizeof(got), "0");
 	return done();

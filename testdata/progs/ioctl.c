@@ -4,7 +4,7 @@
 #include <net/if.h>
 #include <sys/ioctl.h>
 
-/* Questions about sockets and interfaces. */
+/* Requests about sockets and interfaces. */
 int main(void)
 {
 	int pair[2], n, on = 1;
@@ -42,7 +42,7 @@ int main(void)
 	strcpy(ifr.ifr_name, "nonesuch0");
 	r = ioctl(s, SIOCGIFINDEX, &ifr);
 	saw(r, "ioctl(%d, SIOCGIFINDEX, {ifr_name=\"nonesuch0\"})", s);
-	/* Only how much there would be. */
+	/* Only the size. */
 	r = ioctl(s, SIOCGIFCONF, &conf);
 	saw(r, "ioctl(%d, SIOCGIFCONF, {ifc_len=%d /* %zu * sizeof(struct ifreq) */, ifc_buf=NULL})",
 	    s, conf.ifc_len, conf.ifc_len / sizeof(ifr));

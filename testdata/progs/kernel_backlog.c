@@ -1,7 +1,7 @@
 /* trace: shutdown; bits: 64 */
 #include "show.h"
 
-/* More connections come in than listen() left room for. */
+/* More connections arrive than the backlog has room for. */
 int main(void)
 {
 	struct sockaddr_in sa = loopback(0);

@@ -18,7 +18,7 @@ static void address(struct ifreq *r, const char *a)
 
 static int tap;
 
-/* On the wire: who has 10.98.0.3 answers. */
+/* Answers on the wire for 10.98.0.3. */
 static void *answer(void *arg)
 {
 	static const unsigned char mac[6] = {2, 0, 0, 0, 0, 3}, ip[4] = {10, 98, 0, 3};
@@ -42,7 +42,7 @@ static void *answer(void *arg)
 	return arg;
 }
 
-/* A destination without a route, one on a wire on which nobody answers, and one that does. */
+/* A destination without a route, a neighbour that does not answer, and one that does. */
 int main(void)
 {
 	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(80)};
@@ -64,7 +64,7 @@ int main(void)
 	must(ioctl(ctl, SIOCSIFNETMASK, &r), "SIOCSIFNETMASK");
 	r.ifr_flags = IFF_UP;
 	must(ioctl(ctl, SIOCSIFFLAGS, &r), "SIOCSIFFLAGS");
-	/* The error comes by way of lo. */
+	/* The error arrives on lo. */
 	strcpy(r.ifr_name, "lo");
 	must(ioctl(ctl, SIOCSIFFLAGS, &r), "SIOCSIFFLAGS");
 	inet_pton(AF_INET, "10.99.0.2", &sa.sin_addr);

@@ -1,7 +1,7 @@
 /* trace: connect,sendto; bits: 64 */
 #include "show.h"
 
-/* Ports that nobody has: what TCP answers, and what ICMP does to UDP. */
+/* Closed ports: the reply of TCP, and ICMP errors for UDP. */
 int main(void)
 {
 	struct sockaddr_in tcp = loopback(0), udp = loopback(0);
@@ -9,7 +9,7 @@ int main(void)
 	char got[4];
 	long r;
 
-	/* Ports that are taken, so that nobody else can come to listen there. */
+	/* These ports are bound, so that no other process can listen on them. */
 	int taken = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
 	must(bind(taken, (void *)&tcp, sizeof(tcp)), "bind");
 	must(getsockname(taken, (void *)&tcp, &len), "getsockname");

@@ -2,7 +2,7 @@
 #include "show.h"
 #include <linux/filter.h>
 
-/* What the other end does not take is sent again. */
+/* Segments that the peer drops are sent again. */
 int main(void)
 {
 	struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);

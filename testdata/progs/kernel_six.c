@@ -1,7 +1,7 @@
 /* trace: shutdown; bits: 64 */
 #include "show.h"
 
-/* The same names for IPv6. */
+/* The same events for IPv6. */
 int main(void)
 {
 	struct sockaddr_in6 sa = loopback6(0);
@@ -27,7 +27,7 @@ int main(void)
 	must(close(c), "close");
 	must(close(s), "close");
 
-	/* A port that nobody has. */
+	/* A closed port. */
 	int n = must(socket(AF_INET6, SOCK_STREAM, 0), "socket");
 	if (connect(n, (void *)&sa, sizeof(sa)) == 0 || errno != ECONNREFUSED)
 		return 1;

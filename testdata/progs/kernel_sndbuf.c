@@ -14,7 +14,10 @@ static void *reader(void *arg)
 	return arg;
 }
 
-/* One sends until nothing more fits, and has to wait for who reads; who reads waits for the end. */
+/*
+ * One process sends until the buffer is full, and waits for the reader; the reader waits for the
+ * end.
+ */
 int main(void)
 {
 	static char data[1 << 16];

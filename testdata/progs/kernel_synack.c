@@ -2,7 +2,7 @@
 #include "show.h"
 #include <linux/filter.h>
 
-/* Who connects does not hear the answer: it comes again. */
+/* The client drops the SYN-ACK, which is sent again. */
 int main(void)
 {
 	struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);

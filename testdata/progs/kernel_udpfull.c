@@ -1,7 +1,7 @@
 /* trace: shutdown; bits: 64 */
 #include "show.h"
 
-/* Datagrams for a socket whose receive queue has no room. */
+/* Datagrams to a socket whose receive queue is full. */
 int main(void)
 {
 	static char data[1024];

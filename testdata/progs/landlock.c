@@ -1,7 +1,7 @@
 /* trace: socket,connect */
 /*
- * Landlock forbids it to connect by TCP: since Linux 6.15 audit has a record of
- * that, beside the one of the call.
+ * Landlock forbids TCP connect: since Linux 6.15 audit has a record of that, next to the record of
+ * the call.
  */
 #include "show.h"
 
@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-/* linux/landlock.h; the numbers are those of all machines. */
+/* linux/landlock.h; the numbers are the same on all architectures. */
 #define CREATE_RULESET 444
 #define RESTRICT_SELF 446
 #define CONNECT_TCP 2 /* LANDLOCK_ACCESS_NET_CONNECT_TCP */

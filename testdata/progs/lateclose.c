@@ -1,8 +1,7 @@
 /* trace: getpeername */
 /*
- * A client closes at once, its server 150 ms later: what the client's end sees
- * after that (the FIN, and its ACK of it) no socket has any more. Then a port
- * that is closed, for TCP and UDP.
+ * A client closes at once, its server 150 ms later: the packets after that (the FIN, and the
+ * client's ACK) reach no socket. Then a closed port, for TCP and UDP.
  */
 #include <arpa/inet.h>
 #include <poll.h>

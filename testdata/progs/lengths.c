@@ -1,7 +1,7 @@
 /* trace: socket,socketpair,bind,accept4,getsockname,getpeername,recvfrom,setsockopt,getsockopt,sendto,send; bits: 64,32 */
 #include "show.h"
 
-/* Lengths that go in and come out: too small, too large, zero, negative. */
+/* Length arguments and results: too small, too large, zero, negative. */
 int main(void)
 {
 	struct sockaddr_in sa = loopback(0);
@@ -23,7 +23,7 @@ int main(void)
 	len = 1;
 	r = getsockname(s, (void *)&out, &len);
 	saw(r, "getsockname(%d, %p, [1 => 16])", s, (void *)&out);
-	/* Cut: what there was room for is all that can be shown. */
+	/* Truncated: only the part that fit is shown. */
 	len = 4;
 	r = getsockname(s, (void *)&out, &len);
 	saw(r, "getsockname(%d, {sa_family=AF_INET, sa_data=%s}, [4 => 16])",

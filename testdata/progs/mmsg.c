@@ -1,12 +1,12 @@
 /* trace: socket,socketpair,sendmmsg,recvmmsg,recvmmsg_time64; bits: 64,32 */
 #include "show.h"
 
-/* What the number's own struct timespec is: libc would choose another call. */
+/* The struct timespec of this call's number: libc would choose another call. */
 struct old_timespec {
 	long tv_sec, tv_nsec;
 };
 
-/* Several messages a call, with and without a time limit. */
+/* Several messages per call, with and without a timeout. */
 int main(void)
 {
 	int pair[2];
@@ -27,7 +27,7 @@ int main(void)
 	       "{iov_base=\"third\", iov_len=5}], msg_iovlen=2, msg_controllen=0, msg_flags=0}, msg_len=11}], 2, "
 	       "MSG_DONTWAIT|MSG_NOSIGNAL)", pair[0]);
 
-	/* Three are asked for, two are there. */
+	/* Three are requested, two are available. */
 	char got[3][16];
 	struct iovec in[] = {{got[0], 16}, {got[1], 16}, {got[2], 16}};
 	struct mmsghdr recv[3] = {};
@@ -42,7 +42,7 @@ int main(void)
 	       "{tv_sec=1, tv_nsec=500}) = 2 (left {tv_sec=%ld, tv_nsec=%ld})",
 	    pair[1], limit.tv_sec, limit.tv_nsec);
 
-	/* Nothing there. */
+	/* Nothing available. */
 	r = syscall(SYS_recvmmsg, pair[1], recv, 3, MSG_DONTWAIT, NULL);
 	saw(r, "recvmmsg(%d, %p, 3, MSG_DONTWAIT, NULL)", pair[1], (void *)recv);
 	r = syscall(SYS_recvmmsg, -1, recv, 3, 0, hole());

@@ -2,7 +2,7 @@
 #include "show.h"
 #include <sys/time.h>
 
-/* A header with nothing in it but one buffer. */
+/* A header with a single buffer and nothing else. */
 static struct msghdr one(struct iovec *iov, void *control, size_t len)
 {
 	return (struct msghdr){
@@ -18,7 +18,7 @@ static void set(int s, int level, int opt, const char *name)
 	saw(r, "setsockopt(%d, %s, [1], 4)", s, name);
 }
 
-/* sendmsg and recvmsg: several buffers, addresses, and what comes beside them. */
+/* sendmsg and recvmsg: several buffers, addresses, and control messages. */
 int main(void)
 {
 	struct sockaddr_in sa = loopback(0), from;
@@ -33,7 +33,7 @@ int main(void)
 	r = getsockname(u, (void *)&sa, &len);
 	saw(r, "getsockname(%d, %s, [16])", u, addr(&sa, len));
 
-	/* Several buffers, one empty; received in pieces of another size. */
+	/* Several buffers, one of them empty; received in parts of another size. */
 	struct iovec out[] = {{"one", 3}, {"", 0}, {"twothree", 8}};
 	struct msghdr msg = {
 		.msg_name = &sa, .msg_namelen = sizeof(sa), .msg_iov = out, .msg_iovlen = 3,
@@ -50,7 +50,7 @@ int main(void)
 	saw(r, "recvmsg(%d, {msg_name=%s, msg_namelen=100 => 16, msg_iov=[{iov_base=\"onetwo\", iov_len=6}, "
 	       "{iov_base=\"three\", iov_len=16}], msg_iovlen=2, msg_controllen=0, msg_flags=0}, 0)",
 	    u, addr(&from, sizeof(from)));
-	/* More than there is room for. */
+	/* More data than fits. */
 	msg.msg_iovlen = 1;
 	r = sendmsg(u, &msg, 0);
 	saw(r, "sendmsg(%d, {msg_name=%s, msg_namelen=16, msg_iov=[{iov_base=\"one\", iov_len=3}], "
@@ -60,7 +60,7 @@ int main(void)
 	r = recvmsg(u, &rcv, 0);
 	saw(r, "recvmsg(%d, {msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base=\"on\", iov_len=2}], "
 	       "msg_iovlen=1, msg_controllen=0, msg_flags=MSG_TRUNC}, 0)", u);
-	/* A failure shows only what was asked. */
+	/* A failed call shows only its arguments. */
 	rcv.msg_namelen = 55;
 	rcv.msg_name = &from;
 	r = recvmsg(u, &rcv, MSG_DONTWAIT);
@@ -95,7 +95,7 @@ int main(void)
 	       "msg_controllen=%zu, msg_flags=MSG_CMSG_CLOEXEC}, MSG_CMSG_CLOEXEC)",
 	    pair[1], CMSG_LEN(8), fds[0], fds[1], (size_t)rcv.msg_controllen);
 
-	/* Credentials, of the kernel's own making and sent by hand. */
+	/* Credentials, added by the kernel and sent explicitly. */
 	set(pair[1], SOL_SOCKET, SO_PASSCRED, "SOL_SOCKET, SO_PASSCRED");
 	struct ucred cred = {getpid(), getuid(), getgid()};
 	char *who = str("{pid=%d, uid=%u, gid=%u}", cred.pid, cred.uid, cred.gid);
@@ -117,7 +117,7 @@ int main(void)
 	       "msg_controllen=%zu, msg_flags=0}, 0)",
 	    pair[1], CMSG_LEN(12), who, (size_t)rcv.msg_controllen);
 
-	/* Two at once: where the datagram came in, and its TTL. */
+	/* Two at once: the interface of the datagram, and its TTL. */
 	set(u, SOL_IP, IP_PKTINFO, "SOL_IP, IP_PKTINFO");
 	set(u, SOL_IP, IP_RECVTTL, "SOL_IP, IP_RECVTTL");
 	r = sendto(u, "p", 1, 0, (void *)&sa, sizeof(sa));

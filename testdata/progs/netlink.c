@@ -2,8 +2,8 @@
 #include "show.h"
 
 /*
- * A netlink socket and its addresses. The protocol is one whose messages
- * nobody decodes, so that the bodies stay bytes.
+ * A netlink socket and its addresses. Messages of this protocol are not decoded, so their bodies
+ * are shown as bytes.
  */
 int main(void)
 {
@@ -28,7 +28,7 @@ int main(void)
 	r = close(s);
 	saw(r, "close(%d)", s);
 
-	/* Groups, and a padding that is not zero. */
+	/* Groups, and padding that is not zero. */
 	int g = socket(AF_NETLINK, SOCK_DGRAM | SOCK_NONBLOCK, NETLINK_ROUTE);
 	saw(g, "socket(AF_NETLINK, SOCK_DGRAM|SOCK_NONBLOCK, NETLINK_ROUTE)");
 	sa.nl_groups = 0x11;
@@ -42,7 +42,7 @@ int main(void)
 	r = recvfrom(g, got, sizeof(got), 0, (void *)&from, &len);
 	saw(r, "recvfrom(%d, %p, 16, 0, %p, [12])", g, got, (void *)&from);
 
-	/* Names of protocols, and one that has none. */
+	/* Names of protocols, and one without a name. */
 	static const struct {
 		int number;
 		const char *name;

@@ -1,5 +1,5 @@
 /* trace: socketpair,select; bits: 32 */
-/* The first select of i386, whose arguments stand in memory. */
+/* The old select of i386, whose arguments are in memory. */
 #include "show.h"
 #include <sys/select.h>
 

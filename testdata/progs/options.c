@@ -90,8 +90,8 @@ int main(void)
 	GET(six, SOL_IPV6, IPV6_RECVTCLASS);
 
 	/*
-	 * The error that waits, named, and taken by the asking: a datagram went to
-	 * a socket that listens to somebody else only.
+	 * The pending error, which getsockopt clears: a datagram was sent to a socket that accepts
+	 * datagrams only from another one.
 	 */
 	struct sockaddr_in deaf = loopback(0), nobody = loopback(1);
 	int e, c = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDP);
@@ -123,7 +123,7 @@ int main(void)
 	    pair[0], getpid(), getuid(), getgid());
 	SET(pair[0], SOL_SOCKET, SO_PASSCRED, 1);
 
-	/* A filter: strace shows only its size unless it is told -v. */
+	/* A filter: strace shows only its size, except with -v. */
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
 		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 100, 0, 1),

@@ -3,7 +3,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 
-/* Packet sockets and a raw one. They send to nobody's protocol on lo. */
+/* Packet sockets and a raw socket. They send packets of an unused protocol on lo. */
 int main(void)
 {
 	struct sockaddr_ll sa = {

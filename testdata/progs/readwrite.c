@@ -2,7 +2,7 @@
 #include "show.h"
 #include <sys/uio.h>
 
-/* The data of most programs: read and write, on a socket. */
+/* read and write on a socket, as most programs use them. */
 int main(void)
 {
 	char data[50], got[64], more[8];
@@ -27,19 +27,19 @@ int main(void)
 	       "{iov_base=\"%.30s\", iov_len=60}], 3)", pair[1], data);
 	r = writev(pair[0], NULL, 0);
 	saw(r, "writev(%d, NULL, 0)", pair[0]);
-	volatile int less = -1; /* gcc would not let it pass */
+	volatile int less = -1; /* gcc would not compile it */
 	char *bad = hole();
 	r = writev(pair[0], (void *)bad, less);
 	saw(r, "writev(%d, %p, 4294967295)", pair[0], bad);
 
-	/* A socket has no positions. */
+	/* A socket has no file position. */
 	r = pread(pair[1], got, 5, 7);
 	saw(r, "pread64(%d, %p, 5, 7)", pair[1], got);
 	r = pwritev2(pair[0], out, 1, -1, 0);
 	saw(r, "pwritev2(%d, [{iov_base=\"ab\", iov_len=2}], 1, -1, 0)", pair[0]);
 	r = preadv2(pair[1], in, 1, -1, 0);
 	saw(r, "preadv2(%d, [{iov_base=\"ab\", iov_len=4}], 1, -1, 0)", pair[1]);
-	/* Nothing is there: EAGAIN, or EOPNOTSUPP before Linux 6.4. */
+	/* No data: EAGAIN, or EOPNOTSUPP before Linux 6.4. */
 	r = preadv2(pair[1], in, 1, -1, RWF_NOWAIT);
 	saw(r, "preadv2(%d, [{iov_base=%p, iov_len=4}], 1, -1, RWF_NOWAIT)", pair[1], got);
 	r = read(pair[1], hole(), 0);

@@ -6,7 +6,7 @@
 #include <sys/select.h>
 #include <sys/time.h>
 
-/* What the numbers' own struct timespec and timeval are: libc has others. */
+/* The struct timespec and timeval of these calls' numbers, which differ from those of libc. */
 struct old_time {
 	long sec, sub;
 };
@@ -19,7 +19,7 @@ struct old_time {
 #define SELECT "select"
 #endif
 
-/* Waiting for sockets, in every way, with something there and with nothing. */
+/* All ways of waiting for sockets, with and without available data. */
 int main(void)
 {
 	int a[2], b[2];

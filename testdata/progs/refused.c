@@ -1,7 +1,7 @@
 /* trace: socket,bind,getsockname,connect,getsockopt,listen,sendto,recvfrom,send,recv; bits: 64,32 */
 #include "show.h"
 
-/* Connections that fail, and one that is not there yet. */
+/* Connections that fail, and one that is not established yet. */
 int main(void)
 {
 	struct sockaddr_in sa = loopback(0), far = {.sin_family = AF_INET, .sin_port = htons(80)};
@@ -10,7 +10,7 @@ int main(void)
 	int e;
 	long r;
 
-	/* A port that is taken, so that nobody else can come to listen there. */
+	/* A bound port, so that no other process can listen on it. */
 	int taken = socket(AF_INET, SOCK_STREAM, 0);
 	saw(taken, "socket(AF_INET, SOCK_STREAM, IPPROTO_IP)");
 	r = bind(taken, (void *)&sa, sizeof(sa));
@@ -32,7 +32,7 @@ int main(void)
 	r = recv(c, got, sizeof(got), 0);
 	RECEIVED(r, c, str("%p", got), sizeof(got), "0");
 
-	/* UDP hears of it at the next call. */
+	/* UDP returns the error at the next call. */
 	int u = socket(AF_INET, SOCK_DGRAM, 0);
 	saw(u, "socket(AF_INET, SOCK_DGRAM, IPPROTO_IP)");
 	int deaf = socket(AF_INET, SOCK_DGRAM, 0);
@@ -43,7 +43,7 @@ int main(void)
 	len = sizeof(sa);
 	r = getsockname(deaf, (void *)&sa, &len);
 	saw(r, "getsockname(%d, %s, [16])", deaf, addr(&sa, len));
-	/* It listens only to itself, and its port is taken. */
+	/* It is connected to itself, and its port is bound. */
 	r = connect(deaf, (void *)&sa, sizeof(sa));
 	saw(r, "connect(%d, %s, 16)", deaf, addr(&sa, sizeof(sa)));
 	r = connect(u, (void *)&sa, sizeof(sa));
@@ -70,7 +70,7 @@ int main(void)
 	r = connect(second, (void *)&sa, sizeof(sa));
 	saw(r, "connect(%d, %s, 16)", second, addr(&sa, sizeof(sa)));
 
-	/* Not a broadcast socket; a family that the socket is not of. */
+	/* Not a broadcast socket; an address of another family. */
 	inet_pton(AF_INET, "255.255.255.255", &far.sin_addr);
 	r = connect(deaf, (void *)&far, sizeof(far));
 	saw(r, "connect(%d, %s, 16)", deaf, addr(&far, sizeof(far)));

@@ -1,5 +1,5 @@
 /* trace: socketpair,poll,restart_syscall; bits: 64,32 */
-/* A poll that is stopped, and goes on. */
+/* A poll that is stopped and continued. */
 #include "show.h"
 #include <poll.h>
 #include <signal.h>

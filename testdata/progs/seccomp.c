@@ -1,8 +1,5 @@
 /* trace: socket */
-/*
- * A filter of its own logs what the program does: audit has a record of it that
- * is of no rule.
- */
+/* The program's own filter logs its calls: audit has a record that belongs to no rule. */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>

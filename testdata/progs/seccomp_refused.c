@@ -1,8 +1,7 @@
 /* trace: socket,connect; bits: 64,32 */
 /*
- * What a seccomp filter does with a call: it fails, a signal comes in its place, or
- * a supervisor answers it. The kernel passes none of these on to the tracepoint at a
- * call's entry.
+ * A seccomp filter makes a call fail, sends a signal instead, or has a supervisor answer it. Such
+ * calls do not reach the tracepoint at the entry.
  */
 #include "show.h"
 #include <linux/filter.h>
@@ -17,7 +16,7 @@
 #define SECCOMP_RET_USER_NOTIF 0x7fc00000U
 #endif
 
-/* connect, on its own or in socketcall. */
+/* connect, as a call of its own or in socketcall. */
 static int filter(unsigned action, unsigned flags)
 {
 	struct sock_filter code[] = {
@@ -51,7 +50,7 @@ static void on_sigsys(int sig)
 	(void)sig;
 }
 
-/* A process in which the filter is at work. */
+/* A process with the filter. */
 static void child(unsigned action, void (*run)(void))
 {
 	pid_t pid = fork();
@@ -139,7 +138,7 @@ int main(void)
 	fd = socket(AF_INET, SOCK_DGRAM, 0);
 	saw(fd, "socket(AF_INET, SOCK_DGRAM, IPPROTO_IP)");
 	child(SECCOMP_RET_ERRNO | EPERM, fails);
-	child(SECCOMP_RET_ERRNO | 0, fails); /* said to be done, and is not */
+	child(SECCOMP_RET_ERRNO | 0, fails); /* reported as done, and not done */
 	child(SECCOMP_RET_TRACE, fails); /* nobody traces it */
 	child(SECCOMP_RET_TRAP, traps);
 	supervised();

@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <sys/sendfile.h>
 
-/* A file and a pipe into a socket, without a buffer of the program's own. */
+/* A file and a pipe into a socket, without a buffer in the program. */
 int main(void)
 {
 	int pair[2], p[2], file = memfd_create("pidwire", 0);

@@ -1,10 +1,10 @@
 /*
- * What the programs of this folder share: they make calls, and note for each
- * the line that a tracer must show. The lines are kept in memory that forked
- * children and threads share, and written to stdout at the end, in one write,
- * so that they do not stand between the calls.
+ * Shared by the programs of this directory, which make calls, and store for each
+ * the line that a tracer must show. The lines are in memory that forked children
+ * and threads share. They are printed to stdout at the end, by a single write, so
+ * that no write is between the calls.
  *
- * The functions that return strings return memory that is never freed.
+ * Functions that return strings never free their memory.
  */
 #ifndef SHOW_H
 #define SHOW_H
@@ -28,7 +28,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* How much of a string is shown: strace -s 32. */
+/* Maximum length of shown strings: strace -s 32. */
 #define SHOW_STRING 32
 
 /* Exit code of a program that cannot run on this machine. */
@@ -65,7 +65,7 @@ static char *str(const char *fmt, ...)
 	return s;
 }
 
-/* A result as it stands behind the equals sign. */
+/* A result, as printed after the equals sign. */
 __attribute__((unused)) static char *result(long ret)
 {
 	if (ret != -1)
@@ -73,7 +73,7 @@ __attribute__((unused)) static char *result(long ret)
 	return str("-1 %s (%s)", strerrorname_np(errno), strerror(errno));
 }
 
-/* Notes a line that has no result of its own to add. */
+/* Adds a line without a result. */
 __attribute__((unused, format(printf, 1, 2)))
 static void say(const char *fmt, ...)
 {
@@ -88,8 +88,8 @@ static void say(const char *fmt, ...)
 }
 
 /*
- * Notes the line of a call that returned ret, and gives ret back. Call it with
- * the errno of the call, so with ret in a variable.
+ * Adds the line of a call that returned ret, and returns ret. errno must still be that of the call,
+ * so store its result in a variable first.
  */
 __attribute__((unused, format(printf, 2, 3)))
 static long saw(long ret, const char *fmt, ...)
@@ -105,7 +105,7 @@ static long saw(long ret, const char *fmt, ...)
 	return ret;
 }
 
-/* Writes the lines out; main returns its value. */
+/* Prints the lines; main returns its value. */
 __attribute__((unused)) static int done(void)
 {
 	size_t off = 0;
@@ -120,7 +120,7 @@ __attribute__((unused)) static int done(void)
 	return 0;
 }
 
-/* For what a program needs and does not show: ends it if the call failed. */
+/* For calls whose lines are not compared: exits if the call failed. */
 __attribute__((unused)) static long must(long ret, const char *what)
 {
 	if (ret == -1) {
@@ -130,14 +130,14 @@ __attribute__((unused)) static long must(long ret, const char *what)
 	return ret;
 }
 
-/* Ends a program that cannot run here, and says why. */
+/* Exits because the program cannot run here, with the reason. */
 __attribute__((unused)) static void skip(const char *why)
 {
 	fprintf(stderr, "skipped: %s: %s\n", why, strerror(errno));
 	exit(SHOW_SKIP);
 }
 
-/* Bytes in quotes, as many as a tracer shows, no dots behind them. */
+/* Quoted bytes, as many as a tracer shows, without dots after them. */
 __attribute__((unused)) static char *bytes(const void *p, size_t len, size_t max)
 {
 	const unsigned char *b = p;
@@ -159,7 +159,7 @@ __attribute__((unused)) static char *bytes(const void *p, size_t len, size_t max
 			if (b[i] >= 0x20 && b[i] < 0x7f)
 				*o++ = b[i];
 			else
-				/* Three digits only if a digit would be read as one of them. */
+				/* Three digits only if a following digit would be read as one of them. */
 				o += sprintf(o, digit ? "\\%03o" : "\\%o", b[i]);
 		}
 	}
@@ -174,7 +174,7 @@ __attribute__((unused)) static char *buf(const void *p, size_t len)
 	return str("%s%s", bytes(p, len, SHOW_STRING), len > SHOW_STRING ? "..." : "");
 }
 
-/* A socket address of the families that need no more than this. */
+/* A socket address of the families that are used here. */
 __attribute__((unused)) static char *addr(const void *p, size_t len)
 {
 	const struct sockaddr *sa = p;
@@ -210,7 +210,7 @@ __attribute__((unused)) static char *addr(const void *p, size_t len)
 	abort();
 }
 
-/* A length that the call changed, or did not: [16], [110 => 2]. */
+/* A length before and after the call: [16], [110 => 2]. */
 __attribute__((unused)) static char *vlen(unsigned before, unsigned after)
 {
 	return before == after ? str("[%u]", before) : str("[%u => %u]", before, after);
@@ -235,8 +235,8 @@ __attribute__((unused)) static struct sockaddr_in6 loopback6(unsigned short port
 }
 
 /*
- * send, recv: libc makes sendto and recvfrom of them on 64-bit machines, and on
- * i386 the calls inside socketcall that have these names.
+ * send and recv: on 64-bit machines libc calls sendto and recvfrom, on i386 the calls of these
+ * names in socketcall.
  */
 #ifdef __i386__
 #define SENT(ret, fd, data, len, flags) \
@@ -250,7 +250,7 @@ __attribute__((unused)) static struct sockaddr_in6 loopback6(unsigned short port
 	saw(ret, "recvfrom(%d, %s, %zu, %s, NULL, NULL)", fd, data, (size_t)(len), flags)
 #endif
 
-/* A page that no call can read or write. */
+/* A page that cannot be read or written. */
 __attribute__((unused)) static char *hole(void)
 {
 	char *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -261,7 +261,7 @@ __attribute__((unused)) static char *hole(void)
 	return p;
 }
 
-/* Len bytes that end at a page that no call can read. */
+/* len bytes that end at a page that cannot be read. */
 __attribute__((unused)) static void *edge(const void *data, size_t len)
 {
 	char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -2,7 +2,7 @@
 #include "show.h"
 #include <linux/net.h>
 
-/* One call of old programs: a number, and a vector of what it takes. */
+/* A call of old programs: a number, and a vector of its arguments. */
 static long vcall(long number, long a, long b, long c, long d, long e, long f)
 {
 	long vec[] = {a, b, c, d, e, f};
@@ -13,7 +13,7 @@ static long vcall(long number, long a, long b, long c, long d, long e, long f)
 	vcall(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 #define CALL(n, ...) CALL6(n, __VA_ARGS__, 0, 0, 0, 0, 0)
 
-/* All that socketcall(2) holds. */
+/* All calls of socketcall(2). */
 int main(void)
 {
 	struct sockaddr_in sa = loopback(0), peer;

@@ -1,7 +1,7 @@
 /* trace: socket,setsockopt,getsockopt,bind,listen,getsockname,getpeername,connect,accept,accept4,sendto,recvfrom,send,recv,shutdown,close; bits: 64,32 */
 #include "show.h"
 
-/* A TCP connection over IPv4, both ends in one process, from birth to close. */
+/* A TCP connection over IPv4, both ends in one process, from socket to close. */
 int main(void)
 {
 	char data[100], got[100];
@@ -62,13 +62,13 @@ int main(void)
 	saw(r, "sendto(%d, \"\\0\\1\\0012\\377\\\"\\\\\", 7, 0, NULL, 0)", s);
 	r = recvfrom(c, got, 32, MSG_WAITALL, NULL, NULL);
 	saw(r, "recvfrom(%d, %s, 32, MSG_WAITALL, NULL, NULL)", c, buf(data, 32));
-	/* TCP gives no address; the length says so. */
+	/* TCP returns no address; the length is zero. */
 	len = sizeof(peer);
 	r = recvfrom(c, got, 75, MSG_WAITALL, (void *)&peer, &len);
 	saw(r, "recvfrom(%d, %s, 75, MSG_WAITALL, %p, [16 => 0])",
 	    c, buf(got, 75), (void *)&peer);
 
-	/* A second connection, with accept4 and flags, whose peer is not asked for. */
+	/* A second connection, with accept4 and flags, without asking for the peer. */
 	int c2 = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	saw(c2, "socket(AF_INET, SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_IP)");
 	r = connect(c2, (void *)&sa, sizeof(sa));

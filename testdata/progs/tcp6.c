@@ -56,7 +56,7 @@ int main(void)
 	r = getpeername(s, (void *)&peer, &len);
 	saw(r, "getpeername(%d, %s, [28])", s, addr(&peer, len));
 
-	/* An address that nobody has, with all its fields. */
+	/* An unused address, with all its fields. */
 	struct sockaddr_in6 local = {
 		.sin6_family = AF_INET6,
 		.sin6_port = htons(7),
@@ -70,7 +70,7 @@ int main(void)
 	saw(r, "bind(%d, {sa_family=AF_INET6, sin6_port=htons(7), sin6_flowinfo=htonl(%u), "
 	       "inet_pton(AF_INET6, \"fe80::1234\", &sin6_addr), sin6_scope_id=if_nametoindex(\"lo\")}, 28)",
 	    u, 0x12345);
-	/* The size before sin6_scope_id was thought of. */
+	/* The size without sin6_scope_id. */
 	r = bind(u, (void *)&sa, 24);
 	saw(r, "bind(%d, {sa_family=AF_INET6, sin6_port=htons(%u), sin6_flowinfo=htonl(0), "
 	       "inet_pton(AF_INET6, \"::1\", &sin6_addr)}, 24)", u, ntohs(sa.sin6_port));

@@ -4,7 +4,7 @@
 
 static int pair[2];
 
-/* Each thread waits for the one before it, so that the order is known. */
+/* Each thread waits for the previous one, so that the order is known. */
 static void *relay(void *arg)
 {
 	char got[8], *name = arg;

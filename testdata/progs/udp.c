@@ -1,7 +1,7 @@
 /* trace: socket,bind,getsockname,getpeername,connect,sendto,recvfrom,send,recv,close; bits: 64,32 */
 #include "show.h"
 
-/* UDP: with an address at each call, connected, and unconnected again. */
+/* UDP: with an address in each call, connected, and unconnected again. */
 int main(void)
 {
 	struct sockaddr_in sa = loopback(0), sb = loopback(0), from;
@@ -46,7 +46,7 @@ int main(void)
 	saw(r, "getpeername(%d, %s, [16])", a, addr(&from, len));
 	r = send(a, big, sizeof(big), 0);
 	SENT(r, a, buf(big, sizeof(big)), sizeof(big), "0");
-	/* More came than there was room for: the result is the true length. */
+	/* More data than fits: the result is the full length. */
 	r = recv(b, got, 8, MSG_TRUNC);
 	RECEIVED(r, b, "\"xxxxxxxx\"", 8, "MSG_TRUNC");
 	r = connect(a, &none, sizeof(none));

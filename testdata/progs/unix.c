@@ -39,7 +39,7 @@ int main(void)
 	RECEIVED(r, s, "\"over\"", sizeof(got), "0");
 	unlink(path);
 
-	/* Nobody there. */
+	/* Nobody listens. */
 	int n = socket(AF_UNIX, SOCK_SEQPACKET, 0);
 	saw(n, "socket(AF_UNIX, SOCK_SEQPACKET, 0)");
 	r = connect(n, (void *)&sa, salen);
@@ -57,7 +57,7 @@ int main(void)
 	saw(r, "bind(%d, {sa_family=AF_UNIX}, 2)", d);
 	int e = socket(AF_UNIX, SOCK_DGRAM, 0);
 	saw(e, "socket(AF_UNIX, SOCK_DGRAM, 0)");
-	/* The kernel chooses: five hexadecimal digits. */
+	/* The kernel chooses the name: five hexadecimal digits. */
 	r = bind(e, (void *)&abs, sizeof(sa_family_t));
 	saw(r, "bind(%d, {sa_family=AF_UNIX}, 2)", e);
 	len = sizeof(peer);

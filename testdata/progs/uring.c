@@ -3,9 +3,9 @@
 #include <linux/io_uring.h>
 
 /*
- * A TCP client by io_uring alone: no system call is made for what it does. Its
- * lines begin with "#uring": operation, fd (-1: the operation has none; a slot
- * where "fixed" follows), result. The server's calls are ordinary ones.
+ * A TCP client that uses only io_uring, without system calls for its operations. Its lines begin
+ * with "#uring": operation, fd (-1: the operation has none; with "fixed" an index), result. The
+ * server's calls are ordinary ones.
  */
 
 static struct {
@@ -80,7 +80,7 @@ int main(void)
 	if (c >= 0) {
 		say("#uring socket -1 %d", c);
 	} else {
-		/* Before Linux 5.19 it is no request that the kernel knows, and none that it tells of. */
+		/* Linux before 5.19 does not know this request, and does not trace it. */
 		c = socket(AF_INET, SOCK_STREAM, 0);
 		saw(c, "socket(AF_INET, SOCK_STREAM, IPPROTO_IP)");
 	}
@@ -98,13 +98,13 @@ int main(void)
 		.opcode = IORING_OP_RECV, .fd = s, .addr = (uintptr_t)got, .len = sizeof(got), .user_data = 5,
 	});
 	say("#uring recv %d %ld", s, r);
-	/* Nothing is there, and the call may not wait. */
+	/* Nothing available, and the call must not wait. */
 	r = request((struct io_uring_sqe){
 		.opcode = IORING_OP_RECV, .fd = s, .addr = (uintptr_t)got, .len = sizeof(got),
 		.msg_flags = MSG_DONTWAIT, .user_data = 6,
 	});
 	say("#uring recv %d %ld", s, r);
-	/* Plain read and write are data of a socket too. */
+	/* Plain read and write also transfer data of a socket. */
 	r = request((struct io_uring_sqe){
 		.opcode = IORING_OP_WRITE, .fd = s, .addr = (uintptr_t) "back", .len = 4, .off = -1, .user_data = 7,
 	});
@@ -119,7 +119,7 @@ int main(void)
 		.opcode = IORING_OP_RECVMSG, .fd = c, .addr = (uintptr_t)&msg, .len = 1, .user_data = 9,
 	});
 	say("#uring recvmsg %d %ld", c, r);
-	/* A registered file: the request has a slot in place of an fd. */
+	/* A registered file: the request has an index instead of an fd. */
 	int files[] = {s, c};
 	must(syscall(SYS_io_uring_register, ring.fd, IORING_REGISTER_FILES, files, 2), "io_uring_register");
 	r = request((struct io_uring_sqe){

@@ -1,4 +1,4 @@
-/* An io_uring by system calls alone, for the programs of this folder. */
+/* io_uring by system calls, without a library, for the programs of this directory. */
 #ifndef URING_H
 #define URING_H
 
@@ -43,7 +43,7 @@ __attribute__((unused)) static void ring_start(unsigned entries, unsigned cq_ent
 	ring.cqes = (void *)(sq + p.cq_off.cqes);
 }
 
-/* Puts a request into the queue. */
+/* Adds a request to the queue. */
 __attribute__((unused)) static void put(struct io_uring_sqe sqe)
 {
 	unsigned tail = *ring.sq_tail;
@@ -53,16 +53,16 @@ __attribute__((unused)) static void put(struct io_uring_sqe sqe)
 	__atomic_store_n(ring.sq_tail, tail + 1, __ATOMIC_RELEASE);
 }
 
-/* Submits what was put, and waits for as many completions. */
+/* Submits the requests, and waits for as many completions. */
 __attribute__((unused)) static void enter(unsigned n, unsigned wait)
 {
 	must(syscall(SYS_io_uring_enter, ring.fd, n, wait, IORING_ENTER_GETEVENTS, NULL, 0), "io_uring_enter");
 }
 
 /*
- * Wakes the kernel's thread (IORING_SETUP_SQPOLL) if it sleeps. The fence keeps the
- * queue's end from being stored after the flag was read, io_uring_setup(2): the thread
- * looks at them the other way round, and would sleep with a request before it.
+ * Wakes the kernel's thread (IORING_SETUP_SQPOLL) if it sleeps. Without the fence, the tail of the
+ * queue could be stored after the flag was read (io_uring_setup(2)): the thread reads them in the
+ * opposite order, and would sleep with a request in the queue.
  */
 __attribute__((unused)) static void wake(void)
 {
@@ -77,7 +77,7 @@ struct taken {
 	unsigned flags;
 };
 
-/* Takes the next completion; ends the program if there is none for long. */
+/* Takes the next completion; exits if there is none for a long time. */
 __attribute__((unused)) static struct taken take(void)
 {
 	unsigned head = *ring.cq_head;

@@ -3,9 +3,8 @@
 #include <fcntl.h>
 
 /*
- * Kinds of requests that do not end with one completion, or do not name a
- * descriptor: registered files and buffers, linked, cancelled, multishot, without a
- * completion, without a copy.
+ * Requests that do not have exactly one completion, or do not name a descriptor: registered files
+ * and buffers, linked, cancelled, multishot, without completion, zero-copy.
  */
 
 #ifndef IORING_CQE_F_NOTIF
@@ -37,14 +36,14 @@ int main(void)
 	saw(r, "socketpair(AF_UNIX, SOCK_STREAM, 0, [%d, %d])", sv[0], sv[1]);
 	ring_start(32, 0, 0);
 
-	/* Does the kernel know sends without a copy? */
+	/* Whether the kernel supports zero-copy sends. */
 	struct io_uring_probe *probe = calloc(1, sizeof(*probe) + 256 * sizeof(struct io_uring_probe_op));
 	if (syscall(SYS_io_uring_register, ring.fd, IORING_REGISTER_PROBE, probe, 256) || probe->last_op < IORING_OP_SEND_ZC) {
 		errno = ENOSYS;
 		skip("an old io_uring");
 	}
 
-	/* Registered files: the sockets, and a pipe, which is none. */
+	/* Registered files: the sockets, and a pipe, which is not a socket. */
 	must(pipe(p), "pipe");
 	int files[] = {sv[0], sv[1], p[0], p[1]};
 	must(syscall(SYS_io_uring_register, ring.fd, IORING_REGISTER_FILES, files, 4), "io_uring_register");
@@ -75,7 +74,7 @@ int main(void)
 	say("#uring recv %d %d", sv[1], take().res);
 	say("#uring send %d %d", sv[0], take().res);
 
-	/* Cancelled by another one. */
+	/* Cancelled by another request. */
 	put((struct io_uring_sqe){.opcode = IORING_OP_RECV, .fd = sv[1], .addr = (uintptr_t)got, .len = 64, .user_data = 11});
 	enter(1, 0);
 	put((struct io_uring_sqe){.opcode = IORING_OP_ASYNC_CANCEL, .fd = -1, .addr = 11, .user_data = 12});
@@ -87,7 +86,7 @@ int main(void)
 			say("#uring recv %d %d", sv[1], c.res);
 	}
 
-	/* No completion is wanted; what follows has the request's memory, and is on no socket. */
+	/* Without a completion; the next request, which is not on a socket, reuses its memory. */
 	for (int i = 0; i < 4; i++) {
 		put((struct io_uring_sqe){.opcode = IORING_OP_SEND, .flags = IOSQE_CQE_SKIP_SUCCESS, .fd = sv[0], .addr = (uintptr_t) "skip", .len = 4, .user_data = 0});
 		enter(1, 0);
@@ -96,7 +95,7 @@ int main(void)
 		one((struct io_uring_sqe){.opcode = IORING_OP_NOP, .fd = -1, .user_data = 0});
 	}
 
-	/* Accepts again and again, and so is received. */
+	/* Multishot accept, and multishot receive. */
 	int l = socket(AF_INET, SOCK_STREAM, 0);
 	saw(l, "socket(AF_INET, SOCK_STREAM, IPPROTO_IP)");
 	must(bind(l, (void *)&sa, sizeof(sa)), "bind");
@@ -125,7 +124,7 @@ int main(void)
 	enter(0, 1);
 	say("#uring recv %d %d", s[0], take().res); /* the last one */
 
-	/* Sent without a copy: sent, and then the buffer is free. */
+	/* Zero-copy: sent, and then the buffer is released. */
 	put((struct io_uring_sqe){.opcode = IORING_OP_SEND_ZC, .fd = c[1], .addr = (uintptr_t) "zero", .len = 4, .user_data = 23});
 	enter(1, 1);
 	struct taken z = take();
@@ -144,7 +143,7 @@ int main(void)
 	}
 	close(ring.fd);
 
-	/* A thread of the kernel submits. */
+	/* A kernel thread submits. */
 	ring_start(8, 0, IORING_SETUP_SQPOLL);
 	put((struct io_uring_sqe){.opcode = IORING_OP_SEND, .fd = sv[0], .addr = (uintptr_t) "poll", .len = 4, .user_data = 30});
 	wake();

@@ -26,7 +26,7 @@ int main(void)
 	}
 	close(ring.fd);
 
-	/* The queue of completions has 16 places. */
+	/* The completion queue has 16 entries. */
 	ring_start(8, 16, 0);
 	for (int i = 0; i < 64; i += 8) {
 		for (int j = 0; j < 8; j++)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Traffic for bench/packets. It waits for a line on standard input, and prints
- * what it did: packets or bytes, seconds, its own processor time in us.
+ * its result: packets or bytes, seconds, its CPU time in us.
  *
  *	load udp RATE SECONDS   datagrams of 100 bytes to a receiver
  *	load tcp - SECONDS      writes of 64 KiB to a receiver
@@ -44,7 +44,7 @@ static double cpu(void)
 	return (r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1e6 + r.ru_utime.tv_usec + r.ru_stime.tv_usec;
 }
 
-/* The other end is a process of its own, whom nobody watches. */
+/* The other end is another process, which is not watched. */
 static void receiver(int fd, int stream)
 {
 	if (fork())
@@ -69,7 +69,10 @@ int main(int argc, char **argv)
 
 	if (argc != 4)
 		return 2;
-	/* Both ends on one CPU: on two of a virtual machine a stream has the rate of its luck. */
+	/*
+	 * Run both ends on one CPU: on two CPUs of a virtual machine the rate of a stream varies by
+	 * chance.
+	 */
 	CPU_ZERO(&one);
 	CPU_SET(0, &one);
 	sched_setaffinity(0, sizeof(one), &one);
@@ -100,7 +103,7 @@ int main(int argc, char **argv)
 		}
 	} else {
 		while ((t = now() - begin) < span) {
-			/* What is due by now, then a nap of half a millisecond. */
+			/* Send the packets that are due, then sleep for half a millisecond. */
 			for (long due = t * rate; done < due; done++)
 				if (send(out, buf, 100, 0) != 100 && errno != ENOBUFS && errno != ECONNREFUSED)
 					die("send");

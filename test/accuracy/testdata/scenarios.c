@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Traffic whose owners are known: scenarios NAME sets up, prints the processes
- * to watch ("pid ROLE PID"), waits for a line on standard input, makes the
- * traffic and prints whose each end was:
+ * Traffic with known owners. "scenarios NAME" sets up a scenario, prints the
+ * processes to watch ("pid ROLE PID"), waits for a line on standard input, makes
+ * the traffic, and prints the owner of each end:
  *
  *	end PROTO LOCALPORT PEERPORT ROLE PID	(ICMP: identifier, 0; peer port 0: any)
- *	end PROTO LOCALPORT PEERPORT ROLE PID,PID,PID...	(who writes, reads, may be the last to close; what
- *							comes in and says "pid=PID." is read by that one)
+ *	end PROTO LOCALPORT PEERPORT ROLE PID,PID,PID...	(the writer, the reader, others that may close
+ *							last; an incoming packet with "pid=PID." is read by PID)
  *
- * It runs in a network namespace of its own, where lo is up.
+ * It runs in its own network namespace, in which lo is up.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -75,7 +75,7 @@ static int port_of(int fd, int peer)
 	return ntohs(a.sin_port);
 }
 
-static int bystander; /* of nobody's interest */
+static int bystander; /* not compared */
 
 static void tell(int fd, const char *role)
 {
@@ -96,7 +96,7 @@ static int bound(int type, int port)
 	return fd;
 }
 
-/* One exchange on an accepted connection, to its end. */
+/* One exchange on an accepted connection, until it ends. */
 static void echo(int fd)
 {
 	char buf[256];
@@ -144,7 +144,7 @@ static void client(int port, int times)
 	}
 }
 
-static pid_t stay[8]; /* who ends when all others have */
+static pid_t stay[8]; /* exits after all others */
 static int stays, others;
 
 static void kill_at_end(pid_t pid)
@@ -383,13 +383,13 @@ static void forkper(void)
 
 	role("server", forking_server, l);
 	close(l);
-	/* The child serves until its client closes: the clients are for themselves. */
+	/* The child serves until its client closes: the clients have only their own sockets. */
 	role("client", client_forks, 5000);
 }
 
 static int pass[2];
 
-/* The next connection that is passed on, -1 at the end. */
+/* Receives the next connection that was passed; -1 at the end. */
 static int taken(int sock)
 {
 	char c, control[CMSG_SPACE(sizeof(int))];
@@ -548,7 +548,7 @@ static void run(const char *line)
 		die(line);
 }
 
-static int near_listener; /* not the client's */
+static int near_listener; /* does not belong to the client */
 
 static void far_client(int ready)
 {
@@ -644,7 +644,7 @@ static void nobody_there(int port)
 		if (bind(fd, (void *)&own, sizeof(own)))
 			die("bind");
 		say("end udp %d %d client %d\n", 6000 + i, port, getpid());
-		if (i % 2) /* connected: the next call gets the error */
+		if (i % 2) /* connected: the next call returns the error */
 			connect(fd, (void *)&a, sizeof(a));
 		sendto(fd, "hello", 5, 0, (void *)&a, sizeof(a));
 		poll(0, 0, 10);
@@ -725,8 +725,8 @@ static unsigned short checksum(unsigned short *p, int words)
 }
 
 /*
- * Many packets whose payload says whose they are: lines of 16 bytes, "pid=", ten
- * digits and a dot. What was sent in all is told by "sent PID BYTES".
+ * Many packets whose payload names their owner: lines of 16 bytes, "pid=", ten digits and a dot.
+ * "sent PID BYTES" is the total that was sent.
  */
 #define LINE 16
 #define MANY 20000
@@ -749,7 +749,7 @@ static void fill(char *buf, size_t size, int pid)
 		memcpy(buf + i, line, LINE);
 }
 
-/* MSG_EOR keeps TCP from putting two writes into one packet, however slow the machine is. */
+/* MSG_EOR prevents TCP from merging two writes into one packet, however slow the machine is. */
 static int send_flags;
 
 static void send_all(int fd, const char *buf, size_t size)
@@ -779,7 +779,9 @@ static void many_writer(int cpu)
 		send_all(many_fd, buf, many_size);
 		sent += many_size;
 	}
-	/* Who is watched stays until all has left: after its end pidwire does not wait long. */
+	/*
+	 * Watched processes stay until all data has left: pidwire does not wait long after their end.
+	 */
 	for (int left = 1, i = 0; i < 10000 && !ioctl(many_fd, TIOCOUTQ, &left) && left; i++)
 		usleep(1000);
 	say("sent %d %lld\n", getpid(), sent);
@@ -800,7 +802,7 @@ static void many_udp(void)
 	struct sockaddr_in a = at(7801);
 
 	many_size = 4 * LINE;
-	bound(SOCK_DGRAM, 7801); /* read by nobody: it is full soon */
+	bound(SOCK_DGRAM, 7801); /* nobody reads: it is soon full */
 	many_fd = socket(AF_INET, SOCK_DGRAM, 0);
 	if (connect(many_fd, (void *)&a, sizeof(a)))
 		die("connect");
@@ -834,7 +836,7 @@ static void no_delay(int fd)
 		die("TCP_NODELAY");
 }
 
-/* Two writers on two CPUs, with sends that do not fit. */
+/* Two writers on two CPUs, with sends larger than the buffer. */
 static void many_tcp(void)
 {
 	int fd = many_connection(7802);
@@ -850,7 +852,7 @@ static void many_tcp(void)
 
 static int reader_pid;
 
-/* The peer of a connection: what it writes is for the one that reads there. */
+/* The peer of a connection: its data names the process that reads it. */
 static void many_peer(int fd)
 {
 	char buf[4 * LINE], in[1024];
@@ -870,7 +872,7 @@ static void many_peer(int fd)
 		;
 }
 
-/* What the three of many_split tell each other: to the writer, and to the peer. */
+/* Messages between the three processes of many_split: to the writer, and to the peer. */
 static int to_writer[2], to_peer[2];
 
 static void pipe_say(int *whom)
@@ -888,8 +890,8 @@ static void pipe_hear(int *whom)
 }
 
 /*
- * First each of them is seen to use its side: one reads, the other writes, the first
- * reads again, all of it bytes that tell of nobody. Then much comes, both ways at once.
+ * First each process is seen using its direction: one reads, the other writes, the first reads
+ * again, with bytes that name nobody. Then much data is sent in both directions at once.
  */
 static void many_reader(int cpu)
 {
@@ -934,7 +936,7 @@ static void many_split_peer(int fd)
 	many_peer(fd);
 }
 
-/* One writes to a connection, another reads from it, on two CPUs. */
+/* One process writes to a connection, another reads from it, on two CPUs. */
 static void many_split(void)
 {
 	int fd = many_connection(7803);
@@ -991,7 +993,7 @@ static void many_caller(int port)
 	say("sent %d %lld\n", getpid(), sent);
 }
 
-/* Workers accept on one socket, while clients come and go. */
+/* Workers accept on one socket, while clients connect and close. */
 static void many_prefork(void)
 {
 	int l = bound(SOCK_STREAM, 7804);
@@ -1043,7 +1045,7 @@ static void many_asker(int port)
 	say("sent %d %lld\n", getpid(), sent);
 }
 
-/* Two sockets on one port, and the kernel shares out what comes. */
+/* Two sockets on one port; the kernel distributes incoming packets. */
 static void many_reuseport(void)
 {
 	kill_at_end(role("server", many_answerer, 7805));
@@ -1053,7 +1055,7 @@ static void many_reuseport(void)
 	role("client", many_asker, 7805);
 }
 
-/* As manyudp, where a queue sends later what it was given, on whichever CPU. */
+/* As manyudp, with a queue that sends packets later, on any CPU. */
 static void many_queue(void)
 {
 	if (system("tc qdisc add dev lo root tbf rate 400mbit burst 20kb latency 50ms") &&
@@ -1071,7 +1073,10 @@ static void many_tcp_queue(void)
 	many_tcp();
 }
 
-/* Children one after the other, each of which reads what its parent asked for, later than is waited for; he too, in turn. */
+/*
+ * Successive children, each of which reads an answer to its parent's request, later than pidwire
+ * waits; the parent reads in turn, too.
+ */
 static void heirs_client(int port, int too)
 {
 	struct sockaddr_in a = at(port);
@@ -1137,7 +1142,10 @@ static void heirs(void)
 	at_one_server(only_heirs_client);
 }
 
-/* Who accepts greets, and his child reads what had come before, later than is waited for. */
+/*
+ * The accepting process sends a greeting, and its child reads earlier data, later than pidwire
+ * waits.
+ */
 static void greet(int fd)
 {
 	char buf[LINE];
@@ -1150,7 +1158,7 @@ static void greet(int fd)
 		_exit(read(fd, buf, sizeof(buf)) != sizeof(buf));
 	}
 	say("end tcp %d %d server %d,%d,%d,%d\n", port_of(fd, 0), port_of(fd, 1), getpid(), pid, getpid(), pid);
-	usleep(40000); /* it has come */
+	usleep(40000); /* it has arrived */
 	send_all(fd, "welcome", 7);
 	if (waitpid(pid, &(int){ 0 }, 0) != pid)
 		die("waitpid");
@@ -1171,7 +1179,7 @@ static void greeted(int port)
 	for (int i = 0; i < CLIENTS; i++) {
 		int fd = connected(port);
 
-		usleep(20000); /* both have it */
+		usleep(20000); /* both hold it */
 		send_all(fd, buf, sizeof(buf));
 		while (read(fd, buf, sizeof(buf)) > 0)
 			;
@@ -1188,7 +1196,7 @@ static void greeting(void)
 	role("client", greeted, 5000);
 }
 
-static pid_t heir;   /* who has each connection that is passed on */
+static pid_t heir;   /* the process that gets each connection */
 static int named[2]; /* each heir, for the client */
 
 static void name_heir(int fd)
@@ -1211,7 +1219,10 @@ static void take_silent(int sock)
 	}
 }
 
-/* Who accepts greets and keeps nothing of it: another one reads what has come, later than is waited for. */
+/*
+ * The accepting process sends a greeting and closes the connection; another process reads the data
+ * that has arrived, later than pidwire waits.
+ */
 static void greet_and_give(int fd)
 {
 	send_all(fd, "welcome", 7);
@@ -1263,7 +1274,7 @@ static void asks_later(int port)
 
 		if (read(fd, buf, 7) != 7 || read(named[0], &pid, sizeof(pid)) != sizeof(pid))
 			die("read");
-		usleep(20000); /* the other one has it */
+		usleep(20000); /* the other one holds it */
 		fill(buf, sizeof(buf), pid);
 		send_all(fd, buf, sizeof(buf));
 		while (read(fd, buf, sizeof(buf)) > 0)
@@ -1303,7 +1314,10 @@ static void holder(int fd)
 	close(fd);
 }
 
-/* The one of several that had a connection at attach that uses it, and lets what comes first wait. */
+/*
+ * Of several processes that held a connection at attach, the one that uses it, after letting the
+ * first packets wait.
+ */
 static void user(int fd)
 {
 	char buf[LINE];
@@ -1346,7 +1360,7 @@ static void held(void)
 	close(many_fd);
 }
 
-/* As manysplit, but nobody has been seen to use it before much comes. */
+/* As manysplit, but no use is seen before much data arrives. */
 static void cold_reader(int cpu)
 {
 	static char buf[1 << 16];
@@ -1424,7 +1438,7 @@ int main(int argc, char **argv)
 			continue;
 		if (pipe(gate))
 			die("pipe");
-		alarm(30); /* whatever went wrong */
+		alarm(30); /* in any case */
 		all[i].set_up();
 		say("ready\n");
 		if (read(0, &c, 1) != 1)

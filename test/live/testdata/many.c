@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Many of one thing: many KIND N
+ * many KIND N creates N objects of a kind:
  *
  *	conns    connections, one after the other, each of them reset
- *	threads  threads at once, each with a name and eleven sockets of its own
- *	procs    processes, up to 64 at once, each with a name and a socket
- *	names    answers of DNS, each with another name and address
+ *	threads  concurrent threads, each with its own name and eleven sockets
+ *	procs    processes, up to 64 at a time, each with its own name and a socket
+ *	names    DNS answers, each with another name and address
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

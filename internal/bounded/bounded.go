@@ -1,34 +1,34 @@
-// Package bounded keeps tables within a budget of memory: a timeline may have
-// any length and any number of connections, threads and names.
+// Package bounded bounds the memory of tables: a timeline may have any length and any number of
+// connections, threads and names.
 package bounded
 
 import "unsafe"
 
-// Room is the memory that the tables of a timeline share. Each is bounded by a count
-// of its own, for what real programs do; the room is for input that fills all of them.
-// The zero Room is empty. It is for one goroutine.
+// Room is a memory budget that the tables of a timeline share. In addition, each table has a
+// maximum number of entries, which is what limits it for real programs. The room limits inputs that
+// fill all tables. The zero Room is empty. It is not safe for concurrent use.
 type Room struct {
 	most   int // 0: Bytes
-	used   int // estimated bytes of what is in the tables
-	old    int // of them, of what is old
-	again  int // age looks at the tables again above so many bytes used
-	filled int // of what is never forgotten
+	used   int // estimated bytes of all tables
+	old    int // of these, in old halves
+	again  int // number of used bytes above which age looks at the tables again
+	filled int // bytes that are never freed
 	tables []table
 }
 
 const (
-	// Bytes is what all tables of a room may take. A connection is counted in
-	// each table that finds it, for the others may have forgotten it.
+	// Bytes is the budget of a room. A connection is counted in each table that refers to it,
+	// because any of them may be the last to drop it.
 	Bytes = 12 << 20
-	// Least is what is left to the tables, however much is filled.
+	// Least is the part of the budget that is always left to tables, whatever Fill has taken.
 	Least = 4 << 20
 )
 
-// Of returns a room whose tables may take n bytes; a third of that is left to them,
-// however much is filled.
+// Of returns a room whose tables may take n bytes. A third of this is always left to them, whatever
+// Fill takes.
 func Of(n int) *Room { return &Room{most: n} }
 
-// limit is what the tables may take now.
+// limit returns the number of bytes that the tables may take now.
 func (r *Room) limit() int {
 	if r.most > 0 {
 		return max(r.most-r.filled, r.most/3)
@@ -36,24 +36,24 @@ func (r *Room) limit() int {
 	return max(Bytes-r.filled, Least)
 }
 
-// Used returns the estimated bytes of what is in the tables.
+// Used returns the estimated bytes of all tables.
 func (r *Room) Used() int { return r.used }
 
-// table is an Index, whatever it finds.
+// table is an Index of any type.
 type table interface {
-	takes() int    // bytes
-	takesOld() int // of them
-	names() bool   // says which connection it is: without it that would be a new one
-	turn()         // forgets what is old
+	takes() int    // bytes of the old half
+	takesOld() int // bytes of the table
+	names() bool   // its entries identify connections: without one, a connection gets a new number
+	turn()         // drops the old half
 }
 
-// Fill takes n bytes that are not given back.
+// Fill takes n bytes from the budget that are never returned.
 func (r *Room) Fill(n int) {
 	r.filled += n
 	r.shrink()
 }
 
-// take counts n bytes more, or less.
+// take adds n, which may be negative, to the used bytes.
 func (r *Room) take(n int) {
 	r.used += n
 	if r.old == 0 && r.used > r.again && r.used > r.limit()*3/4 {
@@ -63,9 +63,9 @@ func (r *Room) take(n int) {
 	r.shrink()
 }
 
-// age makes what is in the largest table old, where little of it is, before the room
-// is full: else a whole table would have to be forgotten then, with what came last, or
-// the others would have ever less.
+// age turns the young half of the largest table that does not identify connections into its old
+// half, if little of it is old, before the room is full. Otherwise a whole table would have to be
+// emptied then, including its latest entries, or the other tables would shrink more and more.
 func (r *Room) age() {
 	var largest table
 	for _, t := range r.tables {
@@ -78,9 +78,9 @@ func (r *Room) age() {
 	}
 }
 
-// shrink forgets what is old, where it is most, until all have room. If nothing is,
-// it forgets a whole table: of those without which no connection becomes another one
-// the largest, and only then any other.
+// shrink drops old halves, the largest first, until the tables are within the limit. If there are
+// none, it empties whole tables: the largest of those that do not identify connections, and then
+// any.
 func (r *Room) shrink() {
 	for r.used > r.limit() {
 		var victim table
@@ -105,17 +105,17 @@ func (r *Room) shrink() {
 	}
 }
 
-// Index finds things in bounded memory: when young is full it becomes old, and what
-// was old and has not been asked for since is forgotten; that happens earlier if the
-// room that it shares with others is full.
+// Index is a map in bounded memory with two halves. When the young half is full, it becomes the old
+// half, and entries of the previous old half that have not been used since are dropped. This
+// happens earlier if the room that it shares with other tables is full.
 type Index[K comparable, V any] struct {
 	young, old part[K, V]
-	most       int // entries of young
-	each       int // bytes of an entry
+	most       int // number of entries of young
+	each       int // bytes per entry
 	beyond     func(V) int
 	room       *Room
-	// Dear says that an entry which is forgotten makes a known thing another one: the
-	// room forgets such tables last.
+	// Dear says that the entries identify things, so that dropping one turns a known thing into
+	// another. The room empties such tables last.
 	Dear bool
 }
 
@@ -124,20 +124,20 @@ type part[K comparable, V any] struct {
 	bytes int
 }
 
-// In bounds an index to most entries in each half. An entry takes its place and the
-// bytes that beyond says, which may be nil; it shares room with others.
+// In sets the maximum number of entries per half. Each entry takes a fixed size plus the number of
+// bytes that beyond returns, which may be nil. The table uses the budget of room.
 func (x *Index[K, V]) In(r *Room, most int, beyond func(V) int) {
 	var k K
 	var v V
 	if beyond == nil {
 		beyond = func(V) int { return 0 }
 	}
-	// A map has a third of its places free, about.
+	// A map has about a third of its slots free.
 	x.room, x.most, x.each, x.beyond = r, most, int(unsafe.Sizeof(k)+unsafe.Sizeof(v))*3/2, beyond
 	r.tables = append(r.tables, x)
 }
 
-// Get returns the value of a key, and whether it is there: it is remembered longer then.
+// Get returns the value of a key, and whether it is present. It moves the entry to the young half.
 func (x *Index[K, V]) Get(key K) (V, bool) {
 	v, ok := x.young.m[key]
 	if !ok {
@@ -167,13 +167,13 @@ func (x *Index[K, V]) Put(key K, v V) {
 	x.Grew(n)
 }
 
-// Grew says that an entry that was just got or put takes n bytes more.
+// Grew adds n bytes to the size of the entry of the last Get or Put.
 func (x *Index[K, V]) Grew(n int) {
 	x.young.bytes += n
 	x.room.take(n)
 }
 
-// Drop forgets a key.
+// Drop removes a key.
 func (x *Index[K, V]) Drop(key K) {
 	for _, h := range []*part[K, V]{&x.young, &x.old} {
 		if v, ok := h.m[key]; ok {
@@ -194,7 +194,7 @@ func (x *Index[K, V]) turn() {
 	x.old, x.young = x.young, part[K, V]{}
 }
 
-// Size returns how many entries there are, a key that was remembered again counted twice.
+// Size returns the number of entries. A key that has moved to the young half again counts twice.
 func (x *Index[K, V]) Size() int { return len(x.young.m) + len(x.old.m) }
 
 func (x *Index[K, V]) takes() int { return x.young.bytes + x.old.bytes }

@@ -9,13 +9,13 @@ type Audit struct {
 	Serial uint64
 	Stamp  int64    // audit's own time, ns since the Unix epoch, in whole ms
 	Types  []string // of its records, as audit.log names them
-	// Call is the system call, or nil. Arguments are those of the recorded call, if
-	// there is one; otherwise what audit does not have is a TText "?".
+	// Call is the system call, or nil. Arguments are those of the recorded call, if there is one;
+	// otherwise arguments that audit does not record are a TText "?".
 	Call *Call
 	// Joined says that the call itself was recorded.
 	Joined bool
-	// Missing says that the call was recorded and that audit, which covered it, has no
-	// record of it.
+	// Missing says that the call was recorded, and that audit has no record of it, although it
+	// should.
 	Missing bool
 
 	// Attributes of the process; empty, 0 or Unset if the event has none.
@@ -26,7 +26,7 @@ type Audit struct {
 	TTY, Exe, Key string
 	Subject       string // the security label
 	Denial        bool   // a refusal or an anomaly: it has a line of its own
-	What          string // fields of the main record, if there is no call or beside it
+	What          string // fields of the main record, if there is no call, or in addition to it
 	Addr          Tape   // the address, if no argument of Call has it
 	AddrRole      string // "peer", "local" or "address"
 }

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Clone returns a copy of an entry that shares no memory with it that is used
-// again: what decoders make is good until its batch is done, a clone is for keeping.
-// Connections and what is static (names, tables) are shared, for they never change.
+// Clone returns a copy of an entry that shares no reusable memory with it. The result of a decoder
+// is valid until its batch is done; a clone may be kept. Connections and static data (names,
+// tables) are shared, because they never change.
 func (e *Entry) Clone() *Entry {
 	c := *e
 	c.Task = e.Task.clone()

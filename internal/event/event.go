@@ -1,5 +1,5 @@
-// Package event defines the decoded form of everything that happened. It depends on
-// no source, sink or machine. Values are structured; only sinks make text of them.
+// Package event defines the decoded form of all events. It does not depend on any source, sink or
+// machine. Values are structured; only sinks format them.
 package event
 
 import "net/netip"
@@ -12,10 +12,10 @@ type Event struct {
 	Task  Task
 	Body  Body
 	Raw   []byte   // the wire record; aliases the source's memory
-	Warn  []string // what could not be decoded, with the reason
+	Warn  []string // the parts that could not be decoded, with the reason
 }
 
-// Body is what happened: one of the types that Visitor has a method for.
+// Body is the content of an event: one of the types that Visitor has a method for.
 type Body interface {
 	visit(*Entry, Visitor)
 	clone() Body
@@ -25,16 +25,16 @@ type Body interface {
 // start time is not.
 type Proc struct {
 	PID   uint32 // thread group id, as the host sees it
-	Start uint64 // in clock ticks of 10 ms since boot; 0 where the source has none
+	Start uint64 // in clock ticks of 10 ms since boot; 0 if the source has none
 }
 
 // Task is the thread of an event.
 type Task struct {
 	Proc
 	TID          uint32
-	NSPID, NSTID uint32 // in the task's own pid namespace; 0 where unknown
+	NSPID, NSTID uint32 // in the task's own pid namespace; 0 if unknown
 	UID          uint32
-	Comm         string // of the thread, as the kernel has it: hostile bytes
+	Comm         string // of the thread, as in the kernel: hostile bytes
 	// Bare says that only PID (as another tool printed it, perhaps a thread's) and
 	// Comm are known.
 	Bare bool
@@ -46,12 +46,12 @@ type SockID struct {
 	Cookie, Inode uint64
 }
 
-// Sock is a socket as the kernel had it at the time of the event.
+// Sock is the state of a socket at the time of the event.
 type Sock struct {
 	ID          SockID
 	PeerInode   uint64 // AF_UNIX
 	NetNS       uint32
-	FD          int32 // -1 where none
+	FD          int32 // -1 if none
 	Family      uint16
 	Type        uint16
 	Protocol    uint16
@@ -59,7 +59,7 @@ type Sock struct {
 	New         bool           // created by this call
 	Result      bool           // the fd is the call's return value
 	Before      bool           // Sock is the state before the call
-	Local, Peer netip.AddrPort // invalid where not IP, or not bound or connected
+	Local, Peer netip.AddrPort // invalid if not IP, or not bound or connected
 	Aux         [2]uint32      // AF_NETLINK: port id; AF_VSOCK: cid, port
 }
 
@@ -109,8 +109,8 @@ type Call struct {
 	Via      string // "socketcall" or "io_uring", else empty
 	Args     []Arg
 	Ret      int64  // as the kernel returned it: -errno on failure
-	Out      Tape   // Ret, where it is not a plain number; may be empty
-	Aux      Tape   // what strace prints in parentheses behind the result; may be empty
+	Out      Tape   // Ret, if it is not a plain number; may be empty
+	Aux      Tape   // the text that strace prints in parentheses after the result; may be empty
 	Errno    string // "ECONNREFUSED"; empty on success
 	Dur      int64  // ns; for Waiting: so far
 	State    CallState
@@ -129,10 +129,10 @@ type Arg struct {
 	Name    string // as in the man page, static
 	Raw     uint64
 	Val     Tape
-	Unknown bool // the source does not have it: Raw is meaningless
+	Unknown bool // not recorded: Raw is meaningless
 }
 
-// ProcWhat says what happened to a process.
+// ProcWhat is a change of a process.
 type ProcWhat uint8
 
 // The values are those of enum pw_proc_what.
@@ -202,21 +202,21 @@ type Lost struct {
 	Count  uint64
 }
 
-// What a Name is of; the values are those of enum pw_name_what.
+// The kinds of a Name; the values are those of enum pw_name_what.
 const (
 	NameUser  = 1
 	NameIface = 2
 	NameHost  = 3
 )
 
-// Name is the name of a user or interface, looked up by the source, or a host name that
-// a file has in place of an address; Addr is the placeholder address for it.
+// Name is the name of a user or interface, looked up by the source, or a host name that a file
+// contains instead of an address. Addr is the placeholder address for it.
 type Name struct {
 	What  uint16 // NameUser, NameIface or NameHost
 	ID    uint32
 	NetNS uint64
 	Name  string
-	Addr  netip.Addr // of NameHost
+	Addr  netip.Addr // for NameHost
 }
 
 // Symbol is the function of a code address; Name is empty if it is unknown.
@@ -224,7 +224,7 @@ type Symbol struct {
 	Addr, Offset uint64
 	PID          uint32 // whose memory; 0: the kernel's
 	Name         string // of the function
-	File         string // that it is of: an executable, a library, a module of the kernel
+	File         string // with the function: an executable, a library, or a kernel module
 }
 
 // Note is a message of the source about itself.
@@ -234,7 +234,7 @@ type Note struct {
 	Fix      string // may be empty
 }
 
-// Clock says by how much the wall clock was set since the start of the timeline.
+// Clock is a step of the wall clock, relative to the start of the timeline.
 type Clock struct {
 	Drift int64 // ns
 }
@@ -291,7 +291,7 @@ type Conn struct {
 	State       uint8
 	Local, Peer netip.AddrPort
 	PeerName    string // name that a DNS answer of the timeline gave to Peer; may be empty
-	LocalName   string // only where LocalMade
+	LocalName   string // only if LocalMade
 	LocalMade   bool   // Local is a placeholder for LocalName, the name in the file; sinks do not show it
 	PeerMade    bool   // the same for Peer
 	Path        string // AF_UNIX; an abstract name begins with NUL
@@ -322,9 +322,9 @@ type Entry struct {
 	// Cause is the Seq of the call that sent this packet, or of the packet that this
 	// call waited for; 0 if unknown.
 	Cause  uint64
-	Conn   *Conn // nil where none
+	Conn   *Conn // nil if none
 	Match  Match
 	First  bool    // the first entry of Conn
 	Others []*Conn // further connections of the event (accept's child, socketpair, poll)
-	User   string  // name of the user; empty where unknown
+	User   string  // name of the user; empty if unknown
 }

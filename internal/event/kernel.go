@@ -2,7 +2,7 @@ package event
 
 import "net/netip"
 
-// KernelWhat says what a Kernel is.
+// KernelWhat is the kind of a Kernel event.
 type KernelWhat uint8
 
 const (
@@ -11,7 +11,7 @@ const (
 	KernelLeaf                        // both: it called no other
 	KernelCall                        // it was called; its return is unknown
 	KernelEvent                       // something happened: a tracepoint, a probe
-	KernelSock                        // no event: Sock is the socket of later ones
+	KernelSock                        // no event: Sock is the socket of the following ones
 	KernelStep                        // no event: a stack
 )
 
@@ -42,7 +42,7 @@ const (
 	SystemTap Tracer = iota + 1
 	Ftrace
 	DTrace
-	Pidwire // we ourselves
+	Pidwire // pidwire itself
 )
 
 // KernelContext is the execution context of a kernel event.
@@ -52,7 +52,7 @@ type KernelContext uint8
 const (
 	ContextUnknown KernelContext = 0
 	ContextTask    KernelContext = 1 // of a thread
-	ContextSoftirq KernelContext = 2 // on top of whichever thread ran
+	ContextSoftirq KernelContext = 2 // on the current thread's time
 )
 
 func (c KernelContext) String() string {
@@ -85,39 +85,39 @@ type Kernel struct {
 	What   KernelWhat
 	Tracer Tracer
 	Name   string // of the function, the event or the probe
-	Module string // that it is of, where that is told
-	Func   string // the caller; of a probe the function that it is in
+	Module string // its module, if reported
+	Func   string // the caller; for a probe, the function that it is in
 	Depth  int    // number of enclosing functions
 	Args   string
-	Ret    string // only where HasRet
+	Ret    string // only if HasRet
 	HasRet bool
-	Ret64  int64 // of Pidwire, in place of Ret
+	Ret64  int64 // for Pidwire, instead of Ret
 	RetHex bool  // it is an address
-	Dur    int64 // ns between entry and return; -1: not told
-	// Of what goes over a connection; invalid, unknown, -1 and empty where not told.
+	Dur    int64 // ns between entry and return; -1: not reported
+	// About a connection's data; invalid, unknown, -1 and empty if not reported.
 	Local, Peer netip.AddrPort
 	Dir         Direction
 	Bytes       int64
 	Flags       string // of TCP, as printed
 	From, To    string // states of TCP, as printed
-	Text        string // what else was printed
+	Text        string // other printed text
 	Under       bool   // it happened in the preceding call of the timeline, as far as known
 
-	// Of Pidwire only.
+	// Only for Pidwire.
 
-	Fields  []Arg  // in the order in which they are shown
+	Fields  []Arg  // in the order of display
 	Errno   string // of Ret64
 	Reason  string // of a drop; empty if the kernel has none
-	Cookie  uint64 // of the socket; 0 where none is known
-	Sock    Sock   // only where HasSock
+	Cookie  uint64 // of the socket; 0 if none is known
+	Sock    Sock   // only if HasSock
 	HasSock bool
-	// Of the task, where it is the socket's owner and not the running thread.
-	Inherited bool // the evidence is the listener's
-	Found     bool // the event has no socket: the owner has the addresses, or asked for the neighbour last
+	// About the task, if it is the socket's owner and not the current thread.
+	Inherited bool // the evidence is from the listener
+	Found     bool // the event has no socket: the owner has the addresses, or last requested the neighbour
 	Shared    bool // several processes have the socket; the owner used it last
 	Context   KernelContext
 	CPU       int32
-	OnTID     uint32 // the thread that ran, if it is not the task; 0: none
+	OnTID     uint32 // the current thread, if it is not the task; 0: none
 	OnComm    string // hostile bytes
 
 	// Stack and UserStack are the call stacks, innermost first; may be empty.

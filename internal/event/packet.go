@@ -21,18 +21,17 @@ func (d Direction) String() string {
 	return "unknown"
 }
 
-// Damage says where the decoding of an IP header ended early; what was not
-// reached is zero.
+// Damage says where the decoding of an IP header ended early. Fields after that are zero.
 type Damage uint8
 
 const (
 	Whole        Damage = iota
 	DamageCut           // the capture ends inside the IP header
 	DamageShort         // the packet itself is shorter than an IP header
-	BadVersion          // neither 4 nor 6, or not the one that the layer below announced
+	BadVersion          // neither 4 nor 6, or not the version that the layer below announced
 	BadHeaderLen        // IPv4: header length below 20
 	BadTotalLen         // IPv4: total length below the header's
-	BadExtension        // IPv6: an extension header that ends the decoding, or is cut
+	BadExtension        // IPv6: an extension header that ends the decoding, or is truncated
 	TooDeep             // the packet is inside too many others
 )
 
@@ -58,7 +57,7 @@ func (d Damage) String() string {
 	return "unknown damage"
 }
 
-// IP protocol numbers that the decoder looks into (IANA protocol-numbers).
+// IP protocol numbers of what the decoder decodes (IANA protocol-numbers).
 const (
 	ProtoHopByHop = 0
 	ProtoICMP     = 1
@@ -82,46 +81,45 @@ const (
 	ProtoMobility = 135
 )
 
-// Ethernet types of what the decoder looks into (IANA ieee-802-numbers).
+// Ethernet types of what the decoder decodes (IANA ieee-802-numbers).
 const (
 	EtherIPv4 = 0x0800
 	EtherIPv6 = 0x86dd
 )
 
-// MaxInner is how many packets inside each other are decoded.
+// MaxInner is the maximum number of nested packets that are decoded.
 const MaxInner = 8
 
-// Packet is an IP packet, from its IP header on. All byte slices alias the
-// record that it was decoded from; offsets count from the start of Data. What
-// is deeper than the transport header stays bytes: a sink that has words for
-// it reads them there.
+// Packet is an IP packet, from its IP header on. All byte slices alias the record that it was
+// decoded from. Offsets count from the start of Data. Data after the transport header is not
+// decoded: sinks that can print it read it there.
 type Packet struct {
 	Dir      Direction
 	Len      uint32 // bytes on the wire, from the IP header on
 	Captured uint32 // of them in Data
 	Data     []byte
 
-	Version  uint8 // first four bits of Data; 0 where there is no byte
-	Proto    uint8 // of what lies at Off, behind IPv6 extension headers and AH
+	Version  uint8 // first four bits of Data; 0 if there is no byte
+	Proto    uint8 // protocol of the header at Off, after IPv6 extension headers and AH
 	Fragment bool  // one part of a datagram
 	Damage   Damage
 
-	// Ports are 0 where the protocol has none, or they were not captured, or
-	// this is a later fragment. Invalid where the header could not be read.
+	// Ports are 0 if the protocol has none, if they were not captured, or in later fragments.
+	// Addresses are invalid if the header could not be read.
 	Src, Dst netip.AddrPort
 
 	IP IPHeader
 
-	Off    uint32 // of the transport header; 0 where not reached
-	End    uint32 // of the packet in Data, by the IP header: what follows is padding
-	Length uint32 // bytes on the wire from Off on, as the headers say; wraps where they contradict each other
+	Off    uint32 // of the transport header; 0 if not reached
+	End    uint32 // of the packet in Data, by the IP header: the rest is padding
+	Length uint32 // bytes on the wire from Off on, by the headers; wraps if they contradict each other
 
-	TCP  TCPHeader  // where Proto is ProtoTCP and TCP.Valid
-	UDP  UDPHeader  // where Proto is ProtoUDP
-	ICMP ICMPHeader // where Proto is ProtoICMP or ProtoICMPv6
+	TCP  TCPHeader  // if Proto is ProtoTCP and TCP.Valid
+	UDP  UDPHeader  // if Proto is ProtoUDP
+	ICMP ICMPHeader // if Proto is ProtoICMP or ProtoICMPv6
 
-	// Inner is the packet inside: of a tunnel (IP in IP, GRE), or the one that
-	// an ICMP error quotes; nil where none was captured.
+	// Inner is the packet inside a tunnel (IP in IP, GRE), or the one that an ICMP error quotes;
+	// nil if none was captured.
 	Inner *Packet
 }
 
@@ -141,7 +139,7 @@ type IPHeader struct {
 	Options []byte // IPv4 options; IPv6: extension headers and AH up to Off, the first of type Proto
 }
 
-// The flags of an IPv4 header, as its three bits stand.
+// The flags of an IPv4 header, in the order of its three bits.
 const (
 	FlagMF       = 1
 	FlagDF       = 2
@@ -152,18 +150,18 @@ const (
 type TCPHeader struct {
 	Valid   bool   // all 20 bytes were captured
 	Flags   uint8  // TCPFin ... TCPCWR
-	Header  uint8  // bytes of the header with options, as it says: 0 to 60
+	Header  uint8  // bytes of the header with options, as it states: 0 to 60
 	Win     uint16 // not scaled
 	Urg     uint16
 	Sum     uint16
 	Seq     uint32
 	Ack     uint32
-	Options []byte // as much of them as was captured
+	Options []byte // the captured part
 	Length  uint32 // bytes of payload on the wire
 
-	// Numbers counted from the first ones seen of the connection, as tcpdump
-	// counts; equal to Seq and Ack where the segment has no ACK or is the
-	// first. SackBase is what to take off the edges of SACK blocks.
+	// Sequence numbers relative to the first ones seen of the connection, as in tcpdump; equal to
+	// Seq and Ack if the segment has no ACK or is the first. SackBase is subtracted from the edges
+	// of SACK blocks.
 	RelSeq, RelAck, SackBase uint32
 }
 
@@ -179,15 +177,14 @@ const (
 	TCPCwr = 0x80
 )
 
-// UDPHeader is a UDP header (RFC 768), in host byte order; a field that was
-// not captured is 0.
+// UDPHeader is a UDP header (RFC 768), in host byte order. Fields that were not captured are 0.
 type UDPHeader struct {
-	Length uint16 // of header and payload, as it says
+	Length uint16 // of header and payload, as it states
 	Sum    uint16 // 0: none
 }
 
-// ICMPHeader is the start of an ICMP (RFC 792) or ICMPv6 (RFC 4443) message;
-// a field that was not captured is 0.
+// ICMPHeader is the start of an ICMP (RFC 792) or ICMPv6 (RFC 4443) message. Fields that were not
+// captured are 0.
 type ICMPHeader struct {
 	Type, Code uint8
 	Sum        uint16

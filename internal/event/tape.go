@@ -1,10 +1,10 @@
 package event
 
-// Tape is a value as a run of tokens, in the order in which a tracer would
-// write them: a struct is TStruct, its fields (each with a Name), TEnd. A tape
-// is cheap to make, to keep and to walk; decoders cut tapes from one slab.
+// Tape is a value as a sequence of tokens, in the order in which a tracer prints them: a struct is
+// TStruct, its fields (each with a Name), TEnd. Tapes are cheap to create, keep and traverse;
+// decoders cut them from one slab.
 //
-// In Call.Aux a Name stands before its value with a space (left {...}).
+// In Call.Aux, a Name is printed before its value with a space (left {...}).
 type Tape []Token
 
 // TokenKind is the kind of a token.
@@ -14,7 +14,7 @@ const (
 	TNone   TokenKind = iota
 	TStruct           // { ... TEnd
 	TArray            // [ ... TEnd
-	TSet              // [a b] ... TEnd: elements parted by spaces; FNot: ~[a b]
+	TSet              // [a b] ... TEnd: elements separated by spaces; FNot: ~[a b]
 	TFunc             // Str( ... TEnd, as BPF_STMT(...)
 	TEnd
 	TInt    // int64(Num), decimal
@@ -27,15 +27,15 @@ const (
 	TFlags  // Num as bits named by Tab, A|B|0x80
 	TFd     // int32(Num): a file descriptor
 	TPort   // Num: a port, host order, as htons(80)
-	TIface  // Num: an interface index; Str: its name, empty where unknown
+	TIface  // Num: an interface index; Str: its name, empty if unknown
 	TStr    // Str: bytes of the process, quoted and escaped; Num: full length, of which Str may be the start
 	THexStr // Str: as TStr, every byte as \xNN
-	TText   // Str: words of our own, never of the process
+	TText   // Str: our own text, never from the process
 	TIPv4   // Str: 4 bytes
 	TIPv6   // Str: 16 bytes
 	TMAC    // Str: 1 byte or more
 	TArrow  // => between a value before the call and after it
-	TMore   // ... : there is more that is not shown
+	TMore   // ... : there is more, which is not shown
 	TNote   // /* Str */
 	TTime   // int64(Num): seconds since the Unix epoch, in a note as UTC
 	TAsIs   // Str: as another tool printed it
@@ -44,30 +44,30 @@ const (
 
 // Bits of Token.Flags.
 const (
-	// FOr joins this token to the one before with | instead of a comma
+	// FOr joins this token to the previous one with | instead of a comma
 	// (SOCK_STREAM|SOCK_CLOEXEC: one TSym, one TFlags).
 	FOr = 1 << iota
 	// FDec makes an unknown TSym decimal: 8 /* FOO_??? */.
 	FDec
-	// FVerbose marks a token (of an opening kind: with all it holds) that is
-	// written in full output only, FBrief one that is written otherwise.
+	// FVerbose marks a token (an opening one: with its contents) that is only printed in full
+	// output; FBrief one that is only printed otherwise.
 	FVerbose
 	FBrief
-	// FUnnamed marks a field whose Name is not written.
+	// FUnnamed marks a field whose Name is not printed.
 	FUnnamed
-	// FWhole marks a TStr that is not cut at the user's limit.
+	// FWhole marks a TStr that is not truncated to the user's limit.
 	FWhole
-	// FLimit marks a TArray whose elements are cut at the user's limit.
+	// FLimit marks a TArray whose elements are truncated to the user's limit.
 	FLimit
-	// FCut marks a TStr that goes on, although Str is all there is to show.
+	// FCut marks a TStr that continues, although Str is all that can be shown.
 	FCut
 	// FAbstract marks a TStr that is the name of an abstract socket: @"name".
 	FAbstract
-	// FNot marks a TSet that is the complement of what it holds.
+	// FNot marks a TSet that is the complement of its elements.
 	FNot
-	// FBare marks a TSym whose unknown number has no note beside it.
+	// FBare marks a TSym whose number, if unknown, is printed without a comment.
 	FBare
-	// FPlain marks a TIface that is written as its name alone.
+	// FPlain marks a TIface of which only the name is printed.
 	FPlain
 )
 
@@ -82,10 +82,10 @@ type Token struct {
 	Tab   *Table
 }
 
-// Table names numbers: constants (AF_INET) or bits (MSG_PEEK).
+// Table has names of numbers: constants (AF_INET) or bits (MSG_PEEK).
 type Table struct {
-	Unknown string // what stands for a number without a name: "AF_???"
-	Syms    []Sym  // constants in any order; bits in the order in which they are shown
+	Unknown string // printed for a number without a name: "AF_???"
+	Syms    []Sym  // constants in any order; bits in the order of display
 	dense   []string
 }
 
@@ -95,8 +95,8 @@ type Sym struct {
 	Name string
 }
 
-// NewTable makes a table. The caller no longer owns syms. Where two names have
-// one number the first is shown.
+// NewTable returns a table of syms, which it then owns. Of several names for one number, the first
+// is used.
 func NewTable(unknown string, syms ...Sym) *Table {
 	t := &Table{Unknown: unknown, Syms: syms}
 	const most = 1024
@@ -115,7 +115,7 @@ func NewTable(unknown string, syms ...Sym) *Table {
 	return t
 }
 
-// Name returns the name of v, empty if it has none.
+// Name returns the name of v, or "".
 func (t *Table) Name(v uint64) string {
 	if v < uint64(len(t.dense)) {
 		return t.dense[v]

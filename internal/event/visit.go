@@ -1,7 +1,7 @@
 package event
 
-// Visitor has a method for every kind of Body. Who implements it decides for
-// each of them: a new kind does not compile until every sink has done so.
+// Visitor has a method for every kind of Body. So a new kind does not compile until every sink
+// handles it.
 type Visitor interface {
 	Call(*Entry, *Call)
 	Capture(*Entry, *Capture)

@@ -17,7 +17,7 @@ type Joiner struct {
 	byCookie connIndex
 	byInode  connIndex
 	found    map[uint64]*event.SockFound // by inode: open at attach, not used yet
-	numbered map[uint64]*event.SockFound // the same by cookie, where they have one
+	numbered map[uint64]*event.SockFound // the same by cookie, if known
 	users    bounded.Index[uint32, string]
 	fds      bounded.Index[fdKey, *event.Conn]       // descriptors followed by audit records and by other tools' calls
 	hosts    map[netip.Addr]string                   // host names in files, by the placeholder address of each
@@ -33,16 +33,16 @@ type Joiner struct {
 	accepted bounded.Index[uint64, event.Use]  // by cookie: who called accept for it
 	others   bounded.Index[pair, *foreign]     // flows of files without sockets
 	ends     bounded.Index[pair, endsOf]       // of sockets, for packets of another file
-	names    bounded.Index[netip.Addr, string] // that DNS gave
+	names    bounded.Index[netip.Addr, string] // names from DNS answers
 	frame    struct {                          // the last call on an AF_PACKET socket
 		tid  uint32
 		end  int64
 		conn *event.Conn
 	}
 	room      *bounded.Room
-	hostBytes int // of hosts, about
+	hostBytes int // of hosts, approximately
 
-	closed []*event.Conn // oldest first, to be forgotten
+	closed []*event.Conn // the oldest first, to be dropped
 }
 
 const afPacket = 17
@@ -279,8 +279,8 @@ func news(c *event.Conn, s *event.Sock) bool {
 		c.Closed && !s.Before
 }
 
-// tells reports whether an address has data that the one before lacks. A closed
-// socket has no port.
+// tells reports whether an address has data that the previous one lacks. A closed socket has no
+// port.
 func tells(now, before netip.AddrPort) bool {
 	return now.IsValid() && now != before && (now.Port() != 0 || before.Port() == 0)
 }

@@ -17,7 +17,7 @@ type pair struct {
 
 type foreign struct {
 	conn *event.Conn
-	isn  uint32 // of its SYN, if syn
+	isn  uint32 // sequence number of its SYN, if syn
 	syn  bool
 }
 
@@ -84,9 +84,9 @@ func pairOf(proto uint8, a, b netip.AddrPort) pair {
 	return pair{proto, a, b}
 }
 
-// endsOf is the connection of a socket with two addresses. several says that sockets of
-// more than one network namespace have these addresses: the packets of a file without
-// namespaces may belong to any of them.
+// endsOf is the connection of a socket with two addresses. several: sockets of more than one
+// network namespace have these addresses, so packets in a file without namespaces may belong to any
+// of them.
 type endsOf struct {
 	conn    *event.Conn
 	several bool
@@ -140,7 +140,7 @@ func (j *Joiner) foreign(e *event.Entry, p *event.Capture) {
 	}
 	begins := p.TCP.Valid && p.TCP.Flags&(event.TCPSyn|event.TCPAck) == event.TCPSyn
 	if known && begins && f.syn && f.isn != p.TCP.Seq {
-		known = false // the addresses come round again
+		known = false // the addresses are reused
 	}
 	if !known {
 		// The file does not say which end was captured: the first sender is taken as local.

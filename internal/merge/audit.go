@@ -12,7 +12,7 @@ import (
 // and result, in the order of both: audit's clock is coarse, and it does not record
 // threads. The call's record is appended to audit's, which follows the call.
 
-// callKey is what both records have of a call.
+// callKey has the fields that both records of a call have.
 type callKey struct {
 	pid, nr uint32
 	abi     uint8
@@ -27,7 +27,7 @@ type audits struct {
 	records map[callKey][]wire.Record // of audit, delayed, not joined
 	late    []*lateCall               // calls that were emitted, not joined
 	byKey   map[callKey][]*lateCall
-	covers  map[uint32]uint64 // by process: since when audit records all its socket calls
+	covers  map[uint32]uint64 // by process: the time since when audit records all its socket calls
 	upto    uint64            // all records of calls that returned before have arrived
 }
 
@@ -80,7 +80,7 @@ func (m *Merger) keyOfCall(r wire.Record) (k callKey, ok bool) {
 	}
 	k = callKey{pid: s.Pid, nr: s.Nr, abi: s.Abi, ret: result(s.Ret)}
 	if k.abi == wire.AbiX32 {
-		k.abi = wire.AbiX8664 // audit tells them apart by the number alone
+		k.abi = wire.AbiX8664 // audit distinguishes them only by the number
 	}
 	if s.Sub != 0 {
 		k.args[0] = uint64(s.Sub)

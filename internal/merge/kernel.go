@@ -8,16 +8,16 @@ import (
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
-// heldBack is what the kernel did in a thread since its last call was recorded. It
-// belongs to a call that has not returned, and is emitted below that call.
+// heldBack is what the kernel did in a thread since its last call was recorded. It belongs to a
+// call that has not returned, and is emitted below that call.
 type heldBack struct {
-	buf   []byte // records, one behind the other
-	kept  []byte // buffer for what remains
-	first uint64 // the earliest time of them
+	buf   []byte // records, one after the other
+	kept  []byte // buffer for the remaining ones
+	first uint64 // time of the earliest
 }
 
-// maxHeldBack bounds what is held back for one call, in bytes, and maxThreads for how
-// many threads.
+// maxHeldBack is the maximum number of bytes that are held back for one call, and maxThreads the
+// maximum number of threads.
 const (
 	maxHeldBack = 256 << 10
 	maxThreads  = 4096
@@ -53,8 +53,7 @@ func (m *Merger) awaitsCall(r wire.Record) bool {
 	return true
 }
 
-// returned emits what the kernel did in a call, behind the call, which is positioned
-// at time at.
+// returned emits the kernel events of a call, after the call, which is placed at time at.
 func (m *Merger) returned(r wire.Record, at uint64) {
 	if len(r) < wire.SizeSyscall || len(m.heldBack) == 0 || r[wire.OffSyscallFlags]&wire.CallWaiting != 0 {
 		return
@@ -66,7 +65,7 @@ func (m *Merger) returned(r wire.Record, at uint64) {
 	m.releaseHeld(d, binary.LittleEndian.Uint64(r[wire.OffSyscallEnter:]), at, 1<<64-1)
 }
 
-// tooLong emits what is held back and older than a time: its call blocks, or is not
+// tooLong emits events that are held back and older than a time: their call blocks, or is not
 // shown.
 func (m *Merger) tooLong(until uint64) {
 	if m.waiting > until {
@@ -85,8 +84,8 @@ func (m *Merger) tooLong(until uint64) {
 	}
 }
 
-// releaseHeld emits what is held back of a thread and not later than until, at its own
-// time. What was done since enter goes behind the call, which is positioned at time at.
+// releaseHeld emits the events of a thread up to until, at their own times. Events since enter are
+// placed after the call, which is at time at.
 func (m *Merger) releaseHeld(d *heldBack, enter, at, until uint64) {
 	// A function is recorded when it calls another one or returns: events in it may
 	// have been recorded before.

@@ -41,20 +41,20 @@ type Merger struct {
 	listeners map[uint64]bool      // cookies of sockets that SYNs came to
 	labels    map[labelKey]*labels // delayed packets whose owner may change
 	shared    map[uint64]bool      // cookies of sockets that several processes use
-	holders   map[uint64]bool      // cookies of sockets that several processes held at attach, and none has used since
-	anyHeld   bool                 // there were more of them
-	senders   map[uint64]uint8     // the same of those that several send on: how often it was another one, up to maxTurns
+	holders   map[uint64]bool      // cookies of sockets that several processes held at attach, and that none has used since
+	anyHeld   bool                 // the table was too small
+	senders   map[uint64]uint8     // the same for streams with several senders: number of changes of the sender, up to maxTurns
 	audits    audits
-	heldBack  map[uint32]*heldBack // by tid: what the kernel did in a call that has not returned
-	waiting   uint64               // the earliest of that, or before it
-	order     []wire.Record        // of one thread, while it is put in order
+	heldBack  map[uint32]*heldBack // by tid: kernel events of a call that has not returned
+	waiting   uint64               // the earliest time of these, or an earlier time
+	order     []wire.Record        // of one thread, while they are sorted
 }
 
 type item struct {
 	at    uint64
-	rec   wire.Record // nil: taken out
+	rec   wire.Record // nil: removed
 	slab  *slab
-	label *labels // that name it, nil: none
+	label *labels // lists that contain it, nil: none
 }
 
 // slab is memory for copies of records. It is reused once all of them are emitted.
@@ -85,7 +85,7 @@ func (m *Merger) Add(r wire.Record) error {
 			return m.bound()
 		}
 	case wire.KindEnd:
-		// The calls' source made it, and audit may have told more since.
+		// The end record is from the calls' source, and later audit records may have arrived.
 		if m.next < len(m.held) {
 			at = max(at, m.held[len(m.held)-1].at)
 		}

@@ -96,7 +96,7 @@ func (m *Merger) accepted(r wire.Record) {
 			Uid: s.Uid, How: wire.OwnerAccepted, Comm: s.Comm,
 		}
 		if _, known := m.children.get(k.Cookie); !known && k.Protocol == protoTCP {
-			m.bornOf(&k) // before 5.12 no state says so
+			m.bornOf(&k) // before 5.12 there is no state record
 		}
 		var b [wire.SizeOwner]byte
 		m.relabel(k.Cookie, listener, o.Append(b[:0]))
@@ -129,7 +129,7 @@ func (m *Merger) handedOver(r wire.Record) {
 	if binary.LittleEndian.Uint32(owner[wire.OffOwnerHow:])&^wire.OwnerOld == wire.OwnerSent {
 		m.mixed(cookie)
 	}
-	delete(m.labels, labelKey{cookie: cookie}) // what comes from now on may be read by another
+	delete(m.labels, labelKey{cookie: cookie}) // a later packet may be read by the other process
 	if len(m.shared) >= maxChildren {
 		m.shared = map[uint64]bool{}
 	}
@@ -210,7 +210,7 @@ func (m *Merger) unread(cookie, since uint64) (list []wire.Record) {
 		}
 		return list
 	}
-	// It was not known to be shared: its packets have not been put down.
+	// It was not known to be shared: its packets are not registered.
 	for i := len(m.held) - 1; i >= m.next && m.held[i].at > since; i-- {
 		switch p := m.held[i].rec; {
 		case p.Kind() == wire.KindPacket && len(p) >= wire.SizePacket && p[wire.OffPacketMade] == wire.MadeSocket &&

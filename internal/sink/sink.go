@@ -1,16 +1,16 @@
-// Package sink is where the timeline leaves pidwire: words are made here, and
-// nothing is asked of a source.
+// Package sink is the end of the timeline: its subpackages format entries. A sink never asks a
+// source.
 package sink
 
 import "github.com/pidwire/pidwire/internal/event"
 
 // Sink takes the entries of one timeline, in order, from one goroutine.
 type Sink interface {
-	// Write takes one entry. It is the sink's during the call only: its memory
-	// is used again. Conns are not, and may be kept.
+	// Write handles one entry, which is valid until Write returns: its memory is reused. Conns are
+	// never reused, and may be kept.
 	Write(*event.Entry) error
-	// Flush hands on what is buffered: nothing more is at hand now.
+	// Flush writes buffered output: there are no more entries at the moment.
 	Flush() error
-	// Close ends the output. It does not close what New was given.
+	// Close ends the output. It does not close the writer that was passed to New.
 	Close() error
 }

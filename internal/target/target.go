@@ -1,6 +1,5 @@
-// Package target reads how the command line names processes: a pid, a name, @user,
-// :port, unit:, cgroup:, container:, uid: or all. What is there to be named, the
-// machine is asked.
+// Package target parses targets on the command line: a pid, a name, @user, :port, unit:, cgroup:,
+// container:, uid: or all. A Machine looks up what they refer to.
 package target
 
 import (
@@ -15,11 +14,11 @@ import (
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
-// ErrUsage says that a target cannot be understood.
+// ErrUsage says that a target is not valid.
 var ErrUsage = errors.New("bad target")
 
-// Machine is asked for what a target names; proc.FS is one. Its errors wrap
-// proc.ErrNoTarget, and that of Named fs.ErrNotExist, where there is none.
+// Machine looks up what targets refer to; proc.FS implements it. If there is none, its errors wrap
+// proc.ErrNoTarget, and that of Named wraps fs.ErrNotExist.
 type Machine interface {
 	Named(pid uint32) (*proc.Process, error)
 	UserID(name string) (uint32, error)
@@ -27,12 +26,11 @@ type Machine interface {
 	FindContainer(id string) (string, error)
 }
 
-// kinds are the words before the colon of a target; before a port there is none.
+// kinds are the words before the colon of a target; a port has none.
 var kinds = []string{"unit", "cgroup", "container", "uid", ""}
 
-// Parse reads a target. Users, units and containers are looked up now: an error
-// that wraps proc.ErrNoTarget says that there is none, one that wraps ErrUsage that
-// the text is no target.
+// Parse parses a target. It looks up users, units and containers. Errors wrap proc.ErrNoTarget if
+// there is none, and ErrUsage if the text is not a target.
 func Parse(m Machine, text string) (proc.Target, error) {
 	t := proc.Target{Text: text}
 	kind, rest, colon := strings.Cut(text, ":")
@@ -108,7 +106,7 @@ func name(m Machine, t proc.Target) (proc.Target, error) {
 	return t, nil
 }
 
-// User makes the target of --user.
+// User returns the target of --user.
 func User(m Machine, name string) (proc.Target, error) {
 	uid, err := userID(m, name)
 	return proc.Target{Text: "@" + name, User: name, UID: uid}, err
@@ -121,7 +119,7 @@ func userID(m Machine, name string) (uint32, error) {
 	return m.UserID(name)
 }
 
-// unitDir accepts the cgroup of a unit of systemd's.
+// unitDir accepts the cgroup of a systemd unit.
 func unitDir(unit string) func(string) bool {
 	if !strings.Contains(unit, ".") {
 		unit += ".service"

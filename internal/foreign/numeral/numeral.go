@@ -1,5 +1,5 @@
-// Package numeral reads numbers out of text that other tools printed: digits and
-// nothing else, without a sign, and never more than fits.
+// Package numeral parses numbers in the output of other tools: only digits, without a sign, with a
+// check for overflow.
 package numeral
 
 import "math"
@@ -7,7 +7,7 @@ import "math"
 // Is reports whether c is a decimal digit.
 func Is(c byte) bool { return c-'0' <= 9 }
 
-// Decimal reads decimal digits up to most.
+// Decimal parses decimal digits. The value must not exceed most.
 func Decimal(b []byte, most uint64) (n uint64, ok bool) {
 	if len(b) == 0 || len(b) > 20 {
 		return 0, false
@@ -22,7 +22,7 @@ func Decimal(b []byte, most uint64) (n uint64, ok bool) {
 	return n, n <= most
 }
 
-// Hex reads up to 16 hexadecimal digits.
+// Hex parses up to 16 hexadecimal digits.
 func Hex(b []byte) (n uint64, ok bool) {
 	if len(b) == 0 || len(b) > 16 {
 		return 0, false
@@ -37,7 +37,7 @@ func Hex(b []byte) (n uint64, ok bool) {
 	return n, true
 }
 
-// Value is what a hexadecimal digit is worth, -1 where c is none.
+// Value returns the value of a hexadecimal digit, or -1.
 func Value(c byte) int {
 	switch {
 	case Is(c):
@@ -50,7 +50,7 @@ func Value(c byte) int {
 	return -1
 }
 
-// Octal reads octal digits; none are 0.
+// Octal parses octal digits. An empty text is 0.
 func Octal(b []byte) (n uint64, ok bool) {
 	for _, c := range b {
 		if c-'0' > 7 || n>>61 != 0 {

@@ -1,5 +1,4 @@
-// Package replay is the source of a recording: it needs no privilege, and runs
-// on any system.
+// Package replay reads recordings. It needs no privilege, and runs on any system.
 package replay
 
 import (
@@ -28,15 +27,15 @@ func New(r io.Reader) (*Source, error) {
 // Header returns the recording's header.
 func (s *Source) Header() wire.Header { return s.r.Header }
 
-// ErrNotClosed says that a recording is whole, block by block, but was not
-// closed: its writer was killed between two blocks.
+// ErrNotClosed says that all blocks of a recording are complete, but it was not closed: its writer
+// was killed between two blocks.
 var ErrNotClosed = errors.New("not closed in order: the last moments may be missing")
 
-// Run emits every record that this version knows. What a recording of a later
-// version has beside them is said in notes: first what is longer there, and at the
-// end how many records of unknown kinds were left out. It returns nil at the end of a
-// recording that was closed, else ErrNotClosed, a *wire.CutError or a
-// *wire.DamageError, after everything before that has been emitted.
+// Run emits every record that this version knows. For a recording of a later version it also emits
+// notes: first about fields that it does not know, and at the end the number of records of unknown
+// kinds that it skipped. It returns nil at the end of a recording that was closed; otherwise
+// ErrNotClosed, a *wire.CutError or a *wire.DamageError, after all records before that have been
+// emitted.
 func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 	var unknown wire.Unknown
 	at := s.r.Header.Mono
@@ -76,7 +75,7 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 	}
 }
 
-// note emits a sentence about what is missing from what follows; none if it is empty.
+// note emits a message about what is missing from the following records, unless it is empty.
 func note(at uint64, text string, emit func(wire.Record) error) error {
 	if text == "" {
 		return nil

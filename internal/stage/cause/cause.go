@@ -1,5 +1,5 @@
-// Package cause is the stage that says which call a packet comes from, and which
-// packet a call waited for.
+// Package cause is the stage that finds the call that caused a packet, and the packet that ended
+// the wait of a call.
 package cause
 
 import (
@@ -9,32 +9,32 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 )
 
-// stream is what has gone over a connection lately, to say which call a packet
-// carries the bytes of, and which packet a call got its bytes from.
+// stream is the recent data of a connection, for finding which call wrote the bytes of a packet,
+// and which packet brought the bytes of a call.
 type stream struct {
 	out, in   half
-	sent      span   // the last call that sends, connects or closes
-	last      uint64 // Seq of the last packet that came in with bytes, or ended the stream
+	sent      span   // the last call that sent, connected or closed
+	last      uint64 // Seq of the last packet that brought data, or ended the stream
 	lastAt    int64
 	reset     uint64 // Seq of the RST
 	handshook uint64 // Seq of the packet that completed the handshake
 }
 
-// half is one direction. Of a connection that was open before, or had no
-// handshake, positions are not known: then time tells what nothing else does.
+// half is one direction. Positions are not known for connections that were open before, or that had
+// no handshake: then the order in time decides.
 type half struct {
 	isn   uint32
-	known bool    // isn is
-	at    uint32  // bytes that calls have moved, modulo 2^32
+	known bool    // isn is valid
+	at    uint32  // bytes that calls have sent or received, modulo 2^32
 	fin   uint64  // Seq of the FIN
-	list  []piece // a ring, when it has grown to pieces
-	n     int     // that were put
+	list  []piece // a ring, once it has grown to pieces
+	n     int     // number of pieces added
 }
 
-// pieces is how many calls or packets of a direction are remembered.
+// pieces is the number of calls or packets that are kept per direction.
 const pieces = 64
 
-// piece is a part of a stream: of a call that sent it, or a packet that brought it.
+// piece is a part of a stream, with the call that sent it or the packet that brought it.
 type piece struct {
 	seq      uint64
 	from, to uint32
@@ -45,7 +45,7 @@ type span struct {
 	begin, end int64
 }
 
-// put remembers a piece, and returns by how many bytes the half has grown.
+// put adds a piece, and returns the number of bytes by which the half has grown.
 func (h *half) put(p piece) (grown int) {
 	if len(h.list) < pieces {
 		before := cap(h.list)
@@ -58,12 +58,12 @@ func (h *half) put(p piece) (grown int) {
 	return grown
 }
 
-// bytes is what a stream takes.
+// bytes is the memory of a stream.
 func (s *stream) bytes() int {
 	return int(unsafe.Sizeof(*s)) + (cap(s.out.list)+cap(s.in.list))*int(unsafe.Sizeof(piece{}))
 }
 
-// find returns the Seq of the piece that holds a position, the newest first.
+// find returns the Seq of the latest piece that contains a position.
 func (h *half) find(pos uint32) uint64 {
 	for i := h.n - 1; i >= 0 && i >= h.n-pieces; i-- {
 		if p := &h.list[i%pieces]; pos-p.from < p.to-p.from {
@@ -73,15 +73,15 @@ func (h *half) find(pos uint32) uint64 {
 	return 0
 }
 
-// Finder is the stage, for a timeline with calls and packets. It sets Cause.
+// Finder is the stage, for timelines with calls and packets. It sets Cause.
 type Finder struct {
 	streams bounded.Index[uint32, *stream] // by Conn.N
 }
 
-// keep is how many connections may be used before one that is not is forgotten.
+// keep is the number of connections that may be used before an unused one is dropped.
 const keep = 4096
 
-// New returns the finder of a new timeline, whose tables share the room.
+// New returns a finder for a new timeline. Its tables use the room.
 func New(room *bounded.Room) *Finder {
 	f := &Finder{}
 	f.streams.In(room, keep, (*stream).bytes)
@@ -99,7 +99,7 @@ func (f *Finder) Add(e *event.Entry, emit func(*event.Entry)) {
 	emit(e)
 }
 
-// stream returns the stream of a connection, made at its first call.
+// stream returns the stream of a connection, which its first call creates.
 func (f *Finder) stream(c *event.Conn) *stream {
 	s, ok := f.streams.Get(c.N)
 	if !ok {
@@ -109,7 +109,7 @@ func (f *Finder) stream(c *event.Conn) *stream {
 	return s
 }
 
-// packet says which call a packet comes from, and remembers the packet.
+// packet finds the call that sent a packet, and stores the packet.
 func (f *Finder) packet(e *event.Entry, p *event.Capture) {
 	if e.Conn == nil {
 		return
@@ -158,8 +158,7 @@ func (f *Finder) packet(e *event.Entry, p *event.Capture) {
 	}
 }
 
-// call says which packet a call that waits was given, and remembers a
-// call that sends.
+// call finds the packet for which a call waited, and stores a call that sends.
 func (f *Finder) call(e *event.Entry, c *event.Call) {
 	if c.State != event.Returned {
 		return
@@ -202,7 +201,7 @@ func (f *Finder) call(e *event.Entry, c *event.Call) {
 	}
 }
 
-// peeks reports whether a call leaves what it received where it is.
+// peeks reports whether a call leaves the received data in the queue.
 func peeks(c *event.Call) bool {
 	const msgPeek = 2
 	for i := range c.Args {
@@ -213,8 +212,8 @@ func peeks(c *event.Call) bool {
 	return false
 }
 
-// wokeBy returns the last packet for one of the connections that a call waited
-// for, of those that came while it did.
+// wokeBy returns the last packet that arrived during a call, for one of the connections that it
+// waited for.
 func (f *Finder) wokeBy(e *event.Entry, c *event.Call, end int64) uint64 {
 	if c.Ret <= 0 {
 		return 0

@@ -1,6 +1,6 @@
-// Command gen writes internal/wire/zwire.go from bpf/wire.h: it lets clang lay
-// the header out for the BPF target and reads the result from its BTF, so that
-// the Go side cannot disagree with what the kernel side emits.
+// Command gen generates internal/wire/zwire.go from bpf/wire.h. clang compiles the header for the
+// BPF target, and gen reads the layout from its BTF, so that it always matches that of the BPF
+// programs.
 //
 //	go run ./gen -header ../../bpf/wire.h -out zwire.go
 package main
@@ -62,8 +62,7 @@ func run(header, out string) error {
 	return os.WriteFile(out, src, 0o644)
 }
 
-// layout compiles a file that uses every declaration once, so that clang keeps
-// them all in BTF.
+// layout compiles a file that uses each declaration once, so that clang keeps all of them in BTF.
 func layout(header string, decls [][]string) (*btf.Spec, error) {
 	dir, err := os.MkdirTemp("", "wiregen")
 	if err != nil {
@@ -135,8 +134,8 @@ func writeStruct(g *bytes.Buffer, spec *btf.Spec, name string) error {
 	return nil
 }
 
-// accessor returns the Go type of a member and the statements that read it
-// from b, and write it to b, at offset off.
+// accessor returns the Go type of a field, and the statements that read it from b, and write it to
+// b, at offset off.
 func accessor(t btf.Type, dst string, off int) (typ, read, write string, err error) {
 	switch t := btf.UnderlyingType(t).(type) {
 	case *btf.Int:

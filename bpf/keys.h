@@ -5,7 +5,7 @@
 
 #include "pidwire.h"
 
-/* What may be copied of the messages of a socket: type Head. */
+/* The part of a socket's messages that may be copied: type Head. */
 enum key_head {
 	KEY_NONE = 0,
 	KEY_NO_HEAD = 1,
@@ -16,7 +16,7 @@ enum key_head {
 	KEY_CONTROL = 6,
 };
 
-/* How many bytes of an option's value stand in front of its key; -1 if it holds none. */
+/* Number of bytes of an option's value before its key; -1 if it has no key. */
 static __always_inline s32 key_value(u32 level, u32 name)
 {
 	if (level == 6 && name == 14) /* TCP_MD5SIG */

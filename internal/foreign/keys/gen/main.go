@@ -35,7 +35,7 @@ func header() []byte {
 
 #include "pidwire.h"
 
-/* What may be copied of the messages of a socket: type Head. */
+/* The part of a socket's messages that may be copied: type Head. */
 enum key_head {
 `)
 	for i, name := range heads {
@@ -43,7 +43,7 @@ enum key_head {
 	}
 	b.WriteString(`};
 
-/* How many bytes of an option's value stand in front of its key; -1 if it holds none. */
+/* Number of bytes of an option's value before its key; -1 if it has no key. */
 static __always_inline s32 key_value(u32 level, u32 name)
 {
 `)

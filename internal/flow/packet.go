@@ -31,16 +31,7 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 	for _, a := range p.Answers {
 		j.names.Put(a.Addr, a.Name)
 	}
-	e.Match = event.MatchExact
-	if p.Inherited {
-		e.Match = event.MatchInherited
-		if u, ok := j.accepted.Get(p.Cookie); ok {
-			e.Task, e.Match, p.Owner, p.Inherited = u.Task, event.MatchExact, u.What, false
-		}
-	}
-	if p.Shared {
-		e.Match = min(e.Match, event.MatchShared)
-	}
+	j.owner(e, p)
 	if p.Cookie == 0 && !p.Wire {
 		j.foreign(e, p)
 		return
@@ -71,6 +62,13 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 		e.Conn = c
 		return
 	}
+	j.established(e, p, c, local, peer)
+}
+
+// established joins a TCP packet whose socket has no connection with the packet's addresses: the packet
+// belongs to a handshake, to a connection that was just established, or to one that is not known. c is
+// the connection of its cookie, which may be a listener, or nil.
+func (j *Joiner) established(e *event.Entry, p *event.Capture, c *event.Conn, local, peer netip.AddrPort) {
 	key := tupleOf(local, peer, p.Space)
 	syn := p.TCP.Valid && p.TCP.Flags&(event.TCPSyn|event.TCPAck) == event.TCPSyn
 	child, known := j.child(key)
@@ -108,6 +106,21 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 		e.Conn.Old = p.Old && !syn
 		e.Conn.Found = e.Conn.Old
 		j.index(e.Conn)
+	}
+}
+
+// owner sets the match of a packet by the evidence for its owner. If accept has returned for its socket, the owner is
+// the caller of accept, not that of the listener.
+func (j *Joiner) owner(e *event.Entry, p *event.Capture) {
+	e.Match = event.MatchExact
+	if p.Inherited {
+		e.Match = event.MatchInherited
+		if u, ok := j.accepted.Get(p.Cookie); ok {
+			e.Task, e.Match, p.Owner, p.Inherited = u.Task, event.MatchExact, u.What, false
+		}
+	}
+	if p.Shared {
+		e.Match = min(e.Match, event.MatchShared)
 	}
 }
 

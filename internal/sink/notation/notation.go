@@ -200,15 +200,7 @@ func (w *writer) tape(t event.Tape, aux bool) {
 			i = skip(t, i)
 			continue
 		}
-		switch n := top.count; {
-		case n < 0:
-		case k.Flags&event.FOr != 0:
-			w.b = append(w.b, '|')
-		case n > 0 && top.kind == event.TSet:
-			w.b = append(w.b, ' ')
-		case n > 0:
-			w.b = append(w.b, ", "...)
-		}
+		w.separate(top, k)
 		if top.count >= top.limit {
 			w.b = append(w.b, "..."...)
 			i = rest(t, i) - 1
@@ -218,34 +210,12 @@ func (w *writer) tape(t event.Tape, aux bool) {
 			top.count = max(top.count, 0) + 1
 		}
 		if k.Name != "" && k.Flags&event.FUnnamed == 0 {
-			switch {
-			case aux && depth == 0:
-				w.b = append(w.b, k.Name...)
-				w.b = append(w.b, ' ')
-			case k.Kind != event.TIPv6:
-				w.b = append(w.b, k.Name...)
-				w.b = append(w.b, '=')
-			}
+			w.label(k, aux && depth == 0)
 		}
-		var open byte
-		switch k.Kind {
-		case event.TStruct:
-			open = '{'
-		case event.TArray:
-			open = '['
-		case event.TSet:
-			if k.Flags&event.FNot != 0 {
-				w.b = append(w.b, '~')
-			}
-			open = '['
-		case event.TFunc:
-			w.b = append(w.b, k.Str...)
-			open = '('
-		default:
+		if !w.open(k) {
 			w.value(k)
 			continue
 		}
-		w.b = append(w.b, open)
 		if depth == maxDepth-1 {
 			w.b = append(w.b, "..."...)
 			w.b = append(w.b, closing(k.Kind))
@@ -262,6 +232,49 @@ func (w *writer) tape(t event.Tape, aux bool) {
 	for ; depth > 0; depth-- {
 		w.b = append(w.b, closing(w.stack[depth].kind))
 	}
+}
+
+// separate writes what is between an element and the previous one in the same struct, array or set.
+func (w *writer) separate(top *frame, k *event.Token) {
+	switch n := top.count; {
+	case n < 0:
+	case k.Flags&event.FOr != 0:
+		w.b = append(w.b, '|')
+	case n > 0 && top.kind == event.TSet:
+		w.b = append(w.b, ' ')
+	case n > 0:
+		w.b = append(w.b, ", "...)
+	}
+}
+
+// label writes the name of a field. The name of an IPv6 address is written inside its value.
+func (w *writer) label(k *event.Token, aux bool) {
+	switch {
+	case aux:
+		w.b = append(append(w.b, k.Name...), ' ')
+	case k.Kind != event.TIPv6:
+		w.b = append(append(w.b, k.Name...), '=')
+	}
+}
+
+// open writes the opening bracket of a token that has elements. It returns false for a value.
+func (w *writer) open(k *event.Token) bool {
+	switch k.Kind {
+	case event.TStruct:
+		w.b = append(w.b, '{')
+	case event.TArray:
+		w.b = append(w.b, '[')
+	case event.TSet:
+		if k.Flags&event.FNot != 0 {
+			w.b = append(w.b, '~')
+		}
+		w.b = append(w.b, '[')
+	case event.TFunc:
+		w.b = append(append(w.b, k.Str...), '(')
+	default:
+		return false
+	}
+	return true
 }
 
 func closing(k event.TokenKind) byte {

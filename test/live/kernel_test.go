@@ -99,14 +99,23 @@ func krnLines(shown []byte) (lines []string) {
 // TestKernel compares layer krn with programs whose kernel events are known.
 func TestKernel(t *testing.T) {
 	needRoot(t)
+	var together map[string]*outcome
+	if built != "" {
+		together = watchTogether(t, isKernel, "-l", "krn")
+	}
 	n := 0
 	for _, p := range programs(t) {
-		if !strings.HasPrefix(p.name, "kernel_") {
+		if !isKernel(p) {
 			continue
 		}
 		n++
 		t.Run(p.name, func(t *testing.T) {
-			said, shown := watch(t, build(t, p.name, "64"), "-l", "krn")
+			var said, shown []byte
+			if o := together[p.name+"/64"]; o != nil {
+				said, shown = o.result(t)
+			} else {
+				said, shown = watch(t, build(t, p.name, "64"), "-l", "krn")
+			}
 			lines := krnLines(shown)
 			want := expected(t, said)
 			if len(want) < 3 {
@@ -746,7 +755,7 @@ func TestTracerAdministrator(t *testing.T) {
 		put(t, dir, "set_ftrace_filter", "vfs_read")
 		for wait := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 			b, _ := os.ReadFile(lines)
-			if bytes.Contains(b, []byte(`another has changed ftrace: functions are not shown from here on: tracing_on is "0"`)) {
+			if bytes.Contains(b, []byte(`another process changed ftrace: functions are not shown from here on: tracing_on is "0"`)) {
 				break
 			}
 			if time.Now().After(wait) {
@@ -767,7 +776,7 @@ func TestTracerAdministrator(t *testing.T) {
 	for file, text := range map[string]string{"current_tracer": "nop", "set_ftrace_filter": "", "set_ftrace_pid": "", "tracing_on": "1", "trace_clock": "local"} {
 		put(t, tracing, file, text)
 	}
-	if want := `in use by another now, and is not put back: set_ftrace_filter has "vfs_read"`; !strings.Contains(said.String(), want) {
+	if want := `in use by another process, and is not restored: set_ftrace_filter has "vfs_read"`; !strings.Contains(said.String(), want) {
 		t.Errorf("it says %q, want %q", said.String(), want)
 	}
 }
@@ -799,8 +808,8 @@ func TestFtraceOff(t *testing.T) {
 			lines := filepath.Join(t.TempDir(), "lines")
 			p := startPair(t, nil, new(bytes.Buffer), nil, "trace", "--tree", "--engine", engine, "-o", lines, sleeper(t))
 			for _, change := range []struct{ to, want string }{
-				{"0", "another has changed ftrace: functions are not shown from here on: kernel.ftrace_enabled is 0"},
-				{"1", "ftrace is as we had set it: functions are shown again"},
+				{"0", "another process changed ftrace: functions are not shown from here on: kernel.ftrace_enabled is 0"},
+				{"1", "ftrace has our settings again: functions are shown again"},
 			} {
 				put(t, change.to)
 				for wait := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {

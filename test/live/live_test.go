@@ -194,17 +194,28 @@ func split(b []byte) (calls, uring []string) {
 // same lines with strace.
 func TestPrograms(t *testing.T) {
 	needRoot(t)
+	flags := []string{"--format", "strace", "--no-duration", "-s", "32"}
+	var together map[string]*outcome
+	if built != "" {
+		together = watchTogether(t, func(p program) bool { return !isKernel(p) }, flags...)
+	}
 	for _, p := range programs(t) {
-		if built != "" && strings.HasPrefix(p.name, "kernel_") {
+		if built != "" && isKernel(p) {
 			continue // TestKernel runs them too, and emulation is slow
 		}
 		for _, bits := range p.bits {
 			t.Run(p.name+"/"+bits, func(t *testing.T) {
 				prog := build(t, p.name, bits)
 				run := func() (said, shown []byte) {
-					return watch(t, prog, "--format", "strace", "--no-duration", "-s", "32", "-e", "trace="+p.trace+",io_uring_enter")
+					return watch(t, prog, append(slices.Clone(flags), "-e", "trace="+p.trace+",io_uring_enter")...)
 				}
-				said, shown := run()
+				var said, shown []byte
+				if o := together[p.name+"/"+bits]; o != nil {
+					said, shown = o.result(t)
+					shown = onlyCalls(shown, p.trace)
+				} else {
+					said, shown = run()
+				}
 				// Since 7.0 both copies of a program can be skipped. This is rare, and counted.
 				for again := 0; again < 3 && load.PreemptedAtTracepoints(load.Release()) && bytes.Contains(shown, []byte("skipped by the kernel")); again++ {
 					said, shown = run()
@@ -218,6 +229,9 @@ func TestPrograms(t *testing.T) {
 		}
 	}
 }
+
+// isKernel reports whether a program prints the kernel events that must be shown.
+func isKernel(p program) bool { return strings.HasPrefix(p.name, "kernel_") }
 
 // TestSeccompKills checks that a call for which seccomp kills the thread or process is shown once,
 // and that no loss is reported. Up to Linux 5.15 the process does not return, and its exit is

@@ -56,6 +56,9 @@ func perform(act string) int {
 	if act == "flood" {
 		return flood()
 	}
+	if act == "programs" {
+		return runPrograms()
+	}
 	acts := strings.Fields(act)
 	var old [2]int
 	if len(acts) > 0 && acts[0] == "old" {

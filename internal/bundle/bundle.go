@@ -131,10 +131,10 @@ func (b *Bundle) sameMachine() error {
 		case first == nil:
 			first = f
 		case first.h.Arch != f.h.Arch || first.h.Host != f.h.Host:
-			return fmt.Errorf("%s is of %s (%s), %s of %s (%s): recordings of several machines are not joined yet; open them one by one",
+			return fmt.Errorf("%s was recorded on %s (%s), %s on %s (%s): recordings of different machines cannot be merged yet; open them separately",
 				first.Name, first.h.Host, first.h.Arch, f.Name, f.h.Host, f.h.Arch)
 		case abs(booted(&first.h)-booted(&f.h)) > int64(time.Minute):
-			return fmt.Errorf("%s and %s were made after different starts of %s, and number sockets each by its own: they are not joined yet; open them one by one",
+			return fmt.Errorf("%s and %s were recorded after different boots of %s, and their socket numbers do not match: they cannot be merged yet; open them separately",
 				first.Name, f.Name, f.h.Host)
 		}
 	}

@@ -256,7 +256,7 @@ func TestClocks(t *testing.T) {
 		want  int64 // time of the socket call
 		note  string
 	}{
-		"found":  {want: day + 500_100_000, note: "web.strace: times of day alone, taken as of 2026-03-26 UTC, and its clock is 500ms behind, by 3 events that web.dump has too"},
+		"found":  {want: day + 500_100_000, note: "web.strace: only times of day, assumed date 2026-03-26 UTC, and its clock is 500ms behind, from 3 events that are also in web.dump"},
 		"zone":   {o: bundle.Options{Zone: time.FixedZone("", 2*3600), Date: day - 8*3600e9, Dated: true}, want: day + 500_100_000, note: "its clock is"},
 		"shift":  {shift: "-1h", o: bundle.Options{Date: day - 8*3600e9, Dated: true}, want: day + 100_000 - 3600e9},
 		"nought": {shift: "0s", o: bundle.Options{Date: day - 8*3600e9, Dated: true}, want: day + 100_000},
@@ -297,7 +297,7 @@ func TestZone(t *testing.T) {
 	const calls = "09:00:00.10%d %s(3, \"\"..., 4096) = %d\n"
 	lines := fmt.Sprintf(calls+calls+calls+calls, 1, "write", 18, 2, "read", 120, 3, "write", 33, 4, "read", 41)
 	j := join(t, bundle.Options{}, of("a.strace", lines), of("audit.log", b.String()))
-	if len(j.notes) != 1 || j.notes[0] != "a.strace: times of day alone, taken as of 2026-03-26 UTC+02:00, by 4 events that audit.log has too" {
+	if len(j.notes) != 1 || j.notes[0] != "a.strace: only times of day, assumed date 2026-03-26 UTC+02:00, from 4 events that are also in audit.log" {
 		t.Errorf("notes %q", j.notes)
 	}
 	pairs := 0
@@ -405,8 +405,8 @@ func TestRecordings(t *testing.T) {
 		t.Errorf("%s: %v", got, j.err)
 	}
 	for want, h := range map[string]wire.Header{
-		"several machines": {Arch: "amd64", Host: "other", Mono: 5e9, Wall: wall},
-		"different starts": {Arch: "amd64", Host: "h", Mono: 5e9, Wall: wall + 3600e9},
+		"different machines": {Arch: "amd64", Host: "other", Mono: 5e9, Wall: wall},
+		"different boots":    {Arch: "amd64", Host: "h", Mono: 5e9, Wall: wall + 3600e9},
 	} {
 		if _, err := bundle.New(context.Background(), []bundle.File{first, recording("b.pidwire", h)}, bundle.Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)

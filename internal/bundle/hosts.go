@@ -43,7 +43,7 @@ func (h *hosts) addr(name string, own netip.Addr) (netip.Addr, error) {
 	if h.bytes += len(name) + hostSize; h.bytes > hostBytes {
 		h.bytes = hostBytes
 		if h.taken[own] {
-			return own, fmt.Errorf("more than %d names of hosts in files that are read as one: have tcpdump write numbers (-n), or open it alone", len(h.names))
+			return own, fmt.Errorf("more than %d host names in merged files: run tcpdump with -n, or open the file alone", len(h.names))
 		}
 		return own, nil
 	}

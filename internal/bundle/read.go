@@ -224,7 +224,7 @@ func newReader(f *file, h wire.Header, names *hosts, of int) *reader {
 // clock.
 func (r *reader) item(rec wire.Record, it *item) (*event.Entry, error) {
 	if len(rec) > maxRecord {
-		return nil, fmt.Errorf("a record of %d bytes: of one of several files it has at most %d (open it alone)", len(rec), maxRecord)
+		return nil, fmt.Errorf("a record of %d bytes: the limit is %d when several files are merged (open it alone)", len(rec), maxRecord)
 	}
 	if r.n++; r.n%arenaItems == 0 {
 		r.arena.Reset()
@@ -289,7 +289,7 @@ func (r *reader) item(rec wire.Record, it *item) (*event.Entry, error) {
 			r.towards = b.Peer
 		}
 	case *event.Note:
-		if b.Degraded && strings.HasSuffix(b.Text, "lines were left out here") {
+		if b.Degraded && strings.HasSuffix(b.Text, "lines are missing here") {
 			it.kind = gap
 		}
 	case *event.Lost:

@@ -164,7 +164,7 @@ func (b *Bundle) setClocks(digests []*digest) {
 		if n > 1 {
 			which = fmt.Sprintf("%s and %d more", which, n-1)
 		}
-		b.notes = append(b.notes, which+": times of day alone, taken as of "+date(0)+": no file tells the date (--date, --tz)")
+		b.notes = append(b.notes, which+": only times of day, assumed date "+date(0)+": no file has a date (--date, --tz)")
 	}
 }
 
@@ -200,7 +200,7 @@ func (b *Bundle) setClock(n int, digests []*digest, set []int) {
 		// Both have complete times, but may be of two machines.
 		if best.enough && abs(best.shift) > best.slack {
 			f.shift = best.shift
-			say("its clock is %s: set right by %s that %s has too (--shift %s=0 leaves it)", skew(-best.shift), events(best.events), b.files[best.with].Name, f.Name)
+			say("its clock is %s: corrected by %s that are also in %s (--shift %s=0 disables this)", skew(-best.shift), events(best.events), b.files[best.with].Name, f.Name)
 		}
 	case wire.ClockDate, wire.ClockDay:
 		var days int64
@@ -216,34 +216,34 @@ func (b *Bundle) setClock(n int, digests []*digest, set []int) {
 				how += fmt.Sprintf(", and its clock is %s", skew(base-best.shift))
 				base = best.shift
 			}
-			say("%s, by %s that %s has too", how, events(best.events), b.files[best.with].Name)
+			say("%s, from %s that are also in %s", how, events(best.events), b.files[best.with].Name)
 		case best.enough:
 			// The options are used as given; only the remaining difference is inferred.
 			if rest := best.shift - base; abs(rest) <= day/2 && abs(rest) > best.slack {
 				base = best.shift
-				say("its clock is %s, by %s that %s has too", skew(-rest), events(best.events), b.files[best.with].Name)
+				say("its clock is %s, from %s that are also in %s", skew(-rest), events(best.events), b.files[best.with].Name)
 			}
 		case d.clock == wire.ClockDay && !b.o.Dated && !b.dated(digests):
 			b.undated = append(b.undated, f.Name)
 		case d.clock == wire.ClockDay && !b.o.Dated:
-			say("times of day alone, taken as of %s %s: no event tells the date (--date, --tz)", date(d.first+base), zone)
+			say("only times of day, assumed date %s %s: no common event determines it (--date, --tz)", date(d.first+base), zone)
 		case b.o.Zone == nil:
-			say("times without a zone, taken as UTC: no event tells it (--tz)")
+			say("no time zone, assumed UTC: no common event determines it (--tz)")
 		}
 		f.shift = base
 	case wire.ClockStart:
 		switch {
 		case best.enough:
 			f.shift = best.shift
-			say("began at %s, by %s that %s has too", stamp(d.first+f.shift), events(best.events), b.files[best.with].Name)
+			say("started at %s, from %s that are also in %s", stamp(d.first+f.shift), events(best.events), b.files[best.with].Name)
 		case len(set) > 0:
 			f.shift = digests[set[0]].first + b.files[set[0]].shift - d.first
-			say("its times count from an unknown moment, taken as that at which %s begins: no event tells it (--shift)", b.files[set[0]].Name)
+			say("its times count from an unknown start, assumed to be that of %s: no common event determines it (--shift)", b.files[set[0]].Name)
 		}
 	case wire.ClockNone:
 		if len(set) > 0 {
 			f.shift = digests[set[0]].first + b.files[set[0]].shift - d.first
-			say("no times: its order and events that other files have too are all there is")
+			say("no times: placed by its order and by events that other files also have")
 		}
 	}
 }
@@ -279,9 +279,9 @@ func (b *Bundle) found(d *digest, c comparison) (base int64, how string) {
 	}
 	base = days + zone
 	if d.clock == wire.ClockDate {
-		return base, "times without a zone, taken as " + zoneName(-zone)
+		return base, "no time zone, assumed " + zoneName(-zone)
 	}
-	return base, fmt.Sprintf("times of day alone, taken as of %s %s", date(d.first+days), zoneName(-zone))
+	return base, fmt.Sprintf("only times of day, assumed date %s %s", date(d.first+days), zoneName(-zone))
 }
 
 // comparison is the result of comparing the clocks of two files.

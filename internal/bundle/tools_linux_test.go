@@ -116,7 +116,7 @@ func tools(t *testing.T, client string) {
 		return of(filepath.Base(name), string(b))
 	}
 	j := join(t, bundle.Options{}, file(calls), file(pcap))
-	if j.err != nil || len(j.notes) != 1 || !strings.Contains(j.notes[0], "times of day alone, taken as of "+time.Now().UTC().Format("2006-01-02")+" UTC") {
+	if j.err != nil || len(j.notes) != 1 || !strings.Contains(j.notes[0], "only times of day, assumed date "+time.Now().UTC().Format("2006-01-02")+" UTC") {
 		t.Errorf("%v, notes %q", j.err, j.notes)
 	}
 	if len(truth) != runs {

@@ -23,19 +23,19 @@ func (l *liveRun) auditStarted(src collect.Live, aud *audit.Source) {
 	}
 	blind, err := src.Unaudited()
 	if err != nil {
-		fmt.Fprintf(w, "pidwire: whether audit can see the targets is not known: %v\n", err)
+		fmt.Fprintf(w, "pidwire: cannot determine whether audit sees the targets: %v\n", err)
 	}
 	const most = 8 // named one by one
 	for i, pid := range sorted(blind) {
 		if i == most {
-			fmt.Fprintf(w, "pidwire: nor %d further processes\n", len(blind)-most)
+			fmt.Fprintf(w, "pidwire: nor %d other processes\n", len(blind)-most)
 			break
 		}
 		name := "?"
 		if p, err := proc.Default.Read(pid); err == nil {
 			name = p.Comm
 		}
-		fmt.Fprintf(w, "pidwire: audit cannot see %s[%d]: it started before audit was on for the first time since boot; restart it, or boot with audit=1\n", clean.Name(name), pid)
+		fmt.Fprintf(w, "pidwire: audit cannot see %s[%d]: it started before audit was first enabled since boot; restart it, or boot with audit=1\n", clean.Name(name), pid)
 	}
 }
 
@@ -53,21 +53,21 @@ func examineAudit() finding {
 	now, left, err := audit.Probe()
 	switch {
 	case err != nil:
-		f.State, f.What = "off", "audit records cannot be had"
+		f.State, f.What = "off", "audit records are not available"
 		f.Cause = []string{strings.TrimPrefix(err.Error(), audit.ErrAudit.Error()+": ")}
 		return f
 	case now.Enabled == 2:
 		f.State = "degraded"
 		f.Cause = append(f.Cause, "audit's rules are locked until the next boot (auditctl -e 2)")
 	case now.Enabled == 0:
-		f.What += "; audit is off, and is turned on for the run: processes that are there already may not be seen by it"
+		f.What += "; audit is disabled, and is enabled for the run: it may not see processes that are already running"
 	}
 	if now.PID != 0 {
 		f.What += fmt.Sprintf("; its daemon is process %d", now.PID)
 	}
 	if left > 0 {
 		f.State = "degraded"
-		f.Cause = append(f.Cause, fmt.Sprintf("%d rules of a run that was killed stand", left))
+		f.Cause = append(f.Cause, fmt.Sprintf("%d rules of a killed run are still loaded", left))
 		f.Fix = append(f.Fix, "pidwire doctor --clean (the next run with -l aud does it too)")
 	}
 	return f
@@ -80,7 +80,7 @@ func (a *app) clean() error {
 		return explain(err)
 	}
 	if traces > 0 {
-		if _, err := fmt.Fprintf(a.stdout, "ended %d traces of functions\n", traces); err != nil {
+		if _, err := fmt.Fprintf(a.stdout, "removed %d traces of functions\n", traces); err != nil {
 			return err
 		}
 	}
@@ -90,7 +90,7 @@ func (a *app) clean() error {
 	}
 	restored := ""
 	if done.Restored {
-		restored = "; audit is as it was"
+		restored = "; audit settings restored"
 	}
 	_, err = fmt.Fprintf(a.stdout, "removed %d audit rules%s\n", done.Rules, restored)
 	return err

@@ -17,23 +17,23 @@ func (a *app) auditRuleCommand() *cobra.Command {
 	explain := false
 	cmd := &cobra.Command{
 		Use:   "audit-rule 'RULE'",
-		Short: "say what an auditctl rule means today, and watch what it is about",
-		Long: `Says what each part of a rule for auditctl means today, what to write instead,
-and watches the process or user that it is about: each call with its record.
+		Short: "explain an auditctl rule, and watch the process or user that it matches",
+		Long: `audit-rule explains each part of an auditctl rule, prints the rule in current syntax,
+and watches the process or user that it matches: each call with its audit record.
 
   pidwire audit-rule 'auditctl -a entry,always -F arch=b32 -S socketcall -F pid=9744 -k emulator'`,
 		Args: cobra.ArbitraryArgs,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.BoolVar(&explain, "explain", false, "only say what it means")
-	f.BoolVar(&t.auditWait, "audit-wait", false, "a full queue makes the target wait, so that no record is lost")
-	f.BoolVar(&t.auditUnicast, "audit-unicast", false, "take the records as audit's daemon, if none runs")
-	f.DurationVar(&t.span, "for", 0, "end after so long: 10s, 5m")
+	f.BoolVar(&explain, "explain", false, "only explain the rule")
+	f.BoolVar(&t.auditWait, "audit-wait", false, "block the target when the queue is full, so that no record is lost")
+	f.BoolVar(&t.auditUnicast, "audit-unicast", false, "receive the records as the audit daemon, if none is running")
+	f.DurationVar(&t.span, "for", 0, "stop after this time: 10s, 5m")
 	t.view.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return usageError("audit-rule takes a rule: audit-rule 'auditctl -a always,exit -F arch=b64 -S connect -F pid=1234'")
+			return usageError("audit-rule needs a rule: audit-rule 'auditctl -a always,exit -F arch=b64 -S connect -F pid=1234'")
 		}
 		r, err := auditrule.Parse(strings.Join(args, " "))
 		if err != nil {
@@ -95,7 +95,7 @@ func ruleCalls(r *auditrule.Rule) string {
 func ruleTargets(r *auditrule.Rule) (names []string, err error) {
 	switch {
 	case r.Never:
-		return nil, usageError("the rule forbids records: there is nothing to watch")
+		return nil, usageError("the rule suppresses records: there is nothing to watch")
 	case r.PID != 0:
 		names = append(names, fmt.Sprint(r.PID))
 	case r.PPID != 0:
@@ -110,7 +110,7 @@ func ruleTargets(r *auditrule.Rule) (names []string, err error) {
 		names = append(names, "@"+r.User)
 	default:
 		return nil, &exitError{
-			code: exitUsage, err: errors.New("the rule is about every process of the machine"),
+			code: exitUsage, err: errors.New("the rule matches every process of the machine"),
 			hint: []string{"name one: -F pid=1234 in the rule, or pidwire trace TARGET -l sys,aud"},
 		}
 	}

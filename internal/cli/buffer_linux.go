@@ -61,8 +61,8 @@ func ringWithin(ring uint32, room func() (uint64, string, bool)) (uint32, error)
 	if left < ownMemory+minRing {
 		return 0, &exitError{
 			code: exitPrivilege,
-			err:  fmt.Errorf("too little memory: the limit in %s leaves %d MiB, and this takes about %d; the kernel would kill it, or what it watches", limit, left>>20, (ownMemory+minRing)>>20),
-			hint: []string{"start it outside of the container, or raise the limit", "pidwire trace --buffer 1MiB starts with the smallest need, whatever is left"},
+			err:  fmt.Errorf("too little memory: the limit in %s leaves %d MiB, and pidwire needs about %d; the kernel would kill pidwire or the watched process", limit, left>>20, (ownMemory+minRing)>>20),
+			hint: []string{"run it outside the container, or raise the limit", "pidwire trace --buffer 1MiB needs the least memory, and does not check the limit"},
 		}
 	}
 	for ring > minRing && uint64(ring) > (left-ownMemory)/2 {

@@ -117,7 +117,7 @@ func (a *app) fail(cmd *cobra.Command, err error) int {
 	case errors.Is(err, proc.ErrNoTarget):
 		code = exitNoTarget
 	case errors.Is(err, proc.ErrAmbiguous):
-		code, hint = exitPrivilege, []string{"mount a /proc of its own there: mount -t proc proc /proc"}
+		code, hint = exitPrivilege, []string{"mount its own /proc there: mount -t proc proc /proc"}
 	case errors.Is(err, target.ErrUsage):
 		code = exitUsage
 	case damaged(err):
@@ -146,12 +146,12 @@ func (a *app) root() *cobra.Command {
 		Short: "shows what a process does on the network, and says why it is slow or failing",
 		Long: `pidwire shows what a process does on the network, without stopping it.
 
-  pidwire -- curl http://localhost:8080/     what does this command do on the network
+  pidwire -- curl http://localhost:8080/     watch a command from its start
   pidwire 1234                               attach to a process and its children
   pidwire trace nginx -Z                     every failed call of all nginx processes
-  pidwire trace @alice -w alice.pidwire      record what a user's processes do
-  pidwire trace 1234 -l sys,pkt              its calls and its packets on one timeline
-  pidwire open alice.pidwire                 read that anywhere, without root
+  pidwire trace @alice -w alice.pidwire      record the processes of a user
+  pidwire trace 1234 -l sys,pkt              calls and packets on one timeline
+  pidwire open alice.pidwire                 read a recording, without root, on any system
 
 TARGET is a pid, a name ('py*'), @user, name@user, :port, unit:NAME, cgroup:/PATH,
 container:ID, or all. Targets add up; children are followed.`,
@@ -176,7 +176,7 @@ container:ID, or all. Targets add up; children are followed.`,
 // helpCommand returns a help command like cobra's, except that an unknown topic is an error.
 func (a *app) helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
-		Use: "help [VERB | schema]", Short: "help for a verb; schema: the JSON Schema of --json",
+		Use: "help [VERB | schema]", Short: "help for a command; schema: the JSON Schema of --json",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 && args[0] == "schema" {
 				_, err := a.stdout.Write(docs.Schema)
@@ -194,7 +194,7 @@ func (a *app) helpCommand(root *cobra.Command) *cobra.Command {
 // noArgs is a cobra.PositionalArgs that refuses arguments.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError("%s takes no argument, and got %q", cmd.CommandPath(), args[0])
+		return usageError("%s takes no arguments, got %q", cmd.CommandPath(), args[0])
 	}
 	return nil
 }

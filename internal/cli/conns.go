@@ -38,15 +38,15 @@ func (a *app) connsCommand() *cobra.Command {
 	var c connsFlags
 	cmd := &cobra.Command{
 		Use:   "conns [TARGET... | -r FILE] [flags]",
-		Short: "a table of connections: who, with whom, state, bytes, packets, round-trip time",
+		Short: "show connections as a table: process, peer, state, bytes, packets, round-trip time",
 		Long: `conns shows the sockets of processes in a table, as ss does for the host.
 
-  pidwire conns 1234                 how they stand now
-  pidwire conns nginx --watch        again each second, counted since it began
-  pidwire conns -r nginx.pidwire     how they stood at the end of a recording
+  pidwire conns 1234                 their current state
+  pidwire conns nginx --watch        refresh every second; counts since the start
+  pidwire conns -r nginx.pidwire     their state at the end of a recording
 
-Bytes and packets of TCP are the kernel's own counts; those of other sockets
-are counted by their packets, while watching.`,
+Bytes and packets of TCP are counted by the kernel; those of other sockets are
+counted by their packets, while pidwire watches.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(c.files) > 0 {
@@ -62,17 +62,17 @@ are counted by their packets, while watching.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringSliceVarP(&c.trace.pids, "pid", "p", nil, "attach to `PID` (repeat, or a list)")
-	f.StringArrayVar(&c.trace.users, "user", nil, "every process of `USER`, as @USER")
+	f.StringSliceVarP(&c.trace.pids, "pid", "p", nil, "attach to `PID` (repeatable, or a list)")
+	f.StringArrayVar(&c.trace.users, "user", nil, "all processes of `USER`, same as @USER")
 	f.BoolVar(&c.trace.noFollow, "no-follow", false, "without children")
-	f.StringArrayVarP(&c.files, "read", "r", nil, "of a recording, or of files as open takes them: `FILE`, or - for standard input (repeat)")
+	f.StringArrayVarP(&c.files, "read", "r", nil, "read `FILE`, any file that open reads, or - for standard input (repeatable)")
 	c.in.add(f)
-	f.DurationVar(&c.watch, "watch", 0, "again after so long, until Ctrl-C (1s where no time is given)")
+	f.DurationVar(&c.watch, "watch", 0, "refresh at this interval, until Ctrl-C")
 	f.Lookup("watch").NoOptDefVal = "1s"
-	f.DurationVar(&c.span, "for", 0, "with --watch: end after so long")
-	f.BoolVar(&c.json, "json", false, "JSON lines, one object for each connection")
-	f.BoolVarP(&c.all, "all", "a", false, "sockets that are not of IP too")
-	f.BoolVar(&c.wide, "wide", false, "do not cut addresses to the width of the terminal")
+	f.DurationVar(&c.span, "for", 0, "with --watch: stop after this time")
+	f.BoolVar(&c.json, "json", false, "JSON lines, one object per connection")
+	f.BoolVarP(&c.all, "all", "a", false, "include sockets other than IP")
+	f.BoolVar(&c.wide, "wide", false, "do not truncate addresses to the width of the terminal")
 	return cmd
 }
 
@@ -90,7 +90,7 @@ func (c *connsFlags) table(w io.Writer, h wire.Header) *conns.Sink {
 
 func (a *app) connsOf(ctx context.Context, c *connsFlags) error {
 	if c.watch > 0 {
-		return usageError("--watch is for processes; a recording has one end")
+		return usageError("--watch needs processes, not a recording")
 	}
 	if a.outside() {
 		return a.twoRooms(ctx, allowed{in: c.files})

@@ -26,7 +26,7 @@ const connsSnaplen = 64
 // connsLive shows the connections of processes: once, or repeatedly with --watch.
 func (a *app) connsLive(cmd *cobra.Command, c *connsFlags, names []string) error {
 	if c.watch == 0 && c.span != 0 {
-		return usageError("--for is for --watch: without it the table is shown once")
+		return usageError("--for needs --watch: otherwise the table is shown once")
 	}
 	if c.watch != 0 && c.watch < 100*time.Millisecond {
 		return usageError("--watch=%v: at least 100ms", c.watch)

@@ -20,7 +20,7 @@ func (a *app) demoCommand() *cobra.Command {
 	var client string
 	var server bool
 	cmd := &cobra.Command{
-		Use: "demo", Short: "watch a small client talk to a small server on this machine", Args: noArgs,
+		Use: "demo", Short: "watch a small client and server on this machine", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case server:
@@ -31,8 +31,8 @@ func (a *app) demoCommand() *cobra.Command {
 			return a.demo(cmd.Context())
 		},
 	}
-	cmd.Flags().StringVar(&client, "client", "", "be the client of the demonstration, for the server at this address")
-	cmd.Flags().BoolVar(&server, "server", false, "be the server of the demonstration, until the end of standard input")
+	cmd.Flags().StringVar(&client, "client", "", "run the client of the demonstration, for the server at this address")
+	cmd.Flags().BoolVar(&server, "server", false, "run the server of the demonstration, until standard input ends")
 	_ = cmd.Flags().MarkHidden("client")
 	_ = cmd.Flags().MarkHidden("server")
 	return cmd
@@ -58,13 +58,13 @@ func (a *app) demo(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	fmt.Fprintf(a.stderr, "pidwire: a client asks a server at %s; every line is a call of the client on a socket, or a packet of it\n", addr)
+	fmt.Fprintf(a.stderr, "pidwire: a client sends requests to a server at %s; each line is a socket call of the client, or one of its packets\n", addr)
 	live.argv = []string{self, "demo", "--client", addr}
 	if err := live.run(ctx); err != nil {
 		return err
 	}
 	if a.code != 0 {
-		return fmt.Errorf("the demonstration's client failed with exit code %d", a.code)
+		return fmt.Errorf("the client of the demonstration failed with exit code %d", a.code)
 	}
 	_, err = fmt.Fprintln(a.stdout, "Try next: pidwire -- curl -s http://example.com    or attach: pidwire PID")
 	return err
@@ -83,7 +83,7 @@ func startDemoServer(self string) (addr string, stop func(), err error) {
 		return "", nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return "", nil, fmt.Errorf("the demonstration's server: %w", err)
+		return "", nil, fmt.Errorf("the server of the demonstration: %w", err)
 	}
 	stop = func() {
 		in.Close()
@@ -92,7 +92,7 @@ func startDemoServer(self string) (addr string, stop func(), err error) {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		stop()
-		return "", nil, fmt.Errorf("the demonstration's server did not say where it is: %w", err)
+		return "", nil, fmt.Errorf("the server of the demonstration did not print its address: %w", err)
 	}
 	return strings.TrimSpace(line), stop, nil
 }

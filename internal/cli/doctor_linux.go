@@ -27,7 +27,7 @@ type finding struct {
 func (a *app) doctorCommand() *cobra.Command {
 	var asJSON, clean bool
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "say what works on this machine, what does not, and what to do about it", Args: noArgs,
+		Use: "doctor", Short: "check what works on this machine, what does not, and how to fix it", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if clean {
 				return a.clean()
@@ -35,8 +35,8 @@ func (a *app) doctorCommand() *cobra.Command {
 			return a.doctor(asJSON)
 		},
 	}
-	cmd.Flags().BoolVar(&clean, "clean", false, "remove what runs that were killed have left behind: audit rules")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "JSON lines, one a layer")
+	cmd.Flags().BoolVar(&clean, "clean", false, "remove what killed runs left behind: audit rules, settings of ftrace")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "JSON lines, one per layer")
 	return cmd
 }
 
@@ -88,7 +88,7 @@ func (a *app) doctor(asJSON bool) error {
 	if host, err := proc.Default.InHost(); err != nil {
 		fmt.Fprintf(a.stdout, "                cause: %v\n", err)
 	} else if !host {
-		fmt.Fprintf(a.stdout, "                pids are shown as the host has them, and in brackets as the process does\n")
+		fmt.Fprintf(a.stdout, "                pids are those of the host, followed by those of the namespace in brackets\n")
 	}
 	_, err := fmt.Fprintf(a.stdout, "pidwire %s on Linux %s, %s\n", Version, bpf.Release(), runtime.GOARCH)
 	return err
@@ -101,7 +101,7 @@ func examineAll() []finding {
 		return []finding{memory, examineRest()} // the probes would use too much memory
 	}
 	list := []finding{examine("sys", "system calls", bpf.ProbeCalls()), examine("pkt", "packets", bpf.ProbePackets()),
-		examine("krn", "what the kernel does", bpf.ProbeKernel()), examineAudit(), examineRest()}
+		examine("krn", "kernel events", bpf.ProbeKernel()), examineAudit(), examineRest()}
 	if limited {
 		list = append(list, memory)
 	}
@@ -117,7 +117,7 @@ func examineMemory() (f finding, limited bool) {
 	if errors.As(err, &ee) {
 		f.State, f.Cause, f.Fix = "off", []string{err.Error()}, ee.hint
 	} else if err == nil {
-		f.What += ", the kernel's buffer is " + byteWords(ring)
+		f.What += ", the ring buffer is " + byteWords(ring)
 	}
 	return f, limited
 }
@@ -134,14 +134,14 @@ func examineRest() finding {
 	switch {
 	case !seccomp:
 		f.State = "degraded"
-		f.Cause = append(f.Cause, "this kernel has no seccomp filters: what is decoded is confined by its user alone")
+		f.Cause = append(f.Cause, "this kernel has no seccomp filters: the decoder is only confined by its user")
 	default:
 		f.What += ", seccomp"
 	}
 	if landlock > 0 {
 		f.What += fmt.Sprintf(", Landlock (ABI %d)", landlock)
 	} else {
-		f.What += "; this kernel has no Landlock, seccomp forbids to open files"
+		f.What += "; this kernel has no Landlock, seccomp forbids opening files"
 	}
 	return f
 }

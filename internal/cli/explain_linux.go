@@ -20,14 +20,14 @@ func explain(err error) error {
 		return err
 	}
 	if errors.Is(err, ksyms.ErrPattern) {
-		return &exitError{code: exitUsage, err: err, hint: []string{"pidwire kernel list PATTERN shows what there is"}}
+		return &exitError{code: exitUsage, err: err, hint: []string{"pidwire kernel list PATTERN shows the available functions"}}
 	}
 	if errors.Is(err, bpf.ErrEngine) {
-		return &exitError{code: exitFailure, err: err, hint: []string{"without --engine it is chosen; " + doctorHint}}
+		return &exitError{code: exitFailure, err: err, hint: []string{"without --engine, the best available one is used; " + doctorHint}}
 	}
 	if errors.Is(err, audit.ErrAudit) {
 		if errors.Is(err, os.ErrPermission) {
-			return &exitError{code: exitPrivilege, err: err, hint: []string{"run it as root, as with sudo", doctorHint}}
+			return &exitError{code: exitPrivilege, err: err, hint: []string{"run it as root, for example with sudo", doctorHint}}
 		}
 		return &exitError{code: exitFailure, err: err, hint: []string{doctorHint}}
 	}

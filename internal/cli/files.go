@@ -26,9 +26,9 @@ type filesFlags struct {
 
 func (in *filesFlags) add(f *pflag.FlagSet) {
 	f.SortFlags = false
-	f.StringVar(&in.tz, "tz", "", "the `ZONE` of files that tell none: Europe/Berlin, +02:00, local (default: found by events that several files have, else UTC)")
-	f.StringVar(&in.date, "date", "", "the `DATE` of files with times of day only: 2026-03-26")
-	f.StringArrayVar(&in.shift, "shift", nil, "`FILE=+0.5s`: add so much to the times of a file (repeat); nothing is found for it then")
+	f.StringVar(&in.tz, "tz", "", "time `ZONE` of files without one: Europe/Berlin, +02:00, local (default: determined by common events of several files, else UTC)")
+	f.StringVar(&in.date, "date", "", "`DATE` of files that only have times of day: 2026-03-26")
+	f.StringArrayVar(&in.shift, "shift", nil, "`FILE=+0.5s`: add this to the times of FILE, instead of determining it by common events (repeatable)")
 }
 
 func (in *filesFlags) given() bool { return in.tz != "" || in.date != "" || len(in.shift) > 0 }
@@ -42,14 +42,14 @@ func (in *filesFlags) parse(names []string) error {
 	default:
 		zone, err := zoneOf(in.tz)
 		if err != nil {
-			return usageError("--tz %q: a zone as Europe/Berlin, an offset as +02:00, UTC or local", in.tz)
+			return usageError("--tz %q: expected a zone such as Europe/Berlin, an offset such as +02:00, UTC or local", in.tz)
 		}
 		in.zone = zone
 	}
 	if in.date != "" {
 		at, err := time.Parse("2006-01-02", in.date)
 		if err != nil {
-			return usageError("--date %q: a date as 2026-03-26", in.date)
+			return usageError("--date %q: expected a date such as 2026-03-26", in.date)
 		}
 		in.day = at.UnixNano()
 	}
@@ -57,7 +57,7 @@ func (in *filesFlags) parse(names []string) error {
 	for _, s := range in.shift {
 		at := strings.LastIndex(s, "=")
 		if at < 0 {
-			return usageError("--shift %q: FILE=+0.5s", s)
+			return usageError("--shift %q: expected FILE=+0.5s", s)
 		}
 		name, by := s[:at], s[at+1:]
 		known := false
@@ -65,11 +65,11 @@ func (in *filesFlags) parse(names []string) error {
 			known = known || n == name
 		}
 		if !known {
-			return usageError("--shift %q: %s is none of the files", s, name)
+			return usageError("--shift %q: %s is not one of the files", s, name)
 		}
 		d, err := time.ParseDuration(by)
 		if err != nil {
-			return usageError("--shift %q: a time as +0.5s, -3h, 120ms", s)
+			return usageError("--shift %q: expected a time such as +0.5s, -3h, 120ms", s)
 		}
 		in.shifts[name] = int64(d)
 	}

@@ -14,13 +14,15 @@ import (
 
 func (a *app) kernelCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "kernel", Short: "what of the kernel can be looked at",
-		Args: noArgs, RunE: func(*cobra.Command, []string) error { return usageError("kernel what? pidwire kernel list PATTERN") },
+		Use: "kernel", Short: "list kernel functions that can be traced",
+		Args: noArgs, RunE: func(*cobra.Command, []string) error {
+			return usageError("missing command: pidwire kernel list PATTERN")
+		},
 	}
 	var asJSON, quiet bool
 	list := &cobra.Command{
 		Use:   "list [PATTERN...]",
-		Short: "list functions of the kernel, with their arguments and the engine that would trace them",
+		Short: "list kernel functions, with their arguments and the engine that would trace them",
 		Long: `list names the functions of the running kernel that --functions PATTERN would trace, with
 their arguments as the kernel's BTF has them.
 
@@ -29,8 +31,8 @@ their arguments as the kernel's BTF has them.
   pidwire kernel list                      the default set of --tree`,
 		RunE: func(_ *cobra.Command, patterns []string) error { return a.listFunctions(patterns, asJSON, quiet) },
 	}
-	list.Flags().BoolVar(&asJSON, "json", false, "JSON lines, one a function")
-	list.Flags().BoolVarP(&quiet, "quiet", "q", false, "no words on standard error")
+	list.Flags().BoolVar(&asJSON, "json", false, "JSON lines, one per function")
+	list.Flags().BoolVarP(&quiet, "quiet", "q", false, "no messages on standard error")
 	cmd.AddCommand(list)
 	return cmd
 }

@@ -32,7 +32,7 @@ func (a *app) openCommand() *cobra.Command {
 	var in filesFlags
 	cmd := &cobra.Command{
 		Use:   "open FILE... [flags]",
-		Short: "print recordings, captures, audit logs, what strace and tcpdump printed, as one timeline; needs no root, works on any system",
+		Short: "print recordings, captures, audit logs, output of strace and tcpdump, as one timeline; without root, on any system",
 		Long: `open prints what is in files, whoever made them. Several become one timeline, in
 which calls, packets and audit records of one connection stand together.
 
@@ -48,7 +48,7 @@ several files have; what was found is said, and can be set by hand.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usageError("open takes a FILE or several, or - for standard input")
+				return usageError("open needs one or more files, or - for standard input")
 			}
 			in.dates = v.json || v.time == "epoch"
 			in.resolve = v.resolve && !v.numeric
@@ -165,7 +165,7 @@ func (a *app) ended(name string, err error) error {
 		err = cutOff(err)
 		fallthrough
 	case errors.As(err, new(*compressedError)):
-		return &exitError{code: exitDamaged, err: fmt.Errorf("%s: %w; all before that was read", name, err)}
+		return &exitError{code: exitDamaged, err: fmt.Errorf("%s: %w; everything before that was read", name, err)}
 	case err != nil:
 		return &exitError{code: codeOf(err), err: fmt.Errorf("%s: %w", name, err)}
 	}
@@ -180,11 +180,11 @@ func (a *app) files(ctx context.Context, in *filesFlags, names []string) (pipeli
 		if err == nil && in.dates && !in.quiet {
 			switch src.Header().Clock {
 			case wire.ClockDay:
-				fmt.Fprintf(a.stderr, "pidwire: %s: times of day alone, taken as of 1970-01-01 UTC (--date, --tz)\n", clean.Text(groups[0].name))
+				fmt.Fprintf(a.stderr, "pidwire: %s: only times of day, assumed date 1970-01-01 UTC (--date, --tz)\n", clean.Text(groups[0].name))
 			case wire.ClockDate:
-				fmt.Fprintf(a.stderr, "pidwire: %s: times without a zone, taken as UTC (--tz)\n", clean.Text(groups[0].name))
+				fmt.Fprintf(a.stderr, "pidwire: %s: no time zone, assumed UTC (--tz)\n", clean.Text(groups[0].name))
 			case wire.ClockStart, wire.ClockNone:
-				fmt.Fprintf(a.stderr, "pidwire: %s: no times of day: what is shown counts from 1970-01-01 UTC\n", clean.Text(groups[0].name))
+				fmt.Fprintf(a.stderr, "pidwire: %s: no times of day: shown times count from 1970-01-01 UTC\n", clean.Text(groups[0].name))
 			}
 		}
 		return src, closing, err
@@ -193,7 +193,7 @@ func (a *app) files(ctx context.Context, in *filesFlags, names []string) (pipeli
 	for _, g := range groups {
 		name := g.name
 		if name == "-" && slices.ContainsFunc(list, func(f bundle.File) bool { return f.Once }) {
-			return nil, nil, usageError("standard input (-) can be read once")
+			return nil, nil, usageError("standard input (-) can only be read once")
 		}
 		shift, shifted := in.shifts[name]
 		list = append(list, bundle.File{
@@ -300,7 +300,7 @@ func (a *app) file(in *filesFlags, name string) (pipeline.Source, func() error, 
 		}
 		e := &exitError{code: codeOf(err), err: fmt.Errorf("%s: %w", name, err)}
 		if errors.Is(err, wire.ErrNotRecording) {
-			e.hint = []string{"what can be read: recordings of pidwire, pcapng, pcap, snoop, logs of audit, the output of strace, truss, tcpdump and of kernel tracers (SystemTap, ftrace, DTrace); and these compressed by gzip or zstd"}
+			e.hint = []string{"known formats: recordings of pidwire, pcapng, pcap, snoop, audit logs, output of strace, truss, tcpdump and kernel tracers (SystemTap, ftrace, DTrace); each may be compressed with gzip or zstd"}
 		}
 		return nil, nil, e
 	}
@@ -311,7 +311,7 @@ func (a *app) file(in *filesFlags, name string) (pipeline.Source, func() error, 
 type compressedError struct{ err error }
 
 func (e *compressedError) Error() string {
-	return fmt.Sprintf("what was compressed is cut or damaged (%v)", e.err)
+	return fmt.Sprintf("the compressed data is truncated or damaged (%v)", e.err)
 }
 func (e *compressedError) Unwrap() error { return e.err }
 
@@ -324,7 +324,7 @@ func cutOff(err error) error {
 }
 
 // errWindow is returned for a zstd file whose window is too large.
-var errWindow = errors.New("zstd with a window of more than 8 MiB (--long, --ultra): zstd -dc --long=27 FILE | pidwire open - reads it")
+var errWindow = errors.New("the zstd window is larger than 8 MiB (--long, --ultra); use zstd -dc --long=27 FILE | pidwire open -")
 
 // decompressed wraps the errors of a decompressor in a *compressedError.
 type decompressed struct{ r io.Reader }

@@ -100,7 +100,7 @@ func (a *app) confine(resolve bool) {
 	}
 	_, _ = time.Now().Local().Zone() // loads the time zone file
 	if err := a.in.Confine(resolve); err != nil {
-		fmt.Fprintf(a.stderr, "pidwire: the process that prints could not give up all that it does not need: %v\n", err)
+		fmt.Fprintf(a.stderr, "pidwire: the printing process could not drop all of its privileges: %v\n", err)
 	}
 }
 
@@ -171,11 +171,11 @@ type over struct {
 // stopped is the cause of a canceled run: the unprivileged process has requested it, or a limit is reached.
 type stopped struct{ reason uint32 }
 
-func (s stopped) Error() string     { return "the process that prints has ended the run" }
+func (s stopped) Error() string     { return "the printing process has ended the run" }
 func (s stopped) EndReason() uint32 { return s.reason }
 
 // errRest means that the unprivileged process has ended early. It has printed the reason.
-var errRest = errors.New("the process that prints has ended")
+var errRest = errors.New("the printing process has exited")
 
 // startRest starts the unprivileged process. The returned context is canceled at the first signal, or
 // when that process exits or requests the end of the run.
@@ -261,12 +261,12 @@ func (o *over) finish() int {
 	code, by := o.Exit()
 	select {
 	case <-o.cut:
-		o.a.sayInTime(fmt.Sprintf("pidwire: the output takes nothing any more: %d records were not passed on, and of those before, the last were not written\n", o.Unsent()))
+		o.a.sayInTime(fmt.Sprintf("pidwire: the output is blocked: %d records were not printed, and the last ones before them may be incomplete\n", o.Unsent()))
 		return exitFailure
 	default:
 	}
 	if by != 0 {
-		o.a.sayInTime(fmt.Sprintf("pidwire: the process that prints was ended by signal %d (%v); nothing is left in the kernel\n", by, by))
+		o.a.sayInTime(fmt.Sprintf("pidwire: the printing process was killed by signal %d (%v); nothing is left in the kernel\n", by, by))
 	}
 	return code
 }
@@ -339,7 +339,7 @@ type broker struct {
 	names rotate.Options
 	lines os.FileInfo                  // the file of -o; nil until it is opened
 	wrote os.FileInfo                  // the last opened file of -w; nil until then
-	live  atomic.Pointer[collect.Live] // opens files that watched processes have mapped; nil if nothing is watched
+	live  atomic.Pointer[collect.Live] // opens files that watched processes have mapped; nil if no process is watched
 }
 
 func newBroker(files allowed, as sandbox.Identity, stdout io.Writer) (*broker, error) {
@@ -361,7 +361,7 @@ func newBroker(files allowed, as sandbox.Identity, stdout io.Writer) (*broker, e
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && len(b.rules.Inputs) > 0 {
 			for i, in := range b.rules.Inputs {
 				if os.SameFile(info, in) {
-					return nil, usageError("standard output is %s, which is read: it would be lost", files.in[i])
+					return nil, usageError("standard output is the input file %s: it would be overwritten", files.in[i])
 				}
 			}
 		}
@@ -374,7 +374,7 @@ func (b *broker) open(q rooms.Request) (*os.File, error) {
 	if q.Module != nil {
 		live := b.live.Load()
 		if live == nil {
-			return nil, &rooms.FileError{Text: "nothing is watched", Code: exitFailure}
+			return nil, &rooms.FileError{Text: "no process is watched", Code: exitFailure}
 		}
 		f, err := (*live).Module(*q.Module)
 		return f, fileError(err)

@@ -56,8 +56,8 @@ func (s *selection) shows(c *event.Call) bool {
 var refused = map[string]string{
 	"inject": "pidwire never changes what a call does", "fault": "pidwire never changes what a call does",
 	"raw": "use -n for numbers", "verbose": "use -v", "abbrev": "use -v",
-	"read": "use -s for more of each buffer", "write": "use -s for more of each buffer",
-	"kvm": "it is not about the network", "decode-fds": "use -y or -yy", "decode-pids": "pids are shown as the host sees them",
+	"read": "use -s to show more of each buffer", "write": "use -s to show more of each buffer",
+	"kvm": "it is not related to the network", "decode-fds": "use -y or -yy", "decode-pids": "pids are those of the host",
 	"quiet": "use -q", "trace-fds": "use a target and -e trace=",
 }
 
@@ -84,7 +84,7 @@ func parseSelection(exprs []string) (selection, error) {
 				case "all":
 					s.failed, s.ok = true, true
 				case "none", "unfinished", "unavailable", "detached":
-					return s, usageError("-e status=%s: successful or failed", v)
+					return s, usageError("-e status=%s: expected successful or failed", v)
 				default:
 					return s, usageError("-e status=%s: no such status (successful, failed)", v)
 				}
@@ -93,7 +93,7 @@ func parseSelection(exprs []string) (selection, error) {
 			// Ignored, as signals are not shown.
 		default:
 			if why, ok := refused[key]; ok {
-				return s, usageError("-e %s: not here: %s", key, why)
+				return s, usageError("-e %s: not supported: %s", key, why)
 			}
 			names := []string{"trace", "status", "signal"}
 			if n := nearest(key, names); n != "" {
@@ -150,7 +150,7 @@ func (s *selection) trace(set string) error {
 			case "64":
 				width = wide
 			default:
-				return usageError("-e trace=%s: @32 or @64", item)
+				return usageError("-e trace=%s: expected @32 or @64", item)
 			}
 			match = func(c *syscalls.Call) bool { ok, _ := path.Match(name, c.Name); return ok }
 		}
@@ -185,7 +185,7 @@ func unknownCall(item string) error {
 	for i := range syscalls.Table {
 		names = append(names, syscalls.Table[i].Name)
 	}
-	e := &exitError{code: exitUsage, err: usageError("-e trace=%s: not a call that pidwire follows", item)}
+	e := &exitError{code: exitUsage, err: usageError("-e trace=%s: not a call that pidwire traces", item)}
 	if n := nearest(item, names); n != "" {
 		e.hint = append(e.hint, "did you mean "+n+"?")
 	}

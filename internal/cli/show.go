@@ -20,25 +20,25 @@ func (a *app) showCommand() *cobra.Command {
 	var in filesFlags
 	cmd := &cobra.Command{
 		Use:   "show FILE... CONN [flags]",
-		Short: "one connection of a recording as a ladder: the process, its socket and the peer",
-		Long: `show draws one connection of a recording, as who did what to whom, and when.
+		Short: "draw a connection of a recording as a ladder: process, socket and peer",
+		Long: `show draws one connection of a recording: what the process, its socket and the peer did, and when.
 
   pidwire trace -l sys,pkt -w curl.pidwire -- curl http://localhost/
-  pidwire conns -r curl.pidwire        which connections there are
+  pidwire conns -r curl.pidwire        list the connections
   pidwire show curl.pidwire c1`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 2 {
-				return usageError("show takes a FILE, or several, and a connection, as in: pidwire show FILE c1")
+				return usageError("show needs one or more files and a connection: pidwire show FILE c1")
 			}
 			files, conn := args[:len(args)-1], args[len(args)-1]
 			number, ok := strings.CutPrefix(conn, "c")
 			n, err := strconv.ParseUint(number, 10, 32)
 			if !ok || err != nil || n == 0 {
-				return usageError("%q is no connection: they are c1, c2, ... (pidwire conns -r %s lists them)", conn, strings.Join(files, " "))
+				return usageError("%q is not a connection: they are named c1, c2, ... (pidwire conns -r %s lists them)", conn, strings.Join(files, " "))
 			}
 			if cmd.Flags().Changed("width") && width < 60 {
-				return usageError("--width %d: at least 60", width)
+				return usageError("--width %d: must be at least 60", width)
 			}
 			o := ladder.Options{Conn: uint32(n), Width: width, ASCII: !unicodeLocale()}
 			if f, isFile := a.stdout.(*os.File); isFile && width == 0 && term.IsTerminal(int(f.Fd())) {
@@ -61,13 +61,13 @@ func (a *app) showCommand() *cobra.Command {
 			}
 			if res != nil && drawn.Seen() == 0 {
 				return &exitError{code: exitNoTarget, err: fmt.Errorf("%s: no connection %s", strings.Join(files, ", "), conn),
-					hint: []string{"which there are: pidwire conns -r " + strings.Join(files, " ")}}
+					hint: []string{"list them with: pidwire conns -r " + strings.Join(files, " ")}}
 			}
 			return nil
 		},
 	}
 	in.add(cmd.Flags())
-	cmd.Flags().IntVar(&width, "width", 0, "columns of a line (default: the terminal's, else 96)")
+	cmd.Flags().IntVar(&width, "width", 0, "width of lines in columns (default: that of the terminal, else 96)")
 	return cmd
 }
 

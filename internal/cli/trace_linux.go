@@ -59,53 +59,53 @@ func (a *app) traceCommand() *cobra.Command {
 	var t traceFlags
 	cmd := &cobra.Command{
 		Use:   "trace [TARGET...] [flags] [-- COMMAND [ARG...]]",
-		Short: "show the network system calls and packets of processes as lines (the default verb)",
-		Long: `trace shows what processes do on sockets, as strace reads, without stopping them,
-and with -l sys,pkt or -l pkt their packets, as tcpdump reads.
+		Short: "show network system calls and packets of processes as lines (the default command)",
+		Long: `trace shows the socket calls of processes in the notation of strace, without stopping
+them, and with -l sys,pkt or -l pkt their packets in the notation of tcpdump.
 
   pidwire trace -- curl http://localhost/    a command, from its first call
   pidwire trace -p 1234                      a process, its threads and children
-  pidwire trace :8080 -e %net -Z             failed calls of whoever holds port 8080
+  pidwire trace :8080 -e %net -Z             failed calls of the process that holds port 8080
   pidwire trace 'py*' -w py.pidwire          record; read with pidwire open py.pidwire
   pidwire trace unit:nginx.service -c        a table at the end
   pidwire trace 1234 -l pkt --pcap-filter 'tcp port 443'
   pidwire trace 1234 -l sys,pkt -w x.pcapng  for Wireshark: calls between the packets
-  pidwire trace 1234 -l krn                  calls, and under each what the kernel did for it
-  pidwire trace all --drops                  what the kernel dropped, why and where
-  pidwire trace 1234 -l sys,aud              calls, and what Linux audit says of each
+  pidwire trace 1234 -l krn                  calls, each with the kernel events that it caused
+  pidwire trace all --drops                  dropped packets, with reason and function
+  pidwire trace 1234 -l sys,aud              calls, each with its audit record
 
-A line is TIME NAME[PID/TID] CONN LAYER TEXT. NAME is what the process calls itself: blanks, brackets
-and what a terminal would obey are written as \x20, \x5b, \u202e, so that columns end where they
-seem to. ~ in front of it: inherited from the listener, or one of several that have the socket;
-? in front: a guess; ~ behind TIME: about then.
+A line is TIME NAME[PID/TID] CONN LAYER TEXT. NAME is the name of the process, in which blanks, brackets
+and control characters are escaped (\x20, \x5b, \u202e), so that it cannot look like another column.
+NAME is preceded by ~ if the owner is inherited from the listener, or shares the socket with others,
+and by ? if it is a guess. TIME is followed by ~ if it is approximate.
 
-With -- COMMAND the lines go to standard error, as with strace; -o - puts them
-on standard output. With -w - the command's own output goes to standard error.`,
+With -- COMMAND the lines go to standard error, as with strace, or with -o - to standard
+output. With -w - the output of the command goes to standard error.`,
 		Args: cobra.ArbitraryArgs,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringSliceVarP(&t.pids, "pid", "p", nil, "attach to `PID` (repeat, or a list)")
-	f.StringArrayVar(&t.users, "user", nil, "every process of `USER`, as @USER")
+	f.StringSliceVarP(&t.pids, "pid", "p", nil, "attach to `PID` (repeatable, or a list)")
+	f.StringArrayVar(&t.users, "user", nil, "all processes of `USER`, same as @USER")
 	f.StringVarP(&t.asUser, "username", "u", "", "run COMMAND as `USER`")
 	f.CountVarP(&t.follow, "follow-forks", "f", "follow children (the default)")
 	f.BoolVar(&t.noFollow, "no-follow", false, "do not follow children")
-	f.StringSliceVarP(&t.layers, "layers", "l", []string{"sys"}, "which `LAYERS`: sys, pkt, krn, aud; krn brings sys")
-	f.StringArrayVar(&t.functions, "functions", nil, "the functions of --tree: `PATTERN` is a glob ('tcp_*'), '*@net/socket.c', or socket, the default set (repeat)")
-	f.StringVar(&t.engine, "engine", "", "what tells of the functions of --tree: `ENGINE` kprobe, function_graph or stacks (default: the first of them that works here)")
-	f.BoolVar(&t.auditWait, "audit-wait", false, "layer aud: a full queue makes the target wait, so that no record is lost")
-	f.BoolVar(&t.auditUnicast, "audit-unicast", false, "layer aud: take the records as audit's daemon, if none runs")
-	f.Uint32Var(&t.snaplen, "snaplen", 0, "bytes kept of each packet (default 256, into a recording 65535)")
+	f.StringSliceVarP(&t.layers, "layers", "l", []string{"sys"}, "`LAYERS` to show: sys, pkt, krn, aud; krn includes sys")
+	f.StringArrayVar(&t.functions, "functions", nil, "trace functions that match `PATTERN`: a glob ('tcp_*'), '*@net/socket.c', or socket, the default set (repeatable)")
+	f.StringVar(&t.engine, "engine", "", "trace functions with `ENGINE` kprobe, function_graph or stacks (default: the first that works here)")
+	f.BoolVar(&t.auditWait, "audit-wait", false, "layer aud: block the target when the queue is full, so that no record is lost")
+	f.BoolVar(&t.auditUnicast, "audit-unicast", false, "layer aud: receive the records as the audit daemon, if none is running")
+	f.Uint32Var(&t.snaplen, "snaplen", 0, "maximum bytes captured of each packet (default 256; with -w 65535)")
 	t.write.add(f)
-	f.BoolVar(&t.print, "print", false, "with -w: print the lines too")
-	f.DurationVar(&t.span, "for", 0, "end after so long: 10s, 5m")
-	f.StringVarP(&t.buffer, "buffer", "B", "", "the kernel's buffer for what is not read yet: `KIB` as of tcpdump, or a size as 64MiB (default: by the memory of the machine, and of the cgroup if it is limited, "+byteWords(ringOf(0))+" to "+byteWords(ringOf(1<<62))+")")
+	f.BoolVar(&t.print, "print", false, "with -w: also print lines")
+	f.DurationVar(&t.span, "for", 0, "stop after this time: 10s, 5m")
+	f.StringVarP(&t.buffer, "buffer", "B", "", "size of the ring buffer: `KIB` as in tcpdump, or with a unit, such as 64MiB (default: depends on the memory of the machine and the limit of the cgroup, "+byteWords(ringOf(0))+" to "+byteWords(ringOf(1<<62))+")")
 	t.view.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var argv []string
 		if n := cmd.ArgsLenAtDash(); n >= 0 {
 			if args, argv = args[:n], args[n:]; len(argv) == 0 {
-				return usageError("no command behind --")
+				return usageError("no command after --")
 			}
 		}
 		return a.trace(cmd, &t, args, argv)
@@ -125,19 +125,19 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 		return err
 	}
 	if t.view.summary && !t.view.drops && !slices.Contains(t.layers, "sys") {
-		return usageError("-c is a table of calls: it needs layer sys")
+		return usageError("-c needs layer sys")
 	}
 	if (t.auditWait || t.auditUnicast) && !slices.Contains(t.layers, "aud") {
-		return usageError("--audit-wait and --audit-unicast are about audit: they need layer aud, as in -l sys,aud")
+		return usageError("--audit-wait and --audit-unicast need layer aud, as in -l sys,aud")
 	}
 	if t.snaplen != 0 && !slices.Contains(t.layers, "pkt") {
-		return usageError("--snaplen is about packets: it needs layer pkt, as in -l sys,pkt")
+		return usageError("--snaplen needs layer pkt, as in -l sys,pkt")
 	}
 	if t.view.filter != "" && !slices.Contains(t.layers, "pkt") {
-		return usageError("--pcap-filter is about packets: it needs layer pkt, as in -l sys,pkt")
+		return usageError("--pcap-filter needs layer pkt, as in -l sys,pkt")
 	}
 	if t.asUser != "" && len(argv) == 0 {
-		return usageError("-u %s runs a COMMAND as that user; to watch a user's processes say @%s", t.asUser, t.asUser)
+		return usageError("-u %s needs a COMMAND to run as that user; to watch the user's processes, use @%s", t.asUser, t.asUser)
 	}
 	live := liveRun{app: a, t: t, argv: argv}
 	if a.in != nil {
@@ -170,7 +170,7 @@ func (t *traceFlags) snapLength() uint32 {
 // the calls; --tree and -k imply krn; --drops shows only drops of layer krn.
 func (t *traceFlags) checkLayers(cmd *cobra.Command) error {
 	if len(t.layers) == 0 {
-		return usageError("-l names no layer (sys, pkt, krn, aud)")
+		return usageError("-l has no layer (sys, pkt, krn, aud)")
 	}
 	for _, l := range t.layers {
 		if !slices.Contains([]string{"sys", "pkt", "krn", "aud"}, l) {
@@ -182,7 +182,7 @@ func (t *traceFlags) checkLayers(cmd *cobra.Command) error {
 	case !slices.Contains(bpf.Engines, t.engine):
 		return usageError("no engine %q (%s)", t.engine, strings.Join(bpf.Engines, ", "))
 	case t.engine == bpf.EngineStacks && len(t.functions) > 0:
-		return usageError("--engine stacks shows whatever functions are on the stacks: leave out --functions")
+		return usageError("--engine stacks cannot select functions: remove --functions")
 	}
 	t.view.tree = t.view.tree || len(t.functions) > 0 || t.engine != ""
 	if (t.view.tree || t.view.stacks) && !t.view.drops && !slices.Contains(t.layers, "krn") {
@@ -191,10 +191,10 @@ func (t *traceFlags) checkLayers(cmd *cobra.Command) error {
 	switch {
 	case t.view.drops:
 		if cmd.Flags().Changed("layers") && !slices.Equal(t.layers, []string{"krn"}) {
-			return usageError("--drops shows nothing but drops, of layer krn: leave out -l")
+			return usageError("--drops only shows drops, which are in layer krn: remove -l")
 		}
 		if t.view.tree {
-			return usageError("--drops shows nothing but drops: leave out --tree, --functions and --engine (-k shows where they were)")
+			return usageError("--drops only shows drops: remove --tree, --functions and --engine (-k shows their stacks)")
 		}
 		t.layers = []string{"krn"}
 	case slices.Contains(t.layers, "krn") && !slices.Contains(t.layers, "sys"):
@@ -248,7 +248,7 @@ func (a *app) checkName(cmd *cobra.Command, t *proc.Target) error {
 	if v := nearest(t.Name, verbs(cmd.Root())); v != "" {
 		return &exitError{
 			code: exitNoTarget, err: fmt.Errorf("no process named %s", t.Name),
-			hint: []string{fmt.Sprintf("did you mean the verb %s? (to wait for a process of that name: '%s*')", v, t.Name)},
+			hint: []string{fmt.Sprintf("did you mean the command %s? (to wait for a process of that name: '%s*')", v, t.Name)},
 		}
 	}
 	fmt.Fprintf(a.stderr, "pidwire: no process named %s yet: waiting for one\n", t.Name)
@@ -331,11 +331,7 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 		if aud, err = audit.Open(audit.Options{Follow: !t.noFollow, Wait: t.auditWait, Unicast: t.auditUnicast}); err != nil {
 			return 0, explain(err)
 		}
-		defer func() {
-			if err := aud.Close(); err != nil {
-				a.sayInTime(fmt.Sprintf("pidwire: %v; pidwire doctor --clean tries again\n", err))
-			}
-		}()
+		defer func() { a.reportClose(aud.Close()) }()
 	}
 	var child *command
 	if len(l.argv) > 0 {
@@ -353,15 +349,7 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 	if err != nil {
 		return 0, explain(err)
 	}
-	defer func() {
-		if err := src.Close(); err != nil {
-			again := "; pidwire doctor --clean tries again"
-			if errors.Is(err, ftrace.ErrInUse) {
-				again = ""
-			}
-			a.sayInTime(fmt.Sprintf("pidwire: %v%s\n", err, again))
-		}
-	}()
+	defer func() { a.reportClose(src.Close()) }()
 	rest.broker.live.Store(&src)
 	var source pipeline.Source = src
 	if aud != nil {
@@ -395,18 +383,37 @@ func (l *liveRun) watch(ctx context.Context, rest *over, files allowed) (code in
 		return 0, explain(err)
 	}
 	rest.End()
-	if child != nil {
-		grace := commandGrace
-		if ctx.Err() == nil {
-			grace = commandEnds
-		}
-		select {
-		case code = <-child.exit:
-		case <-time.After(grace):
-			// The run was ended; the command continues.
-		}
+	return child.exitCode(ctx.Err() != nil), nil
+}
+
+// exitCode waits for the exit of the command, and returns its code. If the run was ended before the command, or if the
+// command does not exit in time, it returns 0. child may be nil.
+func (child *command) exitCode(ended bool) int {
+	if child == nil {
+		return 0
 	}
-	return code, nil
+	grace := commandEnds
+	if ended {
+		grace = commandGrace
+	}
+	select {
+	case code := <-child.exit:
+		return code
+	case <-time.After(grace):
+		return 0 // the command continues
+	}
+}
+
+// reportClose prints an error of the removal of what a source put into the kernel.
+func (a *app) reportClose(err error) {
+	if err == nil {
+		return
+	}
+	again := "; pidwire doctor --clean tries again"
+	if errors.Is(err, ftrace.ErrInUse) {
+		again = ""
+	}
+	a.sayInTime(fmt.Sprintf("pidwire: %v%s\n", err, again))
 }
 
 // span is the duration of a run that --for sets. It starts when the programs are attached, because loading takes
@@ -638,7 +645,7 @@ func (l *liveRun) outputs(cfg *pipeline.Config, h wire.Header, hasCommand bool) 
 // describe lists the first few of the watched processes, and how many more there are.
 func describe(procs []*proc.Process) string {
 	if len(procs) == 0 {
-		return "for processes that start"
+		return "for new processes"
 	}
 	const most = 4
 	var names []string

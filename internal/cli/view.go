@@ -64,54 +64,54 @@ var timeWords = []string{"rel", "abs", "micro", "epoch", "delta", "none"}
 func (v *viewFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringArrayVarP(&v.expr, "expr", "e", nil, "trace=SET or status=SET as in strace: -e connect, -e trace=%net,!close, -e status=failed")
+	f.StringArrayVarP(&v.expr, "expr", "e", nil, "filter calls by trace=SET or status=SET as in strace: -e connect, -e trace=%net,!close, -e status=failed")
 	f.BoolVarP(&v.failed, "failed-only", "Z", false, "only calls that failed")
 	f.BoolVarP(&v.success, "successful-only", "z", false, "only calls that succeeded")
-	f.IntVarP(&v.strlen, "string-limit", "s", 32, "bytes shown of a string (and copied of each buffer), up to 65536")
+	f.IntVarP(&v.strlen, "string-limit", "s", 32, "maximum bytes shown of a string (and copied of each buffer), up to 65536")
 	f.StringVar(&v.time, "time", "rel", "-t `STYLE`: rel, abs (-t), micro (-tt), epoch (-ttt), delta, none")
 	f.BoolVar(&v.utc, "utc", false, "times of day in UTC")
-	f.BoolVar(&v.noDur, "no-duration", false, "without the time spent in each call")
-	f.BoolVarP(&v.durFlag, "syscall-times", "T", true, "with the time spent in each call (the default)")
+	f.BoolVar(&v.noDur, "no-duration", false, "do not show the duration of calls")
+	f.BoolVarP(&v.durFlag, "syscall-times", "T", true, "show the duration of calls (the default)")
 	f.StringVarP(&v.output, "output", "o", "", "write the lines to `FILE`; - is standard output")
-	f.BoolVar(&v.json, "json", false, "JSON lines, one object each")
-	f.BoolVarP(&v.summary, "summary", "c", false, "only a table at the end: calls, errors, bytes, time per call and per connection; drops by reason")
+	f.BoolVar(&v.json, "json", false, "print JSON lines")
+	f.BoolVarP(&v.summary, "summary", "c", false, "only print tables at the end: calls, errors, bytes and time per call and per connection; drops by reason")
 	f.StringVar(&v.colour, "color", "auto", "auto, always or never")
-	f.BoolVarP(&v.numeric, "numeric", "n", false, "numbers instead of names")
-	f.CountVarP(&v.verbose, "verbose", "v", "nothing abbreviated; packets: more of each")
-	f.CountVarP(&v.fds, "decode-fds", "y", "-y: the socket beside each descriptor, -yy: with addresses")
-	f.CountVarP(&v.hex, "hex", "x", "-x: strings that are not text in hex, and packets below each; -xx: all strings")
-	f.BoolVarP(&v.packets.AbsoluteSeq, "absolute-seq", "S", false, "packets: sequence numbers as they stand there")
-	f.BoolVarP(&v.packets.ASCII, "ascii", "A", false, "packets: their bytes as text below each, up to --snaplen")
-	f.BoolVarP(&v.packets.HexASCII, "hex-ascii", "X", false, "packets: their bytes in hex and as text below each")
-	f.BoolVar(&v.packets.Link, "link-header", false, "packets: with the header of the link, where there is one (tcpdump -e)")
-	f.BoolVar(&v.names, "names", false, "packets: names that the host itself looked up, as seen in its DNS answers, for addresses")
-	f.BoolVar(&v.resolve, "resolve", false, "packets: names for all addresses; pidwire asks DNS for those that it has not seen")
-	f.BoolVar(&v.packets.Quick, "quick", false, "packets: short (tcpdump -q)")
-	f.StringVar(&v.filter, "pcap-filter", "", "only packets that match `EXPR`, as tcpdump takes it: 'tcp port 443 and not host 10.0.0.1'")
-	f.BoolVar(&v.drops, "drops", false, "only what the kernel dropped of the targets' packets, with reason and function")
-	f.BoolVar(&v.tree, "tree", false, "what the kernel does as a tree of its functions, under each call")
-	f.BoolVarP(&v.stacks, "stack-trace", "k", false, "the stacks of kernel and process below each kernel event")
-	f.StringVar(&v.format, "format", "pidwire", "pidwire, or strace: as strace -f prints it, without columns")
-	f.BoolVarP(&v.quiet, "quiet", "q", false, "no words on standard error")
-	f.BoolVar(&v.strict, "strict", false, "exit with 11 if events were lost")
-	f.Uint64Var(&v.count, "count", 0, "end after `N` calls and packets")
+	f.BoolVarP(&v.numeric, "numeric", "n", false, "do not resolve numbers to names")
+	f.CountVarP(&v.verbose, "verbose", "v", "unabbreviated; packets: more details")
+	f.CountVarP(&v.fds, "decode-fds", "y", "-y: show the socket of each descriptor, -yy: with addresses")
+	f.CountVarP(&v.hex, "hex", "x", "-x: show packets and strings that are not text in hex; -xx: all strings")
+	f.BoolVarP(&v.packets.AbsoluteSeq, "absolute-seq", "S", false, "packets: absolute sequence numbers")
+	f.BoolVarP(&v.packets.ASCII, "ascii", "A", false, "packets: show the bytes as text, up to --snaplen")
+	f.BoolVarP(&v.packets.HexASCII, "hex-ascii", "X", false, "packets: show the bytes in hex and as text")
+	f.BoolVar(&v.packets.Link, "link-header", false, "packets: show the link-layer header, if there is one (tcpdump -e)")
+	f.BoolVar(&v.names, "names", false, "packets: show the names of addresses that occur in captured DNS answers")
+	f.BoolVar(&v.resolve, "resolve", false, "packets: show the names of all addresses; pidwire sends DNS queries for unknown ones")
+	f.BoolVar(&v.packets.Quick, "quick", false, "packets: short form (tcpdump -q)")
+	f.StringVar(&v.filter, "pcap-filter", "", "only packets that match `EXPR`, in tcpdump's syntax: 'tcp port 443 and not host 10.0.0.1'")
+	f.BoolVar(&v.drops, "drops", false, "only packets that the kernel dropped, with reason and function")
+	f.BoolVar(&v.tree, "tree", false, "show the kernel functions of each call as a tree")
+	f.BoolVarP(&v.stacks, "stack-trace", "k", false, "show the stacks of kernel and process for each kernel event and call")
+	f.StringVar(&v.format, "format", "pidwire", "pidwire, or strace: as printed by strace -f, without columns")
+	f.BoolVarP(&v.quiet, "quiet", "q", false, "no messages on standard error")
+	f.BoolVar(&v.strict, "strict", false, "exit code 11 if events were lost")
+	f.Uint64Var(&v.count, "count", 0, "stop after `N` calls and packets")
 }
 
 // parse checks the flags and turns them into a selection.
 func (v *viewFlags) parse() error {
 	if v.strlen < 0 || v.strlen > 65536 {
-		return usageError("-s %d: between 0 and 65536 bytes", v.strlen)
+		return usageError("-s %d: must be between 0 and 65536 bytes", v.strlen)
 	}
 	switch v.colour {
 	case "auto", "always", "never":
 	default:
-		return usageError("--color %q: auto, always or never", v.colour)
+		return usageError("--color %q: expected auto, always or never", v.colour)
 	}
 	if formats[v.format] == nil {
-		return usageError("--format %q: %s", v.format, strings.Join(slices.Sorted(maps.Keys(formats)), " or "))
+		return usageError("--format %q: expected %s", v.format, strings.Join(slices.Sorted(maps.Keys(formats)), " or "))
 	}
 	if _, ok := timeStyles[v.time]; !ok {
-		return usageError("-t %q: one of %s", v.time, strings.Join(timeWords, ", "))
+		return usageError("-t %q: expected one of %s", v.time, strings.Join(timeWords, ", "))
 	}
 	if v.json && v.summary {
 		return usageError("--json and -c exclude each other")

@@ -32,12 +32,12 @@ type writeFlags struct {
 }
 
 func (w *writeFlags) add(f *pflag.FlagSet) {
-	f.StringVarP(&w.file, "write", "w", "", "write to `FILE`: .pidwire, .pcapng (Wireshark) or .pcap by its name; - is standard output")
-	f.BoolVar(&w.packetsOnly, "packets-only", false, "-w .pcapng: no calls and states between the packets")
-	f.BoolVar(&w.byDevice, "by-device", false, "-w .pcapng: an interface for each of the network's, not for each process")
-	f.Uint64VarP(&w.size, "file-size", "C", 0, "-w .pcapng, .pcap: the next file after `N` million bytes, as tcpdump's")
-	f.Uint32VarP(&w.seconds, "rotate-seconds", "G", 0, "-w .pcapng, .pcap: the next file after `N` seconds; FILE is a strftime template")
-	f.IntVarP(&w.files, "file-count", "W", 0, "with -C a ring of `N` files, with -G end after as many")
+	f.StringVarP(&w.file, "write", "w", "", "write to `FILE`, in the format of its suffix: .pidwire, .pcapng (Wireshark) or .pcap; - is standard output")
+	f.BoolVar(&w.packetsOnly, "packets-only", false, "-w .pcapng: no calls and states")
+	f.BoolVar(&w.byDevice, "by-device", false, "-w .pcapng: one interface per network interface, instead of one per process")
+	f.Uint64VarP(&w.size, "file-size", "C", 0, "-w .pcapng, .pcap: start the next file after `N` million bytes, as in tcpdump")
+	f.Uint32VarP(&w.seconds, "rotate-seconds", "G", 0, "-w .pcapng, .pcap: start the next file after `N` seconds; FILE is a strftime template")
+	f.IntVarP(&w.files, "file-count", "W", 0, "with -C keep a ring of `N` files; with -G stop after N files")
 }
 
 // fileKind is the format of the output file.
@@ -83,19 +83,19 @@ func (w *writeFlags) check(packets bool) error {
 		{"-C", w.size != 0, pcapFile}, {"-G", w.seconds != 0, pcapFile}, {"-W", w.files != 0, pcapFile},
 	} {
 		if f.set && kind != f.kind && kind != pcapngFile {
-			return usageError("%s is for -w FILE.pcapng", f.name)
+			return usageError("%s needs -w FILE.pcapng", f.name)
 		}
 	}
 	rotates := w.rotates()
 	switch {
 	case kind == pcapFile && !packets:
-		return usageError("-w %s: a pcap holds packets: it needs layer pkt, as in -l pkt", w.file)
+		return usageError("-w %s: a pcap file contains packets: it needs layer pkt, as in -l pkt", w.file)
 	case w.files != 0 && !rotates:
-		return usageError("-W %d counts the files of -C or -G", w.files)
+		return usageError("-W %d needs -C or -G", w.files)
 	case w.files < 0:
 		return usageError("-W %d: not a number of files", w.files)
 	case rotates && w.file == "-":
-		return usageError("-C and -G make files, and standard output is one")
+		return usageError("-C and -G cannot write to standard output")
 	}
 	return nil
 }
@@ -167,7 +167,7 @@ func (w *writeFlags) open(a *app, cfg *pipeline.Config, h wire.Header, snaplen u
 		}
 		return out, err
 	case pcapFile:
-		fmt.Fprintf(a.stderr, "pidwire: %s: a pcap has no room for processes, calls, states and losses; a .pcapng has\n", w.file)
+		fmt.Fprintf(a.stderr, "pidwire: %s: the pcap format cannot store processes, calls, states and losses; use .pcapng\n", w.file)
 	}
 	var prologue bytes.Buffer
 	if _, err := wire.NewWriter(&prologue, h); err != nil {
@@ -223,6 +223,6 @@ func (w *writeFlags) open(a *app, cfg *pipeline.Config, h wire.Header, snaplen u
 // told reports how many frames were left out of the file.
 func (w *writer) told(a *app) {
 	if n := w.leftOut(); n > 0 {
-		fmt.Fprintf(a.stderr, "pidwire: %d frames that carry no IP are not in %s\n", n, w.name)
+		fmt.Fprintf(a.stderr, "pidwire: %d frames without IP were not written to %s\n", n, w.name)
 	}
 }

@@ -63,7 +63,7 @@ func (d *Decoder) auditRecords(a *wire.Audit, text []byte, args int, b *event.Au
 		}
 		rec, ok := auditlog.Split(line)
 		if !ok {
-			ev.Warn = append(ev.Warn, "a line that is no audit record")
+			ev.Warn = append(ev.Warn, "not an audit record")
 			continue
 		}
 		if rec.Type != 0 {

@@ -148,7 +148,7 @@ func TestAuditDamaged(t *testing.T) {
 	d := decode.New(wire.Header{})
 	var e event.Entry
 	d.Record(whole, &e.Event)
-	if len(e.Warn) != 1 || !strings.Contains(e.Warn[0], "no audit record") {
+	if len(e.Warn) != 1 || !strings.Contains(e.Warn[0], "not an audit record") {
 		t.Errorf("warnings: %q", e.Warn)
 	}
 }

@@ -322,7 +322,7 @@ const (
 func (d *Decoder) attr(ev *event.Event, attrs []byte, tag uint16, most int) string {
 	b := wire.AttrOf(attrs, tag)
 	if len(b) > most {
-		ev.Warn = append(ev.Warn, fmt.Sprintf("a text of %d bytes where there are %d at most: the rest is left out", len(b), most))
+		ev.Warn = append(ev.Warn, fmt.Sprintf("a text of %d bytes: only the first %d are used", len(b), most))
 		b = b[:most]
 	}
 	return string(b)
@@ -411,17 +411,17 @@ func lostReason(n uint32) string {
 	case wire.LostTargets:
 		return "too many processes"
 	case wire.LostUnasked:
-		return "processes that ended before their names were known"
+		return "processes that exited before their names were known"
 	case wire.LostMissed:
-		return "skipped by the kernel, perhaps of other processes"
+		return "skipped by the kernel, possibly of other processes"
 	case wire.LostCall:
-		return "calls passed over by the kernel"
+		return "calls skipped by the kernel"
 	case wire.LostBacklog:
-		return "audit's queue full in the kernel, perhaps of other processes"
+		return "audit queue in the kernel full, possibly of other processes"
 	case wire.LostTool:
-		return "dropped by the tool that made the file, as it says"
+		return "dropped by the tool that wrote the file, as it reports"
 	case wire.LostAudit:
-		return "audit records not read in time, perhaps of other processes"
+		return "audit records not read in time, possibly of other processes"
 	}
 	return "unknown reason"
 }

@@ -44,15 +44,15 @@ func (d Damage) String() string {
 	case DamageShort:
 		return "shorter than an IP header"
 	case BadVersion:
-		return "not the IP version that was announced"
+		return "not the announced IP version"
 	case BadHeaderLen:
 		return "IP header length too small"
 	case BadTotalLen:
 		return "IP total length too small"
 	case BadExtension:
-		return "IPv6 extension header damaged or cut"
+		return "IPv6 extension header damaged or truncated"
 	case TooDeep:
-		return "too many packets inside each other"
+		return "too many nested packets"
 	}
 	return "unknown damage"
 }

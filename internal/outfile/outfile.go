@@ -27,13 +27,13 @@ func refuse(name, cause, fix string) error {
 	return fmt.Errorf("%s: %w: %s; %s", name, ErrRefused, cause, fix)
 }
 
-const otherName = "give another name, or remove it first"
+const otherName = "use another name, or remove it first"
 
 // input returns an error if the file is read in the same run.
 func (r Rules) input(name string, info os.FileInfo) error {
 	for _, in := range r.Inputs {
 		if os.SameFile(in, info) {
-			return refuse(name, "it is read in the same run (as "+in.Name()+"), and would be lost", "give another name")
+			return refuse(name, "it is an input of the same run ("+in.Name()+"), and would be overwritten", "use another name")
 		}
 	}
 	return nil

@@ -36,7 +36,7 @@ func TestCreate(t *testing.T) {
 		{"dangling", func(p string) error { return os.Symlink(p+"x", p) }, "symbolic link", false, 0},
 		{"hardlink", func(p string) error {
 			return errors.Join(os.WriteFile(p+"x", []byte("old"), 0o600), os.Link(p+"x", p), own(p, other))
-		}, "2 names", false, 0},
+		}, "2 hard links", false, 0},
 		{"fifo", func(p string) error { return syscall.Mkfifo(p, 0o600) }, "FIFO", false, 0},
 		{"directory", func(p string) error { return os.Mkdir(p, 0o700) }, "is a directory", false, 0},
 	} {
@@ -113,7 +113,7 @@ func TestInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{in, "in", "./in", "d/../in", "here/in"} {
-		if f, err := rules.Create(name); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "read in the same run") {
+		if f, err := rules.Create(name); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "an input of the same run") {
 			f.Close()
 			t.Errorf("%s: error %v", name, err)
 		}

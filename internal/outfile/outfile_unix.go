@@ -34,9 +34,9 @@ func (r Rules) over(name string, flags int) (*os.File, error) {
 	f, err := os.OpenFile(name, flags|unix.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, unix.ELOOP):
-		return nil, refuse(name, "it is a symbolic link", "name the file itself")
+		return nil, refuse(name, "it is a symbolic link", "use the name of its target")
 	case errors.Is(err, unix.ENXIO):
-		return nil, refuse(name, "it is a FIFO or a device", "for a pipe, write to standard output: -")
+		return nil, refuse(name, "it is a FIFO or a device", "to write to a pipe, use standard output: -")
 	case err != nil:
 		return nil, err
 	}
@@ -60,11 +60,11 @@ func (r Rules) allowed(name string, f *os.File) error {
 	case st.Mode&unix.S_IFMT == unix.S_IFCHR && isNull(f):
 		return nil // the null device needs no change
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
-		return refuse(name, "it is not a regular file", "for a pipe or a device, write to standard output: -")
+		return refuse(name, "it is not a regular file", "to write to a pipe or a device, use standard output: -")
 	case st.Uid != 0 && int(st.Uid) != r.owner():
 		return refuse(name, fmt.Sprintf("it belongs to user %d", st.Uid), otherName)
 	case st.Nlink != 1:
-		return refuse(name, fmt.Sprintf("it has %d names (hard links), and would change under all of them", st.Nlink), otherName)
+		return refuse(name, fmt.Sprintf("it has %d hard links, and would be changed under all names", st.Nlink), otherName)
 	}
 	if err := r.input(name, info); err != nil {
 		return err

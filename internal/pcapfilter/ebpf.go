@@ -60,7 +60,7 @@ func EBPF(prog []bpf.Instruction) (asm.Instructions, error) {
 		}
 		for _, n := range next {
 			if n >= len(prog) {
-				return nil, fmt.Errorf("instruction %d: leads out of the program", i)
+				return nil, fmt.Errorf("instruction %d: jumps out of the program", i)
 			}
 			reached[n] = true
 		}
@@ -154,7 +154,7 @@ func (t *translator) instruction(i int, ins bpf.Instruction) (next []int, err er
 		t.put(asm.StoreMem(asm.RFP, scratch(ins.N), register(ins.Src), asm.Word))
 	case bpf.LoadExtension:
 		if ins.Num != bpf.ExtLen {
-			return nil, fmt.Errorf("extension %d is not of the packet", ins.Num)
+			return nil, fmt.Errorf("extension %d is not supported", ins.Num)
 		}
 		t.put(asm.LoadMem(regA, regSKB, skbLen, asm.Word))
 	case bpf.LoadAbsolute:

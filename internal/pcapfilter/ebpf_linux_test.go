@@ -129,18 +129,18 @@ func TestEBPFErrors(t *testing.T) {
 		far[i] = bpf.LoadIndirect{Size: 4}
 	}
 	for want, prog := range map[string][]bpf.Instruction{
-		"instruction 0: extension 0 is not of the packet": {bpf.LoadExtension{Num: bpf.ExtProto}, ret},
-		"instruction 1: leads out of the program":         {bpf.TAX{}, bpf.TXA{}},
-		"instruction 0: leads out of the program":         {bpf.Jump{Skip: 7}, ret},
-		"instruction 0: a load of 3 bytes":                {bpf.LoadAbsolute{Size: 3}, ret},
-		"instruction 0: no scratch memory M[16]":          {bpf.LoadScratch{N: 16}, ret},
-		"instruction 0: no scratch memory M[-1]":          {bpf.StoreScratch{N: -1}, ret},
-		"instruction 0: unknown operation 0xf000":         {bpf.ALUOpConstant{Op: 0xf000}, ret},
-		"instruction 0: unknown operation 0xf001":         {bpf.ALUOpX{Op: 0xf001}, ret},
-		"instruction 0: unknown test 77":                  {bpf.JumpIf{Cond: 77}, ret},
-		"instruction 0: division by zero":                 {bpf.ALUOpConstant{Op: bpf.ALUOpMod}, ret},
-		"a jump over 44000 instructions is too far":       append([]bpf.Instruction{bpf.Jump{Skip: 0}, bpf.JumpIf{SkipTrue: 1}, bpf.Jump{Skip: 4000}}, append(far, ret)...),
-		"instruction 0: {6 0 0 0} has no translation":     {bpf.RawInstruction{Op: 6}},
+		"instruction 0: extension 0 is not supported": {bpf.LoadExtension{Num: bpf.ExtProto}, ret},
+		"instruction 1: jumps out of the program":     {bpf.TAX{}, bpf.TXA{}},
+		"instruction 0: jumps out of the program":     {bpf.Jump{Skip: 7}, ret},
+		"instruction 0: a load of 3 bytes":            {bpf.LoadAbsolute{Size: 3}, ret},
+		"instruction 0: no scratch memory M[16]":      {bpf.LoadScratch{N: 16}, ret},
+		"instruction 0: no scratch memory M[-1]":      {bpf.StoreScratch{N: -1}, ret},
+		"instruction 0: unknown operation 0xf000":     {bpf.ALUOpConstant{Op: 0xf000}, ret},
+		"instruction 0: unknown operation 0xf001":     {bpf.ALUOpX{Op: 0xf001}, ret},
+		"instruction 0: unknown test 77":              {bpf.JumpIf{Cond: 77}, ret},
+		"instruction 0: division by zero":             {bpf.ALUOpConstant{Op: bpf.ALUOpMod}, ret},
+		"a jump over 44000 instructions is too far":   append([]bpf.Instruction{bpf.Jump{Skip: 0}, bpf.JumpIf{SkipTrue: 1}, bpf.Jump{Skip: 4000}}, append(far, ret)...),
+		"instruction 0: {6 0 0 0} has no translation": {bpf.RawInstruction{Op: 6}},
 	} {
 		_, err := pcapfilter.EBPF(prog)
 		if err == nil || err.Error() != want {

@@ -143,7 +143,7 @@ func TestBounds(t *testing.T) {
 	} {
 		_, err := pcapfilter.Compile(expr)
 		var e *pcapfilter.SyntaxError
-		if !errors.As(err, &e) || !strings.Contains(e.Reason, "too") && e.Reason != "the parenthesis is not closed" {
+		if !errors.As(err, &e) || !strings.Contains(e.Reason, "too") && e.Reason != "missing closing parenthesis" {
 			t.Errorf("%s: %.100v", name, err)
 		}
 	}

@@ -36,7 +36,7 @@ func (t *token) fail(reason string) error {
 // unexpected is like fail, with a hint if the token is a keyword in upper case.
 func (t *token) unexpected(reason string) error {
 	if t.kind == word && keywords[spelling(strings.ToLower(t.text))] {
-		reason = "the words of the language are in lower case"
+		reason = "keywords are in lower case"
 	}
 	return t.fail(reason)
 }
@@ -123,7 +123,7 @@ func next(expr string, off int) (token, error) {
 		}
 	}
 	t.text = rest
-	return t, t.fail("the language has no such character")
+	return t, t.fail("invalid character")
 }
 
 func spelling(s string) string {

@@ -3,10 +3,10 @@ package pcapfilter
 import "maps"
 
 // noLink is the reason for rejecting filters of the link layer.
-const noLink = "the packets here have no link-layer header"
+const noLink = "packets here have no link-layer header"
 
 // noPF is the reason for rejecting filters of pf(4) logs of OpenBSD.
-const noPF = "the packets here are not from a log of pf"
+const noPF = "packets here are not from a pf log"
 
 // protocols are the names of protocols. A name may be used alone, before qualifiers, and before an index.
 var protocols = map[string]struct {
@@ -44,8 +44,8 @@ var refused = func() map[string]string {
 		"byte":    "write ip[...] or ip6[...]",
 		"gateway": "names are not looked up, and " + noLink,
 
-		"inbound":  "a packet does not say its direction",
-		"outbound": "a packet does not say its direction",
+		"inbound":  "a packet has no direction",
+		"outbound": "a packet has no direction",
 	}
 	for w := range set(
 		"ether", "fddi", "tr", "wlan", "link", "slip", "ppp", "radio", "llc",

@@ -94,7 +94,7 @@ func (p *parser) parse() (*pred, error) {
 	return m, nil
 }
 
-const notClosed = "the parenthesis is not closed"
+const notClosed = "missing closing parenthesis"
 
 func (p *parser) expression(q qualifiers) (*pred, qualifiers, error) {
 	left, q, err := p.operand(q, false)
@@ -148,7 +148,7 @@ func (p *parser) operand(q qualifiers, ids bool) (*pred, qualifiers, error) {
 	case t.kind == end:
 		return nil, q, t.fail("expected a primitive, such as host, port or tcp")
 	case t.kind != keyword:
-		return nil, q, t.unexpected("expected a primitive: say what this is, with host, net, port, portrange or proto before it")
+		return nil, q, t.unexpected("expected a primitive: put host, net, port, portrange or proto before it")
 	}
 	return p.primitive()
 }
@@ -246,7 +246,7 @@ func (p *parser) cast() (*pred, error) {
 	case proto.id == "ip6":
 		return nil, what.fail("IPv6 has no broadcast")
 	}
-	return nil, what.fail("only ip broadcast, ip multicast and ip6 multicast are in the packets here")
+	return nil, what.fail("only ip broadcast, ip multicast and ip6 multicast can be matched here")
 }
 
 // head parses the qualifiers after proto, and their id.
@@ -269,7 +269,7 @@ func (p *parser) head(proto string) (*pred, qualifiers, error) {
 	case t.is("proto"):
 		q.kind = p.next().id
 	case t.is("protochain"):
-		return nil, q, t.fail("it takes a loop over the headers, which BPF does not have; write proto")
+		return nil, q, t.fail("it needs a loop over the headers, which BPF does not have; write proto")
 	default:
 		return nil, q, t.fail(refused[t.id])
 	}
@@ -325,7 +325,7 @@ func (p *parser) ids(q qualifiers) (*pred, error) {
 	case n != nil:
 		left, err = p.value(q, n)
 	case first.is("("):
-		return nil, first.fail(`the language has no second parenthesis here, only after "and" and "or"`)
+		return nil, first.fail(`a second parenthesis is only allowed after "and" and "or"`)
 	default:
 		left, err = p.simpleID(q)
 	}

@@ -48,7 +48,7 @@ func (p *parser) protocol(n uint32, v4, v6 bool) *pred {
 // value returns the predicate of one id with its qualifiers.
 func (p *parser) value(q qualifiers, t *token) (*pred, error) {
 	if q.none && t.kind != end {
-		return nil, t.fail("no qualifiers are in force here: say what this is, with host, net, port, portrange or proto before it")
+		return nil, t.fail("no qualifiers apply here: put host, net, port, portrange or proto before it")
 	}
 	if t.kind == ether {
 		return nil, t.fail("a link-layer address, and " + noLink)
@@ -87,7 +87,7 @@ func (p *parser) hostID(q qualifiers, t *token) (*pred, error) {
 // 10.1.0.0/16.
 func (p *parser) host4(q qualifiers, t *token) (*pred, error) {
 	addr, mask := t.num, uint32(0xffffffff)
-	whole := func() error { return t.fail("expected a network: it has bits outside of its mask") }
+	whole := func() error { return t.fail("not a network: it has bits outside its mask") }
 	if t.kind == number {
 		if p.at().is("/") {
 			return nil, p.at().fail("a single number takes no length: write " + t.text + ".0/...")
@@ -170,7 +170,7 @@ func (p *parser) host6(q qualifiers, t *token) (*pred, error) {
 	}
 	for i := range addr {
 		if mask := byte(uint(0xff00) >> left(8, i)); addr[i]&^mask != 0 {
-			return nil, t.fail("expected a network: it has bits outside of its mask")
+			return nil, t.fail("not a network: it has bits outside its mask")
 		}
 	}
 	return and(p.version("ip6"), q.sides(side(8), side(24))), nil
@@ -227,11 +227,11 @@ func (p *parser) portID(q qualifiers, t *token) (*pred, error) {
 		lo = onBoth(uint16(t.num))
 		hi = lo
 	case t.kind == number:
-		return nil, t.fail("a port is 65535 at most")
+		return nil, t.fail("the highest port is 65535")
 	case t.kind == word && q.kind == "port":
 		s, ok := services[t.id]
 		if !ok {
-			return nil, t.fail("no name of a port that is known here: write the number")
+			return nil, t.fail("unknown port name: write the number")
 		}
 		lo, hi = s, s
 	case t.kind == word:
@@ -240,7 +240,7 @@ func (p *parser) portID(q qualifiers, t *token) (*pred, error) {
 		lo, ok1 = rangeEnd(first)
 		hi, ok2 = rangeEnd(last)
 		if !found || !ok1 || !ok2 {
-			return nil, t.fail("expected two ports, numbers or names that are known here, with a dash between them")
+			return nil, t.fail("expected two port numbers or known names, separated by a dash")
 		}
 	default:
 		return nil, t.fail("expected a port")
@@ -304,11 +304,11 @@ func (p *parser) protoID(q qualifiers, t *token) (*pred, error) {
 	case word:
 		var ok bool
 		if n, ok = protoNames[strings.ToLower(t.id)]; !ok {
-			return nil, t.fail("no name of a protocol that is known here: write the number")
+			return nil, t.fail("unknown protocol name: write the number")
 		}
 	case keyword:
 		if _, ok := protoNames[t.id]; ok {
-			return nil, t.fail("a word of the language: write \\" + t.id)
+			return nil, t.fail("a keyword: write \\" + t.id)
 		}
 		fallthrough
 	default:

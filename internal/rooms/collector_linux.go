@@ -67,7 +67,7 @@ const pipeBytes = 1 << 20
 // the three standard ones.
 func Start(c Config) (*Rest, error) {
 	if os.Getenv(insideEnv) != "" {
-		return nil, errors.New("the process that prints cannot start another one")
+		return nil, errors.New("the printing process cannot start another one")
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -120,12 +120,12 @@ func Start(c Config) (*Rest, error) {
 	}
 	if err := rest.cmd.Start(); err != nil {
 		rest.release()
-		return nil, fmt.Errorf("starting the process that prints: %w", err)
+		return nil, fmt.Errorf("starting the printing process: %w", err)
 	}
 	go rest.wait()
 	if err := ctl.send(hello{c.As}, nil); err != nil {
 		rest.Kill()
-		return nil, fmt.Errorf("the process that prints has ended: %w", err)
+		return nil, fmt.Errorf("the printing process has exited: %w", err)
 	}
 	go rest.serve()
 	return rest, nil

@@ -91,7 +91,7 @@ func (in *Inside) call(q Request) (*os.File, answer, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if err := in.ctl.send(q, nil); err != nil {
-		return nil, answer{}, fmt.Errorf("the collector has ended: %w", err)
+		return nil, answer{}, fmt.Errorf("the collector has exited: %w", err)
 	}
 	var a answer
 	fd, err := in.ctl.receive(&a)
@@ -101,7 +101,7 @@ func (in *Inside) call(q Request) (*os.File, answer, error) {
 	}
 	switch {
 	case err != nil:
-		return nil, a, fmt.Errorf("the collector has ended: %w", err)
+		return nil, a, fmt.Errorf("the collector has exited: %w", err)
 	case a.Err != "":
 		return nil, a, &FileError{Text: a.Err, Code: a.Code, Hint: a.Hint}
 	}
@@ -126,7 +126,7 @@ func (in *Inside) Module(id uint32) (*os.File, error) { return in.file(Request{M
 func (in *Inside) file(q Request) (*os.File, error) {
 	f, err := in.ask(q)
 	if err == nil && f == nil {
-		err = errors.New("the collector gave no file")
+		err = errors.New("the collector did not return a file")
 	}
 	return f, err
 }
@@ -174,7 +174,7 @@ func (in *Inside) Stream() (*Stream, error) {
 
 // ErrNotBegun means that the collector has closed the stream before the header, and is alive. It reports the
 // reason itself.
-var ErrNotBegun = errors.New("the process that watches has not begun")
+var ErrNotBegun = errors.New("the collector has not started")
 
 // collectorLives reports whether the collector is alive 200 ms after it has closed the stream. If it is, it kills this
 // process after it has reported the error.
@@ -190,7 +190,7 @@ func (in *Inside) collectorLives() bool {
 }
 
 // ErrNoCollector means that the stream has no end frame: the collector has ended early.
-var ErrNoCollector = errors.New("the process that watches has ended in the middle: it was killed, perhaps for want of memory, or it crashed")
+var ErrNoCollector = errors.New("the collector has exited unexpectedly: it crashed or was killed, perhaps because memory ran out")
 
 func ended(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -223,7 +223,7 @@ func (s *Stream) Run(ctx context.Context, emit func(wire.Record) error) error {
 			err = records(b, emit)
 		case frameIdle:
 			if len(b) < 8 {
-				return fmt.Errorf("%w: half an idle moment", errFrame)
+				return fmt.Errorf("%w: an incomplete idle frame", errFrame)
 			}
 			s.now.Store(binary.LittleEndian.Uint64(b))
 			pace.idle(s.now.Load())

@@ -126,7 +126,7 @@ func newDecoder(r io.Reader) *decoder { return &decoder{r: bufio.NewReaderSize(r
 
 // errFrame means that the stream is invalid: the two processes are different builds, or the
 // other one is not pidwire.
-var errFrame = errors.New("what the collector sent cannot be understood")
+var errFrame = errors.New("invalid data from the collector")
 
 // next returns the next frame. Its payload is valid until the next call.
 func (d *decoder) next() (kind uint32, payload []byte, err error) {
@@ -155,7 +155,7 @@ func (d *decoder) header() (h wire.Header, err error) {
 	case err != nil:
 		return h, err
 	case kind != frameHeader:
-		return h, fmt.Errorf("%w: it begins with a frame of kind %d", errFrame, kind)
+		return h, fmt.Errorf("%w: it starts with a frame of kind %d", errFrame, kind)
 	}
 	r, err := wire.NewReader(bytes.NewReader(b))
 	if err != nil {
@@ -168,11 +168,11 @@ func (d *decoder) header() (h wire.Header, err error) {
 func records(b []byte, emit func(wire.Record) error) error {
 	for len(b) > 0 {
 		if len(b) < wire.SizeHdr {
-			return fmt.Errorf("%w: half a record", errFrame)
+			return fmt.Errorf("%w: an incomplete record", errFrame)
 		}
 		n := binary.LittleEndian.Uint32(b)
 		if n < wire.SizeHdr || n%8 != 0 || uint64(n) > uint64(len(b)) {
-			return fmt.Errorf("%w: a record of %d bytes where %d are left", errFrame, n, len(b))
+			return fmt.Errorf("%w: a record of %d bytes with %d bytes left", errFrame, n, len(b))
 		}
 		if err := emit(wire.Record(b[:n:n])); err != nil {
 			return err

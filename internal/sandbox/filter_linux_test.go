@@ -61,12 +61,12 @@ func TestCaller(t *testing.T) {
 	if id.Why == "who called" {
 		return // not root: SUDO_UID is not used
 	}
-	if id.UID != 123456 || id.GID != 654321 || id.Why != "who called sudo" {
+	if id.UID != 123456 || id.GID != 654321 || id.Why != "caller of sudo" {
 		t.Errorf("%+v", id)
 	}
 	for _, forged := range []string{"0", "-1", "root", "99999999999", "1 2"} {
 		t.Setenv("SUDO_UID", forged)
-		if id := Caller(); id.UID == 0 || id.Why == "who called sudo" {
+		if id := Caller(); id.UID == 0 || id.Why == "caller of sudo" {
 			t.Errorf("SUDO_UID=%s: %+v", forged, id)
 		}
 	}

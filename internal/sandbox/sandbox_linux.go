@@ -25,7 +25,7 @@ type Identity struct {
 	UID, GID uint32
 	Groups   []uint32 // supplementary groups
 	Name     string   // empty if the user is not in the user database
-	Why      string   // why it was chosen, as text to print: "who called sudo"
+	Why      string   // why it was chosen, as text to print: "caller of sudo"
 }
 
 // ownUser is the user of the unprivileged process if root itself has called and such a user exists.
@@ -49,8 +49,8 @@ func Caller() Identity {
 		return id
 	}
 	for _, by := range []struct{ uid, gid, why string }{
-		{os.Getenv("SUDO_UID"), os.Getenv("SUDO_GID"), "who called sudo"},
-		{os.Getenv("PKEXEC_UID"), "", "who called pkexec"},
+		{os.Getenv("SUDO_UID"), os.Getenv("SUDO_GID"), "caller of sudo"},
+		{os.Getenv("PKEXEC_UID"), "", "caller of pkexec"},
 	} {
 		uid, err := strconv.ParseUint(by.uid, 10, 32)
 		if err != nil || uid == 0 {
@@ -67,13 +67,13 @@ func Caller() Identity {
 	}
 	if name := os.Getenv("DOAS_USER"); name != "" && name != "root" {
 		if u, err := user.Lookup(name); err == nil && u.Uid != "0" {
-			return identity(u, "who called doas")
+			return identity(u, "caller of doas")
 		}
 	}
 	if u, err := user.Lookup(ownUser); err == nil && u.Uid != "0" {
-		return identity(u, "root called, and there is a user "+ownUser)
+		return identity(u, "called by root, and there is a user "+ownUser)
 	}
-	return Identity{UID: nobody, GID: nobody, Name: "nobody", Why: "root called, and there is no user " + ownUser}
+	return Identity{UID: nobody, GID: nobody, Name: "nobody", Why: "called by root, and there is no user " + ownUser}
 }
 
 // identity returns the Identity of a user of the user database, with all groups.
@@ -168,7 +168,7 @@ func KeepCaps(keep ...uint) error {
 	runtime.KeepAlive(&head)
 	runtime.KeepAlive(&have)
 	if errno != 0 {
-		return fmt.Errorf("giving up capabilities: %w", errno)
+		return fmt.Errorf("dropping capabilities: %w", errno)
 	}
 	return nil
 }

@@ -12,5 +12,5 @@ func allThreads() error {
 	if OwnProc() {
 		return nil
 	}
-	return errors.New("/proc is not that of this pid namespace, and pidwire was built with cgo, which needs it (build it with CGO_ENABLED=0)")
+	return errors.New("/proc belongs to another pid namespace, and pidwire was built with cgo, which needs that of its own (build it with CGO_ENABLED=0)")
 }

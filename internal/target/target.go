@@ -37,11 +37,11 @@ func Parse(m Machine, text string) (proc.Target, error) {
 	var err error
 	switch {
 	case text == "":
-		return t, fmt.Errorf("%w: it is empty", ErrUsage)
+		return t, fmt.Errorf("%w: empty target", ErrUsage)
 	case text == "all":
 		t.All = true
 	case colon && rest == "" && slices.Contains(kinds, kind):
-		return t, fmt.Errorf("%w: nothing behind the colon of %q", ErrUsage, text)
+		return t, fmt.Errorf("%w: nothing after the colon in %q", ErrUsage, text)
 	case kind == "unit" && rest != "":
 		t.Cgroup, err = m.FindCgroup(unitDir(rest))
 	case kind == "cgroup" && rest != "":
@@ -114,7 +114,7 @@ func User(m Machine, name string) (proc.Target, error) {
 
 func userID(m Machine, name string) (uint32, error) {
 	if name == "" {
-		return 0, fmt.Errorf("%w: no user behind @", ErrUsage)
+		return 0, fmt.Errorf("%w: no user after @", ErrUsage)
 	}
 	return m.UserID(name)
 }

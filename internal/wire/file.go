@@ -111,7 +111,7 @@ type CutError struct {
 }
 
 func (e *CutError) Error() string {
-	return fmt.Sprintf("cut short at offset %d: read up to the last whole record", e.Offset)
+	return fmt.Sprintf("truncated at offset %d: everything up to the last complete record was read", e.Offset)
 }
 
 // ErrNotRecording means that a file does not start with Magic.
@@ -121,7 +121,7 @@ var ErrNotRecording = errors.New("not a pidwire recording")
 type NewerError struct{ Format uint32 }
 
 func (e *NewerError) Error() string {
-	return fmt.Sprintf("written by a newer pidwire (format %d, this one reads up to %d)", e.Format, fileFormat)
+	return fmt.Sprintf("written by a later version of pidwire (format %d; this version reads up to %d)", e.Format, fileFormat)
 }
 
 // Reader reads a recording.
@@ -159,7 +159,7 @@ func NewReader(r io.Reader) (*Reader, error) {
 	case f > fileFormat:
 		return nil, &NewerError{f}
 	case f < fileFormat:
-		return nil, &DamageError{8, fmt.Sprintf("format %d, which there never was", f)}
+		return nil, &DamageError{8, fmt.Sprintf("unknown format %d", f)}
 	}
 	n := binary.LittleEndian.Uint32(head[12:])
 	if n > maxHeader {
@@ -172,7 +172,7 @@ func NewReader(r io.Reader) (*Reader, error) {
 		return nil, err
 	}
 	if crc32.Checksum(attrs[:n], castagnoli) != binary.LittleEndian.Uint32(attrs[n:]) {
-		return nil, &DamageError{16, "the header's checksum is wrong"}
+		return nil, &DamageError{16, "wrong checksum of the header"}
 	}
 	if err := rd.Header.unmarshal(attrs[:n]); err != nil {
 		return nil, &DamageError{16, err.Error()}
@@ -201,9 +201,9 @@ func (r *Reader) Later() string {
 	if longer == "" && r.version <= WireVersion {
 		return ""
 	}
-	text := fmt.Sprintf("recorded by a later pidwire (records of version %d, this one knows version %d)", r.version, WireVersion)
+	text := fmt.Sprintf("recorded by a later version of pidwire (record version %d; this version knows %d)", r.version, WireVersion)
 	if longer != "" {
-		text += ": not read are the last " + longer
+		text += ": skipping the last " + longer
 	}
 	return text
 }
@@ -223,7 +223,7 @@ func (r *Reader) full(b []byte) error {
 func (r *Reader) Next() (Record, error) {
 	for len(r.rest) == 0 {
 		if r.err == nil && r.left != 0 {
-			r.err = &DamageError{r.start, fmt.Sprintf("a block lacks %d of its records", r.left)}
+			r.err = &DamageError{r.start, fmt.Sprintf("%d records of a block are missing", r.left)}
 		}
 		if r.err != nil {
 			return nil, r.err
@@ -232,7 +232,7 @@ func (r *Reader) Next() (Record, error) {
 	}
 	at := r.base - int64(len(r.rest))
 	if len(r.rest) < SizeHdr {
-		return nil, r.stop(at, "half a record")
+		return nil, r.stop(at, "an incomplete record")
 	}
 	n := binary.LittleEndian.Uint32(r.rest)
 	if n < SizeHdr || n%8 != 0 || n > maxBlock {
@@ -241,11 +241,11 @@ func (r *Reader) Next() (Record, error) {
 		return nil, r.stop(at, fmt.Sprintf("a record of %d bytes", n))
 	}
 	if uint64(n) > uint64(len(r.rest)) {
-		return nil, r.stop(at, fmt.Sprintf("a record of %d bytes where %d are left", n, len(r.rest)))
+		return nil, r.stop(at, fmt.Sprintf("a record of %d bytes with %d bytes left", n, len(r.rest)))
 	}
 	if r.left == 0 {
 		r.err = nil
-		return nil, r.stop(r.start, "a block has more records than it says")
+		return nil, r.stop(r.start, "a block has more records than its header states")
 	}
 	r.left--
 	rec := Record(r.rest[:n:n])
@@ -279,7 +279,7 @@ func (r *Reader) nextBlock() {
 	n := binary.LittleEndian.Uint32(head[4:])
 	switch {
 	case binary.LittleEndian.Uint32(head[0:]) != blockMagic:
-		r.err = &DamageError{start, "no block begins here"}
+		r.err = &DamageError{start, "no block starts here"}
 		return
 	case n > maxBlock:
 		r.err = &DamageError{start, fmt.Sprintf("a block of %d bytes", n)}
@@ -294,7 +294,7 @@ func (r *Reader) nextBlock() {
 	got := int(r.off - at)
 	switch cut := (*CutError)(nil); {
 	case err == nil && crc32.Checksum(b, castagnoli) != binary.LittleEndian.Uint32(head[8:]):
-		r.err = &DamageError{start, "a block's checksum is wrong"}
+		r.err = &DamageError{start, "wrong checksum of a block"}
 		return
 	case err == nil:
 	case err == io.EOF:

@@ -360,7 +360,7 @@ func TestNewer(t *testing.T) {
 	s := smallFile(t)
 	file := bytes.Clone(s.file)
 	binary.LittleEndian.PutUint32(file[8:], 2)
-	if _, _, err := read(bytes.NewReader(file)); !errors.As(err, &newer) || newer.Format != 2 || !strings.Contains(err.Error(), "newer") {
+	if _, _, err := read(bytes.NewReader(file)); !errors.As(err, &newer) || newer.Format != 2 || !strings.Contains(err.Error(), "later version") {
 		t.Errorf("a newer file format: %v", err)
 	}
 	var b bytes.Buffer

@@ -55,7 +55,7 @@ var shapes = map[uint16]shape{
 	KindFunc:     {"functions", SizeFunc, 216, OffFuncOwner},
 	partSock:     {"sockets", SizeSock, 80, 0},
 	partOwner:    {"owners", SizeOwner, 64, 0},
-	partChunk:    {"pieces of memory", SizeChunk, 16, 0},
+	partChunk:    {"chunks of memory", SizeChunk, 16, 0},
 }
 
 // Known reports whether a record is of a kind that this version knows.
@@ -307,5 +307,5 @@ func (u *Unknown) Text() string {
 	if len(list) == 0 {
 		return ""
 	}
-	return "records that this version does not know are left out: " + strings.Join(list, ", ")
+	return "skipped records of unknown kinds: " + strings.Join(list, ", ")
 }

@@ -128,7 +128,7 @@ func TestAuditMissing(t *testing.T) {
 	defer exec.Command(auditctl, append([]string{"-d"}, rule...)...).Run()
 	_, shown := watch(t, build(t, "unix", "64"), "-l", "sys,aud", "--audit-unicast")
 	calls := len(regexp.MustCompile(`(?m) sys  connect\(`).FindAll(shown, -1))
-	missing := len(regexp.MustCompile(`(?m) aud  # no record of connect, which was seen$`).FindAll(shown, -1))
+	missing := len(regexp.MustCompile(`(?m) aud  # no audit record of connect, which was traced$`).FindAll(shown, -1))
 	if calls == 0 || missing != calls {
 		t.Errorf("%d connects, %d told to have no record:\n%s", calls, missing, shown)
 	}
@@ -304,7 +304,7 @@ func TestAuditLeavesNothing(t *testing.T) {
 	if _, n := auditState(t); n != 4 {
 		t.Errorf("after kill -9: %d rules, want those 4", n)
 	}
-	if out := run(t, "doctor"); !strings.Contains(out, "4 rules of a run that was killed stand") {
+	if out := run(t, "doctor"); !strings.Contains(out, "4 rules of a killed run are still loaded") {
 		t.Errorf("doctor:\n%s", out)
 	}
 	// Another run that starts now must not take our rules for its own.
@@ -322,7 +322,7 @@ func TestAuditLeavesNothing(t *testing.T) {
 	}
 	other.cmd.Process.Kill()
 	other.cmd.Wait()
-	if out := run(t, "doctor", "--clean"); !strings.Contains(out, "removed 4 audit rules; audit is as it was") {
+	if out := run(t, "doctor", "--clean"); !strings.Contains(out, "removed 4 audit rules; audit settings restored") {
 		t.Errorf("doctor --clean: %s", out)
 	}
 	back("after --clean")

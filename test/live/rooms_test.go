@@ -463,7 +463,7 @@ func TestZombieIsGone(t *testing.T) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	if out := run(t, "doctor", "--clean"); !strings.Contains(out, "; audit is as it was") {
+	if out := run(t, "doctor", "--clean"); !strings.Contains(out, "; audit settings restored") {
 		t.Errorf("doctor --clean: %s", out)
 	}
 	untilAudit(t, before, rules)

@@ -70,16 +70,16 @@ func Parse(line string) (*Rule, error) {
 			r.calls(value)
 		case "-k":
 			r.Key = value
-			r.say("-k "+value, "the key that each record carries; ausearch -k "+value+" finds them")
+			r.say("-k "+value, "the key of each record; ausearch -k "+value+" finds them")
 		case "-C":
 			r.Compares = append(r.Compares, value)
-			r.say("-C "+value, "compares two fields: it narrows the rule, and is not used here")
+			r.say("-C "+value, "compares two fields: restricts the rule; pidwire does not use it")
 		default:
 			return nil, fmt.Errorf("%s is not part of a rule for system calls (-a, -A, -S, -F, -C, -k)", flag)
 		}
 	}
 	if !added {
-		return nil, fmt.Errorf("no rule in it: -a always,exit begins one")
+		return nil, fmt.Errorf("not a rule: expected -a always,exit")
 	}
 	return r, nil
 }
@@ -90,7 +90,7 @@ func (r *Rule) say(text, means string) { r.Says = append(r.Says, Part{text, mean
 func (r *Rule) list(flag, value string) error {
 	first, second, ok := strings.Cut(value, ",")
 	if !ok {
-		return fmt.Errorf("%s %s: it takes an action and a list, as in always,exit", flag, value)
+		return fmt.Errorf("%s %s: expected an action and a list, such as always,exit", flag, value)
 	}
 	action, list := first, second
 	if action != "always" && action != "never" && action != "possible" {
@@ -101,24 +101,24 @@ func (r *Rule) list(flag, value string) error {
 	case "never":
 		r.Never = true
 	case "possible":
-		r.say(flag+" "+value, "possible is gone since long: it made room for a record and wrote none")
+		r.say(flag+" "+value, "possible no longer exists: it allocated a record without writing it")
 		return nil
 	default:
-		return fmt.Errorf("%s %s: no action in it (always, never)", flag, value)
+		return fmt.Errorf("%s %s: no action (always, never)", flag, value)
 	}
 	means := ""
 	switch list {
 	case "exit":
-		means = "records each call that matches, when it returns"
+		means = "records each matching call when it returns"
 	case "entry":
-		means = "the kernel has no entry list any more, and auditctl refuses the word: always,exit is what it was for"
+		means = "the kernel no longer has the entry list, and auditctl refuses it: use always,exit"
 	case "task", "user", "exclude", "filesystem", "io_uring":
-		return fmt.Errorf("%s %s: a rule of the list %s is not about system calls", flag, value, list)
+		return fmt.Errorf("%s %s: rules of the list %s do not match system calls", flag, value, list)
 	default:
 		return fmt.Errorf("%s %s: no list %q (exit)", flag, value, list)
 	}
 	if r.Never {
-		means = "forbids records of calls that match"
+		means = "suppresses records of matching calls"
 	}
 	r.say(flag+" "+value, means)
 	return nil
@@ -127,7 +127,7 @@ func (r *Rule) list(flag, value string) error {
 func (r *Rule) field(value string) error {
 	i := strings.IndexAny(value, "=!<>&")
 	if i <= 0 {
-		return fmt.Errorf("-F %s: it takes a field, an operator and a value, as in pid=1234", value)
+		return fmt.Errorf("-F %s: expected a field, an operator and a value, such as pid=1234", value)
 	}
 	name, op := value[:i], value[i:]
 	op = op[:len(op)-len(strings.TrimLeft(op, "=!<>&"))]
@@ -143,33 +143,33 @@ func (r *Rule) field(value string) error {
 		r.Arch = v
 		switch v {
 		case "b64":
-			r.say(text, "64-bit calls only: a 32-bit program on this machine is not seen by it")
+			r.say(text, "64-bit calls only: does not match 32-bit programs on this machine")
 		case "b32":
-			r.say(text, "32-bit calls only: a 64-bit program is not seen by it")
+			r.say(text, "32-bit calls only: does not match 64-bit programs")
 		default:
-			r.say(text, "calls of that architecture only")
+			r.say(text, "calls of this architecture only")
 		}
 	case "pid", "ppid":
 		n, err := strconv.ParseUint(v, 10, 32)
 		if err != nil || n == 0 {
-			return fmt.Errorf("%s: %q is no process id", text, v)
+			return fmt.Errorf("%s: %q is not a process id", text, v)
 		}
 		if name == "pid" {
 			r.PID = uint32(n)
-			r.say(text, "that process with all its threads, and not its children")
+			r.say(text, "this process with all its threads, but not its children")
 		} else {
 			r.PPID = uint32(n)
-			r.say(text, "the children of that process, and not theirs")
+			r.say(text, "the children of this process, but not their children")
 		}
 	case "uid", "euid", "auid":
 		r.User = v
-		r.say(text, map[string]string{"uid": "processes of that user", "euid": "processes that run as that user", "auid": "processes of who logged in as that user"}[name])
+		r.say(text, map[string]string{"uid": "processes of this user", "euid": "processes with the effective user id of this user", "auid": "processes of the user who logged in as this user"}[name])
 	case "exe":
 		r.Exe = v
-		r.say(text, "processes that run that program")
+		r.say(text, "processes that run this program")
 	case "key":
 		r.Key = v
-		r.say(text, "the key that each record carries")
+		r.say(text, "the key of each record")
 	default:
 		r.Fields = append(r.Fields, value)
 		r.say(text, "narrows the rule, and is not used here")
@@ -182,11 +182,11 @@ func (r *Rule) calls(value string) {
 	r.Calls = append(r.Calls, names...)
 	switch {
 	case slices.Contains(names, "all"):
-		r.say("-S "+value, "all calls")
+		r.say("-S "+value, "all system calls")
 	case slices.Contains(names, "socketcall"):
-		r.say("-S "+value, "the one call that 32-bit x86 programs make for all that is about sockets; since Linux 4.3 some call socket, connect and the others by themselves, which it does not see; 64-bit programs have no such call")
+		r.say("-S "+value, "the call through which 32-bit x86 programs make all socket calls; since Linux 4.3 some use socket, connect and others directly, which this rule does not match; 64-bit programs do not have it")
 	default:
-		r.say("-S "+value, "those calls")
+		r.say("-S "+value, "these calls")
 	}
 }
 
@@ -262,7 +262,7 @@ func split(line string) (words []string, err error) {
 		}
 	}
 	if quote != 0 {
-		return nil, fmt.Errorf("a quote that does not end: %c", quote)
+		return nil, fmt.Errorf("unterminated quote: %c", quote)
 	}
 	if in {
 		words = append(words, word.String())

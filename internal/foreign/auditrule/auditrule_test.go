@@ -51,19 +51,19 @@ func TestForms(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	for line, want := range map[string]string{
-		"":                               "no rule",
+		"":                               "not a rule",
 		"auditctl -l":                    "-l has no value",
 		"-a always":                      "always,exit",
 		"-a always,nowhere":              "no list",
 		"-a sometimes,exit":              "no action",
-		"-a always,exclude -F msgtype=1": "not about system calls",
-		"-a always,exit -F pid=x":        "no process id",
-		"-a always,exit -F pid=0":        "no process id",
+		"-a always,exclude -F msgtype=1": "do not match system calls",
+		"-a always,exit -F pid=x":        "not a process id",
+		"-a always,exit -F pid=0":        "not a process id",
 		"-a always,exit -F pid":          "operator",
 		"-a always,exit -k":              "has no value",
 		"-a always,exit -w /etc":         "-w is not part",
 		"-a always,exit -k 'x":           "quote",
-		"-S connect":                     "no rule",
+		"-S connect":                     "not a rule",
 	} {
 		if _, err := Parse(line); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", line, err, want)

@@ -254,9 +254,9 @@ var notations = []struct{ line, want string }{
 		"IP 10.0.2.15.1 > 10.0.0.5.2: Flags [S], seq 123, win 64240, options [mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7], length 0"},
 	{"IP (tos 0x10, ttl 64, id 4711, offset 0, flags [DF], proto TCP (6), length 41) 10.0.2.15.1 > 10.0.0.5.2: Flags [.], seq 1:2, ack 1, win 5, length 1",
 		"IP 10.0.2.15.1 > 10.0.0.5.2: Flags [.], seq 1:2, ack 1, win 5, length 1"},
-	{"IP 10.0.2.15.1 > 10.0.0.5.2: Flags [.], seq 1:2, ack 1, win 5, length 65536", "bad: longer than an IP packet can be"},
+	{"IP 10.0.2.15.1 > 10.0.0.5.2: Flags [.], seq 1:2, ack 1, win 5, length 65536", "bad: too long for an IP packet"},
 	{"IP 10.0.2.15.1 > 10.0.0.5.2: tcp 5", "IP 10.0.2.15.1 > 10.0.0.5.2:  [|tcp]"},
-	{"IP 10.0.2.15.1 > 10.0.0.5.2: Flags [x], seq 1", "bad: TCP header that cannot be read"},
+	{"IP 10.0.2.15.1 > 10.0.0.5.2: Flags [x], seq 1", "bad: unreadable TCP header"},
 	// TCP, tcpdump 3.
 	{"IP 10.0.2.15.1 > 10.0.0.5.2: S 2339214547:2339214547(0) win 5840 <mss 1460,sackOK,timestamp 3879708500 0,nop,wscale 7>",
 		"IP 10.0.2.15.1 > 10.0.0.5.2: Flags [S], seq 2339214547, win 5840, options [mss 1460,sackOK,TS val 3879708500 ecr 0,nop,wscale 7], length 0"},
@@ -277,7 +277,7 @@ var notations = []struct{ line, want string }{
 	{"06:29:59.001069 Out IP truncated-ip - 11 bytes missing! 192.168.1.1.57658 > 192.168.1.2.bgp: P 1:20(19) ack 19 win 17180 <nop,nop,timestamp 87504 74913>: BGP, length: 19",
 		"IP truncated-ip - 11 bytes missing! 192.168.1.1.57658 > 192.168.1.2.179: Flags [P.], seq 1:20, ack 19, win 17180, options [nop,nop,TS val 87504 ecr 74913], length 19"},
 	{"IP silvy.localnet.32776 > zippy.localnet.domain:  50718+ A? www.example.com. (34)", "IP silvy.localnet.32776 > zippy.localnet.53:  [|domain]"},
-	{"IP 10.0.2.15.1 > 10.0.0.5.2: S 1:1(0) win", "bad: TCP header that cannot be read"},
+	{"IP 10.0.2.15.1 > 10.0.0.5.2: S 1:1(0) win", "bad: unreadable TCP header"},
 	// Options.
 	{"IP 10.0.2.15.1 > 10.0.0.5.2: Flags [S], seq 1, win 5, options [mss 536[len 6],eol], length 0", "="},
 	{"IP 10.0.2.15.1 > 10.0.0.5.2: Flags [S], seq 1, win 5, options [md5 shared secret not supplied with -M, can't check - 30313233343536373839616263646566,eol], length 0", "="},
@@ -294,7 +294,7 @@ var notations = []struct{ line, want string }{
 	{"IP 10.0.2.15.1 > 10.0.0.5.2: [udp sum ok] UDP, length 12", "IP 10.0.2.15.1 > 10.0.0.5.2: UDP, length 12"},
 	{"IP 10.0.2.15.1 > 10.0.0.5.2: [bad udp cksum 0x1234 -> 0x5678!] UDP, length 12", "IP 10.0.2.15.1 > 10.0.0.5.2: UDP, length 12"},
 	{"IP 10.0.2.15.1 > 10.0.0.5.2: UDP, bad length 50 > 14", "="},
-	{"IP 10.0.2.15.1 > 10.0.0.5.2: UDP, length 65508", "bad: longer than an IP packet can be"},
+	{"IP 10.0.2.15.1 > 10.0.0.5.2: UDP, length 65508", "bad: too long for an IP packet"},
 	{"IP6 ::1.1 > ::2.2: UDP, length 65527", "="},
 	{"IP truncated-ip - 5 bytes missing! 10.0.2.15.1 > 10.0.0.5.2: UDP, length 12", "="},
 	{"IP 10.0.2.15.123 > 10.0.0.5.123: NTPv4, Client, length 48", "IP 10.0.2.15.123 > 10.0.0.5.123: UDP, length 48"},
@@ -327,13 +327,13 @@ var notations = []struct{ line, want string }{
 	{"IP a.example.ntp > 10.0.0.5.domain: UDP, length 50", "IP a.example.123 > 10.0.0.5.53:  [|domain]"},
 	{"IP a > b: ICMP host c.d unreachable, length 36", "IP a > b: ICMP host 192.0.2.3 unreachable, length 36"},
 	{"IP a.b > c.d: ICMP echo request, id 7, seq 8, length 64", "="},
-	{"IP a.example.40000 > 10.0.0.5.nobody-knows: Flags [.], ack 1, win 5, length 0", "bad: unknown name of a service"},
+	{"IP a.example.40000 > 10.0.0.5.nobody-knows: Flags [.], ack 1, win 5, length 0", "bad: unknown service name"},
 	{"IP 10.0.2.15.1 > 10.0.0.5: UDP, length 12", "bad: no port"},
 	{"IP a > b: UDP, length 12", "bad: no port"},
-	{"IP ::1.1 > ::2.2: UDP, length 12", "bad: addresses of the other version of IP"},
-	{"IP 10.0.2.15.70000 > 10.0.0.5.2: UDP, length 12", "bad: unknown name of a service"},
-	{"IP !.1 > 10.0.0.5.2: UDP, length 12", "bad: no two addresses"},
-	{"IP (tos 0x0, weight 5) 10.0.2.15.1 > 10.0.0.5.2: UDP, length 12", "bad: IP header that cannot be read"},
+	{"IP ::1.1 > ::2.2: UDP, length 12", "bad: addresses of another IP version"},
+	{"IP 10.0.2.15.70000 > 10.0.0.5.2: UDP, length 12", "bad: unknown service name"},
+	{"IP !.1 > 10.0.0.5.2: UDP, length 12", "bad: two addresses expected"},
+	{"IP (tos 0x0, weight 5) 10.0.2.15.1 > 10.0.0.5.2: UDP, length 12", "bad: unreadable IP header"},
 }
 
 func TestNotations(t *testing.T) {

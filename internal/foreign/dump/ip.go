@@ -43,18 +43,18 @@ const (
 
 // Values of Line.Why.
 const (
-	badEnds    = "no two addresses"
-	badVersion = "addresses of the other version of IP"
-	badService = "unknown name of a service"
+	badEnds    = "two addresses expected"
+	badVersion = "addresses of another IP version"
+	badService = "unknown service name"
 	badPort    = "no port"
 	badNames   = "too many names"
-	badGiven   = "an address that was made up for a name"
-	badHead    = "IP header that cannot be read"
-	badTCP     = "TCP header that cannot be read"
-	badLong    = "longer than an IP packet can be"
-	badProto   = "no protocol that is known"
-	badDeep    = "too many packets inside each other"
-	badLine    = "line that is too long"
+	badGiven   = "a placeholder address of a name"
+	badHead    = "unreadable IP header"
+	badTCP     = "unreadable TCP header"
+	badLong    = "too long for an IP packet"
+	badProto   = "unknown protocol"
+	badDeep    = "too many nested packets"
+	badLine    = "line too long"
 )
 
 // head has the fields of the IP header that -v prints.

@@ -361,16 +361,16 @@ func (s *Sink) lines(w *bufio.Writer) {
 		}
 		fmt.Fprintf(w, "%s\n", strings.TrimRight(string(b), " "))
 	}
-	since := "since each connection began"
+	since := "since the start of each connection"
 	if s.o.Every > 0 {
-		since = "since the watch began"
+		since = "since pidwire started"
 	}
 	fmt.Fprintf(w, "--- %d connections; bytes and packets %s", len(listed), since)
 	if s.gone > 0 {
-		fmt.Fprintf(w, "; closed before: %d", s.gone)
+		fmt.Fprintf(w, "; already closed: %d", s.gone)
 	}
 	if s.more.n > 0 {
-		fmt.Fprintf(w, "; not kept: %d", s.more.n)
+		fmt.Fprintf(w, "; omitted: %d", s.more.n)
 	}
 	if s.lost > 0 {
 		fmt.Fprintf(w, "; lost: %d events", s.lost)

@@ -86,7 +86,7 @@ c1   curl[7]  tcp   ESTABLISHED 10.0.2.15:48448 10.0.0.5:80 2.93 KiB 4.89 KiB   
 c2   curl[7]  tcp   closed      10.0.2.15:48448 10.0.0.5:80 1.00 MiB            20    9       150us 25.00ms
 c3   curl[7]  udp               10.0.2.15:48448 -               33 B             1    1              1.990s
 -    curl[7]  udp               *:53            -                                                   >2.000s
---- 4 connections; bytes and packets since each connection began; lost: 3 events
+--- 4 connections; bytes and packets since the start of each connection; lost: 3 events
 `},
 		"watched": {conns.Options{Every: time.Second, Now: now, All: true}, `
 CONN PROCESS  PROTO       STATE       LOCAL           PEER            SENT RECEIVED PKT> <PKT RTX     RTT     AGE
@@ -95,7 +95,7 @@ c2   curl[7]  tcp         closed      10.0.2.15:48448 10.0.0.5:80 1.00 MiB      
 c3   curl[7]  udp                     10.0.2.15:48448 -               33 B             1    1              1.990s
 -    curl[7]  udp                     *:53            -                                                   >2.000s
 -    curl[7]  unix-stream             @abstract       -                                                   >2.000s
---- 5 connections; bytes and packets since the watch began; lost: 3 events
+--- 5 connections; bytes and packets since pidwire started; lost: 3 events
 
 `},
 		"narrow": {conns.Options{Wide: 100}, `
@@ -104,7 +104,7 @@ c1   curl[7]  tcp   ESTABLISHED 10.0.2.15:4… 10.0.0.5:80 2.93 KiB 4.89 KiB   1
 c2   curl[7]  tcp   closed      10.0.2.15:4… 10.0.0.5:80 1.00 MiB            20    9       150us 25.00ms
 c3   curl[7]  udp               10.0.2.15:4… -               33 B             1    1              1.990s
 -    curl[7]  udp               *:53         -                                                   >2.000s
---- 4 connections; bytes and packets since each connection began; lost: 3 events
+--- 4 connections; bytes and packets since the start of each connection; lost: 3 events
 `},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -148,7 +148,7 @@ func TestWatch(t *testing.T) {
 		t.Errorf("%d tables, the next is due at 6 s", n)
 	}
 	_ = s.Write(at(12_000, conn(1, 1), event.MatchExact, state(1, 1, true, event.TCPCounts{})))
-	if n := flush(12_000); n != 1 || strings.Contains(b.String(), "c2 ") || !strings.Contains(b.String(), "closed before: 1") {
+	if n := flush(12_000); n != 1 || strings.Contains(b.String(), "c2 ") || !strings.Contains(b.String(), "already closed: 1") {
 		t.Errorf("%d tables:\n%s", n, b.String())
 	}
 }

@@ -118,7 +118,7 @@ func (s *Sink) of(e *event.Entry) bool {
 
 func name(t *event.Task) string {
 	if t.PID == 0 {
-		return "of nobody that the file names:"
+		return "(unknown process):"
 	}
 	return fmt.Sprintf("%s[%d]", clean.Name(t.Comm), t.PID)
 }
@@ -150,14 +150,14 @@ func (s *Sink) done() {
 }
 
 func (s *Sink) gap(next *row, ns int64) {
-	what := "no call, no packet"
+	what := "no calls or packets"
 	switch {
 	case next.net != "" && next.netIn:
-		what = "nothing from the peer"
+		what = "no packet from the peer"
 	case next.app != "" && !next.appIn:
-		what = "no call of the process"
+		what = "no calls"
 	case next.app != "" && next.appIn:
-		what = "the process waits"
+		what = "process waits"
 	}
 	label := fmt.Sprintf(" %s: %s ", notation.AppendDuration(nil, ns), what)
 	side := max(2, (s.o.Width-timeWide-2-utf8.RuneCountInString(label))/2)
@@ -308,7 +308,7 @@ func (s *Sink) packet(e *event.Entry, p *event.Capture) {
 		}
 		if moved := end != p.TCP.Seq; moved {
 			if s.sends && int32(end-s.sentTo) <= 0 {
-				r.mark, r.note = '!', "sent again"
+				r.mark, r.note = '!', "retransmitted"
 			} else {
 				s.sentTo, s.sends = end, true
 			}
@@ -388,7 +388,7 @@ func (s *Sink) Close() error {
 		if c := s.tcp; c != nil && c.SegsIn+c.SegsOut > 0 {
 			fmt.Fprintf(s.w, "; %d bytes sent, %d received", c.Sent-min(c.Sent, c.Resent), c.Received)
 			if c.Retrans > 0 {
-				fmt.Fprintf(s.w, ", %d segments sent again", c.Retrans)
+				fmt.Fprintf(s.w, ", %d segments retransmitted", c.Retrans)
 			}
 			if c.RTT > 0 {
 				fmt.Fprintf(s.w, ", rtt %s", notation.AppendDuration(nil, c.RTT))

@@ -13,7 +13,7 @@ func (s rungs) State(e *event.Entry, b *event.State)     { s.state(e, b) }
 
 func (s rungs) Handover(e *event.Entry, b *event.Handover) {
 	if b.From.PID != 0 {
-		s.add(&row{time: e.Time, app: "# " + name(&e.Task) + " has it now"})
+		s.add(&row{time: e.Time, app: "# " + name(&e.Task) + " now has the socket"})
 	}
 }
 

@@ -108,7 +108,7 @@ func TestTshark(t *testing.T) {
 		"12||ARP, Unknown Hardware (0) (len 0), Unknown Protocol (0x0000) (len 0), length 28 (frame without IP)",
 		"13|other|",
 		"14||+++ exited with 0 +++",
-		"15||1 record that makes no line",
+		"15||1 record without a line",
 	})
 	equal(t, "packets", fields(t, file, "frame.interface_name", "frame.time_epoch", "frame.packet_id", "frame.p2p_dir", "frame.drop_count", "ip.src", "frame.len", "frame.cap_len"), []string{
 		"1700000000.000300000|7|0||10.0.2.15|49|49",

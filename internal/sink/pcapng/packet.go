@@ -384,12 +384,12 @@ func (s *Sink) statistics(i int) {
 		o := s.option(optComment)
 		sep := ""
 		if s.lost > 0 {
-			s.key("lost packets, at whichever of the interfaces: ", s.lost)
+			s.key("lost packets of all interfaces: ", s.lost)
 			sep = "; "
 		}
 		if s.frames > 0 {
 			s.str(sep)
-			s.key("frames without IP left out: ", s.frames)
+			s.key("omitted frames without IP: ", s.frames)
 		}
 		s.endOption(o)
 	}

@@ -100,7 +100,7 @@ func (s *Sink) owe(raw []byte) {
 func (s *Sink) part(v []byte) []byte {
 	for len(v) > maxRow {
 		r := s.row(s.now)
-		s.str("part of what the next row has")
+		s.str("a part of the next row")
 		s.about(r, nil, "pidwire", "", prioInfo)
 		s.str("PIDWIRE_PART=")
 		s.base64(v[:maxRow])
@@ -119,9 +119,9 @@ func (s *Sink) settle() {
 	r := s.row(s.now)
 	s.uint(uint64(s.owes))
 	if s.owes == 1 {
-		s.str(" record that makes no line")
+		s.str(" record without a line")
 	} else {
-		s.str(" records that make no line")
+		s.str(" records without a line")
 	}
 	s.about(r, nil, "pidwire", "", prioInfo)
 	s.endRow(r)

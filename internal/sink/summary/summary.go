@@ -194,7 +194,7 @@ func (s *Sink) connTable(w io.Writer) {
 			Bytes(c.bytesIn), Bytes(c.bytesOut), took, text.AppendConn(nil, c.last))
 	}
 	if s.more > 0 {
-		fmt.Fprintf(w, "and calls on further connections: %d\n", s.more)
+		fmt.Fprintf(w, "calls on other connections: %d\n", s.more)
 	}
 }
 
@@ -202,7 +202,7 @@ func (s *Sink) connTable(w io.Writer) {
 func (s *Sink) dropTable(w io.Writer) {
 	if len(s.drops) == 0 {
 		if s.onlyDrops {
-			fmt.Fprintln(w, "nothing was dropped")
+			fmt.Fprintln(w, "no drops")
 		}
 		return
 	}
@@ -237,7 +237,7 @@ func (s *Sink) dropTable(w io.Writer) {
 		}
 	}
 	if s.of > 0 {
-		fmt.Fprintf(w, "and of further reasons: %d\n", s.of)
+		fmt.Fprintf(w, "other reasons: %d\n", s.of)
 	}
 }
 

@@ -97,7 +97,7 @@ func TestManyConns(t *testing.T) {
 	if !strings.Contains(out, "\nc10000 ") || strings.Contains(out, "\nc10001 ") {
 		t.Error("the table does not end at connection 10000")
 	}
-	if !strings.Contains(out, "and calls on further connections: 10\n") {
+	if !strings.Contains(out, "calls on other connections: 10\n") {
 		t.Error("nothing is said of the connections that are left out")
 	}
 	if !strings.Contains(out, " 10010 ") {

@@ -127,7 +127,7 @@ func (w *Words) state(b []byte, e *event.Entry, s *event.State) []byte {
 			b = notation.AppendDuration(append(b, ", rtt "...), c.RTT)
 		}
 		if c.Retrans > 0 {
-			b = strconv.AppendUint(append(b, ", sent again "...), uint64(c.Retrans), 10)
+			b = strconv.AppendUint(append(b, ", retransmitted "...), uint64(c.Retrans), 10)
 		}
 	case window:
 		b = strconv.AppendUint(append(b, "cwnd "...), uint64(c.Cwnd), 10)
@@ -254,7 +254,7 @@ func (w *Words) onTime(b []byte, e *event.Entry, k *event.Kernel) []byte {
 	if k.Context == event.ContextSoftirq {
 		b = strconv.AppendInt(append(b, "softirq, cpu "...), int64(k.CPU), 10)
 		if other {
-			b = append(b, ", on the time of "...)
+			b = append(b, ", current "...)
 		}
 	} else {
 		b = append(b, "by "...)
@@ -269,11 +269,11 @@ func (w *Words) onTime(b []byte, e *event.Entry, k *event.Kernel) []byte {
 // handover appends that a socket has a new owner, and the number of packets above that already
 // belonged to it.
 func (w *Words) handover(b []byte, h *event.Handover) []byte {
-	b = append(append(b, w.Note...), "# has the socket now, after "...)
+	b = append(append(b, w.Note...), "# now has the socket, previously "...)
 	b = clean.AppendName(b, h.From.Comm)
 	b = append(strconv.AppendUint(append(b, '['), uint64(h.From.PID), 10), ']')
 	if h.Shown > 0 {
-		b = strconv.AppendUint(append(b, "; packets above that were its already: "...), h.Shown, 10)
+		b = strconv.AppendUint(append(b, "; its packets above: "...), h.Shown, 10)
 	}
 	return w.reset(b)
 }
@@ -281,8 +281,8 @@ func (w *Words) handover(b []byte, h *event.Handover) []byte {
 // audit appends an audit event: the call like strace, then the fields of the process.
 func (w *Words) audit(b []byte, e *event.Entry, a *event.Audit) []byte {
 	if a.Missing {
-		b = append(append(append(b, w.Note...), "# no record of "...), a.Call.Name...)
-		return w.reset(append(b, ", which was seen"...))
+		b = append(append(append(b, w.Note...), "# no audit record of "...), a.Call.Name...)
+		return w.reset(append(b, ", which was traced"...))
 	}
 	if a.Call != nil {
 		b = notation.AppendCall(w.via(b, a.Call), a.Call, &w.Notation)

@@ -41,7 +41,7 @@ type control struct{ c *netlink.Conn }
 func dial() (control, error) {
 	c, err := netlink.Dial(unix.NETLINK_AUDIT, nil)
 	if err != nil {
-		return control{}, fmt.Errorf("opening the kernel's audit: %w", err)
+		return control{}, fmt.Errorf("opening audit: %w", err)
 	}
 	return control{c}, nil
 }
@@ -79,9 +79,9 @@ func why(err error) error {
 	}
 	switch {
 	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("the kernel's audit: %w (it needs CAP_AUDIT_CONTROL and CAP_AUDIT_READ in the host's own user and pid namespaces)", os.ErrPermission)
+		return fmt.Errorf("Linux audit: %w (needs CAP_AUDIT_CONTROL and CAP_AUDIT_READ in the user and pid namespaces of the host)", os.ErrPermission)
 	case errors.Is(err, unix.ECONNREFUSED), errors.Is(err, unix.EPROTONOSUPPORT):
-		return fmt.Errorf("the kernel's audit: %w (it has none, or was booted with audit=0, or this is a container)", err)
+		return fmt.Errorf("Linux audit: %w (the kernel has no audit, or was booted with audit=0, or this is a container)", err)
 	}
 	return err
 }
@@ -105,7 +105,7 @@ func (c control) status() (s Status, err error) {
 		}
 		return s, nil
 	}
-	return s, errors.New("the kernel's audit did not say how it stands")
+	return s, errors.New("Linux audit did not report its status")
 }
 
 // set changes the settings whose bits are in mask.

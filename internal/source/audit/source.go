@@ -153,16 +153,16 @@ func Open(o Options) (_ *Source, err error) {
 		groups = groupLog
 	}
 	if s.in, err = netlink.Dial(unix.NETLINK_AUDIT, &netlink.Config{Groups: groups}); err != nil {
-		return nil, fmt.Errorf("reading the kernel's audit: %w", why(err))
+		return nil, fmt.Errorf("reading audit: %w", why(err))
 	}
 	// Exceeds net.core.rmem_max if we are privileged (SO_RCVBUFFORCE).
 	if err = s.in.SetReadBuffer(receiveBuffer); err != nil {
-		return nil, fmt.Errorf("reading the kernel's audit: %w", err)
+		return nil, fmt.Errorf("reading audit: %w", err)
 	}
 	if s.unicast {
 		in := control{s.in}
 		if err = in.set(setPID, Status{PID: uint32(os.Getpid())}); err != nil {
-			return nil, fmt.Errorf("becoming audit's reader: %w", err)
+			return nil, fmt.Errorf("becoming the audit daemon: %w", err)
 		}
 	}
 	return s, nil
@@ -201,10 +201,10 @@ func (s *Source) turnOn() error {
 	}
 	s.never = forbids(list)
 	if before.Enabled == 2 {
-		return errors.New("audit's rules are locked until the next boot (auditctl -e 2): no rule can be added")
+		return errors.New("audit rules are locked until the next boot (auditctl -e 2): no rule can be added")
 	}
 	if err := s.c.set(setEnabled|setBacklog|setBacklogWait, now); err != nil {
-		return fmt.Errorf("turning audit on: %w", err)
+		return fmt.Errorf("enabling audit: %w", err)
 	}
 	s.lost = before.Lost
 	return nil
@@ -215,27 +215,27 @@ func (s *Source) Mode() string {
 	var b strings.Builder
 	switch {
 	case s.unicast:
-		b.WriteString("audit's records come to us alone")
+		b.WriteString("audit records: only pidwire receives them")
 	case s.daemon != 0:
-		fmt.Fprintf(&b, "audit's records come beside its daemon (process %d)", s.daemon)
+		fmt.Fprintf(&b, "audit records: received in addition to the audit daemon (process %d)", s.daemon)
 	default:
-		b.WriteString("no audit daemon runs: the kernel prints each record to its log too (--audit-unicast takes them alone)")
+		b.WriteString("audit records: no audit daemon is running, so the kernel also prints each record to its log (not with --audit-unicast)")
 	}
 	if s.o.Wait {
-		b.WriteString("; a full queue makes the watched processes wait")
+		b.WriteString("; a full queue blocks the watched processes")
 	} else {
-		b.WriteString("; a full queue drops records, and nobody waits (--audit-wait: the other way round)")
+		b.WriteString("; a full queue drops records (with --audit-wait it blocks the watched processes)")
 	}
 	s.mu.Lock()
 	broad := s.broad
 	s.mu.Unlock()
 	if broad {
-		fmt.Fprintf(&b, "; more than %d processes are watched: the rules are for all of the host, and what is of others is left out", maxRuled)
+		fmt.Fprintf(&b, "; more than %d processes are watched: the rules match all processes of the host, and records of others are discarded", maxRuled)
 	} else if s.o.Follow {
-		b.WriteString("; each process has a rule for itself and one for its children")
+		b.WriteString("; one rule per process and one for its children")
 	}
 	if s.never {
-		b.WriteString("; rules stand that forbid records (auditctl -l: never), some calls may have none")
+		b.WriteString("; audit has rules that suppress records (auditctl -l: never): some calls may have none")
 	}
 	return b.String()
 }
@@ -466,7 +466,7 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 		}
 		got, err := r.receive(raw, buf)
 		if err != nil {
-			return fmt.Errorf("reading the kernel's audit: %w", err)
+			return fmt.Errorf("reading audit: %w", err)
 		}
 		if got > 0 {
 			r.quiet = 0
@@ -493,7 +493,7 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 		case !last.IsZero() && now.After(last) && got == 0 && !r.overrun && r.upto >= end:
 			return nil
 		case !last.IsZero() && now.After(last.Add(patience)):
-			return r.note("audit has more records than could be read to the end")
+			return r.note("some audit records could not be read before the end")
 		}
 		switch {
 		case got > 0:
@@ -575,7 +575,7 @@ func (s *Source) pause(raw syscall.RawConn) error {
 		return n > 0 || err != nil
 	})
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("waiting for the kernel's audit: %w", err)
+		return fmt.Errorf("waiting for audit: %w", err)
 	}
 	return nil
 }
@@ -809,7 +809,7 @@ func (r *reader) rules() error {
 	if missing := have < want; missing != r.missing {
 		r.missing = missing
 		if missing {
-			if err := r.note("audit's rules were removed by another (auditctl -D): calls have no record from here on"); err != nil {
+			if err := r.note("another process removed pidwire's audit rules (auditctl -D): calls have no audit records from here on"); err != nil {
 				return err
 			}
 		}
@@ -817,7 +817,7 @@ func (r *reader) rules() error {
 	if never := forbids(list); never != r.never {
 		r.never = never
 		if never {
-			return r.note("another has made a rule that forbids records (auditctl -l: never): some calls may have none from here on")
+			return r.note("another process added an audit rule that suppresses records (auditctl -l: never): some calls may have none from here on")
 		}
 	}
 	return nil
@@ -837,9 +837,9 @@ func (r *reader) count() error {
 	}
 	if off := st.Enabled == 0; off != r.off {
 		r.off = off
-		text := "audit was turned off by another (auditctl -e 0): there are no records from here on"
+		text := "another process disabled audit (auditctl -e 0): there are no audit records from here on"
 		if !off {
-			text = "audit is on again"
+			text = "audit is enabled again"
 		}
 		if err := r.note(text); err != nil {
 			return err

@@ -403,14 +403,14 @@ func TestRulesRemoved(t *testing.T) {
 			break
 		}
 	}
-	said("audit's rules were removed by another")
+	said("removed pidwire's audit rules")
 	never := newRule(unix.AUDIT_ARCH_X86_64, []uint32{300}, fieldPID, 1, "administrator")
 	never.action = actNever
 	if err := c.addRule(&never); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.deleteRule(&never) }()
-	said("forbids records")
+	said("suppresses records")
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)

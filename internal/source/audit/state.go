@@ -65,7 +65,7 @@ func (s *state) path() string { return filepath.Join(stateDir, "audit-"+s.Key+".
 // write writes the file atomically.
 func (s *state) write() error {
 	if err := os.MkdirAll(stateDir, 0o700); err != nil {
-		return fmt.Errorf("remembering how audit stood: %w", err)
+		return fmt.Errorf("saving the settings of audit: %w", err)
 	}
 	b, err := json.Marshal(s)
 	if err != nil {
@@ -73,10 +73,10 @@ func (s *state) write() error {
 	}
 	temp := s.path() + ".new"
 	if err := os.WriteFile(temp, b, 0o600); err != nil {
-		return fmt.Errorf("remembering how audit stood: %w", err)
+		return fmt.Errorf("saving the settings of audit: %w", err)
 	}
 	if err := os.Rename(temp, s.path()); err != nil {
-		return fmt.Errorf("remembering how audit stood: %w", err)
+		return fmt.Errorf("saving the settings of audit: %w", err)
 	}
 	return nil
 }
@@ -196,7 +196,7 @@ func (c control) restore(s state) (back bool, err error) {
 	mask, want := s.toRestore(now, others)
 	if mask != 0 {
 		if err := c.set(mask, want); err != nil {
-			return false, fmt.Errorf("putting audit back as it was: %w", err)
+			return false, fmt.Errorf("restoring the settings of audit: %w", err)
 		}
 		if now, err = c.status(); err != nil {
 			return false, err
@@ -262,11 +262,11 @@ func (s *state) othersAlive() (list []state) {
 // lockState takes a lock that prevents two runs from changing audit at the same time.
 func lockState() (unlock func(), err error) {
 	if err := os.MkdirAll(stateDir, 0o700); err != nil {
-		return nil, fmt.Errorf("remembering how audit stood: %w", err)
+		return nil, fmt.Errorf("saving the settings of audit: %w", err)
 	}
 	f, err := os.OpenFile(filepath.Join(stateDir, "audit.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("remembering how audit stood: %w", err)
+		return nil, fmt.Errorf("saving the settings of audit: %w", err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
 		f.Close()

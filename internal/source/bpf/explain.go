@@ -31,8 +31,8 @@ const (
 func Explain(err error) (Cause, bool) {
 	if errors.Is(err, load.ErrNamespace) {
 		return Cause{
-			Text: "the pids of this place cannot be told from those of the host: " + err.Error(),
-			Fix:  []string{"mount a /proc of its own there: mount -t proc proc /proc", "or run it on the host, or in a container with --pid host"},
+			Text: "pids of this namespace cannot be translated to those of the host: " + err.Error(),
+			Fix:  []string{"mount its own /proc there: mount -t proc proc /proc", "or run it on the host, or in a container with --pid host"},
 		}, true
 	}
 	var known interface{ Fix() string }
@@ -43,21 +43,21 @@ func Explain(err error) (Cause, bool) {
 		var limit unix.Rlimit
 		_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) // 0 then
 		return Cause{
-			Text: fmt.Sprintf("too many open files: this process may have %d, and programs, maps and links take up to 500 while they are loaded", limit.Max),
+			Text: fmt.Sprintf("too many open files: the limit is %d, and programs, maps and links need up to 500 while they are loaded", limit.Max),
 			Fix:  []string{"ulimit -n 1024"},
 		}, true
 	}
 	if errors.Is(err, unix.ENOMEM) {
 		return Cause{
-			Text: "the kernel has no memory for it: " + err.Error(),
-			Fix:  []string{"--buffer 8MiB takes less; pidwire doctor says what a memory limit leaves"},
+			Text: "the kernel cannot allocate memory: " + err.Error(),
+			Fix:  []string{"use --buffer 8MiB; pidwire doctor shows what the memory limit leaves"},
 		}, true
 	}
 	if !errors.Is(err, os.ErrPermission) && !errors.Is(err, unix.EPERM) {
 		if _, e := os.Stat("/sys/kernel/btf/vmlinux"); e != nil {
 			return Cause{
 				Text: "this kernel has no BTF (/sys/kernel/btf/vmlinux): it was built without CONFIG_DEBUG_INFO_BTF",
-				Fix:  []string{"use a kernel of 5.10 or later as the distributions build it"},
+				Fix:  []string{"use a distribution kernel, 5.10 or later"},
 			}, true
 		}
 		return Cause{}, false
@@ -76,25 +76,25 @@ func Explain(err error) (Cause, bool) {
 		}, true
 	case !has(capSysAdmin) && !(has(capBPF) && has(capPerfmon)):
 		return Cause{
-			Text: "loading eBPF programs needs the capabilities BPF and PERFMON (or SYS_ADMIN), which were taken from this process",
+			Text: "loading eBPF programs needs the capabilities BPF and PERFMON (or SYS_ADMIN), which this process does not have",
 			Fix:  []string{"in a container: docker run --privileged, or --cap-add BPF --cap-add PERFMON --cap-add NET_ADMIN --cap-add SYS_PTRACE --pid host", "else:           " + again},
 		}, true
 	}
 	if l := lockdown(); l == "confidentiality" {
 		return Cause{
-			Text: "kernel lockdown is in mode confidentiality: it forbids eBPF programs to read kernel memory",
+			Text: "kernel lockdown is in mode confidentiality, which forbids eBPF programs to read kernel memory",
 			Fix:  []string{"boot with lockdown=integrity or without it (it comes with Secure Boot on some distributions)"},
 		}, true
 	}
 	if inUserNamespace() {
 		return Cause{
-			Text: "this process is in a user namespace: its capabilities do not hold for the host's kernel",
+			Text: "this process is in a user namespace: its capabilities are not valid for the host's kernel",
 			Fix:  []string{"run it on the host, or in a container without user namespaces"},
 		}, true
 	}
 	if s := seccompMode(); s == "2" {
 		return Cause{
-			Text: "a seccomp filter stands over this process, and forbids bpf(2)",
+			Text: "a seccomp filter of this process forbids bpf(2)",
 			Fix:  []string{"in a container: --security-opt seccomp=unconfined"},
 		}, true
 	}

@@ -54,7 +54,7 @@ func count(m *ebpf.Map, reason uint32) (uint64, error) {
 		_, err = counts.ReadAt(sum[:], int64(reason)*8)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("reading the counts of losses: %w", err)
+		return 0, fmt.Errorf("reading the loss counters: %w", err)
 	}
 	return binary.NativeEndian.Uint64(sum[:]), nil
 }

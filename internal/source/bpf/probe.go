@@ -31,9 +31,9 @@ func ProbeCalls() Ability {
 	by := "raw tracepoints"
 	switch {
 	case k.Works.Perf:
-		by = "perf's tracepoints"
+		by = "perf events"
 	case k.Twice():
-		by = "raw tracepoints, two programs at each"
+		by = "raw tracepoints, two programs each"
 	}
 	a := ability(k, by+", 64-bit and 32-bit calls")
 	if k.Open != nil {
@@ -43,7 +43,7 @@ func ProbeCalls() Ability {
 		a.Parts = append(a.Parts, "io_uring")
 	}
 	if k.Works.Cookies {
-		a.Parts = append(a.Parts, "socket cookies from birth")
+		a.Parts = append(a.Parts, "socket cookies from creation")
 	}
 	return a
 }
@@ -57,9 +57,9 @@ func ProbePackets() Ability {
 		return Ability{Err: err}
 	}
 	defer k.Close()
-	parts := []string{"at the sockets of all network namespaces, owners by evidence"}
+	parts := []string{"at the sockets of all network namespaces"}
 	if k.Works.DeviceIn && k.Works.DeviceOut {
-		parts = append(parts, "what no socket gets")
+		parts = append(parts, "packets without a socket")
 	}
 	if k.Works.States {
 		parts = append(parts, "TCP states")

@@ -39,7 +39,7 @@ type bed struct{ asleep *ebpf.Memory }
 func newBed(m *ebpf.Map) (bed, error) {
 	asleep, err := m.Memory()
 	if err != nil {
-		return bed{}, fmt.Errorf("the map that says whether the reader sleeps: %w", err)
+		return bed{}, fmt.Errorf("the map of the reader: %w", err)
 	}
 	return bed{asleep}, nil
 }

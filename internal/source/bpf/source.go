@@ -379,7 +379,7 @@ type schedule struct {
 // begin emits the notes and the snapshot, before the first call.
 func (s *Source) begin(emit func(wire.Record) error) error {
 	if s.pids != nil {
-		if err := s.inform("this runs in a pid namespace below the host's: pids are those of the host", emit); err != nil {
+		if err := s.inform("pidwire runs in a nested pid namespace: pids are those of the host", emit); err != nil {
 			return err
 		}
 	}
@@ -699,7 +699,7 @@ func (s *Source) stands(last bool, emit func(wire.Record) error) error {
 		hooks = s.k.Detached()
 	}
 	if len(hooks) > 0 {
-		text := "another has detached programs of pidwire (" + strings.Join(hooks, ", ") + "): packets and sockets are missing from here on"
+		text := "another process detached programs of pidwire (" + strings.Join(hooks, ", ") + "): packets and sockets are missing from here on"
 		if err := s.note(text, "", emit); err != nil {
 			return err
 		}
@@ -719,9 +719,9 @@ func (s *Source) stands(last bool, emit func(wire.Record) error) error {
 	}
 	s.taken = why
 	if why == "" {
-		return s.note("ftrace is as we had set it: functions are shown again", "", emit)
+		return s.note("ftrace has our settings again: functions are shown again", "", emit)
 	}
-	return s.note("another has changed ftrace: functions are not shown from here on: "+why, "", emit)
+	return s.note("another process changed ftrace: functions are not shown from here on: "+why, "", emit)
 }
 
 // inform emits a note that is only information.

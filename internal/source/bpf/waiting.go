@@ -18,7 +18,7 @@ func (s *Source) waiting(emit func(wire.Record) error) error {
 	at, seen := now(), map[uint32]uint64{}
 	b, err := load.ReadLink(s.k.Blocked)
 	if err != nil {
-		return fmt.Errorf("looking at calls in flight: %w", err)
+		return fmt.Errorf("reading calls in flight: %w", err)
 	}
 	for ; len(b) >= wire.SizeThread; b = b[wire.SizeThread:] {
 		var t wire.Thread

@@ -272,7 +272,7 @@ func (s *Source) note(time uint64, degraded bool, text string) error {
 
 // damage returns an error with the offset and the reason why the rest of the file cannot be read.
 func (s *Source) damage(format string, args ...any) error {
-	return &wire.DamageError{Offset: s.in.off, What: fmt.Sprintf(format, args...) + "; what is before that has been read"}
+	return &wire.DamageError{Offset: s.in.off, What: fmt.Sprintf(format, args...) + "; everything before that was read"}
 }
 
 func (s *Source) u16(b []byte) uint16 {

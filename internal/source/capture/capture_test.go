@@ -197,7 +197,7 @@ func TestPcap(t *testing.T) {
 			{0xa1b2c3d4, 0, []string{"a"}, "0.123456000 packet link=108 if=0 dir=0 cap=1 len=1 61\n0.123456000 end"},
 			{0xa1b2c3d4, 0x54000001, []string{"a"}, "0.123456000 packet link=1 if=0 dir=0 cap=1 len=1 61\n0.123456000 end"}, // 4 bytes of FCS
 			{0xa1b2c3d4, 0x12345, []string{"a"}, "0.123456000 packet link=65535 if=0 dir=0 cap=1 len=1 61\n0.123456000 end"},
-			{0xa1b2cd34, 1, nil, "New: a pcap file of the variant a1b2cd34: write it again with editcap"},
+			{0xa1b2cd34, 1, nil, "New: unknown pcap variant a1b2cd34: convert the file with editcap"},
 			{0xa1b2c3d5, 1, nil, "New: neither pcapng nor pcap"},
 			{0xa1b2c3d4, 113, []string{"\x00\x04" + strings.Repeat("x", 14), "\x00\x00" + strings.Repeat("x", 14)}, "0.123456000 packet link=113 if=0 dir=2 cap=16 len=16 0004" + strings.Repeat("78", 14) + "\n1.123456000 packet link=113 if=0 dir=1 cap=16 len=17 0000" + strings.Repeat("78", 14) + "\n1.123456000 end"},
 		} {
@@ -210,17 +210,17 @@ func TestPcap(t *testing.T) {
 	if got := read(t, none); got != "-1700000000.000000000 end" {
 		t.Errorf("without a packet: %s", got)
 	}
-	if got := read(t, none[:20]); got != "New: cut short at offset 20: read up to the last whole record" {
+	if got := read(t, none[:20]); got != "New: truncated at offset 20: everything up to the last complete record was read" {
 		t.Errorf("cut in its header: %s", got)
 	}
 	old := bytes.Clone(none)
 	old[4] = 1
-	if got := read(t, old); !strings.HasPrefix(got, "New: damaged at offset 0: pcap of version 1.4") {
+	if got := read(t, old); !strings.HasPrefix(got, "New: damaged at offset 0: pcap version 1.4") {
 		t.Errorf("another version: %s", got)
 	}
 	huge := pcapFile(binary.LittleEndian, 0xa1b2c3d4, 1, "abc")
 	binary.LittleEndian.PutUint32(huge[32:], 1<<31)
-	if got := read(t, huge); got != "\ndamaged at offset 24: a packet of 2147483648 bytes, the limit is 16777216; what is before that has been read" {
+	if got := read(t, huge); got != "\ndamaged at offset 24: a packet of 2147483648 bytes, the limit is 16777216; everything before that was read" {
 		t.Errorf("a packet of 2 GiB: %s", got)
 	}
 }
@@ -320,7 +320,7 @@ func TestDamage(t *testing.T) {
 		le.PutUint32(b[head+at:], v)
 		return b
 	}
-	tail := "; what is before that has been read"
+	tail := "; everything before that was read"
 	for _, c := range []struct {
 		name string
 		file []byte
@@ -329,17 +329,17 @@ func TestDamage(t *testing.T) {
 		{"a length of 0", set(4, 0), packet + fmt.Sprintf("damaged at offset %d: a block of 0 bytes", head) + tail},
 		{"an odd length", set(4, 37), packet + fmt.Sprintf("damaged at offset %d: a block of 37 bytes", head) + tail},
 		{"a length of 4 GiB", set(4, 1<<32-4), packet + fmt.Sprintf("damaged at offset %d: a block of 4294967292 bytes, the limit is 16777216", head) + tail},
-		{"two lengths", set(32, 40), packet + fmt.Sprintf("damaged at offset %d: a block of type 6 has 36 bytes at its begin and 40 at its end", head) + tail},
-		{"no such interface", set(8, 5), packet + fmt.Sprintf("damaged at offset %d: a packet of interface 5, where 1 are described", head) + tail},
+		{"two lengths", set(32, 40), packet + fmt.Sprintf("damaged at offset %d: a block of type 6 has length 36 at its start and 40 at its end", head) + tail},
+		{"no such interface", set(8, 5), packet + fmt.Sprintf("damaged at offset %d: a packet of interface 5: the file describes 1", head) + tail},
 		{"more than the block", set(20, 99), packet + fmt.Sprintf("damaged at offset %d: a packet of 99 bytes in a block with 4", head) + tail},
 		{"a short packet block", newNG(le).iface(1, 0).packet(0, second*1e6, 1, "a").block(6, make([]byte, 16)).b, packet + fmt.Sprintf("damaged at offset %d: a packet's block of 16 bytes", head) + tail},
 		{"a short interface", newNG(le).block(1, make([]byte, 4)).b, "\ndamaged at offset 40: an interface of 4 bytes" + tail},
-		{"a packet before any interface", newNG(le).packet(0, 1, 1, "a").b, "\ndamaged at offset 40: a packet of interface 0, where 0 are described" + tail},
+		{"a packet before any interface", newNG(le).packet(0, 1, 1, "a").b, "\ndamaged at offset 40: a packet of interface 0: the file describes 0" + tail},
 		{"another byte order", append(bytes.Clone(n.b[:8]), 1, 2, 3, 4, 5, 6, 7, 8), "New: neither pcapng nor pcap"},
-		{"another version", func() []byte { b := bytes.Clone(n.b); b[12] = 2; return b }(), "New: damaged at offset 0: pcapng of version 2.0, there is 1 only" + tail},
+		{"another version", func() []byte { b := bytes.Clone(n.b); b[12] = 2; return b }(), "New: damaged at offset 0: pcapng version 2.0: only version 1 is supported" + tail},
 		{"nothing", nil, "New: neither pcapng nor pcap"},
 		{"a recording", []byte(wire.Magic + "\x01\x00\x00\x00\x00\x00"), "New: neither pcapng nor pcap"},
-		{"cut in the section", n.b[:20], "New: cut short at offset 20: read up to the last whole record"},
+		{"cut in the section", n.b[:20], "New: truncated at offset 20: everything up to the last complete record was read"},
 	} {
 		if got := read(t, c.file); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
@@ -369,12 +369,12 @@ func TestLargeUnread(t *testing.T) {
 	}
 	other := bytes.Clone(file)
 	le.PutUint32(other[head+size-4:], size-4)
-	want := packets + fmt.Sprintf("damaged at offset %d: a block of type 77 has %d bytes at its begin and %d at its end; what is before that has been read", head+size-12, size, size-4)
+	want := packets + fmt.Sprintf("damaged at offset %d: a block of type 77 has length %d at its start and %d at its end; everything before that was read", head+size-12, size, size-4)
 	if got := read(t, other); got != want {
 		t.Errorf("two lengths:\n got %s\nwant %s", got, want)
 	}
 	for _, at := range []int{8, 100, ahead, ahead + 1, 3 * ahead, size - 4, size - 1} {
-		want := packets + fmt.Sprintf("cut short at offset %d: read up to the last whole record", head+at)
+		want := packets + fmt.Sprintf("truncated at offset %d: everything up to the last complete record was read", head+at)
 		if got := read(t, file[:head+at]); got != want {
 			t.Errorf("cut after %d bytes:\n got %s\nwant %s", at, got, want)
 		}
@@ -439,22 +439,22 @@ func TestRows(t *testing.T) {
 		return wire.Seal(p.Append(nil))
 	}
 	const stamp = "__REALTIME_TIMESTAMP=1700000001000000"
-	bad := "1.000000000 note level=2 a row at offset %d of the file cannot be read back: "
+	bad := "1.000000000 note level=2 cannot decode the row at offset %d of the file: "
 	start := len(newNG(le).row(first).b)
 	for _, c := range []struct {
 		name string
 		rows [][]string
 		want string // %d: offset of the second row
 	}{
-		{"a record", [][]string{{stamp, field("PIDWIRE_RECORD", good)}}, "1.000000000 kind 6, 32 bytes\nnot closed in order: the last moments may be missing"},
+		{"a record", [][]string{{stamp, field("PIDWIRE_RECORD", good)}}, "1.000000000 kind 6, 32 bytes\nnot closed: the last events may be missing"},
 		{"several, and the end", [][]string{{field("PIDWIRE_RECORD", append(bytes.Clone(good), last...))}, {field("PIDWIRE_RECORD", good)}}, "1.000000000 kind 6, 32 bytes\n1.000000000 kind 6, 32 bytes\n2.000000000 end"},
 		{"parts", [][]string{{field("PIDWIRE_PART", good[:10])}, {field("PIDWIRE_PART", good[10:20])}, {field("PIDWIRE_RECORD", good[20:])}, {field("PIDWIRE_RECORD", last)}}, "1.000000000 kind 6, 32 bytes\n2.000000000 end"},
 		{"no base64", [][]string{{stamp, "PIDWIRE_RECORD=%%%"}, {field("PIDWIRE_RECORD", last)}}, bad + "no base64\n2.000000000 end"},
 		{"no base64 in a part", [][]string{{stamp, "PIDWIRE_PART=%%%"}, {field("PIDWIRE_RECORD", last)}}, bad + "no base64\n2.000000000 end"},
-		{"half a head", [][]string{{stamp, field("PIDWIRE_RECORD", good[:8])}, {field("PIDWIRE_RECORD", last)}}, bad + "8 bytes where a record begins\n2.000000000 end"},
-		{"half a record", [][]string{{stamp, field("PIDWIRE_RECORD", good[:24])}, {field("PIDWIRE_RECORD", last)}}, bad + "a record of 32 bytes where 24 are left\n2.000000000 end"},
-		{"a length of 0", [][]string{{stamp, field("PIDWIRE_RECORD", change(0, 0))}, {field("PIDWIRE_RECORD", last)}}, bad + "a record of 0 bytes where 32 are left\n2.000000000 end"},
-		{"an odd length", [][]string{{stamp, field("PIDWIRE_RECORD", change(0, 31))}, {field("PIDWIRE_RECORD", last)}}, bad + "a record of 31 bytes where 32 are left\n2.000000000 end"},
+		{"half a head", [][]string{{stamp, field("PIDWIRE_RECORD", good[:8])}, {field("PIDWIRE_RECORD", last)}}, bad + "8 bytes at the start of a record\n2.000000000 end"},
+		{"half a record", [][]string{{stamp, field("PIDWIRE_RECORD", good[:24])}, {field("PIDWIRE_RECORD", last)}}, bad + "a record of 32 bytes with 24 bytes left\n2.000000000 end"},
+		{"a length of 0", [][]string{{stamp, field("PIDWIRE_RECORD", change(0, 0))}, {field("PIDWIRE_RECORD", last)}}, bad + "a record of 0 bytes with 32 bytes left\n2.000000000 end"},
+		{"an odd length", [][]string{{stamp, field("PIDWIRE_RECORD", change(0, 31))}, {field("PIDWIRE_RECORD", last)}}, bad + "a record of 31 bytes with 32 bytes left\n2.000000000 end"},
 		{"a kind that there is not", [][]string{{stamp, field("PIDWIRE_RECORD", append(change(4, 99), good...))}, {field("PIDWIRE_RECORD", last)}}, bad + "a record of kind 99 with 32 bytes\n1.000000000 kind 6, 32 bytes\n2.000000000 end"},
 		{"a packet longer than its record", [][]string{{stamp, field("PIDWIRE_RECORD", packet(1))}, {field("PIDWIRE_RECORD", last)}}, bad + "a record of kind 11 with 112 bytes\n2.000000000 end"},
 		{"lost on the way", [][]string{{stamp, "MESSAGE=lost 3 events: output too slow", "PRIORITY=4", "SYSLOG_IDENTIFIER=lost"}, {field("PIDWIRE_RECORD", last)}}, "1.000000000 note level=2 lost 3 events: output too slow\n2.000000000 end"},
@@ -479,9 +479,9 @@ func TestRows(t *testing.T) {
 		}
 	}
 
-	const gone = "note level=2 the rows of system calls here cannot be read back, only their words: the row that says how (PIDWIRE_HEADER) was taken out of the file, or this is of more than one run"
+	const gone = "note level=2 rows of system calls are only shown as text: their header row (PIDWIRE_HEADER) was removed from the file, or the file is from several runs"
 	call := []string{stamp, "MESSAGE=connect(3) = 0", "SYSLOG_IDENTIFIER=syscall", field("PIDWIRE_RECORD", good)}
-	pending := []string{stamp, "MESSAGE=1 record that makes no line", "SYSLOG_IDENTIFIER=pidwire", field("PIDWIRE_RECORD", good)}
+	pending := []string{stamp, "MESSAGE=1 record without a line", "SYSLOG_IDENTIFIER=pidwire", field("PIDWIRE_RECORD", good)}
 	file := newNG(le).row(pending...).row(call...).row(call...)
 	if got, want := read(t, file.b), "1.000000000 "+gone+"\n1.000000000 note level=1 connect(3) = 0\n1.000000000 note level=1 connect(3) = 0\n1.000000000 end"; got != want {
 		t.Errorf("without its header:\n got %s\nwant %s", got, want)

@@ -150,13 +150,13 @@ func (s *Source) unreadable(at uint64) error {
 		return nil
 	}
 	s.told = true
-	return s.note(at, true, "the rows of system calls here cannot be read back, only their words: the row that says how "+
-		"(PIDWIRE_HEADER) was taken out of the file, or this is of more than one run")
+	return s.note(at, true, "rows of system calls are only shown as text: their header row "+
+		"(PIDWIRE_HEADER) was removed from the file, or the file is from several runs")
 }
 
 // bad emits a note that the records of a row are left out.
 func (s *Source) bad(at uint64, err error) error {
-	return s.note(at, true, fmt.Sprintf("a row at offset %d of the file cannot be read back: %v", s.in.off, err))
+	return s.note(at, true, fmt.Sprintf("cannot decode the row at offset %d of the file: %v", s.in.off, err))
 }
 
 // records emits the records in b. As the file may have any origin, it checks the length and
@@ -164,11 +164,11 @@ func (s *Source) bad(at uint64, err error) error {
 func (s *Source) records(at uint64, b []byte) error {
 	for len(b) > 0 {
 		if len(b) < wire.SizeHdr {
-			return s.bad(at, fmt.Errorf("%d bytes where a record begins", len(b)))
+			return s.bad(at, fmt.Errorf("%d bytes at the start of a record", len(b)))
 		}
 		n := binary.LittleEndian.Uint32(b)
 		if n < wire.SizeHdr || n%8 != 0 || uint64(n) > uint64(len(b)) {
-			return s.bad(at, fmt.Errorf("a record of %d bytes where %d are left", n, len(b)))
+			return s.bad(at, fmt.Errorf("a record of %d bytes with %d bytes left", n, len(b)))
 		}
 		r, err := s.layout.Convert(wire.Record(b[:n:n]))
 		b = b[n:]

@@ -16,11 +16,11 @@ func (s *Source) pcapHeader() error {
 	s.big = isPcap(binary.BigEndian.Uint32(b))
 	magic := s.u32(b)
 	if magic == magicPatch {
-		return fmt.Errorf("a pcap file of the variant %08x: write it again with editcap", magic)
+		return fmt.Errorf("unknown pcap variant %08x: convert the file with editcap", magic)
 	}
 	s.nano = magic == magicNano
 	if major, minor := s.u16(b[4:]), s.u16(b[6:]); major != 2 {
-		return s.damage("pcap of version %d.%d, there is 2 only", major, minor)
+		return s.damage("pcap version %d.%d: only version 2 is supported", major, minor)
 	}
 	// The upper bits have the length of the frame check sequence.
 	s.link = linkOf(s.u32(b[20:]) & 0x03ffffff)

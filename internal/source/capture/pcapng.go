@@ -97,7 +97,7 @@ func (s *Source) block() (kind uint32, body []byte, err error) {
 // sameSize compares the size of a block with the one at its end, which is that of b.
 func (s *Source) sameSize(kind, size uint32, b []byte) error {
 	if again := s.u32(b[len(b)-4:]); again != size {
-		return s.damage("a block of type %d has %d bytes at its begin and %d at its end", kind, size, again)
+		return s.damage("a block of type %d has length %d at its start and %d at its end", kind, size, again)
 	}
 	return nil
 }
@@ -163,7 +163,7 @@ func (s *Source) describe(kind uint32, body []byte) error {
 			return s.damage("a section header of %d bytes", len(body))
 		}
 		if major, minor := s.u16(body[4:]), s.u16(body[6:]); major != 1 {
-			return s.damage("pcapng of version %d.%d, there is 1 only", major, minor)
+			return s.damage("pcapng version %d.%d: only version 1 is supported", major, minor)
 		}
 		s.ifs = s.ifs[:0]
 		return nil
@@ -277,7 +277,7 @@ func (s *Source) parsePacket(kind uint32, b []byte) (frame, error) {
 		return f, s.damage("a packet's block of %d bytes", len(b))
 	}
 	if uint64(number) >= uint64(len(s.ifs)) {
-		return f, s.damage("a packet of interface %d, where %d are described", number, len(s.ifs))
+		return f, s.damage("a packet of interface %d: the file describes %d", number, len(s.ifs))
 	}
 	if uint64(caplen) > uint64(len(b)) {
 		return f, s.damage("a packet of %d bytes in a block with %d", caplen, len(b))

@@ -42,7 +42,7 @@ func (s *Source) snoopHeader() error {
 	}
 	s.big = true
 	if version := s.u32(b[8:]); version != snoopVersion {
-		return s.damage("snoop of version %d, there is %d only", version, snoopVersion)
+		return s.damage("snoop version %d: only version %d is supported", version, snoopVersion)
 	}
 	s.link = snoopLink(s.u32(b[12:]))
 	s.in.skip(snoopHead)

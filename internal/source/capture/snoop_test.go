@@ -124,7 +124,7 @@ func TestSnoop(t *testing.T) {
 func TestSnoopDamage(t *testing.T) {
 	be := binary.BigEndian
 	packet := "0.000000000 packet link=1 if=0 dir=0 cap=4 len=4 61626364\n"
-	const tail = "; what is before that has been read"
+	const tail = "; everything before that was read"
 	set := func(at int, v uint32) []byte {
 		b := newSnoop(4).packet(second, 0, 0, "abcd").packet(second, 0, 0, "efgh").b
 		be.PutUint32(b[at:], v)
@@ -137,15 +137,15 @@ func TestSnoopDamage(t *testing.T) {
 		file []byte
 		want string
 	}{
-		{"version 1", version(1), "New: damaged at offset 0: snoop of version 1, there is 2 only" + tail},
-		{"version 3, of Surveyor", version(3), "New: damaged at offset 0: snoop of version 3, there is 2 only" + tail},
-		{"the other byte order", version(2 << 24), "New: damaged at offset 0: snoop of version 33554432, there is 2 only" + tail},
+		{"version 1", version(1), "New: damaged at offset 0: snoop version 1: only version 2 is supported" + tail},
+		{"version 3, of Surveyor", version(3), "New: damaged at offset 0: snoop version 3: only version 2 is supported" + tail},
+		{"the other byte order", version(2 << 24), "New: damaged at offset 0: snoop version 33554432: only version 2 is supported" + tail},
 		{"a record of 0 bytes", set(second+8, 0), packet + "damaged at offset 44: a packet of 4 bytes in a record of 0 with its header" + tail},
 		{"a record without room for its packet", set(second+8, 27), packet + "damaged at offset 44: a packet of 4 bytes in a record of 27 with its header" + tail},
 		{"a packet of 4 GiB", set(second+4, 1<<32-1), packet + "damaged at offset 44: a packet of 4294967295 bytes in a record of 28 with its header" + tail},
 		{"a record of 4 GiB", set(second+8, 1<<32-1), packet + "damaged at offset 44: a record of 4294967295 bytes, the limit is 16777216" + tail},
 		{"a record of more than 16 MiB", set(second+8, 16<<20+1), packet + "damaged at offset 44: a record of 16777217 bytes, the limit is 16777216" + tail},
-		{"a record of 16 MiB that ends before", set(second+8, 16<<20), packet + "cut short at offset 72: read up to the last whole record"},
+		{"a record of 16 MiB that ends before", set(second+8, 16<<20), packet + "truncated at offset 72: everything up to the last complete record was read"},
 		{"another magic", append([]byte("snoopy\x00\x00"), newSnoop(4).b[8:]...), "New: neither pcapng nor pcap"},
 		{"Bluetooth's", append([]byte("btsnoop\x00"), newSnoop(4).b[8:]...), "New: neither pcapng nor pcap"},
 	} {

@@ -65,7 +65,7 @@ func Open(r io.ReaderAt) (f *File, err error) {
 	defer func() {
 		// debug/elf may panic on a hostile file.
 		if p := recover(); p != nil {
-			f, err = nil, fmt.Errorf("not an ELF file that can be read: %v", p)
+			f, err = nil, fmt.Errorf("not a readable ELF file: %v", p)
 		}
 	}()
 	e, err := headers(r)
@@ -166,7 +166,7 @@ func xzHeaders(r io.Reader) error {
 	return nil
 }
 
-var errXZ = errors.New("an xz file of a kind that is not read")
+var errXZ = errors.New("unsupported kind of xz file")
 
 // add adds the symbol tables of a file to the index, with at most left functions. It returns how many more may
 // be added.

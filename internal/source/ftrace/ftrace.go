@@ -85,7 +85,7 @@ func Available() error {
 var enabledFile = "/proc/sys/kernel/ftrace_enabled"
 
 // ErrOff means that ftrace is disabled: the kernel accepts all requests, but there are no events.
-var ErrOff = errors.New("kernel.ftrace_enabled is 0 (sysctl kernel.ftrace_enabled=1 has functions traced)")
+var ErrOff = errors.New("kernel.ftrace_enabled is 0 (sysctl kernel.ftrace_enabled=1 enables function tracing)")
 
 // Enabled returns ErrOff if ftrace is disabled by the sysctl kernel.ftrace_enabled. It returns nil if the file cannot
 // be read; if such a kernel has no ftrace, using it fails.
@@ -503,10 +503,10 @@ func (s *saved) write() error {
 		return err
 	}
 	if err := os.MkdirAll(stateDir, 0o700); err != nil {
-		return fmt.Errorf("remembering how ftrace stood: %w", err)
+		return fmt.Errorf("saving the settings of ftrace: %w", err)
 	}
 	if err := os.WriteFile(s.path(), b, 0o600); err != nil {
-		return fmt.Errorf("remembering how ftrace stood: %w", err)
+		return fmt.Errorf("saving the settings of ftrace: %w", err)
 	}
 	return nil
 }
@@ -537,7 +537,7 @@ func (s *saved) taken() string {
 // restore restores the settings, except those that another process has changed.
 func (s *saved) restore() error {
 	if by := s.taken(); by != "" {
-		err := fmt.Errorf("%w by another now, and is not put back: %s (to turn it off: echo nop > %s)", ErrInUse, by, filepath.Join(s.Dir, "current_tracer"))
+		err := fmt.Errorf("%w by another process, and is not restored: %s (to disable it: echo nop > %s)", ErrInUse, by, filepath.Join(s.Dir, "current_tracer"))
 		return errors.Join(err, os.Remove(s.path()))
 	}
 	ours := func(file, set string) bool {
@@ -556,7 +556,7 @@ func (s *saved) restore() error {
 		errs = append(errs, put(s.Dir, "buffer_size_kb", s.Buffer))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("putting ftrace back: %w", err)
+		return fmt.Errorf("restoring the settings of ftrace: %w", err)
 	}
 	return os.Remove(s.path())
 }

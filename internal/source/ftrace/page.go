@@ -130,7 +130,7 @@ const (
 	commitMask   = missedStored - 1
 )
 
-var errPage = errors.New("a page of the ring buffer that cannot be read")
+var errPage = errors.New("an unreadable page of the ring buffer")
 
 // page appends the events of a page to list, and returns the number of events lost before
 // it, which is 1 if the kernel does not give the number. It ignores events of other types.

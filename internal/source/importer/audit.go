@@ -26,7 +26,7 @@ func (s *Source) audit(line []byte) error {
 		s.long = r.AppendRaw(s.long[:0], numberOf)
 		return s.asm.Add(r, s.long, s.auditEvent)
 	}
-	return s.unread("not a record of audit")
+	return s.unread("not an audit record")
 }
 
 // numberOf returns the number for a name that ausearch -i has printed, and false if it is

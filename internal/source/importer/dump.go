@@ -57,7 +57,7 @@ func (s *Source) dump(line []byte) error {
 		return s.unread(l.Why)
 	case dump.Other:
 		s.clock.dump(l, s.text.start)
-		return s.unread("a packet that is not IP, or whose addresses are not there")
+		return s.unread("not an IP packet, or its addresses are missing")
 	case dump.Header:
 		if len(l.Iface) > 0 {
 			return s.named(l.Iface, &s.text.iface)

@@ -170,7 +170,7 @@ type Source struct {
 // New returns a source for in. It reads up to the first event.
 func New(in *bufio.Reader, name string, kind Kind) (*Source, error) {
 	if kind <= Unknown || kind >= kinds {
-		return nil, fmt.Errorf("%s: not a file of a tool that is known", name)
+		return nil, fmt.Errorf("%s: not the format of a known tool", name)
 	}
 	s := &Source{kind: kind, name: name, in: in}
 	f := &formats[kind]
@@ -267,12 +267,12 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 		return err
 	}
 	if s.asm.Cut > 0 {
-		if err := s.note(fmt.Sprintf("%s: %d records were left out of events that have too many", s.name, s.asm.Cut)); err != nil {
+		if err := s.note(fmt.Sprintf("%s: %d records were omitted, from events that have too many", s.name, s.asm.Cut)); err != nil {
 			return err
 		}
 	}
 	if s.bad > maxTold {
-		if err := s.note(fmt.Sprintf("%s: %d lines in all were not read", s.name, s.bad)); err != nil {
+		if err := s.note(fmt.Sprintf("%s: %d lines in total could not be read", s.name, s.bad)); err != nil {
 			return err
 		}
 	}
@@ -350,7 +350,7 @@ func (s *Source) say(x *wire.Text, text []byte) error {
 
 // gap emits a note that lines were left out, for a line "...".
 func (s *Source) gap() error {
-	return s.note(fmt.Sprintf("%s:%d: lines were left out here", s.name, s.line))
+	return s.note(fmt.Sprintf("%s:%d: lines are missing here", s.name, s.line))
 }
 
 // unread counts a line that cannot be read, and emits a note for the first maxTold.

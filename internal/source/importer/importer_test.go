@@ -226,7 +226,7 @@ func TestNotRead(t *testing.T) {
 			calls++
 		}
 	}
-	if calls != 2 || len(notes) != 11 || notes[0] != "file:2: not a line of strace" || notes[10] != "file: 30 lines in all were not read" {
+	if calls != 2 || len(notes) != 11 || notes[0] != "file:2: not a line of strace" || notes[10] != "file: 30 lines in total could not be read" {
 		t.Errorf("%d calls, notes %q", calls, notes)
 	}
 }
@@ -262,8 +262,8 @@ listening on bond0, link-type EN10MB (Ethernet), snapshot length 262144 bytes
 			words = append(words, fmt.Sprintf("lost %d: %s", b.Count, b.Reason))
 		}
 	}
-	want := []string{"name 2 1 bond0", "name 3 1 web", "packet if1 unknown 30", "file:4: a packet that is not IP, or whose addresses are not there",
-		"name 2 2 lo", "packet if2 in 11", "lost 7: dropped by the tool that made the file, as it says"}
+	want := []string{"name 2 1 bond0", "name 3 1 web", "packet if1 unknown 30", "file:4: not an IP packet, or its addresses are missing",
+		"name 2 2 lo", "packet if2 in 11", "lost 7: dropped by the tool that wrote the file, as it reports"}
 	if !slices.Equal(words, want) {
 		t.Errorf("%q", words)
 	}

@@ -57,7 +57,7 @@ func (s *Source) straceLine(l *strace.Line) {
 		return
 	case strace.Call, strace.Unfinished, strace.Exit, strace.Killed:
 	default:
-		s.err = s.unread("half of a call, of which the other half is not here")
+		s.err = s.unread("half of a call; the other half is missing")
 		return
 	}
 	if l.Dur.Clock == strace.NoClock && l.EndTime.Clock == l.Time.Clock && precision(l.Time.Text) < 1_000_000 {

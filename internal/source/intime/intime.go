@@ -24,7 +24,7 @@ func Do[T any](within time.Duration, f func() (T, error)) (T, error) {
 	select {
 	case hung <- struct{}{}:
 	default:
-		return none, fmt.Errorf("%w: %d others have not come back", ErrLate, maxHung)
+		return none, fmt.Errorf("%w: %d earlier reads have not returned", ErrLate, maxHung)
 	}
 	type result struct {
 		v   T

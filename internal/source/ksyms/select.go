@@ -53,7 +53,7 @@ func (t *Table) Select(patterns []string) (list []Function, note string, err err
 			t.named(curated, add)
 		case ofFile:
 			if file != socketFile {
-				return nil, "", fmt.Errorf("%w %q: which functions a source file has stands in debug information alone; known without it is %s", ErrPattern, p, socketFile)
+				return nil, "", fmt.Errorf("%w %q: the functions of a source file are only in debug information; without it, only %s is known", ErrPattern, p, socketFile)
 			}
 			var run []Function
 			if run, note = t.socketFile(); glob == "" {
@@ -82,7 +82,7 @@ func (t *Table) Select(patterns []string) (list []Function, note string, err err
 			}
 		}
 		if matched == 0 {
-			return nil, "", fmt.Errorf("%w %q: this kernel has none of that name", ErrPattern, p)
+			return nil, "", fmt.Errorf("%w %q: no matching function in this kernel", ErrPattern, p)
 		}
 	}
 	slices.SortFunc(list, func(a, b Function) int {
@@ -166,7 +166,7 @@ func (t *Table) socketFile() (list []Function, note string) {
 			}
 		}
 		if !slices.ContainsFunc(ofSocketFile, func(n string) bool { return !have[n] }) {
-			return list, fmt.Sprintf("%s: %d functions, by their place in /proc/kallsyms between %s and %s", socketFile, len(list), socketBefore, socketLast)
+			return list, fmt.Sprintf("%s: %d functions, between %s and %s in /proc/kallsyms", socketFile, len(list), socketBefore, socketLast)
 		}
 		list = nil
 	}
@@ -175,7 +175,7 @@ func (t *Table) socketFile() (list []Function, note string) {
 			list = append(list, f)
 		}
 	})
-	return list, fmt.Sprintf("%s: %d functions, of a list of names: their place in /proc/kallsyms was not found", socketFile, len(list))
+	return list, fmt.Sprintf("%s: %d functions, from a built-in list: their place in /proc/kallsyms was not found", socketFile, len(list))
 }
 
 // socketNames are the functions of net/socket.c in Linux 6.1 that system calls pass

@@ -47,7 +47,7 @@ func (f FS) Namespaces() []Namespace {
 		case ns.Inode == n.init:
 			ns.Where = "the host's"
 		case n.kind != "mnt" && n.kind != "net":
-			ns.Where = "not the host's"
+			ns.Where = "not that of the host"
 		case err != nil:
 			ns.Where = "that of process 1 cannot be read"
 		case link == first && host:
@@ -68,8 +68,8 @@ func (f FS) inHost() bool {
 	return err == nil && nsInode(link) == initPid
 }
 
-// ErrOtherProc means that /proc is of a pid namespace that this process is not in.
-var ErrOtherProc = errors.New("/proc is of a pid namespace that this process is not in")
+// ErrOtherProc means that /proc belongs to a pid namespace that this process is not in.
+var ErrOtherProc = errors.New("/proc belongs to a pid namespace that this process is not in")
 
 // InHost reports whether this process is in the host's pid namespace. The error is
 // ErrOtherProc if it is neither in the pid namespace of /proc nor in one below it.
@@ -144,7 +144,7 @@ func (f FS) There(own uint32) (uint32, error) {
 
 // ErrAmbiguous means that a pid is that of one process in /proc, and of another one in our
 // own pid namespace, which is not that of /proc.
-var ErrAmbiguous = errors.New("which process is meant cannot be told")
+var ErrAmbiguous = errors.New("ambiguous pid")
 
 // Named reads the process for a pid that the user has given. The error is fs.ErrNotExist if
 // there is none, and wraps ErrAmbiguous if there are two.
@@ -166,5 +166,5 @@ func (f FS) Named(pid uint32) (*Process, error) {
 	case p.PID == own.PID:
 		return p, nil
 	}
-	return nil, fmt.Errorf("%w: %d is %s in /proc, which is of another pid namespace, and %s here (%d in /proc)", ErrAmbiguous, pid, p.Name(), own.Name(), own.PID)
+	return nil, fmt.Errorf("%w: %d is %s in /proc, which belongs to another pid namespace, and %s here (%d in /proc)", ErrAmbiguous, pid, p.Name(), own.Name(), own.PID)
 }

@@ -29,7 +29,7 @@ func (s *Source) Header() wire.Header { return s.r.Header }
 
 // ErrNotClosed says that all blocks of a recording are complete, but it was not closed: its writer
 // was killed between two blocks.
-var ErrNotClosed = errors.New("not closed in order: the last moments may be missing")
+var ErrNotClosed = errors.New("not closed: the last events may be missing")
 
 // Run emits every record that this version knows. For a recording of a later version it also emits
 // notes: first about fields that it does not know, and at the end the number of records of unknown

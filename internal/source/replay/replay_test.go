@@ -188,7 +188,7 @@ func TestUnknownKinds(t *testing.T) {
 		t.Fatalf("%d records: %v", len(recs), recs)
 	}
 	text := string(wire.AttrOf(recs[0][wire.SizeNote:], wire.TagText))
-	if text != "records that this version does not know are left out: 4 of kind 77, 1 of kind 500" {
+	if text != "skipped records of unknown kinds: 4 of kind 77, 1 of kind 500" {
 		t.Errorf("%q", text)
 	}
 }

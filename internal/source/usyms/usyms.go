@@ -130,7 +130,7 @@ func (r *Resolver) module(pid uint32, m mapping) uint32 {
 }
 
 // ErrNoModule means that there is no open file with a number.
-var ErrNoModule = errors.New("no such file is open any more")
+var ErrNoModule = errors.New("the file is no longer open")
 
 // Module returns a duplicate of the descriptor of a mapped file, given by number. The caller must close it. It is
 // safe for concurrent use.

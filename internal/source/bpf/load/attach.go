@@ -54,7 +54,7 @@ func (k *Kernel) tracing(prog *ebpf.Program, point string) error {
 func (k *Kernel) perfEvent(group, point string, prog *ebpf.Program) error {
 	l, err := link.Tracepoint(group, point, prog, nil)
 	if err != nil {
-		return fmt.Errorf("perf's event %s:%s: %w", group, point, err)
+		return fmt.Errorf("perf event %s:%s: %w", group, point, err)
 	}
 	k.attached(l)
 	return nil

@@ -169,12 +169,12 @@ type AloneError struct {
 }
 
 func (e *AloneError) Error() string {
-	return fmt.Sprintf("program %d (%q) is attached to %s at %s, and allows no other there", e.ID, e.Name, e.Cgroup, e.Hook)
+	return fmt.Sprintf("program %d (%q) is attached to %s at %s, and does not allow others", e.ID, e.Name, e.Cgroup, e.Hook)
 }
 
 // Fix returns how to make a second program possible.
 func (e *AloneError) Fix() string {
-	return fmt.Sprintf("have it attached with 'multi', or take it off: bpftool cgroup detach %s %s id %d", e.Cgroup, e.Hook, e.ID)
+	return fmt.Sprintf("attach it with 'multi', or detach it: bpftool cgroup detach %s %s id %d", e.Cgroup, e.Hook, e.ID)
 }
 
 // CapError means that a capability is missing.
@@ -191,7 +191,7 @@ func (e *CapError) Unwrap() error { return unix.EPERM }
 
 // Fix returns how to get the capability.
 func (e *CapError) Fix() string {
-	return "run it with sudo, or in a container with --cap-add " + e.Name
+	return "run pidwire with sudo, or in a container with --cap-add " + e.Name
 }
 
 // refused returns a *CapError if a missing capability is the cause of an error of cgroup programs, else err.

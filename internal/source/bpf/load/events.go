@@ -29,8 +29,8 @@ func kernelProbes(o *object.KernelSpecs) []probe {
 	return []probe{
 		{o.SoftirqBegins, "softirq_entry", "", nil, ""},
 		{o.SoftirqEnds, "softirq_exit", "", nil, ""},
-		{o.KernelSent, "sock_send_length", "sock:send", []*ebpf.ProgramSpec{o.KernelSentInet, o.KernelSentInet6}, "sock:send of sockets that are not of IP"},
-		{o.KernelReceived, "sock_recv_length", "sock:receive", []*ebpf.ProgramSpec{o.KernelReceivedInet, o.KernelReceivedInet6}, "sock:receive of sockets that are not of IP"},
+		{o.KernelSent, "sock_send_length", "sock:send", []*ebpf.ProgramSpec{o.KernelSentInet, o.KernelSentInet6}, "sock:send of sockets other than IP"},
+		{o.KernelReceived, "sock_recv_length", "sock:receive", []*ebpf.ProgramSpec{o.KernelReceivedInet, o.KernelReceivedInet6}, "sock:receive of sockets other than IP"},
 		{o.KernelReady, "sk_data_ready", "sock:ready", []*ebpf.ProgramSpec{o.KernelReadyDefault}, ""},
 		{o.KernelError, "inet_sk_error_report", "sock:error", []*ebpf.ProgramSpec{o.KernelErrorDefault}, ""},
 		{o.KernelQueueFull, "sock_rcvqueue_full", "sock:rcvqueue-full", nil, ""},
@@ -175,7 +175,7 @@ func (k *Kernel) loadKernelEvents(c Config) {
 			}
 			proto, err := tracepointProto(spec, p.point)
 			if err == nil && p.point == "sched_switch" && !(len(proto.Params) > 2 && pointsTo(proto.Params[2].Type, "task_struct")) {
-				err = errors.New("another form than before and after Linux 5.18")
+				err = errors.New("unknown arguments")
 			}
 			switch {
 			case err == nil:
@@ -189,7 +189,7 @@ func (k *Kernel) loadKernelEvents(c Config) {
 		}
 		own, err := k.ownMaps(c, o.spec)
 		if err != nil {
-			k.note(err, "what the kernel does is shown in part", "")
+			k.note(err, "some kernel events are not shown", "")
 			continue
 		}
 		k.attachProbes(c, o.spec, own, points)
@@ -197,7 +197,7 @@ func (k *Kernel) loadKernelEvents(c Config) {
 		lacking = append(lacking, k.attachProbes(c, o.spec, own, functions)...)
 	}
 	if len(lacking) > 0 {
-		k.note(nil, "this kernel does not tell of "+strings.Join(lacking, ", "), "")
+		k.note(nil, "this kernel does not report "+strings.Join(lacking, ", "), "")
 	}
 }
 
@@ -289,7 +289,7 @@ func (k *Kernel) attachProbe(p *probe, progs []*ebpf.Program) error {
 func (k *Kernel) probeFailed(p probe, err error) {
 	what := p.tells + " is not shown"
 	if p.tells == "" {
-		what = "whose time the kernel's work is done on is not known"
+		what = "the context of kernel events is not known"
 	}
 	k.note(fmt.Errorf("tracepoint %s: %w", p.point, err), what, "")
 }

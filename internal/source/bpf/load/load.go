@@ -292,10 +292,10 @@ func loadAt(c Config, at *cgroups) (_ *Kernel, err error) {
 // check returns an error if c exceeds a limit of the programs.
 func (c Config) check() error {
 	if c.StrLen > MaxStrLen {
-		return fmt.Errorf("string size %d: at most %d bytes are copied of one buffer", c.StrLen, MaxStrLen)
+		return fmt.Errorf("string size %d: the maximum is %d bytes per buffer", c.StrLen, MaxStrLen)
 	}
 	if len(c.Cgroups) > maxCgroups {
-		return fmt.Errorf("%d cgroups: at most %d at once", len(c.Cgroups), maxCgroups)
+		return fmt.Errorf("%d cgroups: the maximum is %d", len(c.Cgroups), maxCgroups)
 	}
 	return nil
 }
@@ -355,7 +355,7 @@ func (k *Kernel) loadKernel(c Config) error {
 	if c.Tree || c.Stacks {
 		k.Names.ReadSymbols() // before processes are watched, which might end meanwhile
 		if err := k.Names.SymbolsErr; err != nil {
-			k.note(err, "functions of the kernel are shown as addresses", "")
+			k.note(err, "kernel functions are shown as addresses", "")
 		}
 	}
 	if c.Tree {
@@ -492,7 +492,7 @@ func (k *Kernel) collection(c Config, spec *ebpf.CollectionSpec, own map[string]
 	wanted := map[string]*ebpf.ProgramSpec{}
 	for _, p := range which {
 		if spec.Programs[p.Name] == nil {
-			return nil, fmt.Errorf("program %s: the object has none of that name", p.Name)
+			return nil, fmt.Errorf("program %s: not in the object", p.Name)
 		}
 		wanted[p.Name] = spec.Programs[p.Name]
 	}
@@ -523,7 +523,7 @@ func (k *Kernel) collection(c Config, spec *ebpf.CollectionSpec, own map[string]
 	}
 	for name := range k.Maps.byName() {
 		if spec.Maps[name] != nil && replace[name] == nil {
-			return nil, fmt.Errorf("map %s: it is shared, and not made yet", name)
+			return nil, fmt.Errorf("map %s: it is shared, and not created yet", name)
 		}
 	}
 	for name, m := range own {

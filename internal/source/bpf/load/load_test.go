@@ -75,7 +75,7 @@ func TestLoadVariants(t *testing.T) {
 			}
 			// Events that the kernel does not have are in one note, without an error.
 			for _, n := range k.Notes {
-				if c.Tree && !exactHere(t) && strings.HasPrefix(n.Text, "the tree is made of stacks") {
+				if c.Tree && !exactHere(t) && strings.HasPrefix(n.Text, "the tree consists of functions found on stacks") {
 					continue
 				}
 				if n.Err != nil {

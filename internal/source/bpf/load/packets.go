@@ -43,7 +43,7 @@ func (k *Kernel) loadPackets(c Config) error {
 	case c.Packets:
 		k.note(err, "packets are not shown", fixOf(err))
 	default:
-		k.note(err, "of what the kernel does only what it does in a thread's own time is shown", fixOf(err))
+		k.note(err, "only kernel events in the context of a thread are shown", fixOf(err))
 	}
 	return nil
 }
@@ -68,7 +68,7 @@ func (k *Kernel) attachPackets(c Config) error {
 	} else if found, err := k.load(c, spec, nil, o.OwnerFound, o.States); err == nil {
 		k.adopt, k.States = found[0], found[1]
 	} else if k.Open == nil {
-		k.note(err, "packets of sockets that were open before are not shown", "")
+		k.note(err, "packets of sockets that were already open are not shown", "")
 	}
 	k.ownerPrograms(c)
 	tap, err := k.socketTap(c)
@@ -90,7 +90,7 @@ func (k *Kernel) attachPackets(c Config) error {
 	}
 	k.Works.Packets = c.Packets
 	if !k.cgroups.whole {
-		k.note(nil, "packets of sockets that were made in other cgroups are not shown: this runs in a cgroup namespace", "run pidwire on the host, or in its cgroup and pid namespaces (docker run --cgroupns=host --pid=host)")
+		k.note(nil, "packets of sockets that were created in other cgroups are not shown: pidwire runs in a cgroup namespace", "run pidwire on the host, or in its cgroup and pid namespaces (docker run --cgroupns=host --pid=host)")
 	}
 	return nil
 }
@@ -102,7 +102,7 @@ func (k *Kernel) device(c Config, which func(*object.DeviceSpecs) *ebpf.ProgramS
 		err = k.loadTracing(c, spec, which(o))
 	}
 	if err != nil {
-		k.note(err, "packets that no socket gets (after its close, ICMP errors, AF_PACKET) are not shown", "")
+		k.note(err, "packets without a socket (after close, ICMP errors, AF_PACKET) are not shown", "")
 	}
 	return err == nil
 }
@@ -130,7 +130,7 @@ func (k *Kernel) socketTap(c Config) ([]*ebpf.Program, error) {
 	why := err
 	k.Filtered = false
 	if progs, err = load(); err == nil {
-		k.note(why, "the filter does not load into the kernel: packets are copied first, and then filtered", "")
+		k.note(why, "the kernel refuses the filter: packets are filtered after copying", "")
 	}
 	return progs, err
 }
@@ -154,7 +154,7 @@ func (k *Kernel) ownerPrograms(c Config) {
 			err = nil
 		}
 		if err != nil {
-			k.note(err, "a socket that is handed to another process is shown as the new one's only when that sends on it", "")
+			k.note(err, "a socket that is passed to another process is attributed to it only when it sends", "")
 		}
 	}
 	// Optional: without them, the process that accepted a socket is found by its call or
@@ -173,7 +173,7 @@ func (k *Kernel) ownerPrograms(c Config) {
 	}
 }
 
-var errNoTracing = errors.New("tp_btf is not wanted")
+var errNoTracing = errors.New("tp_btf is disabled")
 
 // ownerState attaches the program at changes of TCP states. If it does not load with
 // socket storage, it and all later ones are loaded without (bare); if it does not load as
@@ -192,7 +192,7 @@ func (k *Kernel) ownerState(c Config) {
 		err = k.owner(c, state)
 	}
 	if err != nil {
-		k.note(err, "changes of TCP states are not shown, nor what comes after a socket's close; packets of MPTCP listeners (those of Go servers) that are made from now on are not shown", "")
+		k.note(err, "TCP states and packets after the close of a socket are not shown, nor packets of new MPTCP listeners (such as those of Go servers)", "")
 		return
 	}
 	k.Works.States = true
@@ -283,7 +283,7 @@ func (k *Kernel) OldSocket(sk, first uint64, o *wire.Owner, netns uint32) error 
 		// struct old_sock in bpf/owner.h
 		b := binary.LittleEndian.AppendUint64(o.Append(nil), uint64(netns))
 		if err := k.Maps.OldSocks.Put(at, b); err != nil {
-			return fmt.Errorf("remembering a socket of process %d: %w", o.Pid, err)
+			return fmt.Errorf("storing a socket of process %d: %w", o.Pid, err)
 		}
 	}
 	return nil

@@ -37,7 +37,7 @@ const fresh = 200 * time.Millisecond
 
 // ErrNamespace means that pids of this pid namespace cannot be translated to those of
 // the host.
-var ErrNamespace = errors.New("in a pid namespace below the host's")
+var ErrNamespace = errors.New("in a nested pid namespace")
 
 // OpenPids loads the iterator for the translation. It returns nil in the host's pid namespace,
 // where none is needed. Errors wrap ErrNamespace, except those of loading the program.
@@ -60,14 +60,14 @@ func OpenPids(f proc.FS) (*Pids, error) {
 		return nil, err
 	}
 	if uint32(depth) > level {
-		return nil, fmt.Errorf("%w: it is at level %d, and %d below that of /proc", ErrNamespace, level, depth)
+		return nil, fmt.Errorf("%w: its level is %d, and %d relative to that of /proc", ErrNamespace, level, depth)
 	}
 	if err := p.load(level - uint32(depth)); err != nil {
 		return nil, err
 	}
 	if p.Self == 0 {
 		p.Close()
-		return nil, fmt.Errorf("%w: the kernel does not tell which process this is there", ErrNamespace)
+		return nil, fmt.Errorf("%w: the kernel does not report the pid of pidwire there", ErrNamespace)
 	}
 	return p, nil
 }
@@ -92,7 +92,7 @@ func (p *Pids) own() (uint32, error) {
 			return n.level, err
 		}
 	}
-	return 0, errors.Join(err, fmt.Errorf("%w: the kernel does not tell of this process (%d)", ErrNamespace, os.Getpid()))
+	return 0, errors.Join(err, fmt.Errorf("%w: the kernel does not report process %d", ErrNamespace, os.Getpid()))
 }
 
 func (p *Pids) load(level uint32) error {

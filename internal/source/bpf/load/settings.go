@@ -59,7 +59,7 @@ func configure(spec *ebpf.CollectionSpec, settings map[string]any) error {
 		}
 		v, ok := settings[name]
 		if !ok {
-			return fmt.Errorf("variable %s: nobody sets it", name)
+			return fmt.Errorf("variable %s: it is never set", name)
 		}
 		if b, ok := v.(bool); ok {
 			v = uint8(0)
@@ -132,7 +132,7 @@ func (m *Maps) shared(spec *ebpf.CollectionSpec) (map[string]*ebpf.Map, error) {
 		case at != nil && *at != nil:
 			there[name] = *at
 		case at == nil && !slices.Contains(ownMaps, name) && !ofSection(name):
-			return nil, fmt.Errorf("map %s: it is neither shared nor an object's own", name)
+			return nil, fmt.Errorf("map %s: it is neither shared nor of one object", name)
 		}
 	}
 	return there, nil
@@ -147,7 +147,7 @@ func (m *Maps) make(specs ...*ebpf.MapSpec) error {
 	for _, spec := range specs {
 		at := known[spec.Name]
 		if at == nil {
-			return fmt.Errorf("map %s: it is not a shared one", spec.Name)
+			return fmt.Errorf("map %s: it is not shared", spec.Name)
 		}
 		if *at != nil {
 			continue

@@ -45,7 +45,7 @@ func (k *Kernel) loadSockets(c Config) {
 
 	root, err := k.root()
 	if err != nil {
-		k.note(err, "sockets get their cookies late, and are told apart by inode", "mount -t cgroup2 none /sys/fs/cgroup")
+		k.note(err, "socket cookies are assigned late; sockets are identified by inode until then", "mount -t cgroup2 none /sys/fs/cgroup")
 	} else {
 		k.Works.Cookies = true
 		hook := func(as ebpf.AttachType, which func(*object.SocketsSpecs) *ebpf.ProgramSpec) {
@@ -55,7 +55,7 @@ func (k *Kernel) loadSockets(c Config) {
 			}
 			if err = refused(err); err != nil {
 				k.Works.Cookies = false
-				k.note(fmt.Errorf("%s: %w", as, err), "sockets get their cookies late, and are told apart by inode", fixOf(err))
+				k.note(fmt.Errorf("%s: %w", as, err), "socket cookies are assigned late; sockets are identified by inode until then", fixOf(err))
 			}
 		}
 		hook(ebpf.AttachCGroupInetSockCreate, func(o *object.SocketsSpecs) *ebpf.ProgramSpec { return o.CookieCreate })
@@ -69,7 +69,7 @@ func (k *Kernel) loadSockets(c Config) {
 		k.Open, err = one(open, false)
 	}
 	if err != nil {
-		k.note(err, "no iterator over open files: sockets open before are read from /proc", "")
+		k.note(err, "no iterator over open files: existing sockets are read from /proc", "")
 	}
 }
 
@@ -96,7 +96,7 @@ func (k *Kernel) loadBlocked(c Config) {
 	}
 	if err != nil {
 		k.Blocked = nil
-		k.note(err, "calls that are blocked are not shown before they return", "")
+		k.note(err, "blocked calls are not shown before they return", "")
 		return
 	}
 	k.attached(k.Blocked)

@@ -72,7 +72,7 @@ func (k *Kernel) loadTree(c Config) error {
 			return nil
 		}
 		if errors.Is(err, ebpf.ErrNotSupported) {
-			err = errors.New("this kernel has no probes of many functions at once (kprobe.multi: Linux 5.18 with CONFIG_FPROBE)")
+			err = errors.New("this kernel has no kprobe.multi (Linux 5.18 with CONFIG_FPROBE)")
 		}
 		err = briefly(err)
 	}
@@ -88,11 +88,11 @@ func (k *Kernel) loadTree(c Config) error {
 	case errors.Is(err, ksyms.ErrPattern):
 		return err
 	case c.Engine != "":
-		return fmt.Errorf("%w: %s cannot be used here: %w", ErrEngine, c.Engine, err)
+		return fmt.Errorf("%w: %s is not available: %w", ErrEngine, c.Engine, err)
 	case len(c.Functions) > 0:
-		k.note(err, "functions cannot be traced one by one here: the tree has all that are seen on stacks, marked ~>", "")
+		k.note(err, "selected functions cannot be traced here: the tree has all functions found on stacks, marked ~>", "")
 	default:
-		k.note(err, "the tree is made of stacks at tracepoints: its functions are marked ~>, without times, arguments and results", "")
+		k.note(err, "the tree consists of functions found on stacks at tracepoints, marked ~>, without times, arguments and results", "")
 	}
 	k.loadSteps(c)
 	return nil
@@ -102,13 +102,13 @@ func (k *Kernel) loadTree(c Config) error {
 func (k *Kernel) selected(patterns []string) (list []ksyms.Function, note string, err error) {
 	list, note, err = k.Names.Symbols.Select(patterns)
 	if err == nil && len(list) > maxFunctions {
-		err = fmt.Errorf("%d functions: at most %d at once", len(list), maxFunctions)
+		err = fmt.Errorf("%d functions: the maximum is %d", len(list), maxFunctions)
 		list = nil
 	}
 	return list, note, err
 }
 
-var errNotTraceable = errors.New("the kernel lets none of these functions be traced")
+var errNotTraceable = errors.New("the kernel does not allow tracing any of these functions")
 
 // traceable returns the functions of list that the kernel allows to trace, and their
 // indexes in its list (ftrace.Traceable).
@@ -195,7 +195,7 @@ func (k *Kernel) graphFunctions(list []ksyms.Function, note string) error {
 	k.Graph = t
 	engine := "function_graph"
 	if !t.Own() {
-		engine = "function_graph of the machine's own ftrace"
+		engine = "function_graph of the top-level ftrace instance"
 	}
 	k.tracedBy(engine, len(list), note)
 	return nil

@@ -65,7 +65,7 @@ func (k *Kernel) loadUring(c Config) {
 		}
 		k.Works.Uring = true
 		if submit == submitCtx {
-			k.note(nil, "io_uring requests are shown without their socket: this kernel's tracepoint does not name it", "")
+			k.note(nil, "io_uring requests are shown without their socket, which this kernel's tracepoint does not report", "")
 		}
 		return nil
 	}()
@@ -116,7 +116,7 @@ func uringVariant(types *btf.Cache) (tp string, submit, complete uint8, err erro
 	case len(p.Params) >= 4:
 		complete = completeCtx
 	default:
-		return "", 0, 0, errors.New("unknown form of io_uring_complete")
+		return "", 0, 0, errors.New("unknown arguments of io_uring_complete")
 	}
 	if submit == submitCtx && complete != completeCtx || submit == submitReq && complete == completeCtx {
 		return "", 0, 0, errors.New("this kernel's tracepoints cannot be paired")

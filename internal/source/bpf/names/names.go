@@ -175,7 +175,7 @@ func (t *Teller) symbol(addr, at uint64, emit Emit) error {
 			return nil
 		}
 		if t.kernel.ReadSymbols(); t.kernel.SymbolsErr != nil {
-			return t.note("functions of the kernel are shown as addresses: "+t.kernel.SymbolsErr.Error(), emit)
+			return t.note("kernel functions are shown as addresses: "+t.kernel.SymbolsErr.Error(), emit)
 		}
 	}
 	// A return address is after the call instruction, which may be the last one of a function.

@@ -157,7 +157,7 @@ func (s *Set) Find(byPort map[uint32]bool) ([]*proc.Process, error) {
 	for i := range s.o.Criteria {
 		t := &s.o.Criteria[i]
 		if t.PID != 0 && f.marked[t.PID] == nil && !f.full[t.PID] {
-			return nil, fmt.Errorf("%w: process %d ended before it could be watched", proc.ErrNoTarget, t.PID)
+			return nil, fmt.Errorf("%w: process %d exited before it could be watched", proc.ErrNoTarget, t.PID)
 		}
 	}
 	for _, p := range f.order {
@@ -479,7 +479,7 @@ func (s *Set) matchExec(p *wire.Proc, attrs []byte) bool {
 func (s *Set) Look() error {
 	list, err := s.kernel.Targets()
 	if err != nil {
-		return fmt.Errorf("looking who is watched: %w", err)
+		return fmt.Errorf("reading the targets: %w", err)
 	}
 	there := map[uint32]bool{}
 	for _, t := range list {

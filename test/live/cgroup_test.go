@@ -122,7 +122,7 @@ cat $DIR/said $DIR/lines
 		t.Fatalf("got:\n%s", out)
 	}
 	_, err = os.Readlink("/proc/1/ns/cgroup")
-	said := strings.Contains(out, "packets of sockets that were made in other cgroups are not shown")
+	said := strings.Contains(out, "packets of sockets that were created in other cgroups are not shown")
 	if shown := strings.Contains(out, " pkt "); shown == said || shown != (err == nil) {
 		t.Errorf("process 1's namespace: %v; packets: %v; said that there are none: %v\n%s", err, shown, said, out)
 	}

@@ -428,7 +428,7 @@ func TestTree(t *testing.T) {
 				how = []string{"--engine", engine}
 			}
 			out, err := exec.Command(pidwire, append(append([]string{"trace"}, how...), "-c", "--", prog)...).CombinedOutput()
-			said := regexp.MustCompile(`(?m)tree (?:by|is made of) (\w+)`).FindSubmatch(out)
+			said := regexp.MustCompile(`(?m)tree (?:by|consists of functions found on) (\w+)`).FindSubmatch(out)
 			if want := engines(t)[max(n-1, 0)]; err != nil || said == nil || string(said[1]) != want {
 				t.Fatalf("tree by %s, want %s: %v\n%s", said, want, err, out)
 			}

@@ -742,7 +742,7 @@ func TestRecord(t *testing.T) {
 		t.Fatalf("a killed recording: %v\n%s", err, stderr.String())
 	}
 	mustShow(t, string(got), `"first"`)
-	mustShow(t, stderr.String(), "not closed in order")
+	mustShow(t, stderr.String(), "not closed:")
 }
 
 // TestCommandExit checks the exit codes of -- COMMAND.
@@ -988,7 +988,7 @@ $PW trace -q -o $DIR/nobody nosuchname --for 500ms; echo "nobody $?"
 			attached := file("attached")
 			// If no other process in /proc has this number, it is unambiguous.
 			if test.refuse && !strings.Contains(string(out), "attached 0\n") {
-				if !strings.Contains(string(out), "attached 4\n") || !strings.Contains(string(out), "cannot be told") || attached != "" {
+				if !strings.Contains(string(out), "attached 4\n") || !strings.Contains(string(out), "ambiguous pid") || attached != "" {
 					t.Errorf("not refused:\n%s\n%s", out, attached)
 				}
 			} else if !strings.Contains(string(out), "attached 0\n") || !strings.Contains(attached, "connect(") {

@@ -287,7 +287,7 @@ func TestUnread(t *testing.T) {
 // priority and environment variables.
 func TestCommandUnchanged(t *testing.T) {
 	needRoot(t)
-	const look = `ls /proc/self/fd; for f in 3 4 9; do readlink /proc/self/fd/$f; done; grep -E '^(Sig|Cap|NoNewPrivs|Seccomp|Uid|Gid|Groups|Cpus_allowed:)' /proc/self/status;
+	const look = `ls /proc/self/fd; for f in 3 4 9; do readlink /proc/self/fd/$f; done; grep -E '^(Sig(Pnd|Blk|Ign|Cgt)|Cap|NoNewPrivs|Seccomp|Uid|Gid|Groups|Cpus_allowed:)' /proc/self/status;
 cat /proc/self/limits /proc/self/oom_score_adj /proc/self/cgroup; nice; umask; env | sort; pwd; cut -d' ' -f5,6,7,8 /proc/self/stat`
 	dir := t.TempDir()
 	for _, before := range []string{"", "trap '' INT;", "trap '' HUP;", "trap '' INT HUP;", "exec 3</etc/passwd;", "exec 3</etc/passwd 4<" + dir + " 9<>" + dir + "/nine;", "ulimit -c 0; ulimit -n 700; umask 137; nice -n 5 ", "env --block-signal=TERM,USR1 --ignore-signal=INT "} {

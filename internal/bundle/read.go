@@ -230,22 +230,8 @@ func (r *reader) item(rec wire.Record, it *item) (*event.Entry, error) {
 		r.arena.Reset()
 		r.d.Use(r.arena)
 	}
-	switch rec.Kind() {
-	case wire.KindName:
-		own, all, err := r.hosts.rename(rec)
-		if err != nil {
-			return nil, err
-		}
-		if own != all {
-			if r.other == nil {
-				r.other = map[netip.Addr]netip.Addr{}
-			}
-			r.other[own] = all
-		}
-	case wire.KindPacket:
-		if len(r.other) > 0 {
-			readdress(rec, func(a netip.Addr) (netip.Addr, bool) { n, ok := r.other[a]; return n, ok })
-		}
+	if err := r.unify(rec); err != nil {
+		return nil, err
 	}
 	e := &r.e
 	*e = event.Entry{}
@@ -289,24 +275,54 @@ func (r *reader) item(rec wire.Record, it *item) (*event.Entry, error) {
 			r.towards = b.Peer
 		}
 	case *event.Note:
-		if b.Degraded && strings.HasSuffix(b.Text, "lines are missing here") {
+		if b.Degraded && strings.HasSuffix(b.Text, wire.MissingLines) {
 			it.kind = gap
 		}
 	case *event.Lost:
 		it.kind = gap
 	}
 	if rec.Kind() == wire.KindText {
-		it.kind = call // or the end of a process, which keeps its place among the calls
-		if len(rec) >= wire.SizeText && rec[wire.OffTextFlags]&wire.TextApart != 0 {
-			it.halves = true
-			return e, nil
-		}
-		if len(rec) >= wire.SizeText {
-			it.began = binary.LittleEndian.Uint32(rec[wire.OffTextLine:])
-		}
-		it.halves = len(rec) >= wire.SizeText && rec[wire.OffTextFlags]&wire.TextHalves != 0
+		it.text(rec)
 	}
 	return e, nil
+}
+
+// unify replaces the placeholder addresses in a record, which the reader of each file assigns, by those of
+// the timeline.
+func (r *reader) unify(rec wire.Record) error {
+	switch rec.Kind() {
+	case wire.KindName:
+		own, all, err := r.hosts.rename(rec)
+		if err != nil {
+			return err
+		}
+		if own != all {
+			if r.other == nil {
+				r.other = map[netip.Addr]netip.Addr{}
+			}
+			r.other[own] = all
+		}
+	case wire.KindPacket:
+		if len(r.other) > 0 {
+			readdress(rec, func(a netip.Addr) (netip.Addr, bool) { n, ok := r.other[a]; return n, ok })
+		}
+	}
+	return nil
+}
+
+// text sets the fields for a line of another tool.
+func (it *item) text(rec wire.Record) {
+	it.kind = call // or the end of a process, which keeps its place among the calls
+	if len(rec) < wire.SizeText {
+		return
+	}
+	flags := rec[wire.OffTextFlags]
+	if flags&wire.TextApart != 0 {
+		it.halves = true
+		return
+	}
+	it.began = binary.LittleEndian.Uint32(rec[wire.OffTextLine:])
+	it.halves = flags&wire.TextHalves != 0
 }
 
 // whenever is the upper bound for items without a time.

@@ -40,6 +40,9 @@ func (r Record) SetTime(ns uint64) {
 	binary.LittleEndian.PutUint64(r[8:], ns)
 }
 
+// MissingLines is the end of the text of a note that a file lacks lines at this position.
+const MissingLines = "lines are missing here"
+
 // Seal pads a record to a multiple of 8 bytes and sets its length.
 func Seal(b []byte) Record {
 	for len(b)%8 != 0 {

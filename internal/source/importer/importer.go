@@ -350,7 +350,7 @@ func (s *Source) say(x *wire.Text, text []byte) error {
 
 // gap emits a note that lines were left out, for a line "...".
 func (s *Source) gap() error {
-	return s.note(fmt.Sprintf("%s:%d: lines are missing here", s.name, s.line))
+	return s.note(fmt.Sprintf("%s:%d: %s", s.name, s.line, wire.MissingLines))
 }
 
 // unread counts a line that cannot be read, and emits a note for the first maxTold.

@@ -64,7 +64,7 @@ counted by their packets, while pidwire watches.`,
 	f.SortFlags = false
 	f.StringSliceVarP(&c.trace.pids, "pid", "p", nil, "attach to `PID` (repeatable, or a list)")
 	f.StringArrayVar(&c.trace.users, "user", nil, "all processes of `USER`, same as @USER")
-	f.BoolVar(&c.trace.noFollow, "no-follow", false, "without children")
+	f.BoolVar(&c.trace.noFollow, "no-follow", false, "do not follow children")
 	f.StringArrayVarP(&c.files, "read", "r", nil, "read `FILE`, any file that open reads, or - for standard input (repeatable)")
 	c.in.add(f)
 	f.DurationVar(&c.watch, "watch", 0, "refresh at this interval, until Ctrl-C")

@@ -33,18 +33,19 @@ func (a *app) openCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "open FILE... [flags]",
 		Short: "print recordings, captures, audit logs, output of strace and tcpdump, as one timeline; without root, on any system",
-		Long: `open prints what is in files, whoever made them. Several become one timeline, in
-which calls, packets and audit records of one connection stand together.
+		Long: `open prints the files of pidwire and of other tools. It merges several files into one
+timeline, in which calls, packets and audit records are joined by connection.
 
   pidwire open curl.pidwire
   pidwire open web.strace web.pcap /var/log/audit/audit.log
   tcpdump -l -nn port 443 | pidwire open - web.strace
 
-What a file is, its content says: recordings of pidwire, pcapng, pcap, snoop,
-audit logs (also as ausearch prints them), the output of strace, truss, tcpdump,
-and of kernel tracers (SystemTap, ftrace's function_graph, DTrace); also
-compressed by gzip or zstd. The files of strace -ff are one. Clocks that tell no date or zone are set by events that
-several files have; what was found is said, and can be set by hand.`,
+Formats are detected by content: recordings of pidwire, pcapng, pcap, snoop, audit
+logs (also as printed by ausearch), output of strace, truss, tcpdump and kernel tracers
+(SystemTap, ftrace's function_graph, DTrace). Each may be compressed with gzip or zstd.
+The files of strace -ff count as one. The date and time zone of files without them are
+determined by events that several files have in common; the result is printed. Use --date,
+--tz and --shift to set them.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {

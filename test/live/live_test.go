@@ -31,19 +31,22 @@ var (
 
 const sources = "../../testdata/progs"
 
+// binaries is the directory of what the tests compile.
+var binaries string
+
 func TestMain(m *testing.M) {
 	if os.Getenv(apart) != "" {
 		fmt.Fprintln(os.Stderr, become())
 		os.Exit(1)
 	}
 	code := func() int {
+		var err error
+		if binaries, err = os.MkdirTemp("", "pidwire-live"); err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(binaries)
 		if pidwire == "" {
-			dir, err := os.MkdirTemp("", "pidwire-live")
-			if err != nil {
-				panic(err)
-			}
-			defer os.RemoveAll(dir)
-			pidwire = filepath.Join(dir, "pidwire")
+			pidwire = filepath.Join(binaries, "pidwire")
 			cmd := exec.Command("go", "build", "-o", pidwire, "../../cmd/pidwire")
 			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 			cmd.Stderr = os.Stderr
@@ -114,6 +117,9 @@ var runs32 = sync.OnceValues(func() (bool, error) {
 	return true, nil
 })
 
+// compiled has a function for each program, by BITS/NAME, which compiles it once.
+var compiled sync.Map
+
 // build returns the path of the compiled program.
 func build(t *testing.T, name, bits string) string {
 	t.Helper()
@@ -127,10 +133,18 @@ func build(t *testing.T, name, bits string) string {
 			t.Skip("this kernel runs no 32-bit programs")
 		}
 	}
-	out := filepath.Join(t.TempDir(), name)
-	cmd := exec.Command(sources+"/check.sh", "-b", bits, "-o", out, name)
-	if b, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building %s: %v\n%s", name, err, b)
+	out := filepath.Join(binaries, bits, name)
+	compile, _ := compiled.LoadOrStore(bits+"/"+name, sync.OnceValue(func() error {
+		if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+			return err
+		}
+		if b, err := exec.Command(sources+"/check.sh", "-b", bits, "-o", out, name).CombinedOutput(); err != nil {
+			return fmt.Errorf("building %s: %w\n%s", name, err, b)
+		}
+		return nil
+	}))
+	if err := compile.(func() error)(); err != nil {
+		t.Fatal(err)
 	}
 	return out
 }

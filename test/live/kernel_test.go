@@ -101,7 +101,7 @@ func TestKernel(t *testing.T) {
 	needRoot(t)
 	var together map[string]*outcome
 	if built != "" {
-		together = watchTogether(t, isKernel, "-l", "krn")
+		together = watchEach(t, isKernel, "-l", "krn")
 	}
 	n := 0
 	for _, p := range programs(t) {

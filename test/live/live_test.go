@@ -211,7 +211,7 @@ func TestPrograms(t *testing.T) {
 	flags := []string{"--format", "strace", "--no-duration", "-s", "32"}
 	var together map[string]*outcome
 	if built != "" {
-		together = watchTogether(t, func(p program) bool { return !isKernel(p) }, flags...)
+		together = watchEach(t, func(p program) bool { return !isKernel(p) }, flags...)
 	}
 	for _, p := range programs(t) {
 		if built != "" && isKernel(p) {

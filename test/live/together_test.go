@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// Under emulation a start of pidwire takes seconds. There one pidwire watches many programs, which
+// A start of pidwire takes seconds under emulation. So one pidwire can watch many programs, which
 // this binary runs one after the other. Before each it makes a call that pidwire shows, a connect
 // to a path with this prefix, by which the lines are divided.
 const divider = "/pidwire-live/"
@@ -83,22 +83,23 @@ func runProgram(prog, dir string) error {
 	return os.WriteFile(dir+"/code", fmt.Append(nil, cmd.ProcessState.ExitCode()), 0o644)
 }
 
-// watchTogether watches the wanted programs, and returns their outcomes by NAME/BITS.
-func watchTogether(t *testing.T, wanted func(p program) bool, flags ...string) map[string]*outcome {
+// watchTogether watches the wanted programs. It returns the output of pidwire, and the outcomes of the
+// programs by NAME/BITS.
+func watchTogether(t *testing.T, wanted func(p program) bool, flags ...string) (shown []byte, all map[string]*outcome) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	all := map[string]*outcome{}
+	all = map[string]*outcome{}
 	var list bytes.Buffer
 	for _, p := range programs(t) {
 		for _, bits := range p.bits {
-			prog := filepath.Join(built, bits, p.name)
-			if _, err := os.Stat(prog); err != nil || !wanted(p) {
+			if !wanted(p) || bits == "32" && !has32(t) {
 				continue
 			}
+			prog := build(t, p.name, bits)
 			fmt.Fprintln(&list, prog)
 			all[keyOf(prog)] = &outcome{dir: filepath.Join(dir, p.name, bits)}
 		}
@@ -115,10 +116,16 @@ func watchTogether(t *testing.T, wanted func(p program) bool, flags ...string) m
 	if b, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd.Args, err, b)
 	}
-	shown, err := os.ReadFile(out)
-	if err != nil {
+	if shown, err = os.ReadFile(out); err != nil {
 		t.Fatal(err)
 	}
+	return shown, all
+}
+
+// watchEach watches the wanted programs together, and divides the lines among their outcomes.
+func watchEach(t *testing.T, wanted func(p program) bool, flags ...string) map[string]*outcome {
+	t.Helper()
+	shown, all := watchTogether(t, wanted, flags...)
 	var cur *outcome
 	for l := range strings.Lines(string(shown)) {
 		if m := divides.FindStringSubmatch(l); m != nil {
@@ -130,6 +137,20 @@ func watchTogether(t *testing.T, wanted func(p program) bool, flags ...string) m
 		}
 	}
 	return all
+}
+
+// has32 reports whether there are programs of 32 bits.
+func has32(t *testing.T) bool {
+	t.Helper()
+	if built != "" {
+		_, err := os.Stat(filepath.Join(built, "32"))
+		return err == nil
+	}
+	ok, err := runs32()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ok
 }
 
 var divides = regexp.MustCompile(`connect\(\d+, \{sa_family=AF_UNIX, sun_path="` + divider + `([^"]+)"\}, \d+\) = -1 ENOENT`)

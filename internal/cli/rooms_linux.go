@@ -261,7 +261,7 @@ func (o *over) finish() int {
 	code, by := o.Exit()
 	select {
 	case <-o.cut:
-		o.a.sayInTime(fmt.Sprintf("pidwire: the output is blocked: %d records were not printed, and the last ones before them may be incomplete\n", o.Unsent()))
+		o.a.sayInTime(fmt.Sprintf("pidwire: the output is blocked: %d records were not printed, and neither were the last ones before them\n", o.Unsent()))
 		return exitFailure
 	default:
 	}

@@ -79,9 +79,9 @@ func why(err error) error {
 	}
 	switch {
 	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("Linux audit: %w (needs CAP_AUDIT_CONTROL and CAP_AUDIT_READ in the user and pid namespaces of the host)", os.ErrPermission)
+		return fmt.Errorf("audit netlink: %w (needs CAP_AUDIT_CONTROL and CAP_AUDIT_READ in the user and pid namespaces of the host)", os.ErrPermission)
 	case errors.Is(err, unix.ECONNREFUSED), errors.Is(err, unix.EPROTONOSUPPORT):
-		return fmt.Errorf("Linux audit: %w (the kernel has no audit, or was booted with audit=0, or this is a container)", err)
+		return fmt.Errorf("audit netlink: %w (the kernel has no audit, or was booted with audit=0, or this is a container)", err)
 	}
 	return err
 }
@@ -105,7 +105,7 @@ func (c control) status() (s Status, err error) {
 		}
 		return s, nil
 	}
-	return s, errors.New("Linux audit did not report its status")
+	return s, errors.New("audit did not report its status")
 }
 
 // set changes the settings whose bits are in mask.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -39,6 +40,8 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, become())
 		os.Exit(1)
 	}
+	// What this process ignores, its children ignore too: nohup(1), perhaps, has it ignore SIGHUP.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP)
 	code := func() int {
 		var err error
 		if binaries, err = os.MkdirTemp("", "pidwire-live"); err != nil {

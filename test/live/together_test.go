@@ -166,7 +166,7 @@ func (o *outcome) result(t *testing.T) (said, shown []byte) {
 	switch string(code) {
 	case "0":
 	case "77":
-		t.Skipf("the program cannot run on this kernel: %s", bytes.TrimSpace(stderr))
+		cannotRun(t, filepath.Base(filepath.Dir(o.dir)), string(stderr))
 	default:
 		t.Fatalf("exit code %s\n%s", code, stderr)
 	}

@@ -16,7 +16,7 @@ func TestConns(t *testing.T) {
 	needRoot(t)
 	server := start(t, "pwserver", "listen=127.0.0.1:25891 serve=pong serve=pong", nil)
 	server.in.Write([]byte("\n"))
-	if strings.HasPrefix(release(t), "5.10.") {
+	if release() == 510 {
 		t.Skip("iterators cannot use socket storage before 5.12: what TCP counts is not asked there")
 	}
 	once := run(t, "conns", server.pid())

@@ -116,30 +116,6 @@ static __always_inline void emit_view(struct view *v, struct pw_owner *o, u64 co
 		count_lost_packet(o->pid, PW_LOST_RING);
 }
 
-/* Reads the addresses and the protocol of an IP header; returns the offset of the next header, 0 if it is not one. */
-static __always_inline u32 key_of_ip(struct flow_key *k, u8 *h, bool local_first)
-{
-	u8 *first = local_first ? k->laddr : k->raddr;
-	u8 *second = local_first ? k->raddr : k->laddr;
-
-	switch (h[0] >> 4) {
-	case 4:
-		if (((h[6] & 0x1f) | h[7]) != 0)
-			return 0; /* not the first fragment */
-		k->proto = h[9];
-		__builtin_memcpy(first, h + 12, 4);
-		__builtin_memcpy(second, h + 16, 4);
-		return (h[0] & 15) * 4;
-	case 6:
-		k->proto = h[6];
-		k->v6 = 1;
-		__builtin_memcpy(first, h + 8, 16);
-		__builtin_memcpy(second, h + 24, 16);
-		return 40;
-	}
-	return 0;
-}
-
 static __always_inline u64 hash(u8 *h, u32 words)
 {
 	u64 sum = 0xcbf29ce484222325ULL;

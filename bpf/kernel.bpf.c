@@ -90,7 +90,7 @@ static __always_inline int received(u64 *ctx, struct sock *sk, int length, u32 f
 	struct origin s;
 
 	s.ctx = ctx;
-	used(sk, BY_RECEIVER, PW_OWNER_RECEIVED);
+	used(sk, BY_RECEIVER, PW_OWNER_RECEIVED, 0);
 	if (!origin_of(&s, sk, CALLER, BY_RECEIVER))
 		return 0;
 	announce_sock(&s, sk);
@@ -101,7 +101,7 @@ static __always_inline int received(u64 *ctx, struct sock *sk, int length, u32 f
 /* Since 6.3. On older kernels the functions of IP protocols give the same. */
 TURN_PROGRAM("tp_btf/sock_send_length", kernel_sent)
 {
-	sent_on((void *)ctx[0]);
+	sent_on((void *)ctx[0], ctx[1]);
 	return sent(ctx, (void *)ctx[0], ctx[1]);
 }
 
@@ -112,7 +112,7 @@ static __always_inline int sent_inet(u64 *ctx)
 
 	if (!sk)
 		return 0;
-	used(sk, BY_SENDER, PW_OWNER_SENT);
+	used(sk, BY_SENDER, PW_OWNER_SENT, ctx[3]);
 	return sent(ctx, sk, ctx[3]);
 }
 

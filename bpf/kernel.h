@@ -3,7 +3,7 @@
 #ifndef PIDWIRE_KERNEL_H
 #define PIDWIRE_KERNEL_H
 
-#include "owner.h"
+#include "use.h"
 
 const volatile u8 cfg_drops = 0; /* only drops are recorded */
 
@@ -33,12 +33,19 @@ struct origin {
 	struct pw_owner now; /* storage that o usually points to */
 };
 
-/* Reads the id from the task: not all programs can call the helper for it. */
+/* These read the ids from the task: not all programs can call the helper for them. */
 static __always_inline u32 current_tid(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 
 	return READ(task, pid);
+}
+
+static __always_inline u32 current_tgid(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return READ(task, tgid);
 }
 
 /* Reports that the current thread is watched, and is not interrupted by a softirq. */
@@ -80,19 +87,26 @@ enum caller {
 
 /*
  * Returns enum pw_kernel_flags: whether the process that sends or receives (side; KINDS: either) on a socket can be
- * another one than the last one seen.
+ * another one than pid, the last one seen.
  */
-static __always_inline u8 doubt(struct owned *w, struct sock *sk, u64 cookie, u32 side)
+static __always_inline u8 doubt(struct owned *w, struct sock *sk, u64 cookie, u32 side, u32 pid)
 {
-	bool several = w->mixed;
+	struct tcp_sock *t = (void *)sk;
 
-	if (side == BY_SENDER && !several && !is_own(w->by[BY_SENDER], cookie))
-		several = references(sk) > 1; /* no sender has been seen */
-	if (side == BY_RECEIVER && state_of(sk) != TCP_LISTEN && reader_open(sk, w, cookie))
-		return PW_KERNEL_SHARED | PW_KERNEL_OPEN;
-	if (side != BY_SENDER)
-		several = w->turns[BY_RECEIVER] > 1 || (side == KINDS && (w->shared || w->mixed));
-	return several ? PW_KERNEL_SHARED : 0;
+	switch (side) {
+	case BY_SENDER:
+		/* What has been sent and is not acknowledged: events of this side are about these bytes. */
+		if (READ(sk, sk_protocol) == IPPROTO_TCP && state_of(sk) != TCP_LISTEN)
+			return wrote(w, sk, cookie, pid, READ(t, snd_una), READ(t, snd_nxt), false) ? 0 : PW_KERNEL_SHARED;
+		return is_alone(w, sk, cookie, pid) || !references(sk) ? 0 : PW_KERNEL_SHARED;
+	case BY_RECEIVER:
+		if (state_of(sk) != TCP_LISTEN && reader_open(sk, w, cookie, pid))
+			return PW_KERNEL_SHARED | PW_KERNEL_OPEN;
+		break;
+	}
+	if (is_alone(w, sk, cookie, pid))
+		return 0;
+	return w->turns > 1 || (side == KINDS && (w->shared || w->mixed)) ? PW_KERNEL_SHARED : 0;
 }
 
 static __always_inline enum whose by_kind(struct origin *s, u32 kind)
@@ -105,13 +119,14 @@ static __always_inline enum whose by_kind(struct origin *s, u32 kind)
 /* Finds the owner of a socket for an event outside of any call, by the direction of the data. */
 static __always_inline bool by_side(struct origin *s, struct sock *sk, u32 side)
 {
-	u8 others = doubt(s->w, sk, s->cookie, side);
 	u32 kind = last_kind(s->w);
 	enum whose whose;
+	u8 others;
 
 	if (side == BY_SENDER ? is_own(s->w->by[BY_SENDER], s->cookie) : side == BY_RECEIVER)
 		kind = side == BY_SENDER ? BY_SENDER : kind_of(s->w, s->cookie, BY_RECEIVER);
 	whose = by_kind(s, kind);
+	others = doubt(s->w, sk, s->cookie, side, s->now.pid);
 	if (!whose && side == KINDS && others) {
 		/* If only one of two owners is watched, take that one: otherwise the event would not be recorded. */
 		kind = kind == BY_SENDER ? BY_RECEIVER : BY_SENDER;
@@ -332,8 +347,6 @@ struct ends {
 static __always_inline bool ends_of(struct ends *e, struct sk_buff *skb, bool local_first)
 {
 	unsigned char *at = READ(skb, head) + READ(skb, network_header);
-	u8 *first = local_first ? e->k.laddr : e->k.raddr;
-	u8 *second = local_first ? e->k.raddr : e->k.laddr;
 	u16 protocol = READ(skb, protocol);
 	u8 h[40], t[16] = {};
 	u16 sport, dport;
@@ -344,23 +357,9 @@ static __always_inline bool ends_of(struct ends *e, struct sk_buff *skb, bool lo
 		return false; /* another family, or the header is not set yet */
 	if (READ(skb, network_header) == (u16)~0 || bpf_probe_read_kernel(h, sizeof(h), at))
 		return false;
-	switch (h[0] >> 4) {
-	case 4:
-		next = (h[0] & 15) * 4;
-		e->k.proto = h[9];
-		__builtin_memcpy(first, h + 12, 4);
-		__builtin_memcpy(second, h + 16, 4);
-		break;
-	case 6:
-		next = 40;
-		e->k.proto = h[6];
-		e->k.v6 = 1;
-		__builtin_memcpy(first, h + 8, 16);
-		__builtin_memcpy(second, h + 24, 16);
-		break;
-	default:
+	next = key_of_ip(&e->k, h, local_first);
+	if (!next)
 		return false;
-	}
 	e->k.netns = READ(skb, dev, nd_net.net, ns.inum);
 	if (e->k.proto != IPPROTO_TCP && e->k.proto != IPPROTO_UDP)
 		return true;

@@ -64,13 +64,25 @@ struct owned {
 	u8 shared; /* one process sends and another one receives */
 	u8 announced; /* a record with the socket's addresses has been emitted */
 	u8 ca;     /* TCP congestion state in the last record */
-	u8 turns[KINDS]; /* changes of the owner by kind, saturates at 255 */
-	u8 mixed;  /* packets may still carry data of the previous sender */
+	u8 turns;  /* changes of the reader, saturates at 255 */
+	u8 mixed;  /* a second process has sent, before the socket was last seen to have one user */
 	u8 open;   /* packets have been emitted with an uncertain owner: the next reader is reported */
-	u8 pad[2];
-	u32 refs;  /* references to the file at the last read */
-	u32 pad2;
-	u64 quiet; /* when the previous sender last sent, CLOCK_MONOTONIC ns */
+	u8 unsettled; /* outgoing packets have been emitted with an uncertain owner: the next proof is reported */
+	u8 whole;  /* no other process than the last sender has written to the stream */
+	u8 counted; /* enum counted */
+	u8 refs;   /* references to the file at `alone` */
+	u8 pad;
+	u32 holder; /* process that alone had the socket open at `alone` */
+	u32 ended; /* sequence number that all calls that have ended have written up to, if nothing is in progress */
+	u64 alone; /* CLOCK_MONOTONIC ns; 0: it has not been seen with one user */
+	u64 start; /* place (stream.h): the bytes of the last sender begin here */
+	u64 left;  /* place: no call that was in progress then had written before this */
+	u64 was;   /* owner word: the sender before the last one; it wrote the bytes from was_start to was_left (places) */
+	u64 was_time;
+	u64 was_start;
+	u64 was_left;
+	u64 since; /* COUNTED_SETTLING: when counting began */
+	u64 about; /* cookie of the socket that the fields from `unsettled` to `since` are about */
 	u64 self;  /* in owned_socks: cookie of the socket; 0: it had none yet */
 };
 
@@ -449,8 +461,8 @@ static __always_inline u32 kind_of(struct owned *w, u64 cookie, u32 side)
 	return w->shared && is_own(w->by[side], cookie) ? side : last_kind(w);
 }
 
-/* Returns the reference count of the socket's file: descriptors, and calls in progress. */
-static __always_inline u32 references(struct sock *sk)
+/* Returns the reference count of the socket's file: descriptors, and calls in progress. A function, as programs call it several times. */
+static __noinline u32 references(struct sock *sk)
 {
 	struct socket *s = READ(sk, sk_socket);
 	struct file *f = s ? READ(s, file) : 0;
@@ -468,184 +480,9 @@ static __always_inline bool left_behind(struct sock *sk)
 	return references(sk) && state_of(sk) != TCP_LISTEN;
 }
 
-/*
- * Reports that the reader of incoming data is uncertain: another process holds or has used the socket, and the last user
- * is not known to read from it; or a process may have received the socket since the last read.
- */
-static __always_inline bool reader_open(struct sock *sk, struct owned *w, u64 cookie)
-{
-	u64 last = last_word(w), reader = w->by[BY_RECEIVER], key = last & KEY_MASK, since, *got;
-	u32 refs = references(sk), zero = 0;
-	struct pw_owner *p;
-
-	/* Without storage the programs at packets do not know the reader. A socket before accept has no references. */
-	if (!cfg_storage || !is_own(last, cookie))
-		return refs > 1;
-	if (is_own(reader, cookie)) {
-		if (!w->shared && ((reader ^ last) & KEY_MASK)) {
-			p = bpf_map_lookup_elem(&people, &key);
-			if (p && pid_of(reader) != p->pid)
-				return true;
-		}
-		if (refs > w->refs)
-			return true;
-		since = w->time[BY_RECEIVER];
-	} else {
-		if (refs > 1)
-			return true;
-		since = w->time[last_kind(w)];
-	}
-	/* The only holder may be another process than the last reader. */
-	got = bpf_map_lookup_elem(&spread, &zero);
-	return got && *got > since;
-}
-
-/* Writes an attribute whose value is aligned to 8 bytes, by an empty attribute before it; attributes are aligned to 4. */
-#define ATTR8(r, tag_, what)                       \
-	do {                                       \
-		(r)->before = (struct pw_attr){};  \
-		(r)->attr.tag = tag_;              \
-		(r)->attr.len = sizeof((r)->what); \
-	} while (0)
-
-/*
- * Emits a handover record. since is the time of the previous read from the socket. A record that only confirms the
- * reader (!other) is not counted when it is lost: the packets concerned stay labelled as shared.
- */
-static __always_inline void emit_handover(struct pw_owner *o, u64 cookie, u64 listener, u64 since, bool other)
-{
-	struct {
-		struct pw_handover h;
-		struct pw_attr before, attr;
-		u64 since;
-	} *r;
-
-	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
-	if (!r) {
-		if (other)
-			count_lost_packet(o->pid, PW_LOST_RING);
-		return;
-	}
-	r->h.h.len = sizeof(*r);
-	r->h.h.kind = PW_KIND_HANDOVER;
-	r->h.h.layer = PW_LAYER_PKT;
-	r->h.h.time = bpf_ktime_get_ns();
-	r->h.cookie = cookie;
-	r->h.listener = listener;
-	r->h.owner = *o;
-	ATTR8(r, PW_TAG_SINCE, since);
-	r->since = since;
-	bpf_ringbuf_submit(r, ring_flags());
-}
-
 static __always_inline u32 netns_of(struct sock *sk)
 {
 	return READ(sk, __sk_common.skc_net.net, ns.inum);
-}
-
-/*
- * Records that o has used a socket in one direction. Several CPUs can do so at once: words are written atomically,
- * and the last writer wins.
- */
-static __always_inline void used_by(struct owned *w, struct pw_owner *o, u64 word, u64 cookie, u32 side)
-{
-	u64 mine = w->by[side], before, from, since;
-	u32 last = last_kind(w), pid;
-	bool confirms;
-
-	if (mine == word && last == side && !w->open) {
-		w->time[side] = o->time;
-		return;
-	}
-	since = is_own(w->by[BY_RECEIVER], cookie) ? w->time[BY_RECEIVER] : 0;
-	before = w->by[kind_of(w, cookie, side) & (KINDS - 1)];
-	from = is_own(before, cookie) ? cookie : before ? w->from : 0;
-	pid = pid_beside(before, word, o);
-	if (pid == o->pid && !ours(o->pid))
-		return; /* this process is not watched any more */
-	/* The owner that was found at attach was only known to hold the socket. */
-	confirms = (how_of(before) & HOW_MASK) == PW_OWNER_FOUND || (side == BY_RECEIVER && w->open);
-	if (side == BY_RECEIVER)
-		w->open = 0;
-	if (is_own(mine, cookie)) {
-		if (pid_beside(mine, word, o) != o->pid) {
-			if (w->turns[side] < 255)
-				w->turns[side]++;
-			if (side == BY_SENDER) {
-				w->quiet = w->time[side];
-				w->mixed = 1;
-			}
-		} else if (pid_beside(w->by[last], word, o) != o->pid) {
-			w->shared = 1;
-		}
-	}
-	if (!w->by[last])
-		set_first_owner(w, o, cookie);
-	set_owner(w, side, word, o->time);
-	if (confirms || pid != o->pid || from != cookie)
-		emit_handover(o, cookie, from != cookie ? from : 0, since, pid != o->pid || from != cookie);
-}
-
-static __always_inline void used_by_task(struct owned *w, struct pw_owner *o, struct task_struct *task, u64 cookie, u32 side, u32 how)
-{
-	u64 word = fill_owner(o, task, cookie, how | (how_of(last_word(w)) & PW_OWNER_OLD));
-
-	used_by(w, o, word, cookie, side);
-}
-
-/* Makes the current task the owner of a socket that it has just used. */
-static __always_inline void used(struct sock *sk, u32 side, u32 how)
-{
-	u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct pw_owner o;
-	struct owned *w;
-
-	w = owned_of(sk, ours(tgid));
-	if (!w)
-		return;
-	if (!last_word(w)) {
-		how |= PW_OWNER_OLD;
-		w->netns = netns_of(sk);
-	}
-	used_by_task(w, &o, (void *)bpf_get_current_task(), cookie_of(sk), side, how);
-	if (side == BY_RECEIVER)
-		w->refs = references(sk);
-}
-
-#define MSG_CONTROLLEN 40 /* struct user_msghdr, include/linux/socket.h */
-#define PF_IO_WORKER 0x00000010 /* include/linux/sched.h */
-
-/*
- * Reports whether a thread that has just sent on a unix socket can have passed descriptors: in a message with control data,
- * or in a call whose arguments cannot be read.
- */
-static __always_inline bool may_pass(void)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct pt_regs *regs;
-	u64 args[6], control;
-
-	if (READ(task, flags) & (PF_KTHREAD | PF_IO_WORKER) || is_compat(task))
-		return true;
-	regs = (void *)bpf_task_pt_regs(task);
-	switch (NR_OF(regs)) {
-	case NR_WRITE:
-	case NR_WRITEV:
-	case NR_SENDTO:
-		return false;
-	case NR_SENDMSG:
-		read_args(args, regs, false);
-		return bpf_probe_read_user(&control, sizeof(control), (void *)(args[1] + MSG_CONTROLLEN)) || control;
-	}
-	return true;
-}
-
-/* For programs at sock_send_length. Kernels with that tracepoint have all features that this uses. */
-static __always_inline void sent_on(struct sock *sk)
-{
-	used(sk, BY_SENDER, PW_OWNER_SENT);
-	if (READ(sk, __sk_common.skc_family) == AF_UNIX && ours(bpf_get_current_pid_tgid() >> 32) && may_pass())
-		sockets_spread(bpf_ktime_get_ns());
 }
 
 /* Not 0 while the CPU runs a softirq, in the context of whatever task was interrupted. */
@@ -679,6 +516,30 @@ struct flow_key {
 	u8 v6;
 	u16 pad;
 };
+
+/* Reads the addresses and the protocol of an IP header; returns the offset of the next header, 0 if it is not one. */
+static __always_inline u32 key_of_ip(struct flow_key *k, u8 *h, bool local_first)
+{
+	u8 *first = local_first ? k->laddr : k->raddr;
+	u8 *second = local_first ? k->raddr : k->laddr;
+
+	switch (h[0] >> 4) {
+	case 4:
+		if (((h[6] & 0x1f) | h[7]) != 0)
+			return 0; /* not the first fragment */
+		k->proto = h[9];
+		__builtin_memcpy(first, h + 12, 4);
+		__builtin_memcpy(second, h + 16, 4);
+		return (h[0] & 15) * 4;
+	case 6:
+		k->proto = h[6];
+		k->v6 = 1;
+		__builtin_memcpy(first, h + 8, 16);
+		__builtin_memcpy(second, h + 24, 16);
+		return 40;
+	}
+	return 0;
+}
 
 struct flow {
 	u64 cookie;

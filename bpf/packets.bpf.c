@@ -10,17 +10,23 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Owners of sockets that tracing programs cannot look up. */
+/*
+ * Copies the owners of a socket, or the last user if that is a later one, to the map for tracing programs. Those add
+ * who receives, which the programs here do not know.
+ */
 static __always_inline void mirror(u64 at, struct owned *w, u64 cookie)
 {
+	u32 last = last_kind(w);
 	struct owned *m;
 
 	if (cfg_storage)
 		return;
 	m = bpf_map_lookup_elem(&owned_socks, &at);
-	if (!m || last_word(m) != last_word(w) || m->from != w->from || m->self != cookie) {
+	if (!m || m->from != w->from || m->self != cookie) {
 		w->self = cookie;
 		bpf_map_update_elem(&owned_socks, &at, w, BPF_ANY);
+	} else if (w->time[last] > m->time[last_kind(m)] && w->by[last] != last_word(m)) {
+		set_owner(m, last, w->by[last], w->time[last]);
 	}
 }
 
@@ -31,6 +37,7 @@ int owner_create(struct bpf_sock *ctx)
 	u64 id = bpf_get_current_pid_tgid();
 	struct task_struct *task;
 	struct pw_owner o;
+	u64 now = bpf_ktime_get_ns();
 	struct owned *w;
 
 	if (!ours(id >> 32))
@@ -42,6 +49,9 @@ int owner_create(struct bpf_sock *ctx)
 	}
 	task = (void *)bpf_get_current_task();
 	set_owner_task(w, &o, BY_MAKER, task, bpf_get_socket_cookie(ctx), PW_OWNER_CREATED);
+	concerns(w, bpf_get_socket_cookie(ctx));
+	set_alone(w, id >> 32, 1, now);
+	w->whole = 1;
 	w->netns = READ(task, nsproxy, net_ns, ns.inum);
 	mirror((u64)ctx, w, bpf_get_socket_cookie(ctx));
 	return 1;
@@ -64,13 +74,13 @@ int owner_released(struct bpf_sock *ctx)
 
 TURN_PROGRAM("tp_btf/sock_send_length", owner_sent)
 {
-	sent_on((void *)ctx[0]);
+	sent_on((void *)ctx[0], ctx[1]);
 	return 0;
 }
 
 TURN_PROGRAM("tp_btf/sock_recv_length", owner_received)
 {
-	used((void *)ctx[0], BY_RECEIVER, PW_OWNER_RECEIVED);
+	used((void *)ctx[0], BY_RECEIVER, PW_OWNER_RECEIVED, 0);
 	return 0;
 }
 
@@ -81,7 +91,7 @@ int owner_sent_inet(u64 *ctx)
 	struct sock *sk = ((struct socket *)ctx[0])->sk;
 
 	if (sk)
-		used(sk, BY_SENDER, PW_OWNER_SENT);
+		used(sk, BY_SENDER, PW_OWNER_SENT, ctx[3]);
 	return 0;
 }
 
@@ -91,7 +101,7 @@ int owner_sent_inet6(u64 *ctx)
 	struct sock *sk = ((struct socket *)ctx[0])->sk;
 
 	if (sk)
-		used(sk, BY_SENDER, PW_OWNER_SENT);
+		used(sk, BY_SENDER, PW_OWNER_SENT, ctx[3]);
 	return 0;
 }
 
@@ -100,7 +110,7 @@ static __always_inline int received_on(struct socket *s)
 	struct sock *sk = s->sk;
 
 	if (sk)
-		used(sk, BY_RECEIVER, PW_OWNER_RECEIVED);
+		used(sk, BY_RECEIVER, PW_OWNER_RECEIVED, 0);
 	return 0;
 }
 
@@ -122,7 +132,7 @@ static __always_inline int accepted(struct socket *s)
 	struct sock *sk = s->sk;
 
 	if (sk)
-		used(sk, BY_ACCEPTER, PW_OWNER_ACCEPTED);
+		used(sk, BY_ACCEPTER, PW_OWNER_ACCEPTED, 0);
 	return 0;
 }
 
@@ -300,6 +310,8 @@ static __always_inline void changes(struct sock *sk, int from, int to)
 		cookie = cookie_of(sk); /* assigns one */
 		last_of(&o, w, cookie);
 	}
+	if (to == TCP_ESTABLISHED)
+		stream_begins(w, sk, cookie);
 	w->announced = 1;
 	if (to == TCP_ESTABLISHED || to == TCP_CLOSE || (to == TCP_LISTEN && !cfg_storage)) {
 		key_of_sock(&k, sk);
@@ -309,7 +321,7 @@ static __always_inline void changes(struct sock *sk, int from, int to)
 	if (READ(sk, sk_lock.owned) && current_is_ours()) {
 		if (o.tid != (u32)bpf_get_current_pid_tgid())
 			fill_owner(&o, (void *)bpf_get_current_task(), cookie, PW_OWNER_USED | (how_of(last_word(w)) & PW_OWNER_OLD));
-	} else if ((whose == WAS_OURS && left_behind(sk)) || doubt(w, sk, cookie, KINDS)) {
+	} else if ((whose == WAS_OURS && left_behind(sk)) || doubt(w, sk, cookie, KINDS, o.pid)) {
 		flags = PW_STATE_SHARED;
 	}
 	emit_state(sk, w, &o, cookie, PW_STATE_CHANGED, from, to, flags);
@@ -344,6 +356,7 @@ int owner_found(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct sock *sk = held(ctx);
+	u64 now = bpf_ktime_get_ns();
 	struct pw_owner o;
 	struct flow_key k;
 	struct owned *w;
@@ -355,6 +368,7 @@ int owner_found(struct bpf_iter__task_file *ctx)
 	if (!w || last_word(w))
 		return 0;
 	set_owner_task(w, &o, BY_MAKER, task, bpf_get_socket_cookie(sk), PW_OWNER_FOUND | PW_OWNER_OLD);
+	stream_found(w, sk, bpf_get_socket_cookie(sk), task->tgid, references(sk) - 1, now); /* the iterator has one */
 	w->netns = netns_of(sk);
 	if (READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
@@ -437,23 +451,10 @@ static __always_inline bool key_of_packet(struct flow_key *k, struct __sk_buff *
 	u32 at;
 
 	__builtin_memset(k, 0, sizeof(*k));
-	if (bpf_skb_load_bytes(skb, 0, h, 20))
+	if (bpf_skb_load_bytes(skb, 0, h, 20) || (h[0] >> 4 == 6 && bpf_skb_load_bytes(skb, 0, h, 40)))
 		return false;
-	if (h[0] >> 4 == 4) {
-		at = (h[0] & 15) * 4;
-		k->proto = h[9];
-		__builtin_memcpy(dir == PW_PACKET_OUT ? k->laddr : k->raddr, h + 12, 4);
-		__builtin_memcpy(dir == PW_PACKET_OUT ? k->raddr : k->laddr, h + 16, 4);
-	} else {
-		if (bpf_skb_load_bytes(skb, 0, h, 40))
-			return false;
-		at = 40;
-		k->v6 = 1;
-		k->proto = h[6];
-		__builtin_memcpy(dir == PW_PACKET_OUT ? k->laddr : k->raddr, h + 8, 16);
-		__builtin_memcpy(dir == PW_PACKET_OUT ? k->raddr : k->laddr, h + 24, 16);
-	}
-	if (bpf_skb_load_bytes(skb, at, ports, 8))
+	at = key_of_ip(k, h, dir == PW_PACKET_OUT);
+	if (!at || bpf_skb_load_bytes(skb, at, ports, 8))
 		return false;
 	switch (k->proto) {
 	case IPPROTO_TCP:
@@ -564,37 +565,39 @@ static __always_inline bool sent_by_current(struct bpf_sock *sk, struct owned *w
 	return READ(whole(sk, w), sk_lock.owned);
 }
 
-/* Reports whether a packet carries data that a process wrote: all packets but bare TCP acknowledgements. */
-static __always_inline bool carries(struct __sk_buff *skb)
+/* The data of a TCP segment. */
+struct segment {
+	u32 seq;
+	u32 len;
+};
+
+/* Returns the length of the data that a process wrote: 0 only for TCP segments without data. */
+static __always_inline u32 data_of(struct __sk_buff *skb, struct segment *g)
 {
-	u8 ip, protocol, offset;
+	u8 ip, protocol, tcp[13];
 	u32 at = 40;
 
+	g->seq = 0;
+	g->len = skb->len;
 	if (bpf_skb_load_bytes(skb, 0, &ip, 1))
-		return true;
+		return g->len;
 	if (ip >> 4 == 4)
 		at = (ip & 15) * 4;
 	if (bpf_skb_load_bytes(skb, ip >> 4 == 4 ? 9 : 6, &protocol, 1) || protocol != IPPROTO_TCP)
-		return true;
-	if (bpf_skb_load_bytes(skb, at + 12, &offset, 1))
-		return true;
-	return skb->len > at + (offset >> 4) * 4;
+		return g->len;
+	if (bpf_skb_load_bytes(skb, at, tcp, sizeof(tcp)))
+		return g->len;
+	g->seq = (u32)tcp[4] << 24 | tcp[5] << 16 | tcp[6] << 8 | tcp[7];
+	at += (tcp[12] >> 4) * 4;
+	g->len = skb->len > at ? skb->len - at : 0;
+	return g->len;
 }
 
-#define HANDED_OVER (100ULL * 1000 * 1000)
-
-/*
- * Reports whether the previous sender on a stream cannot have data left in its packets. What it
- * wrote leaves in its own calls, on an acknowledgement, or when another thread releases the
- * socket. All of it has left if nothing was in flight before this packet and the previous sender
- * has not been seen for a while. If it sends again, the socket has several senders.
- */
-static __always_inline bool handed_over(struct sock *sk, struct owned *w)
+static __always_inline bool carries(struct __sk_buff *skb)
 {
-	struct tcp_sock *t = (void *)sk;
+	struct segment g;
 
-	return w->turns[BY_SENDER] < 2 && bpf_ktime_get_ns() - w->quiet > HANDED_OVER && !READ(t, packets_out) &&
-	       READ(t, snd_una) == READ(t, snd_nxt);
+	return data_of(skb, &g);
 }
 
 const volatile u8 cfg_ends = 0; /* a program sees the end of each call that sends */
@@ -632,7 +635,10 @@ static __always_inline bool sent_by_task(struct bpf_sock *sk, struct owned *w, u
 		u64 sender = w->by[BY_SENDER];
 
 		if (is_own(sender, cookie) && pid_beside(sender, word, o) != o->pid) {
-			*flags = PW_PACKET_SHARED;
+			not_alone(w, o->pid);
+			if (!references(whole(sk, w)))
+				w->whole = 0; /* inside an MPTCP socket: no end of a call is seen */
+			*flags = PW_PACKET_SHARED | PW_PACKET_OPEN;
 			/* It is one of two: take the one that is watched, otherwise the packet would not be recorded. */
 			if (!ours(o->pid) ||
 			    (is_own(w->by[BY_RECEIVER], cookie) && pid_beside(w->by[BY_RECEIVER], word, o) == o->pid))
@@ -640,38 +646,99 @@ static __always_inline bool sent_by_task(struct bpf_sock *sk, struct owned *w, u
 			return true;
 		}
 	}
-	used_by(w, o, word, cookie, BY_SENDER);
+	used_by(w, o, word, cookie, BY_SENDER, !is_own(w->by[BY_SENDER], cookie) || pid_beside(w->by[BY_SENDER], word, o) == o->pid, 0);
 	return true;
+}
+
+/*
+ * Without programs at the ends of calls, packets tell who sends: pid, a watched process. A process that alone has the socket open has written
+ * what is written from then on.
+ */
+static __always_inline void takes_over(struct owned *w, struct sock *sk, u64 cookie, u32 pid)
+{
+	struct tcp_sock *t = (void *)sk;
+
+	if (!w->whole && (u32)w->start != pid && prove_alone(w, sk, cookie, pid))
+		w->start = place(READ(t, write_seq), pid);
+}
+
+/* Finds the owner of a packet that has arrived. The result is as that of packet_owner. */
+static __always_inline bool reader_of(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, u64 cookie, struct pw_owner *o, u8 *flags)
+{
+	bool stream = sk->protocol == IPPROTO_TCP;
+	bool bare = stream && w->shared && !carries(skb);
+	u32 kind = bare ? last_kind(w) : kind_of(w, cookie, BY_RECEIVER);
+
+	if (!owner_of_word(o, w, word_by(w, kind), w->time[kind & (KINDS - 1)], cookie))
+		return false;
+	if (bare || is_alone(w, whole(sk, w), cookie, o->pid) || (stream && !carries(skb)))
+		return true;
+	if (w->turns > 1) {
+		*flags = PW_PACKET_SHARED;
+	} else if (sk->state != TCP_LISTEN && reader_open(whole(sk, w), w, cookie, o->pid)) {
+		*flags = PW_PACKET_SHARED | PW_PACKET_OPEN;
+		w->open = 1;
+	}
+	return true;
+}
+
+/*
+ * Sets the owner of a segment with data to its writer. o is the last sender, or the current thread (here). flags are
+ * set if that is one of two.
+ */
+static __always_inline bool writer_of(struct bpf_sock *sk, struct owned *w, u64 cookie, struct segment *g, bool here, struct pw_owner *o, u8 *flags)
+{
+	u64 sender = w->by[BY_SENDER];
+	u32 end = g->seq + g->len;
+
+	if (!*flags && wrote(w, whole(sk, w), cookie, o->pid, g->seq, end, here))
+		return true;
+	/* Bytes of an earlier sender, which are still in the queue. */
+	if (*flags && wrote(w, whole(sk, w), cookie, pid_of(sender), g->seq, end, false)) {
+		*flags = 0;
+		return owner_of_word(o, w, sender, w->time[BY_SENDER], cookie);
+	}
+	if (wrote_before(w, cookie, g->seq, end)) {
+		*flags = 0;
+		return owner_of_word(o, w, w->was, w->was_time, cookie);
+	}
+	*flags = PW_PACKET_SHARED;
+	if (cfg_ends) {
+		*flags |= PW_PACKET_OPEN;
+		w->unsettled = 1;
+	}
+	return true;
+}
+
+/* Finds the owner of a packet that leaves. */
+static __always_inline bool sender_of(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, u64 cookie, struct pw_owner *o, u8 *flags)
+{
+	bool stream = sk->protocol == IPPROTO_TCP, bare, here = false;
+	struct segment g;
+	u32 kind;
+
+	bare = stream && !data_of(skb, &g);
+	if (sent_by_current(sk, w) && sent_by_task(sk, w, cookie, bare, stream, o, flags)) {
+		here = o->pid == current_tgid() && ours(o->pid);
+		if (!cfg_ends && stream && !bare && here)
+			takes_over(w, whole(sk, w), cookie, o->pid);
+	} else {
+		if (stream && !bare && is_own(w->by[BY_SENDER], cookie))
+			kind = BY_SENDER; /* the data was written earlier, perhaps before another process read */
+		else
+			kind = w->shared && bare ? last_kind(w) : kind_of(w, cookie, BY_SENDER);
+		if (!owner_of_word(o, w, word_by(w, kind), w->time[kind & (KINDS - 1)], cookie))
+			return false;
+	}
+	return !stream || bare || writer_of(sk, w, cookie, &g, here, o, flags);
 }
 
 /* Finds the owner of a packet, and how certain it is (enum pw_packet_flags). Returns false if it is unknown. */
 static __always_inline bool packet_owner(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, u8 dir, struct pw_owner *o, u8 *flags)
 {
 	u64 cookie = bpf_get_socket_cookie(skb);
-	bool stream = sk->protocol == IPPROTO_TCP;
-	bool bare = stream && (dir == PW_PACKET_OUT || w->shared || w->turns[BY_RECEIVER] > 1) && !carries(skb);
-	u32 kind;
 
-	if (dir == PW_PACKET_OUT && sent_by_current(sk, w) && sent_by_task(sk, w, cookie, bare, stream, o, flags)) {
-		if (!stream || bare)
-			return true;
-		if (w->mixed && handed_over(whole(sk, w), w))
-			w->mixed = 0;
-		if (w->mixed)
-			*flags = PW_PACKET_SHARED;
-		return true;
-	}
-	if (dir == PW_PACKET_OUT ? stream && !bare && w->mixed : !bare && w->turns[BY_RECEIVER] > 1)
-		*flags = PW_PACKET_SHARED;
-	else if (dir == PW_PACKET_IN && sk->state != TCP_LISTEN && reader_open(whole(sk, w), w, cookie) && (!stream || carries(skb))) {
-		*flags = PW_PACKET_SHARED | PW_PACKET_OPEN;
-		w->open = 1;
-	}
-	if (dir == PW_PACKET_OUT && stream && !bare && is_own(w->by[BY_SENDER], cookie))
-		kind = BY_SENDER; /* the data was written earlier, perhaps before another process read */
-	else
-		kind = w->shared && bare ? last_kind(w) : kind_of(w, cookie, dir == PW_PACKET_OUT ? BY_SENDER : BY_RECEIVER);
-	return owner_of_word(o, w, word_by(w, kind), w->time[kind & (KINDS - 1)], cookie);
+	return dir == PW_PACKET_OUT ? sender_of(skb, sk, w, cookie, o, flags) : reader_of(skb, sk, w, cookie, o, flags);
 }
 
 #define TCP_RST 4
@@ -734,6 +801,8 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 		w = adopt(skb, sk);
 	if (!w)
 		return 1;
+	if (!cfg_storage && sk->protocol == IPPROTO_TCP && sk->state == TCP_ESTABLISHED && w->about != bpf_get_socket_cookie(skb))
+		stream_begins(w, whole(sk, w), bpf_get_socket_cookie(skb));
 	if (!packet_owner(skb, sk, w, dir, &o, &flags)) {
 		count_lost_packet(0, PW_LOST_TARGETS);
 		return 1;

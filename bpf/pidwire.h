@@ -128,24 +128,35 @@ struct {
 	__type(value, u64);
 } gone SEC(".maps");
 
+#define SPREAD_SLOTS 4096
+
 /*
- * When a watched process last forked or may have passed descriptors,
- * CLOCK_MONOTONIC ns: any of its sockets may be open in another process since then.
+ * When a watched process last forked or may have passed descriptors, by the low bits of its
+ * pid, CLOCK_MONOTONIC ns: any of its sockets may be open in another process since then.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, SPREAD_SLOTS);
 	__type(key, u32);
 	__type(value, u64);
 } spread SEC(".maps");
 
-static __always_inline void sockets_spread(u64 now)
+static __always_inline void sockets_spread(u32 tgid, u64 now)
 {
-	u32 zero = 0;
-	u64 *last = bpf_map_lookup_elem(&spread, &zero);
+	u32 slot = tgid & (SPREAD_SLOTS - 1);
+	u64 *last = bpf_map_lookup_elem(&spread, &slot);
 
 	if (last)
 		*last = now;
+}
+
+/* Reports that sockets of a process may be open in another one, if they were not at that time. */
+static __always_inline bool spread_since(u32 tgid, u64 time)
+{
+	u32 slot = tgid & (SPREAD_SLOTS - 1);
+	u64 *last = bpf_map_lookup_elem(&spread, &slot);
+
+	return !last || *last >= time;
 }
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */

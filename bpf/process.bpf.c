@@ -35,7 +35,7 @@ TURN_PROGRAM("raw_tp/sched_process_fork", process_fork)
 	if (!mode || mode == PW_TARGET_NEVER)
 		return 0;
 	now = bpf_ktime_get_ns();
-	sockets_spread(now);
+	sockets_spread(ptgid, now);
 	if (!cfg_follow)
 		return 0;
 	set_target(tgid, mode, now);

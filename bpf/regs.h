@@ -101,6 +101,8 @@ static __always_inline void read_args(u64 args[6], struct pt_regs *regs, bool co
 #define NR_SENDMSG 211
 #endif
 
+#define NR_IO_URING_ENTER 426 /* in all tables */
+
 #define ENOSYS 38
 
 /*

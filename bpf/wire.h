@@ -40,6 +40,7 @@ enum pw_kind {
 	PW_KIND_KERNEL = 16, /* pw_kernel, naddr * 16 bytes, nsock * pw_sock, stacks of __u64, innermost first, the kernel's and the process's: a kernel event */
 	PW_KIND_SYMBOL = 17, /* pw_symbol, attributes: the function of a code address */
 	PW_KIND_FUNC = 18,   /* pw_func: a thread entered or left a kernel function */
+	PW_KIND_WROTE = 19,  /* pw_wrote: a process wrote a part of a TCP stream; not in recordings */
 };
 
 enum pw_layer {
@@ -219,7 +220,7 @@ enum pw_packet_flags {
 	PW_PACKET_CLAIMED = 4, /* from a file: pid and name are those in it */
 	PW_PACKET_MATCHED = 8, /* the owner made matching calls in another file: a guess */
 	PW_PACKET_SHARED = 16, /* several processes write to the stream or read from the socket: the owner is the last of them, and may be wrong */
-	PW_PACKET_OPEN = 32,   /* with SHARED: the next use of the socket determines the owner */
+	PW_PACKET_OPEN = 32,   /* with SHARED: the next use of the socket determines the owner, if it proves one */
 };
 
 struct pw_packet {
@@ -243,6 +244,15 @@ struct pw_handover {
 	struct pw_hdr h;
 	__u64 cookie;
 	__u64 listener; /* cookie of the listener that it was accepted from, else 0 */
+	struct pw_owner owner;
+};
+
+/* The owner wrote the bytes of a TCP stream from sequence number `from` to `to`: packets with PW_PACKET_OPEN that carry only these are its. */
+struct pw_wrote {
+	struct pw_hdr h;
+	__u64 cookie;
+	__u32 from;
+	__u32 to;
 	struct pw_owner owner;
 };
 

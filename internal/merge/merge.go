@@ -43,7 +43,6 @@ type Merger struct {
 	shared    map[uint64]bool      // cookies of sockets that several processes use
 	holders   map[uint64]bool      // cookies of sockets that several processes held at attach, and that none has used since
 	anyHeld   bool                 // the table was too small
-	senders   map[uint64]uint8     // the same for streams with several senders: number of changes of the sender, up to maxTurns
 	audits    audits
 	heldBack  map[uint32]*heldBack // by tid: kernel events of a call that has not returned
 	waiting   uint64               // the earliest time of these, or an earlier time
@@ -66,7 +65,7 @@ type slab struct {
 // New returns a merger that passes records to emit, which must not keep them
 // after it returns.
 func New(emit func(wire.Record) error) *Merger {
-	return &Merger{emit: emit, children: children{young: map[uint64]tuple{}}, listeners: map[uint64]bool{}, labels: map[labelKey]*labels{}, shared: map[uint64]bool{}, holders: map[uint64]bool{}, senders: map[uint64]uint8{}, heldBack: map[uint32]*heldBack{}}
+	return &Merger{emit: emit, children: children{young: map[uint64]tuple{}}, listeners: map[uint64]bool{}, labels: map[labelKey]*labels{}, shared: map[uint64]bool{}, holders: map[uint64]bool{}, heldBack: map[uint32]*heldBack{}}
 }
 
 // Add takes a record; its bytes are copied.
@@ -108,6 +107,9 @@ func (m *Merger) Add(r wire.Record) error {
 		}
 	case wire.KindHandover:
 		m.handedOver(r)
+	case wire.KindWrote:
+		m.wrote(r)
+		return m.bound()
 	case wire.KindState:
 		m.born(r)
 	case wire.KindSock:

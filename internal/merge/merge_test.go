@@ -425,33 +425,66 @@ func TestLabelsLeave(t *testing.T) {
 	}
 }
 
-// TestMixed checks that when a second process sends on a stream, the held data packets become
-// shared.
-func TestMixed(t *testing.T) {
-	first, second := wire.Owner{Cookie: child, Pid: 100, How: wire.OwnerSent}, wire.Owner{Cookie: child, Pid: 200, How: wire.OwnerSent}
-	data := append(ip(5, 2, 80, 4000), make([]byte, 10)...)
-	data[32] = 5 << 4 // header length
-	ack := ip(5, 2, 80, 4000)
-	ack[32] = 5 << 4
-	datagram := bytes.Clone(data)
+// TestWrote checks that of the packets that wait for a proof of their sender, those become the
+// writer's that carry only bytes which it is proved to have written.
+func TestWrote(t *testing.T) {
+	first, second := wire.Owner{Cookie: child, Pid: 100, Tid: 101, How: wire.OwnerSent}, wire.Owner{Cookie: child, Pid: 200, Tid: 201, How: wire.OwnerSent}
+	segment := func(seq uint32, n int) []byte {
+		b := append(ip(5, 2, 80, 4000), make([]byte, n)...)
+		binary.BigEndian.PutUint32(b[24:], seq)
+		b[32] = 5 << 4 // header length
+		return b
+	}
+	const unsure = wire.PacketShared | wire.PacketOpen
+	datagram := segment(1000, 10)
 	datagram[9] = 17
-	h := wire.Handover{H: wire.Hdr{Kind: wire.KindHandover, Time: 1010 * ms}, Cookie: child, Owner: second}
-	_, out := merged(t,
-		packet(1000*ms, child, first, wire.PacketOut, data, 0),
-		packet(1001*ms, child, first, wire.PacketOut, data, 0),
-		packet(1002*ms, child, first, wire.PacketOut, ack, 0),    // acknowledges
-		packet(1003*ms, child+1, first, wire.PacketOut, data, 0), // of the other
-		packet(1004*ms, child, first, wire.PacketIn, data, 0),
-		packet(1005*ms, child, first, wire.PacketOut, datagram, 0),
-		wire.Seal(h.Append(nil)))
-	var got []bool
-	for _, r := range out {
-		if r.Kind() == wire.KindPacket {
-			got = append(got, r[wire.OffPacketFlags]&wire.PacketShared != 0)
+	near := segment(0xfffffff0, 32) // to 16, past the end of the numbers
+	cut := wire.Packet{H: wire.Hdr{Kind: wire.KindPacket, Layer: wire.LayerPkt, Time: 1008 * ms}, Cookie: child, Owner: first, Dir: wire.PacketOut,
+		Made: wire.MadeSocket, Flags: unsure, Len: 50, Caplen: 24}
+	in := []struct {
+		r     wire.Record
+		owner uint32
+		flags uint8
+	}{
+		{packet(1000*ms, child, first, wire.PacketOut, segment(990, 10), unsure), 100, unsure},
+		{packet(1001*ms, child, first, wire.PacketOut, segment(1000, 10), unsure), 200, wire.PacketHanded},
+		{packet(1002*ms, child, first, wire.PacketOut, segment(1000, 20), unsure), 200, wire.PacketHanded},
+		{packet(1003*ms, child, first, wire.PacketOut, segment(1001, 20), unsure), 100, unsure}, // one byte of another
+		{packet(1004*ms, child, first, wire.PacketOut, segment(1005, 0), unsure), 100, unsure},  // no bytes
+		{packet(1005*ms, child+1, first, wire.PacketOut, segment(1000, 10), unsure), 100, unsure},
+		{packet(1006*ms, child, first, wire.PacketIn, segment(1000, 10), unsure), 100, unsure},
+		{packet(1007*ms, child, first, wire.PacketOut, datagram, unsure), 100, unsure},
+		{wire.Seal(append(cut.Append(nil), segment(1000, 10)[:24]...)), 100, unsure}, // without the whole header
+		{packet(1009*ms, child, first, wire.PacketOut, segment(1000, 10), 0), 100, 0},
+		{packet(1010*ms, child, second, wire.PacketOut, segment(1010, 10), unsure), 200, 0}, // confirmed
+	}
+	var records []wire.Record
+	for _, i := range in {
+		records = append(records, i.r)
+	}
+	w := wire.Wrote{H: wire.Hdr{Kind: wire.KindWrote, Layer: wire.LayerPkt, Time: 1011 * ms}, Cookie: child, From: 1000, To: 1020, Owner: second}
+	_, out := merged(t, append(records, wire.Seal(w.Append(nil)))...)
+	if len(out) != len(in) {
+		t.Fatalf("%d records, want %d: a proof is not passed on", len(out), len(in))
+	}
+	for i, r := range out {
+		var p wire.Packet
+		p.Unmarshal(r)
+		if p.Owner.Pid != in[i].owner || p.Flags != in[i].flags {
+			t.Errorf("packet %d: owner %d, flags %d, want %d and %d", i, p.Owner.Pid, p.Flags, in[i].owner, in[i].flags)
 		}
 	}
-	if !slices.Equal(got, []bool{true, true, false, false, false, false}) {
-		t.Errorf("shared: %v", got)
+
+	// Sequence numbers begin again at 0. A proof that comes after the window changes nothing.
+	w.From, w.To = 0xffffff00, 0x100
+	for late, want := range map[uint64]uint32{1001 * ms: 200, 1052 * ms: 100} {
+		w.H.Time = late
+		_, out = merged(t, packet(1000*ms, child, first, wire.PacketOut, near, unsure), wire.Seal(w.Append(nil)))
+		var p wire.Packet
+		p.Unmarshal(out[0])
+		if p.Owner.Pid != want {
+			t.Errorf("a proof at %d: owner %d, want %d", late, p.Owner.Pid, want)
+		}
 	}
 }
 

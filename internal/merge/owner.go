@@ -126,9 +126,6 @@ func (m *Merger) handedOver(r wire.Record) {
 			setOwner(p, owner)
 		}
 	}
-	if binary.LittleEndian.Uint32(owner[wire.OffOwnerHow:])&^wire.OwnerOld == wire.OwnerSent {
-		m.mixed(cookie)
-	}
 	delete(m.labels, labelKey{cookie: cookie}) // a later packet may be read by the other process
 	if len(m.shared) >= maxChildren {
 		m.shared = map[uint64]bool{}
@@ -167,29 +164,48 @@ func (m *Merger) holdersMay(r wire.Record) {
 	r[wire.OffPacketFlags] |= wire.PacketShared | wire.PacketOpen
 }
 
-// maxTurns is the number of changes of sender after which the kernel side treats a
-// stream as written by several processes (bpf/packets.bpf.c).
-const maxTurns = 2
-
-// mixed marks the delayed packets of a stream as shared when its sender changes: they
-// may carry data that the new sender had written already.
-func (m *Merger) mixed(cookie uint64) {
-	n := m.senders[cookie]
-	if n >= maxTurns {
+// wrote makes the packets that wait for it the writer's, if they carry only bytes that it is proved to have written.
+func (m *Merger) wrote(r wire.Record) {
+	if len(r) < wire.SizeWrote {
 		return
 	}
-	if len(m.senders) >= maxChildren {
-		m.senders = map[uint64]uint8{}
+	cookie := binary.LittleEndian.Uint64(r[wire.OffWroteCookie:])
+	from, to := binary.LittleEndian.Uint32(r[wire.OffWroteFrom:]), binary.LittleEndian.Uint32(r[wire.OffWroteTo:])
+	l := m.labels[labelKey{cookie: cookie, out: true}]
+	if l == nil {
+		return
 	}
-	m.senders[cookie] = n + 1
-	for i := m.next; i < len(m.held); i++ {
-		p := m.held[i].rec
-		if p.Kind() == wire.KindPacket && len(p) >= wire.SizePacket && p[wire.OffPacketMade] == wire.MadeSocket &&
-			p[wire.OffPacketDir] == wire.PacketOut &&
-			binary.LittleEndian.Uint64(p[wire.OffPacketCookie:]) == cookie && isTCP(p) && carries(p) {
-			p[wire.OffPacketFlags] |= wire.PacketShared
+	open := l.packets[:0]
+	for _, p := range l.packets {
+		seq, n := segment(p)
+		if int32(seq-from) < 0 || int32(to-(seq+n)) < 0 {
+			open = append(open, p)
+			continue
 		}
+		setOwner(p, r[wire.OffWroteOwner:wire.OffWroteOwner+wire.SizeOwner])
 	}
+	l.packets = open
+}
+
+// segment returns the sequence number of a TCP packet, and the length of its data.
+func segment(r wire.Record) (seq, n uint32) {
+	b, at := r[wire.SizePacket:], uint32(40)
+	if b[0]>>4 == 4 {
+		at = uint32(b[0]&15) * 4
+	}
+	return binary.BigEndian.Uint32(b[at+4:]), binary.LittleEndian.Uint32(r[wire.OffPacketLen:]) - at - uint32(b[at+12]>>4)*4
+}
+
+// awaitsProof reports whether a packet has an uncertain sender, and enough of its headers to settle it.
+func awaitsProof(r wire.Record) bool {
+	if r[wire.OffPacketDir] != wire.PacketOut || !open(r) || !isTCP(r) || !carries(r) {
+		return false
+	}
+	at := 40
+	if r[wire.SizePacket]>>4 == 4 {
+		at = int(r[wire.SizePacket]&15) * 4
+	}
+	return len(r) > wire.SizePacket+at+12
 }
 
 func isTCP(r wire.Record) bool {
@@ -224,15 +240,16 @@ func (m *Merger) unread(cookie, since uint64) (list []wire.Record) {
 }
 
 // labelKey identifies delayed packets that may be relabelled: by socket cookie, and
-// at a listener also by the addresses of the connection.
+// at a listener also by the addresses of the connection; those that wait for a proof of their sender apart.
 type labelKey struct {
 	cookie uint64
 	tuple  tuple
+	out    bool
 }
 
-// maxLabels bounds the packets of a key: packets of a socket that no process uses
-// keep their owner.
-const maxLabels = 64
+// maxLabels bounds the packets of a key: further packets keep their owner. One call can read
+// or send many packets, and settles them all.
+const maxLabels = 2048
 
 // labels are the delayed packets of one key, in order of arrival.
 type labels struct {
@@ -268,10 +285,12 @@ func (m *Merger) unlabel(it *item) {
 	}
 	it.label = nil
 	i := slices.IndexFunc(l.packets, func(r wire.Record) bool { return &r[0] == &it.rec[0] })
-	if i < 0 {
-		return
+	switch {
+	case i == 0:
+		l.packets = l.packets[1:]
+	case i > 0:
+		l.packets = slices.Delete(l.packets, i, i+1)
 	}
-	l.packets = slices.Delete(l.packets, i, i+1)
 	if len(l.packets) == 0 && m.labels[l.key] == l {
 		delete(m.labels, l.key)
 	}
@@ -303,6 +322,10 @@ func (m *Merger) keyOf(r wire.Record) (k labelKey, ok bool) {
 		k.tuple, ok = tupleOf(r)
 		return k, ok
 	}
+	if awaitsProof(r) {
+		k.out = true
+		return k, true
+	}
 	handed := r[wire.OffPacketFlags]&wire.PacketHanded != 0
 	return k, handed || inherited(r) || m.shared[k.cookie]
 }
@@ -318,11 +341,17 @@ func (m *Merger) relabel(cookie, listener uint64, owner []byte) {
 			setOwner(r, owner)
 		}
 	}
+	for _, r := range m.labelled(labelKey{cookie: cookie, out: true}) {
+		if inherited(r) { // of its writer there is no proof yet
+			copy(r[wire.OffPacketOwner:wire.OffPacketOwner+wire.SizeOwner], owner)
+			r[wire.OffPacketFlags] |= wire.PacketHanded
+		}
+	}
 	t, ok := m.children.get(cookie)
 	if !ok || listener == 0 {
 		return
 	}
-	for _, r := range m.labelled(labelKey{listener, t}) {
+	for _, r := range m.labelled(labelKey{cookie: listener, tuple: t}) {
 		if r[wire.OffPacketFlags]&wire.PacketHanded == 0 {
 			setOwner(r, owner)
 		}
@@ -337,10 +366,15 @@ func setOwner(r wire.Record, owner []byte) {
 		}
 		return
 	}
-	copy(r[wire.OffPacketOwner:wire.OffPacketOwner+wire.SizeOwner], owner)
-	if r[wire.OffPacketFlags]&wire.PacketOpen != 0 {
+	confirmed := r[wire.OffPacketDir] == wire.PacketOut && open(r) && !inherited(r) &&
+		bytes.Equal(r[wire.OffPacketOwner+wire.OffOwnerPid:][:4], owner[wire.OffOwnerPid:][:4])
+	if open(r) {
 		r[wire.OffPacketFlags] &^= wire.PacketOpen | wire.PacketShared
 	}
+	if confirmed {
+		return // with the thread that it had
+	}
+	copy(r[wire.OffPacketOwner:wire.OffPacketOwner+wire.SizeOwner], owner)
 	r[wire.OffPacketFlags] |= wire.PacketHanded
 }
 

@@ -48,6 +48,7 @@ var forms = []struct {
 	{func() form { return &wire.Owner{} }, wire.SizeOwner, true},
 	{func() form { return &wire.Packet{} }, wire.SizePacket, true},
 	{func() form { return &wire.Handover{} }, wire.SizeHandover, true},
+	{func() form { return &wire.Wrote{} }, wire.SizeWrote, false},
 	{func() form { return &wire.State{} }, wire.SizeState, true},
 	{func() form { return &wire.Audit{} }, wire.SizeAudit, true},
 	{func() form { return &wire.Text{} }, wire.SizeText, true},

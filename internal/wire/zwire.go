@@ -29,6 +29,7 @@ const (
 	KindKernel   = 16
 	KindSymbol   = 17
 	KindFunc     = 18
+	KindWrote    = 19
 )
 
 // enum pw_layer
@@ -694,6 +695,55 @@ func (s *Handover) put(b []byte) {
 	s.H.put(b[0:])
 	binary.LittleEndian.PutUint64(b[16:], s.Cookie)
 	binary.LittleEndian.PutUint64(b[24:], s.Listener)
+	s.Owner.put(b[32:])
+}
+
+// Offsets into struct pw_wrote.
+const (
+	OffWroteH      = 0
+	OffWroteCookie = 16
+	OffWroteFrom   = 24
+	OffWroteTo     = 28
+	OffWroteOwner  = 32
+)
+
+// Wrote is struct pw_wrote.
+type Wrote struct {
+	H      Hdr
+	Cookie uint64
+	From   uint32
+	To     uint32
+	Owner  Owner
+}
+
+// SizeWrote is the size of Wrote on the wire, in bytes.
+const SizeWrote = 96
+
+// Unmarshal reads s from the start of b, and reports whether b was long enough.
+func (s *Wrote) Unmarshal(b []byte) bool {
+	if len(b) < SizeWrote {
+		return false
+	}
+	s.H.Unmarshal(b[0:])
+	s.Cookie = binary.LittleEndian.Uint64(b[16:])
+	s.From = binary.LittleEndian.Uint32(b[24:])
+	s.To = binary.LittleEndian.Uint32(b[28:])
+	s.Owner.Unmarshal(b[32:])
+	return true
+}
+
+// Append appends the wire form of s to b.
+func (s *Wrote) Append(b []byte) []byte {
+	var w [SizeWrote]byte
+	s.put(w[:])
+	return append(b, w[:]...)
+}
+
+func (s *Wrote) put(b []byte) {
+	s.H.put(b[0:])
+	binary.LittleEndian.PutUint64(b[16:], s.Cookie)
+	binary.LittleEndian.PutUint32(b[24:], s.From)
+	binary.LittleEndian.PutUint32(b[28:], s.To)
 	s.Owner.put(b[32:])
 }
 

@@ -96,6 +96,8 @@ var loads = []load{
 	{"manyudp", "client", "", false, true},
 	{"manytcp", "both", "two processes write to one TCP connection, 256 KiB a call", false, false},
 	{"manytcp", "client", "", false, false},
+	{"manystarved", "both", "the same on one busy CPU, of which one writer gets little", false, false},
+	{"manyrelay", "client", "150 processes write to one TCP connection, each hands it to its child", false, false},
 	{"manysplit", "both", "one writes to a TCP connection, another reads from it, on two CPUs", true, true},
 	{"manysplit", "client", "", false, true},
 	{"manycold", "both", "the same, with no use seen before", true, true},
@@ -114,8 +116,8 @@ const loadHead = `
 
 Several processes use one socket at the same time, on two CPUs. The payload of each packet names the process that wrote it
 (or that will read it, where one process writes to a connection and another reads from it). *Labelled*: shown as ` + "`~name[pid]`" + `
-(` + "`match`" + ` is ` + "`shared`" + ` or ` + "`inherited`" + `); if several processes write to a stream, it cannot be known whose bytes are sent when the
-buffer is flushed. *Mixed*: labelled packets that contain bytes of two processes, or only of another process. *Wrong*: shown
+(` + "`match`" + ` is ` + "`shared`" + ` or ` + "`inherited`" + `); of a stream that several processes write to, a packet
+has its owner only where the results of their calls account for its bytes. *Mixed*: labelled packets that contain bytes of two processes, or only of another process. *Wrong*: shown
 without this label, with bytes of another process.
 
 | scenario | watched | packets with payload | right | labelled | mixed | wrong | missed |

@@ -94,6 +94,9 @@ func whose(r wire.Record) (pid uint32, start uint64) {
 	case wire.KindHandover:
 		pidAt = wire.OffHandoverOwner + wire.OffOwnerPid
 		startAt = wire.OffHandoverOwner + wire.OffOwnerStart
+	case wire.KindWrote:
+		pidAt = wire.OffWroteOwner + wire.OffOwnerPid
+		startAt = wire.OffWroteOwner + wire.OffOwnerStart
 	case wire.KindKernel:
 		pidAt = wire.OffKernelOwner + wire.OffOwnerPid
 		startAt = wire.OffKernelOwner + wire.OffOwnerStart

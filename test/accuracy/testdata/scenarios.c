@@ -850,6 +850,75 @@ static void many_tcp(void)
 	close(many_fd);
 }
 
+/* A writer that often loses the CPU, also between its last byte and the end of its call. */
+static void many_starved_writer(int cpu)
+{
+	if (nice(15) < 0)
+		die("nice");
+	many_writer(cpu);
+}
+
+static void spin(int cpu)
+{
+	pin(cpu);
+	for (;;)
+		;
+}
+
+/* As manytcp, on one CPU, with little of it for one writer. */
+static void many_starved(void)
+{
+	int fd = many_connection(7806);
+
+	many_size = 1 << 18;
+	many_times = 170;
+	role(0, many_drain, fd);
+	close(fd);
+	role("client", many_writer, 0);
+	role("other", many_starved_writer, 0);
+	close(many_fd);
+	kill_at_end(role(0, spin, 0));
+	kill_at_end(role(0, spin, 1));
+}
+
+/* Each process writes and gives the connection to a child, which writes while its parent's bytes are still queued. */
+static void many_relay(int hops)
+{
+	static char buf[1 << 18];
+	pid_t next = 0;
+
+	if (!hops)
+		return;
+	fill(buf, sizeof(buf), getpid());
+	send_all(many_fd, buf, sizeof(buf));
+	next = fork();
+	if (next < 0)
+		die("fork");
+	if (!next) {
+		many_relay(hops - 1);
+		_exit(0);
+	}
+	close(many_fd);
+	if (waitpid(next, 0, 0) != next)
+		die("waitpid");
+}
+
+static void many_relay_first(int hops)
+{
+	begin();
+	many_relay(hops);
+}
+
+static void many_relays(void)
+{
+	int fd = many_connection(7807);
+
+	role(0, many_drain, fd);
+	close(fd);
+	role("client", many_relay_first, 150);
+	close(many_fd);
+}
+
 static int reader_pid;
 
 /* The peer of a connection: its data names the process that reads it. */
@@ -927,6 +996,7 @@ static void many_split_peer(int fd)
 	char c;
 
 	begin();
+	usleep(1200000); /* an old connection with two users is watched for a second before its bytes have an owner */
 	send_all(fd, ".", 1);
 	pipe_hear(to_peer);
 	if (read(fd, &c, 1) != 1)
@@ -1425,7 +1495,8 @@ static struct {
 	{ "curl", curl }, { "closed", closed }, { "bystanders", bystanders }, { "netns", netns },
 	{ "lateclose", lateclose }, { "unreachable", unreachable }, { "ping", ping },
 	{ "shared", shared }, { "udpshared", udp_shared }, { "lazy", lazy }, { "heirs", heirs }, { "greeting", greeting }, { "given", given }, { "givenaway", given_away }, { "held", held }, { "manycold", many_cold },
-	{ "manyudp", many_udp }, { "manytcp", many_tcp }, { "manysplit", many_split }, { "manyprefork", many_prefork },
+	{ "manyudp", many_udp }, { "manytcp", many_tcp }, { "manystarved", many_starved }, { "manyrelay", many_relays },
+	{ "manysplit", many_split }, { "manyprefork", many_prefork },
 	{ "manyreuseport", many_reuseport }, { "manyqueue", many_queue }, { "manytcpqueue", many_tcp_queue },
 };
 

@@ -72,9 +72,10 @@ type Kernel struct {
 	again   map[*ebpf.Program]*ebpf.Program // second copies by program
 	before  uint64                          // result of Missed when all was attached
 
-	raw  bool // tp_btf is refused: these programs are loaded as raw tracepoints
-	ends bool // programs see the end of each call that sends
-	bare bool // tracing programs have no socket storage and cannot create cookies (before 5.12)
+	raw    bool // tp_btf is refused: these programs are loaded as raw tracepoints
+	ends   bool // programs see the end of each call that sends
+	passes bool // a program sees when descriptors are passed
+	bare   bool // tracing programs have no socket storage and cannot create cookies (before 5.12)
 }
 
 // Works tells which of the optional parts work.

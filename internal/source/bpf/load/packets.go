@@ -164,9 +164,10 @@ func (k *Kernel) ownerPrograms(c Config) {
 	switch {
 	case c.Kernel:
 		// kernel_sent also does the work of owner_sent; without its tracepoint, programs at functions do.
-		k.ends = !c.Drops && (k.hasTracepoint("sock_send_length") || accepted)
+		k.passes = !c.Drops && k.hasTracepoint("sock_send_length")
+		k.ends = !c.Drops && (k.passes || accepted)
 	case k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerSent }) == nil:
-		k.ends = true
+		k.ends, k.passes = true, true
 	default:
 		k.ends = k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerSentInet }) == nil &&
 			k.owner(c, func(o *object.PacketsSpecs) *ebpf.ProgramSpec { return o.OwnerSentInet6 }) == nil

@@ -39,6 +39,7 @@ func (k *Kernel) settings(c Config) map[string]any {
 		object.SyscallsVarCfgReturns: !c.NoCalls,
 		object.SyscallsVarCfgLoaded:  sinceBoot(),
 		object.ProcessVarCfgCalls:    !c.NoCalls,
+		object.PacketsVarCfgPasses:   k.passes,
 		object.PacketsVarCfgEnds:     k.ends && !k.bare, // without socket storage the packets do not get this
 	}
 }

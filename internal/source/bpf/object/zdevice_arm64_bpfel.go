@@ -59,13 +59,25 @@ type DeviceOwned struct {
 	Shared    uint8
 	Announced uint8
 	Ca        uint8
-	Turns     [4]uint8
+	Turns     uint8
 	Mixed     uint8
 	Open      uint8
-	Pad       [2]uint8
-	Refs      uint32
-	Pad2      uint32
-	Quiet     uint64
+	Unsettled uint8
+	Whole     uint8
+	Counted   uint8
+	Refs      uint8
+	Pad       uint8
+	Holder    uint32
+	Ended     uint32
+	Alone     uint64
+	Start     uint64
+	Left      uint64
+	Was       uint64
+	WasTime   uint64
+	WasStart  uint64
+	WasLeft   uint64
+	Since     uint64
+	About     uint64
 	Self      uint64
 }
 

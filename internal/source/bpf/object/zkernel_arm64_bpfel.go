@@ -53,13 +53,25 @@ type KernelOwned struct {
 	Shared    uint8
 	Announced uint8
 	Ca        uint8
-	Turns     [4]uint8
+	Turns     uint8
 	Mixed     uint8
 	Open      uint8
-	Pad       [2]uint8
-	Refs      uint32
-	Pad2      uint32
-	Quiet     uint64
+	Unsettled uint8
+	Whole     uint8
+	Counted   uint8
+	Refs      uint8
+	Pad       uint8
+	Holder    uint32
+	Ended     uint32
+	Alone     uint64
+	Start     uint64
+	Left      uint64
+	Was       uint64
+	WasTime   uint64
+	WasStart  uint64
+	WasLeft   uint64
+	Since     uint64
+	About     uint64
 	Self      uint64
 }
 
@@ -220,6 +232,7 @@ const (
 	KernelVarCfgFollow            = "cfg_follow"
 	KernelVarCfgKstack            = "cfg_kstack"
 	KernelVarCfgOld               = "cfg_old"
+	KernelVarCfgPasses            = "cfg_passes"
 	KernelVarCfgPorts             = "cfg_ports"
 	KernelVarCfgResetArgs         = "cfg_reset_args"
 	KernelVarCfgSelf              = "cfg_self"
@@ -348,6 +361,7 @@ type KernelVariableSpecs struct {
 	CfgFollow     *ebpf.VariableSpec `ebpf:"cfg_follow"`
 	CfgKstack     *ebpf.VariableSpec `ebpf:"cfg_kstack"`
 	CfgOld        *ebpf.VariableSpec `ebpf:"cfg_old"`
+	CfgPasses     *ebpf.VariableSpec `ebpf:"cfg_passes"`
 	CfgPorts      *ebpf.VariableSpec `ebpf:"cfg_ports"`
 	CfgResetArgs  *ebpf.VariableSpec `ebpf:"cfg_reset_args"`
 	CfgSelf       *ebpf.VariableSpec `ebpf:"cfg_self"`
@@ -452,6 +466,7 @@ type KernelVariables struct {
 	CfgFollow     *ebpf.Variable `ebpf:"cfg_follow"`
 	CfgKstack     *ebpf.Variable `ebpf:"cfg_kstack"`
 	CfgOld        *ebpf.Variable `ebpf:"cfg_old"`
+	CfgPasses     *ebpf.Variable `ebpf:"cfg_passes"`
 	CfgPorts      *ebpf.Variable `ebpf:"cfg_ports"`
 	CfgResetArgs  *ebpf.Variable `ebpf:"cfg_reset_args"`
 	CfgSelf       *ebpf.Variable `ebpf:"cfg_self"`

@@ -53,13 +53,25 @@ type PacketsOwned struct {
 	Shared    uint8
 	Announced uint8
 	Ca        uint8
-	Turns     [4]uint8
+	Turns     uint8
 	Mixed     uint8
 	Open      uint8
-	Pad       [2]uint8
-	Refs      uint32
-	Pad2      uint32
-	Quiet     uint64
+	Unsettled uint8
+	Whole     uint8
+	Counted   uint8
+	Refs      uint8
+	Pad       uint8
+	Holder    uint32
+	Ended     uint32
+	Alone     uint64
+	Start     uint64
+	Left      uint64
+	Was       uint64
+	WasTime   uint64
+	WasStart  uint64
+	WasLeft   uint64
+	Since     uint64
+	About     uint64
 	Self      uint64
 }
 
@@ -202,6 +214,7 @@ const (
 	PacketsVarCfgKstack           = "cfg_kstack"
 	PacketsVarCfgOld              = "cfg_old"
 	PacketsVarCfgPackets          = "cfg_packets"
+	PacketsVarCfgPasses           = "cfg_passes"
 	PacketsVarCfgPorts            = "cfg_ports"
 	PacketsVarCfgSelf             = "cfg_self"
 	PacketsVarCfgSnaplen          = "cfg_snaplen"
@@ -319,6 +332,7 @@ type PacketsVariableSpecs struct {
 	CfgKstack   *ebpf.VariableSpec `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.VariableSpec `ebpf:"cfg_old"`
 	CfgPackets  *ebpf.VariableSpec `ebpf:"cfg_packets"`
+	CfgPasses   *ebpf.VariableSpec `ebpf:"cfg_passes"`
 	CfgPorts    *ebpf.VariableSpec `ebpf:"cfg_ports"`
 	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
@@ -422,6 +436,7 @@ type PacketsVariables struct {
 	CfgKstack   *ebpf.Variable `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.Variable `ebpf:"cfg_old"`
 	CfgPackets  *ebpf.Variable `ebpf:"cfg_packets"`
+	CfgPasses   *ebpf.Variable `ebpf:"cfg_passes"`
 	CfgPorts    *ebpf.Variable `ebpf:"cfg_ports"`
 	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.Variable `ebpf:"cfg_snaplen"`

@@ -53,13 +53,25 @@ type StepsOwned struct {
 	Shared    uint8
 	Announced uint8
 	Ca        uint8
-	Turns     [4]uint8
+	Turns     uint8
 	Mixed     uint8
 	Open      uint8
-	Pad       [2]uint8
-	Refs      uint32
-	Pad2      uint32
-	Quiet     uint64
+	Unsettled uint8
+	Whole     uint8
+	Counted   uint8
+	Refs      uint8
+	Pad       uint8
+	Holder    uint32
+	Ended     uint32
+	Alone     uint64
+	Start     uint64
+	Left      uint64
+	Was       uint64
+	WasTime   uint64
+	WasStart  uint64
+	WasLeft   uint64
+	Since     uint64
+	About     uint64
 	Self      uint64
 }
 
@@ -185,6 +197,7 @@ const (
 	StepsVarCfgFollow   = "cfg_follow"
 	StepsVarCfgKstack   = "cfg_kstack"
 	StepsVarCfgOld      = "cfg_old"
+	StepsVarCfgPasses   = "cfg_passes"
 	StepsVarCfgPorts    = "cfg_ports"
 	StepsVarCfgSelf     = "cfg_self"
 	StepsVarCfgSnaplen  = "cfg_snaplen"
@@ -285,6 +298,7 @@ type StepsVariableSpecs struct {
 	CfgFollow   *ebpf.VariableSpec `ebpf:"cfg_follow"`
 	CfgKstack   *ebpf.VariableSpec `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.VariableSpec `ebpf:"cfg_old"`
+	CfgPasses   *ebpf.VariableSpec `ebpf:"cfg_passes"`
 	CfgPorts    *ebpf.VariableSpec `ebpf:"cfg_ports"`
 	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
@@ -384,6 +398,7 @@ type StepsVariables struct {
 	CfgFollow   *ebpf.Variable `ebpf:"cfg_follow"`
 	CfgKstack   *ebpf.Variable `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.Variable `ebpf:"cfg_old"`
+	CfgPasses   *ebpf.Variable `ebpf:"cfg_passes"`
 	CfgPorts    *ebpf.Variable `ebpf:"cfg_ports"`
 	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.Variable `ebpf:"cfg_snaplen"`

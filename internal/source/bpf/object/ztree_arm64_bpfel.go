@@ -53,13 +53,25 @@ type TreeOwned struct {
 	Shared    uint8
 	Announced uint8
 	Ca        uint8
-	Turns     [4]uint8
+	Turns     uint8
 	Mixed     uint8
 	Open      uint8
-	Pad       [2]uint8
-	Refs      uint32
-	Pad2      uint32
-	Quiet     uint64
+	Unsettled uint8
+	Whole     uint8
+	Counted   uint8
+	Refs      uint8
+	Pad       uint8
+	Holder    uint32
+	Ended     uint32
+	Alone     uint64
+	Start     uint64
+	Left      uint64
+	Was       uint64
+	WasTime   uint64
+	WasStart  uint64
+	WasLeft   uint64
+	Since     uint64
+	About     uint64
 	Self      uint64
 }
 
@@ -220,6 +232,7 @@ const (
 	TreeVarCfgFollow    = "cfg_follow"
 	TreeVarCfgKstack    = "cfg_kstack"
 	TreeVarCfgOld       = "cfg_old"
+	TreeVarCfgPasses    = "cfg_passes"
 	TreeVarCfgPorts     = "cfg_ports"
 	TreeVarCfgSelf      = "cfg_self"
 	TreeVarCfgSnaplen   = "cfg_snaplen"
@@ -322,6 +335,7 @@ type TreeVariableSpecs struct {
 	CfgFollow   *ebpf.VariableSpec `ebpf:"cfg_follow"`
 	CfgKstack   *ebpf.VariableSpec `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.VariableSpec `ebpf:"cfg_old"`
+	CfgPasses   *ebpf.VariableSpec `ebpf:"cfg_passes"`
 	CfgPorts    *ebpf.VariableSpec `ebpf:"cfg_ports"`
 	CfgSelf     *ebpf.VariableSpec `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.VariableSpec `ebpf:"cfg_snaplen"`
@@ -424,6 +438,7 @@ type TreeVariables struct {
 	CfgFollow   *ebpf.Variable `ebpf:"cfg_follow"`
 	CfgKstack   *ebpf.Variable `ebpf:"cfg_kstack"`
 	CfgOld      *ebpf.Variable `ebpf:"cfg_old"`
+	CfgPasses   *ebpf.Variable `ebpf:"cfg_passes"`
 	CfgPorts    *ebpf.Variable `ebpf:"cfg_ports"`
 	CfgSelf     *ebpf.Variable `ebpf:"cfg_self"`
 	CfgSnaplen  *ebpf.Variable `ebpf:"cfg_snaplen"`

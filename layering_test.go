@@ -21,7 +21,8 @@ var mayImport = map[string][]string{
 	"event":      {},
 	"wire":       {},
 	"syscalls":   {"event", "wire"},
-	"decode":     {"event", "wire", "syscalls", "foreign"},
+	"decode":     {"event", "wire", "syscalls", "foreign", "dns"},
+	"dns":        {},
 	"bounded":    {},
 	"flow":       {"event", "bounded"},
 	"stage":      {"event", "bounded"},
@@ -31,7 +32,7 @@ var mayImport = map[string][]string{
 	"source":     {"event", "wire", "syscalls", "pcapfilter", "foreign"},
 	"target":     {"source"},
 	"bundle":     {"wire", "decode", "flow", "event", "bounded"},
-	"sink":       {"event"},
+	"sink":       {"event", "dns"},
 	"sandbox":    {},
 	"outfile":    {},
 	"rooms":      {"wire", "sandbox"},
@@ -41,7 +42,7 @@ var mayImport = map[string][]string{
 }
 
 // pure layers do not access the machine.
-var pure = []string{"event", "wire", "syscalls", "decode", "bounded", "flow", "stage", "merge", "pcapfilter", "foreign"}
+var pure = []string{"event", "wire", "syscalls", "decode", "dns", "bounded", "flow", "stage", "merge", "pcapfilter", "foreign"}
 
 // impure are packages that pure layers must not import.
 var impure = []string{"os", "net", "time", "log", "sync", "context", "syscall", "golang.org/x/sys/unix"}

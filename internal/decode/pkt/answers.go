@@ -3,9 +3,7 @@ package pkt
 import (
 	"net/netip"
 
-	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
-
+	"github.com/pidwire/pidwire/internal/dns"
 	"github.com/pidwire/pidwire/internal/event"
 )
 
@@ -51,36 +49,65 @@ func Answers(p *event.Packet) []event.Answer {
 }
 
 func answers(msg []byte) (list []event.Answer) {
-	// Packets are hostile: a panic of the parser must not end the run.
-	defer func() { _ = recover() }()
-	var d layers.DNS
-	if _ = d.DecodeFromBytes(msg, gopacket.NilDecodeFeedback); !d.QR {
+	m := dns.Message{Bytes: msg}
+	h, ok := m.Header()
+	if !ok || h.Flags&dns.Response == 0 {
 		return nil
 	}
-	for i := range d.Answers {
-		a := &d.Answers[i]
-		if a.Class&0x7fff != layers.DNSClassIN || a.Type != layers.DNSTypeA && a.Type != layers.DNSTypeAAAA {
+	at, jumps, asked := m.At+dns.HeaderSize, 0, ""
+	for range h.Questions {
+		q, next, ok := m.Question(at)
+		if !ok {
+			return nil
+		}
+		if at = next; h.Questions == 1 {
+			asked = hostName(m, q.Name, &jumps)
+		}
+	}
+	for range h.Answers {
+		r, ok := m.Record(at)
+		if !ok || r.End > len(msg) {
+			return list
+		}
+		at = r.End
+		data, name := msg[r.Data:r.End], asked
+		if r.Class&0x7fff != dns.ClassIN || (r.Type != dns.TypeA || len(data) != 4) && (r.Type != dns.TypeAAAA || len(data) != 16) {
 			continue
 		}
-		name := a.Name
-		if len(d.Questions) == 1 {
-			name = d.Questions[0].Name
+		if h.Questions != 1 {
+			name = hostName(m, r.Name, &jumps)
 		}
-		addr, ok := netip.AddrFromSlice(a.IP)
-		if ok && isHostName(name) {
-			list = append(list, event.Answer{Addr: addr.Unmap(), Name: string(name)})
+		if addr, _ := netip.AddrFromSlice(data); name != "" {
+			list = append(list, event.Answer{Addr: addr.Unmap(), Name: name})
 		}
 	}
 	return list
 }
 
-// isHostName reports whether a name is safe to print. Names are hostile: anyone may send a
-// response.
-func isHostName(b []byte) bool {
-	for _, c := range b {
-		if c <= ' ' || c >= 0x7f {
-			return false
+// hostName returns the name at an offset, and "" for one that is damaged or not safe to print: names are hostile,
+// anyone may send a response. jumps is the number of pointers followed so far in the message.
+func hostName(m dns.Message, at int, jumps *int) string {
+	const maxName = 255
+	var b []byte
+	n := m.NameAt(at)
+	n.Jumps = *jumps
+	defer func() { *jumps = n.Jumps }()
+	for l, more := n.Next(); more; l, more = n.Next() {
+		if l.Kind != dns.Text || l.At+l.Len > len(m.Bytes) || len(b)+l.Len > maxName {
+			return ""
 		}
+		for _, c := range m.Bytes[l.At : l.At+l.Len] {
+			if c <= ' ' || c >= 0x7f {
+				return ""
+			}
+		}
+		if len(b) > 0 {
+			b = append(b, '.')
+		}
+		b = append(b, m.Bytes[l.At:l.At+l.Len]...)
 	}
-	return len(b) > 0 && len(b) <= 255
+	if _, ok := n.End(); !ok {
+		return ""
+	}
+	return string(b)
 }

@@ -1,6 +1,6 @@
 package tcpdump
 
-import "encoding/binary"
+import "github.com/pidwire/pidwire/internal/dns"
 
 // dnsOver is the transport of a DNS message.
 type dnsOver uint8
@@ -12,13 +12,8 @@ const (
 )
 
 const (
-	dnsHeader = 12
-	typeOPT   = 41
-	classIN   = 1
-	topBit    = 0x8000 // of the class, in multicast DNS
-
-	mostJumps = 10000
-	mostName  = 255
+	topBit   = 0x8000 // of the class, in multicast DNS
+	mostName = 255
 )
 
 var dnsOps = [...]string{
@@ -32,15 +27,11 @@ var dnsResults = [...]string{
 	" Resp20", "Resp21", " Resp22", " BadCookie",
 }
 
-// dnsMessage is a DNS message (RFC 1035).
+// dnsMessage writes a DNS message (RFC 1035).
 type dnsMessage struct {
 	*writer
-	at       int
-	flags    uint16
-	qd       uint32 // number of questions, answers, authorities, additional records
-	an       uint32
-	ns       uint32
-	ar       uint32
+	dns.Message
+	h        dns.Header
 	multi    bool
 	verbose2 bool
 }
@@ -66,7 +57,7 @@ func (w *writer) dns(at int, n uint32, over dnsOver) {
 		at += 2
 		w.byte(' ')
 	}
-	if n < dnsHeader {
+	if n < dns.HeaderSize {
 		w.say("domain [length ", n)
 		w.str(" < 12]")
 		w.invalid()
@@ -75,20 +66,15 @@ func (w *writer) dns(at int, n uint32, over dnsOver) {
 	if w.cut {
 		return
 	}
-	if !w.has(at, dnsHeader) {
+	m := dnsMessage{writer: w, Message: dns.Message{Bytes: w.d[:w.end], At: at}, multi: over == dnsMulticast, verbose2: w.o.Verbose > 1}
+	ok := false
+	if m.h, ok = m.Header(); !ok {
 		w.trunc()
 		return
 	}
-	be := binary.BigEndian
-	h := w.d[at : at+dnsHeader]
-	m := dnsMessage{
-		writer: w, at: at, flags: be.Uint16(h[2:]), multi: over == dnsMulticast, verbose2: w.o.Verbose > 1,
-		qd: uint32(be.Uint16(h[4:])), an: uint32(be.Uint16(h[6:])), ns: uint32(be.Uint16(h[8:])), ar: uint32(be.Uint16(h[10:])),
-	}
-	w.num(uint32(be.Uint16(h)))
-	w.str(dnsOps[m.flags>>11&15])
-	ok := false
-	if m.flags&0x8000 != 0 {
+	w.num(uint32(m.h.ID))
+	w.str(dnsOps[m.h.Op()])
+	if m.h.Flags&dns.Response != 0 {
 		ok = m.response()
 	} else {
 		ok = m.query()
@@ -104,29 +90,28 @@ func (w *writer) dns(at int, n uint32, over dnsOver) {
 // response and query return false if the message is truncated or damaged.
 
 func (m *dnsMessage) response() bool {
-	code := m.result()
+	code := m.Result(&m.h)
 	if int(code) < len(dnsResults) {
 		m.str(dnsResults[code])
 	} else {
 		m.say(" Resp", code&0xfff)
 	}
-	if m.flags&0x0400 != 0 { // authoritative
-		m.byte('*')
+	for _, f := range [...]struct {
+		bit, set uint16
+		c        byte
+	}{
+		{dns.Authoritative, dns.Authoritative, '*'}, {dns.RecursionAvailable, 0, '-'}, {dns.Truncated, dns.Truncated, '|'},
+		{dns.AuthenticData, dns.AuthenticData, '$'},
+	} {
+		if m.h.Flags&f.bit == f.set {
+			m.byte(f.c)
+		}
 	}
-	if m.flags&0x0080 == 0 { // no recursion available
-		m.byte('-')
+	if m.h.Questions != 1 {
+		m.count(m.h.Questions, "q")
 	}
-	if m.flags&0x0200 != 0 { // truncated
-		m.byte('|')
-	}
-	if m.flags&0x0020 != 0 { // authentic data
-		m.byte('$')
-	}
-	if m.qd != 1 {
-		m.count(m.qd, "q")
-	}
-	at := m.at + dnsHeader
-	for i := range m.qd {
+	at := m.At + dns.HeaderSize
+	for i := range m.h.Questions {
 		if i > 0 {
 			m.byte(',')
 		}
@@ -134,56 +119,56 @@ func (m *dnsMessage) response() bool {
 		if m.verbose2 {
 			m.str(" q:")
 			at, ok = m.question(at)
-		} else if at, ok = m.skipName(at); ok {
+		} else if at, ok = m.SkipName(at); ok {
 			at += 4
 		}
 		if !ok {
 			return false
 		}
 	}
-	m.say(" ", m.an)
-	m.say("/", m.ns)
-	m.say("/", m.ar)
-	at, ok := m.records(at, m.an, "", true)
+	m.say(" ", uint32(m.h.Answers))
+	m.say("/", uint32(m.h.Authorities))
+	m.say("/", uint32(m.h.Additional))
+	at, ok := m.records(at, m.h.Answers, "", true)
 	return ok && m.rest(at)
 }
 
 func (m *dnsMessage) query() bool {
-	if m.flags&0x0100 != 0 { // recursion desired
+	if m.h.Flags&dns.RecursionDesired != 0 {
 		m.byte('+')
 	}
-	if m.flags&0x0010 != 0 { // checking disabled
+	if m.h.Flags&dns.CheckingDisabled != 0 {
 		m.byte('%')
 	}
-	if m.flags&0x6cf != 0 { // bits that a query does not have
+	if m.h.Flags&0x6cf != 0 { // bits that a query does not have
 		m.str(" [b2&3=0x")
-		m.hex(uint64(m.flags), 1)
+		m.hex(uint64(m.h.Flags), 1)
 		m.byte(']')
 	}
 	const inverse = 1
-	if m.flags>>11&15 == inverse {
-		if m.qd != 0 {
-			m.count(m.qd, "q")
+	if m.h.Op() == inverse {
+		if m.h.Questions != 0 {
+			m.count(m.h.Questions, "q")
 		}
-		if m.an != 1 {
-			m.count(m.an, "a")
+		if m.h.Answers != 1 {
+			m.count(m.h.Answers, "a")
 		}
 	} else {
-		if m.an != 0 {
-			m.count(m.an, "a")
+		if m.h.Answers != 0 {
+			m.count(m.h.Answers, "a")
 		}
-		if m.qd != 1 {
-			m.count(m.qd, "q")
+		if m.h.Questions != 1 {
+			m.count(m.h.Questions, "q")
 		}
 	}
-	if m.ns != 0 {
-		m.count(m.ns, "n")
+	if m.h.Authorities != 0 {
+		m.count(m.h.Authorities, "n")
 	}
-	if m.ar != 0 {
-		m.count(m.ar, "au")
+	if m.h.Additional != 0 {
+		m.count(m.h.Additional, "au")
 	}
-	at := m.at + dnsHeader
-	for i := range m.qd {
+	at := m.At + dns.HeaderSize
+	for i := range m.h.Questions {
 		if i > 0 && at >= m.end {
 			return false
 		}
@@ -195,12 +180,12 @@ func (m *dnsMessage) query() bool {
 	if !m.verbose2 {
 		return true
 	}
-	at, ok := m.records(at, m.an, "", true)
+	at, ok := m.records(at, m.h.Answers, "", true)
 	return ok && m.rest(at)
 }
 
-func (m *dnsMessage) count(n uint32, what string) {
-	m.say(" [", n)
+func (m *dnsMessage) count(n uint16, what string) {
+	m.say(" [", uint32(n))
 	m.str(what)
 	m.byte(']')
 }
@@ -210,17 +195,17 @@ func (m *dnsMessage) rest(at int) bool {
 	if !m.verbose2 {
 		return true
 	}
-	at, ok := m.records(at, m.ns, " ns:", false)
+	at, ok := m.records(at, m.h.Authorities, " ns:", false)
 	if !ok {
 		return false
 	}
-	_, ok = m.records(at, m.ar, " ar:", false)
+	_, ok = m.records(at, m.h.Additional, " ar:", false)
 	return ok
 }
 
 // records writes title and n records. With must it tries to read the first record even at the
 // end of the data.
-func (m *dnsMessage) records(at int, n uint32, title string, must bool) (int, bool) {
+func (m *dnsMessage) records(at int, n uint16, title string, must bool) (int, bool) {
 	for i := range n {
 		if at >= m.end && (i > 0 || !must) {
 			return at, false
@@ -238,88 +223,24 @@ func (m *dnsMessage) records(at int, n uint32, title string, must bool) (int, bo
 	return at, true
 }
 
-// result returns the response code, with the upper bits from an OPT record (RFC 6891) if there
-// is one.
-func (m *dnsMessage) result() uint32 {
-	code := uint32(m.flags & 15)
-	at := m.at + dnsHeader
-	var ok bool
-	for range m.qd {
-		if at, ok = m.skipName(at); !ok {
-			return code
-		}
-		if at += 4; at >= m.end {
-			return code
-		}
-	}
-	be := binary.BigEndian
-	for i := range m.an + m.ns + m.ar {
-		if at, ok = m.skipName(at); !ok || !m.has(at, 2) {
-			return code
-		}
-		if i >= m.an+m.ns && be.Uint16(m.d[at:]) == typeOPT {
-			if m.has(at+4, 1) {
-				code |= uint32(m.d[at+4]) << 4
-			}
-			return code
-		}
-		if !m.has(at+8, 2) {
-			return code
-		}
-		if at += 10 + int(be.Uint16(m.d[at+8:])); at >= m.end {
-			return code
-		}
-	}
-	return code
-}
-
-// skipName returns the offset after the name at offset at.
-func (m *dnsMessage) skipName(at int) (int, bool) {
-	for {
-		if !m.has(at, 1) {
-			return 0, false
-		}
-		c := int(m.d[at])
-		at++
-		switch {
-		case c == 0:
-			return at, true
-		case c&labelMask == labelPointer:
-			return at + 1, true
-		case c&labelMask == labelReserved:
-			return 0, false
-		case c&labelMask == labelExtended:
-			if c&^labelMask != bitLabel || !m.has(at, 1) {
-				return 0, false
-			}
-			at += 1 + bitBytes(m.d[at])
-		default:
-			at += c
-		}
-	}
-}
-
 // question writes a question and returns the offset after it.
 func (m *dnsMessage) question(at int) (int, bool) {
-	name := at
-	at, ok := m.skipName(at)
-	if !ok || !m.has(at, 4) {
+	q, _, ok := m.Question(at)
+	if !ok {
 		return 0, false
 	}
-	be := binary.BigEndian
 	m.byte(' ')
-	m.named(dnsTypes, uint32(be.Uint16(m.d[at:])), "Type", "")
-	class := be.Uint16(m.d[at+2:])
-	m.class(class)
+	m.named(dnsTypes, uint32(q.Type), "Type", "")
+	m.class(q.Class)
 	if m.multi {
-		if class&topBit != 0 {
+		if q.Class&topBit != 0 {
 			m.str(" (QU)")
 		} else {
 			m.str(" (QM)")
 		}
 	}
 	m.str("? ")
-	at, ok = m.domain(name, m.at)
+	at, ok = m.domain(q.Name, m.At)
 	return at + 4, ok
 }
 
@@ -327,132 +248,66 @@ func (m *dnsMessage) class(class uint16) {
 	if m.multi {
 		class &^= topBit
 	}
-	if class == classIN {
+	if class == dns.ClassIN {
 		return
 	}
 	m.byte(' ')
 	m.named([]word{{3, "CHAOS"}, {4, "HS"}, {255, "ANY"}}, uint32(class), "(Class ", ")")
 }
 
-const (
-	labelMask     = 0xc0
-	labelPointer  = 0xc0
-	labelReserved = 0x80
-	labelExtended = 0x40
-	bitLabel      = 1 // RFC 2673, obsolete
-)
-
-// bitBytes returns the size of a bit label with n bits, where 0 means 256.
-func bitBytes(n uint8) int {
-	if n == 0 {
-		return 32
-	}
-	return (int(n) + 7) / 8
-}
-
-// label returns the first byte of the label at offset at, and the length of the rest. ok is
-// false if the label was not captured or has an unknown type.
-func (w *writer) label(at int) (c byte, n int, ok bool) {
-	if !w.has(at, 1) {
-		return 0, 0, false
-	}
-	c = w.d[at]
-	switch c & labelMask {
-	case labelReserved:
-		w.str("<BAD LABEL TYPE>")
-		return c, 0, false
-	case labelExtended:
-		if e := c &^ labelMask; e != bitLabel {
-			w.say("<ELT ", uint32(e))
-			w.byte('>')
-			return c, 0, false
-		}
-		if !w.has(at+1, 1) {
-			return c, 0, false
-		}
-		return c, bitBytes(w.d[at+1]) + 1, true
-	}
-	return c, int(c), true
-}
-
 // domain writes the name at offset at of the message at offset base, and returns the offset
-// after it. Each pointer must refer to an earlier offset than the one before.
+// after it.
 func (w *writer) domain(at, base int) (int, bool) {
-	c, n, ok := w.label(at)
-	if !ok {
-		return 0, false
-	}
-	back := uint32(at - base) // overflows if the name is before base: then any pointer is accepted
-	end := 0
-	pointed := false
-	at++
-	if c&labelMask != labelPointer {
-		end = at + n
-	}
-	if c == 0 {
-		w.byte('.')
-		return end, true
-	}
+	n := dns.Message{Bytes: w.d[:w.end], At: base}.NameAt(at)
+	n.Jumps = w.jumps
 	chars := 0
-	for c != 0 && at < w.end {
-		switch c & labelMask {
-		case labelPointer:
-			if !pointed {
-				pointed, end = true, at+1
-			}
-			to := uint32(c&^labelMask)<<8 | uint32(w.d[at])
-			if to >= back {
-				w.str("<BAD PTR>")
-				return 0, false
-			}
-			if w.jumps++; w.jumps > mostJumps {
-				w.str("<TOO MANY PTRS>")
-				return 0, false
-			}
-			back, at = to, base+int(to)
-			if c, n, ok = w.label(at); !ok {
-				return 0, false
-			}
-			at++
+	for {
+		l, more := n.Next()
+		if !more {
+			break
+		}
+		switch l.Kind {
+		case dns.Root:
+			w.byte('.')
 			continue
-		case labelExtended:
-			if !w.bitLabel(at) {
-				return 0, false
-			}
-		default:
-			show := n
-			if chars+n > mostName {
+		case dns.Text:
+			show := l.Len
+			if chars+l.Len > mostName {
 				show = max(mostName-chars, 0)
 			}
-			if !w.chars(at, uint32(show)) {
+			if !w.chars(l.At, uint32(show)) {
 				return 0, false
 			}
-			chars += n
+			chars += l.Len
+		case dns.Bits:
+			w.bitLabel(l.At)
+		case dns.BadType:
+			w.str("<BAD LABEL TYPE>")
+		case dns.BadExtended:
+			w.say("<ELT ", uint32(l.Len))
+			w.byte('>')
+		case dns.BadPointer:
+			w.str("<BAD PTR>")
+		case dns.TooManyPointers:
+			w.str("<TOO MANY PTRS>")
 		}
-		at += n
-		if chars <= mostName {
-			w.byte('.')
-		}
-		chars++
-		if c, n, ok = w.label(at); !ok {
-			return 0, false
-		}
-		at++
-		if !pointed {
-			end += n + 1
+		if l.Kind == dns.Text || l.Kind == dns.Bits {
+			if chars <= mostName {
+				w.byte('.')
+			}
+			chars++
 		}
 	}
-	if chars > mostName {
+	w.jumps = n.Jumps
+	end, ok := n.End()
+	if ok && chars > mostName {
 		w.str("<DOMAIN NAME TOO LONG>")
 	}
-	return end, end != 0 // 0: the name is a pointer whose second byte was not captured
+	return end, ok
 }
 
 // bitLabel writes a bit label in hex.
-func (w *writer) bitLabel(at int) bool {
-	if !w.has(at, 1) {
-		return false
-	}
+func (w *writer) bitLabel(at int) {
 	bits := int(w.d[at])
 	if bits == 0 {
 		bits = 256
@@ -470,5 +325,4 @@ func (w *writer) bitLabel(at int) bool {
 	}
 	w.say("/", uint32(bits))
 	w.byte(']')
-	return true
 }

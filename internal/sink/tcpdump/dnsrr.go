@@ -1,6 +1,10 @@
 package tcpdump
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/pidwire/pidwire/internal/dns"
+)
 
 var dnsTypes = []word{
 	{1, "A"}, {28, "AAAA"}, {2, "NS"}, {3, "MD"}, {4, "MF"}, {5, "CNAME"}, {6, "SOA"}, {7, "MB"}, {8, "MG"}, {9, "MR"},
@@ -19,42 +23,38 @@ func (m *dnsMessage) record(at int) (int, bool) {
 	var ok bool
 	if m.o.Verbose > 0 {
 		m.byte(' ')
-		if at, ok = m.domain(at, m.at); !ok {
+		if at, ok = m.domain(at, m.At); !ok {
 			return 0, false
 		}
-	} else if at, ok = m.skipName(at); !ok {
+	} else if at, ok = m.SkipName(at); !ok {
 		return m.end, true
 	}
-	if !m.has(at, 10) {
+	r, ok := m.RecordAfter(at)
+	if !ok {
 		return m.end, true
 	}
-	be := binary.BigEndian
-	kind, class := be.Uint16(m.d[at:]), be.Uint16(m.d[at+2:])
-	if kind != typeOPT {
-		m.class(class)
+	if r.Type != dns.TypeOPT {
+		m.class(r.Class)
 	}
-	if m.multi && class&topBit != 0 {
+	if m.multi && r.Class&topBit != 0 {
 		m.str(" (Cache flush)")
 	}
-	flags := be.Uint16(m.d[at+6:]) // flags of an OPT record; otherwise half of the TTL
-	size := int(be.Uint16(m.d[at+8:]))
-	at += 10
 	m.byte(' ')
-	m.named(dnsTypes, uint32(kind), "Type", "")
-	if at+size > m.end {
+	m.named(dnsTypes, uint32(r.Type), "Type", "")
+	if r.End > m.end {
 		return 0, false
 	}
-	if kind == typeOPT {
+	if r.Type == dns.TypeOPT {
 		if m.multi {
-			class &^= topBit
+			r.Class &^= topBit
 		}
-		m.say(" UDPsize=", uint32(class))
-		if flags&0x8000 != 0 {
+		m.say(" UDPsize=", uint32(r.Class))
+		if r.TTL&0x8000 != 0 {
 			m.str(" DO")
 		}
-		return at + size, m.extended(at, at+size)
+		return r.End, m.extended(r.Data, r.End)
 	}
-	return at + size, m.data(kind, at, at+size)
+	return r.End, m.data(r.Type, r.Data, r.End)
 }
 
 // data writes the RDATA from at to end. It returns false if it is truncated. Names may extend
@@ -76,7 +76,7 @@ func (m *dnsMessage) data(kind uint16, at, end int) bool {
 		m.addr6(at)
 	case 2, 5, 12, 39: // NS, CNAME, PTR, DNAME
 		m.byte(' ')
-		_, ok = m.domain(at, m.at)
+		_, ok = m.domain(at, m.At)
 	case 6: // SOA
 		if m.o.Verbose > 0 {
 			return m.authority(at)
@@ -86,7 +86,7 @@ func (m *dnsMessage) data(kind uint16, at, end int) bool {
 		if !m.has(at, 2) {
 			return false
 		}
-		if _, ok = m.domain(at+2, m.at); ok {
+		if _, ok = m.domain(at+2, m.At); ok {
 			m.say(" ", uint32(m.u16(at)))
 		}
 	case 16: // TXT
@@ -104,7 +104,7 @@ func (m *dnsMessage) data(kind uint16, at, end int) bool {
 		if !m.has(at, 6) {
 			return false
 		}
-		if _, ok = m.domain(at+6, m.at); ok {
+		if _, ok = m.domain(at+6, m.At); ok {
 			m.say(":", uint32(m.u16(at+4)))
 			m.say(" ", uint32(m.u16(at)))
 			m.say(" ", uint32(m.u16(at+2)))
@@ -133,7 +133,7 @@ func (m *dnsMessage) authority(at int) bool {
 	var ok bool
 	for range 2 {
 		m.byte(' ')
-		if at, ok = m.domain(at, m.at); !ok {
+		if at, ok = m.domain(at, m.At); !ok {
 			return false
 		}
 	}
@@ -170,7 +170,7 @@ func (m *dnsMessage) prefixed(at int) bool {
 	}
 	if bits > 0 {
 		m.byte(' ')
-		_, ok := m.domain(at+1+16-skip, m.at)
+		_, ok := m.domain(at+1+16-skip, m.At)
 		return ok
 	}
 	return true
@@ -179,7 +179,7 @@ func (m *dnsMessage) prefixed(at int) bool {
 // signature writes a TSIG record (RFC 8945).
 func (m *dnsMessage) signature(at int) bool {
 	m.byte(' ')
-	at, ok := m.domain(at, m.at)
+	at, ok := m.domain(at, m.At)
 	if !ok {
 		return false
 	}

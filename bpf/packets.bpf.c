@@ -689,12 +689,12 @@ static __always_inline bool reader_of(struct __sk_buff *skb, struct bpf_sock *sk
 static __always_inline bool writer_of(struct bpf_sock *sk, struct owned *w, u64 cookie, struct segment *g, bool here, struct pw_owner *o, u8 *flags)
 {
 	u64 sender = w->by[BY_SENDER];
-	u32 end = g->seq + g->len;
+	u32 end = g->seq + g->len, pid = *flags ? pid_of(sender) : o->pid;
 
-	if (!*flags && wrote(w, whole(sk, w), cookie, o->pid, g->seq, end, here))
-		return true;
-	/* Bytes of an earlier sender, which are still in the queue. */
-	if (*flags && wrote(w, whole(sk, w), cookie, pid_of(sender), g->seq, end, false)) {
+	if (wrote(w, whole(sk, w), cookie, pid, g->seq, end, here && !*flags)) {
+		if (!*flags)
+			return true;
+		/* Bytes of the last sender leave in a call of another process. */
 		*flags = 0;
 		return owner_of_word(o, w, sender, w->time[BY_SENDER], cookie);
 	}

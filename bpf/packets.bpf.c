@@ -635,6 +635,7 @@ static __always_inline bool sent_by_task(struct bpf_sock *sk, struct owned *w, u
 		u64 sender = w->by[BY_SENDER];
 
 		if (is_own(sender, cookie) && pid_beside(sender, word, o) != o->pid) {
+			concerns(w, cookie);
 			not_alone(w, o->pid);
 			if (!references(whole(sk, w)))
 				w->whole = 0; /* inside an MPTCP socket: no end of a call is seen */

@@ -221,13 +221,13 @@ static __always_inline void count_quiet(struct owned *w, struct sock *sk)
 static __always_inline void account(struct owned *w, struct sock *sk, struct pw_owner *o, u64 cookie, u32 n, bool same, bool watched, bool alone, struct proof *p)
 {
 	struct tcp_sock *t = (void *)sk;
-	bool counted, all, mine, proved = false;
+	bool counted, all, mine, whole, proved = false;
 	u32 ended, written, una, from;
 	u64 start, left;
 
 	if (w->counted)
 		__sync_fetch_and_add(&w->ended, n);
-	/* In this order: what is in write_seq and not yet in `ended` belongs to a call in progress. */
+	/* In this order: what is in write_seq and not yet in `ended` belongs to a call in progress, and a sender that is counted has withdrawn the claims. */
 	ended = *(volatile u32 *)&w->ended;
 	written = READ(t, write_seq);
 	if (w->counted == COUNTED_SETTLING && bpf_ktime_get_ns() - w->since > SETTLED)
@@ -236,8 +236,11 @@ static __always_inline void account(struct owned *w, struct sock *sk, struct pw_
 	all = counted && ended == written;
 	if (watched && !(all && alone))
 		proved = prove_alone(w, sk, cookie, o->pid);
+	whole = *(volatile u8 *)&w->whole;
 	start = *(volatile u64 *)&w->start;
 	left = w->left;
+	if (w->was && !before(READ(t, snd_una), seq_of(w->was_left)))
+		w->was = 0; /* all acknowledged: later bytes can have these numbers again */
 	if (!all && !proved) {
 		if (!w->counted)
 			count_quiet(w, sk);
@@ -250,7 +253,7 @@ static __always_inline void account(struct owned *w, struct sock *sk, struct pw_
 		w->ended = written;
 		w->counted = COUNTED;
 	}
-	if (same && w->whole) {
+	if (same && whole) {
 		from = written - OUTSTANDING;
 	} else {
 		if (same && (u32)start == o->pid)

@@ -68,7 +68,7 @@ struct owned {
 	u8 mixed;  /* a second process has sent, before the socket was last seen to have one user */
 	u8 open;   /* packets have been emitted with an uncertain owner: the next reader is reported */
 	u8 unsettled; /* outgoing packets have been emitted with an uncertain owner: the next proof is reported */
-	u8 whole;  /* no other process than the last sender has written to the stream */
+	u8 one_writer; /* no other process than the last sender has written to the stream */
 	u8 counted; /* enum counted */
 	u8 refs;   /* references to the file at `alone` */
 	u8 pad;

@@ -51,7 +51,7 @@ int owner_create(struct bpf_sock *ctx)
 	set_owner_task(w, &o, BY_MAKER, task, bpf_get_socket_cookie(ctx), PW_OWNER_CREATED);
 	concerns(w, bpf_get_socket_cookie(ctx));
 	set_alone(w, id >> 32, 1, now);
-	w->whole = 1;
+	w->one_writer = 1;
 	w->netns = READ(task, nsproxy, net_ns, ns.inum);
 	mirror((u64)ctx, w, bpf_get_socket_cookie(ctx));
 	return 1;
@@ -545,7 +545,7 @@ __noinline int pcap_filter(struct __sk_buff *skb)
 }
 
 /* Gets the socket as a plain address: programs of this type may not read all of its fields directly. */
-static __always_inline struct sock *whole(struct bpf_sock *sk, struct owned *w)
+static __always_inline struct sock *plain_sock(struct bpf_sock *sk, struct owned *w)
 {
 	*(volatile u64 *)&w->sk = (u64)sk;
 	return (struct sock *)*(volatile u64 *)&w->sk;
@@ -562,7 +562,7 @@ static __always_inline bool sent_by_current(struct bpf_sock *sk, struct owned *w
 		return true;
 	if (sk->state == TCP_LISTEN)
 		return false; /* the kernel answers without the lock */
-	return READ(whole(sk, w), sk_lock.owned);
+	return READ(plain_sock(sk, w), sk_lock.owned);
 }
 
 /* The data of a TCP segment. */
@@ -637,8 +637,8 @@ static __always_inline bool sent_by_task(struct bpf_sock *sk, struct owned *w, u
 		if (is_own(sender, cookie) && pid_beside(sender, word, o) != o->pid) {
 			concerns(w, cookie);
 			not_alone(w, o->pid);
-			if (!references(whole(sk, w)))
-				w->whole = 0; /* inside an MPTCP socket: no end of a call is seen */
+			if (!references(plain_sock(sk, w)))
+				w->one_writer = 0; /* inside an MPTCP socket: no end of a call is seen */
 			*flags = PW_PACKET_SHARED | PW_PACKET_OPEN;
 			/* It is one of two: take the one that is watched, otherwise the packet would not be recorded. */
 			if (!ours(o->pid) ||
@@ -659,7 +659,7 @@ static __always_inline void takes_over(struct owned *w, struct sock *sk, u64 coo
 {
 	struct tcp_sock *t = (void *)sk;
 
-	if (!w->whole && (u32)w->start != pid && prove_alone(w, sk, cookie, pid))
+	if (!w->one_writer && (u32)w->start != pid && prove_alone(w, sk, cookie, pid))
 		w->start = place(READ(t, write_seq), pid);
 }
 
@@ -672,11 +672,11 @@ static __always_inline bool reader_of(struct __sk_buff *skb, struct bpf_sock *sk
 
 	if (!owner_of_word(o, w, word_by(w, kind), w->time[kind & (KINDS - 1)], cookie))
 		return false;
-	if (bare || is_alone(w, whole(sk, w), cookie, o->pid) || (stream && !carries(skb)))
+	if (bare || is_alone(w, plain_sock(sk, w), cookie, o->pid) || (stream && !carries(skb)))
 		return true;
 	if (w->turns > 1) {
 		*flags = PW_PACKET_SHARED;
-	} else if (sk->state != TCP_LISTEN && reader_open(whole(sk, w), w, cookie, o->pid)) {
+	} else if (sk->state != TCP_LISTEN && reader_open(plain_sock(sk, w), w, cookie, o->pid)) {
 		*flags = PW_PACKET_SHARED | PW_PACKET_OPEN;
 		w->open = 1;
 	}
@@ -692,7 +692,7 @@ static __always_inline bool writer_of(struct bpf_sock *sk, struct owned *w, u64 
 	u64 sender = w->by[BY_SENDER];
 	u32 end = g->seq + g->len, pid = *flags ? pid_of(sender) : o->pid;
 
-	if (wrote(w, whole(sk, w), cookie, pid, g->seq, end, here && !*flags)) {
+	if (wrote(w, plain_sock(sk, w), cookie, pid, g->seq, end, here && !*flags)) {
 		if (!*flags)
 			return true;
 		/* Bytes of the last sender leave in a call of another process. */
@@ -722,7 +722,7 @@ static __always_inline bool sender_of(struct __sk_buff *skb, struct bpf_sock *sk
 	if (sent_by_current(sk, w) && sent_by_task(sk, w, cookie, bare, stream, o, flags)) {
 		here = o->pid == current_tgid() && ours(o->pid);
 		if (!cfg_ends && stream && !bare && here)
-			takes_over(w, whole(sk, w), cookie, o->pid);
+			takes_over(w, plain_sock(sk, w), cookie, o->pid);
 	} else {
 		if (stream && !bare && is_own(w->by[BY_SENDER], cookie))
 			kind = BY_SENDER; /* the data was written earlier, perhaps before another process read */
@@ -745,7 +745,7 @@ static __always_inline bool packet_owner(struct __sk_buff *skb, struct bpf_sock 
 #define TCP_RST 4
 
 /* A packet has arrived at its socket. For TCP connections kernel.bpf.c has better events, but none for a packet that is dropped for lack of room. */
-static __always_inline void came(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, struct pw_owner *o, u8 how)
+static __always_inline void arrived(struct __sk_buff *skb, struct bpf_sock *sk, struct owned *w, struct pw_owner *o, u8 how)
 {
 	struct origin s = {};
 	u8 addr[2][16] = {};
@@ -768,7 +768,7 @@ static __always_inline void came(struct __sk_buff *skb, struct bpf_sock *sk, str
 		return;
 	}
 	/* The same condition as sk_acceptq_is_full, which the kernel checks next (include/net/sock.h). */
-	listener = whole(sk, w);
+	listener = plain_sock(sk, w);
 	waiting = READ(listener, sk_ack_backlog);
 	backlog = READ(listener, sk_max_ack_backlog);
 	if (waiting <= backlog || !key_of_packet(&k, skb, w->netns, PW_PACKET_IN))
@@ -803,7 +803,7 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 	if (!w)
 		return 1;
 	if (!cfg_storage && sk->protocol == IPPROTO_TCP && sk->state == TCP_ESTABLISHED && w->about != bpf_get_socket_cookie(skb))
-		stream_begins(w, whole(sk, w), bpf_get_socket_cookie(skb));
+		stream_begins(w, plain_sock(sk, w), bpf_get_socket_cookie(skb));
 	if (!packet_owner(skb, sk, w, dir, &o, &flags)) {
 		count_lost_packet(0, PW_LOST_TARGETS);
 		return 1;
@@ -814,13 +814,13 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 	whose = owned_by_ours(&o);
 	if (!whose)
 		return 1;
-	if (dir == PW_PACKET_IN && whose == WAS_OURS && left_behind(whole(sk, w)) && (sk->protocol != IPPROTO_TCP || carries(skb))) {
+	if (dir == PW_PACKET_IN && whose == WAS_OURS && left_behind(plain_sock(sk, w)) && (sk->protocol != IPPROTO_TCP || carries(skb))) {
 		flags = PW_PACKET_SHARED | PW_PACKET_OPEN;
 		w->open = 1;
 	}
 	learn_flow(skb, sk, w, &o, dir);
 	if (cfg_events && dir == PW_PACKET_IN)
-		came(skb, sk, w, &o, flags);
+		arrived(skb, sk, w, &o, flags);
 	if (!cfg_packets)
 		return 1;
 	if (cfg_filter && !pcap_filter(skb))

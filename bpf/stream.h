@@ -57,7 +57,7 @@ static __always_inline void concerns(struct owned *w, u64 cookie)
 	if (w->about == cookie)
 		return;
 	w->unsettled = 0;
-	w->whole = 0;
+	w->one_writer = 0;
 	w->counted = NOT_COUNTED;
 	if (!w->about || w->about != w->from)
 		w->alone = 0;
@@ -142,7 +142,7 @@ static __always_inline void stream_begins(struct owned *w, struct sock *sk, u64 
 	concerns(w, cookie);
 	if (READ(t, snd_una) != seq || READ(t, data_segs_out))
 		return;
-	w->whole = 1;
+	w->one_writer = 1;
 	w->start = 0;
 	w->was = 0;
 	count_from(w, seq, COUNTED);
@@ -162,7 +162,7 @@ static __always_inline void stream_found(struct owned *w, struct sock *sk, u64 c
 		return;
 	seq = READ(t, write_seq);
 	if (READ(t, snd_una) == seq) {
-		w->whole = 1;
+		w->one_writer = 1;
 		w->since = now;
 		count_from(w, seq, COUNTED_SETTLING);
 	} else if (refs == 1) {
@@ -180,7 +180,7 @@ static __always_inline void sender_changes(struct owned *w, struct sock *sk, u64
 	struct tcp_sock *t = (void *)sk;
 
 	if (sk && w->about == cookie && READ(sk, sk_protocol) == IPPROTO_TCP && (u32)left && pid_of(sender) == (u32)left) {
-		if (w->whole)
+		if (w->one_writer)
 			start = place(READ(t, snd_una), left);
 		*(volatile u64 *)&w->was = 0;
 		w->was_time = w->time[BY_SENDER];
@@ -188,7 +188,7 @@ static __always_inline void sender_changes(struct owned *w, struct sock *sk, u64
 		w->was_left = left;
 		*(volatile u64 *)&w->was = sender;
 	}
-	*(volatile u8 *)&w->whole = 0;
+	*(volatile u8 *)&w->one_writer = 0;
 	*(volatile u64 *)&w->start = 0;
 }
 
@@ -221,7 +221,7 @@ static __always_inline void count_quiet(struct owned *w, struct sock *sk)
 static __always_inline void account(struct owned *w, struct sock *sk, struct pw_owner *o, u64 cookie, u32 n, bool same, bool watched, bool alone, struct proof *p)
 {
 	struct tcp_sock *t = (void *)sk;
-	bool counted, all, mine, whole, proved = false;
+	bool counted, all, mine, one_writer, proved = false;
 	u32 ended, written, una, from;
 	u64 start, left;
 
@@ -236,7 +236,7 @@ static __always_inline void account(struct owned *w, struct sock *sk, struct pw_
 	all = counted && ended == written;
 	if (watched && !(all && alone))
 		proved = prove_alone(w, sk, cookie, o->pid);
-	whole = *(volatile u8 *)&w->whole;
+	one_writer = *(volatile u8 *)&w->one_writer;
 	start = *(volatile u64 *)&w->start;
 	left = w->left;
 	if (w->was && !before(READ(t, snd_una), seq_of(w->was_left)))
@@ -253,7 +253,7 @@ static __always_inline void account(struct owned *w, struct sock *sk, struct pw_
 		w->ended = written;
 		w->counted = COUNTED;
 	}
-	if (same && whole) {
+	if (same && one_writer) {
 		from = written - OUTSTANDING;
 	} else {
 		if (same && (u32)start == o->pid)
@@ -281,22 +281,22 @@ static __always_inline void account(struct owned *w, struct sock *sk, struct pw_
 static __always_inline bool wrote(struct owned *w, struct sock *sk, u64 cookie, u32 pid, u32 seq, u32 end, bool here)
 {
 	bool alone = is_alone(w, sk, cookie, pid) || (here && prove_alone(w, sk, cookie, pid));
-	bool whole = *(volatile u8 *)&w->whole;
+	bool one_writer = *(volatile u8 *)&w->one_writer;
 	u64 start = *(volatile u64 *)&w->start;
 	u64 left = *(volatile u64 *)&w->left;
 	u64 sender = w->by[BY_SENDER];
 
 	/* A socket without a file: it has been closed, it has not been accepted yet, or it is inside an MPTCP socket. */
-	if (!alone && (whole || w->about != cookie) && !references(sk))
+	if (!alone && (one_writer || w->about != cookie) && !references(sk))
 		alone = true;
 	if (w->about != cookie)
 		return alone;
 	if (!alone && ((u32)left != pid || before(seq_of(left), end)))
 		return false;
 	/* Otherwise these have changed meanwhile. */
-	if (*(volatile u64 *)&w->start != start || *(volatile u8 *)&w->whole != whole)
+	if (*(volatile u64 *)&w->start != start || *(volatile u8 *)&w->one_writer != one_writer)
 		return false;
-	if (whole)
+	if (one_writer)
 		return !is_own(sender, cookie) || pid_of(sender) == pid;
 	return (u32)start == pid && !before(seq, seq_of(start));
 }

@@ -99,7 +99,7 @@ type conn struct {
 	first       int64 // time of its first item
 	connected   bool  // of calls: connect or accept was seen
 	indexed     bool  // of packets: it is in the queues
-	told        bool  // a call has been given its addresses
+	reported    bool  // a call has been given its addresses
 
 	// pair is the same connection in another file: that of packets for calls, that of calls
 	// for packets.

@@ -356,10 +356,10 @@ func (b *Bundle) text(it *item) wire.Record {
 // and sets k to them.
 func (it *item) tells(k *wire.Sock) bool {
 	c := it.conn
-	if c == nil || c.pair == nil || c.told || it.role.Has(event.Opens) {
+	if c == nil || c.pair == nil || c.reported || it.role.Has(event.Opens) {
 		return false
 	}
-	c.told = true
+	c.reported = true
 	family, size := uint16(2), uint16(1)
 	if c.local.Addr().Unmap().Is6() {
 		family = 10

@@ -337,11 +337,11 @@ func distance(a, b string) int {
 
 // untilOver reads from r. It returns io.EOF when over is closed, as a read from a pipe or a terminal may block forever.
 type untilOver struct {
-	r    io.Reader
-	over <-chan struct{} // may be nil
-	came chan read       // result of the pending read; nil if none is pending
-	read read            // unread rest of the last result
-	buf  []byte
+	r      io.Reader
+	over   <-chan struct{} // may be nil
+	result chan read       // result of the pending read; nil if none is pending
+	read   read            // unread rest of the last result
+	buf    []byte
 }
 
 type read struct {
@@ -351,19 +351,19 @@ type read struct {
 
 func (u *untilOver) Read(b []byte) (int, error) {
 	for len(u.read.b) == 0 && u.read.err == nil {
-		if u.came == nil {
+		if u.result == nil {
 			if u.buf == nil {
 				u.buf = make([]byte, 64<<10)
 			}
-			u.came = make(chan read, 1)
-			go func(came chan<- read) {
+			u.result = make(chan read, 1)
+			go func(result chan<- read) {
 				n, err := u.r.Read(u.buf)
-				came <- read{u.buf[:n], err}
-			}(u.came)
+				result <- read{u.buf[:n], err}
+			}(u.result)
 		}
 		select {
-		case u.read = <-u.came:
-			u.came = nil
+		case u.read = <-u.result:
+			u.result = nil
 		case <-u.over:
 			return 0, io.EOF
 		}

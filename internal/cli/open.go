@@ -100,7 +100,7 @@ func (a *app) open(parent context.Context, v *viewFlags, w *writeFlags, in *file
 		return err
 	}
 	if w.file != "" {
-		out.told(a)
+		out.reportLeftOut(a)
 	}
 	if v.strict && lostAny(*res) {
 		a.code = exitLost

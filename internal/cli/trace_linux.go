@@ -557,7 +557,7 @@ func (l *liveRun) view(parent context.Context) error {
 	if err = errors.Join(err, out.close()); err != nil {
 		return err
 	}
-	out.told(a)
+	out.reportLeftOut(a)
 	if !t.view.quiet {
 		a.counts(res, time.Since(began), t.view.drops)
 	}

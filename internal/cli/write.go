@@ -220,8 +220,8 @@ func (w *writeFlags) open(a *app, cfg *pipeline.Config, h wire.Header, snaplen u
 	return out, nil
 }
 
-// told reports how many frames were left out of the file.
-func (w *writer) told(a *app) {
+// reportLeftOut reports how many frames were left out of the file.
+func (w *writer) reportLeftOut(a *app) {
 	if n := w.leftOut(); n > 0 {
 		fmt.Fprintf(a.stderr, "pidwire: %d frames without IP were not written to %s\n", n, w.name)
 	}

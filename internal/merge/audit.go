@@ -137,9 +137,9 @@ func (m *Merger) holdCall(held wire.Record, at uint64) {
 	}
 }
 
-// told handles the records of audit's source that are not events, and reports
+// auditNotice handles the records of audit's source that are not events, and reports
 // whether r is one.
-func (m *Merger) told(r wire.Record) (taken bool, err error) {
+func (m *Merger) auditNotice(r wire.Record) (taken bool, err error) {
 	var a wire.Audit
 	if !a.Unmarshal(r) {
 		return false, nil

@@ -96,7 +96,7 @@ func (m *Merger) Add(r wire.Record) error {
 			m.accepted(r)
 		}
 	case wire.KindAudit:
-		if taken, err := m.told(r); taken {
+		if taken, err := m.auditNotice(r); taken {
 			return err
 		}
 		if m.audits.on {

@@ -219,7 +219,7 @@ func (s *Stream) Run(ctx context.Context, emit func(wire.Record) error) error {
 		}
 		switch kind {
 		case frameRecords:
-			pace.came(len(b))
+			pace.received(len(b))
 			err = records(b, emit)
 		case frameIdle:
 			if len(b) < 8 {

@@ -42,8 +42,8 @@ func (p *pace) to(one bool) {
 	}
 }
 
-// came is called for each frame of records, with its size in bytes.
-func (p *pace) came(n int) {
+// received is called for each frame of records, with its size in bytes.
+func (p *pace) received(n int) {
 	p.bytes += uint64(n)
 	if p.row += n; p.row > paceRow {
 		p.to(false)

@@ -16,7 +16,7 @@ func TestPace(t *testing.T) {
 		set = nil
 		for range n {
 			for left := bytes; left > 0; left -= fillFrame {
-				p.came(min(left, fillFrame))
+				p.received(min(left, fillFrame))
 			}
 			at += 10_000_000
 			p.idle(at)

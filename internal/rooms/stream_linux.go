@@ -94,7 +94,7 @@ func (e *encoder) flush(tail []byte) {
 		binary.LittleEndian.PutUint32(b[4:], uint32(len(b)-frameHead))
 	}
 	if e.pace != nil {
-		e.pace.came(len(b))
+		e.pace.received(len(b))
 	}
 	b = append(b, tail...)
 	if len(b) > 0 {

@@ -266,12 +266,12 @@ func (r *Reader) make(t text, v6 bool, h head, l *Line) {
 		l.Kind = Other
 		return
 	}
-	if !h.told {
+	if !h.printed {
 		if !h.read(&t) {
 			l.Kind, l.Why = Bad, badHead
 			return
 		}
-		if h.told && len(t) == 0 {
+		if h.printed && len(t) == 0 {
 			r.begun, r.v6, r.h, r.first = true, v6, h, *l
 			l.Kind = Begun
 			r.first.Iface = r.iface[:copy(r.iface[:], l.Iface)]

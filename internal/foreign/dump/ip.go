@@ -59,7 +59,7 @@ const (
 
 // head has the fields of the IP header that -v prints.
 type head struct {
-	told    bool
+	printed bool
 	options bool // there are options, which are omitted
 	tos     uint8
 	ttl     uint8
@@ -101,7 +101,7 @@ func (h *head) cut(t *text) bool {
 
 // parens parses the fields up to the closing parenthesis.
 func (h *head) parens(t *text) bool {
-	h.told = true
+	h.printed = true
 	for {
 		t.skip(",")
 		t.blanks()
@@ -214,7 +214,7 @@ func (r *Reader) ip(t text, v6 bool, h head, at, depth int) (made, wire int, why
 		return 0, 0, why
 	}
 	total := size + length
-	if h.told && !h.options {
+	if h.printed && !h.options {
 		if total = int(h.total); v6 {
 			total += size
 		}
@@ -223,7 +223,7 @@ func (r *Reader) ip(t text, v6 bool, h head, at, depth int) (made, wire int, why
 	if total > most16 && !v6 || total-size > most16 {
 		return 0, 0, badLong
 	}
-	if h.told {
+	if h.printed {
 		r.unknown &^= Fragment | TTL | TOS
 		if h.options {
 			r.unknown |= Options
@@ -444,7 +444,7 @@ func (r *Reader) transport(t text, p *packet) (made, length int, why string) {
 			return r.inside(rest, p)
 		}
 	}
-	if p.h.told {
+	if p.h.printed {
 		p.proto = p.h.proto
 		r.unknown |= Payload
 		return 0, 0, ""
@@ -538,7 +538,7 @@ func (r *Reader) withPorts(t text, p *packet) (made, length int, why string) {
 	default:
 		p.proto = protoUDP
 	}
-	if p.h.told && (p.h.proto == protoTCP || p.h.proto == protoUDP || p.h.proto == protoSCTP) {
+	if p.h.printed && (p.h.proto == protoTCP || p.h.proto == protoUDP || p.h.proto == protoSCTP) {
 		p.proto = p.h.proto
 	}
 	if why = r.ports(p); why != "" {

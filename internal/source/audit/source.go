@@ -454,7 +454,7 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 	nextCount, nextRules := time.Now().Add(countEvery), time.Now().Add(rulesEvery)
 	var last time.Time // until when to wait for the remaining records; zero while ctx is not done
 	var end uint64     // when that wait began, CLOCK_MONOTONIC ns
-	came := time.Now()
+	lastRecord := time.Now()
 	for {
 		if err := s.newlyCovered(emit); err != nil {
 			return err
@@ -497,8 +497,8 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 		}
 		switch {
 		case got > 0:
-			came = now
-		case now.Sub(came) > quietAfter && last.IsZero():
+			lastRecord = now
+		case now.Sub(lastRecord) > quietAfter && last.IsZero():
 			if err := s.pause(raw); err != nil {
 				return err
 			}

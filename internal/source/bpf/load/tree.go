@@ -117,15 +117,15 @@ func traceable(list []ksyms.Function) (may []ksyms.Function, places []int, err e
 	if err != nil {
 		return nil, nil, err
 	}
-	told := map[string]bool{}
+	noted := map[string]bool{}
 	for _, f := range list {
 		at := all[f.Name]
 		if len(at) == 0 {
 			continue
 		}
 		may = append(may, f)
-		if !told[f.Name] {
-			told[f.Name] = true
+		if !noted[f.Name] {
+			noted[f.Name] = true
 			places = append(places, at...)
 		}
 	}

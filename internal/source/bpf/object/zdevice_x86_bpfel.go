@@ -63,7 +63,7 @@ type DeviceOwned struct {
 	Mixed     uint8
 	Open      uint8
 	Unsettled uint8
-	Whole     uint8
+	OneWriter uint8
 	Counted   uint8
 	Refs      uint8
 	Pad       uint8

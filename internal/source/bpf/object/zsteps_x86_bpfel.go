@@ -57,7 +57,7 @@ type StepsOwned struct {
 	Mixed     uint8
 	Open      uint8
 	Unsettled uint8
-	Whole     uint8
+	OneWriter uint8
 	Counted   uint8
 	Refs      uint8
 	Pad       uint8

@@ -102,7 +102,7 @@ func (w *world) exec(pid uint32, start, at uint64, name string) *wire.Proc {
 	return p
 }
 
-func (w *world) told(p *wire.Proc, at uint64, want bool) {
+func (w *world) learn(p *wire.Proc, at uint64, want bool) {
 	w.t.Helper()
 	if got, err := w.Process(p, nil, at); err != nil || got != want {
 		w.t.Errorf("record %d of process %d: %v, %v", p.What, p.Pid, got, err)
@@ -120,19 +120,19 @@ func TestOursFromTheExecOn(t *testing.T) {
 	w := newWorld(t, "wanted")
 	const start = 5*tick + 7
 	first := w.exec(10, start, 100, "sh")
-	w.told(first, 100, false)
+	w.learn(first, 100, false)
 	if !w.k.m[10].No {
 		t.Error("the kernel side was not told")
 	}
 	w.ours(10, start, 150, false)
 	second := w.exec(10, start, 200, "wanted")
-	w.told(second, 200, true)
+	w.learn(second, 200, true)
 	w.ours(10, start, 190, false) // a late record from before the exec
 	w.ours(10, start, 210, true)
 	w.ours(10, 9*tick+1, 210, false) // another process that has had the pid
 	third := w.exec(10, start, 300, "other")
-	w.told(third, 300, true)
-	w.told(&wire.Proc{What: wire.ProcExit, Pid: 10, Start: start}, 400, true)
+	w.learn(third, 300, true)
+	w.learn(&wire.Proc{What: wire.ProcExit, Pid: 10, Start: start}, 400, true)
 	w.ours(10, start, 410, true) // the kernel closes its sockets
 	if !w.Empty() {
 		t.Error("it is alive")
@@ -145,11 +145,11 @@ func TestExecWhileRefused(t *testing.T) {
 	const start = 5*tick + 7
 	first := w.exec(10, start, 100, "sh")
 	second := w.exec(10, start, 200, "wanted")
-	w.told(first, 100, false)
+	w.learn(first, 100, false)
 	if w.k.m[10].No {
 		t.Error("the second exec was refused with the first")
 	}
-	w.told(second, 200, true)
+	w.learn(second, 200, true)
 	if w.k.m[10].Mode != wire.TargetWatch {
 		t.Errorf("%+v", w.k.m[10])
 	}
@@ -159,17 +159,17 @@ func TestExecWhileRefused(t *testing.T) {
 func TestPidUsedAgain(t *testing.T) {
 	w := newWorld(t, "wanted")
 	const start, again = 5*tick + 7, 90*tick + 3
-	w.told(w.exec(10, start, 100, "wanted"), 100, true)
+	w.learn(w.exec(10, start, 100, "wanted"), 100, true)
 	// Its exit record is lost, and the pid is reused.
 	delete(w.k.m, 10)
 	next := w.exec(10, again, 500, "other")
-	w.told(next, 500, false)
+	w.learn(next, 500, false)
 	w.ours(10, again, 510, false)
 	w.ours(10, start, 300, true)
 	// A late decision to watch must not apply to the process that has the pid now.
 	late := w.exec(11, start, 600, "wanted")
 	w.exec(11, again, 700, "other")
-	w.told(late, 600, true)
+	w.learn(late, 600, true)
 	if w.k.m[11].Mode == wire.TargetWatch {
 		t.Error("another process is watched")
 	}
@@ -178,7 +178,7 @@ func TestPidUsedAgain(t *testing.T) {
 func TestLookAfterALoss(t *testing.T) {
 	w := newWorld(t, "wanted")
 	const start = 5*tick + 7
-	w.told(w.exec(1, start, 100, "wanted"), 100, true)
+	w.learn(w.exec(1, start, 100, "wanted"), 100, true)
 	w.k.m[2] = load.Target{PID: 2, Mode: wire.TargetWatch, Since: 150} // a child whose fork record was lost
 	w.procs[2] = &proc.Process{PID: 2, Start: 6 * tick, Comm: "x"}
 	w.exec(3, start, 160, "wanted") // its exec record was lost

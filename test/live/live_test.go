@@ -185,13 +185,51 @@ func watch(t *testing.T, prog string, flags ...string) (said, shown []byte) {
 // since has the programs that need a later kernel than 5.10, with its release (6.7 is 607).
 var since = map[string]int{"landlock": 607, "uring_kinds": 600}
 
-// mayLack reports whether a program may say that it cannot run here: in a guest if its kernel is too old, elsewhere
-// unless the whole suite must run.
-func mayLack(name string) bool {
-	if built == "" {
-		return os.Getenv("PIDWIRE_MUST") == ""
+// lacks has what programs need that a kernel may be built or configured without. Each probe asks the kernel itself,
+// and returns an error if it is not there. All other programs run on every kernel.
+var lacks = map[string]func() error{
+	"aio":           func() error { return calls(unix.SYS_IO_SETUP, unix.ENOSYS) },
+	"beyond_cmsg":   func() error { return opens(unix.AF_INET6, unix.SOCK_DGRAM) },
+	"beyond_packet": func() error { return opens(unix.AF_PACKET, unix.SOCK_DGRAM) },
+	"kernel_neigh":  func() error { return unix.Access("/dev/net/tun", unix.R_OK|unix.W_OK) },
+	"kernel_six":    func() error { return unix.Access("/proc/sys/net/ipv6/conf/lo", unix.F_OK) },
+	"landlock":      func() error { return calls(unix.SYS_LANDLOCK_CREATE_RULESET, unix.ENOSYS, unix.EOPNOTSUPP) },
+	"packet":        func() error { return opens(unix.AF_PACKET, unix.SOCK_DGRAM) },
+	"tcp6":          func() error { return opens(unix.AF_INET6, unix.SOCK_STREAM) },
+	"uring":         func() error { return calls(unix.SYS_IO_URING_SETUP, unix.ENOSYS, unix.EPERM) },
+	"uring_kinds":   func() error { return calls(unix.SYS_IO_URING_SETUP, unix.ENOSYS, unix.EPERM) },
+	"uring_many":    func() error { return calls(unix.SYS_IO_URING_SETUP, unix.ENOSYS, unix.EPERM) },
+	"vsock":         func() error { return opens(unix.AF_VSOCK, unix.SOCK_STREAM) },
+}
+
+// calls makes a system call without arguments. It returns the error if it is one of those that say that the kernel
+// does not have the call.
+func calls(nr uintptr, absent ...unix.Errno) error {
+	if _, _, errno := unix.Syscall(nr, 0, 0, 0); slices.Contains(absent, errno) {
+		return errno
 	}
-	return release() < since[name]
+	return nil
+}
+
+func opens(family, kind int) error {
+	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		err = unix.Close(fd)
+	}
+	return err
+}
+
+// mayLack reports whether a program may say that it cannot run here: if the kernel is too old; and, unless it is one of
+// the kernels of a guest or the whole suite must run, if the kernel says that it does not have what the program needs.
+func mayLack(name string) bool {
+	if built == "" && os.Getenv("PIDWIRE_MUST") != "" {
+		return false
+	}
+	if release() < since[name] {
+		return true
+	}
+	probe := lacks[name]
+	return built == "" && probe != nil && probe() != nil
 }
 
 // release returns the release of the running kernel: 607 for 6.7, 510 for 5.10.

@@ -120,8 +120,9 @@ static __always_inline void used_by(struct owned *w, struct pw_owner *o, u64 wor
 	before = w->by[kind_of(w, cookie, side) & (KINDS - 1)];
 	from = is_own(before, cookie) ? cookie : before ? w->from : 0;
 	pid = pid_beside(before, word, o);
-	if (pid == o->pid && !ours(o->pid))
-		return; /* this process is not watched any more */
+	/* This process is not watched any more. If it sends after a watched one, that one must not be taken for the writer. */
+	if (pid == o->pid && (same || side != BY_SENDER) && !ours(o->pid))
+		return;
 	/* The owner that was found at attach was only known to hold the socket. */
 	confirms = (how_of(before) & HOW_MASK) == PW_OWNER_FOUND || (side == BY_RECEIVER && w->open);
 	if (side == BY_RECEIVER)

@@ -44,11 +44,16 @@ const (
 	defaultWait = 15000
 	pollEvery   = 20 * time.Millisecond
 	countEvery  = 500 * time.Millisecond
+	lossesEvery = 100 * time.Millisecond
 	rulesEvery  = time.Second // the kernel sends all rules, including those of others
 	// quietAfter is the time without records after which Run blocks for up to quietFor, instead of polling
 	// every pollEvery.
 	quietAfter = time.Second
 	quietFor   = 250 * time.Millisecond
+	// coarse is how much earlier than the call the time of a record can be: the kernel's coarse clock
+	// (ktime_get_coarse_real_ts64) has steps of up to 10 ms. Here only the other direction matters,
+	// an error of the conversion in mono.
+	coarse = 1_000_000
 	// keepGone is how long records of a process are accepted after its end.
 	keepGone = 2 * time.Second
 	groupLog = 1 // AUDIT_NLGRP_READLOG
@@ -83,6 +88,7 @@ type Source struct {
 	gone    map[uint32]time.Time // watched processes that have ended, and when
 	covers  []uint32             // processes with new rules, to be reported
 	closed  bool
+	ending  bool  // all rules are removed, and none is added
 	failed  error // first error of adding a rule, not reported yet
 	broad   bool  // the rules are for all processes, and other processes are filtered out here
 	stand   int   // number of our rules in the kernel
@@ -250,7 +256,7 @@ func (s *Source) Ended(pid uint32) { s.later(pid, false) }
 func (s *Source) later(pid uint32, watch bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.closed || s.ending {
 		return
 	}
 	if watch {
@@ -264,10 +270,24 @@ func (s *Source) later(pid uint32, watch bool) {
 	s.wake.Broadcast()
 }
 
-// todo is a request to add or remove the rules of a process.
+// todo is a request to add or remove the rules of a process; to remove all rules, if the
+// process is everybody.
 type todo struct {
 	pid   uint32
 	watch bool
+}
+
+// endRules removes all rules, asynchronously. Otherwise the records that still have to be read
+// at the end would become more and more on a busy host.
+func (s *Source) endRules() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.ending = true
+	s.todo = []todo{{everybody, false}}
+	s.wake.Broadcast()
 }
 
 // work adds and removes rules until the source is closed.
@@ -287,9 +307,12 @@ func (s *Source) work() {
 		s.busy = true
 		s.mu.Unlock()
 		var err error
-		if t.watch {
+		switch {
+		case t.watch:
 			err = s.make(t.pid)
-		} else {
+		case t.pid == everybody:
+			s.dropAll()
+		default:
 			s.drop(t.pid)
 		}
 		s.mu.Lock()
@@ -376,6 +399,12 @@ func (s *Source) drop(pid uint32) {
 	delete(s.rules, pid)
 }
 
+func (s *Source) dropAll() {
+	for pid := range s.rules {
+		s.drop(pid)
+	}
+}
+
 func (s *Source) stands(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -407,10 +436,8 @@ func (s *Source) Close() error {
 		}
 		s.in.Close()
 	}
+	s.dropAll()
 	var err error
-	for pid := range s.rules {
-		s.drop(pid)
-	}
 	if s.state.Key != "" {
 		if unlock, lockErr := lockState(); lockErr == nil {
 			// Another run that has ended since may have added settings to our file (bequeath).
@@ -449,11 +476,10 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 		return err
 	}
 	defer context.AfterFunc(ctx, s.hurry)()
-	r := reader{s: s, emit: emit, lost: s.lost, never: s.never, kauditd: kauditd()}
+	r := reader{s: s, emit: emit, dropped: s.lost, lost: map[uint32]uint64{}, never: s.never, kauditd: kauditd()}
 	buf := make([]byte, 64<<10)
-	nextCount, nextRules := time.Now().Add(countEvery), time.Now().Add(rulesEvery)
+	nextCount, nextRules, nextLosses := time.Now().Add(countEvery), time.Now().Add(rulesEvery), time.Now()
 	var last time.Time // until when to wait for the remaining records; zero while ctx is not done
-	var end uint64     // when that wait began, CLOCK_MONOTONIC ns
 	lastRecord := time.Now()
 	for {
 		if err := s.newlyCovered(emit); err != nil {
@@ -470,10 +496,17 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 		}
 		if got > 0 {
 			r.quiet = 0
-		} else if err := r.settled(!last.IsZero()); err != nil {
+		} else if err := r.settled(); err != nil {
 			return err
 		}
 		now := time.Now()
+		if now.After(nextLosses) {
+			nextLosses = now.Add(lossesEvery)
+			r.lost[wire.LostAudit] += r.gaps.settle()
+			if err := r.losses(); err != nil {
+				return err
+			}
+		}
 		if now.After(nextCount) || !last.IsZero() {
 			nextCount = now.Add(countEvery)
 			if err := r.count(); err != nil {
@@ -489,10 +522,14 @@ func (s *Source) Run(ctx context.Context, emit func(wire.Record) error) error {
 		}
 		switch {
 		case ctx.Err() != nil && last.IsZero():
-			last, end = now.Add(3*pollEvery), header().Time
-		case !last.IsZero() && now.After(last) && got == 0 && !r.overrun && r.upto >= end:
-			return nil
+			last, r.end = now.Add(3*pollEvery), header().Time
+			s.endRules()
+		case !last.IsZero() && now.After(last) && r.complete(got):
+			return r.finish()
 		case !last.IsZero() && now.After(last.Add(patience)):
+			if err := r.finish(); err != nil {
+				return err
+			}
 			return r.note("some audit records could not be read before the end")
 		}
 		switch {
@@ -539,17 +576,41 @@ func (r *reader) receive(raw syscall.RawConn, buf []byte) (got int, err error) {
 // settled is called if no more messages are available: then all events are complete. Only at
 // the end, or if a call waits for its record, does it request the status, because the
 // kernel starts a thread for each answer.
-func (r *reader) settled(ending bool) error {
+func (r *reader) settled() error {
 	if err := r.asm.Flush(r.event); err != nil {
 		return err
 	}
 	if err := r.gauge(); err != nil {
 		return err
 	}
-	if r.s.called.Load() >= r.upto || ending {
+	if r.s.called.Load() >= r.upto || r.end != 0 {
 		return r.progress()
 	}
 	return nil
+}
+
+// complete reports whether, at the end, all records of calls that returned before it have been
+// received. A record of a later time is proof, because the kernel queues records in the order in
+// which calls return: on a host that is busy with records of others the queue is never empty.
+func (r *reader) complete(got int) bool {
+	return !r.overrun && (got == 0 && r.upto >= r.end || r.newest > r.end+coarse)
+}
+
+// finish emits what has been received, and the losses.
+func (r *reader) finish() error {
+	if err := r.asm.Flush(r.event); err != nil {
+		return err
+	}
+	for range 2 {
+		r.lost[wire.LostAudit] += r.gaps.settle()
+	}
+	if err := r.losses(); err != nil {
+		return err
+	}
+	if !r.complete(0) || r.upto >= r.end {
+		return nil
+	}
+	return r.reached(r.end)
 }
 
 // hurry makes pause return.
@@ -597,8 +658,20 @@ func (r *reader) progress() error {
 	if upto == 0 {
 		return nil
 	}
-	now.Time, r.upto = upto, upto
-	a := wire.Audit{H: now, Flags: wire.AuditUpto}
+	if r.end != 0 {
+		upto = min(upto, r.end) // calls that return later may have no record: the rules are being removed
+	}
+	return r.reached(upto)
+}
+
+// reached emits the time up to which all records have been received.
+func (r *reader) reached(upto uint64) error {
+	if err := r.losses(); err != nil {
+		return err
+	}
+	r.upto = upto
+	a := wire.Audit{H: header(), Flags: wire.AuditUpto}
+	a.H.Time = upto
 	return r.emit(wire.Seal(a.Append(nil)))
 }
 
@@ -649,18 +722,22 @@ type reader struct {
 	asm     auditlog.Assembler
 	line    []byte
 	rec     []byte
-	serial  uint64          // highest serial number so far
-	overrun bool            // the socket buffer was full: serials after those that were in it are missing
-	off     bool            // audit was disabled by others
-	missing bool            // some of our rules were removed by others
-	never   bool            // there are rules that suppress records
-	gauged  bool            // gauge has been called: the next new serial is after all missing ones
-	lost    uint32          // Status.Lost at the last check
-	upto    uint64          // all records up to this time have been received
-	kauditd string          // result of kauditd
-	quiet   uint64          // time of the last check that found no queued records; 0 if it found some
-	between int64           // CLOCK_REALTIME minus CLOCK_MONOTONIC, ns
-	named   map[uint32]bool // users whose names have been emitted
+	serial  uint64            // highest serial number so far
+	overrun bool              // the socket buffer was full: serials after those that were in it are missing
+	off     bool              // audit was disabled by others
+	missing bool              // some of our rules were removed by others
+	never   bool              // there are rules that suppress records
+	gauged  bool              // gauge has been called: the next new serial is after all missing ones
+	dropped uint32            // Status.Lost at the last check
+	gaps    gaps              // serials that are missing, as far as they may still arrive
+	lost    map[uint32]uint64 // losses that are not emitted yet, by reason
+	upto    uint64            // all records up to this time have been received
+	newest  uint64            // latest time of a record after end, CLOCK_MONOTONIC ns
+	end     uint64            // when ctx was done, CLOCK_MONOTONIC ns; 0 before
+	kauditd string            // result of kauditd
+	quiet   uint64            // time of the last check that found no queued records; 0 if it found some
+	between int64             // CLOCK_REALTIME minus CLOCK_MONOTONIC, ns
+	named   map[uint32]bool   // users whose names have been emitted
 }
 
 // message handles one message of the kernel: a netlink header and the text. The length in the
@@ -681,18 +758,19 @@ func (r *reader) message(b []byte) error {
 	if !ok {
 		return nil
 	}
+	if r.end != 0 {
+		r.newest = max(r.newest, r.mono(rec.Wall(), header().Time))
+	}
 	if rec.Serial > r.serial {
 		if r.overrun && r.serial != 0 {
-			if n := rec.Serial - r.serial - 1; n > 0 {
-				if err := r.lose(wire.LostAudit, n); err != nil {
-					return err
-				}
-			}
+			r.lost[wire.LostAudit] += r.gaps.skip(r.serial, rec.Serial)
 			if r.gauged {
 				r.overrun, r.gauged = false, false
 			}
 		}
 		r.serial = rec.Serial
+	} else {
+		r.gaps.arrived(rec.Serial)
 	}
 	r.line = append(append(append(append(r.line[:0], "type="...), auditlog.Name(kind)...), " msg="...), text...)
 	return r.asm.Add(&rec, r.line, r.event)
@@ -752,11 +830,22 @@ func (r *reader) mono(wall int64, now uint64) uint64 {
 	return now
 }
 
-func (r *reader) lose(reason uint32, n uint64) error {
-	h := header()
-	h.Kind = wire.KindLost
-	l := wire.Lost{H: h, Count: n, Reason: reason}
-	return r.emit(wire.Seal(l.Append(nil)))
+// losses emits the losses since the last call, one record for each reason.
+func (r *reader) losses() error {
+	for _, reason := range [...]uint32{wire.LostBacklog, wire.LostAudit} {
+		n := r.lost[reason]
+		if n == 0 {
+			continue
+		}
+		delete(r.lost, reason)
+		h := header()
+		h.Kind = wire.KindLost
+		l := wire.Lost{H: h, Count: n, Reason: reason}
+		if err := r.emit(wire.Seal(l.Append(nil))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *reader) note(text string) error {
@@ -828,7 +917,7 @@ func forbids(list []rule) bool {
 	return slices.ContainsFunc(list, func(r rule) bool { return r.forbids() })
 }
 
-// count emits a loss record for the records that the kernel has dropped since the last call, and a note if
+// count adds the records that the kernel has dropped since the last call to the losses, and emits a note if
 // audit was disabled or enabled.
 func (r *reader) count() error {
 	st, err := r.s.c.status()
@@ -845,8 +934,8 @@ func (r *reader) count() error {
 			return err
 		}
 	}
-	n := st.Lost - r.lost
-	r.lost = st.Lost
+	n := st.Lost - r.dropped
+	r.dropped = st.Lost
 	if n != 0 {
 		// Records on the kernel's hold queue are sent with the next record (kauditd_thread).
 		r.overrun = r.overrun || r.s.unicast
@@ -854,5 +943,6 @@ func (r *reader) count() error {
 	if n == 0 || n > 1<<31 { // the counter was reset
 		return nil
 	}
-	return r.lose(wire.LostBacklog, uint64(n))
+	r.lost[wire.LostBacklog] += uint64(n)
+	return nil
 }

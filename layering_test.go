@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"bounded":    {},
 	"flow":       {"event", "bounded"},
 	"stage":      {"event", "bounded"},
+	"proto":      {"event", "bounded", "dns"},
 	"merge":      {"event", "wire", "syscalls"},
 	"pcapfilter": {},
 	"foreign":    {},
@@ -37,12 +38,12 @@ var mayImport = map[string][]string{
 	"outfile":    {},
 	"rooms":      {"wire", "sandbox"},
 	"collect":    {"wire", "source"},
-	"pipeline":   {"wire", "decode", "flow", "stage", "bounded", "merge", "source", "sink", "event"},
-	"cli":        {"event", "wire", "syscalls", "decode", "flow", "merge", "pcapfilter", "foreign", "source", "target", "bundle", "sink", "pipeline", "sandbox", "outfile", "rooms", "collect"},
+	"pipeline":   {"wire", "decode", "flow", "stage", "proto", "bounded", "merge", "source", "sink", "event"},
+	"cli":        {"event", "wire", "syscalls", "decode", "flow", "proto", "merge", "pcapfilter", "foreign", "source", "target", "bundle", "sink", "pipeline", "sandbox", "outfile", "rooms", "collect"},
 }
 
 // pure layers do not access the machine.
-var pure = []string{"event", "wire", "syscalls", "decode", "dns", "bounded", "flow", "stage", "merge", "pcapfilter", "foreign"}
+var pure = []string{"event", "wire", "syscalls", "decode", "dns", "bounded", "flow", "stage", "proto", "merge", "pcapfilter", "foreign"}
 
 // impure are packages that pure layers must not import.
 var impure = []string{"os", "net", "time", "log", "sync", "context", "syscall", "golang.org/x/sys/unix"}
@@ -71,7 +72,7 @@ func TestLayering(t *testing.T) {
 				}
 				continue
 			}
-			if slices.Contains(pure, layer) && slices.Contains(impure, imp) {
+			if slices.Contains(pure, layer) && slices.Contains(impure, imp) && dir != "proto/prototest" {
 				t.Errorf("%s imports %s: %s is pure", file, imp, layer)
 			}
 			if layer == "sink" && (imp == "os" || imp == "net" || imp == "syscall") {

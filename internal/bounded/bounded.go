@@ -173,6 +173,20 @@ func (x *Index[K, V]) Grew(n int) {
 	x.room.take(n)
 }
 
+// All yields the entries, in no order. The index must not be changed meanwhile.
+func (x *Index[K, V]) All(yield func(K, V) bool) {
+	for k, v := range x.young.m {
+		if !yield(k, v) {
+			return
+		}
+	}
+	for k, v := range x.old.m {
+		if _, again := x.young.m[k]; !again && !yield(k, v) {
+			return
+		}
+	}
+}
+
 // Drop removes a key.
 func (x *Index[K, V]) Drop(key K) {
 	for _, h := range []*part[K, V]{&x.young, &x.old} {

@@ -30,6 +30,9 @@ func (a *app) counts(r pipeline.Result, d time.Duration, drops bool) {
 		seen += fmt.Sprintf(", %d audit events", r.Audits)
 		lost += fmt.Sprintf(", aud %d", r.Lost[event.LayerAud])
 	}
+	if r.Said > 0 {
+		seen += fmt.Sprintf(", %d messages", r.Said)
+	}
 	if dropped > 0 {
 		lost += fmt.Sprintf(", output %d", dropped)
 	}

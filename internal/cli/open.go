@@ -30,6 +30,7 @@ func (a *app) openCommand() *cobra.Command {
 	var v viewFlags
 	var w writeFlags
 	var in filesFlags
+	var layers []string
 	cmd := &cobra.Command{
 		Use:   "open FILE... [flags]",
 		Short: "print recordings, captures, audit logs, output of strace and tcpdump, as one timeline; without root, on any system",
@@ -51,12 +52,16 @@ determined by events that several files have in common; the result is printed. U
 			if len(args) == 0 {
 				return usageError("open needs one or more files, or - for standard input")
 			}
+			if err := v.only(layers); err != nil {
+				return err
+			}
 			in.dates = v.json || v.time == "epoch"
 			in.resolve = v.resolve && !v.numeric
 			in.quiet, in.lines = v.quiet, !v.summary && v.output == "" && (w.file == "" || v.json)
 			return a.open(cmd.Context(), &v, &w, &in, args)
 		},
 	}
+	cmd.Flags().StringSliceVarP(&layers, "layers", "l", nil, "`LAYERS` to show: sys, pkt, msg, krn, aud (default: all that the files have but msg)")
 	in.add(cmd.Flags())
 	w.add(cmd.Flags())
 	v.add(cmd)
@@ -78,6 +83,7 @@ func (a *app) open(parent context.Context, v *viewFlags, w *writeFlags, in *file
 	began := time.Now()
 	res, err := a.replay(parent, in, names, func(cfg *pipeline.Config, h wire.Header) error {
 		cfg.Keep, cfg.Limit = v.keep(h), v.count
+		cfg.Messages, cfg.Secrets = v.layers["msg"], v.secrets
 		var err error
 		if out, err = w.open(a, cfg, h, 0, v.filter); err != nil {
 			return err

@@ -3,16 +3,19 @@ package cli
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/pidwire/pidwire/internal/event"
+	protocols "github.com/pidwire/pidwire/internal/proto/list"
 	"github.com/pidwire/pidwire/internal/syscalls"
 )
 
-// selection is the set of calls that -e, -z and -Z select.
+// selection is the set of calls and messages that -e, -z and -Z select.
 type selection struct {
 	calls      map[string]widths // nil: all
 	failed, ok bool              // by result; if both or neither are set: all
+	protos     map[string]bool   // of messages; nil: all
 }
 
 // widths is the set of ABI widths for which a call is selected: strace's @32, @64.
@@ -89,17 +92,21 @@ func parseSelection(exprs []string) (selection, error) {
 					return s, usageError("-e status=%s: no such status (successful, failed)", v)
 				}
 			}
+		case "msg":
+			if err := s.messages(value); err != nil {
+				return s, err
+			}
 		case "signal", "signals", "s":
 			// Ignored, as signals are not shown.
 		default:
 			if why, ok := refused[key]; ok {
 				return s, usageError("-e %s: not supported: %s", key, why)
 			}
-			names := []string{"trace", "status", "signal"}
+			names := []string{"trace", "status", "signal", "msg"}
 			if n := nearest(key, names); n != "" {
 				return s, usageError("-e %s: no such qualifier; did you mean -e %s=?", key, n)
 			}
-			return s, usageError("-e %s: no such qualifier (trace, status, signal)", key)
+			return s, usageError("-e %s: no such qualifier (trace, status, msg, signal)", key)
 		}
 	}
 	return s, nil
@@ -175,6 +182,38 @@ func (s *selection) trace(set string) error {
 		}
 		if w != 0 {
 			s.calls[name] |= w
+		}
+	}
+	return nil
+}
+
+// messages parses a list of protocols.
+func (s *selection) messages(list string) error {
+	names := protocols.Names()
+	list, not := strings.CutPrefix(list, "!")
+	chosen := map[string]bool{}
+	for name := range strings.SplitSeq(list, ",") {
+		switch name = strings.ToLower(strings.TrimSpace(name)); {
+		case name == "all":
+			for _, n := range names {
+				chosen[n] = true
+			}
+		case slices.Contains(names, name):
+			chosen[name] = true
+		default:
+			e := &exitError{code: exitUsage, err: usageError("-e msg=%s: no such protocol (%s)", name, strings.Join(names, ", "))}
+			if n := nearest(name, names); n != "" {
+				e.hint = append(e.hint, "did you mean "+n+"?")
+			}
+			return e
+		}
+	}
+	if s.protos == nil {
+		s.protos = map[string]bool{}
+	}
+	for _, n := range names {
+		if chosen[n] != not {
+			s.protos[n] = true
 		}
 	}
 	return nil

@@ -90,7 +90,7 @@ output. With -w - the output of the command goes to standard error.`,
 	f.StringVarP(&t.asUser, "username", "u", "", "run COMMAND as `USER`")
 	f.CountVarP(&t.follow, "follow-forks", "f", "follow children (the default)")
 	f.BoolVar(&t.noFollow, "no-follow", false, "do not follow children")
-	f.StringSliceVarP(&t.layers, "layers", "l", []string{"sys"}, "`LAYERS` to show: sys, pkt, krn, aud; krn includes sys")
+	f.StringSliceVarP(&t.layers, "layers", "l", []string{"sys"}, "`LAYERS` to show: sys, pkt, msg, krn, aud; krn includes sys, and msg is made of sys and pkt")
 	f.StringArrayVar(&t.functions, "functions", nil, "trace functions that match `PATTERN`: a glob ('tcp_*'), '*@net/socket.c', or socket, the default set (repeatable)")
 	f.StringVar(&t.engine, "engine", "", "trace functions with `ENGINE` kprobe, function_graph or stacks (default: the first that works here)")
 	f.BoolVar(&t.auditWait, "audit-wait", false, "layer aud: block the target when the queue is full, so that no record is lost")
@@ -170,12 +170,16 @@ func (t *traceFlags) snapLength() uint32 {
 // the calls; --tree and -k imply krn; --drops shows only drops of layer krn.
 func (t *traceFlags) checkLayers(cmd *cobra.Command) error {
 	if len(t.layers) == 0 {
-		return usageError("-l has no layer (sys, pkt, krn, aud)")
+		return usageError("-l has no layer (%s)", strings.Join(layerNames, ", "))
 	}
-	for _, l := range t.layers {
-		if !slices.Contains([]string{"sys", "pkt", "krn", "aud"}, l) {
-			return usageError("no layer %q (sys, pkt, krn, aud)", l)
-		}
+	if err := knownLayers(t.layers); err != nil {
+		return err
+	}
+	if slices.Contains(t.layers, "msg") && !slices.Contains(t.layers, "sys") && !slices.Contains(t.layers, "pkt") {
+		// Messages need what calls carry, and their times what packets say.
+		_ = t.view.only(t.layers)
+		t.view.layers["sys"] = t.view.layers["krn"]
+		t.layers = append(t.layers, "sys", "pkt")
 	}
 	switch {
 	case t.engine == "":
@@ -531,7 +535,7 @@ func (l *liveRun) view(parent context.Context) error {
 	// A recording must not be delayed by a slow reader of the lines. Without a recording,
 	// records that are not read yet stay in the ring, and those that do not fit are counted as lost.
 	named := &elfsyms.Named{Source: src, Module: a.in.Module}
-	cfg := pipeline.Config{Source: named, Keep: t.view.keep(h), Limit: t.view.count, Wait: t.write.file == "", Wrote: a.in.Beat}
+	cfg := pipeline.Config{Source: named, Messages: slices.Contains(t.layers, "msg"), Secrets: t.view.secrets, Keep: t.view.keep(h), Limit: t.view.count, Wait: t.write.file == "", Wrote: a.in.Beat}
 	if h.Layers&^(1<<wire.LayerSys) != 0 {
 		cfg.Clock = src.Clock
 	}

@@ -55,8 +55,10 @@ type viewFlags struct {
 	names   bool
 	resolve bool
 	drops   bool
-	tree    bool // --tree
-	stacks  bool // -k
+	tree    bool            // --tree
+	stacks  bool            // -k
+	layers  map[string]bool // that are shown; nil: all that there are
+	secrets bool
 }
 
 var timeWords = []string{"rel", "abs", "micro", "epoch", "delta", "none"}
@@ -64,7 +66,7 @@ var timeWords = []string{"rel", "abs", "micro", "epoch", "delta", "none"}
 func (v *viewFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringArrayVarP(&v.expr, "expr", "e", nil, "filter calls by trace=SET or status=SET as in strace: -e connect, -e trace=%net,!close, -e status=failed")
+	f.StringArrayVarP(&v.expr, "expr", "e", nil, "filter calls by trace=SET or status=SET as in strace: -e connect, -e trace=%net,!close, -e status=failed; messages by protocol: -e msg=http,dns")
 	f.BoolVarP(&v.failed, "failed-only", "Z", false, "only calls that failed")
 	f.BoolVarP(&v.success, "successful-only", "z", false, "only calls that succeeded")
 	f.IntVarP(&v.strlen, "string-limit", "s", 32, "maximum bytes shown of a string (and copied of each buffer), up to 65536")
@@ -94,6 +96,7 @@ func (v *viewFlags) add(cmd *cobra.Command) {
 	f.StringVar(&v.format, "format", "pidwire", "pidwire, or strace: as printed by strace -f, without columns")
 	f.BoolVarP(&v.quiet, "quiet", "q", false, "no messages on standard error")
 	f.BoolVar(&v.strict, "strict", false, "exit code 11 if events were lost")
+	f.BoolVar(&v.secrets, "secrets", false, "messages: show passwords, tokens and other secrets, which are *** otherwise")
 	f.Uint64Var(&v.count, "count", 0, "stop after `N` calls and packets")
 }
 
@@ -239,20 +242,51 @@ func (v *viewFlags) keep(h wire.Header) func(*event.Entry) bool {
 		}
 	}
 	all, packets := v.sel.all(), h.Layers == 1<<wire.LayerPkt
-	if all && !packets && v.match == nil {
+	if all && !packets && v.match == nil && v.layers == nil && v.sel.protos == nil {
 		return nil
 	}
+	shown := func(layer string) bool { return v.layers == nil || v.layers[layer] }
 	return func(e *event.Entry) bool {
 		switch b := e.Body.(type) {
 		case *event.Call:
-			return all || v.sel.shows(b)
+			return shown("sys") && (all || v.sel.shows(b))
 		case *event.Audit:
-			return all || b.Call == nil || v.sel.shows(b.Call)
+			return shown("aud") && (all || b.Call == nil || v.sel.shows(b.Call))
 		case *event.Capture:
-			return v.match == nil || !b.NoIP && pcapfilter.Match(v.match, b.Data, b.Len)
+			return shown("pkt") && (v.match == nil || !b.NoIP && pcapfilter.Match(v.match, b.Data, b.Len))
 		case *event.State:
-			return !packets
+			return !packets && (shown("sys") || shown("pkt") || shown("krn"))
+		case *event.Handover:
+			return shown("pkt")
+		case *event.Kernel:
+			return shown("krn")
+		case *event.Message:
+			return shown("msg") && (v.sel.protos == nil || v.sel.protos[b.Proto])
 		}
 		return true
 	}
+}
+
+// layerNames are the layers of -l.
+var layerNames = []string{"sys", "pkt", "msg", "krn", "aud"}
+
+func knownLayers(list []string) error {
+	for _, l := range list {
+		if !slices.Contains(layerNames, l) {
+			return usageError("no layer %q (%s)", l, strings.Join(layerNames, ", "))
+		}
+	}
+	return nil
+}
+
+// only limits what is shown to some layers; none means all.
+func (v *viewFlags) only(layers []string) error {
+	if len(layers) == 0 {
+		return nil
+	}
+	v.layers = map[string]bool{}
+	for _, l := range layers {
+		v.layers[l] = true
+	}
+	return knownLayers(layers)
 }

@@ -14,6 +14,7 @@ type Arena struct {
 	auds  slab[Audit]
 	krns  slab[Kernel]
 	frms  slab[Frame]
+	parts slab[Piece]
 	bytes slab[byte]
 }
 
@@ -27,6 +28,7 @@ const (
 	audSlab  = 64
 	krnSlab  = 64
 	frmSlab  = 256
+	partSlab = 128
 	byteSlab = 16 << 10
 )
 
@@ -38,11 +40,11 @@ const maxArena = 1 << 20
 // Used returns the number of bytes in use, including gaps between allocations. Held returns the
 // number of bytes allocated.
 func (a *Arena) Used() int {
-	return a.calls.taken() + a.args.taken() + a.socks.taken() + a.toks.taken() + a.caps.taken() + a.auds.taken() + a.krns.taken() + a.frms.taken() + a.bytes.taken()
+	return a.calls.taken() + a.args.taken() + a.socks.taken() + a.toks.taken() + a.caps.taken() + a.auds.taken() + a.krns.taken() + a.frms.taken() + a.parts.taken() + a.bytes.taken()
 }
 
 func (a *Arena) Held() int {
-	return a.calls.held() + a.args.held() + a.socks.held() + a.toks.held() + a.caps.held() + a.auds.held() + a.krns.held() + a.frms.held() + a.bytes.held()
+	return a.calls.held() + a.args.held() + a.socks.held() + a.toks.held() + a.caps.held() + a.auds.held() + a.krns.held() + a.frms.held() + a.parts.held() + a.bytes.held()
 }
 
 // Reset invalidates all allocations. It reports whether the memory is kept for reuse.
@@ -59,6 +61,7 @@ func (a *Arena) Reset() (kept bool) {
 	a.auds.reset()
 	a.krns.reset()
 	a.frms.reset()
+	a.parts.reset()
 	a.bytes.reset()
 	return true
 }
@@ -89,6 +92,9 @@ func (a *Arena) Kernel() *Kernel {
 
 // Frames returns n frames whose content is undefined.
 func (a *Arena) Frames(n int) []Frame { return a.frms.take(n, frmSlab) }
+
+// Pieces returns n pieces whose content is undefined.
+func (a *Arena) Pieces(n int) []Piece { return a.parts.take(n, partSlab) }
 
 // Bytes returns n bytes whose content is undefined.
 func (a *Arena) Bytes(n int) []byte { return a.bytes.take(n, byteSlab) }

@@ -78,6 +78,10 @@ func (b *Call) copy() *Call {
 	c := *b
 	c.Args, c.Socks = cloneArgs(b.Args), slices.Clone(b.Socks)
 	c.Out, c.Aux = b.Out.clone(), b.Aux.clone()
+	c.Payload = slices.Clone(b.Payload)
+	for i := range c.Payload {
+		c.Payload[i].Data = bytes.Clone(c.Payload[i].Data)
+	}
 	return &c
 }
 

@@ -11,11 +11,12 @@ import (
 // static are the string types whose values are in our own tables: a clone shares them.
 var static = map[string]bool{
 	"Call.Name": true, "Call.Via": true, "Call.Errno": true, "Arg.Name": true, "Token.Name": true, "Lost.Reason": true, "Audit.AddrRole": true,
+	"Message.Proto": true, "Message.Title": true, "Message.Unsure": true, "Message.Reason": true,
 }
 
 // shared reports whether a clone shares the data of a field of this type.
 func shared(t reflect.Type) bool {
-	return t == reflect.TypeFor[*event.Conn]() || t == reflect.TypeFor[*event.Table]()
+	return t == reflect.TypeFor[*event.Conn]() || t == reflect.TypeFor[*event.Table]() || t == reflect.TypeFor[*event.Key]()
 }
 
 // fill sets every string, slice and pointer in v, visiting each type once.

@@ -102,26 +102,37 @@ func (a ABI) String() string {
 
 // Call is a system call, or an io_uring request, which has the same shape.
 type Call struct {
-	Name     string // as strace names it, static
-	Role     Role   // what it does with sockets
-	NR       uint32
-	ABI      ABI
-	Via      string // "socketcall" or "io_uring", else empty
-	Args     []Arg
-	Ret      int64  // as the kernel returned it: -errno on failure
-	Out      Tape   // Ret, if it is not a plain number; may be empty
-	Aux      Tape   // the text that strace prints in parentheses after the result; may be empty
-	Errno    string // "ECONNREFUSED"; empty on success
-	Dur      int64  // ns; for Waiting: so far
-	State    CallState
-	Socks    []Sock         // used or created by the call; may be empty
-	Addr     netip.AddrPort // the IP address argument (connect, bind, sendto); invalid if none
-	Bytes    int64          // payload moved, 0 if none
-	In       bool           // Bytes were received
-	Redacted bool           // key material was not copied
-	Refused  bool           // seccomp refused or answered the call; its entry time is not known
-	Cut      bool           // some memory exceeded the limits of the capture
-	Foreign  bool           // printed by another tool: arguments are text, sockets are unknown
+	Name  string // as strace names it, static
+	Role  Role   // what it does with sockets
+	NR    uint32
+	ABI   ABI
+	Via   string // "socketcall" or "io_uring", else empty
+	Args  []Arg
+	Ret   int64  // as the kernel returned it: -errno on failure
+	Out   Tape   // Ret, if it is not a plain number; may be empty
+	Aux   Tape   // the text that strace prints in parentheses after the result; may be empty
+	Errno string // "ECONNREFUSED"; empty on success
+	Dur   int64  // ns; for Waiting: so far
+	State CallState
+	Socks []Sock         // used or created by the call; may be empty
+	Addr  netip.AddrPort // the IP address argument (connect, bind, sendto); invalid if none
+	Bytes int64          // payload moved, 0 if none
+	In    bool           // Bytes were received
+	// Payload is what the call sent or received, as far as it was recorded: the pieces are in order.
+	// It is empty if the kernel moved the bytes (sendfile, io_uring), or if they were not recorded.
+	Payload  []Piece
+	Redacted bool // key material was not copied
+	Refused  bool // seccomp refused or answered the call; its entry time is not known
+	Cut      bool // some memory exceeded the limits of the capture
+	Foreign  bool // printed by another tool: arguments are text, sockets are unknown
+}
+
+// Piece is a part of the payload of a call.
+type Piece struct {
+	Data []byte         // its beginning; aliases the record
+	Len  int64          // bytes that were moved, at least those of Data
+	Msg  int            // number of the message in the call, from 0: sendmmsg has several
+	Peer netip.AddrPort // the address of the message; invalid if the call had none
 }
 
 // Arg is an argument: the register and its meaning.
@@ -180,7 +191,8 @@ const (
 	LayerPkt  Layer = 2
 	LayerKrn  Layer = 3
 	LayerAud  Layer = 4
-	Layers          = 5
+	LayerMsg  Layer = 5 // made of the others: no record has it
+	Layers          = 6
 )
 
 func (l Layer) String() string {
@@ -191,6 +203,8 @@ func (l Layer) String() string {
 		return "krn"
 	case LayerAud:
 		return "aud"
+	case LayerMsg:
+		return "msg"
 	}
 	return "sys"
 }

@@ -19,6 +19,7 @@ type Visitor interface {
 	Clock(*Entry, *Clock)
 	End(*Entry, *End)
 	Unknown(*Entry, *Unknown)
+	Message(*Entry, *Message)
 }
 
 // Visit calls the method of v that is for the entry's body.

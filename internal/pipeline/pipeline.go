@@ -17,6 +17,8 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/flow"
 	"github.com/pidwire/pidwire/internal/merge"
+	"github.com/pidwire/pidwire/internal/proto"
+	protocols "github.com/pidwire/pidwire/internal/proto/list"
 	"github.com/pidwire/pidwire/internal/sink"
 	"github.com/pidwire/pidwire/internal/stage"
 	"github.com/pidwire/pidwire/internal/stage/cause"
@@ -50,6 +52,8 @@ type Config struct {
 	// Files is the number of sinks, at the start of Sinks, that are files: they block the
 	// source in any case, and get all entries, including those that Keep rejects.
 	Files int
+	// Messages adds the messages of application protocols; Secrets shows the secrets in them.
+	Messages, Secrets bool
 	// Wrote is called from any goroutine when a sink has written a batch. It may be nil.
 	Wrote func()
 }
@@ -61,6 +65,7 @@ type Result struct {
 	Packets uint64
 	Audits  uint64               // audit events
 	Events  uint64               // kernel events
+	Said    uint64               // messages
 	Lost    [event.Layers]uint64 // lost by the source
 	Dropped []uint64             // entries dropped, by sink
 	Reason  string               // why the source has ended; empty if it has no end record
@@ -345,7 +350,7 @@ func (p *run) decode(queues []chan delivery, stop func()) {
 	tables := bounded.Of(cmp.Or(p.Tables, bounded.Bytes))
 	join := flow.New(tables)
 	o := &outlet{run: p, stop: stop}
-	pass := stage.Chain(stages(h, tables), o.take)
+	pass := stage.Chain(p.stages(h, tables), o.take)
 	owed := make([]uint64, len(queues)) // entries dropped and not reported yet, by sink
 	for b := range p.records {
 		b.arena = p.arenas.take()
@@ -386,11 +391,14 @@ func (p *run) decode(queues []chan delivery, stop func()) {
 	p.finish(queues, owed, o.last(pass))
 }
 
-// stages returns the stages for a timeline. Their tables share the room of flow's.
-func stages(h wire.Header, tables *bounded.Room) (list []stage.Stage) {
+// stages returns the stages for a timeline. The tables of all but proto share the room of flow's.
+func (p *run) stages(h wire.Header, tables *bounded.Room) (list []stage.Stage) {
 	const both = 1<<wire.LayerSys | 1<<wire.LayerPkt
 	if h.Layers&both == both {
 		list = append(list, cause.New(tables))
+	}
+	if p.Messages {
+		list = append(list, proto.New(protocols.All, proto.Options{Secrets: p.Secrets, Calls: h.Layers&(1<<wire.LayerSys) != 0}))
 	}
 	return list
 }
@@ -621,6 +629,10 @@ func (p *run) wanted(e *event.Entry, stop func()) whose {
 	case *event.Kernel:
 		if body.What != event.KernelSock && body.What != event.KernelStep {
 			p.res.Events++
+		}
+	case *event.Message:
+		if body.Part != event.Head {
+			p.res.Said++
 		}
 	}
 	return forAll

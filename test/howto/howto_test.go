@@ -14,7 +14,7 @@ import (
 
 const root = "../.."
 
-// block is a fenced block of a document. "```go FILE" or "```c FILE" is a new file, "```diff FILE"
+// block is a fenced block of a document. "```go FILE", "```c FILE" or "```talk FILE" is a new file, "```diff FILE"
 // a change, "```sh" commands.
 type block struct {
 	what, file string
@@ -73,7 +73,7 @@ func change(text, diff string) (string, error) {
 func (b *block) follow(dir string) error {
 	path := filepath.Join(dir, b.file)
 	switch b.what {
-	case "go", "c":
+	case "go", "c", "talk":
 		if _, err := os.Stat(path); err == nil {
 			return fmt.Errorf("%s is there already", b.file)
 		}

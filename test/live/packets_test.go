@@ -245,7 +245,8 @@ func TestPacketsOfNoSocket(t *testing.T) {
 			client = p.conn
 		}
 	}
-	if got := flagsOf(list, client); got != ">S <S. >. >P. <. >F. <. <F. >. " {
+	// The server may acknowledge the data before or after the client's FIN, or both at once.
+	if got := flagsOf(list, client); !regexp.MustCompile(`^>S <S\. >\. >P\. (<\. )*>F\. (<\. )+<F\. >\. $`).MatchString(got) {
 		t.Errorf("the client's connection went %q", got)
 	}
 	for _, want := range []string{`<.*Flags \[F\.\].*length 0  # closed$`, `>.*Flags \[\.\].*length 0  # timewait$`, `<.*ICMP 127\.0\.0\.1 udp port \d+ unreachable, length \d+  # icmp$`} {

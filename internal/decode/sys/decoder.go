@@ -38,10 +38,12 @@ type Decoder struct {
 	failed bool
 	done   bool // the call has returned
 	c      *event.Call
-	tape   int    // start of the current tape in toks
-	budget int    // tokens left for the call
-	heads  uint64 // bytes in the buffers of the call so far, for messages with keys
-	depth  int    // nesting depth of netlink messages
+	tape   int           // start of the current tape in toks
+	budget int           // tokens left for the call
+	pieces []event.Piece // of the payload; reused
+	msg    int           // number of the current message of sendmmsg or recvmmsg
+	heads  uint64        // bytes in the buffers of the call so far, for messages with keys
+	depth  int           // nesting depth of netlink messages
 	warn   []string
 }
 
@@ -94,6 +96,7 @@ func (d *Decoder) syscall(s *wire.Syscall, socks []byte) (*event.Call, []string)
 	d.budget = maxTokens
 	d.depth = 0
 	d.heads = 0
+	d.pieces, d.msg = d.pieces[:0], 0
 	d.done = s.Flags&(wire.CallWaiting|wire.CallUnfinished) == 0
 	d.ret = s.Ret
 	d.a = s.Args
@@ -162,6 +165,7 @@ func (d *Decoder) syscall(s *wire.Syscall, socks []byte) (*event.Call, []string)
 		if c.Role.Has(event.CountsBytes) && s.Ret > 0 {
 			c.Bytes, c.In = s.Ret, c.Role.Has(event.Receives)
 		}
+		d.takePayload()
 		if say := results[def.Result]; say != nil {
 			say(d)
 		}

@@ -147,13 +147,58 @@ func (d *Decoder) data(f string, addr, n uint64, read func(addr, n uint64) []byt
 		d.str(f, nil, 0)
 		return
 	}
-	b := read(addr, min(n, d.strlen))
+	b := read(addr, n)
+	d.piece(b, n)
+	b = b[:min(uint64(len(b)), d.strlen)]
 	// If a fault ended the capture early, print the address only, as a tracer does.
 	if len(b) == 0 || uint64(len(b)) < min(n, d.strlen) && d.mem.faulted(addr+uint64(len(b))) {
 		d.ptr(f, addr)
 		return
 	}
 	d.str(f, b, n)
+}
+
+// piece adds n bytes to the payload, of which b was captured.
+func (d *Decoder) piece(b []byte, n uint64) {
+	if d.done && !d.failed {
+		d.pieces = append(d.pieces, event.Piece{Data: b, Len: int64(min(n, 1<<40)), Msg: d.msg})
+	}
+}
+
+// peer sets the address of the pieces of the current message, which is at addr.
+func (d *Decoder) peer(from int, addr, n uint64, read func(addr, n uint64) []byte) {
+	if addr == 0 || from == len(d.pieces) {
+		return
+	}
+	a := addrPort(read(addr, min(n, maxAddr)))
+	for i := from; i < len(d.pieces); i++ {
+		d.pieces[i].Peer = a
+	}
+}
+
+// takePayload moves the pieces to the call. They have no more bytes than the call has moved.
+func (d *Decoder) takePayload() {
+	c := d.c
+	left := c.Bytes
+	if c.Redacted || left <= 0 || len(d.pieces) == 0 {
+		return
+	}
+	n := 0
+	for i := range d.pieces {
+		p := &d.pieces[i]
+		if !p.Peer.IsValid() {
+			p.Peer = c.Addr // of sendto
+		}
+		if p.Len = min(p.Len, left); p.Len < int64(len(p.Data)) {
+			p.Data = p.Data[:p.Len:p.Len]
+		}
+		left -= p.Len
+		if p.Len > 0 {
+			n = i + 1
+		}
+	}
+	c.Payload = d.arena.Pieces(n)
+	copy(c.Payload, d.pieces)
 }
 
 // Return values that are not plain numbers.

@@ -173,7 +173,9 @@ func (d *Decoder) msgIn(i int) {
 func (d *Decoder) msgSent(m *msghdr) {
 	d.addrAt("msg_name", m.name, int64(int32(m.namelen)), d.inAll)
 	d.int("msg_namelen", int64(int32(m.namelen)))
+	from := len(d.pieces)
 	d.iovec("msg_iov", m.iov, m.iovlen, ^uint64(0), d.in)
+	d.peer(from, m.name, m.namelen, d.inAll)
 	d.uint("msg_iovlen", m.iovlen)
 	d.control(m.control, m.controllen, d.in)
 	d.uint("msg_controllen", m.controllen)
@@ -209,7 +211,9 @@ func (d *Decoder) msgReceived(was, m *msghdr, n uint64) {
 		d.arrow()
 		d.int("", after)
 	}
+	from := len(d.pieces)
 	d.iovec("msg_iov", m.iov, m.iovlen, n, d.out)
+	d.peer(from, m.name, min(was.namelen, m.namelen), d.outAll)
 	d.uint("msg_iovlen", m.iovlen)
 	d.control(m.control, m.controllen, d.out)
 	d.uint("msg_controllen", m.controllen)
@@ -242,6 +246,7 @@ func (d *Decoder) mmsg(i int, sent bool) {
 	}
 	d.open(event.TArray, "").Flags |= event.FLimit
 	for j := uint64(0); j < n; j++ {
+		d.msg = int(j)
 		at := addr + j*step
 		before, after := d.before(at, step), d.outAll(at, step)
 		if after == nil {

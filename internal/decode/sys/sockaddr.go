@@ -90,6 +90,9 @@ func (d *Decoder) addrOut(i int) {
 		n = min(n, s32(before, 0))
 	}
 	d.addrAt("", d.a[i], n, d.outAll)
+	if n > 0 {
+		d.peer(0, d.a[i], uint64(n), d.outAll)
+	}
 }
 
 func (d *Decoder) addrLenOut(i int) { d.lenOut(d.a[i], false) }

@@ -180,12 +180,17 @@ func (s *Sink) identity(e *event.Entry) {
 	if call, ok := e.Body.(*event.Call); ok && len(call.Socks) > 0 {
 		fd = call.Socks[0].FD
 	}
+	if m, ok := e.Body.(*event.Message); ok {
+		s.network(c, m)
+		s.socket(c, fd)
+		return
+	}
 	if c == s.conn && fd == s.fd {
 		s.b = append(s.b, s.ends...)
 		return
 	}
 	at := len(s.b)
-	s.network(c)
+	s.network(c, nil)
 	s.socket(c, fd)
 	s.ends = append(s.ends[:0], s.b[at:]...)
 	s.conn, s.fd = c, fd
@@ -221,9 +226,10 @@ func (s *Sink) openProcess(e *event.Entry) {
 	s.raw("}")
 }
 
-func (s *Sink) network(c *event.Conn) {
+// network writes the object network, with the protocol of m if that is not nil.
+func (s *Sink) network(c *event.Conn, m *event.Message) {
 	transport, typ := names(c)
-	if transport == "" && typ == "" {
+	if transport == "" && typ == "" && m == nil {
 		return
 	}
 	s.raw(`,"network":{`)
@@ -245,6 +251,12 @@ func (s *Sink) network(c *event.Conn) {
 	s.addr(field, "peer", c.Peer, c.PeerName, c.PeerMade)
 	if c.Path != "" {
 		field("local").raw(`{"address":`).str(c.Path).raw("}")
+	}
+	if m != nil {
+		if !first {
+			s.raw(",")
+		}
+		s.protocol(m)
 	}
 	s.raw("}")
 }

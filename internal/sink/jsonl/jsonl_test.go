@@ -393,6 +393,8 @@ func TestBase(t *testing.T) {
 			layer = "krn"
 		case "audit":
 			layer = "aud"
+		case "message":
+			layer = "msg"
 		}
 		if err != nil || line.TNS == nil || at.UnixNano() != start+*line.TNS || line.Layer != layer {
 			t.Errorf("time %q (%v), t_ns %v, layer %q: %s", line.Time, err, line.TNS, line.Layer, l)

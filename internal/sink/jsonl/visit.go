@@ -56,6 +56,13 @@ func (s lines) Handover(e *event.Entry, b *event.Handover) {
 	s.end(e)
 }
 
+func (s lines) Message(e *event.Entry, b *event.Message) {
+	s.begin(e, "message", "msg")
+	s.identity(e)
+	s.said(b)
+	s.end(e)
+}
+
 func (s lines) Process(e *event.Entry, b *event.Process) {
 	s.begin(e, "process", "sys")
 	s.process(e, b)

@@ -31,3 +31,4 @@ func (rungs) Note(*event.Entry, *event.Note)           {}
 func (rungs) Clock(*event.Entry, *event.Clock)         {}
 func (rungs) End(*event.Entry, *event.End)             {}
 func (rungs) Unknown(*event.Entry, *event.Unknown)     {}
+func (rungs) Message(*event.Entry, *event.Message)     {}

@@ -58,6 +58,7 @@ func (keeper) Symbol(*event.Entry, *event.Symbol)     {}
 func (keeper) Lost(*event.Entry, *event.Lost)         {}
 func (keeper) End(*event.Entry, *event.End)           {}
 func (keeper) Unknown(*event.Entry, *event.Unknown)   {}
+func (keeper) Message(*event.Entry, *event.Message)   {}
 
 // rows writes the row of an entry that is not a packet, if it has one.
 type rows struct{ *Sink }
@@ -83,6 +84,8 @@ func (s rows) Process(e *event.Entry, b *event.Process) {
 		s.words(e, "process", "sys")
 	}
 }
+
+func (s rows) Message(e *event.Entry, _ *event.Message) { s.words(e, "message", "msg") }
 
 func (s rows) Handover(e *event.Entry, b *event.Handover) {
 	if b.From.PID != 0 {

@@ -16,6 +16,8 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/clean"
 )
 
+var many = &event.Key{Name: "a.list", Many: true}
+
 // Hostile are strings that a process may use as a name, send, or put into a path, to attack a
 // terminal or a parser of the output.
 var Hostile = []string{
@@ -32,6 +34,7 @@ var Hostile = []string{
 // string field of an entry is hostile.
 var static = map[string]bool{
 	"Audit.AddrRole": true, "Call.Name": true, "Call.Via": true, "Call.Errno": true, "Arg.Name": true, "Token.Name": true, "Lost.Reason": true,
+	"Message.Proto": true, "Message.Title": true, "Message.Unsure": true, "Message.Reason": true, "Key.Name": true, "Key.Label": true,
 }
 
 // Timeline returns entries with every kind of body, in which each string from outside is s. Two
@@ -81,6 +84,18 @@ func Timeline(s string) []event.Entry {
 	add(&event.Kernel{What: event.KernelEvent, Tracer: event.Pidwire, Name: "sock:send", Dur: -1, Bytes: -1, Depth: 1, HasRet: true, Ret64: -11, Errno: "EAGAIN", Context: event.ContextTask}, tcp)
 	add(&event.Kernel{What: event.KernelSock, Tracer: event.Pidwire, HasSock: true, Cookie: 1}, tcp)
 	add(&event.Symbol{Addr: 1 << 63, Name: "-", File: "-"}, nil)
+	for _, part := range []event.MessagePart{event.WholeMessage, event.Head, event.Rest} {
+		add(&event.Message{
+			Proto: "http", Title: "HTTP", Kind: event.MessageAnswer, Dir: event.DirIn, Part: part, Text: s, Group: s, Error: s, Exchange: 7, Bytes: 1 << 40,
+			Begin: 5, End: 9, Took: 4, Budget: &event.Budget{event.SharePeer: 3, event.ShareUnknown: 1}, Unsure: "a request is missing", Reason: "it is cut",
+			Fields: []event.Field{
+				{Key: &event.Key{Name: "a.b.c"}, Text: s}, {Key: many, Text: s}, {Key: many, Text: s}, {Key: &event.Key{Name: "a.size", Form: event.FormBytes, Label: "size"}, Num: 1 << 50},
+				{Key: &event.Key{Name: "a.took", Form: event.FormNS}, Num: 1500}, {Key: &event.Key{Name: "b.quiet", Form: event.FormQuiet}, Text: s},
+				{Key: &event.Key{Name: "b.cut", Label: "cut", Form: event.FormBool}, Num: 1}, {Key: &event.Key{Name: "network.protocol.version", Form: event.FormQuiet}, Text: s},
+			},
+		}, tcp)
+	}
+	add(&event.Message{Proto: "unknown", Title: "?", Text: s, Dir: event.DirOut}, tcp)
 	add(&event.Handover{Cookie: 9, Listener: 1 << 63, Owner: event.OwnerReceived, From: event.Task{Comm: s}, Shown: 3}, child)
 	add(&event.State{Sock: event.Sock{Family: 2, Type: 1, Protocol: 6}, From: 4, To: 7, Err: 104, TCP: event.TCPCounts{SegsIn: 1, Sent: 1 << 63, RTT: 1000, Retrans: 2}}, tcp)
 	add(&event.State{Sock: event.Sock{Family: 2, Type: 1, Protocol: 6}, Look: true, From: 1, To: 1, Users: &event.Users{

@@ -70,3 +70,4 @@ func (counter) Note(*event.Entry, *event.Note)           {}
 func (counter) Clock(*event.Entry, *event.Clock)         {}
 func (counter) End(*event.Entry, *event.End)             {}
 func (counter) Unknown(*event.Entry, *event.Unknown)     {}
+func (counter) Message(*event.Entry, *event.Message)     {}

@@ -147,7 +147,7 @@ func (s *Sink) kernel(e *event.Entry, k *event.Kernel) {
 		at.Body = &deep
 		e = &at
 	}
-	s.message(e, "krn")
+	s.put(e, "krn")
 	s.stacks(k)
 }
 
@@ -175,8 +175,8 @@ func (s *Sink) Flush() error {
 // Close flushes.
 func (s *Sink) Close() error { return s.Flush() }
 
-// message writes the line of an entry.
-func (s *Sink) message(e *event.Entry, layer string) {
+// put writes the line of an entry.
+func (s *Sink) put(e *event.Entry, layer string) {
 	if s.o.Plain {
 		s.b = append(s.b, "[pid "...)
 		s.b = strconv.AppendUint(s.b, uint64(e.Task.TID), 10)

@@ -12,20 +12,20 @@ type lines struct{ *Sink }
 
 func (s lines) Call(e *event.Entry, _ *event.Call) {
 	s.introduce(e)
-	s.message(e, "sys")
+	s.put(e, "sys")
 }
 
 func (s lines) Capture(e *event.Entry, _ *event.Capture) {
 	if !s.o.Plain {
 		s.introduce(e)
 		s.peer = e.Conn
-		s.message(e, "pkt")
+		s.put(e, "pkt")
 	}
 }
 
 func (s lines) State(e *event.Entry, b *event.State) {
 	if !s.o.Plain && !b.Look {
-		s.message(e, "krn")
+		s.put(e, "krn")
 	}
 }
 
@@ -34,7 +34,7 @@ func (s lines) Audit(e *event.Entry, b *event.Audit) {
 		return
 	}
 	s.introduce(e)
-	s.message(e, "aud")
+	s.put(e, "aud")
 	if s.words.denied(b) {
 		s.line(e, "aud")
 		s.b = append(clean.AppendText(s.b, b.What), '\n')
@@ -48,15 +48,21 @@ func (s lines) Kernel(e *event.Entry, b *event.Kernel) {
 	}
 }
 
+func (s lines) Message(e *event.Entry, _ *event.Message) {
+	if !s.o.Plain {
+		s.put(e, "msg")
+	}
+}
+
 func (s lines) Handover(e *event.Entry, b *event.Handover) {
 	if !s.o.Plain && b.From.PID != 0 {
-		s.message(e, "   ")
+		s.put(e, "   ")
 	}
 }
 
 func (s lines) Process(e *event.Entry, b *event.Process) {
 	if b.What != event.Found && (!s.o.Plain || b.What == event.Exit) {
-		s.message(e, "   ")
+		s.put(e, "   ")
 	}
 }
 
@@ -97,6 +103,7 @@ func (w wording) Kernel(e *event.Entry, b *event.Kernel)   { w.out = w.kernel(w.
 func (w wording) Handover(_ *event.Entry, b *event.Handover) {
 	w.out = w.handover(w.out, b)
 }
+func (w wording) Message(_ *event.Entry, b *event.Message) { w.out = w.said(w.out, b) }
 func (w wording) Process(_ *event.Entry, b *event.Process) { w.out = appendProcess(w.out, b) }
 
 // Other bodies have no message here; sinks that show them have their own.

@@ -83,6 +83,32 @@ func AppendPacket(b []byte, p *event.Capture, o *tcpdump.Options) []byte {
 	return tcpdump.Append(b, &p.Packet, o)
 }
 
+// said appends a message of a protocol, with the time of its exchange.
+func (w *Words) said(b []byte, m *event.Message) []byte {
+	b = notation.AppendMessage(b, m, &w.Notation)
+	sep := "  # "
+	note := func() {
+		b = append(append(b, w.Note...), sep...)
+		sep = "; "
+	}
+	if m.Kind == event.MessageAnswer && m.Exchange != 0 {
+		note()
+		b = notation.AppendTook(b, m, w.Notation.Verbose)
+	}
+	if m.Unsure != "" {
+		note()
+		b = append(append(b, "uncertain: "...), m.Unsure...)
+	}
+	if m.Reason != "" && w.Notation.Verbose {
+		note()
+		b = append(b, m.Reason...)
+	}
+	if sep != "  # " {
+		b = w.reset(b)
+	}
+	return b
+}
+
 // aside appends a note.
 func (w *Words) aside(b []byte, text string) []byte {
 	return w.reset(append(append(append(b, w.Note...), "  # "...), text...))

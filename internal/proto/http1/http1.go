@@ -1,0 +1,743 @@
+// Package http1 reads HTTP/1.0 and 1.1 (RFC 9110, RFC 9112).
+package http1
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+
+	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/proto"
+	"github.com/pidwire/pidwire/internal/proto/mask"
+)
+
+// Protocol is HTTP/1.
+var Protocol = &proto.Protocol{
+	Name: "http", Title: "HTTP",
+	Ports:  []uint16{80, 8080, 8000, 8008, 3128, 8888, 5000},
+	Detect: detect,
+	New:    func(*proto.Conv) proto.Parser { return &parser{} },
+	Keys: []*event.Key{
+		keyMethod, keyTarget, keyPath, keyQuery, keyHost, keyAddress, keyPort, keyScheme, keyStatus, keyReason, keyType, keyEncoding, keyBody, keyReqBody, keyLocation,
+		keyVersion, keyAgent, keyServer, keyHeader, keyUpgrade,
+	},
+}
+
+// Upgrades are the protocols that a connection changes to with 101, by the name in Upgrade, in lower case.
+// Others are recognized by their bytes. Package list sets it.
+var Upgrades = map[string]*proto.Protocol{}
+
+var (
+	keyMethod   = &event.Key{Name: "http.request.method", Form: event.FormQuiet}
+	keyTarget   = &event.Key{Name: "http.request.target", Form: event.FormQuiet}
+	keyPath     = &event.Key{Name: "url.path", Form: event.FormQuiet}
+	keyQuery    = &event.Key{Name: "url.query", Form: event.FormQuiet}
+	keyScheme   = &event.Key{Name: "url.scheme", Form: event.FormQuiet}
+	keyHost     = &event.Key{Name: "http.request.host", Label: "host"}
+	keyAddress  = &event.Key{Name: "server.address", Form: event.FormQuiet}
+	keyPort     = &event.Key{Name: "server.port", Form: event.FormCount}
+	keyStatus   = &event.Key{Name: "http.response.status_code", Form: event.FormCount}
+	keyReason   = &event.Key{Name: "http.response.reason", Form: event.FormQuiet}
+	keyType     = &event.Key{Name: "http.content_type"}
+	keyEncoding = &event.Key{Name: "http.content_encoding"}
+	keyBody     = &event.Key{Name: "http.response.body.size", Form: event.FormBytes}
+	keyReqBody  = &event.Key{Name: "http.request.body.size", Form: event.FormBytes}
+	keyLocation = &event.Key{Name: "http.response.location", Label: "location"}
+	keyVersion  = &event.Key{Name: "network.protocol.version", Form: event.FormQuiet}
+	keyAgent    = &event.Key{Name: "user_agent.original", Form: event.FormQuiet}
+	keyServer   = &event.Key{Name: "http.response.server", Form: event.FormQuiet}
+	keyHeader   = &event.Key{Name: "http.credentials", Form: event.FormQuiet, Many: true}
+	keyUpgrade  = &event.Key{Name: "http.upgrade", Label: "upgrade"}
+)
+
+// methods are those of RFC 9110 and of what is built on it: WebDAV, UPnP, Varnish, and others.
+var methods = []string{
+	"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK",
+	"REPORT", "SEARCH", "MKCALENDAR", "MKACTIVITY", "CHECKOUT", "MERGE", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE", "M-SEARCH", "PURGE", "LINK", "UNLINK", "BIND", "REBIND", "ACL", "BAN", "QUERY",
+	"VERSION-CONTROL", "CHECKIN", "UNCHECKOUT", "UPDATE", "LABEL", "BASELINE-CONTROL", "ORDERPATCH", "MKREDIRECTREF", "UPDATEREDIRECTREF", "MKWORKSPACE",
+}
+
+// maxLine is how long a request line may be until it is recognized.
+const maxLine = 4000
+
+func detect(h *proto.Hint) proto.Verdict {
+	if !h.Stream {
+		return proto.No
+	}
+	best := proto.No
+	for _, b := range h.Data {
+		if len(b) > 0 {
+			best = max(best, begins(b))
+		}
+	}
+	return best
+}
+
+// begins says whether bytes are the beginning of a message.
+func begins(b []byte) proto.Verdict {
+	b = bytes.TrimLeft(b, "\r\n")
+	line, _, whole := bytes.Cut(b, []byte("\n"))
+	line = bytes.TrimSuffix(line, []byte("\r"))
+	const version = "HTTP/1."
+	if n := min(len(version), len(line)); string(line[:n]) == version[:n] {
+		switch {
+		case n < len(version) && whole:
+			return proto.No
+		case n < len(version):
+			return proto.Wait
+		case !whole && len(line) < 12:
+			return proto.Wait
+		}
+		if _, _, ok := statusLine(line); ok {
+			return proto.Sure
+		}
+		return proto.No
+	}
+	method, rest, ok := bytes.Cut(line, []byte(" "))
+	if !ok {
+		if whole {
+			return proto.No
+		}
+		for _, m := range methods {
+			if strings.HasPrefix(m, string(method)) {
+				return proto.Wait
+			}
+		}
+		return proto.No
+	}
+	if !isToken(method) {
+		return proto.No
+	}
+	if !whole {
+		for _, m := range methods {
+			if m == string(method) && len(line) < maxLine && graphic(rest) {
+				return proto.Wait
+			}
+		}
+		return proto.No
+	}
+	if _, _, _, ok := requestLine(line); ok {
+		return proto.Sure
+	}
+	return proto.No
+}
+
+// graphic reports whether bytes can be a part of a request line.
+func graphic(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+func isToken(b []byte) bool {
+	for _, c := range b {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return len(b) > 0 && len(b) <= 32
+}
+
+// requestLine splits "GET /path HTTP/1.1".
+func requestLine(line []byte) (method, target, version []byte, ok bool) {
+	method, rest, ok := bytes.Cut(line, []byte(" "))
+	if !ok || !isToken(method) {
+		return nil, nil, nil, false
+	}
+	i := bytes.LastIndexByte(rest, ' ')
+	if i < 0 {
+		return nil, nil, nil, false
+	}
+	target, version = bytes.TrimSpace(rest[:i]), rest[i+1:]
+	if len(version) != 8 || string(version[:7]) != "HTTP/1." || version[7] < '0' || version[7] > '9' || len(target) == 0 || !graphic(target) {
+		return nil, nil, nil, false
+	}
+	return method, target, version[5:], true
+}
+
+// statusLine splits "HTTP/1.1 200 OK".
+func statusLine(line []byte) (code int, reason []byte, ok bool) {
+	if len(line) < 12 || string(line[:7]) != "HTTP/1." || line[7] < '0' || line[7] > '9' || line[8] != ' ' {
+		return 0, nil, false
+	}
+	for _, c := range line[9:12] {
+		if c < '0' || c > '9' {
+			return 0, nil, false
+		}
+		code = code*10 + int(c-'0')
+	}
+	if len(line) > 12 {
+		if line[12] != ' ' {
+			return 0, nil, false
+		}
+		reason = line[13:]
+	}
+	return code, reason, code >= 100
+}
+
+// mode is what follows in a direction.
+type mode uint8
+
+const (
+	atHead  mode = iota
+	inBody       // a body of known length, or until the end: bytes are skipped
+	atChunk      // the size of a chunk
+	inChunk      // its bytes
+	atTrail      // the lines after the last chunk
+	inHole       // in a body whose end is not known, as bytes are missing
+	atStart      // bytes were missing: until a message begins
+)
+
+// half is one direction.
+type half struct {
+	mode mode
+	m    *event.Message // the message whose body is read; nil if it has been emitted whole
+	at   proto.At
+	head bool           // its beginning has been emitted
+	x    proto.Exchange // of an answer
+	body int64          // bytes of the body so far
+	size *event.Field   // where they are stored
+}
+
+type parser struct {
+	half  [2]half
+	queue proto.Queue // requests without their answer
+	// client is the direction of requests, once known.
+	client proto.Dir
+	known  bool
+	doubt  bool // messages are missing: the next answer may be that to another request
+}
+
+// Kinds of requests, whose answers have no body or are special.
+const (
+	plain = iota
+	isHead
+	isConnect
+)
+
+func (p *parser) Held() int { return 320 + p.queue.Held() }
+
+func (p *parser) Read(c *proto.Conv, d proto.Dir, b []byte) int {
+	h := &p.half[d]
+	switch h.mode {
+	case atHead:
+		return p.head(c, d, b)
+	case atChunk:
+		return p.chunk(c, d, b)
+	case atTrail:
+		return p.trailer(c, d, b)
+	case inHole, atStart:
+		return p.resync(c, d, b)
+	}
+	return len(b)
+}
+
+// resync reads after bytes that are missing, until a message begins.
+func (p *parser) resync(c *proto.Conv, d proto.Dir, b []byte) int {
+	h := &p.half[d]
+	begin := begins(b)
+	if begin == proto.Wait {
+		return 0
+	}
+	if begin == proto.Sure {
+		p.done(c, d, "its end was not recorded")
+		h.mode = atHead
+		return p.head(c, d, b)
+	}
+	if h.mode == inHole {
+		h.body += int64(len(b))
+		if bytes.HasSuffix(b, []byte("\r\n0\r\n\r\n")) {
+			p.done(c, d, "a part of it was not recorded")
+			h.mode = atHead
+		}
+	}
+	return len(b)
+}
+
+// headEnd returns the length of the header of a message, with the empty line after it; 0 if it is not
+// complete.
+func headEnd(b []byte) int {
+	for at := 0; ; {
+		i := bytes.IndexByte(b[at:], '\n')
+		if i < 0 {
+			return 0
+		}
+		at += i + 1
+		if at < len(b) && b[at] == '\n' {
+			return at + 1
+		}
+		if at+1 < len(b) && b[at] == '\r' && b[at+1] == '\n' {
+			return at + 2
+		}
+	}
+}
+
+func (p *parser) head(c *proto.Conv, d proto.Dir, b []byte) int {
+	if b[0] == '\r' || b[0] == '\n' {
+		return 1 // an empty line before the message: RFC 9112, 2.2
+	}
+	n := headEnd(b)
+	if n == 0 {
+		if i := bytes.IndexByte(b, '\n'); i >= 0 && begins(b[:i+1]) != proto.Sure {
+			c.Fail("not a message of HTTP/1")
+		}
+		return 0
+	}
+	line, rest, _ := bytes.Cut(b[:n], []byte("\n"))
+	line = bytes.TrimSuffix(line, []byte("\r"))
+	if method, target, version, ok := requestLine(line); ok {
+		p.request(c, d, method, target, version, rest, n)
+		return n
+	}
+	if code, reason, ok := statusLine(line); ok {
+		p.answer(c, d, code, reason, line[5:8], rest, n)
+		return n
+	}
+	c.Fail("not a message of HTTP/1")
+	return 0
+}
+
+// headers are the fields of a header that matter.
+type headers struct {
+	length   int64 // -1: none
+	chunked  bool
+	other    bool // a transfer coding that ends with the connection
+	host     []byte
+	kind     []byte
+	encoding []byte
+	agent    []byte
+	server   []byte
+	location []byte
+	upgrade  []byte
+	secrets  [][2][]byte // names and values
+}
+
+// each calls f for each field of a header: lines that begin with blanks continue the one before.
+func each(b []byte, f func(name, value []byte)) {
+	for len(b) > 0 {
+		line, rest, _ := bytes.Cut(b, []byte("\n"))
+		b = rest
+		name, value, ok := bytes.Cut(line, []byte(":"))
+		if ok {
+			f(bytes.TrimRight(name, " \t"), bytes.TrimSpace(value))
+		}
+	}
+}
+
+func equal(b []byte, name string) bool {
+	return len(b) == len(name) && strings.EqualFold(proto.Text(b), name)
+}
+
+func readHeaders(b []byte, h *headers) {
+	h.length = -1
+	each(b, func(name, value []byte) {
+		if len(name) == 0 {
+			return
+		}
+		switch name[0] | 0x20 {
+		case 'c':
+			switch {
+			case equal(name, "content-length"):
+				first, _, _ := bytes.Cut(value, []byte(","))
+				if n, err := strconv.ParseInt(proto.Text(bytes.TrimSpace(first)), 10, 64); err == nil && n >= 0 {
+					h.length = n
+				}
+				return
+			case equal(name, "content-type"):
+				h.kind = value
+				return
+			case equal(name, "content-encoding"):
+				h.encoding = value
+				return
+			}
+		case 't':
+			if equal(name, "transfer-encoding") {
+				last := value[bytes.LastIndexByte(value, ',')+1:]
+				h.chunked = equal(bytes.TrimSpace(last), "chunked")
+				h.other = !h.chunked && !equal(value, "identity")
+				return
+			}
+		case 'h':
+			if equal(name, "host") {
+				h.host = value
+				return
+			}
+		case 'u':
+			switch {
+			case equal(name, "user-agent"):
+				h.agent = value
+				return
+			case equal(name, "upgrade"):
+				h.upgrade = value
+				return
+			}
+		case 's':
+			if equal(name, "server") {
+				h.server = value
+				return
+			}
+		case 'l':
+			if equal(name, "location") {
+				h.location = value
+				return
+			}
+		}
+		if mask.Header(proto.Text(name)) && len(h.secrets) < 8 {
+			h.secrets = append(h.secrets, [2][]byte{name, value})
+		}
+	})
+}
+
+func text(k *event.Key, b []byte) event.Field { return event.Field{Key: k, Text: proto.Text(b)} }
+
+// credentials adds the headers with secrets: their names, and with --secrets their values.
+func credentials(c *proto.Conv, m *event.Message, h *headers) {
+	for _, s := range h.secrets {
+		m.Fields = append(m.Fields, event.Field{Key: keyHeader, Text: proto.Text(s[0]) + ": " + c.Secret(proto.Text(s[1]))})
+	}
+}
+
+func (p *parser) request(c *proto.Conv, d proto.Dir, method, target, version, rest []byte, n int) {
+	var hd headers
+	readHeaders(rest, &hd)
+	p.client, p.known = d, true
+	shown := proto.Text(target)
+	if !c.Secrets() {
+		shown = mask.URL(shown)
+	}
+	m := c.Message(event.MessageRequest, d)
+	m.Bytes = int64(n)
+	m.Text = proto.Text(method) + " " + shown
+	m.Fields = append(c.Fields(11+len(hd.secrets)), text(keyMethod, method))
+	path, query, asked := strings.Cut(shown, "?")
+	scheme := ""
+	if i := strings.Index(path, "://"); i > 0 && i < 12 {
+		scheme, path = path[:i], path[i+3:]
+		if j := strings.IndexByte(path, '/'); j >= 0 {
+			path = path[j:]
+		} else {
+			path = "/"
+		}
+		m.Fields = append(m.Fields, event.Field{Key: keyScheme, Text: scheme})
+	}
+	if equal(method, "CONNECT") {
+		m.Fields = append(m.Fields, event.Field{Key: keyTarget, Text: shown})
+	} else {
+		m.Fields = append(m.Fields, event.Field{Key: keyPath, Text: path})
+	}
+	if asked {
+		m.Fields = append(m.Fields, event.Field{Key: keyQuery, Text: query})
+	}
+	if len(hd.host) > 0 {
+		host(m, hd.host)
+	}
+	if len(hd.upgrade) > 0 {
+		m.Fields = append(m.Fields, text(keyUpgrade, hd.upgrade))
+	}
+	if len(hd.agent) > 0 {
+		m.Fields = append(m.Fields, text(keyAgent, hd.agent))
+	}
+	m.Fields = append(m.Fields, text(keyVersion, version))
+	credentials(c, m, &hd)
+	m.Group = proto.Text(method) + " " + mask.Group(path)
+	x := c.Open(m)
+	switch {
+	case equal(method, "HEAD"):
+		x.Kind = isHead
+	case equal(method, "CONNECT"):
+		x.Kind = isConnect
+	}
+	p.queue.Push(x)
+	if other := &p.half[d.Other()]; other.mode == inHole {
+		// The client asks again: it has read the answer to the end.
+		p.done(c, d.Other(), "its end was not recorded")
+		other.mode = atStart
+	}
+	h := &p.half[d]
+	switch {
+	case hd.chunked:
+		h.mode = atChunk
+	case hd.length > 0:
+		h.mode = inBody
+		c.Skip(d, hd.length)
+	default:
+		c.Emit(m)
+		return
+	}
+	p.hold(c, d, m, proto.Exchange{})
+	h.size = sizeField(m, keyReqBody, hd.kind)
+}
+
+// host adds the name of the host and the port.
+func host(m *event.Message, b []byte) {
+	m.Fields = append(m.Fields, text(keyHost, b))
+	i := bytes.LastIndexByte(b, ':')
+	if i < 0 || bytes.IndexByte(b[i:], ']') >= 0 {
+		i = len(b)
+	}
+	m.Fields = append(m.Fields, text(keyAddress, bytes.Trim(b[:i], "[]")))
+	if i == len(b) {
+		return
+	}
+	if n, err := strconv.ParseUint(proto.Text(b[i+1:]), 10, 16); err == nil {
+		m.Fields = append(m.Fields, event.Field{Key: keyPort, Num: int64(n)})
+	}
+}
+
+// sizeField adds the fields of a body, and returns that of its size.
+func sizeField(m *event.Message, size *event.Key, kind []byte) *event.Field {
+	if len(kind) > 0 {
+		m.Fields = append(m.Fields, event.Field{Key: keyType, Text: strings.Clone(proto.Text(kind))})
+	}
+	m.Fields = append(m.Fields, event.Field{Key: size})
+	return &m.Fields[len(m.Fields)-1]
+}
+
+// hold keeps a message until its body has passed.
+func (p *parser) hold(c *proto.Conv, d proto.Dir, m *event.Message, x proto.Exchange) {
+	proto.Own(m)
+	h := &p.half[d]
+	h.m, h.at, h.x, h.body, h.head = m, c.Here(), x, 0, false
+	c.Later()
+}
+
+func (p *parser) answer(c *proto.Conv, d proto.Dir, code int, reason, version, rest []byte, n int) {
+	var hd headers
+	readHeaders(rest, &hd)
+	p.client, p.known = d.Other(), true
+	m := c.Message(event.MessageAnswer, d)
+	m.Bytes = int64(n)
+	number := strconv.Itoa(code)
+	m.Text = number
+	m.Fields = append(c.Fields(9+len(hd.secrets)), event.Field{Key: keyStatus, Num: int64(code)})
+	if code >= 400 {
+		m.Error = number
+		if len(reason) > 0 {
+			m.Text = number + " " + proto.Text(reason)
+		}
+	}
+	if len(reason) > 0 {
+		m.Fields = append(m.Fields, text(keyReason, reason))
+	}
+	if len(hd.location) > 0 {
+		where := proto.Text(hd.location)
+		if !c.Secrets() {
+			where = mask.URL(where)
+		}
+		m.Fields = append(m.Fields, event.Field{Key: keyLocation, Text: where})
+	}
+	if len(hd.server) > 0 {
+		m.Fields = append(m.Fields, text(keyServer, hd.server))
+	}
+	if len(hd.encoding) > 0 && !equal(hd.encoding, "identity") {
+		m.Fields = append(m.Fields, text(keyEncoding, hd.encoding))
+	}
+	m.Fields = append(m.Fields, text(keyVersion, version))
+	credentials(c, m, &hd)
+
+	if code < 200 && code != 101 {
+		m.Kind = event.MessageNotice
+		if x := p.queue.First(); x != nil {
+			m.Exchange = x.ID
+		}
+		c.Emit(m) // the answer is still to come
+		return
+	}
+	x := p.queue.Pop()
+	if p.doubt {
+		m.Unsure = "messages before it were not recorded"
+		p.doubt = p.queue.Len() > 0
+	}
+	h := &p.half[d]
+	switch {
+	case code == 101, x.Kind == isConnect && code/100 == 2:
+		c.Close(&x, m)
+		c.Emit(m)
+		c.Switch(Upgrades[strings.ToLower(string(hd.upgrade))])
+		return
+	case x.Kind == isHead, code == 204, code == 304:
+		c.Close(&x, m)
+		c.Emit(m)
+		return
+	case hd.chunked:
+		h.mode = atChunk
+	case hd.length == 0 && !hd.other:
+		m.Fields = append(m.Fields, event.Field{Key: keyBody})
+		c.Close(&x, m)
+		c.Emit(m)
+		return
+	case hd.length > 0 && !hd.other:
+		h.mode = inBody
+		c.Skip(d, hd.length)
+	default:
+		h.mode = inBody
+		c.Skip(d, -1)
+	}
+	p.hold(c, d, m, x)
+	h.size = sizeField(m, keyBody, hd.kind)
+}
+
+// chunk reads the line with the size of a chunk.
+func (p *parser) chunk(c *proto.Conv, d proto.Dir, b []byte) int {
+	i := bytes.IndexByte(b, '\n')
+	if i < 0 {
+		if len(b) > 256 {
+			c.Fail("not the size of a chunk")
+		}
+		return 0
+	}
+	digits, _, _ := bytes.Cut(bytes.TrimSpace(b[:i]), []byte(";"))
+	size, err := strconv.ParseUint(proto.Text(bytes.TrimSpace(digits)), 16, 62)
+	if err != nil {
+		c.Fail("not the size of a chunk")
+		return 0
+	}
+	h := &p.half[d]
+	if h.m != nil {
+		h.m.Bytes += int64(i + 1)
+	}
+	if size == 0 {
+		h.mode = atTrail
+		return i + 1
+	}
+	h.mode = inChunk
+	h.body += int64(size)
+	if h.m != nil {
+		h.m.Bytes += int64(size) + 2
+	}
+	c.Skip(d, int64(size)+2)
+	return i + 1
+}
+
+func (p *parser) trailer(c *proto.Conv, d proto.Dir, b []byte) int {
+	i := bytes.IndexByte(b, '\n')
+	if i < 0 {
+		return 0
+	}
+	h := &p.half[d]
+	if h.m != nil {
+		h.m.Bytes += int64(i + 1)
+	}
+	if i == 0 || i == 1 && b[0] == '\r' {
+		p.done(c, d, "")
+		h.mode = atHead
+	}
+	return i + 1
+}
+
+func (p *parser) Skipped(c *proto.Conv, d proto.Dir) {
+	h := &p.half[d]
+	if h.mode == inChunk {
+		h.mode = atChunk
+		return
+	}
+	p.passed(c, d)
+	h.mode = atHead
+	p.done(c, d, "")
+}
+
+// passed counts the bytes of a body that is not in chunks.
+func (p *parser) passed(c *proto.Conv, d proto.Dir) {
+	if h := &p.half[d]; h.m != nil && h.mode == inBody {
+		h.m.Bytes += c.Passed(d) - h.body
+		h.body = c.Passed(d)
+	}
+}
+
+// done emits the message whose body has passed.
+func (p *parser) done(c *proto.Conv, d proto.Dir, unsure string) {
+	h := &p.half[d]
+	m := h.m
+	if m == nil {
+		return
+	}
+	h.m = nil
+	if h.head {
+		whole := c.Message(m.Kind, d)
+		end := whole.End
+		*whole = *m
+		whole.Fields = append(c.Fields(len(m.Fields)), m.Fields...)
+		whole.Part, whole.End = event.Rest, end
+		for i := range whole.Fields {
+			if &m.Fields[i] == h.size {
+				h.size = &whole.Fields[i]
+			}
+		}
+		m = whole
+	} else {
+		_, m.End = c.Times()
+	}
+	h.size.Num = h.body
+	if unsure != "" {
+		m.Unsure = unsure
+	}
+	p.close(c, h, m)
+	c.EmitAt(m, h.at)
+}
+
+// close makes an answer with an exchange one, with its time.
+func (p *parser) close(c *proto.Conv, h *half, m *event.Message) {
+	if m.Kind == event.MessageAnswer {
+		c.Close(&h.x, m)
+		return
+	}
+	// The request has its exchange already; its last byte has been sent now.
+	if x := p.queue.Last(); x != nil && x.ID == m.Exchange {
+		x.Sent(m.End)
+	}
+}
+
+func (p *parser) Pause(c *proto.Conv) {
+	for d := range p.half {
+		h := &p.half[d]
+		if h.m == nil || h.head {
+			continue
+		}
+		h.head = true
+		p.passed(c, proto.Dir(d))
+		m := *h.m
+		_, m.End = c.Times()
+		m.Fields = append(c.Fields(len(m.Fields)), m.Fields...)
+		m.Part = event.Head
+		if m.Kind == event.MessageAnswer {
+			c.Close(&h.x, &m)
+		}
+		e := c.Message(m.Kind, proto.Dir(d))
+		*e = m
+		c.EmitAt(e, h.at)
+	}
+}
+
+func (p *parser) Lost(c *proto.Conv, d proto.Dir, n int64) bool {
+	h := &p.half[d]
+	switch h.mode {
+	case atChunk, inChunk, atTrail, inHole:
+		h.mode = inHole
+		if n > 0 {
+			h.body += n
+		}
+	default:
+		h.mode = atStart
+		p.doubt = true
+		if p.known && d != p.client {
+			p.queue.Clear() // some of the answers may be missing
+		}
+	}
+	return true
+}
+
+func (p *parser) Ended(c *proto.Conv, d proto.Dir) {
+	h := &p.half[d]
+	if h.m == nil {
+		return
+	}
+	if h.mode == inHole {
+		p.done(c, d, "a part of it was not recorded")
+		return
+	}
+	p.passed(c, d)
+	p.done(c, d, "it is not complete")
+}

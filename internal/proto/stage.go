@@ -1,0 +1,404 @@
+package proto
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/pidwire/pidwire/internal/bounded"
+	"github.com/pidwire/pidwire/internal/event"
+)
+
+// Options control the stage.
+type Options struct {
+	Secrets bool // show secrets instead of ***
+	Calls   bool // the timeline has calls: packets of processes are not read
+}
+
+const (
+	// Bytes is the budget of all conversations of a timeline.
+	Bytes = 32 << 20
+	// keepConvs is how many connections may be used before an unused one is forgotten.
+	keepConvs = 1 << 17
+	// pause is how long the beginning of a message waits for the rest before it is emitted, ns.
+	pause = 100_000_000
+)
+
+// Stage finds the messages in the entries of a timeline, and emits an entry for each.
+type Stage struct {
+	o        Options
+	list     []*Protocol
+	convs    bounded.Index[uint32, *Conv] // by Conn.N
+	last     *Conv                        // of the previous entry
+	delayed  []delayed
+	messages slab[event.Message]
+	fields   slab[event.Field]
+
+	exchanges uint64 // number of exchanges so far
+	gaps      int    // segments that wait for others
+	buffered  bool   // the current unit is in a buffer of the connection, not in the entry
+	peer      netip.AddrPort
+
+	now, unit, until mark // of the current entry, and of the current unit
+	who              *who // of the previous entry
+	pass             func(*event.Entry)
+}
+
+var noAddr netip.AddrPort
+
+// delayed is a conversation with the beginning of a message.
+type delayed struct {
+	c  *Conv
+	at int64 // when it is emitted
+}
+
+// New returns the stage for a new timeline.
+func New(list []*Protocol, o Options) *Stage {
+	s := &Stage{o: o, list: list}
+	s.convs.In(bounded.Of(Bytes), keepConvs, func(c *Conv) int { return c.taken })
+	return s
+}
+
+// Add emits an entry, and the messages that became complete with it.
+func (s *Stage) Add(e *event.Entry, emit func(*event.Entry)) {
+	s.pass = emit
+	if _, end := e.Body.(*event.End); end {
+		s.finish(e)
+		emit(e)
+		return
+	}
+	emit(e)
+	if len(s.delayed) > 0 {
+		s.due(e.Time)
+	}
+	switch b := e.Body.(type) {
+	case *event.Call:
+		s.call(e, b)
+	case *event.Capture:
+		s.packet(e, b)
+	}
+}
+
+// spoken reports whether messages are looked for on sockets of this kind.
+func spoken(c *event.Conn) bool {
+	switch c.Family {
+	case 0, 1, 2, 10, 40: // of other tools, AF_UNIX, AF_INET, AF_INET6, AF_VSOCK
+		return c.Type != 3 // SOCK_RAW
+	}
+	return false
+}
+
+// conv returns the conversation of a connection. Without create it returns nil if there is none.
+func (s *Stage) conv(conn *event.Conn, create bool) *Conv {
+	if s.last != nil && s.last.conn.N == conn.N {
+		s.last.conn = conn
+		return s.last
+	}
+	c, ok := s.convs.Get(conn.N)
+	switch {
+	case ok:
+		c.conn = conn
+	case !create:
+		return nil
+	default:
+		c = &Conv{stage: s, conn: conn, start: !conn.Old && !conn.Found, stream: conn.Type != 2 && conn.Type != 5}
+		if conn.Type == 0 {
+			c.stream = conn.Protocol != event.ProtoUDP
+		}
+		c.taken = c.held()
+		s.convs.Put(conn.N, c)
+	}
+	s.last = c
+	return c
+}
+
+// grew counts the memory of a conversation after it was used.
+func (s *Stage) grew(c *Conv) {
+	n := c.held()
+	if n != c.taken {
+		d := n - c.taken
+		c.taken = n
+		// The entry is in the young half, as conv has just got it.
+		if now, ok := s.convs.Get(c.conn.N); ok && now == c {
+			s.convs.Grew(d)
+		}
+	}
+}
+
+// at sets the mark of the current entry.
+func (s *Stage) at(e *event.Entry, begin, end int64) {
+	if s.who == nil || s.who.task != e.Task || s.who.user != e.User || s.who.match != e.Match {
+		w := &who{task: e.Task, user: strings.Clone(e.User), match: e.Match}
+		w.task.Comm = strings.Clone(w.task.Comm)
+		s.who = w
+	}
+	s.now = mark{begin, end, e.Seq, s.who}
+	s.unit, s.until = s.now, s.now
+}
+
+// call reads what a call has moved.
+func (s *Stage) call(e *event.Entry, b *event.Call) {
+	if e.Conn == nil || b.State != event.Returned || !spoken(e.Conn) {
+		return
+	}
+	end := e.Time + b.Dur
+	switch {
+	case b.Bytes > 0:
+		if b.Role.Has(event.Splices) && len(b.Payload) == 0 && b.Bytes == 0 || peeks(b) {
+			return
+		}
+		c := s.conv(e.Conn, true)
+		if c.order != nil {
+			return // its packets are read
+		}
+		c.calls = true
+		if b.In {
+			s.at(e, end, end)
+			s.moved(c, In, b)
+		} else {
+			s.at(e, e.Time, end)
+			s.moved(c, Out, b)
+		}
+		s.grew(c)
+	case b.Ret == 0 && b.Role.Has(event.Receives) && e.Conn.Type != 2 && len(b.Args) > 0 && asked(b):
+		if c := s.conv(e.Conn, false); c != nil {
+			s.at(e, end, end)
+			c.end(In)
+			s.grew(c)
+		}
+	case b.Role.Has(event.Closes) && e.Conn.Closed:
+		if c := s.conv(e.Conn, false); c != nil {
+			s.at(e, e.Time, end)
+			s.closed(c)
+		}
+	case b.Ret == 0 && b.Role.Has(event.ShutsDown) && len(b.Args) > 1:
+		c := s.conv(e.Conn, false)
+		if c == nil {
+			return
+		}
+		s.at(e, e.Time, end)
+		switch b.Args[1].Raw {
+		case 1, 2: // SHUT_WR, SHUT_RDWR
+			c.end(Out)
+		}
+		s.grew(c)
+	}
+}
+
+// asked reports whether a call that received nothing had asked for bytes: then the stream has ended.
+func asked(b *event.Call) bool {
+	for i := range b.Args {
+		switch b.Args[i].Name {
+		case "count", "len", "size":
+			return b.Args[i].Raw > 0
+		}
+	}
+	return true
+}
+
+// peeks reports whether a call leaves what it received in the queue.
+func peeks(b *event.Call) bool {
+	const msgPeek = 2
+	if !b.In {
+		return false
+	}
+	for i := range b.Args {
+		if b.Args[i].Name == "flags" {
+			return b.Args[i].Raw&msgPeek != 0
+		}
+	}
+	return false
+}
+
+// moved reads the payload of a call.
+func (s *Stage) moved(c *Conv, d Dir, b *event.Call) {
+	if !c.stream {
+		s.datagrams(c, d, b)
+		return
+	}
+	left := b.Bytes
+	for i := range b.Payload {
+		p := &b.Payload[i]
+		c.feed(d, p.Data, p.Len)
+		left -= p.Len
+	}
+	c.feed(d, nil, left)
+}
+
+// datagrams reads the messages of a call on a datagram socket.
+func (s *Stage) datagrams(c *Conv, d Dir, b *event.Call) {
+	list := b.Payload
+	for len(list) > 0 {
+		n := 1
+		for n < len(list) && list[n].Msg == list[0].Msg {
+			n++
+		}
+		data, size := list[0].Data, int64(0)
+		for i := range list[:n] {
+			p := &list[i]
+			if i > 0 && size == int64(len(data)) {
+				data = append(data[:len(data):len(data)], p.Data...)
+			}
+			size += p.Len
+		}
+		s.peer = list[0].Peer
+		c.datagram(d, data, size)
+		s.peer = noAddr
+		list = list[n:]
+	}
+}
+
+// datagram reads one datagram.
+func (c *Conv) datagram(d Dir, b []byte, size int64) {
+	if !c.begun {
+		c.begun, c.first, c.turn = true, d, d
+	}
+	if d != c.turn {
+		c.turned(d)
+	}
+	c.stage.buffered = false
+	c.stage.unit, c.stage.until = c.stage.now, c.stage.now
+	if p, ok := c.parser.(Packets); ok && c.proto != unknown && p.Packet(c, d, b, size) {
+		c.changed = false
+		return
+	}
+	h := c.Hint(d, b)
+	p, _ := c.stage.detect(&h)
+	switch {
+	case p != nil && p != c.proto:
+		c.choose(p)
+	case c.proto != unknown:
+		c.choose(unknown)
+	}
+	if p, ok := c.parser.(Packets); ok {
+		p.Packet(c, d, b, size)
+	}
+	c.changed = false
+}
+
+// detect returns the protocol of a connection, nil if it is not clear, and whether more bytes could tell.
+func (s *Stage) detect(h *Hint) (p *Protocol, waiting bool) {
+	for _, q := range s.list {
+		switch q.Detect(h) {
+		case Sure:
+			return q, false
+		case Maybe:
+			if p == nil && h.On(q.Ports) {
+				p = q
+			}
+		case Wait:
+			waiting = true
+		}
+	}
+	return p, waiting
+}
+
+// closed ends both directions of a connection, which is not used any more.
+func (s *Stage) closed(c *Conv) {
+	c.end(Out)
+	c.end(In)
+	if c.order != nil {
+		for i := range c.order {
+			s.gaps -= len(c.order[i].held)
+		}
+		c.order = nil
+	}
+	s.convs.Drop(c.conn.N)
+	if s.last == c {
+		s.last = nil
+	}
+}
+
+// Held returns the estimated memory of all conversations, in bytes.
+func (s *Stage) Held() (n int) {
+	for _, c := range s.convs.All {
+		n += c.held()
+	}
+	return n
+}
+
+// delay adds a conversation to those whose parser is to emit what it has after a while.
+func (s *Stage) delay(c *Conv) {
+	s.delayed = append(s.delayed, delayed{c, s.now.end + pause})
+}
+
+// due emits the beginnings of messages that have waited long enough.
+func (s *Stage) due(now int64) {
+	n := 0
+	for n < len(s.delayed) && s.delayed[n].at <= now {
+		s.delayed[n].c.paused()
+		n++
+	}
+	if n > 0 {
+		s.delayed = append(s.delayed[:0], s.delayed[n:]...)
+	}
+}
+
+func (c *Conv) paused() {
+	c.later = false
+	if c.parser != nil {
+		c.stage.buffered = true
+		c.parser.Pause(c)
+		c.changed = false
+	}
+}
+
+// finish ends all conversations, at the end of the timeline.
+func (s *Stage) finish(e *event.Entry) {
+	s.due(int64(^uint64(0) >> 1))
+	for _, c := range s.open() {
+		s.at(e, e.Time, e.Time)
+		if c.parser == nil && c.begun {
+			c.recognize(true)
+			c.drain(c.first)
+		}
+		if f, ok := c.parser.(interface{ cut(*Conv) }); ok {
+			c.stage.buffered = true
+			f.cut(c)
+		}
+	}
+}
+
+// open returns the conversations in the order of their connections.
+func (s *Stage) open() (list []*Conv) {
+	for _, c := range s.convs.All {
+		list = append(list, c)
+	}
+	slices.SortFunc(list, func(a, b *Conv) int { return cmp.Compare(a.conn.N, b.conn.N) })
+	return list
+}
+
+// emit emits a message of a connection.
+func (s *Stage) emit(c *Conv, m *event.Message, at mark) {
+	e := event.Entry{Event: event.Event{Time: at.time, Seq: at.seq, Body: m}, Conn: c.conn}
+	if at.who != nil {
+		e.Task, e.User, e.Match = at.who.task, at.who.user, at.who.match
+	}
+	s.pass(&e)
+}
+
+// divide divides the time of an answer.
+func (s *Stage) divide(*Conv, *Exchange, *event.Message) {}
+
+// slab allocates values in groups, because most of them are needed for a short time only.
+type slab[T any] struct{ free []T }
+
+func (s *slab[T]) take() *T {
+	if len(s.free) == 0 {
+		s.free = make([]T, 32)
+	}
+	p := &s.free[0]
+	s.free = s.free[1:]
+	return p
+}
+
+// some returns an empty slice with room for n values.
+func (s *slab[T]) some(n int) []T {
+	if len(s.free) < n {
+		s.free = make([]T, max(128, n))
+	}
+	l := s.free[:0:n]
+	s.free = s.free[n:]
+	return l
+}

@@ -1,0 +1,128 @@
+package proto
+
+import (
+	"github.com/pidwire/pidwire/internal/event"
+)
+
+// Unknown is the name of what no protocol recognizes, as in -e msg=.
+const Unknown = "unknown"
+
+// unknown is the protocol of connections that no other one recognizes. Its messages are the turns of a connection:
+// all that one end sends until the other one does.
+var unknown = &Protocol{
+	Name: Unknown, Title: "?",
+	Detect: func(*Hint) Verdict { return No },
+	New:    func(*Conv) Parser { return &turns{} },
+	Keys:   []*event.Key{keyContent, keySize},
+}
+
+var (
+	keyContent = &event.Key{Name: "pidwire.content"}
+	keySize    = &event.Key{Name: "pidwire.size", Form: event.FormBytes}
+)
+
+// turns reads turns.
+type turns struct {
+	Base
+	dir        Dir
+	size       int64
+	binary     bool
+	lost       bool // nothing of it is known
+	at         At
+	begin, end int64
+	headed     bool     // its beginning has been emitted
+	head       uint64   // with this exchange
+	asked      Exchange // of the last turn of the end that began
+}
+
+func (t *turns) Read(c *Conv, d Dir, b []byte) int {
+	t.add(c, d, int64(len(b)))
+	t.binary = t.binary || !isText(b)
+	return len(b)
+}
+
+func (t *turns) add(c *Conv, d Dir, n int64) {
+	first, last := c.Times()
+	if t.size == 0 {
+		t.dir, t.at, t.begin = d, c.Here(), first
+		c.Later()
+	}
+	t.size += n
+	t.end = last
+}
+
+func (t *turns) Lost(c *Conv, d Dir, n int64) bool {
+	t.lost = t.lost || t.size == 0
+	t.add(c, d, n)
+	return true
+}
+
+func (t *turns) Packet(c *Conv, d Dir, b []byte, size int64) bool {
+	t.add(c, d, size)
+	t.binary = t.binary || !isText(b)
+	return true
+}
+
+func (t *turns) turned(c *Conv, d Dir) {
+	if t.size > 0 && d != t.dir {
+		t.flush(c, false)
+	}
+}
+
+func (t *turns) Pause(c *Conv) {
+	if t.size > 0 && !t.headed {
+		t.flush(c, true)
+	}
+}
+
+func (t *turns) Ended(c *Conv, d Dir) {
+	if t.size > 0 && d == t.dir {
+		t.flush(c, false)
+	}
+}
+
+func (t *turns) cut(c *Conv) {
+	if t.size > 0 {
+		t.flush(c, false)
+	}
+}
+
+// flush emits the turn; with more, its beginning.
+func (t *turns) flush(c *Conv, more bool) {
+	m := c.Message(event.MessageRequest, t.dir)
+	m.Begin, m.End, m.Bytes, m.Text = t.begin, t.end, t.size, unknown.Name
+	content := "text"
+	switch {
+	case t.lost:
+		content = "content not recorded"
+	case t.binary:
+		content = "binary"
+	}
+	m.Fields = append(c.Fields(2), event.Field{Key: keyContent, Text: content}, event.Field{Key: keySize, Num: t.size})
+	switch {
+	case t.headed:
+		m.Part, m.Exchange = event.Rest, t.head
+		if t.dir != c.first {
+			m.Kind = event.MessageAnswer
+			c.Close(&t.asked, m)
+		}
+	case t.dir == c.first:
+		t.asked = c.Open(m)
+	default:
+		m.Kind = event.MessageAnswer
+		c.Close(&t.asked, m)
+	}
+	if more {
+		m.Part = event.Head
+	}
+	c.EmitAt(m, t.at)
+	if t.dir == c.first {
+		t.asked.Sent(t.end)
+	}
+	if more {
+		t.head = m.Exchange
+		t.headed = true
+		return
+	}
+	*t = turns{asked: t.asked}
+}

@@ -27,7 +27,7 @@ struct scratch {
 	u64 left;  /* bytes of the message in the buffers to come */
 	u64 size;  /* bytes in the buffers so far */
 	u32 have;  /* bytes in head */
-	u32 pad;
+	u32 room;  /* payload bytes that may still be copied for messages, over all buffers of this call */
 	u8 head[64]; /* start of the message, which is checked before any of it is copied */
 	u8 data[SCRATCH_WINDOW + SCRATCH_SLACK + 64];
 };
@@ -118,7 +118,14 @@ __noinline int snap(u64 addr, u64 want, u32 most)
 
 	if (!s)
 		return 0;
-	return snap_here(s, addr, want, most == PAYLOAD ? s->limit : most);
+	if (most != PAYLOAD)
+		return snap_here(s, addr, want, most);
+	if (!s->room)
+		return snap_here(s, addr, want, s->limit);
+	most = snap_here(s, addr, want, s->limit);
+	s->room = most < s->room ? s->room - most : 0;
+	s->limit = s->room > cfg_strlen ? s->room : cfg_strlen;
+	return most;
 }
 
 static __always_inline void snap_payload(u64 addr, u64 len)

@@ -6,6 +6,7 @@
 #include "pidwire.h"
 
 #define AF_UNIX 1
+#define AF_VSOCK 40
 #define AF_INET 2
 #define AF_INET6 10
 #define AF_NETLINK 16

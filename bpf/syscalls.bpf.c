@@ -918,6 +918,98 @@ static __noinline u32 key_limit(struct scratch *s, struct pw_thread *t, u32 capt
 	return HEAD_MAX;
 }
 
+const volatile u32 cfg_payload = 0;	 /* bytes copied of each direction of a connection, for messages; 0: only cfg_strlen of each buffer */
+const volatile u32 cfg_turn_payload = 0; /* bytes copied after each change of direction */
+
+#define PAYLOAD_CONNS 16384
+#define REFILL_NS 1000000 /* a datagram socket may copy cfg_turn_payload again after this time */
+#define MSG_PEEK 2
+#define SOCK_DGRAM 2
+
+/* How much of the payload of a socket has been copied. Two CPUs may change it at once: it limits, it does not count. */
+struct said {
+	u32 copied[2]; /* by direction: received, sent */
+	u32 turn;      /* since the last change of direction */
+	u32 sent;      /* the direction of the last call */
+	u64 refilled;  /* ns since boot */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PAYLOAD_CONNS);
+	__type(key, u64);
+	__type(value, struct said);
+} said SEC(".maps");
+
+/* Adds n to a counter that stops far above all limits. */
+static __always_inline u32 add_to(u32 to, u64 n)
+{
+	return to > 1 << 30 || n > 1 << 30 ? 1 << 30 : to + n;
+}
+
+/*
+ * Returns how many bytes of the payload of a call may be copied for messages: the first ones of
+ * each direction of a connection, and the first ones after each change of direction.
+ */
+static __noinline u32 message_room(struct pw_syscall *c, struct pw_sock *k, u32 capture, s64 ret)
+{
+	u64 key = k->cookie ? k->cookie : k->ino | 1ULL << 63, n = ret;
+	struct said *v, fresh = {};
+	u32 sent = 1, room, left;
+
+	switch (capture) {
+	case PW_CAP_RECVFROM:
+		if (c->args[3] & MSG_PEEK)
+			return 0;
+		sent = 0;
+		break;
+	case PW_CAP_MSG_OUT:
+		if (c->args[2] & MSG_PEEK)
+			return 0;
+		sent = 0;
+		break;
+	case PW_CAP_MMSG_OUT:
+		n <<= 10; /* messages, whose sizes are not known here */
+		sent = 0;
+		break;
+	case PW_CAP_BUF_OUT:
+	case PW_CAP_IOV_OUT:
+		sent = 0;
+		break;
+	case PW_CAP_MMSG_IN:
+		n <<= 10;
+		break;
+	case PW_CAP_BUF_IN:
+	case PW_CAP_SENDTO:
+	case PW_CAP_MSG_IN:
+	case PW_CAP_IOV_IN:
+		break;
+	default:
+		return 0;
+	}
+	v = bpf_map_lookup_elem(&said, &key);
+	if (!v) {
+		fresh.sent = sent;
+		bpf_map_update_elem(&said, &key, &fresh, BPF_NOEXIST);
+		v = bpf_map_lookup_elem(&said, &key);
+		if (!v)
+			return 0;
+	}
+	if (v->sent != sent || (k->type == SOCK_DGRAM && c->h.time - v->refilled > REFILL_NS)) {
+		v->sent = sent;
+		v->turn = 0;
+		v->refilled = c->h.time;
+	}
+	room = v->copied[sent & 1];
+	room = room < cfg_payload ? cfg_payload - room : 0;
+	left = v->turn < cfg_turn_payload ? cfg_turn_payload - v->turn : 0;
+	v->copied[sent & 1] = add_to(v->copied[sent & 1], n);
+	v->turn = add_to(v->turn, n);
+	if (left > room)
+		room = left;
+	return n < room && capture != PW_CAP_MMSG_OUT && capture != PW_CAP_MMSG_IN ? n : room;
+}
+
 /* Returns the payload limit for each buffer. Messages that are decoded are copied whole. */
 static __always_inline u32 payload_limit(struct scratch *s, struct pw_thread *t, u32 capture, s64 ret)
 {
@@ -925,6 +1017,7 @@ static __always_inline u32 payload_limit(struct scratch *s, struct pw_thread *t,
 	struct pw_sock *k = (void *)(s->data + sizeof(*c));
 
 	s->keys = KEY_NONE;
+	s->room = 0;
 	if (!c->nsock)
 		return cfg_strlen;
 	s->keys = key_messages(k->family, k->protocol);
@@ -932,7 +1025,9 @@ static __always_inline u32 payload_limit(struct scratch *s, struct pw_thread *t,
 		return key_limit(s, t, capture, ret);
 	if (k->family == AF_NETLINK && (k->protocol == NETLINK_ROUTE || k->protocol == NETLINK_SOCK_DIAG))
 		return cfg_strlen > 2048 ? cfg_strlen : 2048;
-	return cfg_strlen;
+	if (cfg_payload && ret > 0 && !s->keys && (k->family == AF_INET || k->family == AF_INET6 || k->family == AF_UNIX || k->family == AF_VSOCK))
+		s->room = message_room(c, k, capture, ret);
+	return s->room > cfg_strlen ? s->room : cfg_strlen;
 }
 
 /* Gets the number of a call from the context of a program at sys_exit. */

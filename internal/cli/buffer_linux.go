@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidwire/pidwire/internal/source/bpf"
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
 
@@ -74,23 +75,40 @@ func ringWithin(ring uint32, room func() (uint64, string, bool)) (uint32, error)
 var units = []struct {
 	suffix string
 	bytes  uint64
-}{{"gib", 1 << 30}, {"mib", 1 << 20}, {"kib", 1 << 10}, {"gb", 1e9}, {"mb", 1e6}, {"kb", 1e3}, {"g", 1 << 30}, {"m", 1 << 20}, {"k", 1 << 10}, {"", 1 << 10}}
+}{{"gib", 1 << 30}, {"mib", 1 << 20}, {"kib", 1 << 10}, {"gb", 1e9}, {"mb", 1e6}, {"kb", 1e3}, {"g", 1 << 30}, {"m", 1 << 20}, {"k", 1 << 10}}
 
 // bufferSize parses a size and returns it in bytes. Without a unit it is in KiB, like tcpdump's -B.
-func bufferSize(s string) (uint64, error) {
-	low := strings.ToLower(s)
+func bufferSize(s string) (uint64, error) { return sizeOf(s, 1<<10) }
+
+// sizeOf parses a size and returns it in bytes. Without a unit it is a multiple of one.
+func sizeOf(s string, one uint64) (uint64, error) {
+	number := strings.ToLower(s)
 	for _, u := range units {
-		number, ok := strings.CutSuffix(low, u.suffix)
-		if !ok {
-			continue
+		if before, ok := strings.CutSuffix(number, u.suffix); ok {
+			number, one = before, u.bytes
+			break
 		}
-		n, err := strconv.ParseUint(strings.TrimSpace(number), 10, 64)
-		if err != nil || n > mostBuffer {
-			return 0, fmt.Errorf("%q is not a size", s)
-		}
-		return n * u.bytes, nil
 	}
-	return 0, fmt.Errorf("%q is not a size", s)
+	n, err := strconv.ParseUint(strings.TrimSpace(number), 10, 64)
+	if err != nil || n > mostBuffer {
+		return 0, fmt.Errorf("%q is not a size", s)
+	}
+	return n * one, nil
+}
+
+// payloadSize parses --payload: how many bytes of each direction of a connection are recorded for messages.
+func payloadSize(flag string) (uint32, error) {
+	switch flag {
+	case "":
+		return bpf.DefaultPayload, nil
+	case "none":
+		return 0, nil
+	}
+	n, err := sizeOf(flag, 1)
+	if err != nil || n > bpf.MaxPayload {
+		return 0, usageError("--payload %s: a number of bytes up to %s, with a unit as in 64KiB, or none", flag, byteWords(bpf.MaxPayload))
+	}
+	return uint32(n), nil
 }
 
 // byteWords formats a number of bytes that is a power of two.

@@ -39,6 +39,8 @@ type traceFlags struct {
 	pids    []string
 	users   []string
 	layers  []string
+	said    string // --payload
+	payload uint32 // of layer msg, as parsed
 	snaplen uint32
 
 	functions []string
@@ -96,6 +98,7 @@ output. With -w - the output of the command goes to standard error.`,
 	f.BoolVar(&t.auditWait, "audit-wait", false, "layer aud: block the target when the queue is full, so that no record is lost")
 	f.BoolVar(&t.auditUnicast, "audit-unicast", false, "layer aud: receive the records as the audit daemon, if none is running")
 	f.Uint32Var(&t.snaplen, "snaplen", 0, "maximum bytes captured of each packet (default 256; with -w 65535)")
+	f.StringVar(&t.said, "payload", "", "layer msg: record the first `BYTES` of each direction of a connection, and a quarter of this after each change of direction (default 16KiB); none: only what -s shows, and no other contents")
 	t.write.add(f)
 	f.BoolVar(&t.print, "print", false, "with -w: also print lines")
 	f.DurationVar(&t.span, "for", 0, "stop after this time: 10s, 5m")
@@ -130,6 +133,15 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 	if (t.auditWait || t.auditUnicast) && !slices.Contains(t.layers, "aud") {
 		return usageError("--audit-wait and --audit-unicast need layer aud, as in -l sys,aud")
 	}
+	switch msg := slices.Contains(t.layers, "msg"); {
+	case msg:
+		var err error
+		if t.payload, err = payloadSize(t.said); err != nil {
+			return err
+		}
+	case t.said != "":
+		return usageError("--payload needs layer msg, as in -l sys,msg")
+	}
 	if t.snaplen != 0 && !slices.Contains(t.layers, "pkt") {
 		return usageError("--snaplen needs layer pkt, as in -l sys,pkt")
 	}
@@ -152,6 +164,14 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 	}
 	live.targets = targets
 	return live.run(cmd.Context())
+}
+
+// calls selects the calls that are recorded; nil: all, of which messages are made.
+func (t *traceFlags) calls() func(string) bool {
+	if slices.Contains(t.layers, "msg") {
+		return nil
+	}
+	return t.view.sel.wants
 }
 
 // snapLength returns the number of bytes captured of a packet: enough for a line, or the maximum for a file.
@@ -505,7 +525,7 @@ func (l *liveRun) options(rest *over, child *command, aud *audit.Source) collect
 	opts := collect.Options{
 		Config: bpf.Config{
 			Self: uint32(os.Getpid()), Follow: !t.noFollow,
-			StrLen: uint32(t.view.strlen), Calls: t.view.sel.wants,
+			StrLen: uint32(t.view.strlen), Payload: t.payload, Calls: t.calls(),
 			NoCalls: !slices.Contains(t.layers, "sys"), Audit: aud != nil, Packets: slices.Contains(t.layers, "pkt"), Snaplen: t.snapLength(),
 			Kernel: slices.Contains(t.layers, "krn"), Drops: t.view.drops, Tree: t.view.tree, Stacks: t.view.stacks, Functions: t.functions, Engine: t.engine,
 			Filter: t.view.match,

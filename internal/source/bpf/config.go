@@ -10,6 +10,9 @@ type Config = load.Config
 const (
 	// MaxStrLen is the maximum number of bytes copied from one buffer.
 	MaxStrLen = load.MaxStrLen
+	// MaxPayload and DefaultPayload are limits of Config.Payload.
+	MaxPayload     = load.MaxPayload
+	DefaultPayload = load.DefaultPayload
 	// MaxSnaplen is the maximum number of bytes copied from one packet.
 	MaxSnaplen = load.MaxSnaplen
 	// DefaultRing is the size of the ring buffer, in bytes.

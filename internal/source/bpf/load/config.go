@@ -6,14 +6,17 @@ import "golang.org/x/net/bpf"
 
 // Config configures the BPF programs. It cannot be changed after they are loaded.
 type Config struct {
-	Self      uint32 // our own pid, which is never watched; 0 to watch it too
-	All       bool
-	UIDs      []uint32
-	Cgroups   []string // paths relative to the cgroup v2 root
-	Ports     []uint16
-	AskExec   bool // processes that exec are undecided until user space has matched their names
-	Follow    bool
-	StrLen    uint32            // bytes copied of each buffer, at most MaxStrLen
+	Self    uint32 // our own pid, which is never watched; 0 to watch it too
+	All     bool
+	UIDs    []uint32
+	Cgroups []string // paths relative to the cgroup v2 root
+	Ports   []uint16
+	AskExec bool // processes that exec are undecided until user space has matched their names
+	Follow  bool
+	StrLen  uint32 // bytes copied of each buffer, at most MaxStrLen
+	// Payload is how many bytes are copied of each direction of a connection, for messages, at most MaxPayload, and
+	// then a quarter of it after each change of direction. 0: only StrLen of each buffer.
+	Payload   uint32
 	Calls     func(string) bool // selects calls of syscalls.Table by name; nil: all
 	NoCalls   bool              // no system calls and io_uring requests
 	Packets   bool              // packets
@@ -36,6 +39,9 @@ type Config struct {
 const (
 	// MaxStrLen is the maximum number of bytes copied from one buffer (SCRATCH_SLACK in bpf/snap.h).
 	MaxStrLen = 64 << 10
+	// MaxPayload is the maximum number of bytes copied of a direction, and DefaultPayload what messages need.
+	MaxPayload     = 1 << 20
+	DefaultPayload = 16 << 10
 	// MaxSnaplen is the maximum number of bytes copied from one packet (SNAPLEN_MAX in bpf/packets.bpf.c).
 	MaxSnaplen = 65535
 	// DefaultRing is the size of the ring buffer, in bytes.

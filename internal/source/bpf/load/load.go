@@ -295,6 +295,9 @@ func (c Config) check() error {
 	if c.StrLen > MaxStrLen {
 		return fmt.Errorf("string size %d: the maximum is %d bytes per buffer", c.StrLen, MaxStrLen)
 	}
+	if c.Payload > MaxPayload {
+		return fmt.Errorf("payload of %d bytes: the maximum is %d for each direction of a connection", c.Payload, MaxPayload)
+	}
 	if len(c.Cgroups) > maxCgroups {
 		return fmt.Errorf("%d cgroups: the maximum is %d", len(c.Cgroups), maxCgroups)
 	}

@@ -25,6 +25,7 @@ func (k *Kernel) settings(c Config) map[string]any {
 		object.ProcessVarCfgExec:     c.AskExec,
 		object.ProcessVarCfgFollow:   c.Follow,
 		object.ProcessVarCfgStrlen:   c.StrLen,
+		object.SyscallsVarCfgPayload: c.Payload, object.SyscallsVarCfgTurnPayload: c.Payload / 4,
 		object.ProcessVarCfgCast:     k.cast,
 		object.PacketsVarCfgSnaplen:  c.Snaplen,
 		object.PacketsVarCfgOld:      k.adopt == nil,
@@ -119,7 +120,7 @@ func (m *Maps) byName() map[string]**ebpf.Map {
 
 // ownMaps are not shared: each object creates its own ones.
 var ownMaps = []string{
-	object.SyscallsMapTurns, object.SyscallsMapScratches, object.SyscallsMapAios, object.SyscallsMapBlank,
+	object.SyscallsMapTurns, object.SyscallsMapScratches, object.SyscallsMapAios, object.SyscallsMapBlank, object.SyscallsMapSaid,
 	object.UringMapRequests, object.UringMapByData, object.IfacesMapWanted, object.IfacesMapFound, object.DeviceMapSeen, object.PathMapNeighbours, object.KernelMapQueued,
 }
 

@@ -79,6 +79,14 @@ type SyscallsPwThread struct {
 	Snap   [656]uint8
 }
 
+type SyscallsSaid struct {
+	_        structs.HostLayout
+	Copied   [2]uint32
+	Turn     uint32
+	Sent     uint32
+	Refilled uint64
+}
+
 type SyscallsScratch struct {
 	_     structs.HostLayout
 	Off   uint32
@@ -88,7 +96,7 @@ type SyscallsScratch struct {
 	Left  uint64
 	Size  uint64
 	Have  uint32
-	Pad   uint32
+	Room  uint32
 	Head  [64]uint8
 	Data  [131200]uint8
 }
@@ -108,41 +116,44 @@ type SyscallsUndecided struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	SyscallsMapAios         = "aios"
-	SyscallsMapBlank        = "blank"
-	SyscallsMapCalls        = "calls"
-	SyscallsMapCgroups      = "cgroups"
-	SyscallsMapGone         = "gone"
-	SyscallsMapLost         = "lost"
-	SyscallsMapMaybe        = "maybe"
-	SyscallsMapPorts        = "ports"
-	SyscallsMapReader       = "reader"
-	SyscallsMapRefused      = "refused"
-	SyscallsMapRing         = "ring"
-	SyscallsMapScratches    = "scratches"
-	SyscallsMapSpread       = "spread"
-	SyscallsMapTargets      = "targets"
-	SyscallsMapThreads      = "threads"
-	SyscallsMapTurns        = "turns"
-	SyscallsMapUids         = "uids"
-	SyscallsMapUndecided    = "undecided"
-	SyscallsProgSysEnter    = "sys_enter"
-	SyscallsProgSysExit     = "sys_exit"
-	SyscallsVarCfgAll       = "cfg_all"
-	SyscallsVarCfgCast      = "cfg_cast"
-	SyscallsVarCfgCgroups   = "cfg_cgroups"
-	SyscallsVarCfgExec      = "cfg_exec"
-	SyscallsVarCfgFollow    = "cfg_follow"
-	SyscallsVarCfgLoaded    = "cfg_loaded"
-	SyscallsVarCfgPerf      = "cfg_perf"
-	SyscallsVarCfgPorts     = "cfg_ports"
-	SyscallsVarCfgReturns   = "cfg_returns"
-	SyscallsVarCfgSelf      = "cfg_self"
-	SyscallsVarCfgStrlen    = "cfg_strlen"
-	SyscallsVarCfgTurn      = "cfg_turn"
-	SyscallsVarCfgUids      = "cfg_uids"
-	SyscallsVarCfgWide      = "cfg_wide"
-	SyscallsVarTargetsEpoch = "targets_epoch"
+	SyscallsMapAios           = "aios"
+	SyscallsMapBlank          = "blank"
+	SyscallsMapCalls          = "calls"
+	SyscallsMapCgroups        = "cgroups"
+	SyscallsMapGone           = "gone"
+	SyscallsMapLost           = "lost"
+	SyscallsMapMaybe          = "maybe"
+	SyscallsMapPorts          = "ports"
+	SyscallsMapReader         = "reader"
+	SyscallsMapRefused        = "refused"
+	SyscallsMapRing           = "ring"
+	SyscallsMapSaid           = "said"
+	SyscallsMapScratches      = "scratches"
+	SyscallsMapSpread         = "spread"
+	SyscallsMapTargets        = "targets"
+	SyscallsMapThreads        = "threads"
+	SyscallsMapTurns          = "turns"
+	SyscallsMapUids           = "uids"
+	SyscallsMapUndecided      = "undecided"
+	SyscallsProgSysEnter      = "sys_enter"
+	SyscallsProgSysExit       = "sys_exit"
+	SyscallsVarCfgAll         = "cfg_all"
+	SyscallsVarCfgCast        = "cfg_cast"
+	SyscallsVarCfgCgroups     = "cfg_cgroups"
+	SyscallsVarCfgExec        = "cfg_exec"
+	SyscallsVarCfgFollow      = "cfg_follow"
+	SyscallsVarCfgLoaded      = "cfg_loaded"
+	SyscallsVarCfgPayload     = "cfg_payload"
+	SyscallsVarCfgPerf        = "cfg_perf"
+	SyscallsVarCfgPorts       = "cfg_ports"
+	SyscallsVarCfgReturns     = "cfg_returns"
+	SyscallsVarCfgSelf        = "cfg_self"
+	SyscallsVarCfgStrlen      = "cfg_strlen"
+	SyscallsVarCfgTurn        = "cfg_turn"
+	SyscallsVarCfgTurnPayload = "cfg_turn_payload"
+	SyscallsVarCfgUids        = "cfg_uids"
+	SyscallsVarCfgWide        = "cfg_wide"
+	SyscallsVarTargetsEpoch   = "targets_epoch"
 )
 
 // LoadSyscalls returns the embedded CollectionSpec for Syscalls.
@@ -206,6 +217,7 @@ type SyscallsMapSpecs struct {
 	Reader    *ebpf.MapSpec `ebpf:"reader"`
 	Refused   *ebpf.MapSpec `ebpf:"refused"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
+	Said      *ebpf.MapSpec `ebpf:"said"`
 	Scratches *ebpf.MapSpec `ebpf:"scratches"`
 	Spread    *ebpf.MapSpec `ebpf:"spread"`
 	Targets   *ebpf.MapSpec `ebpf:"targets"`
@@ -219,21 +231,23 @@ type SyscallsMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SyscallsVariableSpecs struct {
-	CfgAll       *ebpf.VariableSpec `ebpf:"cfg_all"`
-	CfgCast      *ebpf.VariableSpec `ebpf:"cfg_cast"`
-	CfgCgroups   *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
-	CfgExec      *ebpf.VariableSpec `ebpf:"cfg_exec"`
-	CfgFollow    *ebpf.VariableSpec `ebpf:"cfg_follow"`
-	CfgLoaded    *ebpf.VariableSpec `ebpf:"cfg_loaded"`
-	CfgPerf      *ebpf.VariableSpec `ebpf:"cfg_perf"`
-	CfgPorts     *ebpf.VariableSpec `ebpf:"cfg_ports"`
-	CfgReturns   *ebpf.VariableSpec `ebpf:"cfg_returns"`
-	CfgSelf      *ebpf.VariableSpec `ebpf:"cfg_self"`
-	CfgStrlen    *ebpf.VariableSpec `ebpf:"cfg_strlen"`
-	CfgTurn      *ebpf.VariableSpec `ebpf:"cfg_turn"`
-	CfgUids      *ebpf.VariableSpec `ebpf:"cfg_uids"`
-	CfgWide      *ebpf.VariableSpec `ebpf:"cfg_wide"`
-	TargetsEpoch *ebpf.VariableSpec `ebpf:"targets_epoch"`
+	CfgAll         *ebpf.VariableSpec `ebpf:"cfg_all"`
+	CfgCast        *ebpf.VariableSpec `ebpf:"cfg_cast"`
+	CfgCgroups     *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
+	CfgExec        *ebpf.VariableSpec `ebpf:"cfg_exec"`
+	CfgFollow      *ebpf.VariableSpec `ebpf:"cfg_follow"`
+	CfgLoaded      *ebpf.VariableSpec `ebpf:"cfg_loaded"`
+	CfgPayload     *ebpf.VariableSpec `ebpf:"cfg_payload"`
+	CfgPerf        *ebpf.VariableSpec `ebpf:"cfg_perf"`
+	CfgPorts       *ebpf.VariableSpec `ebpf:"cfg_ports"`
+	CfgReturns     *ebpf.VariableSpec `ebpf:"cfg_returns"`
+	CfgSelf        *ebpf.VariableSpec `ebpf:"cfg_self"`
+	CfgStrlen      *ebpf.VariableSpec `ebpf:"cfg_strlen"`
+	CfgTurn        *ebpf.VariableSpec `ebpf:"cfg_turn"`
+	CfgTurnPayload *ebpf.VariableSpec `ebpf:"cfg_turn_payload"`
+	CfgUids        *ebpf.VariableSpec `ebpf:"cfg_uids"`
+	CfgWide        *ebpf.VariableSpec `ebpf:"cfg_wide"`
+	TargetsEpoch   *ebpf.VariableSpec `ebpf:"targets_epoch"`
 }
 
 // SyscallsObjects contains all objects after they have been loaded into the kernel.
@@ -267,6 +281,7 @@ type SyscallsMaps struct {
 	Reader    *ebpf.Map `ebpf:"reader"`
 	Refused   *ebpf.Map `ebpf:"refused"`
 	Ring      *ebpf.Map `ebpf:"ring"`
+	Said      *ebpf.Map `ebpf:"said"`
 	Scratches *ebpf.Map `ebpf:"scratches"`
 	Spread    *ebpf.Map `ebpf:"spread"`
 	Targets   *ebpf.Map `ebpf:"targets"`
@@ -289,6 +304,7 @@ func (m *SyscallsMaps) Close() error {
 		m.Reader,
 		m.Refused,
 		m.Ring,
+		m.Said,
 		m.Scratches,
 		m.Spread,
 		m.Targets,
@@ -303,21 +319,23 @@ func (m *SyscallsMaps) Close() error {
 //
 // It can be passed to LoadSyscallsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SyscallsVariables struct {
-	CfgAll       *ebpf.Variable `ebpf:"cfg_all"`
-	CfgCast      *ebpf.Variable `ebpf:"cfg_cast"`
-	CfgCgroups   *ebpf.Variable `ebpf:"cfg_cgroups"`
-	CfgExec      *ebpf.Variable `ebpf:"cfg_exec"`
-	CfgFollow    *ebpf.Variable `ebpf:"cfg_follow"`
-	CfgLoaded    *ebpf.Variable `ebpf:"cfg_loaded"`
-	CfgPerf      *ebpf.Variable `ebpf:"cfg_perf"`
-	CfgPorts     *ebpf.Variable `ebpf:"cfg_ports"`
-	CfgReturns   *ebpf.Variable `ebpf:"cfg_returns"`
-	CfgSelf      *ebpf.Variable `ebpf:"cfg_self"`
-	CfgStrlen    *ebpf.Variable `ebpf:"cfg_strlen"`
-	CfgTurn      *ebpf.Variable `ebpf:"cfg_turn"`
-	CfgUids      *ebpf.Variable `ebpf:"cfg_uids"`
-	CfgWide      *ebpf.Variable `ebpf:"cfg_wide"`
-	TargetsEpoch *ebpf.Variable `ebpf:"targets_epoch"`
+	CfgAll         *ebpf.Variable `ebpf:"cfg_all"`
+	CfgCast        *ebpf.Variable `ebpf:"cfg_cast"`
+	CfgCgroups     *ebpf.Variable `ebpf:"cfg_cgroups"`
+	CfgExec        *ebpf.Variable `ebpf:"cfg_exec"`
+	CfgFollow      *ebpf.Variable `ebpf:"cfg_follow"`
+	CfgLoaded      *ebpf.Variable `ebpf:"cfg_loaded"`
+	CfgPayload     *ebpf.Variable `ebpf:"cfg_payload"`
+	CfgPerf        *ebpf.Variable `ebpf:"cfg_perf"`
+	CfgPorts       *ebpf.Variable `ebpf:"cfg_ports"`
+	CfgReturns     *ebpf.Variable `ebpf:"cfg_returns"`
+	CfgSelf        *ebpf.Variable `ebpf:"cfg_self"`
+	CfgStrlen      *ebpf.Variable `ebpf:"cfg_strlen"`
+	CfgTurn        *ebpf.Variable `ebpf:"cfg_turn"`
+	CfgTurnPayload *ebpf.Variable `ebpf:"cfg_turn_payload"`
+	CfgUids        *ebpf.Variable `ebpf:"cfg_uids"`
+	CfgWide        *ebpf.Variable `ebpf:"cfg_wide"`
+	TargetsEpoch   *ebpf.Variable `ebpf:"targets_epoch"`
 }
 
 // SyscallsPrograms contains all programs after they have been loaded into the kernel.

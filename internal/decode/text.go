@@ -37,7 +37,9 @@ func (d *Decoder) text(r wire.Record, ev *event.Event) bool {
 		ev.Body = &event.Unknown{Kind: r.Kind(), Len: len(r)}
 	}
 	if c, ok := ev.Body.(*event.Call); ok {
-		c.Redacted = x.Flags&wire.TextKeyless != 0
+		if c.Redacted = x.Flags&wire.TextKeyless != 0; c.Redacted {
+			c.Payload = nil
+		}
 		d.foreignSocks(c, r, &x)
 	}
 	return true
@@ -144,6 +146,7 @@ func (d *Decoder) straceCall(l *strace.Line) *event.Call {
 	}
 	if info != nil {
 		d.moved(c)
+		d.straceData(c, args)
 	}
 	return c
 }

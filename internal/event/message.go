@@ -27,6 +27,7 @@ type Message struct {
 	// Took is the time from the first byte of the request to the end of this answer, or of its
 	// Head, in ns; 0 unless this is an answer with a request.
 	Took   int64
+	Slack  int64   // how far Took may be off, ns; 0 with the kernel's clock
 	Budget *Budget // of Took; nil if there is none
 }
 

@@ -24,10 +24,11 @@ const (
 
 // mark is the call or packet that bytes came from.
 type mark struct {
-	time int64 // of its first byte: when it was sent or had come, ns since the Unix epoch
-	end  int64 // of its last byte
-	seq  uint64
-	who  *who
+	time  int64 // of its first byte: when it was sent or had come, ns since the Unix epoch
+	end   int64 // of its last byte
+	seq   uint64
+	slack int64 // how far the times may be off, ns
+	who   *who
 }
 
 // who is the thread of a call or packet. It is shared by all marks of the same thread.
@@ -50,6 +51,7 @@ type half struct {
 	skip   int64 // bytes to pass without being read; toEnd: all
 	passed int64 // of these, so far
 	ended  bool
+	count  int64 // bytes so far
 }
 
 const toEnd = -1
@@ -72,6 +74,7 @@ type Conv struct {
 	stream  bool
 	calls   bool      // its bytes are those of calls
 	order   *[2]order // its bytes are those of packets: their order
+	losses  int       // Stage.losses when it was used last
 	taken   int       // bytes that it was counted with in the room
 }
 
@@ -201,6 +204,11 @@ func (c *Conv) feed(d Dir, b []byte, n int64) {
 	if h.ended || n <= 0 {
 		return
 	}
+	if c.losses != c.stage.losses {
+		c.doubt()
+		h = &c.half[d]
+	}
+	h.count += n
 	if c.begun && d != c.turn {
 		c.turned(d)
 	}
@@ -322,9 +330,13 @@ func (c *Conv) gap(d Dir, n int64) {
 		if c.parser == nil {
 			c.recognize(true)
 			c.drain(c.first)
-			if n > 0 && h.skip > 0 {
+			if h.skip != 0 {
 				continue
 			}
+		}
+		if k := c.cut(d, n); k >= 0 {
+			n = k
+			continue
 		}
 		h.drop()
 		c.atLast()
@@ -333,6 +345,55 @@ func (c *Conv) gap(d Dir, n int64) {
 		}
 		c.changed = false
 		return
+	}
+}
+
+// cut gives what is buffered of a unit to the parser, and says that n bytes after it are not known. It returns how
+// many of these are left after the unit, or -1 if the parser cannot read it.
+func (c *Conv) cut(d Dir, n int64) int64 {
+	h := &c.half[d]
+	p, ok := c.parser.(Cutter)
+	if !ok || len(h.buf) == 0 {
+		return -1
+	}
+	s := c.stage
+	s.buffered = true
+	s.unit, s.until = h.mark(0), s.now
+	k := p.Cut(c, d, h.buf, n)
+	c.changed = false
+	if k <= 0 {
+		return -1
+	}
+	k -= int64(len(h.buf))
+	h.drop()
+	switch {
+	case k < 0:
+		return n
+	case k > n:
+		h.skip += k - n
+		return 0
+	}
+	return n - k
+}
+
+// doubt says that calls were lost, perhaps of this connection.
+func (c *Conv) doubt() {
+	c.losses = c.stage.losses
+	if c.parser == nil || !c.stream || !c.calls {
+		return
+	}
+	for d := range c.half {
+		h := &c.half[d]
+		if h.ended || h.count == 0 {
+			continue
+		}
+		h.drop()
+		h.skip = 0
+		c.atLast()
+		if c.parser != nil && !c.parser.Lost(c, Dir(d), 0) {
+			c.Fail("calls were lost, which may have been of this connection")
+		}
+		c.changed = false
 	}
 }
 
@@ -515,6 +576,7 @@ func (c *Conv) Hint(d Dir, b []byte) Hint {
 // recognize chooses the protocol of a stream. If last is set there will be no more bytes.
 func (c *Conv) recognize(last bool) {
 	h := c.hint()
+	h.Last = last
 	p, waiting := c.stage.detect(&h)
 	switch {
 	case p != nil:

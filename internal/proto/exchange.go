@@ -14,6 +14,7 @@ type Exchange struct {
 	Kind  int    // for the parser
 	began int64  // first byte of the request
 	sent  int64  // last byte of it
+	slack int64  // of these times
 	dir   Dir    // of the request
 	set   bool
 }
@@ -32,7 +33,7 @@ func (c *Conv) Ask(m *event.Message) Exchange {
 func (c *Conv) Open(m *event.Message) Exchange {
 	c.stage.exchanges++
 	m.Exchange = c.stage.exchanges
-	x := Exchange{ID: m.Exchange, Group: strings.Clone(m.Group), began: m.Begin, sent: m.End, set: true}
+	x := Exchange{ID: m.Exchange, Group: strings.Clone(m.Group), began: m.Begin, sent: m.End, slack: c.stage.unit.slack, set: true}
 	if m.Dir == event.DirIn {
 		x.dir = In
 	}
@@ -55,6 +56,7 @@ func (c *Conv) Close(x *Exchange, m *event.Message) {
 	if m.Took = m.End - x.began; m.Took < 0 {
 		m.Took = 0
 	}
+	m.Slack = max(x.slack, c.stage.until.slack)
 	c.stage.divide(c, x, m)
 }
 
@@ -110,7 +112,7 @@ func (q *Queue) Len() int { return len(q.list) }
 // Held is the memory of a queue.
 func (q *Queue) Held() int { return cap(q.list) * exchangeSize }
 
-const exchangeSize = 96
+const exchangeSize = 104
 
 // Numbered has the requests of a protocol that gives each a number. The zero value is empty.
 type Numbered struct {

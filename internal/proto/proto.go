@@ -54,6 +54,7 @@ type Hint struct {
 	Data   [2][]byte // by direction: its bytes from Start or from a change of direction on, up to 4 KiB
 	First  Dir       // the direction whose bytes came first
 	Start  bool      // Data are the first bytes of the connection, or the first after another protocol
+	Last   bool      // nothing follows Data[First] that can be known
 	Stream bool      // Data are parts of streams; otherwise Data[First] is a datagram
 	// Local and Peer are the ports; 0 if there are none. Path is that of an AF_UNIX socket.
 	Local, Peer uint16
@@ -91,6 +92,14 @@ type Parser interface {
 	Lost(c *Conv, d Dir, n int64) bool
 	// Ended says that direction d has no more bytes. The parser emits what is left.
 	Ended(c *Conv, d Dir)
+}
+
+// Cutter is implemented by parsers that can read units of which only the beginning was recorded, as in the output of
+// strace.
+type Cutter interface {
+	// Cut is Read for b and, after it, missing bytes that are not known. It returns how many of all these belong to
+	// the unit, or 0 if it cannot be read.
+	Cut(c *Conv, d Dir, b []byte, missing int64) int64
 }
 
 // Packets is implemented by parsers of protocols on datagrams.

@@ -36,6 +36,7 @@ type Stage struct {
 	fields   slab[event.Field]
 
 	exchanges uint64 // number of exchanges so far
+	losses    int    // number of times that calls were lost
 	gaps      int    // segments that wait for others
 	buffered  bool   // the current unit is in a buffer of the connection, not in the entry
 	peer      netip.AddrPort
@@ -77,6 +78,10 @@ func (s *Stage) Add(e *event.Entry, emit func(*event.Entry)) {
 		s.call(e, b)
 	case *event.Capture:
 		s.packet(e, b)
+	case *event.Lost:
+		if b.Layer == event.LayerSys || b.Layer == event.LayerNone {
+			s.losses++
+		}
 	}
 }
 
@@ -102,7 +107,7 @@ func (s *Stage) conv(conn *event.Conn, create bool) *Conv {
 	case !create:
 		return nil
 	default:
-		c = &Conv{stage: s, conn: conn, start: !conn.Old && !conn.Found, stream: conn.Type != 2 && conn.Type != 5}
+		c = &Conv{stage: s, conn: conn, losses: s.losses, start: !conn.Old && !conn.Found, stream: conn.Type != 2 && conn.Type != 5}
 		if conn.Type == 0 {
 			c.stream = conn.Protocol != event.ProtoUDP
 		}
@@ -133,7 +138,7 @@ func (s *Stage) at(e *event.Entry, begin, end int64) {
 		w.task.Comm = strings.Clone(w.task.Comm)
 		s.who = w
 	}
-	s.now = mark{begin, end, e.Seq, s.who}
+	s.now = mark{begin, end, e.Seq, e.Slack, s.who}
 	s.unit, s.until = s.now, s.now
 }
 
@@ -259,6 +264,7 @@ func (c *Conv) datagram(d Dir, b []byte, size int64) {
 	}
 	c.stage.buffered = false
 	c.stage.unit, c.stage.until = c.stage.now, c.stage.now
+	c.losses = c.stage.losses
 	if p, ok := c.parser.(Packets); ok && c.proto != unknown && p.Packet(c, d, b, size) {
 		c.changed = false
 		return
@@ -371,7 +377,7 @@ func (s *Stage) open() (list []*Conv) {
 
 // emit emits a message of a connection.
 func (s *Stage) emit(c *Conv, m *event.Message, at mark) {
-	e := event.Entry{Event: event.Event{Time: at.time, Seq: at.seq, Body: m}, Conn: c.conn}
+	e := event.Entry{Event: event.Event{Time: at.time, Seq: at.seq, Slack: at.slack, Body: m}, Conn: c.conn}
 	if at.who != nil {
 		e.Task, e.User, e.Match = at.who.task, at.who.user, at.who.match
 	}

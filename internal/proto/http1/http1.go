@@ -70,7 +70,93 @@ func detect(h *proto.Hint) proto.Verdict {
 			best = max(best, begins(b))
 		}
 	}
+	if best == proto.Wait && h.Last && cutLine(h.Begin()) {
+		return proto.Sure
+	}
 	return best
+}
+
+// cutLine reports whether bytes are the beginning of a request line whose end was not recorded: a method and a path.
+func cutLine(b []byte) bool {
+	method, rest, ok := bytes.Cut(b, []byte(" "))
+	return ok && isMethod(method) && len(rest) > 0 && (rest[0] == '/' || bytes.HasPrefix(rest, []byte("http"))) && graphic(rest)
+}
+
+func isMethod(b []byte) bool {
+	for _, m := range methods {
+		if m == string(b) {
+			return true
+		}
+	}
+	return false
+}
+
+// Cut reads a header of which only the beginning was recorded: what follows it is not known, nor where it ends.
+func (p *parser) Cut(c *proto.Conv, d proto.Dir, b []byte, missing int64) int64 {
+	h := &p.half[d]
+	if h.mode != atHead && h.mode != atStart {
+		return 0
+	}
+	whole := int64(len(b)) + missing
+	line, rest, ended := bytes.Cut(b, []byte("\n"))
+	line = bytes.TrimSuffix(line, []byte("\r"))
+	if i := bytes.LastIndexByte(rest, '\n'); ended && i >= 0 {
+		rest = rest[:i+1] // without the line that is cut
+	} else {
+		rest = nil
+	}
+	if method, target, version, ok := requestLine(line); ok {
+		p.cutRequest(c, d, method, target, version, rest, whole)
+		return whole
+	}
+	if code, reason, ok := statusLine(line); ok && (ended || len(line) >= 12) {
+		h.mode = atHead
+		p.answerCut(c, d, code, reason, line[5:8], rest, whole, ended)
+		return whole
+	}
+	if !ended && cutLine(line) {
+		method, target, _ := bytes.Cut(line, []byte(" "))
+		target, _, complete := bytes.Cut(target, []byte(" "))
+		if _, authority, ok := bytes.Cut(target, []byte("://")); !complete && ok && bytes.IndexByte(authority, '/') < 0 && !c.Secrets() {
+			// A password may be in it: the @ that would end it is missing.
+			target = append(target[:len(target)-len(authority):len(target)-len(authority)], mask.Stars...)
+		}
+		if !complete {
+			target = append(append([]byte(nil), target...), "..."...)
+		}
+		p.cutRequest(c, d, method, target, nil, nil, whole)
+		return whole
+	}
+	return 0
+}
+
+// cutRequest emits a request whose header is cut.
+func (p *parser) cutRequest(c *proto.Conv, d proto.Dir, method, target, version, rest []byte, whole int64) {
+	p.half[d].mode = atStart // a body may follow
+	p.doubt = false
+	m, x := p.asked(c, d, method, target, version, rest, nil)
+	m.Bytes = whole
+	p.queue.Push(x)
+	c.Emit(m)
+}
+
+// answerCut emits an answer whose header is cut. Where it ends is not known: at the next request.
+func (p *parser) answerCut(c *proto.Conv, d proto.Dir, code int, reason, version, rest []byte, whole int64, ended bool) {
+	var hd headers
+	readHeaders(rest, &hd)
+	m := p.answered(c, d, code, reason, version, &hd)
+	m.Bytes = whole
+	if code >= 400 && !ended {
+		m.Text += "..."
+	}
+	if code < 200 {
+		p.notice(c, m)
+		return
+	}
+	x := p.queue.Pop()
+	c.Close(&x, m)
+	c.Emit(m)
+	p.half[d].mode = atStart
 }
 
 // begins says whether bytes are the beginning of a message.
@@ -400,16 +486,18 @@ func credentials(c *proto.Conv, m *event.Message, h *headers) {
 	}
 }
 
-func (p *parser) request(c *proto.Conv, d proto.Dir, method, target, version, rest []byte, n int) {
-	var hd headers
-	readHeaders(rest, &hd)
+// asked returns the message of a request, and its exchange.
+func (p *parser) asked(c *proto.Conv, d proto.Dir, method, target, version, rest []byte, hd *headers) (*event.Message, proto.Exchange) {
+	if hd == nil {
+		hd = &headers{}
+		readHeaders(rest, hd)
+	}
 	p.client, p.known = d, true
 	shown := proto.Text(target)
 	if !c.Secrets() {
 		shown = mask.URL(shown)
 	}
 	m := c.Message(event.MessageRequest, d)
-	m.Bytes = int64(n)
 	m.Text = proto.Text(method) + " " + shown
 	m.Fields = append(c.Fields(11+len(hd.secrets)), text(keyMethod, method))
 	path, query, asked := strings.Cut(shown, "?")
@@ -440,8 +528,10 @@ func (p *parser) request(c *proto.Conv, d proto.Dir, method, target, version, re
 	if len(hd.agent) > 0 {
 		m.Fields = append(m.Fields, text(keyAgent, hd.agent))
 	}
-	m.Fields = append(m.Fields, text(keyVersion, version))
-	credentials(c, m, &hd)
+	if len(version) > 0 {
+		m.Fields = append(m.Fields, text(keyVersion, version))
+	}
+	credentials(c, m, hd)
 	m.Group = proto.Text(method) + " " + mask.Group(path)
 	x := c.Open(m)
 	switch {
@@ -450,6 +540,14 @@ func (p *parser) request(c *proto.Conv, d proto.Dir, method, target, version, re
 	case equal(method, "CONNECT"):
 		x.Kind = isConnect
 	}
+	return m, x
+}
+
+func (p *parser) request(c *proto.Conv, d proto.Dir, method, target, version, rest []byte, n int) {
+	var hd headers
+	readHeaders(rest, &hd)
+	m, x := p.asked(c, d, method, target, version, nil, &hd)
+	m.Bytes = int64(n)
 	p.queue.Push(x)
 	if other := &p.half[d.Other()]; other.mode == inHole {
 		// The client asks again: it has read the answer to the end.
@@ -504,12 +602,10 @@ func (p *parser) hold(c *proto.Conv, d proto.Dir, m *event.Message, x proto.Exch
 	c.Later()
 }
 
-func (p *parser) answer(c *proto.Conv, d proto.Dir, code int, reason, version, rest []byte, n int) {
-	var hd headers
-	readHeaders(rest, &hd)
+// answered returns the message of an answer.
+func (p *parser) answered(c *proto.Conv, d proto.Dir, code int, reason, version []byte, hd *headers) *event.Message {
 	p.client, p.known = d.Other(), true
 	m := c.Message(event.MessageAnswer, d)
-	m.Bytes = int64(n)
 	number := strconv.Itoa(code)
 	m.Text = number
 	m.Fields = append(c.Fields(9+len(hd.secrets)), event.Field{Key: keyStatus, Num: int64(code)})
@@ -536,14 +632,26 @@ func (p *parser) answer(c *proto.Conv, d proto.Dir, code int, reason, version, r
 		m.Fields = append(m.Fields, text(keyEncoding, hd.encoding))
 	}
 	m.Fields = append(m.Fields, text(keyVersion, version))
-	credentials(c, m, &hd)
+	credentials(c, m, hd)
+	return m
+}
 
+// notice emits an answer after which the real one still comes.
+func (p *parser) notice(c *proto.Conv, m *event.Message) {
+	m.Kind = event.MessageNotice
+	if x := p.queue.First(); x != nil {
+		m.Exchange = x.ID
+	}
+	c.Emit(m)
+}
+
+func (p *parser) answer(c *proto.Conv, d proto.Dir, code int, reason, version, rest []byte, n int) {
+	var hd headers
+	readHeaders(rest, &hd)
+	m := p.answered(c, d, code, reason, version, &hd)
+	m.Bytes = int64(n)
 	if code < 200 && code != 101 {
-		m.Kind = event.MessageNotice
-		if x := p.queue.First(); x != nil {
-			m.Exchange = x.ID
-		}
-		c.Emit(m) // the answer is still to come
+		p.notice(c, m)
 		return
 	}
 	x := p.queue.Pop()

@@ -27,6 +27,9 @@ func (s *Sink) said(m *event.Message) {
 	}
 	if m.Kind == event.MessageAnswer && m.Exchange != 0 {
 		s.raw(`,"duration_ns":`).int(m.Took)
+		if m.Slack != 0 {
+			s.raw(`,"duration_slack_ns":`).int(m.Slack)
+		}
 	}
 	if m.Budget != nil {
 		s.raw(`,"budget_ns":{`)

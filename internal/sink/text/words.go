@@ -91,8 +91,11 @@ func (w *Words) said(b []byte, m *event.Message) []byte {
 		b = append(append(b, w.Note...), sep...)
 		sep = "; "
 	}
-	if m.Kind == event.MessageAnswer && m.Exchange != 0 {
+	if m.Kind == event.MessageAnswer && m.Exchange != 0 && (m.Slack == 0 || m.Took >= m.Slack) {
 		note()
+		if m.Slack > 0 {
+			b = append(b, '~')
+		}
 		b = notation.AppendTook(b, m, w.Notation.Verbose)
 	}
 	if m.Unsure != "" {

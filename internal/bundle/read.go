@@ -275,7 +275,7 @@ func (r *reader) item(rec wire.Record, it *item) (*event.Entry, error) {
 			r.towards = b.Peer
 		}
 	case *event.Note:
-		if b.Degraded && strings.HasSuffix(b.Text, wire.MissingLines) {
+		if b.Gap {
 			it.kind = gap
 		}
 	case *event.Lost:

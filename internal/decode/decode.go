@@ -116,11 +116,13 @@ func (d *Decoder) Record(r wire.Record, ev *event.Event) {
 		var n wire.Note
 		if ok = n.Unmarshal(r); ok {
 			attrs := r[wire.SizeNote:]
-			ev.Body = &event.Note{
+			note := &event.Note{
 				Degraded: n.Level == wire.NoteDegraded,
 				Text:     string(wire.AttrOf(attrs, wire.TagText)),
 				Fix:      string(wire.AttrOf(attrs, wire.TagFix)),
 			}
+			note.Gap = note.Degraded && strings.HasSuffix(note.Text, wire.MissingLines)
+			ev.Body = note
 		}
 	case wire.KindEnd:
 		var e wire.End

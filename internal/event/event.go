@@ -244,6 +244,7 @@ type Symbol struct {
 // Note is a message of the source about itself.
 type Note struct {
 	Degraded bool // something is missing from the following events
+	Gap      bool // calls or packets are missing before it
 	Text     string
 	Fix      string // may be empty
 }

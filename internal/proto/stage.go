@@ -78,6 +78,10 @@ func (s *Stage) Add(e *event.Entry, emit func(*event.Entry)) {
 		s.call(e, b)
 	case *event.Capture:
 		s.packet(e, b)
+	case *event.Note:
+		if b.Gap {
+			s.losses++
+		}
 	case *event.Lost:
 		if b.Layer == event.LayerSys || b.Layer == event.LayerNone {
 			s.losses++
@@ -377,6 +381,7 @@ func (s *Stage) open() (list []*Conv) {
 
 // emit emits a message of a connection.
 func (s *Stage) emit(c *Conv, m *event.Message, at mark) {
+	m.End = max(m.End, m.Begin) // bytes of both directions may have been kept
 	e := event.Entry{Event: event.Event{Time: at.time, Seq: at.seq, Slack: at.slack, Body: m}, Conn: c.conn}
 	if at.who != nil {
 		e.Task, e.User, e.Match = at.who.task, at.who.user, at.who.match

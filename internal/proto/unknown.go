@@ -43,12 +43,13 @@ func (t *turns) Read(c *Conv, d Dir, b []byte) int {
 
 func (t *turns) add(c *Conv, d Dir, n int64) {
 	first, last := c.Times()
+	t.turned(c, d)
 	if t.size == 0 {
 		t.dir, t.at, t.begin = d, c.Here(), first
 		c.Later()
 	}
 	t.size += n
-	t.end = last
+	t.end = max(last, t.begin)
 }
 
 func (t *turns) Lost(c *Conv, d Dir, n int64) bool {

@@ -5,14 +5,18 @@ import (
 	"slices"
 
 	"github.com/pidwire/pidwire/internal/proto"
+	"github.com/pidwire/pidwire/internal/proto/adb"
 	"github.com/pidwire/pidwire/internal/proto/dns"
 	"github.com/pidwire/pidwire/internal/proto/http1"
+	"github.com/pidwire/pidwire/internal/proto/xmpp"
 )
 
 // All has the protocols in the order in which they are asked whether a connection is theirs.
 var All = []*proto.Protocol{
 	http1.Protocol,
 	dns.Protocol,
+	adb.Protocol,
+	xmpp.Protocol,
 }
 
 // Names returns the names of all protocols, and of what is none that is known, in order.

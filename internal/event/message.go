@@ -112,7 +112,7 @@ func (b *Message) clone() Body {
 // Share is one of the parts that a time is divided into.
 type Share uint8
 
-// The shares, in the order in which they occur in an exchange.
+// The shares, in the order in which they occur in an exchange. docs/BUDGET.md defines them.
 const (
 	ShareName     Share = iota // look-up of the name
 	ShareConnect               // from the first SYN to the end of the handshake

@@ -398,7 +398,7 @@ func (p *run) stages(h wire.Header, tables *bounded.Room) (list []stage.Stage) {
 		list = append(list, cause.New(tables))
 	}
 	if p.Messages {
-		list = append(list, proto.New(protocols.All, proto.Options{Secrets: p.Secrets, Calls: h.Layers&(1<<wire.LayerSys) != 0}))
+		list = append(list, proto.New(protocols.All, proto.Options{Secrets: p.Secrets, Calls: h.Layers&(1<<wire.LayerSys) != 0, Packets: h.Layers&(1<<wire.LayerPkt) != 0}))
 	}
 	return list
 }

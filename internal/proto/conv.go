@@ -28,6 +28,7 @@ type mark struct {
 	end   int64 // of its last byte
 	seq   uint64
 	slack int64 // how far the times may be off, ns
+	off   int64 // of its first byte in the stream
 	who   *who
 }
 
@@ -52,6 +53,7 @@ type half struct {
 	passed int64 // of these, so far
 	ended  bool
 	count  int64 // bytes so far
+	pos    int64 // of these read: the offset of the first byte of buf
 }
 
 const toEnd = -1
@@ -74,6 +76,7 @@ type Conv struct {
 	stream  bool
 	calls   bool      // its bytes are those of calls
 	order   *[2]order // its bytes are those of packets: their order
+	traffic *traffic  // what packets tell of its times
 	losses  int       // Stage.losses when it was used last
 	taken   int       // bytes that it was counted with in the room
 }
@@ -226,8 +229,10 @@ func (c *Conv) turned(d Dir) {
 		c.turns++
 	}
 	if c.parser == nil && !c.start {
-		c.half[Out].drop()
-		c.half[In].drop()
+		for i := range c.half {
+			c.half[i].pos += int64(len(c.half[i].buf))
+			c.half[i].drop()
+		}
 		c.first = d
 	}
 	if t, ok := c.parser.(turner); ok {
@@ -250,11 +255,13 @@ func (c *Conv) bytes(d Dir, b []byte) {
 			return
 		case h.skip == toEnd:
 			h.passed += int64(len(b))
+			h.pos += int64(len(b))
 			return
 		case h.skip > 0:
 			// skip is 0 while there are unread bytes before.
 			n := min(h.skip, int64(len(b)))
 			b = b[n:]
+			h.pos += n
 			c.skipped(d, n)
 		case c.parser != nil && len(h.buf) == 0:
 			// In place: most messages are in one call.
@@ -286,6 +293,7 @@ func (c *Conv) over(d Dir) {
 		return
 	}
 	c.stage.unit, c.stage.until = c.half[d].mark(0), c.stage.now
+	c.half[d].pos += int64(len(c.half[d].buf))
 	c.half[d].drop()
 	c.Fail("a message is larger than what is kept of it")
 	c.drain(d.Other())
@@ -306,6 +314,7 @@ func (c *Conv) atLast() {
 	s := c.stage
 	s.unit, s.until = s.now, s.now
 	s.unit.time = s.now.end
+	s.unit.off = -1
 }
 
 // gap passes n bytes that are not known.
@@ -317,10 +326,12 @@ func (c *Conv) gap(d Dir, n int64) {
 			return
 		case h.skip == toEnd:
 			h.passed += n
+			h.pos += n
 			return
 		case h.skip > 0:
 			k := min(h.skip, n)
 			n -= k
+			h.pos += k
 			c.skipped(d, k)
 			continue
 		}
@@ -338,6 +349,7 @@ func (c *Conv) gap(d Dir, n int64) {
 			n = k
 			continue
 		}
+		h.pos += int64(len(h.buf)) + n
 		h.drop()
 		c.atLast()
 		if !c.parser.Lost(c, d, n) {
@@ -359,20 +371,24 @@ func (c *Conv) cut(d Dir, n int64) int64 {
 	s := c.stage
 	s.buffered = true
 	s.unit, s.until = h.mark(0), s.now
+	s.unit.off = h.pos
 	k := p.Cut(c, d, h.buf, n)
 	c.changed = false
 	if k <= 0 {
 		return -1
 	}
+	h.pos += int64(len(h.buf))
 	k -= int64(len(h.buf))
 	h.drop()
 	switch {
 	case k < 0:
 		return n
 	case k > n:
+		h.pos += n
 		h.skip += k - n
 		return 0
 	}
+	h.pos += k
 	return n - k
 }
 
@@ -387,6 +403,7 @@ func (c *Conv) doubt() {
 		if h.ended || h.count == 0 {
 			continue
 		}
+		h.pos = h.count
 		h.drop()
 		h.skip = 0
 		c.atLast()
@@ -437,11 +454,13 @@ func (c *Conv) read(d Dir, b []byte, kept bool) (n int) {
 		h := &c.half[d]
 		if h.skip == toEnd {
 			h.passed += int64(len(b) - n)
+			h.pos += int64(len(b) - n)
 			return len(b)
 		}
 		if h.skip > 0 {
 			k := int(min(h.skip, int64(len(b)-n)))
 			n += k
+			h.pos += int64(k)
 			if kept {
 				s.now = h.mark(n - 1)
 			}
@@ -452,11 +471,13 @@ func (c *Conv) read(d Dir, b []byte, kept bool) (n int) {
 		if kept {
 			s.unit, s.until = h.mark(n), h.mark(len(b)-1)
 		}
-		k := c.parser.Read(c, d, b[n:])
+		s.unit.off = h.pos
+		k := min(c.parser.Read(c, d, b[n:]), len(b)-n)
 		if k <= 0 {
 			return n
 		}
-		n += min(k, len(b)-n)
+		n += k
+		c.half[d].pos += int64(k)
 	}
 	return n
 }
@@ -540,6 +561,9 @@ func (c *Conv) held() int {
 	n := int(unsafe.Sizeof(*c))
 	for i := range c.half {
 		n += cap(c.half[i].buf) + cap(c.half[i].marks)*int(unsafe.Sizeof(piece{}))
+	}
+	if c.traffic != nil {
+		n += c.traffic.memory()
 	}
 	if c.order != nil {
 		n += c.order[Out].memory() + c.order[In].memory()

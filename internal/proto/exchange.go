@@ -15,6 +15,12 @@ type Exchange struct {
 	began int64  // first byte of the request
 	sent  int64  // last byte of it
 	slack int64  // of these times
+	first int64  // offset of the request's first byte in its direction; -1: unknown
+	end   int64  // offset after its last byte
+	came  int64  // when the request's first byte arrived here; 0: unknown
+	back  int64  // when the answer's first byte arrived here; 0: unknown
+	reply int64  // offset of the answer's first byte; -1: unknown
+	at    int64  // when that was sent or had come; 0: not yet
 	dir   Dir    // of the request
 	set   bool
 }
@@ -33,15 +39,40 @@ func (c *Conv) Ask(m *event.Message) Exchange {
 func (c *Conv) Open(m *event.Message) Exchange {
 	c.stage.exchanges++
 	m.Exchange = c.stage.exchanges
-	x := Exchange{ID: m.Exchange, Group: strings.Clone(m.Group), began: m.Begin, sent: m.End, slack: c.stage.unit.slack, set: true}
+	x := Exchange{ID: m.Exchange, Group: strings.Clone(m.Group), began: m.Begin, slack: c.stage.unit.slack, first: c.stage.unit.off, reply: -1, set: true}
 	if m.Dir == event.DirIn {
 		x.dir = In
+	}
+	c.Sent(&x, m.End)
+	if x.dir == In {
+		x.came = c.arrived(x.first)
 	}
 	return x
 }
 
-// Sent notes the last byte of a request whose end was not known when it was opened.
-func (x *Exchange) Sent(at int64) { x.sent = at }
+// arrived returns when the byte at an offset of what is received arrived; 0 if it is not known.
+func (c *Conv) arrived(off int64) int64 {
+	if c.traffic == nil || !c.traffic.half[In].known || off < 0 {
+		return 0
+	}
+	return c.traffic.half[In].passed.by(off + 1)
+}
+
+// Sent notes the last byte of a request whose end was not known when it was opened: now, and when it was sent or had come.
+func (c *Conv) Sent(x *Exchange, at int64) {
+	x.sent, x.end = at, c.half[x.dir].count
+}
+
+// Began notes the first byte of the answer to a request, which is the current unit. It is for answers that are
+// emitted later.
+func (c *Conv) Began(x *Exchange) {
+	if x.set && x.at == 0 {
+		x.reply, x.at = c.stage.unit.off, c.stage.unit.time
+		if x.dir == Out {
+			x.back = c.arrived(x.reply)
+		}
+	}
+}
 
 // Close makes m the answer to a request, with the time that it took; the caller emits it. An unknown
 // exchange gives m none.
@@ -53,11 +84,9 @@ func (c *Conv) Close(x *Exchange, m *event.Message) {
 	if m.Group == "" {
 		m.Group = x.Group
 	}
-	if m.Took = m.End - x.began; m.Took < 0 {
-		m.Took = 0
-	}
+	c.Began(x)
 	m.Slack = max(x.slack, c.stage.until.slack)
-	c.stage.divide(c, x, m)
+	c.divide(x, m)
 }
 
 // Queue has the requests of a protocol that answers in the order of requests. The zero Queue is
@@ -112,7 +141,7 @@ func (q *Queue) Len() int { return len(q.list) }
 // Held is the memory of a queue.
 func (q *Queue) Held() int { return cap(q.list) * exchangeSize }
 
-const exchangeSize = 104
+const exchangeSize = 152
 
 // Numbered has the requests of a protocol that gives each a number. The zero value is empty.
 type Numbered struct {

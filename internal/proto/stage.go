@@ -13,6 +13,7 @@ import (
 // Options control the stage.
 type Options struct {
 	Secrets bool // show secrets instead of ***
+	Packets bool // the timeline has packets: they tell what the time of an exchange was spent on
 	Calls   bool // the timeline has calls: packets of processes are not read
 }
 
@@ -77,6 +78,9 @@ func (s *Stage) Add(e *event.Entry, emit func(*event.Entry)) {
 	case *event.Call:
 		s.call(e, b)
 	case *event.Capture:
+		if s.o.Packets {
+			s.onWire(e, b)
+		}
 		s.packet(e, b)
 	case *event.Note:
 		if b.Gap {
@@ -142,7 +146,7 @@ func (s *Stage) at(e *event.Entry, begin, end int64) {
 		w.task.Comm = strings.Clone(w.task.Comm)
 		s.who = w
 	}
-	s.now = mark{begin, end, e.Seq, e.Slack, s.who}
+	s.now = mark{time: begin, end: end, seq: e.Seq, slack: e.Slack, who: s.who}
 	s.unit, s.until = s.now, s.now
 }
 
@@ -388,9 +392,6 @@ func (s *Stage) emit(c *Conv, m *event.Message, at mark) {
 	}
 	s.pass(&e)
 }
-
-// divide divides the time of an answer.
-func (s *Stage) divide(*Conv, *Exchange, *event.Message) {}
 
 // slab allocates values in groups, because most of them are needed for a short time only.
 type slab[T any] struct{ free []T }

@@ -118,7 +118,7 @@ func (t *turns) flush(c *Conv, more bool) {
 	}
 	c.EmitAt(m, t.at)
 	if t.dir == c.first {
-		t.asked.Sent(t.end)
+		c.Sent(&t.asked, t.end)
 	}
 	if more {
 		t.head = m.Exchange

@@ -3,7 +3,10 @@
 package live
 
 import (
+	"encoding/json"
+	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -61,5 +64,99 @@ func TestMessages(t *testing.T) {
 				t.Errorf("without payload:\n%s", strings.Join(got, "\n"))
 			}
 		})
+	}
+}
+
+// spent is a message with its budget, as JSON has it.
+type spent struct {
+	Type    string `json:"type"`
+	Message struct {
+		Kind      string           `json:"kind"`
+		Direction string           `json:"direction"`
+		Group     string           `json:"group"`
+		Part      string           `json:"part"`
+		Took      int64            `json:"duration_ns"`
+		Budget    map[string]int64 `json:"budget_ns"`
+	} `json:"message"`
+}
+
+// budgets returns the answers in JSON lines, by their direction and what they answer.
+func budgets(t *testing.T, lines string) map[string]spent {
+	t.Helper()
+	list := map[string]spent{}
+	for line := range strings.Lines(lines) {
+		var m spent
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if m.Type != "message" || m.Message.Kind != "answer" || m.Message.Part == "head" {
+			continue
+		}
+		sum := int64(0)
+		for share, n := range m.Message.Budget {
+			if sum += n; n < 0 {
+				t.Errorf("%s: %s is %d ns", m.Message.Group, share, n)
+			}
+		}
+		if sum != m.Message.Took {
+			t.Errorf("%s: the parts are %d ns, the whole %d", m.Message.Group, sum, m.Message.Took)
+		}
+		list[m.Message.Direction+" "+m.Message.Group] = m
+	}
+	return list
+}
+
+// TestBudget checks what the time of exchanges is divided into, by programs that know it.
+func TestBudget(t *testing.T) {
+	needRoot(t)
+	prog, file := build(t, "beyond_budget", "64"), t.TempDir()+"/budget.pidwire"
+	out, err := exec.Command(pidwire, "trace", "-q", "-l", "sys,pkt,msg", "-w", file, "--", prog).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	truth := map[string]int64{}
+	for line := range strings.Lines(string(out)) {
+		what, us, _ := strings.Cut(strings.TrimSpace(line), " ")
+		n, err := strconv.ParseInt(us, 10, 64)
+		if err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		truth[what] = n * 1000
+	}
+	list := budgets(t, run(t, "open", "-q", "-l", "msg", "--json", file))
+	for _, test := range []struct{ exchange, share, as string }{
+		{"in GET /slow", "peer", "slow"}, {"out GET /slow", "own", "slow"},
+		{"in GET /late", "queue", "late"}, {"in PUT /full", "send", "full"},
+	} {
+		m, ok := list[test.exchange]
+		if !ok {
+			t.Errorf("no %s in %v", test.exchange, list)
+			continue
+		}
+		got, want := m.Message.Budget[test.share], truth[test.as]
+		if off := max(got-want, want-got); off > max(want/10, 2_000_000) {
+			t.Errorf("%s: %s is %d ns, the truth is %d: %v", test.exchange, test.share, got, want, m.Message.Budget)
+		}
+		if m.Message.Budget["unknown"] != 0 {
+			t.Errorf("%s: unknown, with all layers: %v", test.exchange, m.Message.Budget)
+		}
+	}
+	if n := list["out PUT /full"].Message.Budget["queue"]; n < truth["full"]/2 {
+		t.Errorf("the server read late: queue is %d ns: %v", n, list["out PUT /full"].Message.Budget)
+	}
+	// Without packets, what only they tell is unknown.
+	if err := exec.Command(pidwire, "trace", "-q", "-l", "sys,msg", "-w", file, "--", prog).Run(); err != nil {
+		t.Fatal(err)
+	}
+	calls := budgets(t, run(t, "open", "-q", "-l", "msg", "--json", file))
+	for name, m := range calls {
+		for _, share := range []string{"network", "peer", "transfer", "queue"} {
+			if m.Message.Budget[share] != 0 {
+				t.Errorf("%s without packets: %v", name, m.Message.Budget)
+			}
+		}
+	}
+	if len(calls) != 6 || len(list) != 6 {
+		t.Errorf("%d and %d answers", len(calls), len(list))
 	}
 }

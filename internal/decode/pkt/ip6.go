@@ -82,6 +82,8 @@ func chain(p *event.Packet) (off uint32, proto uint8, length uint32, ok bool) {
 					p.IP.Missing = length - p.Len
 				}
 				length -= off
+			case payload == 0 && p.Len > maxTotal+ip6Len: // BIG TCP without a jumbo option
+				length = p.Len - off
 			case payload == 0 && off > ip6Len:
 				return bad(p, off, proto)
 			case payload == 0:

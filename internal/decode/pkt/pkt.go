@@ -80,6 +80,10 @@ func start(data []byte, wireLen uint32, p *event.Packet, v uint8, header int) bo
 	return false
 }
 
+// maxTotal is the largest length that fits into an IP header. The kernel makes larger packets, which are segmented later, and
+// sets the field to 0 (BIG TCP, since Linux 6.3 for IPv4).
+const maxTotal = 65535
+
 func (d *Decoder) ip4(data []byte, wireLen uint32, p *event.Packet, l level) {
 	if !start(data, wireLen, p, 4, ip4Min) {
 		return
@@ -104,11 +108,15 @@ func (d *Decoder) ip4(data []byte, wireLen uint32, p *event.Packet, l level) {
 	if wireLen < uint32(h.Total) {
 		h.Missing = uint32(h.Total) - wireLen
 	}
-	if h.Total < uint16(h.Header) {
+	total := uint32(h.Total)
+	if h.Total == 0 && wireLen > maxTotal {
+		total = wireLen
+	}
+	if total < uint32(h.Header) {
 		p.Damage = event.BadTotalLen
 		return
 	}
-	p.End = min(p.End, uint32(h.Total))
+	p.End = min(p.End, total)
 	hdr := uint32(h.Header)
 	h.Options = data[ip4Min:min(hdr, p.End)]
 	if hdr > p.End {
@@ -118,7 +126,7 @@ func (d *Decoder) ip4(data []byte, wireLen uint32, p *event.Packet, l level) {
 	if h.FragOff != 0 {
 		return
 	}
-	d.transport(p, h.Proto, hdr, uint32(h.Total)-hdr, l)
+	d.transport(p, h.Proto, hdr, total-hdr, l)
 }
 
 // transport decodes the upper layer at off. length is its length according to the IP header.

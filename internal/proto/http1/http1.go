@@ -598,6 +598,7 @@ func sizeField(m *event.Message, size *event.Key, kind []byte) *event.Field {
 func (p *parser) hold(c *proto.Conv, d proto.Dir, m *event.Message, x proto.Exchange) {
 	proto.Own(m)
 	h := &p.half[d]
+	c.Began(&x)
 	h.m, h.at, h.x, h.body, h.head = m, c.Here(), x, 0, false
 	c.Later()
 }
@@ -794,7 +795,7 @@ func (p *parser) close(c *proto.Conv, h *half, m *event.Message) {
 	}
 	// The request has its exchange already; its last byte has been sent now.
 	if x := p.queue.Last(); x != nil && x.ID == m.Exchange {
-		x.Sent(m.End)
+		c.Sent(x, m.End)
 	}
 }
 

@@ -150,7 +150,11 @@ func AppendTook(b []byte, m *event.Message, all bool) []byte {
 		if n <= 0 || !all && n*20 < m.Took {
 			continue
 		}
-		b = append(append(append(b, sep...), s.String()...), ' ')
+		name := s.String()
+		if s == event.SharePeer && m.Dir == event.DirIn {
+			name = "server"
+		}
+		b = append(append(append(b, sep...), name...), ' ')
 		b = AppendSpan(b, n)
 		sep = ", "
 	}

@@ -1,6 +1,8 @@
 package tcpdump_test
 
 import (
+	"encoding/hex"
+	"strings"
 	"testing"
 
 	"github.com/pidwire/pidwire/internal/decode/pkt"
@@ -81,5 +83,31 @@ func TestNothing(t *testing.T) {
 	pkt.New().Packet(nil, 5, &e)
 	if got, want := string(tcpdump.Append(nil, &e, nil)), "[Invalid header: caplen==0]"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestBigTCP checks segments that are longer than the length field of IP can say: the kernel sets it to 0.
+func TestBigTCP(t *testing.T) {
+	const tcp = "9c401f40 00000064 000000c8 5010 01f6 0000 0000"
+	for _, test := range []struct {
+		head, want string
+		size       uint32
+	}{
+		{"45000000 00004000 40060000 0a00020f 0a000005", "IP 10.0.2.15.40000 > 10.0.0.5.8000: Flags [.], seq 100:130096, ack 200, win 502, length 129996", 130036},
+		{"60000000 0000 06 40" + strings.Repeat("00", 15) + "01" + strings.Repeat("00", 15) + "02", "IP6 ::1.40000 > ::2.8000: Flags [.], seq 100:130096, ack 200, win 502, length 129996", 130056},
+		{"45000000 00004000 40060000 0a00020f 0a000005", "IP bad-len 0", 1500},
+	} {
+		b, err := hex.DecodeString(strings.ReplaceAll(test.head+tcp, " ", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p event.Packet
+		pkt.New().Packet(append(b, make([]byte, 100)...), test.size, &p)
+		if got := string(tcpdump.Append(nil, &p, nil)); got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
+		if test.size > 65535 && (p.TCP.Length != 129996 || p.Damage != event.Whole) {
+			t.Errorf("%d bytes of data, %v", p.TCP.Length, p.Damage)
+		}
 	}
 }

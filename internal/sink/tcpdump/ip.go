@@ -81,7 +81,11 @@ func (w *writer) ip4() {
 		w.remaining(w.end, uint32(h.Header))
 		return
 	}
-	w.demux(h.Proto, int(h.Header), uint32(h.Total)-uint32(h.Header), h.Flags&event.FlagMF != 0)
+	total := uint32(h.Total)
+	if total == 0 {
+		total = p.Len // larger than the field: BIG TCP
+	}
+	w.demux(h.Proto, int(h.Header), total-uint32(h.Header), h.Flags&event.FlagMF != 0)
 }
 
 // remaining writes that a header of n bytes is longer than the have bytes captured, and ends

@@ -128,6 +128,8 @@ func (w *writer) chain() {
 					w.missing6(length - p.Len)
 				}
 				length -= uint32(at)
+			case payload == 0 && p.Len > 65535+40: // BIG TCP without a jumbo option
+				length = p.Len - uint32(at)
 			case payload == 0 && at > 40:
 				w.trunc()
 				return

@@ -176,7 +176,9 @@ func (d *Decoder) syscall(r wire.Record, ev *event.Event) bool {
 	ev.Task = event.Task{
 		Proc: proc(s.Pid, s.Start), TID: s.Tid, NSPID: s.Nspid, NSTID: s.Nstid, UID: s.Uid, Comm: d.comm(s.Comm),
 	}
-	ev.Body, ev.Warn = d.sys.Syscall(s, socks, chunks)
+	call, warn := d.sys.Syscall(s, socks, chunks)
+	answers(call)
+	ev.Body, ev.Warn = call, warn
 	d.krn.Returned(s.Tid)
 	return true
 }

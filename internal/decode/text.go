@@ -40,6 +40,7 @@ func (d *Decoder) text(r wire.Record, ev *event.Event) bool {
 		if c.Redacted = x.Flags&wire.TextKeyless != 0; c.Redacted {
 			c.Payload = nil
 		}
+		answers(c)
 		d.foreignSocks(c, r, &x)
 	}
 	return true

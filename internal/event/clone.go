@@ -51,6 +51,14 @@ func cloneArgs(list []Arg) []Arg {
 	return list
 }
 
+func cloneAnswers(list []Answer) []Answer {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].Name = strings.Clone(list[i].Name)
+	}
+	return list
+}
+
 func cloneFrames(list []Frame) []Frame {
 	list = slices.Clone(list)
 	for i := range list {
@@ -78,6 +86,7 @@ func (b *Call) copy() *Call {
 	c := *b
 	c.Args, c.Socks = cloneArgs(b.Args), slices.Clone(b.Socks)
 	c.Out, c.Aux = b.Out.clone(), b.Aux.clone()
+	c.Answers = cloneAnswers(b.Answers)
 	c.Payload = slices.Clone(b.Payload)
 	for i := range c.Payload {
 		c.Payload[i].Data = bytes.Clone(c.Payload[i].Data)
@@ -89,10 +98,7 @@ func (b *Capture) clone() Body {
 	c := *b
 	c.Packet = *b.Packet.clone()
 	c.Header = bytes.Clone(b.Header)
-	c.Answers = slices.Clone(b.Answers)
-	for i := range c.Answers {
-		c.Answers[i].Name = strings.Clone(c.Answers[i].Name)
-	}
+	c.Answers = cloneAnswers(b.Answers)
 	return &c
 }
 

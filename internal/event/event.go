@@ -121,10 +121,11 @@ type Call struct {
 	// Payload is what the call sent or received, as far as it was recorded: the pieces are in order.
 	// It is empty if the kernel moved the bytes (sendfile, io_uring), or if they were not recorded.
 	Payload  []Piece
-	Redacted bool // key material was not copied
-	Refused  bool // seccomp refused or answered the call; its entry time is not known
-	Cut      bool // some memory exceeded the limits of the capture
-	Foreign  bool // printed by another tool: arguments are text, sockets are unknown
+	Answers  []Answer // of a DNS answer that was received; may be empty
+	Redacted bool     // key material was not copied
+	Refused  bool     // seccomp refused or answered the call; its entry time is not known
+	Cut      bool     // some memory exceeded the limits of the capture
+	Foreign  bool     // printed by another tool: arguments are text, sockets are unknown
 }
 
 // Piece is a part of the payload of a call.

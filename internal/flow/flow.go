@@ -128,6 +128,9 @@ func New(room *bounded.Room) *Joiner {
 func (j *Joiner) Add(e *event.Entry) {
 	switch b := e.Body.(type) {
 	case *event.Call:
+		for _, a := range b.Answers {
+			j.names.Put(a.Addr, a.Name)
+		}
 		j.call(e, b)
 		j.lastCall = lastCall{e.Task.PID, e.Task.TID, b.Name, b.Ret, e.Conn, e.Match}
 	case *event.Capture:

@@ -48,6 +48,14 @@ func Answers(p *event.Packet) []event.Answer {
 	return answers(msg)
 }
 
+// AnswersIn is Answers for a DNS message.
+func AnswersIn(msg []byte) []event.Answer {
+	if len(msg) > maxAnswer {
+		return nil
+	}
+	return answers(msg)
+}
+
 func answers(msg []byte) (list []event.Answer) {
 	m := dns.Message{Bytes: msg}
 	h, ok := m.Header()

@@ -9,13 +9,13 @@ import (
 )
 
 // learn stores the names in a DNS response, and writes those that are new.
-func (s *Sink) learn(p *event.Capture) {
-	if len(p.Answers) == 0 {
+func (s *Sink) learn(list []event.Answer) {
+	if len(list) == 0 {
 		return
 	}
 	had := len(s.known.hosts)
 	var changed []host
-	for _, a := range p.Answers {
+	for _, a := range list {
 		if h, ok := s.known.learn(a.Addr, a.Name); ok {
 			changed = append(changed, h)
 		}

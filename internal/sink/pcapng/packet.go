@@ -63,7 +63,7 @@ func (s *Sink) capture(e *event.Entry, p *event.Capture) {
 		return
 	}
 	s.settle()
-	s.learn(p)
+	s.learn(p.Answers)
 	head := fixedPart(e, p)
 	id := s.ifaceOf(e, p, head)
 	f := &s.stats[id]

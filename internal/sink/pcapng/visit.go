@@ -63,7 +63,11 @@ func (keeper) Message(*event.Entry, *event.Message)   {}
 // rows writes the row of an entry that is not a packet, if it has one.
 type rows struct{ *Sink }
 
-func (s rows) Call(e *event.Entry, _ *event.Call)   { s.words(e, "syscall", "sys") }
+func (s rows) Call(e *event.Entry, b *event.Call) {
+	s.learn(b.Answers)
+	s.words(e, "syscall", "sys")
+}
+
 func (s rows) Audit(e *event.Entry, _ *event.Audit) { s.words(e, "audit", "aud") }
 
 func (s rows) State(e *event.Entry, b *event.State) {

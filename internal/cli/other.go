@@ -70,5 +70,13 @@ func (a *app) liveCommands() []*cobra.Command {
 			RunE: func(*cobra.Command, []string) error { return needsLinux() },
 		})
 	}
-	return list
+	var v viewFlags
+	var in filesFlags
+	story := &cobra.Command{
+		Use: "story FILE... [flags]", Short: "print look-ups, connections, requests with their answers, and failures only, a line each", Long: storyHelp, Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.tellFiles(cmd, &v, &in, args) },
+	}
+	v.add(story)
+	in.add(story.Flags())
+	return append(list, story)
 }

@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 			rec, err := filepath.Abs("../../testdata/rec")
 			env.Setenv("REC", rec)
 			env.Setenv("SAMPLES", filepath.Join(rec, "../emulator"))
+			env.Setenv("SAID", filepath.Join(rec, "../said"))
 			if err != nil {
 				return err
 			}

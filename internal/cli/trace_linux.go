@@ -30,7 +30,7 @@ import (
 
 // liveCommands returns the verbs that use the kernel of this machine.
 func (a *app) liveCommands() []*cobra.Command {
-	return []*cobra.Command{a.traceCommand(), a.doctorCommand(), a.demoCommand(), a.kernelCommand(), a.auditRuleCommand()}
+	return []*cobra.Command{a.traceCommand(), a.doctorCommand(), a.demoCommand(), a.kernelCommand(), a.auditRuleCommand(), a.storyCommand()}
 }
 
 // traceFlags are the flags of a live run.

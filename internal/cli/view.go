@@ -93,7 +93,7 @@ func (v *viewFlags) add(cmd *cobra.Command) {
 	f.BoolVar(&v.drops, "drops", false, "only packets that the kernel dropped, with reason and function")
 	f.BoolVar(&v.tree, "tree", false, "show the kernel functions of each call as a tree")
 	f.BoolVarP(&v.stacks, "stack-trace", "k", false, "show the stacks of kernel and process for each kernel event and call")
-	f.StringVar(&v.format, "format", "pidwire", "pidwire, or strace: as printed by strace -f, without columns")
+	f.StringVar(&v.format, "format", "pidwire", "pidwire; strace: as printed by strace -f, without columns; story: look-ups, connections, exchanges and failures (needs layer msg)")
 	f.BoolVarP(&v.quiet, "quiet", "q", false, "no messages on standard error")
 	f.BoolVar(&v.strict, "strict", false, "exit code 11 if events were lost")
 	f.BoolVar(&v.secrets, "secrets", false, "messages: show passwords, tokens and other secrets, which are *** otherwise")
@@ -183,6 +183,7 @@ type notationOf struct {
 var formats = map[string]func(*viewFlags, io.Writer, notationOf) sink.Sink{
 	"pidwire": (*viewFlags).text,
 	"strace":  (*viewFlags).text,
+	"story":   (*viewFlags).story,
 }
 
 func (v *viewFlags) text(out io.Writer, l notationOf) sink.Sink {

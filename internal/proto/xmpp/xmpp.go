@@ -81,6 +81,7 @@ type parser struct {
 	streams proto.Queue    // the stream headers without an answer
 	auth    proto.Queue    // authentication, and TLS
 	iqs     proto.Numbered // by a hash of their id
+	asker   proto.Dir      // the direction of the last one of them
 	secure  bool           // TLS begins after the answer that was read
 }
 
@@ -290,9 +291,9 @@ func (p *parser) stream(c *proto.Conv, d proto.Dir, e *element, size int64) {
 		m.Fields = append(m.Fields, event.Field{Key: keyFrom, Text: from})
 	}
 	m.Fields = append(m.Fields, event.Field{Key: keySize, Num: m.Bytes})
-	if e.attr("id") == "" {
-		m.Group = "stream"
-		p.streams.Push(c.Ask(m)) // only the answer of a server has an id
+	if p.streams.Len() == 0 || p.asker == d {
+		m.Group, p.asker = "stream", d
+		p.streams.Push(c.Ask(m))
 		return
 	}
 	m.Kind = event.MessageAnswer

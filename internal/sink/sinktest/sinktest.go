@@ -226,6 +226,8 @@ func poison(v reflect.Value, field, s string) {
 type Options struct {
 	// AtClose: the sink writes everything in Close, and nothing before.
 	AtClose bool
+	// Folds: only some entries have a line, and lines that repeat between two calls of Flush are one.
+	Folds bool
 }
 
 // Run tests a sink. make returns a new one that writes to w, without colour.
@@ -366,7 +368,7 @@ func flush(t *testing.T, make func(io.Writer) sink.Sink, o Options) {
 		}
 		if n := bytes.Count(b.Bytes(), []byte("\n")); n > lines {
 			lines = n
-		} else if _, isCall := list[i].Body.(*event.Call); isCall && !o.AtClose {
+		} else if _, isCall := list[i].Body.(*event.Call); isCall && !o.AtClose && !o.Folds {
 			t.Errorf("entry %d: Flush did not hand its line on", i)
 		}
 	}
@@ -376,7 +378,7 @@ func flush(t *testing.T, make func(io.Writer) sink.Sink, o Options) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if b.String() != want {
+	if b.String() != want && !o.Folds {
 		t.Errorf("flushed after each entry the output is another:\n got %s\nwant %s", b.String(), want)
 	}
 }

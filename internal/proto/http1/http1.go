@@ -375,11 +375,11 @@ func (p *parser) head(c *proto.Conv, d proto.Dir, b []byte) int {
 	line, rest, _ := bytes.Cut(b[:n], []byte("\n"))
 	line = bytes.TrimSuffix(line, []byte("\r"))
 	if method, target, version, ok := requestLine(line); ok {
-		p.request(c, d, method, target, version, rest, n)
+		p.request(c, d, method, target, version, rest, n, int64(len(b)-n))
 		return n
 	}
 	if code, reason, ok := statusLine(line); ok {
-		p.answer(c, d, code, reason, line[5:8], rest, n)
+		p.answer(c, d, code, reason, line[5:8], rest, n, int64(len(b)-n))
 		return n
 	}
 	c.Fail("not a message of HTTP/1")
@@ -399,6 +399,14 @@ type headers struct {
 	location []byte
 	upgrade  []byte
 	secrets  [][2][]byte // names and values
+}
+
+// harmless are the most common names of headers without secrets, as they are usually written.
+var harmless = map[string]bool{
+	"Accept": true, "Accept-Encoding": true, "Accept-Language": true, "Accept-Ranges": true, "Access-Control-Allow-Origin": true, "Age": true, "Cache-Control": true,
+	"Connection": true, "Date": true, "ETag": true, "Etag": true, "Expires": true, "Keep-Alive": true, "Last-Modified": true, "Origin": true, "Pragma": true, "Range": true, "Referer": true,
+	"Strict-Transport-Security": true, "Vary": true, "Via": true, "X-Content-Type-Options": true, "X-Forwarded-For": true, "X-Forwarded-Proto": true, "X-Frame-Options": true,
+	"accept": true, "accept-encoding": true, "connection": true, "date": true, "vary": true, "Content-Range": true, "If-Modified-Since": true, "If-None-Match": true, "Expect": true,
 }
 
 // each calls f for each field of a header: lines that begin with blanks continue the one before.
@@ -471,7 +479,7 @@ func readHeaders(b []byte, h *headers) {
 				return
 			}
 		}
-		if mask.Header(proto.Text(name)) && len(h.secrets) < 8 {
+		if !harmless[proto.Text(name)] && mask.Header(proto.Text(name)) && len(h.secrets) < 8 {
 			h.secrets = append(h.secrets, [2][]byte{name, value})
 		}
 	})
@@ -543,7 +551,8 @@ func (p *parser) asked(c *proto.Conv, d proto.Dir, method, target, version, rest
 	return m, x
 }
 
-func (p *parser) request(c *proto.Conv, d proto.Dir, method, target, version, rest []byte, n int) {
+// request handles the header of a request, of n bytes. have bytes after it are there.
+func (p *parser) request(c *proto.Conv, d proto.Dir, method, target, version, rest []byte, n int, have int64) {
 	var hd headers
 	readHeaders(rest, &hd)
 	m, x := p.asked(c, d, method, target, version, nil, &hd)
@@ -558,6 +567,14 @@ func (p *parser) request(c *proto.Conv, d proto.Dir, method, target, version, re
 	switch {
 	case hd.chunked:
 		h.mode = atChunk
+	case hd.length > 0 && hd.length <= have:
+		// The body is there: the message need not be kept until it has passed.
+		h.mode = inBody
+		c.Skip(d, hd.length)
+		m.Bytes += hd.length
+		sizeField(m, keyReqBody, hd.kind).Num = hd.length
+		c.Emit(m)
+		return
 	case hd.length > 0:
 		h.mode = inBody
 		c.Skip(d, hd.length)
@@ -565,8 +582,8 @@ func (p *parser) request(c *proto.Conv, d proto.Dir, method, target, version, re
 		c.Emit(m)
 		return
 	}
-	p.hold(c, d, m, proto.Exchange{})
 	h.size = sizeField(m, keyReqBody, hd.kind)
+	p.hold(c, d, m, proto.Exchange{})
 }
 
 // host adds the name of the host and the port.
@@ -588,7 +605,7 @@ func host(m *event.Message, b []byte) {
 // sizeField adds the fields of a body, and returns that of its size.
 func sizeField(m *event.Message, size *event.Key, kind []byte) *event.Field {
 	if len(kind) > 0 {
-		m.Fields = append(m.Fields, event.Field{Key: keyType, Text: strings.Clone(proto.Text(kind))})
+		m.Fields = append(m.Fields, text(keyType, kind))
 	}
 	m.Fields = append(m.Fields, event.Field{Key: size})
 	return &m.Fields[len(m.Fields)-1]
@@ -646,7 +663,8 @@ func (p *parser) notice(c *proto.Conv, m *event.Message) {
 	c.Emit(m)
 }
 
-func (p *parser) answer(c *proto.Conv, d proto.Dir, code int, reason, version, rest []byte, n int) {
+// answer handles the header of an answer, of n bytes. have bytes after it are there.
+func (p *parser) answer(c *proto.Conv, d proto.Dir, code int, reason, version, rest []byte, n int, have int64) {
 	var hd headers
 	readHeaders(rest, &hd)
 	m := p.answered(c, d, code, reason, version, &hd)
@@ -678,6 +696,14 @@ func (p *parser) answer(c *proto.Conv, d proto.Dir, code int, reason, version, r
 		c.Close(&x, m)
 		c.Emit(m)
 		return
+	case hd.length > 0 && !hd.other && hd.length <= have:
+		h.mode = inBody
+		c.Skip(d, hd.length)
+		m.Bytes += hd.length
+		sizeField(m, keyBody, hd.kind).Num = hd.length
+		c.Close(&x, m)
+		c.Emit(m)
+		return
 	case hd.length > 0 && !hd.other:
 		h.mode = inBody
 		c.Skip(d, hd.length)
@@ -685,8 +711,8 @@ func (p *parser) answer(c *proto.Conv, d proto.Dir, code int, reason, version, r
 		h.mode = inBody
 		c.Skip(d, -1)
 	}
-	p.hold(c, d, m, x)
 	h.size = sizeField(m, keyBody, hd.kind)
+	p.hold(c, d, m, x)
 }
 
 // chunk reads the line with the size of a chunk.

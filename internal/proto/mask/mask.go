@@ -236,17 +236,24 @@ func Group(path string) string {
 	if !varies && len(path) < 64 {
 		return path
 	}
-	parts := strings.Split(path, "/")
 	const most = 12
-	if len(parts) > most {
-		parts = append(parts[:most], "...")
-	}
-	for i, p := range parts {
-		if variable(p) {
-			parts[i] = "*"
+	b := make([]byte, 0, len(path)+3)
+	for n := 0; ; n++ {
+		part, rest, more := strings.Cut(path, "/")
+		switch {
+		case n == most:
+			return string(append(b, "..."...))
+		case variable(part):
+			b = append(b, '*')
+		default:
+			b = append(b, part...)
 		}
+		if !more {
+			return string(b)
+		}
+		b = append(b, '/')
+		path = rest
 	}
-	return strings.Join(parts, "/")
 }
 
 // variable reports whether a part of a path is a number or an id.

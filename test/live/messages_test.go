@@ -110,12 +110,14 @@ func budgets(t *testing.T, lines string) map[string]spent {
 func TestBudget(t *testing.T) {
 	needRoot(t)
 	prog, file := build(t, "beyond_budget", "64"), t.TempDir()+"/budget.pidwire"
-	out, err := exec.Command(pidwire, "trace", "-q", "-l", "sys,pkt,msg", "-w", file, "--", prog).Output()
-	if err != nil {
-		t.Fatal(err)
+	var said strings.Builder
+	cmd := exec.Command(pidwire, "trace", "-q", "-l", "sys,pkt,msg", "-w", file, "--", prog)
+	cmd.Stderr = &said
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v: %s", err, said.String())
 	}
 	truth := map[string]int64{}
-	for line := range strings.Lines(string(out)) {
+	for line := range strings.Lines(said.String()) {
 		what, us, _ := strings.Cut(strings.TrimSpace(line), " ")
 		n, err := strconv.ParseInt(us, 10, 64)
 		if err != nil {

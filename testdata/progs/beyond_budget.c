@@ -1,7 +1,7 @@
 /* trace: socketpair; bits: 64 */
 /*
  * Exchanges whose times are known: a server that sleeps, a client that reads late, a request that does not fit into the send
- * buffer while the server does not read. It prints what each took, as it measured it: go test ./test/live -run TestBudget.
+ * buffer while the server does not read. It prints what each took to standard error, as it measured it: go test ./test/live -run TestBudget.
  */
 #define _GNU_SOURCE
 #include "show.h"
@@ -62,7 +62,7 @@ static void took(const char *what, long us)
 	char line[64];
 	int n = snprintf(line, sizeof(line), "%s %ld\n", what, us);
 
-	must(write(1, line, n), "write");
+	must(write(2, line, n), "write");
 }
 
 static void serve(int fd)

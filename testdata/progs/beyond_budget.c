@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define BIG 8000000
+#define BIG 2000000
 
 static long now_us(void)
 {
@@ -54,7 +54,7 @@ static void send_all(int fd, const char *p, long n)
 
 static const char slow[] = "GET /slow HTTP/1.1\r\nHost: h\r\n\r\n";
 static const char late[] = "GET /late HTTP/1.1\r\nHost: h\r\n\r\n";
-static const char full[] = "PUT /full HTTP/1.1\r\nHost: h\r\nContent-Length: 8000000\r\n\r\n";
+static const char full[] = "PUT /full HTTP/1.1\r\nHost: h\r\nContent-Length: 2000000\r\n\r\n";
 static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 static void took(const char *what, long us)

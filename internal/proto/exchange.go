@@ -92,54 +92,74 @@ func (c *Conv) Close(x *Exchange, m *event.Message) {
 // Queue has the requests of a protocol that answers in the order of requests. The zero Queue is
 // empty.
 type Queue struct {
-	list []Exchange
-	over bool // requests were dropped: the first answers have lost theirs
+	ring []Exchange // its size is a power of two
+	head int        // index of the oldest
+	n    int
+	lost int // older requests that were dropped: the next answers are theirs
 }
 
 // maxQueue bounds the requests that wait for their answer, by connection.
 const maxQueue = 128
 
-// Push adds a request.
+// Push adds a request. If there are too many, the oldest one is dropped; its answer will have none.
 func (q *Queue) Push(x Exchange) {
-	if len(q.list) >= maxQueue {
-		q.list, q.over = q.list[:0], true
+	switch {
+	case q.n < len(q.ring):
+	case q.n < maxQueue:
+		ring := make([]Exchange, max(2*q.n, 4))
+		k := copy(ring, q.ring[q.head:])
+		copy(ring[k:], q.ring[:q.head])
+		q.ring, q.head = ring, 0
+	default:
+		q.head = (q.head + 1) & (len(q.ring) - 1)
+		q.n--
+		q.lost++
 	}
-	q.list = append(q.list, x)
+	q.ring[(q.head+q.n)&(len(q.ring)-1)] = x
+	q.n++
 }
 
-// First returns the oldest request; nil if there is none.
+// First returns the oldest request; nil if there is none, or it was dropped.
 func (q *Queue) First() *Exchange {
-	if len(q.list) == 0 {
+	if q.n == 0 || q.lost > 0 {
 		return nil
 	}
-	return &q.list[0]
+	return &q.ring[q.head]
 }
 
 // Last returns the newest request; nil if there is none.
 func (q *Queue) Last() *Exchange {
-	if len(q.list) == 0 {
+	if q.n == 0 {
 		return nil
 	}
-	return &q.list[len(q.list)-1]
+	return &q.ring[(q.head+q.n-1)&(len(q.ring)-1)]
 }
 
-// Pop removes the oldest request. Without one, the result is unknown.
+// Pop removes the oldest request. Without one, or if it was dropped, the result is unknown.
 func (q *Queue) Pop() (x Exchange) {
-	if len(q.list) > 0 {
-		x = q.list[0]
-		q.list = q.list[:copy(q.list, q.list[1:])]
+	switch {
+	case q.lost > 0:
+		q.lost--
+	case q.n > 0:
+		x = q.ring[q.head]
+		q.ring[q.head] = Exchange{}
+		q.head = (q.head + 1) & (len(q.ring) - 1)
+		q.n--
 	}
 	return x
 }
 
 // Clear removes all requests.
-func (q *Queue) Clear() { q.list = q.list[:0] }
+func (q *Queue) Clear() {
+	clear(q.ring)
+	q.head, q.n, q.lost = 0, 0, 0
+}
 
 // Len returns the number of requests.
-func (q *Queue) Len() int { return len(q.list) }
+func (q *Queue) Len() int { return q.n + q.lost }
 
 // Held is the memory of a queue.
-func (q *Queue) Held() int { return cap(q.list) * exchangeSize }
+func (q *Queue) Held() int { return len(q.ring) * exchangeSize }
 
 const exchangeSize = 152
 

@@ -367,10 +367,9 @@ func (s *Stage) finish(e *event.Entry) {
 			c.recognize(true)
 			c.drain(c.first)
 		}
-		if f, ok := c.parser.(interface{ cut(*Conv) }); ok {
-			c.stage.buffered = true
-			f.cut(c)
-		}
+		// What is not complete now never will be.
+		c.end(Out)
+		c.end(In)
 	}
 }
 

@@ -36,6 +36,7 @@ type turns struct {
 }
 
 func (t *turns) Read(c *Conv, d Dir, b []byte) int {
+	t.turned(c, d) // what has waited in both directions is read one direction after the other
 	t.add(c, d, int64(len(b)))
 	t.binary = t.binary || !isText(b)
 	return len(b)
@@ -53,6 +54,7 @@ func (t *turns) add(c *Conv, d Dir, n int64) {
 }
 
 func (t *turns) Lost(c *Conv, d Dir, n int64) bool {
+	t.turned(c, d)
 	t.lost = t.lost || t.size == 0
 	t.add(c, d, n)
 	return true
@@ -78,12 +80,6 @@ func (t *turns) Pause(c *Conv) {
 
 func (t *turns) Ended(c *Conv, d Dir) {
 	if t.size > 0 && d == t.dir {
-		t.flush(c, false)
-	}
-}
-
-func (t *turns) cut(c *Conv) {
-	if t.size > 0 {
 		t.flush(c, false)
 	}
 }

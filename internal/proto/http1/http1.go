@@ -8,6 +8,7 @@ import (
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/proto"
+	"github.com/pidwire/pidwire/internal/proto/httpkey"
 	"github.com/pidwire/pidwire/internal/proto/mask"
 )
 
@@ -18,7 +19,7 @@ var Protocol = &proto.Protocol{
 	Detect: detect,
 	New:    func(*proto.Conv) proto.Parser { return &parser{} },
 	Keys: []*event.Key{
-		keyMethod, keyTarget, keyPath, keyQuery, keyHost, keyAddress, keyPort, keyScheme, keyStatus, keyReason, keyType, keyEncoding, keyBody, keyReqBody, keyLocation,
+		keyMethod, keyTarget, keyPath, keyQuery, httpkey.Host, httpkey.Address, httpkey.Port, keyScheme, keyStatus, keyReason, keyType, keyEncoding, keyBody, keyReqBody, keyLocation,
 		keyVersion, keyAgent, keyServer, keyHeader, keyUpgrade,
 	},
 }
@@ -28,25 +29,22 @@ var Protocol = &proto.Protocol{
 var Upgrades = map[string]*proto.Protocol{}
 
 var (
-	keyMethod   = &event.Key{Name: "http.request.method", Form: event.FormQuiet}
-	keyTarget   = &event.Key{Name: "http.request.target", Form: event.FormQuiet}
-	keyPath     = &event.Key{Name: "url.path", Form: event.FormQuiet}
-	keyQuery    = &event.Key{Name: "url.query", Form: event.FormQuiet}
-	keyScheme   = &event.Key{Name: "url.scheme", Form: event.FormQuiet}
-	keyHost     = &event.Key{Name: "http.request.host", Label: "host"}
-	keyAddress  = &event.Key{Name: "server.address", Form: event.FormQuiet}
-	keyPort     = &event.Key{Name: "server.port", Form: event.FormCount}
-	keyStatus   = &event.Key{Name: "http.response.status_code", Form: event.FormCount}
+	keyMethod   = httpkey.Method
+	keyTarget   = httpkey.Target
+	keyPath     = httpkey.Path
+	keyQuery    = httpkey.Query
+	keyScheme   = httpkey.Scheme
+	keyStatus   = httpkey.Status
+	keyType     = httpkey.Type
+	keyEncoding = httpkey.Encoding
+	keyBody     = httpkey.Body
+	keyReqBody  = httpkey.ReqBody
+	keyLocation = httpkey.Location
+	keyVersion  = httpkey.Version
+	keyAgent    = httpkey.Agent
+	keyServer   = httpkey.Server
+	keyHeader   = httpkey.Header
 	keyReason   = &event.Key{Name: "http.response.reason", Form: event.FormQuiet}
-	keyType     = &event.Key{Name: "http.content_type"}
-	keyEncoding = &event.Key{Name: "http.content_encoding"}
-	keyBody     = &event.Key{Name: "http.response.body.size", Form: event.FormBytes}
-	keyReqBody  = &event.Key{Name: "http.request.body.size", Form: event.FormBytes}
-	keyLocation = &event.Key{Name: "http.response.location", Label: "location"}
-	keyVersion  = &event.Key{Name: "network.protocol.version", Form: event.FormQuiet}
-	keyAgent    = &event.Key{Name: "user_agent.original", Form: event.FormQuiet}
-	keyServer   = &event.Key{Name: "http.response.server", Form: event.FormQuiet}
-	keyHeader   = &event.Key{Name: "http.credentials", Form: event.FormQuiet, Many: true}
 	keyUpgrade  = &event.Key{Name: "http.upgrade", Label: "upgrade"}
 )
 
@@ -528,7 +526,7 @@ func (p *parser) asked(c *proto.Conv, d proto.Dir, method, target, version, rest
 		m.Fields = append(m.Fields, event.Field{Key: keyQuery, Text: query})
 	}
 	if len(hd.host) > 0 {
-		host(m, hd.host)
+		m.Fields = httpkey.AddHost(m.Fields, hd.host)
 	}
 	if len(hd.upgrade) > 0 {
 		m.Fields = append(m.Fields, text(keyUpgrade, hd.upgrade))
@@ -584,22 +582,6 @@ func (p *parser) request(c *proto.Conv, d proto.Dir, method, target, version, re
 	}
 	h.size = sizeField(m, keyReqBody, hd.kind)
 	p.hold(c, d, m, proto.Exchange{})
-}
-
-// host adds the name of the host and the port.
-func host(m *event.Message, b []byte) {
-	m.Fields = append(m.Fields, text(keyHost, b))
-	i := bytes.LastIndexByte(b, ':')
-	if i < 0 || bytes.IndexByte(b[i:], ']') >= 0 {
-		i = len(b)
-	}
-	m.Fields = append(m.Fields, text(keyAddress, bytes.Trim(b[:i], "[]")))
-	if i == len(b) {
-		return
-	}
-	if n, err := strconv.ParseUint(proto.Text(b[i+1:]), 10, 16); err == nil {
-		m.Fields = append(m.Fields, event.Field{Key: keyPort, Num: int64(n)})
-	}
 }
 
 // sizeField adds the fields of a body, and returns that of its size.

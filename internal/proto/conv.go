@@ -66,6 +66,7 @@ type Conv struct {
 	parser Parser    // nil as well
 	half   [2]half
 
+	last    mark  // of its last bytes
 	first   Dir   // whose bytes came first since recognition began
 	turn    Dir   // the direction of the last bytes
 	turns   uint8 // changes of direction since the beginning
@@ -107,7 +108,7 @@ func (c *Conv) Secret(s string) string {
 }
 
 // Times returns when the first and the last byte of the current unit were sent or had come, in ns since the Unix
-// epoch. For Skipped and Ended both are those of the last byte.
+// epoch. For Skipped, Pause and Ended both are those of the last byte.
 func (c *Conv) Times() (first, last int64) { return c.stage.unit.time, c.stage.until.end }
 
 // Skip passes the next n bytes of a direction, after the current unit, without giving them to Read, and
@@ -212,6 +213,7 @@ func (c *Conv) feed(d Dir, b []byte, n int64) {
 		h = &c.half[d]
 	}
 	h.count += n
+	c.last = c.stage.now
 	if c.begun && d != c.turn {
 		c.turned(d)
 	}

@@ -271,6 +271,7 @@ func (c *Conv) datagram(d Dir, b []byte, size int64) {
 		c.turned(d)
 	}
 	c.stage.buffered = false
+	c.last = c.stage.now
 	c.stage.unit, c.stage.until = c.stage.now, c.stage.now
 	c.losses = c.stage.losses
 	if p, ok := c.parser.(Packets); ok && c.proto != unknown && p.Packet(c, d, b, size) {
@@ -351,8 +352,10 @@ func (s *Stage) due(now int64) {
 
 func (c *Conv) paused() {
 	c.later = false
-	if c.parser != nil {
-		c.stage.buffered = true
+	if s := c.stage; c.parser != nil {
+		s.buffered = true
+		s.unit, s.until = c.last, c.last // of this connection, not of the one that was read last
+		s.unit.time = c.last.end
 		c.parser.Pause(c)
 		c.changed = false
 	}

@@ -619,8 +619,7 @@ func (p *parser) done(c *proto.Conv, s *stream, d proto.Dir, unsure string) {
 		return
 	}
 	sd.m, sd.short = nil, false
-	_, end := c.Times()
-	m.End = max(m.Begin, end)
+	_, m.End = c.Times()
 	if unsure != "" && m.Unsure == "" {
 		m.Unsure = unsure
 	}
@@ -670,7 +669,7 @@ func (p *parser) beginning(c *proto.Conv, s *stream, d proto.Dir) {
 	m := c.Message(sd.m.Kind, d)
 	_, end := c.Times()
 	*m = *sd.m
-	m.End, m.Part = max(m.Begin, end), event.Head
+	m.End, m.Part = end, event.Head
 	m.Fields = append(c.Fields(len(m.Fields)+2), m.Fields...)
 	p.complete(c, s, d, m)
 	c.EmitAt(m, sd.at)

@@ -201,7 +201,6 @@ func (p *parser) message(c *proto.Conv, d proto.Dir) *event.Message {
 	h := &p.half[d]
 	m := c.Message(event.MessageNotice, d)
 	m.Begin, m.Bytes = h.from, h.bytes
-	m.End = max(m.End, m.Begin)
 	switch h.op {
 	case opText:
 		m.Text = "text"

@@ -72,6 +72,7 @@ them, and with -l sys,pkt or -l pkt their packets in the notation of tcpdump.
   pidwire trace unit:nginx.service -c        a table at the end
   pidwire trace 1234 -l pkt --pcap-filter 'tcp port 443'
   pidwire trace 1234 -l sys,pkt -w x.pcapng  for Wireshark: calls between the packets
+  pidwire trace 1234 -l msg                  requests and answers, with their times: also pidwire story
   pidwire trace 1234 -l krn                  calls, each with the kernel events that it caused
   pidwire trace all --drops                  dropped packets, with reason and function
   pidwire trace 1234 -l sys,aud              calls, each with its audit record

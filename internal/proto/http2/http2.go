@@ -57,8 +57,8 @@ const (
 	// maxBlock bounds a header block.
 	maxBlock = 8 << 10
 	// maxStreams bounds the streams that are followed, maxKept the memory of their messages whose bodies have not ended,
-	// maxGroup what these are counted under.
-	maxStreams = 48
+	// maxGroup what they are counted under, and the text of those of which only that is kept.
+	maxStreams = 40
 	maxKept    = 6 << 10
 	maxGroup   = 128
 )
@@ -575,7 +575,8 @@ func (p *parser) shorten(c *proto.Conv, s *stream, d proto.Dir) {
 	}
 	p.beginning(c, s, d)
 	p.kept -= cost(sd.m)
-	sd.text, sd.fault, sd.short, sd.m = sd.m.Text, sd.m.Error, true, nil
+	sd.text, sd.fault = strings.Clone(sd.m.Text[:min(len(sd.m.Text), maxGroup)]), sd.m.Error
+	sd.short, sd.m = true, nil
 	p.kept += len(sd.text) + len(sd.fault)
 }
 

@@ -72,7 +72,6 @@ const (
 	inBlock        // a part of a header block
 	inData         // data of gRPC, with the headers of messages
 	inPass         // what is passed
-	atSetting      // settings, one by one
 	atControl      // a frame that is read as a whole
 )
 
@@ -173,17 +172,6 @@ func (p *parser) Read(c *proto.Conv, d proto.Dir, b []byte) int {
 		return n
 	case inData:
 		return p.prefixes(c, d, b)
-	case atSetting:
-		const size = 6
-		if len(b) < size {
-			return 0
-		}
-		const enablePush = 2
-		if h.left -= size; binary.BigEndian.Uint16(b) == enablePush && !p.known {
-			p.client, p.known = d, true // servers do not send it
-		}
-		p.next(c, d)
-		return size
 	case atControl:
 		n := min(h.left, maxControl)
 		if len(b) < n {
@@ -239,9 +227,6 @@ func (p *parser) head(c *proto.Conv, d proto.Dir, b []byte) int {
 		p.body(c, d)
 	case frameContinuation:
 		p.body(c, d)
-	case frameSettings:
-		h.mode = atSetting
-		p.next(c, d)
 	case frameReset, frameGoAway:
 		h.mode = atControl
 	default:
@@ -314,26 +299,20 @@ func (p *parser) body(c *proto.Conv, d proto.Dir) {
 	p.pass(c, d)
 }
 
-// next goes on after a part of a frame: with the next part, or with what is to be passed.
+// next goes on in data of gRPC: with the header of a message, with what it contains, or at the end.
 func (p *parser) next(c *proto.Conv, d proto.Dir) {
 	h := &p.half[d]
-	if h.left > h.pad && h.mode != inData {
+	s := p.stream(h.frame.id)
+	if s == nil || h.left == h.pad {
+		p.pass(c, d)
 		return
 	}
-	if h.mode == inData && h.left > h.pad {
-		s := p.stream(h.frame.id)
-		if s != nil && s.side[d].left == 0 {
-			return // the header of a message
-		}
-		if s != nil {
-			n := min(s.side[d].left, int64(h.left-h.pad))
-			s.side[d].left -= n
-			h.left -= int(n)
-			c.Skip(d, n)
-			return
-		}
+	if sd := &s.side[d]; sd.left > 0 {
+		n := min(sd.left, int64(h.left-h.pad))
+		sd.left -= n
+		h.left -= int(n)
+		c.Skip(d, n)
 	}
-	p.pass(c, d)
 }
 
 // pass passes the rest of a frame.

@@ -64,6 +64,9 @@ type Hint struct {
 // Begin returns the bytes that came first.
 func (h *Hint) Begin() []byte { return h.Data[h.First] }
 
+// Turned reports whether the other end has sent something, too: the first message is complete.
+func (h *Hint) Turned() bool { return len(h.Data[h.First.Other()]) > 0 }
+
 // On reports whether one of the ports is in the list.
 func (h *Hint) On(ports []uint16) bool {
 	for _, p := range ports {

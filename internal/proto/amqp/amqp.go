@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"strconv"
+	"unsafe"
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/proto"
@@ -126,7 +127,16 @@ var answers = func() map[uint32]bool {
 	return m
 }()
 
+// detect waits for the first message only until the other end answers.
 func detect(h *proto.Hint) proto.Verdict {
+	v := look(h)
+	if v == proto.Wait && h.Turned() {
+		return proto.No
+	}
+	return v
+}
+
+func look(h *proto.Hint) proto.Verdict {
 	b := h.Begin()
 	if !h.Stream || len(b) == 0 {
 		return proto.No
@@ -192,7 +202,15 @@ type parser struct {
 	half   [2]contents
 }
 
-func (p *parser) Held() int { return 1000 + cap(p.open)*112 }
+func (p *parser) Held() int {
+	n := int(unsafe.Sizeof(*p)) + cap(p.open)*int(unsafe.Sizeof(open{}))
+	for i := range p.half {
+		if p.half[i].m != nil {
+			n += maxRead // It has its strings.
+		}
+	}
+	return n
+}
 
 func (p *parser) Read(c *proto.Conv, d proto.Dir, b []byte) int {
 	if b[0] == 'A' {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/proto"
@@ -97,7 +98,7 @@ type parser struct {
 	reply  replies.Reply
 }
 
-func (p *parser) Held() int { return 100 + p.queue.Held() + p.reply.Held() }
+func (p *parser) Held() int { return int(unsafe.Sizeof(*p)) + p.queue.Held() + p.reply.Held() }
 
 func (p *parser) Read(c *proto.Conv, d proto.Dir, b []byte) int {
 	if !p.known {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/proto"
@@ -114,7 +115,16 @@ func readHead(r *bin.Reader) (h head, v proto.Verdict) {
 	return h, proto.Sure
 }
 
+// detect waits for the first message only until the other end answers.
 func detect(h *proto.Hint) proto.Verdict {
+	v := look(h)
+	if v == proto.Wait && h.Turned() {
+		return proto.No
+	}
+	return v
+}
+
+func look(h *proto.Hint) proto.Verdict {
 	b := h.Begin()
 	if !h.Stream || len(b) == 0 || b[0] > maxSize>>24 {
 		return proto.No
@@ -140,7 +150,7 @@ type parser struct {
 	tail   tail.Tail
 }
 
-func (p *parser) Held() int { return 64 + p.asked.Held() + p.tail.Held() }
+func (p *parser) Held() int { return int(unsafe.Sizeof(*p)) + p.asked.Held() + p.tail.Held() }
 
 func (p *parser) Read(c *proto.Conv, d proto.Dir, b []byte) int {
 	if len(b) < 4 {

@@ -4,6 +4,7 @@ package ldap
 import (
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/proto"
@@ -90,8 +91,17 @@ var extensions = map[string]string{
 
 const oidStartTLS = "1.3.6.1.4.1.1466.20037"
 
-// detect reads the beginning of a message: its number, and what it is.
+// detect waits for the first message only until the other end answers.
 func detect(h *proto.Hint) proto.Verdict {
+	v := look(h)
+	if v == proto.Wait && h.Turned() {
+		return proto.No
+	}
+	return v
+}
+
+// look reads the beginning of a message: its number, and what it is.
+func look(h *proto.Hint) proto.Verdict {
 	b := h.Begin()
 	if !h.Stream || len(b) == 0 || b[0] != 0x30 {
 		return proto.No
@@ -161,7 +171,7 @@ type parser struct {
 	open []open
 }
 
-func (p *parser) Held() int { return 64 + cap(p.open)*200 }
+func (p *parser) Held() int { return int(unsafe.Sizeof(*p)) + cap(p.open)*int(unsafe.Sizeof(open{})) }
 
 func (p *parser) Read(c *proto.Conv, d proto.Dir, b []byte) int {
 	total, header := size(b)

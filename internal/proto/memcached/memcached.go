@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/proto"
@@ -69,6 +70,8 @@ func detect(h *proto.Hint) proto.Verdict {
 	}
 	kind, known := commands[string(word)]
 	switch {
+	case !whole && h.Turned():
+		return proto.No
 	case !whole && !more:
 		for name := range commands {
 			if strings.HasPrefix(name, string(word)) {
@@ -144,7 +147,7 @@ type parser struct {
 	}
 }
 
-func (p *parser) Held() int { return 250 + p.queue.Held() }
+func (p *parser) Held() int { return int(unsafe.Sizeof(*p)) + p.queue.Held() }
 
 func (p *parser) Read(c *proto.Conv, d proto.Dir, b []byte) int {
 	if !p.known {

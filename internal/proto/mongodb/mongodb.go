@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/proto"
@@ -62,8 +63,17 @@ func known(op uint32) bool {
 	return op == opReply || op == opQuery || op == opCompressed || op == opMsg || operations[op] != ""
 }
 
-// detect reads a header, whose parts are unlikely otherwise.
+// detect waits for the first message only until the other end answers.
 func detect(h *proto.Hint) proto.Verdict {
+	v := look(h)
+	if v == proto.Wait && h.Turned() {
+		return proto.No
+	}
+	return v
+}
+
+// look reads a header, whose parts are unlikely otherwise.
+func look(h *proto.Hint) proto.Verdict {
 	b := h.Begin()
 	if !h.Stream || len(b) == 0 {
 		return proto.No
@@ -112,7 +122,7 @@ type parser struct {
 }
 
 func (p *parser) Held() int {
-	return 64 + p.asked.Held() + p.tails[0].Held() + p.tails[1].Held()
+	return int(unsafe.Sizeof(*p)) + p.asked.Held() + p.tails[0].Held() + p.tails[1].Held()
 }
 
 func (p *parser) Skipped(c *proto.Conv, d proto.Dir) {

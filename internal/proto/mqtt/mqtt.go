@@ -3,6 +3,7 @@ package mqtt
 
 import (
 	"strconv"
+	"unsafe"
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/proto"
@@ -78,7 +79,16 @@ var reasons = map[byte]string{
 // returns are the results of CONNACK before version 5.
 var returns = [...]string{"accepted", "unacceptable protocol version", "identifier rejected", "server unavailable", "bad user name or password", "not authorized"}
 
+// detect waits for the first message only until the other end answers.
 func detect(h *proto.Hint) proto.Verdict {
+	v := look(h)
+	if v == proto.Wait && h.Turned() {
+		return proto.No
+	}
+	return v
+}
+
+func look(h *proto.Hint) proto.Verdict {
 	b := h.Begin()
 	if !h.Stream || len(b) == 0 {
 		return proto.No
@@ -163,7 +173,7 @@ type parser struct {
 	last    [2]uint64 // the newest request of each end
 }
 
-func (p *parser) Held() int { return 64 + p.asked.Held() }
+func (p *parser) Held() int { return int(unsafe.Sizeof(*p)) + p.asked.Held() }
 
 func (p *parser) Read(c *proto.Conv, d proto.Dir, b []byte) int {
 	n, size := length(b)

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/proto"
@@ -83,7 +84,16 @@ var commands = map[byte]string{
 	comResetStmt: "reset statement", 0x1b: "set option", comFetch: "fetch", comBinlogByGTID: "binlog dump", 0x1f: "reset connection", comBulk: "bulk execute",
 }
 
+// detect waits for the first message only until the other end answers.
 func detect(h *proto.Hint) proto.Verdict {
+	v := look(h)
+	if v == proto.Wait && h.Turned() {
+		return proto.No
+	}
+	return v
+}
+
+func look(h *proto.Hint) proto.Verdict {
 	b := h.Begin()
 	if !h.Stream || len(b) == 0 {
 		return proto.No
@@ -221,7 +231,8 @@ type parser struct {
 }
 
 func (p *parser) Held() int {
-	return 700 + p.queue.Held() + p.stored + (cap(p.statements)+cap(p.preparing))*64 + cap(p.text)
+	return int(unsafe.Sizeof(*p)) + len(p.server) + len(p.auth) + len(p.db) + p.queue.Held() + p.stored +
+		(cap(p.statements)+cap(p.preparing))*int(unsafe.Sizeof(statement{})) + cap(p.text)
 }
 
 func (p *parser) Read(c *proto.Conv, d proto.Dir, b []byte) int {

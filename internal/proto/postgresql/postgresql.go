@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/proto"
@@ -51,7 +52,16 @@ const (
 	fromServer = "RSKZTDCEIn12s3tGHWdcANVv"
 )
 
+// detect waits for the first message only until the other end answers.
 func detect(h *proto.Hint) proto.Verdict {
+	v := look(h)
+	if v == proto.Wait && h.Turned() {
+		return proto.No
+	}
+	return v
+}
+
+func look(h *proto.Hint) proto.Verdict {
 	b := h.Begin()
 	if !h.Stream || len(b) == 0 {
 		return proto.No
@@ -166,7 +176,8 @@ type parser struct {
 }
 
 func (p *parser) Held() int {
-	return 1100 + p.queue.Held() + p.stored + cap(p.statements)*64 + cap(p.text)
+	const kept = maxPortals*2*maxPortal + 1<<10 // those that are kept besides
+	return int(unsafe.Sizeof(*p)) + kept + p.queue.Held() + p.stored + cap(p.statements)*int(unsafe.Sizeof(statement{})) + cap(p.text)
 }
 
 func (p *parser) Read(c *proto.Conv, d proto.Dir, b []byte) int {

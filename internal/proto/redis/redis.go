@@ -5,6 +5,7 @@ package redis
 import (
 	"bytes"
 	"strings"
+	"unsafe"
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/proto"
@@ -43,8 +44,17 @@ const (
 	maxShown = 200
 )
 
-// detect accepts the beginning of a command. Answers and inline commands can be of other protocols too.
+// detect waits for the first message only until the other end answers.
 func detect(h *proto.Hint) proto.Verdict {
+	v := look(h)
+	if v == proto.Wait && h.Turned() {
+		return proto.No
+	}
+	return v
+}
+
+// look accepts the beginning of a command. Answers and inline commands can be of other protocols too.
+func look(h *proto.Hint) proto.Verdict {
 	if !h.Stream {
 		return proto.No
 	}
@@ -212,9 +222,14 @@ type parser struct {
 	last       int64 // when the last bytes came or went
 }
 
-const sizeOf = 900 // of a parser
-
-func (p *parser) Held() int { return sizeOf + p.queue.Held() + cap(p.text) }
+func (p *parser) Held() int {
+	n := int(unsafe.Sizeof(*p)) + p.queue.Held() + cap(p.text)
+	for i := range p.half {
+		h := &p.half[i]
+		n += len(h.text) + len(h.form.words[0]) + len(h.form.words[1])
+	}
+	return n
+}
 
 func (p *parser) Read(c *proto.Conv, d proto.Dir, b []byte) int {
 	h := &p.half[d]

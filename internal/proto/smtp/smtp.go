@@ -4,6 +4,7 @@ package smtp
 import (
 	"bytes"
 	"strconv"
+	"unsafe"
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/proto"
@@ -105,7 +106,7 @@ type parser struct {
 	at     proto.At
 }
 
-func (p *parser) Held() int { return 250 + p.queue.Held() + p.reply.Held() }
+func (p *parser) Held() int { return int(unsafe.Sizeof(*p)) + p.queue.Held() + p.reply.Held() }
 
 func (p *parser) Read(c *proto.Conv, d proto.Dir, b []byte) int {
 	if !p.known {

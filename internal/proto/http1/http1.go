@@ -816,7 +816,8 @@ func (p *parser) Pause(c *proto.Conv) {
 		h.head = true
 		p.passed(c, proto.Dir(d))
 		m := *h.m
-		_, m.End = c.Times()
+		_, end := c.Times()
+		m.End = max(m.End, end) // The last unit can be an earlier one of the other direction.
 		m.Fields = append(c.Fields(len(m.Fields)), m.Fields...)
 		m.Part = event.Head
 		if m.Kind == event.MessageAnswer {

@@ -212,6 +212,8 @@ type parser struct {
 	auth   string
 	db     string
 	more   [2]bool // the next packet continues the last one
+	hole   bool    // bytes of the answer are missing: it ends before the next command
+	lost   int64   // when they were lost
 
 	statements []statement
 	stored     int
@@ -236,6 +238,9 @@ func (p *parser) Held() int {
 }
 
 func (p *parser) Read(c *proto.Conv, d proto.Dir, b []byte) int {
+	if p.hole && d != p.client {
+		return len(b)
+	}
 	if len(b) < header {
 		return 0
 	}
@@ -392,6 +397,7 @@ func (p *parser) request(c *proto.Conv, d proto.Dir, seq byte, b []byte, n int) 
 	if name == "" {
 		return false
 	}
+	p.resume(c, d.Other())
 	m := c.Message(event.MessageRequest, d)
 	m.Bytes = int64(header + n)
 	m.Fields = p.fields(c, 6)
@@ -434,6 +440,33 @@ func (p *parser) request(c *proto.Conv, d proto.Dir, seq byte, b []byte, n int) 
 	x.Kind = int(code)
 	p.queue.Push(x)
 	return true
+}
+
+// Lost waits for the next command if bytes of an answer are missing: clients send one at a time, and the packets of an
+// answer are numbered from 1.
+func (p *parser) Lost(c *proto.Conv, d proto.Dir, _ int64) bool {
+	if !p.known || d == p.client || p.phase != commanded || p.queue.Len() != 1 {
+		return false
+	}
+	if !p.begun {
+		p.begun, p.at = true, c.Here()
+		p.begin, _ = c.Times()
+	}
+	p.hole, p.more[d] = true, false
+	_, p.lost = c.Times()
+	return true
+}
+
+// resume ends an answer of which bytes are missing.
+func (p *parser) resume(c *proto.Conv, d proto.Dir) {
+	if !p.hole {
+		return
+	}
+	if x := p.queue.First(); x != nil && byte(x.Kind) == comPrepare && p.expects == begins {
+		p.prepared(0, false)
+	}
+	p.done(c, d, "answer", 0)
+	p.hole = false
 }
 
 // attributes passes the attributes of a query.
@@ -530,6 +563,9 @@ func (p *parser) execute(m *event.Message, code byte, name string, id uint32) {
 		}
 	}
 	m.Text = name + " " + strconv.FormatUint(uint64(id), 10)
+	if code == comExecute || code == comBulk {
+		m.Unsure = "its statement is not known"
+	}
 }
 
 func (p *parser) forget(id uint32) {
@@ -743,6 +779,9 @@ func (p *parser) finishWith(c *proto.Conv, d proto.Dir, text, code string, state
 		m.Kind = event.MessageNotice
 	}
 	m.Begin, m.Bytes, m.Text, m.Error = p.begin, p.bytes, text, code
+	if p.hole {
+		m.End, m.Unsure = max(p.lost, m.Begin), "a part of it was not recorded"
+	}
 	m.Fields = p.fields(c, 6)
 	if code != "" {
 		m.Fields = append(m.Fields, event.Field{Key: keys.Status, Text: code}, event.Field{Key: keyState, Text: proto.Text(state)})
@@ -754,7 +793,7 @@ func (p *parser) finishWith(c *proto.Conv, d proto.Dir, text, code string, state
 		m.Fields = append(m.Fields, event.Field{Key: keyAuth, Text: p.auth})
 		p.phase = commanded
 	}
-	if p.set {
+	if p.set && !p.hole {
 		m.Fields = append(m.Fields, event.Field{Key: keys.Rows, Num: p.rows})
 	}
 	if p.changed > 0 || p.counts && changes(x.Group) {

@@ -155,6 +155,10 @@ type parser struct {
 	at      proto.At
 	begin   int64
 
+	syncs int   // requests of which each is answered with a ReadyForQuery of its own
+	hole  bool  // bytes of the answer are missing: until ReadyForQuery or the next request
+	lost  int64 // when they were lost
+
 	db     string
 	text   []byte
 	answer struct { // to the oldest request, so far
@@ -189,6 +193,8 @@ func (p *parser) Read(c *proto.Conv, d proto.Dir, b []byte) int {
 		return p.agreed(c, d, b)
 	case d == p.client && !p.started:
 		return p.open(c, d, b)
+	case d != p.client && p.hole:
+		return p.passed(c, d, b)
 	case len(b) < 5:
 		return 0
 	}
@@ -213,6 +219,9 @@ func (p *parser) Read(c *proto.Conv, d proto.Dir, b []byte) int {
 		c.Skip(d, n-read)
 	}
 	if d == p.client {
+		if p.hole && strings.IndexByte("QPBF", b[0]) >= 0 {
+			p.resume(c, d.Other())
+		}
 		p.request(c, d, b[0], b[5:read], n)
 	} else {
 		p.reply(c, d, b[0], b[5:read], n)
@@ -367,6 +376,7 @@ func (p *parser) request(c *proto.Conv, d proto.Dir, kind byte, b []byte, n int6
 		p.prepared(c, d)
 		p.begun = false
 		p.queue.Push(proto.Exchange{Kind: syncs})
+		p.syncs++
 	case 'H':
 		p.prepared(c, d)
 	case 'F':
@@ -392,7 +402,7 @@ func (p *parser) statement(c *proto.Conv, d proto.Dir, kind int, text []byte, s 
 		m.Text, m.Group = s.text, s.summary
 		m.Fields = append(m.Fields, event.Field{Key: keys.Operation, Text: s.op}, event.Field{Key: keys.Query, Text: s.text})
 	case kind == executes:
-		m.Text, m.Group = "execute "+proto.Text(text), "execute"
+		m.Text, m.Group, m.Unsure = "execute "+proto.Text(text), "execute", "its statement is not known"
 	default:
 		p.text = sqltext.Fold(p.text[:0], text, !c.Secrets())
 		m.Text = string(p.text)
@@ -412,6 +422,9 @@ func (p *parser) statement(c *proto.Conv, d proto.Dir, kind int, text []byte, s 
 	x := c.Open(m)
 	x.Kind = kind
 	p.queue.Push(x)
+	if kind == queries {
+		p.syncs++
+	}
 	c.EmitAt(m, p.at)
 	p.begun = false
 }
@@ -686,8 +699,14 @@ func (p *parser) notice(c *proto.Conv, d proto.Dir, kind byte, b []byte, n int64
 
 // ready ends the oldest query, and whatever the server did not answer.
 func (p *parser) ready(c *proto.Conv, d proto.Dir) {
+	p.syncs = max(p.syncs-1, 0)
 	for x := p.queue.First(); x != nil; x = p.queue.First() {
 		switch x.Kind {
+		case executes, prepares:
+			if p.hole && p.answer.begun {
+				p.done(c, d)
+				continue
+			}
 		case syncs:
 			p.queue.Pop()
 			p.answer.begun = false
@@ -705,6 +724,37 @@ func (p *parser) ready(c *proto.Conv, d proto.Dir) {
 	p.reset()
 }
 
+// Lost waits for the end of the answer, or for the next request, if bytes of an answer are missing and only one is open.
+func (p *parser) Lost(c *proto.Conv, d proto.Dir, _ int64) bool {
+	x := p.queue.First()
+	if !p.known || d == p.client || p.asked != 0 || p.syncs != 1 || x == nil || x.Kind == opens {
+		return false
+	}
+	if a := &p.answer; !a.begun {
+		a.begun, a.at = true, c.Here()
+		a.begin, _ = c.Times()
+	}
+	p.hole = true
+	_, p.lost = c.Times()
+	return true
+}
+
+// passed passes bytes of an answer until they end with ReadyForQuery.
+func (p *parser) passed(c *proto.Conv, d proto.Dir, b []byte) int {
+	const ready = "Z\x00\x00\x00\x05"
+	_, p.lost = c.Times()
+	if n := len(b) - 1; n >= len(ready) && string(b[n-len(ready):n]) == ready && strings.IndexByte("ITE", b[n]) >= 0 {
+		p.resume(c, d)
+	}
+	return len(b)
+}
+
+// resume ends an answer of which bytes are missing.
+func (p *parser) resume(c *proto.Conv, d proto.Dir) {
+	p.ready(c, d)
+	p.hole = false
+}
+
 func (p *parser) reset() {
 	p.answer.begun, p.answer.bytes, p.answer.rows, p.answer.affected, p.answer.copied = false, 0, 0, 0, 0
 	p.answer.selects, p.answer.counts = false, false
@@ -717,6 +767,9 @@ func (p *parser) done(c *proto.Conv, d proto.Dir) {
 	a := &p.answer
 	m := c.Message(event.MessageAnswer, d)
 	m.Begin, m.Bytes, m.Text, m.Error = a.begin, a.bytes, a.tag, a.state
+	if p.hole {
+		m.End, m.Unsure = max(p.lost, m.Begin), "a part of it was not recorded"
+	}
 	m.Fields = append(c.Fields(6), event.Field{Key: keys.System, Text: "postgresql"})
 	switch {
 	case a.state != "":
@@ -724,6 +777,8 @@ func (p *parser) done(c *proto.Conv, d proto.Dir) {
 		m.Fields = append(m.Fields, event.Field{Key: keys.Status, Text: a.state})
 	case x.Kind == opens:
 		m.Text = "ready"
+	case p.hole:
+		m.Text = "answer"
 	case a.tag == "":
 		m.Text = "done"
 	}
@@ -733,7 +788,7 @@ func (p *parser) done(c *proto.Conv, d proto.Dir) {
 	if a.server != "" {
 		m.Fields = append(m.Fields, event.Field{Key: keyServer, Text: a.server})
 	}
-	if a.selects || a.rows > 0 {
+	if (a.selects || a.rows > 0) && !p.hole {
 		m.Fields = append(m.Fields, event.Field{Key: keys.Rows, Num: a.rows})
 	}
 	if a.counts {

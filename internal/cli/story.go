@@ -3,7 +3,9 @@ package cli
 import (
 	"io"
 	"os"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +35,19 @@ func storyFiles(args []string) bool {
 		st, err := os.Stat(name)
 		return name != "-" && (err != nil || st.IsDir())
 	})
+}
+
+// missingFile returns an error for an argument that can only be the name of a file, and is none.
+func missingFile(args []string) error {
+	for _, name := range args {
+		if strings.ContainsAny(name, ":=@*?[") {
+			continue // cgroup:/x, =/usr/bin/x, a pattern
+		}
+		if _, err := os.Stat(name); err != nil && (strings.ContainsRune(name, '/') || path.Ext(name) == ".pidwire") {
+			return err
+		}
+	}
+	return nil
 }
 
 // tellFiles is story for files.

@@ -43,6 +43,9 @@ func (a *app) storyCommand() *cobra.Command {
 			}
 			return a.tellFiles(cmd, &t.view, &in, args)
 		}
+		if err := missingFile(args); err != nil && a.outside() {
+			return err
+		}
 		t.layers, t.view.format = []string{"sys", "pkt", "msg"}, "story"
 		return a.trace(cmd, &t, args, argv)
 	}

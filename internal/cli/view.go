@@ -111,7 +111,7 @@ func (v *viewFlags) parse() error {
 		return usageError("--color %q: expected auto, always or never", v.colour)
 	}
 	if formats[v.format] == nil {
-		return usageError("--format %q: expected %s", v.format, strings.Join(slices.Sorted(maps.Keys(formats)), " or "))
+		return usageError("--format %q: expected %s", v.format, strings.Join(slices.Sorted(maps.Keys(formats)), ", "))
 	}
 	if _, ok := timeStyles[v.time]; !ok {
 		return usageError("-t %q: expected one of %s", v.time, strings.Join(timeWords, ", "))

@@ -31,7 +31,7 @@ func TestQueueFull(t *testing.T) {
 				t.Fatalf("answer %d is given to request %d", i+1, x.ID)
 			}
 		}
-		if known != 128 || q.Len() != 0 || q.Held() > 16<<10 {
+		if known != 128 || q.Len() != 0 || q.Held() > 20<<10 {
 			t.Errorf("%d requests known, %d left, %d bytes", known, q.Len(), q.Held())
 		}
 	}

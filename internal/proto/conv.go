@@ -75,6 +75,7 @@ type Conv struct {
 	changed bool // the parser has been replaced by the method that is running
 	later   bool // the stage has it in its list of delayed heads
 	stream  bool
+	strange uint8     // datagrams that no protocol recognized
 	calls   bool      // its bytes are those of calls
 	order   *[2]order // its bytes are those of packets: their order
 	traffic *traffic  // what packets tell of its times

@@ -262,6 +262,9 @@ func (s *Stage) datagrams(c *Conv, d Dir, b *event.Call) {
 	}
 }
 
+// maxStrange is after how many datagrams of no protocol a socket's are not looked at any more.
+const maxStrange = 64
+
 // datagram reads one datagram.
 func (c *Conv) datagram(d Dir, b []byte, size int64) {
 	if !c.begun {
@@ -278,13 +281,17 @@ func (c *Conv) datagram(d Dir, b []byte, size int64) {
 		c.changed = false
 		return
 	}
-	h := c.Hint(d, b)
-	p, _ := c.stage.detect(&h)
-	switch {
-	case p != nil && p != c.proto:
-		c.choose(p)
-	case c.proto != unknown:
-		c.choose(unknown)
+	found := unknown
+	if c.strange < maxStrange {
+		h := c.Hint(d, b)
+		if p, _ := c.stage.detect(&h); p != nil {
+			found = p
+		} else {
+			c.strange++
+		}
+	}
+	if found != c.proto {
+		c.choose(found)
 	}
 	if p, ok := c.parser.(Packets); ok {
 		p.Packet(c, d, b, size)

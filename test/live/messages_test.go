@@ -141,7 +141,11 @@ func TestBudget(t *testing.T) {
 			continue
 		}
 		got, want := m.Message.Budget[test.share], truth[test.as]
-		if off := max(got-want, want-got); off > max(want/10, 2_000_000) {
+		within := max(want/10, 2_000_000)
+		if built != "" {
+			within = want / 2 // emulation stops each of the two processes for tens of milliseconds
+		}
+		if off := max(got-want, want-got); off > within {
 			t.Errorf("%s: %s is %d ns, the truth is %d: %v", test.exchange, test.share, got, want, m.Message.Budget)
 		}
 		if m.Message.Budget["unknown"] != 0 {

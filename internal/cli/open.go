@@ -18,6 +18,7 @@ import (
 
 	"github.com/pidwire/pidwire/internal/bundle"
 	"github.com/pidwire/pidwire/internal/pipeline"
+	"github.com/pidwire/pidwire/internal/proto"
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/sink/rotate"
 	"github.com/pidwire/pidwire/internal/source/capture"
@@ -83,7 +84,7 @@ func (a *app) open(parent context.Context, v *viewFlags, w *writeFlags, in *file
 	began := time.Now()
 	res, err := a.replay(parent, in, names, func(cfg *pipeline.Config, h wire.Header) error {
 		cfg.Keep, cfg.Limit = v.keep(h), v.count
-		cfg.Messages, cfg.Secrets = v.layers["msg"], v.secrets
+		cfg.Messages, cfg.Secrets = v.layers["msg"] || v.format == "story", v.secrets
 		var err error
 		if out, err = w.open(a, cfg, h, 0, v.filter); err != nil {
 			return err
@@ -144,6 +145,9 @@ func (a *app) replay(parent context.Context, in *filesFlags, names []string, set
 	}
 	if err := set(&cfg, src.Header()); err != nil {
 		return nil, err
+	}
+	if cfg.Messages {
+		debug.SetMemoryLimit(40<<20 + proto.Bytes)
 	}
 	a.wrote(&cfg)
 	res, err := pipeline.Run(ctx, cfg)

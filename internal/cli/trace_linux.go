@@ -16,6 +16,7 @@ import (
 
 	"github.com/pidwire/pidwire/internal/collect"
 	"github.com/pidwire/pidwire/internal/pipeline"
+	"github.com/pidwire/pidwire/internal/proto"
 	"github.com/pidwire/pidwire/internal/sandbox"
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/sink/rotate"
@@ -304,6 +305,9 @@ func limitMemory() {
 func (l *liveRun) run(parent context.Context) error {
 	limitMemory()
 	if l.app.in != nil {
+		if os.Getenv("GOMEMLIMIT") == "" && slices.Contains(l.t.layers, "msg") {
+			debug.SetMemoryLimit(memoryLimit + proto.Bytes)
+		}
 		return l.view(parent)
 	}
 	return l.collect(parent)

@@ -128,6 +128,17 @@ type Call struct {
 	Foreign  bool     // printed by another tool: arguments are text, sockets are unknown
 }
 
+// Peeks reports whether the call leaves what it receives in the queue (MSG_PEEK).
+func (c *Call) Peeks() bool {
+	const msgPeek = 2
+	for i := range c.Args {
+		if c.Args[i].Name == "flags" {
+			return c.Args[i].Raw&msgPeek != 0
+		}
+	}
+	return false
+}
+
 // Piece is a part of the payload of a call.
 type Piece struct {
 	Data []byte         // its beginning; aliases the record

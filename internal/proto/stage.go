@@ -24,6 +24,8 @@ const (
 	keepConvs = 1 << 17
 	// pause is how long the beginning of a message waits for the rest before it is emitted, ns.
 	pause = 100_000_000
+	// maxDelayed bounds the beginnings that wait: in a file without times none would ever be emitted.
+	maxDelayed = 4096
 )
 
 // Stage finds the messages in the entries of a timeline, and emits an entry for each.
@@ -158,7 +160,7 @@ func (s *Stage) call(e *event.Entry, b *event.Call) {
 	end := e.Time + b.Dur
 	switch {
 	case b.Bytes > 0:
-		if b.Role.Has(event.Splices) && len(b.Payload) == 0 && b.Bytes == 0 || peeks(b) {
+		if b.In && b.Peeks() {
 			return
 		}
 		c := s.conv(e.Conn, true)
@@ -208,20 +210,6 @@ func asked(b *event.Call) bool {
 		}
 	}
 	return true
-}
-
-// peeks reports whether a call leaves what it received in the queue.
-func peeks(b *event.Call) bool {
-	const msgPeek = 2
-	if !b.In {
-		return false
-	}
-	for i := range b.Args {
-		if b.Args[i].Name == "flags" {
-			return b.Args[i].Raw&msgPeek != 0
-		}
-	}
-	return false
 }
 
 // moved reads the payload of a call.
@@ -348,7 +336,7 @@ func (s *Stage) delay(c *Conv) {
 // due emits the beginnings of messages that have waited long enough.
 func (s *Stage) due(now int64) {
 	n := 0
-	for n < len(s.delayed) && s.delayed[n].at <= now {
+	for n < len(s.delayed) && (s.delayed[n].at <= now || len(s.delayed)-n > maxDelayed) {
 		s.delayed[n].c.paused()
 		n++
 	}

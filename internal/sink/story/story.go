@@ -1,7 +1,7 @@
 // Package story writes what a person wants to know first: look-ups, connections, handshakes, exchanges and their ends, and
 // failures, a line each. Lines that repeat are folded.
 //
-//	0.062528 curl[29269]  c5  GET / host=localhost:18090 -> 200  text/html 187 B  # 4.5 ms: server 4.4 ms
+//	0.062528 curl[29269]  c5  HTTP GET / localhost:18090 -> 200  text/html 187 B  # 4.5 ms: server 4.4 ms
 package story
 
 import (

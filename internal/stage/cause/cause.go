@@ -184,7 +184,7 @@ func (f *Finder) call(e *event.Entry, c *event.Call) {
 		f.streams.Grew(s.out.put(piece{e.Seq, s.out.at, s.out.at + uint32(c.Bytes)}))
 		s.out.at += uint32(c.Bytes)
 	case c.Bytes > 0:
-		if peeks(c) {
+		if c.Peeks() {
 			e.Cause = s.in.find(s.in.at + uint32(c.Bytes) - 1)
 			return
 		}
@@ -199,17 +199,6 @@ func (f *Finder) call(e *event.Entry, c *event.Call) {
 	case c.Ret == 0 && c.Role.Has(event.Receives):
 		e.Cause = s.in.fin
 	}
-}
-
-// peeks reports whether a call leaves the received data in the queue.
-func peeks(c *event.Call) bool {
-	const msgPeek = 2
-	for i := range c.Args {
-		if c.Args[i].Name == "flags" {
-			return c.Args[i].Raw&msgPeek != 0
-		}
-	}
-	return false
 }
 
 // wokeBy returns the last packet that arrived during a call, for one of the connections that it

@@ -178,6 +178,9 @@ func (c Config) size(spec *ebpf.CollectionSpec) error {
 		return err
 	}
 	threads := orDefault(c.Threads, DefaultThreads)
+	if m := spec.Maps[object.SyscallsMapSaid]; m != nil && c.Payload == 0 {
+		m.MaxEntries = 128 // it is not used
+	}
 	for name, entries := range map[string]uint32{
 		object.SyscallsMapRing:      orDefault(c.RingBytes, DefaultRing),
 		object.SyscallsMapThreads:   threads,

@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -10,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pidwire/pidwire/internal/sink"
+	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/sink/story"
 )
 
@@ -43,8 +47,12 @@ func missingFile(args []string) error {
 		if strings.ContainsAny(name, ":=@*?[") {
 			continue // cgroup:/x, =/usr/bin/x, a pattern
 		}
-		if _, err := os.Stat(name); err != nil && (strings.ContainsRune(name, '/') || path.Ext(name) == ".pidwire") {
-			return err
+		st, err := os.Stat(name)
+		switch {
+		case err == nil && st.IsDir() && strings.ContainsRune(name, '/'):
+			return fmt.Errorf("%s is a directory: story needs a target, a command or files", clean.Text(name))
+		case errors.Is(err, fs.ErrNotExist) && (strings.ContainsRune(name, '/') || path.Ext(name) == ".pidwire"):
+			return fmt.Errorf("%s: no such file", clean.Text(name))
 		}
 	}
 	return nil

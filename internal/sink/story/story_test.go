@@ -87,6 +87,11 @@ func TestStory(t *testing.T) {
 			"   0.001000 prog[7]         c2   look up web -> no answer  # 0 ns, 1 query\n  30.000000 prog[7]         c3   exited with 1\n"},
 		{"exchanges are folded by what varies", append(append(exchange(1, 3, "/items/1", "200", 1, 4), exchange(6, 3, "/items/2", "200", 2, 9)...), exchange(20, 3, "/items/3", "500", 3, 1)...),
 			"   0.001000 prog[7]         c3   HTTP GET /items/* -> 200  x 2, 4 ms .. 9 ms\n   0.020000 prog[7]         c3   HTTP GET /items/3 -> 500  # 1 ms\n"},
+		{"what is uncertain says so, and is not folded with what is certain", func() []*event.Entry {
+			list := append(exchange(1, 3, "/items/1", "200", 1, 4), exchange(6, 3, "/items/2", "200", 2, 9)...)
+			list[3].Body.(*event.Message).Unsure = "it is not complete"
+			return list
+		}(), "   0.001000 prog[7]         c3   HTTP GET /items/1 -> 200  # 4 ms\n   0.006000 prog[7]         c3   HTTP GET /items/2 -> 200  (uncertain: it is not complete)  # 9 ms\n"},
 		{"refused", []*event.Entry{entry(1, 4, &event.Call{Name: "connect", Role: event.Connects, Errno: "ECONNREFUSED", Ret: -111, Dur: 20_000})},
 			"   0.001000 prog[7]         c4   connect to web:80 (10.0.0.5) failed: ECONNREFUSED  # 20 us\n"},
 		{"established later", []*event.Entry{

@@ -144,6 +144,10 @@ func (s teller) Message(e *event.Entry, m *event.Message) {
 	}
 	l := line{key: key, body: append(body, answer...), took: m.Took}
 	l.all = appendText(append(all, ' '), m.Text)
+	if m.Unsure != "" {
+		doubt := "  (uncertain: " + m.Unsure + ")"
+		l.key, l.body, l.all = l.key+doubt, append(l.body, doubt...), append(l.all, doubt...)
+	}
 	if l.timed = m.Exchange != 0 && (m.Slack == 0 || m.Took >= m.Slack); l.timed {
 		l.note = notation.AppendTook(nil, m, false)
 	}

@@ -560,7 +560,7 @@ func (l *liveRun) view(parent context.Context) error {
 	// A recording must not be delayed by a slow reader of the lines. Without a recording,
 	// records that are not read yet stay in the ring, and those that do not fit are counted as lost.
 	named := &elfsyms.Named{Source: src, Module: a.in.Module}
-	cfg := pipeline.Config{Source: named, Messages: slices.Contains(t.layers, "msg"), Secrets: t.view.secrets, Keep: t.view.keep(h), Limit: t.view.count, Wait: t.write.file == "", Wrote: a.in.Beat}
+	cfg := pipeline.Config{Source: named, Messages: slices.Contains(t.layers, "msg"), Secrets: t.view.secrets, Numeric: t.view.numeric, Keep: t.view.keep(h), Limit: t.view.count, Wait: t.write.file == "", Wrote: a.in.Beat}
 	if h.Layers&^(1<<wire.LayerSys) != 0 {
 		cfg.Clock = src.Clock
 	}

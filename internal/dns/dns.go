@@ -29,6 +29,7 @@ const (
 // Types of records that change how a message is read.
 const (
 	TypeA    = 1
+	TypePTR  = 12
 	TypeAAAA = 28
 	TypeOPT  = 41 // RFC 6891
 )

@@ -113,7 +113,8 @@ type Capture struct {
 // Answer is the name of an address in a DNS answer.
 type Answer struct {
 	Addr netip.Addr
-	Name string // printable ASCII without spaces, at most 255 bytes
+	Name string   // printable ASCII without spaces, at most 255 bytes
+	From NameFrom // FromDNS or FromPTR
 }
 
 // Made is the origin of a packet that its socket did not send or receive.
@@ -174,8 +175,11 @@ type State struct {
 
 // States of TCP (include/net/tcp_states.h).
 const (
-	TCPClose  = 7
-	TCPListen = 10
+	TCPClose = 7
+
+	TCPEstablished = 1
+	TCPSynSent     = 2
+	TCPListen      = 10
 )
 
 // TCPCounts are the counters of a TCP connection.

@@ -317,7 +317,8 @@ type Conn struct {
 	Protocol    uint16
 	State       uint8
 	Local, Peer netip.AddrPort
-	PeerName    string // name that a DNS answer of the timeline gave to Peer; may be empty
+	PeerName    string // name of Peer's address; may be empty
+	PeerFrom    NameFrom
 	LocalName   string // only if LocalMade
 	LocalMade   bool   // Local is a placeholder for LocalName, the name in the file; sinks do not show it
 	PeerMade    bool   // the same for Peer
@@ -329,6 +330,39 @@ type Conn struct {
 	Closed      bool
 	First       int64 // time of the first event
 }
+
+// NameFrom is how the name of an address is known.
+type NameFrom uint8
+
+// A name from a later value is preferred.
+const (
+	FromNowhere NameFrom = iota
+	FromPTR              // a DNS answer for the address: what its owner calls it
+	FromDNS              // a DNS answer has the address for the name, as it may have for others
+	FromHost             // this end called its peer so on the connection: Host or :authority of HTTP
+	FromSNI              // the same in the ClientHello of TLS (RFC 6066, 3)
+	FromFile             // a file of another tool has the name in place of an address
+)
+
+func (f NameFrom) String() string {
+	switch f {
+	case FromPTR:
+		return "ptr"
+	case FromDNS:
+		return "dns"
+	case FromHost:
+		return "host"
+	case FromSNI:
+		return "sni"
+	case FromFile:
+		return "file"
+	}
+	return ""
+}
+
+// Inferred reports whether the name is that of the address only: the connection may be meant for
+// another one.
+func (f NameFrom) Inferred() bool { return f == FromPTR || f == FromDNS }
 
 // MadeName returns the name in the file of a placeholder address; empty for other
 // addresses.

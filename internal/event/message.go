@@ -20,15 +20,18 @@ type Message struct {
 	Exchange uint64 // number of the exchange that it belongs to, from 1 in a timeline; 0: none
 	Group    string // what the exchange is counted under: "GET /items/*", "A"; empty: not counted
 	Error    string // error.type, if the message reports a failure: "404", "NXDOMAIN"
+	Relayed  bool   // it asks the peer to pass something on to another host: what follows is not the peer's
 	Unsure   string // why the protocol or the exchange may be wrong; static, empty: certain
 	Reason   string // unknown: why it could not be read; static
 
 	Begin, End int64 // of its first and last byte, ns since the Unix epoch
 	// Took is the time from the first byte of the request to the end of this answer, or of its
-	// Head, in ns; 0 unless this is an answer with a request.
+	// Head, in ns; of a message about a connection, that of the connection. 0 unless Timed.
 	Took   int64
 	Slack  int64   // how far Took may be off, ns; 0 with the kernel's clock
 	Budget *Budget // of Took; nil if there is none
+	Resent int64   // how much of ShareNetwork is because this end sent something again, ns
+	Shut   int64   // how much of ShareQueue this end's TCP window was closed, ns
 }
 
 // MessageKind is the role of a message in an exchange.
@@ -50,6 +53,11 @@ func (k MessageKind) String() string {
 	return "notice"
 }
 
+// Timed reports whether Took is a time.
+func (b *Message) Timed() bool {
+	return b.Kind == MessageAnswer && b.Exchange != 0 || b.Budget != nil
+}
+
 // MessagePart says how much of a message an entry is about.
 type MessagePart uint8
 
@@ -65,6 +73,8 @@ type Key struct {
 	Label string // in lines, before the value and a =; empty: the value alone
 	Form  Form
 	Many  bool // a message may have several: an array in JSON
+	// Names is set if the value is the name that the sender of a request gives to its peer.
+	Names NameFrom
 }
 
 // Form is how the value of a field is written.

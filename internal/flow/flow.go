@@ -29,12 +29,12 @@ type Joiner struct {
 	ready    bounded.Index[epollKey, event.SockID] // what epoll instances wait for
 	tuples   bounded.Index[tuple, *event.Conn]     // connections that a handshake began
 
-	shown    bounded.Index[uint64, *shown]     // by cookie: as whose packets have been shown
-	accepted bounded.Index[uint64, event.Use]  // by cookie: who called accept for it
-	others   bounded.Index[pair, *foreign]     // flows of files without sockets
-	ends     bounded.Index[pair, endsOf]       // of sockets, for packets of another file
-	names    bounded.Index[netip.Addr, string] // names from DNS answers
-	frame    struct {                          // the last call on an AF_PACKET socket
+	shown    bounded.Index[uint64, *shown]           // by cookie: as whose packets have been shown
+	accepted bounded.Index[uint64, event.Use]        // by cookie: who called accept for it
+	others   bounded.Index[pair, *foreign]           // flows of files without sockets
+	ends     bounded.Index[pair, endsOf]             // of sockets, for packets of another file
+	names    bounded.Index[netip.Addr, event.Answer] // names from DNS answers
+	frame    struct {                                // the last call on an AF_PACKET socket
 		tid  uint32
 		end  int64
 		conn *event.Conn
@@ -112,7 +112,7 @@ func New(room *bounded.Room) *Joiner {
 	j.tables.threads.In(j.room, keepOpen, nil)
 	j.tables.parents.In(j.room, keepOpen, nil)
 	j.users.In(j.room, keepUsers, func(name string) int { return len(name) })
-	j.names.In(j.room, keepRecent, func(name string) int { return len(name) })
+	j.names.In(j.room, keepRecent, func(a event.Answer) int { return len(a.Name) })
 	j.shown.In(j.room, keepRecent, func(*shown) int { return int(unsafe.Sizeof(shown{})) })
 	j.accepted.In(j.room, keepRecent, nil)
 	j.tuples.In(j.room, keepRecent, conn)
@@ -128,9 +128,7 @@ func New(room *bounded.Room) *Joiner {
 func (j *Joiner) Add(e *event.Entry) {
 	switch b := e.Body.(type) {
 	case *event.Call:
-		for _, a := range b.Answers {
-			j.names.Put(a.Addr, a.Name)
-		}
+		j.named(b.Answers)
 		j.call(e, b)
 		j.lastCall = lastCall{e.Task.PID, e.Task.TID, b.Name, b.Ret, e.Conn, e.Match}
 	case *event.Capture:
@@ -311,7 +309,8 @@ func update(c *event.Conn, s *event.Sock) {
 // index registers a connection, which no sink has seen yet, for its socket.
 func (j *Joiner) index(c *event.Conn) {
 	if c.PeerName == "" && c.Peer.IsValid() {
-		c.PeerName, _ = j.names.Get(c.Peer.Addr().Unmap())
+		a, _ := j.names.Get(c.Peer.Addr().Unmap())
+		c.PeerName, c.PeerFrom = a.Name, a.From
 	}
 	if c.ID.Cookie != 0 {
 		j.byCookie.Put(c.ID.Cookie, c)
@@ -323,6 +322,19 @@ func (j *Joiner) index(c *event.Conn) {
 		if c.Local.Port() != 0 && c.Peer.Port() != 0 {
 			j.putEnds(c)
 		}
+	}
+}
+
+// named stores the names in a DNS answer. A name that the address was looked up for is not
+// replaced by one that the address was asked for.
+func (j *Joiner) named(list []event.Answer) {
+	for _, a := range list {
+		if a.From == event.FromPTR {
+			if before, ok := j.names.Get(a.Addr); ok && before.From == event.FromDNS {
+				continue
+			}
+		}
+		j.names.Put(a.Addr, a)
 	}
 }
 

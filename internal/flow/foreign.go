@@ -102,19 +102,23 @@ func (j *Joiner) putEnds(c *event.Conn) {
 // nameEnds sets the host names of a connection that no sink has seen yet.
 func (j *Joiner) nameEnds(c *event.Conn) {
 	if c.Peer.IsValid() {
-		c.PeerName, c.PeerMade = j.nameOf(c.Peer.Addr(), c.PeerName)
+		before := event.Answer{Name: c.PeerName, From: c.PeerFrom}
+		before, c.PeerMade = j.nameOf(c.Peer.Addr(), before)
+		c.PeerName, c.PeerFrom = before.Name, before.From
 	}
 	if c.Local.IsValid() && len(j.hosts) > 0 {
-		c.LocalName, c.LocalMade = j.nameOf(c.Local.Addr(), c.LocalName)
+		var local event.Answer
+		local, c.LocalMade = j.nameOf(c.Local.Addr(), event.Answer{Name: c.LocalName})
+		c.LocalName = local.Name
 	}
 }
 
 // nameOf returns the name of an address, and whether the address is a placeholder for it.
-func (j *Joiner) nameOf(a netip.Addr, before string) (name string, made bool) {
+func (j *Joiner) nameOf(a netip.Addr, before event.Answer) (name event.Answer, made bool) {
 	if host, ok := j.hosts[a.Unmap()]; ok {
-		return host, true
+		return event.Answer{Name: host, From: event.FromFile}, true
 	}
-	if before == "" {
+	if before.Name == "" {
 		before, _ = j.names.Get(a.Unmap())
 	}
 	return before, false

@@ -28,9 +28,7 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 	if p.Dir == event.DirIn {
 		local, peer = peer, local
 	}
-	for _, a := range p.Answers {
-		j.names.Put(a.Addr, a.Name)
-	}
+	j.named(p.Answers)
 	j.owner(e, p)
 	if p.Cookie == 0 && !p.Wire {
 		j.foreign(e, p)

@@ -22,6 +22,7 @@ import (
 	"github.com/pidwire/pidwire/internal/sink"
 	"github.com/pidwire/pidwire/internal/stage"
 	"github.com/pidwire/pidwire/internal/stage/cause"
+	"github.com/pidwire/pidwire/internal/stage/names"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -54,6 +55,8 @@ type Config struct {
 	Files int
 	// Messages adds the messages of application protocols; Secrets shows the secrets in them.
 	Messages, Secrets bool
+	// Numeric omits the names of addresses.
+	Numeric bool
 	// Wrote is called from any goroutine when a sink has written a batch. It may be nil.
 	Wrote func()
 }
@@ -400,7 +403,7 @@ func (p *run) stages(h wire.Header, tables *bounded.Room) (list []stage.Stage) {
 	if p.Messages {
 		list = append(list, proto.New(protocols.All, proto.Options{Secrets: p.Secrets, Calls: h.Layers&(1<<wire.LayerSys) != 0, Packets: h.Layers&(1<<wire.LayerPkt) != 0}))
 	}
-	return list
+	return append(list, names.New(tables, p.Numeric))
 }
 
 // outlet collects the output of the stages for each entry into its batch.

@@ -35,6 +35,17 @@ func (p *passes) add(off, at int64) {
 	*p = append(list, passed{off, at})
 }
 
+// again is add for what passes more than once: the last time counts.
+func (p *passes) again(off, at int64) {
+	for i, e := range *p {
+		if e.off >= off {
+			(*p)[i].at = at
+			return
+		}
+	}
+	p.add(off, at)
+}
+
 // by returns when the byte before an offset had passed; 0 if that is not known.
 func (p passes) by(off int64) int64 {
 	for _, e := range p {
@@ -110,6 +121,10 @@ func (s *Stage) onWire(e *event.Entry, b *event.Capture) {
 		case d == In && t.Flags&event.TCPAck != 0 && w.syn != 0:
 			w.sample(e.Time - w.syn)
 		}
+		if !s.o.Calls {
+			s.at(e, e.Time, e.Time)
+			c.shakes(d, t.Flags&event.TCPAck != 0, e.Time)
+		}
 		s.grew(c)
 		return
 	}
@@ -130,7 +145,7 @@ func (s *Stage) onWire(e *event.Entry, b *event.Capture) {
 			f.last = end
 			f.passed.add(end, e.Time)
 		} else {
-			f.resent.add(end, e.Time)
+			f.resent.again(end, e.Time)
 		}
 	}
 	if d == Out && t.Flags&event.TCPRst == 0 {
@@ -151,6 +166,21 @@ func (t *traffic) window(zero bool, at int64) {
 		t.closed = append(t.closed, span{t.zero, at})
 		t.zero = 0
 	}
+}
+
+// trip returns how much of the time from what was sent, up to an offset, to the first byte of the answer was spent on the
+// network, and how much of that because it was sent again.
+func (t *traffic) trip(sent, first, end int64) (trip, resent int64) {
+	out := &t.half[Out]
+	acked, again := out.acked.by(end), out.resent.by(end)
+	switch trip = min(t.rtt, first-sent); {
+	case again > sent && again < first && (acked == 0 || acked > again): // it was lost
+		resent = again - sent
+		trip = min(trip+resent, first-sent)
+	case acked > sent && acked < first:
+		trip = min(trip, acked-sent)
+	}
+	return trip, resent
 }
 
 // shut returns how long our window was closed between two times.
@@ -192,14 +222,15 @@ func (t *cuts) until(at int64, s event.Share) {
 }
 
 // transfer gives the time until the process began to read to the queue, and then the time up to the last byte that came to the
-// transfer; what of that our window was closed, to the queue again.
-func (t *cuts) transfer(w *traffic, read, last int64) {
+// transfer; what of that our window was closed, to the queue again. It returns that.
+func (t *cuts) transfer(w *traffic, read, last int64) (shut int64) {
 	t.until(read, event.ShareQueue)
 	from := t.at
 	t.until(last, event.ShareTransfer)
-	shut := w.shut(from, t.at)
+	shut = w.shut(from, t.at)
 	t.b[event.ShareTransfer] -= shut
 	t.b[event.ShareQueue] += shut
+	return shut
 }
 
 // divideClient divides the time from a request that this end sends to the answer that it reads.
@@ -215,7 +246,7 @@ func (c *Conv) divideClient(x *Exchange, m *event.Message) {
 		return
 	}
 	out, in := &w.half[Out], &w.half[In]
-	sent, acked := out.passed.by(x.end), out.acked.by(x.end)
+	sent := out.passed.by(x.end)
 	first := x.back
 	last := in.passed.by(c.half[In].count)
 	if sent == 0 || first == 0 {
@@ -225,14 +256,12 @@ func (c *Conv) divideClient(x *Exchange, m *event.Message) {
 	}
 	t.until(sent, event.ShareSend)
 	if first > t.at {
-		trip := min(w.rtt, first-t.at)
-		if acked > t.at && acked < first && (acked-t.at < trip || out.resent.by(x.end) > t.at && out.resent.by(x.end) <= acked) {
-			trip = acked - t.at // it was lost, and sent again
-		}
+		var trip int64
+		trip, m.Resent = w.trip(t.at, first, x.end)
 		t.until(t.at+trip, event.ShareNetwork)
 		t.until(first, event.SharePeer)
 	}
-	t.transfer(w, x.at, last)
+	m.Shut = t.transfer(w, x.at, last)
 	if !c.calls {
 		// Without calls it is not known when the process read it; the end is the last packet.
 		t.until(t.end, event.ShareTransfer)
@@ -258,7 +287,7 @@ func (c *Conv) divideServer(x *Exchange, m *event.Message) {
 	t := cuts{began, began + m.Took, b}
 	switch {
 	case known:
-		t.transfer(w, x.began, last)
+		m.Shut = t.transfer(w, x.began, last)
 		t.until(x.sent, event.ShareQueue)
 	case c.calls:
 		t.until(x.sent, event.ShareUnknown)

@@ -79,6 +79,9 @@ type Conv struct {
 	calls   bool      // its bytes are those of calls
 	order   *[2]order // its bytes are those of packets: their order
 	traffic *traffic  // what packets tell of its times
+	life    *life     // nil: datagrams
+	opened  uint64    // number of its last exchange
+	done    uint64    // number of the last one that has been answered
 	losses  int       // Stage.losses when it was used last
 	taken   int       // bytes that it was counted with in the room
 }
@@ -149,6 +152,7 @@ func (c *Conv) Fail(reason string) {
 
 func (c *Conv) choose(p *Protocol) {
 	c.proto = p
+	c.Whole(event.Shares)
 	c.parser = p.New(c)
 }
 
@@ -184,6 +188,9 @@ func (c *Conv) EmitAt(m *event.Message, at At) {
 	if c.stage.buffered {
 		Own(m) // the entry outlives the buffer
 	}
+	if m.Kind == event.MessageAnswer && m.Part != event.Head && m.Exchange > c.done {
+		c.done = m.Exchange
+	}
 	c.stage.emit(c, m, at.mark)
 }
 
@@ -215,6 +222,8 @@ func (c *Conv) feed(d Dir, b []byte, n int64) {
 	}
 	h.count += n
 	c.last = c.stage.now
+	c.before(d, n)
+	defer c.after(d)
 	if c.begun && d != c.turn {
 		c.turned(d)
 	}
@@ -282,14 +291,14 @@ func (c *Conv) bytes(d Dir, b []byte) {
 			b = b[n:]
 			c.drain(d)
 			if len(h.buf) >= maxHalf {
-				c.over(d)
+				c.tooLarge(d)
 			}
 		}
 	}
 }
 
-// over handles a unit that is larger than what is kept.
-func (c *Conv) over(d Dir) {
+// tooLarge handles a unit that is larger than what is kept.
+func (c *Conv) tooLarge(d Dir) {
 	if c.parser == nil {
 		c.choose(unknown)
 		c.drain(c.first)
@@ -567,6 +576,9 @@ func (c *Conv) held() int {
 	}
 	if c.traffic != nil {
 		n += c.traffic.memory()
+	}
+	if c.life != nil {
+		n += sizeOfLife
 	}
 	if c.order != nil {
 		n += c.order[Out].memory() + c.order[In].memory()

@@ -39,6 +39,10 @@ func (c *Conv) Ask(m *event.Message) Exchange {
 func (c *Conv) Open(m *event.Message) Exchange {
 	c.stage.exchanges++
 	m.Exchange = c.stage.exchanges
+	c.opened = m.Exchange
+	if c.life != nil {
+		c.life.exchanges++
+	}
 	x := Exchange{ID: m.Exchange, Group: strings.Clone(m.Group), began: m.Begin, slack: c.stage.unit.slack, first: c.stage.unit.off, reply: -1, set: true}
 	if m.Dir == event.DirIn {
 		x.dir = In

@@ -16,6 +16,8 @@ type Protocol struct {
 	Detect func(*Hint) Verdict
 	// New returns the parser of a new connection.
 	New func(*Conv) Parser
+	// Opaque means that most of what is said cannot be read, so that it is not known whether an answer is awaited.
+	Opaque bool
 	// Keys are the fields that its messages can have, for the documentation and the schema.
 	Keys []*event.Key
 }

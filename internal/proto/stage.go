@@ -26,6 +26,8 @@ const (
 	pause = 100_000_000
 	// maxDelayed bounds the beginnings that wait: in a file without times none would ever be emitted.
 	maxDelayed = 4096
+	// maxExits bounds the processes whose end is known.
+	maxExits = 4096
 )
 
 // Stage finds the messages in the entries of a timeline, and emits an entry for each.
@@ -35,6 +37,8 @@ type Stage struct {
 	convs    bounded.Index[uint32, *Conv] // by Conn.N
 	last     *Conv                        // of the previous entry
 	delayed  []delayed
+	lookups  []lookup         // the last ones
+	exits    map[uint32]int64 // when processes have ended, by pid
 	messages slab[event.Message]
 	fields   slab[event.Field]
 
@@ -59,7 +63,7 @@ type delayed struct {
 
 // New returns the stage for a new timeline.
 func New(list []*Protocol, o Options) *Stage {
-	s := &Stage{o: o, list: list}
+	s := &Stage{o: o, list: list, exits: map[uint32]int64{}}
 	s.convs.In(bounded.Of(Bytes), keepConvs, func(c *Conv) int { return c.taken })
 	return s
 }
@@ -84,6 +88,15 @@ func (s *Stage) Add(e *event.Entry, emit func(*event.Entry)) {
 			s.onWire(e, b)
 		}
 		s.packet(e, b)
+	case *event.State:
+		s.state(e, b)
+	case *event.Process:
+		if b.What == event.Exit {
+			if len(s.exits) >= maxExits {
+				clear(s.exits)
+			}
+			s.exits[e.Task.PID] = e.Time
+		}
 	case *event.Note:
 		if b.Gap {
 			s.losses++
@@ -159,6 +172,19 @@ func (s *Stage) call(e *event.Entry, b *event.Call) {
 	}
 	end := e.Time + b.Dur
 	switch {
+	case b.Role.Has(event.Connects) && (b.Ret == 0 || b.Errno == "EINPROGRESS"):
+		if c := s.living(e, e.Conn); c != nil {
+			s.at(e, e.Time, end)
+			// With packets the kernel tells when the handshake ended.
+			c.connects(e.Time, end, b.Ret == 0)
+			s.grew(c)
+		}
+	case b.Role.Has(event.Accepts) && len(e.Others) == 1 && b.Ret >= 0:
+		if c := s.living(e, e.Others[0]); c != nil {
+			s.at(e, end, end)
+			c.begin(end).accepted()
+			s.grew(c)
+		}
 	case b.Bytes > 0:
 		if b.In && b.Peeks() {
 			return
@@ -198,6 +224,38 @@ func (s *Stage) call(e *event.Entry, b *event.Call) {
 			c.end(Out)
 		}
 		s.grew(c)
+	}
+}
+
+// living returns the conversation of a stream whose time is divided from its beginning on; nil for other sockets.
+func (s *Stage) living(e *event.Entry, conn *event.Conn) *Conv {
+	if !spoken(conn) || conn.Type != 1 && conn.Type != 0 || conn.Type == 0 && conn.Protocol != event.ProtoTCP {
+		return nil
+	}
+	return s.conv(conn, true)
+}
+
+// state notes the handshake of TCP, as the kernel sees it.
+func (s *Stage) state(e *event.Entry, b *event.State) {
+	if e.Conn == nil || b.Look {
+		return
+	}
+	switch b.To {
+	case event.TCPSynSent:
+		if c := s.living(e, e.Conn); c != nil {
+			s.at(e, e.Time, e.Time)
+			c.connects(e.Time, e.Time, false)
+			s.grew(c)
+		}
+	case event.TCPClose:
+		// What has been received can still be read.
+		if c := s.conv(e.Conn, false); c != nil && c.life != nil {
+			c.life.gone = e.Time
+		}
+	case event.TCPEstablished:
+		if c := s.conv(e.Conn, false); c != nil {
+			c.connected(e.Time)
+		}
 	}
 }
 
@@ -308,6 +366,7 @@ func (s *Stage) detect(h *Hint) (p *Protocol, waiting bool) {
 func (s *Stage) closed(c *Conv) {
 	c.end(Out)
 	c.end(In)
+	c.over(s.now, true)
 	if c.order != nil {
 		for i := range c.order {
 			s.gaps -= len(c.order[i].held)
@@ -368,6 +427,8 @@ func (s *Stage) finish(e *event.Entry) {
 		// What is not complete now never will be.
 		c.end(Out)
 		c.end(In)
+		s.at(e, e.Time, e.Time)
+		c.over(s.now, c.conn.Closed)
 	}
 }
 

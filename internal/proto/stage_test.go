@@ -12,7 +12,7 @@ func TestDelayedBounded(t *testing.T) {
 	s := New(nil, Options{Calls: true})
 	heads, rests := 0, 0
 	count := func(e *event.Entry) {
-		if m, ok := e.Body.(*event.Message); ok {
+		if m, ok := e.Body.(*event.Message); ok && m.Proto != Connection {
 			switch m.Part {
 			case event.Head:
 				heads++

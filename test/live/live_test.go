@@ -194,6 +194,7 @@ var since = map[string]int{"landlock": 607, "uring_kinds": 600}
 var lacks = map[string]func() error{
 	"aio":           func() error { return calls(unix.SYS_IO_SETUP, unix.ENOSYS) },
 	"beyond_cmsg":   func() error { return opens(unix.AF_INET6, unix.SOCK_DGRAM) },
+	"beyond_path":   func() error { return unix.Access("/dev/net/tun", unix.R_OK|unix.W_OK) },
 	"beyond_packet": func() error { return opens(unix.AF_PACKET, unix.SOCK_DGRAM) },
 	"kernel_neigh":  func() error { return unix.Access("/dev/net/tun", unix.R_OK|unix.W_OK) },
 	"kernel_six":    func() error { return unix.Access("/proc/sys/net/ipv6/conf/lo", unix.F_OK) },

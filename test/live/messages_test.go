@@ -4,9 +4,12 @@ package live
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
 	"os/exec"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -76,7 +79,14 @@ type spent struct {
 		Part      string           `json:"part"`
 		Took      int64            `json:"duration_ns"`
 		Budget    map[string]int64 `json:"budget_ns"`
+		Resent    int64            `json:"retransmit_ns"`
 	} `json:"message"`
+	Network struct {
+		Transport string `json:"transport"`
+		Protocol  struct {
+			Name string `json:"name"`
+		} `json:"protocol"`
+	} `json:"network"`
 }
 
 // budgets returns the answers in JSON lines, by their direction and what they answer.
@@ -103,6 +113,80 @@ func budgets(t *testing.T, lines string) map[string]spent {
 		list[m.Message.Direction+" "+m.Message.Group] = m
 	}
 	return list
+}
+
+// wholes returns the messages about the connections of TCP in JSON lines.
+func wholes(t *testing.T, lines string) (list []spent) {
+	t.Helper()
+	for line := range strings.Lines(lines) {
+		var m spent
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if m.Network.Protocol.Name != "conn" || m.Network.Transport != "tcp" {
+			continue
+		}
+		sum := int64(0)
+		for _, n := range m.Message.Budget {
+			sum += n
+		}
+		if sum != m.Message.Took {
+			t.Errorf("a connection: the parts are %d ns, the whole %d", sum, m.Message.Took)
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+// near checks a share in ns.
+func near(t *testing.T, what string, got, want int64) {
+	t.Helper()
+	within := max(want/10, 2_000_000)
+	if built != "" {
+		within = want / 2 // emulation stops each of the processes for tens of milliseconds
+	}
+	if off := max(got-want, want-got); off > within {
+		t.Errorf("%s is %d ns, the truth is %d", what, got, want)
+	}
+}
+
+// TestBudgetOfPath checks the time that a path takes, with a request that is lost and sent again.
+func TestBudgetOfPath(t *testing.T) {
+	needRoot(t)
+	prog := build(t, "beyond_path", "64")
+	var said strings.Builder
+	cmd := exec.Command(pidwire, "trace", "-q", "-l", "msg", "--json", "-o", t.TempDir()+"/lines", "--", prog)
+	cmd.Stderr = &said
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v: %s", err, said.String())
+	}
+	var lost int64
+	if _, err := fmt.Sscanf(said.String(), "lost %d", &lost); err != nil {
+		t.Fatalf("%v: %s", err, said.String())
+	}
+	lost *= 1000
+	const trip = 20_000_000
+	lines, err := os.ReadFile(cmd.Args[slices.Index(cmd.Args, "-o")+1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := budgets(t, string(lines))
+	near(t, "a round trip", list["in GET /path"].Message.Budget["network"], trip)
+	m := list["in GET /lost"].Message
+	near(t, "the network with a loss", m.Budget["network"], trip+lost)
+	near(t, "the loss", m.Resent, lost)
+	clients := 0
+	for _, c := range wholes(t, string(lines)) {
+		if m := c.Message; m.Budget["connect"] > m.Took/100 {
+			clients++
+			near(t, "connect", m.Budget["connect"], trip)
+			near(t, "the network of the connection", m.Budget["network"], 4*trip+lost)
+			near(t, "what was lost on the connection", m.Resent, lost)
+		}
+	}
+	if clients != 1 {
+		t.Errorf("%d connections were made", clients)
+	}
 }
 
 // TestBudget checks what the time of exchanges is divided into, by programs that know it.
@@ -135,15 +219,23 @@ func TestBudget(t *testing.T) {
 			continue
 		}
 		got, want := m.Message.Budget[test.share], truth[test.as]
-		within := max(want/10, 2_000_000)
-		if built != "" {
-			within = want / 2 // emulation stops each of the two processes for tens of milliseconds
-		}
-		if off := max(got-want, want-got); off > within {
-			t.Errorf("%s: %s is %d ns, the truth is %d: %v", test.exchange, test.share, got, want, m.Message.Budget)
-		}
+		near(t, test.exchange+": "+test.share, got, want)
 		if m.Message.Budget["unknown"] != 0 {
 			t.Errorf("%s: unknown, with all layers: %v", test.exchange, m.Message.Budget)
+		}
+	}
+	conns := wholes(t, run(t, "open", "-q", "-l", "msg", "--json", file))
+	if len(conns) != 2 {
+		t.Errorf("%d connections", len(conns))
+	}
+	for _, c := range conns {
+		b := c.Message.Budget
+		if b["unknown"] != 0 {
+			t.Errorf("unknown, with all layers: %v", b)
+		}
+		if b["connect"] > 0 { // the client
+			near(t, "peer of the connection", b["peer"]+b["queue"]+b["transfer"], truth["slow"]+truth["late"])
+			near(t, "send of the connection", b["send"], truth["full"])
 		}
 	}
 	if n := list["out PUT /full"].Message.Budget["queue"]; n < truth["full"]/2 {

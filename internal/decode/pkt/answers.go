@@ -2,6 +2,8 @@ package pkt
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/pidwire/pidwire/internal/dns"
 	"github.com/pidwire/pidwire/internal/event"
@@ -15,8 +17,8 @@ const (
 	maxAnswer = 16 << 10
 )
 
-// Answers returns the addresses in a DNS response (RFC 1035), with their names. The name is
-// that of the question, which the process has used, not the canonical name. A truncated
+// Answers returns the addresses in a DNS response (RFC 1035), with their names. The name of an
+// address that was looked up is that of the question, which the process has used, not the canonical name. A truncated
 // response is parsed as far as possible. Over TCP only a message at the start of a segment is
 // found.
 func Answers(p *event.Packet) []event.Answer {
@@ -79,6 +81,14 @@ func answers(msg []byte) (list []event.Answer) {
 		}
 		at = r.End
 		data, name := msg[r.Data:r.End], asked
+		if r.Class&0x7fff == dns.ClassIN && r.Type == dns.TypePTR {
+			if addr := arpaAddr(hostName(m, r.Name, &jumps)); addr.IsValid() {
+				if name = hostName(m, r.Data, &jumps); name != "" {
+					list = append(list, event.Answer{Addr: addr, Name: name, From: event.FromPTR})
+				}
+			}
+			continue
+		}
 		if r.Class&0x7fff != dns.ClassIN || (r.Type != dns.TypeA || len(data) != 4) && (r.Type != dns.TypeAAAA || len(data) != 16) {
 			continue
 		}
@@ -86,10 +96,38 @@ func answers(msg []byte) (list []event.Answer) {
 			name = hostName(m, r.Name, &jumps)
 		}
 		if addr, _ := netip.AddrFromSlice(data); name != "" {
-			list = append(list, event.Answer{Addr: addr.Unmap(), Name: name})
+			list = append(list, event.Answer{Addr: addr.Unmap(), Name: name, From: event.FromDNS})
 		}
 	}
 	return list
+}
+
+// arpaAddr returns the address in a name of in-addr.arpa (RFC 1035, 3.5) or ip6.arpa (RFC 3596, 2.5);
+// the zero Addr if there is none.
+func arpaAddr(name string) (none netip.Addr) {
+	name = strings.ToLower(name)
+	if four, ok := strings.CutSuffix(name, ".in-addr.arpa"); ok {
+		parts := strings.Split(four, ".")
+		slices.Reverse(parts)
+		a, err := netip.ParseAddr(strings.Join(parts, "."))
+		if err != nil || !a.Is4() {
+			return none
+		}
+		return a
+	}
+	six, ok := strings.CutSuffix(name, ".ip6.arpa")
+	if !ok || len(six) != 63 {
+		return none
+	}
+	var a [16]byte
+	for i := range 32 {
+		digit := strings.IndexByte("0123456789abcdef", six[62-2*i])
+		if digit < 0 || i > 0 && six[63-2*i] != '.' {
+			return none
+		}
+		a[i/2] = a[i/2]<<4 | byte(digit)
+	}
+	return netip.AddrFrom16(a).Unmap()
 }
 
 // hostName returns the name at an offset, and "" for one that is damaged or not safe to print: names are hostile,

@@ -206,10 +206,17 @@ func (p *parser) message(c *proto.Conv, d proto.Dir, b []byte, size int64) bool 
 	m.Group = kindOf
 	k := key(h.ID, c.Peer())
 	if kind == event.MessageRequest {
+		if d == proto.Out {
+			c.Asked(what, m.Begin)
+		}
 		p.query(c, m, k, &h, what, kindOf)
 		return true
 	}
-	p.answer(c, msg, m, &h, at, what, kindOf)
+	var room [maxAnswers]netip.Addr
+	addrs := p.answer(msg, m, &h, at, what, kindOf, room[:0])
+	if d == proto.In {
+		c.Told(what, m.End, addrs)
+	}
 	x := p.asked.Take(k)
 	if !x.Known() && conn.Peer != c.Peer() {
 		x = p.asked.Take(key(h.ID, netip.AddrPort{})) // asked with send, answered with an address
@@ -250,7 +257,8 @@ func (p *parser) query(c *proto.Conv, m *event.Message, k uint64, h *dns.Header,
 	c.Emit(m)
 }
 
-func (p *parser) answer(c *proto.Conv, msg dns.Message, m *event.Message, h *dns.Header, at int, what, kind string) {
+// answer reads the records of an answer, and appends the addresses in them.
+func (p *parser) answer(msg dns.Message, m *event.Message, h *dns.Header, at int, what, kind string, addrs []netip.Addr) []netip.Addr {
 	m.Text = kind + " " + what
 	if what == "" {
 		m.Text = "answer"
@@ -271,6 +279,11 @@ func (p *parser) answer(c *proto.Conv, msg dns.Message, m *event.Message, h *dns
 		}
 		if i < maxAnswers {
 			m.Fields = append(m.Fields, event.Field{Key: keyAnswer, Text: data(msg, &r)})
+			if r.End <= len(msg.Bytes) && (r.Type == dns.TypeA || r.Type == dns.TypeAAAA) && len(addrs) < cap(addrs) {
+				if a, ok := netip.AddrFromSlice(msg.Bytes[r.Data:r.End]); ok {
+					addrs = append(addrs, a.Unmap())
+				}
+			}
 			if ttl < 0 || int64(r.TTL) < ttl {
 				ttl = int64(r.TTL)
 			}
@@ -286,6 +299,7 @@ func (p *parser) answer(c *proto.Conv, msg dns.Message, m *event.Message, h *dns
 	if m.Kind == event.MessageAnswer && m.Title == "mDNS" && h.Questions == 0 {
 		m.Kind = event.MessageNotice
 	}
+	return addrs
 }
 
 // Name returns the name at an offset with dots between its labels; dots in labels, and backslashes, have a

@@ -516,8 +516,10 @@ func (p *parser) asked(c *proto.Conv, d proto.Dir, method, target, version, rest
 			path = "/"
 		}
 		m.Fields = append(m.Fields, event.Field{Key: keyScheme, Text: scheme})
+		m.Relayed = true // RFC 9112, 3.2.2: the absolute form is for proxies
 	}
 	if equal(method, "CONNECT") {
+		m.Relayed = true
 		m.Fields = append(m.Fields, event.Field{Key: keyTarget, Text: shown})
 	} else {
 		m.Fields = append(m.Fields, event.Field{Key: keyPath, Text: path})

@@ -183,6 +183,7 @@ func (p *parser) request(c *proto.Conv, d proto.Dir, f *fields) {
 	case grpc:
 		m.Text, m.Group = path, mask.Group(path)
 	case connect && f.path == nil:
+		m.Relayed = true
 		m.Text = "CONNECT " + proto.Text(f.authority)
 		m.Group = m.Text
 	default:

@@ -17,7 +17,7 @@ var (
 	Query    = &event.Key{Name: "url.query", Form: event.FormQuiet}
 	Scheme   = &event.Key{Name: "url.scheme", Form: event.FormQuiet}
 	Host     = &event.Key{Name: "http.request.host", Label: "host"}
-	Address  = &event.Key{Name: "server.address", Form: event.FormQuiet}
+	Address  = &event.Key{Name: "server.address", Form: event.FormQuiet, Names: event.FromHost}
 	Port     = &event.Key{Name: "server.port", Form: event.FormCount}
 	Status   = &event.Key{Name: "http.response.status_code", Form: event.FormCount}
 	Type     = &event.Key{Name: "http.content_type"}

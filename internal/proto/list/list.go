@@ -61,12 +61,12 @@ func init() {
 	http1.Upgrades["websocket"] = websocket.Protocol
 }
 
-// Names returns the names of all protocols, and of what is none that is known, in order.
+// Names returns the names of all protocols, of what is none that is known, and of connections, in order.
 func Names() (names []string) {
 	for _, p := range All {
 		names = append(names, p.Name)
 	}
-	names = append(names, proto.Unknown)
+	names = append(names, proto.Unknown, proto.Connection)
 	slices.Sort(names)
 	return slices.Compact(names)
 }

@@ -196,7 +196,7 @@ func Most(list []*proto.Protocol, talk *Talk) int {
 func run(list []*proto.Protocol, o proto.Options, talk *Talk, split func(n int) int) (out []*event.Entry, most int) {
 	s := proto.New(list, o)
 	keep := func(e *event.Entry) {
-		if _, ok := e.Body.(*event.Message); ok {
+		if m, ok := e.Body.(*event.Message); ok && m.Proto != proto.Connection {
 			out = append(out, e.Clone())
 		}
 	}

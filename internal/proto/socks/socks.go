@@ -186,7 +186,7 @@ func (p *parser) ask(c *proto.Conv, m *event.Message, command byte, host string,
 		name = "UDP ASSOCIATE"
 	}
 	p.command = command
-	m.Text, m.Group = name+" "+hostPort(host, port), name
+	m.Text, m.Group, m.Relayed = name+" "+hostPort(host, port), name, true
 	m.Fields = append(m.Fields, event.Field{Key: keyCommand, Text: name}, event.Field{Key: httpkey.Address, Text: host}, event.Field{Key: httpkey.Port, Num: int64(port)})
 	p.asked.Push(c.Ask(m))
 }

@@ -15,7 +15,7 @@ import (
 
 // Protocol is SSH.
 var Protocol = &proto.Protocol{
-	Name: "ssh", Title: "SSH",
+	Name: "ssh", Title: "SSH", Opaque: true,
 	Ports:  ports,
 	Detect: detect,
 	New:    func(*proto.Conv) proto.Parser { return &parser{} },

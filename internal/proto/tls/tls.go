@@ -11,7 +11,7 @@ import (
 
 // Protocol is TLS.
 var Protocol = &proto.Protocol{
-	Name: "tls", Title: "TLS",
+	Name: "tls", Title: "TLS", Opaque: true,
 	Ports:  []uint16{443, 8443, 465, 563, 636, 853, 989, 990, 992, 993, 994, 995, 5061, 5671, 6697, 8883},
 	Detect: detect,
 	New:    func(*proto.Conv) proto.Parser { return &parser{} },
@@ -23,7 +23,7 @@ var Protocol = &proto.Protocol{
 
 // Keys of what QUIC has too.
 var (
-	KeyServerName = &event.Key{Name: "tls.client.server_name", Label: "sni"}
+	KeyServerName = &event.Key{Name: "tls.client.server_name", Label: "sni", Names: event.FromSNI}
 	KeyOffered    = &event.Key{Name: "tls.client.alpn", Label: "alpn", Many: true}
 	KeyVersions   = &event.Key{Name: "tls.client.supported_versions", Form: event.FormQuiet, Many: true}
 	KeyJA4        = &event.Key{Name: "tls.client.ja4", Form: event.FormQuiet}
@@ -338,6 +338,7 @@ func (p *parser) hello2(c *proto.Conv, d proto.Dir, b []byte) int {
 	m.Text, m.Group, m.Bytes = "ClientHello of SSL 2", "handshake", int64(size)
 	m.Fields = append(c.Fields(1), event.Field{Key: KeyVersions, Text: versionName(binary.BigEndian.Uint16(b[3:]))})
 	p.asked = c.Ask(m)
+	c.Whole(event.ShareTLS)
 	return size
 }
 
@@ -522,6 +523,7 @@ func (p *parser) clientHello(c *proto.Conv, d proto.Dir, b []byte) {
 	p.client, p.known = d, true
 	p.ids = copy(p.session[:], hello.Session)
 	p.asked = c.Open(m)
+	c.Whole(event.ShareTLS)
 	c.EmitAt(m, h.at)
 }
 
@@ -592,6 +594,7 @@ func (p *parser) encrypted(c *proto.Conv, d proto.Dir, size int64) {
 func (p *parser) finish(c *proto.Conv, failure string) {
 	m := p.m
 	p.m, p.last = nil, false
+	c.Whole(event.Shares)
 	if failure != "" {
 		m.Error = failure
 	}

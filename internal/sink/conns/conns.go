@@ -19,6 +19,7 @@ import (
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/sink/notation"
 	"github.com/pidwire/pidwire/internal/sink/summary"
+	"github.com/pidwire/pidwire/internal/sink/text"
 )
 
 // Options control when and how the table is written.
@@ -396,6 +397,9 @@ func (s *Sink) cells(r *row) []string {
 		owner = "?" + owner
 	}
 	local, peer := address(c, c.Local), address(c, c.Peer)
+	if c.PeerName != "" && !c.PeerMade && c.Peer.IsValid() {
+		peer = string(text.AppendPeer(nil, c, netip.AddrPortFrom(c.Peer.Addr().Unmap(), c.Peer.Port())))
+	}
 	if c.Family == 1 && r.path != "" {
 		local = clean.Text(strings.Replace(r.path, "\x00", "@", 1))
 	}
@@ -486,7 +490,8 @@ func count(n uint64) string {
 type addrObject struct {
 	Address string `json:"address,omitempty"`
 	Port    uint16 `json:"port"`
-	Name    string `json:"name,omitempty"` // host name, of an unknown address
+	Name    string `json:"name,omitempty"`
+	From    string `json:"name_from,omitempty"`
 }
 
 // object is the JSON object of a connection; docs/schema.json describes it.
@@ -571,7 +576,11 @@ func addrOf(c *event.Conn, a netip.AddrPort) *addrObject {
 		return nil
 	}
 	if name := c.MadeName(a.Addr()); name != "" {
-		return &addrObject{"", a.Port(), clean.Text(name)}
+		return &addrObject{"", a.Port(), clean.Text(name), event.FromFile.String()}
 	}
-	return &addrObject{a.Addr().Unmap().String(), a.Port(), ""}
+	o := &addrObject{a.Addr().Unmap().String(), a.Port(), "", ""}
+	if a == c.Peer {
+		o.Name, o.From = clean.Text(c.PeerName), c.PeerFrom.String()
+	}
+	return o
 }

@@ -247,8 +247,12 @@ func (s *Sink) network(c *event.Conn, m *event.Message) {
 	if typ != "" {
 		field("type").str(typ)
 	}
-	s.addr(field, "local", c.Local, c.LocalName, c.LocalMade)
-	s.addr(field, "peer", c.Peer, c.PeerName, c.PeerMade)
+	s.addr(field, "local", c.Local, c.LocalName, madeFrom(c.LocalMade))
+	from := c.PeerFrom
+	if c.PeerMade {
+		from = event.FromFile
+	}
+	s.addr(field, "peer", c.Peer, c.PeerName, from)
 	if c.Path != "" {
 		field("local").raw(`{"address":`).str(c.Path).raw("}")
 	}
@@ -261,12 +265,19 @@ func (s *Sink) network(c *event.Conn, m *event.Message) {
 	s.raw("}")
 }
 
-func (s *Sink) addr(field func(string) *Sink, name string, a netip.AddrPort, host string, made bool) {
+func madeFrom(made bool) event.NameFrom {
+	if made {
+		return event.FromFile
+	}
+	return event.FromNowhere
+}
+
+func (s *Sink) addr(field func(string) *Sink, name string, a netip.AddrPort, host string, from event.NameFrom) {
 	if !a.IsValid() {
 		return
 	}
 	field(name).raw("{")
-	if !made {
+	if from != event.FromFile {
 		s.raw(`"address":"`)
 		s.b = a.Addr().AppendTo(s.b)
 		s.raw(`",`)
@@ -274,6 +285,9 @@ func (s *Sink) addr(field func(string) *Sink, name string, a netip.AddrPort, hos
 	s.raw(`"port":`).uint(uint64(a.Port()))
 	if host != "" {
 		s.raw(`,"name":`).str(host)
+		if word := from.String(); word != "" {
+			s.raw(`,"name_from":"`).raw(word).raw(`"`)
+		}
 	}
 	s.raw("}")
 }

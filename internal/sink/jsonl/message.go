@@ -10,7 +10,11 @@ import (
 
 // said writes a message: what it is in "message", and its fields under their own names.
 func (s *Sink) said(m *event.Message) {
-	s.raw(`,"message":{"kind":"`).raw(m.Kind.String()).raw(`","direction":"`).raw(m.Dir.String()).raw(`","text":`).str(m.Text)
+	s.raw(`,"message":{"kind":"`).raw(m.Kind.String())
+	if m.Dir == event.DirOut || m.Dir == event.DirIn {
+		s.raw(`","direction":"`).raw(m.Dir.String())
+	}
+	s.raw(`","text":`).str(m.Text)
 	switch m.Part {
 	case event.Head:
 		s.raw(`,"part":"head"`)
@@ -25,7 +29,7 @@ func (s *Sink) said(m *event.Message) {
 	if m.Group != "" {
 		s.raw(`,"group":`).str(m.Group)
 	}
-	if m.Kind == event.MessageAnswer && m.Exchange != 0 {
+	if m.Timed() {
 		s.raw(`,"duration_ns":`).int(m.Took)
 		if m.Slack != 0 {
 			s.raw(`,"duration_slack_ns":`).int(m.Slack)
@@ -41,6 +45,12 @@ func (s *Sink) said(m *event.Message) {
 			}
 		}
 		s.raw("}")
+	}
+	if m.Resent != 0 {
+		s.raw(`,"retransmit_ns":`).int(m.Resent)
+	}
+	if m.Shut != 0 {
+		s.raw(`,"zero_window_ns":`).int(m.Shut)
 	}
 	if m.Unsure != "" {
 		s.raw(`,"uncertain":`).str(m.Unsure)

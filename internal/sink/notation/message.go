@@ -11,10 +11,13 @@ import (
 // AppendMessage appends a message: > HTTP GET /  host=localhost:18090, or < HTTP 200  text/html 187 B. What
 // takes more than one entry is shown as ... in the first and at the beginning of the last.
 func AppendMessage(b []byte, m *event.Message, o *Options) []byte {
-	if m.Dir == event.DirIn {
+	switch m.Dir {
+	case event.DirIn:
 		b = append(b, "< "...)
-	} else {
+	case event.DirOut:
 		b = append(b, "> "...)
+	default:
+		b = append(b, "  "...)
 	}
 	b = append(b, m.Title...)
 	if m.Part == event.Rest {
@@ -156,6 +159,12 @@ func AppendTook(b []byte, m *event.Message, all bool) []byte {
 		}
 		b = append(append(append(b, sep...), name...), ' ')
 		b = AppendSpan(b, n)
+		switch {
+		case s == event.ShareNetwork && m.Resent > 0:
+			b = append(AppendSpan(append(b, " (retransmission "...), m.Resent), ')')
+		case s == event.ShareQueue && m.Shut > 0:
+			b = append(AppendSpan(append(b, " (window closed "...), m.Shut), ')')
+		}
 		sep = ", "
 	}
 	return b

@@ -16,11 +16,22 @@ func (s *Sink) learn(list []event.Answer) {
 	had := len(s.known.hosts)
 	var changed []host
 	for _, a := range list {
+		if _, ok := s.known.host[a.Addr]; ok && a.From == event.FromPTR {
+			continue // the name that the address was looked up for is better
+		}
 		if h, ok := s.known.learn(a.Addr, a.Name); ok {
 			changed = append(changed, h)
 		}
 	}
 	s.hosts(append(changed, s.known.hosts[had:]...))
+}
+
+// called writes the name that a process has called its peer.
+func (s *Sink) called(c *event.Conn) {
+	if c == nil || c.PeerFrom != event.FromHost && c.PeerFrom != event.FromSNI {
+		return
+	}
+	s.learn([]event.Answer{{Addr: c.Peer.Addr().Unmap(), Name: c.PeerName, From: c.PeerFrom}})
 }
 
 // madeUp writes the name of a placeholder address, which the reader of a file has assigned to a

@@ -89,7 +89,10 @@ func (s rows) Process(e *event.Entry, b *event.Process) {
 	}
 }
 
-func (s rows) Message(e *event.Entry, _ *event.Message) { s.words(e, "message", "msg") }
+func (s rows) Message(e *event.Entry, _ *event.Message) {
+	s.called(e.Conn)
+	s.words(e, "message", "msg")
+}
 
 func (s rows) Handover(e *event.Entry, b *event.Handover) {
 	if b.From.PID != 0 {

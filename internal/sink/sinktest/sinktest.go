@@ -96,6 +96,10 @@ func Timeline(s string) []event.Entry {
 		}, tcp)
 	}
 	add(&event.Message{Proto: "unknown", Title: "?", Text: s, Dir: event.DirOut}, tcp)
+	add(&event.Message{
+		Proto: "conn", Title: "TCP", Kind: event.MessageNotice, Text: s, Begin: 5, End: 29, Took: 24, Resent: 5, Shut: 2, Bytes: 9,
+		Budget: &event.Budget{event.ShareNetwork: 20, event.ShareQueue: 4},
+	}, tcp)
 	add(&event.Handover{Cookie: 9, Listener: 1 << 63, Owner: event.OwnerReceived, From: event.Task{Comm: s}, Shown: 3}, child)
 	add(&event.State{Sock: event.Sock{Family: 2, Type: 1, Protocol: 6}, From: 4, To: 7, Err: 104, TCP: event.TCPCounts{SegsIn: 1, Sent: 1 << 63, RTT: 1000, Retrans: 2}}, tcp)
 	add(&event.State{Sock: event.Sock{Family: 2, Type: 1, Protocol: 6}, Look: true, From: 1, To: 1, Users: &event.Users{

@@ -13,6 +13,7 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/sink/clean"
 	"github.com/pidwire/pidwire/internal/sink/notation"
+	"github.com/pidwire/pidwire/internal/sink/text"
 )
 
 // Options control the lines.
@@ -46,10 +47,6 @@ const (
 type conn struct {
 	connect   int64 // when connect was called; 0: not yet
 	connected bool
-	began     int64
-	exchanges int
-	sent      int64
-	received  int64
 	failed    bool // its failure has been written
 }
 
@@ -143,7 +140,7 @@ func (s *Sink) conn(e *event.Entry) *conn {
 		if len(s.conns) >= maxConns {
 			return nil
 		}
-		c = &conn{began: e.Time}
+		c = &conn{}
 		s.conns[e.Conn.N] = c
 	}
 	return c
@@ -262,13 +259,8 @@ func peer(b []byte, c *event.Conn) []byte {
 		return clean.AppendText(b, c.Path)
 	case !c.Peer.IsValid():
 		return append(b, '?')
-	case c.PeerMade:
-		return strconv.AppendUint(append(clean.AppendText(b, c.PeerName), ':'), uint64(c.Peer.Port()), 10)
-	case c.PeerName != "":
-		b = strconv.AppendUint(append(clean.AppendText(b, c.PeerName), ':'), uint64(c.Peer.Port()), 10)
-		return append(c.Peer.Addr().AppendTo(append(b, " ("...)), ')')
 	}
-	return netip.AddrPortFrom(c.Peer.Addr().Unmap(), c.Peer.Port()).AppendTo(b)
+	return text.AppendPeer(b, c, netip.AddrPortFrom(c.Peer.Addr().Unmap(), c.Peer.Port()))
 }
 
 // appendText appends a hostile text.

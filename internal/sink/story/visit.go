@@ -38,20 +38,12 @@ func (s teller) Call(e *event.Entry, b *event.Call) {
 			body := append(append(peer([]byte("connect to "), e.Conn), " failed: "...), b.Errno...)
 			s.say(e, e.Time, line{key: string(body), body: body, note: notation.AppendSpan(nil, b.Dur), timed: true, took: b.Dur})
 		}
-	case b.Bytes > 0 && c != nil:
-		if b.In {
-			c.received += b.Bytes
-		} else {
-			c.sent += b.Bytes
-		}
 	case b.Errno == "ECONNRESET" || b.Errno == "EPIPE" || b.Errno == "ETIMEDOUT" || b.Errno == "EHOSTUNREACH" || b.Errno == "ECONNREFUSED":
 		if c != nil && !c.failed {
 			c.failed = true
 			body := append(peer(append(appendText(nil, b.Name), " to "...), e.Conn), " failed: "...)
 			s.say(e, e.Time, line{body: append(body, b.Errno...)})
 		}
-	case b.Role.Has(event.Closes) && c != nil && e.Conn.Closed:
-		s.closed(e, c, e.Time+b.Dur)
 	}
 }
 
@@ -82,24 +74,36 @@ func (s teller) State(e *event.Entry, b *event.State) {
 }
 
 // closed tells of the end of a connection on which something was exchanged.
-func (s *Sink) closed(e *event.Entry, c *conn, at int64) {
+func (s *Sink) closed(e *event.Entry, m *event.Message) {
+	if e.Conn == nil {
+		return
+	}
 	delete(s.conns, e.Conn.N)
-	if c.sent+c.received == 0 || e.Conn.Type == 2 || e.Conn.Family == 1 && e.Conn.Path == "" {
+	if m.Bytes == 0 || m.Text != "closed" || e.Conn.Family == 1 && e.Conn.Path == "" {
 		return
 	}
 	body := []byte("closed: ")
-	if c.exchanges > 0 {
-		body = append(strconv.AppendInt(body, int64(c.exchanges), 10), " exchange"...)
-		if c.exchanges > 1 {
-			body = append(body, 's')
+	sep := ""
+	for i := range m.Fields {
+		f := &m.Fields[i]
+		switch {
+		case f.Form == event.FormBytes:
+			body = append(append(append(body, sep...), f.Label...), ' ')
+			body = notation.AppendBytes(body, f.Num)
+		case f.Num == 0:
+			continue
+		default:
+			body = append(strconv.AppendInt(append(body, sep...), f.Num, 10), ' ')
+			label := f.Label
+			if f.Num == 1 {
+				label = strings.TrimSuffix(label, "s")
+			}
+			body = append(body, label...)
 		}
-		body = append(body, ", "...)
+		sep = ", "
 	}
-	body = notation.AppendBytes(append(body, "sent "...), c.sent)
-	body = notation.AppendBytes(append(body, ", received "...), c.received)
-	lived := at - c.began
 	all := peer([]byte("closed: "), e.Conn)
-	s.say(e, at, line{key: string(all), body: body, all: all, note: notation.AppendSpan(nil, lived), timed: true, took: lived})
+	s.say(e, m.End, line{key: string(all), body: body, all: all, note: notation.AppendTook(nil, m, false), timed: true, took: m.Took})
 }
 
 func (s teller) Message(e *event.Entry, m *event.Message) {
@@ -108,6 +112,9 @@ func (s teller) Message(e *event.Entry, m *event.Message) {
 		s.dns(e, m) // this end asks
 		return
 	case m.Proto == "unknown":
+		return
+	case m.Proto == "conn":
+		s.closed(e, m)
 		return
 	case m.Part == event.Head:
 		return
@@ -119,9 +126,6 @@ func (s teller) Message(e *event.Entry, m *event.Message) {
 			s.say(e, e.Time, line{key: m.Proto + m.Text, body: said(nil, m)})
 		}
 		return
-	}
-	if c := s.conn(e); c != nil {
-		c.exchanges++
 	}
 	answer := said(nil, m)[len(m.Title):]
 	body := append([]byte(m.Title), ' ')

@@ -255,10 +255,7 @@ func AppendConn(b []byte, c *event.Conn) []byte {
 		addr(c.Local)
 		if c.Peer.IsValid() {
 			b = append(b, " -> "...)
-			addr(c.Peer)
-		}
-		if c.PeerName != "" && !c.PeerMade {
-			b = append(clean.AppendText(append(b, " ("...), c.PeerName), ')')
+			b = AppendPeer(b, c, c.Peer)
 		}
 	}
 	if st := notation.TCPState(c.Family, c.Protocol, c.State); st != "" {
@@ -266,6 +263,28 @@ func AppendConn(b []byte, c *event.Conn) []byte {
 		b = append(b, st...)
 	}
 	return b
+}
+
+// AppendPeer appends the address of a connection's peer, a, with its name: localhost:80 (127.0.0.1), or
+// 127.0.0.1:80 without one. A name that is inferred has a ~.
+func AppendPeer(b []byte, c *event.Conn, a netip.AddrPort) []byte {
+	if c.PeerName == "" {
+		return a.AppendTo(b)
+	}
+	b = strconv.AppendUint(append(append(b, PeerName(c)...), ':'), uint64(a.Port()), 10)
+	if c.PeerMade {
+		return b
+	}
+	return append(a.Addr().AppendTo(append(b, " ("...)), ')')
+}
+
+// PeerName returns the name of a connection's peer, with a ~ if it is inferred.
+func PeerName(c *event.Conn) string {
+	name := clean.Text(c.PeerName)
+	if c.PeerFrom.Inferred() {
+		return "~" + name
+	}
+	return name
 }
 
 // AppendExit appends a wait status in words, like strace.

@@ -42,7 +42,7 @@ func (w *Words) call(b []byte, e *event.Entry, c *event.Call) []byte {
 		return b
 	}
 	if c.Role.Has(event.Connects) && e.Conn != nil && e.Conn.PeerName != "" && !e.Conn.PeerMade {
-		b = w.aside(b, clean.Text(e.Conn.PeerName))
+		b = w.aside(b, PeerName(e.Conn))
 	}
 	if c.Refused {
 		b = w.aside(b, "seccomp")
@@ -91,7 +91,7 @@ func (w *Words) said(b []byte, m *event.Message) []byte {
 		b = append(append(b, w.Note...), sep...)
 		sep = "; "
 	}
-	if m.Kind == event.MessageAnswer && m.Exchange != 0 && (m.Slack == 0 || m.Took >= m.Slack) {
+	if m.Timed() && (m.Slack == 0 || m.Took >= m.Slack) {
 		note()
 		if m.Slack > 0 {
 			b = append(b, '~')

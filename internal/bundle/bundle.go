@@ -147,7 +147,7 @@ func booted(h *wire.Header) int64 { return int64(h.Wall - h.Mono) }
 
 // makeHeader builds the header of the merged timeline, whose two clocks are both the wall clock.
 func (b *Bundle) makeHeader() {
-	h := wire.Header{Version: wire.WireVersion, Arch: "amd64", Clock: wire.ClockNone}
+	h := wire.Header{Version: wire.WireVersion, Arch: "amd64", Clock: wire.ClockNone, Messages: wire.WithoutMessages}
 	first := int64(-1)
 	for _, f := range b.files {
 		if f.h.Kernel != "" {
@@ -155,6 +155,9 @@ func (b *Bundle) makeHeader() {
 		}
 		h.StrLen = max(h.StrLen, f.h.StrLen)
 		h.Layers |= f.h.Layers
+		if f.h.Messages != wire.WithoutMessages {
+			h.Messages = f.h.Messages
+		}
 		h.Clock = min(h.Clock, f.h.Clock)
 		h.Targets = append(h.Targets, f.Name)
 		if f.h.Clock == wire.ClockNone && len(b.files) > 1 {

@@ -25,6 +25,7 @@ type connsFlags struct {
 	json  bool
 	all   bool
 	wide  bool
+	said  bool
 }
 
 // traceTargets are the flags that select the targets.
@@ -43,7 +44,9 @@ func (a *app) connsCommand() *cobra.Command {
 
   pidwire conns 1234                 their current state
   pidwire conns nginx --watch        refresh every second; counts since the start
-  pidwire conns -r nginx.pidwire     their state at the end of a recording
+  pidwire conns nginx --watch --exchanges
+                                     also what was asked, how often, and how long it took
+  pidwire conns -r nginx.pidwire     their state at the end of a recording, and its exchanges
 
 Bytes and packets of TCP are counted by the kernel; those of other sockets are
 counted by their packets, while pidwire watches.`,
@@ -70,6 +73,7 @@ counted by their packets, while pidwire watches.`,
 	f.DurationVar(&c.watch, "watch", 0, "refresh at this interval, until Ctrl-C")
 	f.Lookup("watch").NoOptDefVal = "1s"
 	f.DurationVar(&c.span, "for", 0, "with --watch: stop after this time")
+	f.BoolVar(&c.said, "exchanges", false, "with --watch: also trace calls, and count requests and answers by protocol, peer and name")
 	f.BoolVar(&c.json, "json", false, "JSON lines, one object per connection")
 	f.BoolVarP(&c.all, "all", "a", false, "include sockets other than IP")
 	f.BoolVar(&c.wide, "wide", false, "do not truncate addresses to the width of the terminal")
@@ -96,7 +100,7 @@ func (a *app) connsOf(ctx context.Context, c *connsFlags) error {
 		return a.twoRooms(ctx, allowed{in: c.files})
 	}
 	_, err := a.replay(ctx, &c.in, c.files, func(cfg *pipeline.Config, h wire.Header) error {
-		cfg.Sinks = []sink.Sink{c.table(a.stdout, h)}
+		cfg.Sinks, cfg.Messages = []sink.Sink{c.table(a.stdout, h)}, true
 		return nil
 	})
 	return err

@@ -28,6 +28,9 @@ func (a *app) connsLive(cmd *cobra.Command, c *connsFlags, names []string) error
 	if c.watch == 0 && c.span != 0 {
 		return usageError("--for needs --watch: otherwise the table is shown once")
 	}
+	if c.watch == 0 && c.said {
+		return usageError("--exchanges needs --watch: nothing is exchanged while the table is shown once")
+	}
 	if c.watch != 0 && c.watch < 100*time.Millisecond {
 		return usageError("--watch=%v: at least 100ms", c.watch)
 	}
@@ -66,10 +69,13 @@ func (a *app) connsWatch(ctx context.Context, rest *over, c *connsFlags, targets
 	if _, err := ringWithin(bpf.DefaultRing, proc.Default.MemoryRoom); err != nil {
 		return err
 	}
+	config := bpf.Config{Self: uint32(os.Getpid()), Follow: !c.trace.noFollow, NoCalls: true, Packets: true, Snaplen: connsSnaplen}
+	if c.said {
+		config.NoCalls, config.StrLen = false, connsSnaplen
+		config.Payload, _ = payloadSize("")
+	}
 	src, err := collect.Open(collect.Options{
-		Config: bpf.Config{
-			Self: uint32(os.Getpid()), Follow: !c.trace.noFollow, NoCalls: true, Packets: true, Snaplen: connsSnaplen,
-		},
+		Config:  config,
 		Targets: targets, Tool: Version, Never: []uint32{uint32(rest.PID())},
 		Endless: c.watch > 0 && slices.ContainsFunc(targets, func(t proc.Target) bool { return t.Later() }),
 	})
@@ -115,7 +121,7 @@ func (a *app) connsView(ctx context.Context, c *connsFlags) error {
 	if src == nil {
 		return err
 	}
-	cfg := pipeline.Config{Source: src, Clock: src.Clock, Sinks: []sink.Sink{c.table(a.stdout, src.Header())}, Wait: true, Wrote: a.in.Beat}
+	cfg := pipeline.Config{Source: src, Clock: src.Clock, Sinks: []sink.Sink{c.table(a.stdout, src.Header())}, Wait: true, Wrote: a.in.Beat, Messages: c.said}
 	a.confine(false)
 	if err := a.in.Ready(); err != nil {
 		return err

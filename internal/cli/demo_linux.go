@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/pidwire/pidwire/internal/source/bpf"
 )
 
 func (a *app) demoCommand() *cobra.Command {
@@ -40,7 +42,7 @@ func (a *app) demoCommand() *cobra.Command {
 
 // demo watches a client that talks to a server over loopback. Both are processes of this program.
 func (a *app) demo(ctx context.Context) error {
-	t := traceFlags{layers: []string{"sys", "pkt"}}
+	t := traceFlags{layers: []string{"sys", "pkt", "msg"}, payload: bpf.DefaultPayload}
 	t.view = viewFlags{strlen: 32, time: "rel", durFlag: true, colour: "auto", format: "pidwire", output: "-", quiet: true}
 	if err := t.view.parse(); err != nil {
 		return err
@@ -58,7 +60,7 @@ func (a *app) demo(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	fmt.Fprintf(a.stderr, "pidwire: a client sends requests to a server at %s; each line is a socket call of the client, or one of its packets\n", addr)
+	fmt.Fprintf(a.stderr, "pidwire: a client sends requests to a server at %s; each line is a socket call of the client, one of its packets, or what was said\n", addr)
 	live.argv = []string{self, "demo", "--client", addr}
 	if err := live.run(ctx); err != nil {
 		return err

@@ -62,7 +62,7 @@ determined by events that several files have in common; the result is printed. U
 			return a.open(cmd.Context(), &v, &w, &in, args)
 		},
 	}
-	cmd.Flags().StringSliceVarP(&layers, "layers", "l", nil, "`LAYERS` to show: sys, pkt, msg, krn, aud (default: all that the files have but msg)")
+	cmd.Flags().StringSliceVarP(&layers, "layers", "l", nil, "`LAYERS` to show: sys, pkt, msg, krn, aud (default: all that the files have; without msg if flags select or show calls only, as -e trace=, -Z or --format strace; -e msg=: msg)")
 	in.add(cmd.Flags())
 	w.add(cmd.Flags())
 	v.add(cmd)
@@ -72,6 +72,9 @@ determined by events that several files have in common; the result is printed. U
 func (a *app) open(parent context.Context, v *viewFlags, w *writeFlags, in *filesFlags, names []string) error {
 	if err := v.parse(); err != nil {
 		return err
+	}
+	if v.layers == nil && v.sel.protos != nil && !v.callsOnly() {
+		_ = v.only([]string{"msg"})
 	}
 	if err := w.check(true); err != nil {
 		return err
@@ -84,7 +87,7 @@ func (a *app) open(parent context.Context, v *viewFlags, w *writeFlags, in *file
 	began := time.Now()
 	res, err := a.replay(parent, in, names, func(cfg *pipeline.Config, h wire.Header) error {
 		cfg.Keep, cfg.Limit = v.keep(h), v.count
-		cfg.Messages, cfg.Secrets = v.layers["msg"] || v.format == "story", v.secrets
+		cfg.Messages, cfg.Secrets, cfg.Numeric = v.layers["msg"] || v.layers == nil && h.Messages != wire.WithoutMessages && !v.callsOnly() && !v.drops, v.secrets, v.numeric
 		var err error
 		if out, err = w.open(a, cfg, h, 0, v.filter); err != nil {
 			return err

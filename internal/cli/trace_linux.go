@@ -94,7 +94,7 @@ output. With -w - the output of the command goes to standard error.`,
 	f.StringVarP(&t.asUser, "username", "u", "", "run COMMAND as `USER`")
 	f.CountVarP(&t.follow, "follow-forks", "f", "follow children (the default)")
 	f.BoolVar(&t.noFollow, "no-follow", false, "do not follow children")
-	f.StringSliceVarP(&t.layers, "layers", "l", []string{"sys"}, "`LAYERS` to show: sys, pkt, msg, krn, aud; krn includes sys, and msg is made of sys and pkt")
+	f.StringSliceVarP(&t.layers, "layers", "l", nil, "`LAYERS` to show: sys, pkt, msg, krn, aud; krn includes sys, and msg is made of sys and pkt (default sys,pkt,msg; what selects or shows calls only, as -e trace=, -Z, --tree or --format strace: sys; -e msg=: msg)")
 	f.StringArrayVar(&t.functions, "functions", nil, "trace functions that match `PATTERN`: a glob ('tcp_*'), '*@net/socket.c', or socket, the default set (repeatable)")
 	f.StringVar(&t.engine, "engine", "", "trace functions with `ENGINE` kprobe, function_graph or stacks (default: the first that works here)")
 	f.BoolVar(&t.auditWait, "audit-wait", false, "layer aud: block the target when the queue is full, so that no record is lost")
@@ -191,7 +191,10 @@ func (t *traceFlags) snapLength() uint32 {
 // checkLayers checks and completes the layers. Layer krn implies sys, as kernel events are shown under
 // the calls; --tree and -k imply krn; --drops shows only drops of layer krn.
 func (t *traceFlags) checkLayers(cmd *cobra.Command) error {
-	if len(t.layers) == 0 {
+	switch {
+	case !cmd.Flags().Changed("layers"):
+		t.layers = t.view.usualLayers()
+	case len(t.layers) == 0:
 		return usageError("-l has no layer (%s)", strings.Join(layerNames, ", "))
 	}
 	if err := knownLayers(t.layers); err != nil {
@@ -538,6 +541,10 @@ func (l *liveRun) options(rest *over, child *command, aud *audit.Source) collect
 		Targets: l.targets, Command: l.argv, Tool: Version, Never: []uint32{uint32(rest.PID())},
 		Endless: slices.ContainsFunc(l.targets, func(t proc.Target) bool { return t.Later() }),
 		Lazy:    !l.hasLines() && !t.view.json && t.write.file != "-",
+	}
+	opts.Messages = wire.WithoutMessages
+	if slices.Contains(t.layers, "msg") {
+		opts.Messages = wire.WithMessages
 	}
 	if child != nil {
 		opts.Targets = append(slices.Clone(l.targets), proc.Target{Text: strings.Join(l.argv, " "), PID: child.pid()})

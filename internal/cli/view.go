@@ -271,6 +271,22 @@ func (v *viewFlags) keep(h wire.Header) func(*event.Entry) bool {
 // layerNames are the layers of -l.
 var layerNames = []string{"sys", "pkt", "msg", "krn", "aud"}
 
+// callsOnly reports whether the flags select or show calls only, as with strace.
+func (v *viewFlags) callsOnly() bool {
+	return !v.sel.all() || v.format == "strace" || v.tree || v.stacks
+}
+
+// usualLayers returns the layers that are traced without -l.
+func (v *viewFlags) usualLayers() []string {
+	switch {
+	case v.callsOnly():
+		return []string{"sys"}
+	case v.sel.protos != nil:
+		return []string{"msg"}
+	}
+	return []string{"sys", "pkt", "msg"}
+}
+
 func knownLayers(list []string) error {
 	for _, l := range list {
 		if !slices.Contains(layerNames, l) {

@@ -33,7 +33,7 @@ type Joiner struct {
 	accepted bounded.Index[uint64, event.Use]        // by cookie: who called accept for it
 	others   bounded.Index[pair, *foreign]           // flows of files without sockets
 	ends     bounded.Index[pair, endsOf]             // of sockets, for packets of another file
-	names    bounded.Index[netip.Addr, event.Answer] // names from DNS answers
+	names    bounded.Index[netip.Addr, named] // names from DNS answers
 	frame    struct {                                // the last call on an AF_PACKET socket
 		tid  uint32
 		end  int64
@@ -112,7 +112,7 @@ func New(room *bounded.Room) *Joiner {
 	j.tables.threads.In(j.room, keepOpen, nil)
 	j.tables.parents.In(j.room, keepOpen, nil)
 	j.users.In(j.room, keepUsers, func(name string) int { return len(name) })
-	j.names.In(j.room, keepRecent, func(a event.Answer) int { return len(a.Name) })
+	j.names.In(j.room, keepRecent, func(n named) int { return len(n.name) })
 	j.shown.In(j.room, keepRecent, func(*shown) int { return int(unsafe.Sizeof(shown{})) })
 	j.accepted.In(j.room, keepRecent, nil)
 	j.tuples.In(j.room, keepRecent, conn)
@@ -128,7 +128,7 @@ func New(room *bounded.Room) *Joiner {
 func (j *Joiner) Add(e *event.Entry) {
 	switch b := e.Body.(type) {
 	case *event.Call:
-		j.named(b.Answers)
+		j.learn(b.Answers)
 		j.call(e, b)
 		j.lastCall = lastCall{e.Task.PID, e.Task.TID, b.Name, b.Ret, e.Conn, e.Match}
 	case *event.Capture:
@@ -309,8 +309,8 @@ func update(c *event.Conn, s *event.Sock) {
 // index registers a connection, which no sink has seen yet, for its socket.
 func (j *Joiner) index(c *event.Conn) {
 	if c.PeerName == "" && c.Peer.IsValid() {
-		a, _ := j.names.Get(c.Peer.Addr().Unmap())
-		c.PeerName, c.PeerFrom = a.Name, a.From
+		n, _ := j.names.Get(c.Peer.Addr().Unmap())
+		c.PeerName, c.PeerFrom = n.name, n.from
 	}
 	if c.ID.Cookie != 0 {
 		j.byCookie.Put(c.ID.Cookie, c)
@@ -325,16 +325,22 @@ func (j *Joiner) index(c *event.Conn) {
 	}
 }
 
-// named stores the names in a DNS answer. A name that the address was looked up for is not
+// named is the name of an address.
+type named struct {
+	name string
+	from event.NameFrom
+}
+
+// learn stores the names in a DNS answer. A name that the address was looked up for is not
 // replaced by one that the address was asked for.
-func (j *Joiner) named(list []event.Answer) {
+func (j *Joiner) learn(list []event.Answer) {
 	for _, a := range list {
 		if a.From == event.FromPTR {
-			if before, ok := j.names.Get(a.Addr); ok && before.From == event.FromDNS {
+			if before, ok := j.names.Get(a.Addr); ok && before.from == event.FromDNS {
 				continue
 			}
 		}
-		j.names.Put(a.Addr, a)
+		j.names.Put(a.Addr, named{a.Name, a.From})
 	}
 }
 

@@ -102,23 +102,23 @@ func (j *Joiner) putEnds(c *event.Conn) {
 // nameEnds sets the host names of a connection that no sink has seen yet.
 func (j *Joiner) nameEnds(c *event.Conn) {
 	if c.Peer.IsValid() {
-		before := event.Answer{Name: c.PeerName, From: c.PeerFrom}
-		before, c.PeerMade = j.nameOf(c.Peer.Addr(), before)
-		c.PeerName, c.PeerFrom = before.Name, before.From
+		var n named
+		n, c.PeerMade = j.nameOf(c.Peer.Addr(), named{c.PeerName, c.PeerFrom})
+		c.PeerName, c.PeerFrom = n.name, n.from
 	}
 	if c.Local.IsValid() && len(j.hosts) > 0 {
-		var local event.Answer
-		local, c.LocalMade = j.nameOf(c.Local.Addr(), event.Answer{Name: c.LocalName})
-		c.LocalName = local.Name
+		var n named
+		n, c.LocalMade = j.nameOf(c.Local.Addr(), named{name: c.LocalName})
+		c.LocalName = n.name
 	}
 }
 
 // nameOf returns the name of an address, and whether the address is a placeholder for it.
-func (j *Joiner) nameOf(a netip.Addr, before event.Answer) (name event.Answer, made bool) {
+func (j *Joiner) nameOf(a netip.Addr, before named) (name named, made bool) {
 	if host, ok := j.hosts[a.Unmap()]; ok {
-		return event.Answer{Name: host, From: event.FromFile}, true
+		return named{host, event.FromFile}, true
 	}
-	if before.Name == "" {
+	if before.name == "" {
 		before, _ = j.names.Get(a.Unmap())
 	}
 	return before, false

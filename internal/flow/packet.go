@@ -28,7 +28,7 @@ func (j *Joiner) packet(e *event.Entry, p *event.Capture) {
 	if p.Dir == event.DirIn {
 		local, peer = peer, local
 	}
-	j.named(p.Answers)
+	j.learn(p.Answers)
 	j.owner(e, p)
 	if p.Cookie == 0 && !p.Wire {
 		j.foreign(e, p)

@@ -42,6 +42,7 @@ const (
 	Connection = "conn"
 	closedText = "closed"
 	openText   = "open"
+	failedText = "not connected"
 )
 
 // Lives are the fields of messages about connections.
@@ -295,7 +296,10 @@ func (c *Conv) over(now mark, closed bool) {
 	}
 	m := c.stage.messages.take()
 	m.Kind, m.Proto, m.Title, m.Text = event.MessageNotice, Connection, title(c.conn), openText
-	if closed {
+	switch {
+	case l.state == connecting && closed:
+		m.Text = failedText
+	case closed:
 		m.Text = closedText
 	}
 	m.Begin, m.End = l.began, l.at

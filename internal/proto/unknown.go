@@ -104,6 +104,7 @@ func (t *turns) flush(c *Conv, more bool) {
 			c.Close(&t.asked, m)
 		}
 	case t.dir == c.first:
+		m.Group = unknown.Name
 		t.asked = c.Open(m)
 	default:
 		m.Kind = event.MessageAnswer

@@ -21,7 +21,18 @@ type Header struct {
 	PageSize uint32
 	Layers   uint32 // set of traced layers, 1<<Layer each; 0: unknown
 	Clock    Clockwork
+	Messages Messages
 }
+
+// Messages says whether the messages of application protocols were traced. They are made of calls and
+// packets, so that any file may have them.
+type Messages uint8
+
+const (
+	MessagesUnknown Messages = iota // an older recording, or a file of another tool
+	WithMessages
+	WithoutMessages
+)
 
 // Clockwork is the epoch of the times of a file. Recordings of pidwire have Mono and
 // Wall; files of other tools may have less.
@@ -50,6 +61,7 @@ const (
 	tagLayers
 	tagClock
 	tagSizes // not in Header: a Reader converts records to the sizes of this version
+	tagMessages
 )
 
 // maxHeader is the largest header that a reader accepts, in bytes.
@@ -75,6 +87,9 @@ func (h *Header) marshal() []byte {
 	num(tagPageSize, uint64(h.PageSize))
 	num(tagLayers, uint64(h.Layers))
 	num(tagClock, uint64(h.Clock))
+	if h.Messages != MessagesUnknown {
+		num(tagMessages, uint64(h.Messages))
+	}
 	if h.Version == WireVersion {
 		b = AppendAttr(b, tagSizes, string(appendSizes(nil)))
 	}
@@ -96,7 +111,7 @@ func (h *Header) unmarshal(b []byte) error {
 	for tag, v := range Attrs(b) {
 		var n uint64
 		switch tag {
-		case tagVersion, tagStrLen, tagMono, tagWall, tagPageSize, tagLayers, tagClock:
+		case tagVersion, tagStrLen, tagMono, tagWall, tagPageSize, tagLayers, tagClock, tagMessages:
 			if len(v) != 8 {
 				return fmt.Errorf("header field %d has %d bytes, want 8", tag, len(v))
 			}
@@ -129,6 +144,8 @@ func (h *Header) unmarshal(b []byte) error {
 			h.Layers = uint32(n)
 		case tagClock:
 			h.Clock = Clockwork(min(n, uint64(ClockNone)))
+		case tagMessages:
+			h.Messages = Messages(min(n, uint64(WithoutMessages)))
 		}
 	}
 	return nil

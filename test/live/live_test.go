@@ -156,6 +156,16 @@ func build(t *testing.T, name, bits string) string {
 	return out
 }
 
+// layered adds layer sys to flags that name no layer: most tests are about calls alone.
+func layered(flags []string) []string {
+	for _, f := range flags {
+		if f == "-l" || f == "--drops" || strings.HasPrefix(f, "--layers") {
+			return flags
+		}
+	}
+	return append([]string{"-l", "sys"}, flags...)
+}
+
 // watch runs a program under pidwire. It returns the output of the program, and that of pidwire.
 func watch(t *testing.T, prog string, flags ...string) (said, shown []byte) {
 	t.Helper()
@@ -166,7 +176,7 @@ func watch(t *testing.T, prog string, flags ...string) (said, shown []byte) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	out := filepath.Join(t.TempDir(), "lines")
-	args := append([]string{"trace", "-q", "-o", out}, flags...)
+	args := append([]string{"trace", "-q", "-o", out}, layered(flags)...)
 	cmd := exec.CommandContext(ctx, pidwire, append(args, "--", prog)...)
 	cmd.Dir = t.TempDir()
 	var stdout, stderr bytes.Buffer

@@ -323,7 +323,7 @@ type session struct {
 // attach starts pidwire and returns when it watches.
 func attach(t *testing.T, args ...string) *session {
 	t.Helper()
-	s := &session{cmd: exec.Command(pidwire, append([]string{"trace"}, args...)...), copied: make(chan struct{})}
+	s := &session{cmd: exec.Command(pidwire, append([]string{"trace"}, layered(args)...)...), copied: make(chan struct{})}
 	s.cmd.Stdout = &s.stdout
 	r, err := s.cmd.StderrPipe()
 	if err != nil {

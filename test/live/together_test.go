@@ -111,7 +111,7 @@ func watchTogether(t *testing.T, wanted func(p program) bool, flags ...string) (
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	out := filepath.Join(dir, "lines")
-	cmd := exec.CommandContext(ctx, pidwire, slices.Concat([]string{"trace", "-q", "-o", out}, flags, []string{"--", self})...)
+	cmd := exec.CommandContext(ctx, pidwire, slices.Concat([]string{"trace", "-q", "-o", out}, layered(flags), []string{"--", self})...)
 	cmd.Env = append(os.Environ(), actVar+"=programs", listVar+"="+file)
 	if b, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd.Args, err, b)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/sink/clean"
+	"github.com/pidwire/pidwire/internal/sink/exchanges"
 	"github.com/pidwire/pidwire/internal/sink/notation"
 	"github.com/pidwire/pidwire/internal/sink/summary"
 	"github.com/pidwire/pidwire/internal/sink/text"
@@ -45,6 +46,7 @@ type Sink struct {
 	inode map[uint64]uint64 // inode by cookie, of the sockets in found
 	comms map[event.Proc]string
 	gone  uint64 // closed connections that are no longer shown
+	said  exchanges.Table
 	parts int    // number of users and counts in rows
 	more  unkept // connections beyond maxRows
 	lost  uint64
@@ -377,6 +379,10 @@ func (s *Sink) lines(w *bufio.Writer) {
 		fmt.Fprintf(w, "; lost: %d events", s.lost)
 	}
 	fmt.Fprintln(w)
+	if s.said.Len() > 0 {
+		fmt.Fprintln(w)
+		s.said.Write(w)
+	}
 	if s.o.Every > 0 && !s.o.Clear {
 		fmt.Fprintln(w)
 	}
@@ -569,6 +575,7 @@ func (s *Sink) objects(w io.Writer) {
 		}
 		_ = enc.Encode(o) // w is buffered: Flush returns the error
 	}
+	_ = s.said.Encode(enc)
 }
 
 func addrOf(c *event.Conn, a netip.AddrPort) *addrObject {

@@ -65,6 +65,8 @@ func (s counter) Call(e *event.Entry, b *event.Call) {
 	}
 }
 
+func (s counter) Message(e *event.Entry, b *event.Message) { s.said.Add(e, b) }
+
 // Other bodies are not about connections.
 
 func (counter) Audit(*event.Entry, *event.Audit)     {}
@@ -76,4 +78,3 @@ func (counter) Note(*event.Entry, *event.Note)       {}
 func (counter) Clock(*event.Entry, *event.Clock)     {}
 func (counter) End(*event.Entry, *event.End)         {}
 func (counter) Unknown(*event.Entry, *event.Unknown) {}
-func (counter) Message(*event.Entry, *event.Message) {}

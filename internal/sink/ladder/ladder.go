@@ -23,6 +23,7 @@ type Options struct {
 	Width int    // width of a line; 0: 96
 	ASCII bool   // only ASCII characters
 	Start int64  // ns since the epoch: the zero of the first column
+	All   bool   // also calls that moved nothing
 	Gap   int64  // minimum time without events that gets its own line, ns; 0: 10 ms
 }
 
@@ -31,8 +32,9 @@ type Sink struct {
 	w    *bufio.Writer
 	o    Options
 	g    glyphs
-	cur  *row  // the last row, to which later entries may be added
-	prev int64 // time of the row before cur
+	cur  *row   // the last row, to which later entries may be added
+	said []byte // lines of messages, to be written after it
+	prev int64  // time of the row before cur
 
 	seen    uint64
 	out     uint64 // packets
@@ -52,7 +54,7 @@ type Sink struct {
 	err error
 }
 
-type glyphs struct{ line, left, right, gap string }
+type glyphs struct{ line, left, right, gap, said string }
 
 // row is a line of the ladder.
 type row struct {
@@ -69,6 +71,8 @@ const (
 	appWide    = 24
 	kernelWide = 12
 	noteWide   = 16
+	// mostSaid is how wide a line with a message may be at least, as it has no columns.
+	mostSaid = 160
 )
 
 // New returns a sink that draws to w.
@@ -79,9 +83,9 @@ func New(w io.Writer, o Options) *Sink {
 	if o.Gap == 0 {
 		o.Gap = 10_000_000
 	}
-	s := &Sink{w: bufio.NewWriter(w), o: o, g: glyphs{"─", "◀", "▶", "┄"}}
+	s := &Sink{w: bufio.NewWriter(w), o: o, g: glyphs{"─", "◀", "▶", "┄", "●"}}
 	if o.ASCII {
-		s.g = glyphs{"-", "<", ">", "."}
+		s.g = glyphs{"-", "<", ">", ".", "*"}
 	}
 	return s
 }
@@ -139,6 +143,7 @@ func (s *Sink) add(r *row) {
 func (s *Sink) done() {
 	r := s.cur
 	if r == nil {
+		s.speak()
 		return
 	}
 	s.cur = nil
@@ -147,6 +152,31 @@ func (s *Sink) done() {
 	}
 	s.prev = max(s.prev, r.time)
 	s.draw(r)
+	s.speak()
+}
+
+// speak writes the messages of the last row.
+func (s *Sink) speak() {
+	if _, err := s.w.Write(s.said); err != nil && s.err == nil {
+		s.err = err
+	}
+	s.said = s.said[:0]
+}
+
+// message keeps the line of a message until the row of the call or packet that had its first byte is written.
+func (s *Sink) message(e *event.Entry, m *event.Message) {
+	line := notation.AppendMessage(nil, m, &notation.Options{})
+	if m.Timed() && (m.Slack == 0 || m.Took >= m.Slack) {
+		line = notation.AppendTook(append(line, "  # "...), m, false)
+	}
+	if m.Unsure != "" {
+		line = append(append(line, "  # uncertain: "...), m.Unsure...)
+	}
+	mark := byte(' ')
+	if m.Error != "" {
+		mark = '!'
+	}
+	s.said = fmt.Appendf(append(s.said, mark), "%*s  %s %s\n", timeWide-1, seconds(e.Time-s.o.Start), s.g.said, cut(string(line), max(s.o.Width, mostSaid)-timeWide-4))
 }
 
 func (s *Sink) gap(next *row, ns int64) {
@@ -229,6 +259,9 @@ const vague = 1_000_000
 // call draws a call: a sending one at its entry, together with its packets; a receiving one at its
 // return, with the time that the data had been in the socket.
 func (s *Sink) call(e *event.Entry, c *event.Call) {
+	if !s.o.All && idle(c) {
+		return
+	}
 	r := &row{time: e.Time, seq: e.Seq, app: callText(c)}
 	if c.Errno != "" && c.Errno != "EAGAIN" && c.Errno != "EINPROGRESS" {
 		r.mark = '!'
@@ -242,6 +275,21 @@ func (s *Sink) call(e *event.Entry, c *event.Call) {
 		}
 	}
 	s.add(r)
+}
+
+// idle reports whether a call has neither moved anything nor changed the connection, and has not failed.
+func idle(c *event.Call) bool {
+	const changes = event.Opens | event.OpensPair | event.Binds | event.Connects | event.Listens | event.Accepts | event.ShutsDown | event.Closes | event.ClosesRange | event.Duplicates | event.Replaces
+	const moves = event.Sends | event.Receives | event.Splices
+	switch {
+	case c.Errno == "EAGAIN", c.Errno == "EINTR":
+		return true
+	case c.Errno != "", c.Bytes > 0, c.Role.Has(changes):
+		return false
+	case c.Role.Has(moves):
+		return c.State == event.Returned && c.Ret != 0 || c.State == event.Waiting // a result of 0 is the end of a stream, or an empty datagram
+	}
+	return true
 }
 
 // waits reports whether a call receives data or waits, instead of sending.

@@ -11,6 +11,8 @@ func (s rungs) Call(e *event.Entry, b *event.Call)       { s.call(e, b) }
 func (s rungs) Capture(e *event.Entry, b *event.Capture) { s.packet(e, b) }
 func (s rungs) State(e *event.Entry, b *event.State)     { s.state(e, b) }
 
+func (s rungs) Message(e *event.Entry, b *event.Message) { s.message(e, b) }
+
 func (s rungs) Handover(e *event.Entry, b *event.Handover) {
 	if b.From.PID != 0 {
 		s.add(&row{time: e.Time, app: "# " + name(&e.Task) + " now has the socket"})
@@ -31,4 +33,3 @@ func (rungs) Note(*event.Entry, *event.Note)           {}
 func (rungs) Clock(*event.Entry, *event.Clock)         {}
 func (rungs) End(*event.Entry, *event.End)             {}
 func (rungs) Unknown(*event.Entry, *event.Unknown)     {}
-func (rungs) Message(*event.Entry, *event.Message)     {}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/sink/clean"
+	"github.com/pidwire/pidwire/internal/sink/exchanges"
 	"github.com/pidwire/pidwire/internal/sink/notation"
 	"github.com/pidwire/pidwire/internal/sink/text"
 )
@@ -53,6 +54,7 @@ type Sink struct {
 	more  uint64 // connections beyond maxConns
 	lost  uint64
 	drops map[drop]*dropped
+	said  exchanges.Table
 	// onlyDrops omits the tables of calls and connections.
 	onlyDrops bool
 	of        uint64 // drops of more reasons than maxDrops
@@ -128,9 +130,13 @@ func (s *Sink) Flush() error { return nil }
 // Close writes the tables.
 func (s *Sink) Close() error {
 	w := bufio.NewWriter(s.w)
-	if len(s.calls) > 0 || len(s.drops) == 0 && !s.onlyDrops {
+	if len(s.calls) > 0 || len(s.drops) == 0 && s.said.Len() == 0 && !s.onlyDrops {
 		s.callTable(w)
 		s.connTable(w)
+	}
+	if s.said.Len() > 0 && !s.onlyDrops {
+		fmt.Fprintln(w)
+		s.said.Write(w)
 	}
 	s.dropTable(w)
 	if s.lost > 0 {
@@ -206,7 +212,7 @@ func (s *Sink) dropTable(w io.Writer) {
 		}
 		return
 	}
-	if len(s.calls) > 0 {
+	if len(s.calls) > 0 || s.said.Len() > 0 {
 		fmt.Fprintln(w)
 	}
 	const row = "%9s %9s  %-20s %-24s %s\n"

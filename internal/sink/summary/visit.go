@@ -55,6 +55,8 @@ func (s counter) Call(e *event.Entry, b *event.Call) {
 	k.last = e.Conn
 }
 
+func (s counter) Message(e *event.Entry, b *event.Message) { s.said.Add(e, b) }
+
 // Other bodies are not counted.
 
 func (counter) Capture(*event.Entry, *event.Capture)     {}
@@ -70,4 +72,3 @@ func (counter) Note(*event.Entry, *event.Note)           {}
 func (counter) Clock(*event.Entry, *event.Clock)         {}
 func (counter) End(*event.Entry, *event.End)             {}
 func (counter) Unknown(*event.Entry, *event.Unknown)     {}
-func (counter) Message(*event.Entry, *event.Message)     {}

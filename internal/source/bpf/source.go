@@ -74,12 +74,13 @@ type Source struct {
 // Options selects what to watch and how.
 type Options struct {
 	Config
-	Targets []proc.Target
-	Command []string // for the header
-	Tool    string   // version, for the header
-	Endless bool     // continue when no process is left, as more may come
-	Lazy    bool     // no output is needed before the end: records are read every lazyInterval
-	Never   []uint32 // pids of further processes of pidwire, which are never watched
+	Targets  []proc.Target
+	Command  []string      // for the header
+	Tool     string        // version, for the header
+	Messages wire.Messages // whether layer msg is shown; for the header of the recording
+	Endless  bool          // continue when no process is left, as more may come
+	Lazy     bool          // no output is needed before the end: records are read every lazyInterval
+	Never    []uint32      // pids of further processes of pidwire, which are never watched
 	// Run calls Joined for each process that becomes a target, and Left for each target that
 	// has ended. They may be nil.
 	Joined, Left func(pid uint32)
@@ -129,7 +130,7 @@ func New(o Options) (*Source, error) {
 	s := &Source{opts: o, said: map[uint32]uint64{}, closing: map[uint64]bool{}}
 	s.header = wire.Header{
 		Version: wire.WireVersion, Arch: runtime.GOARCH, Tool: o.Tool, Command: o.Command,
-		StrLen: o.StrLen, PageSize: uint32(os.Getpagesize()), Layers: layers(&o.Config),
+		StrLen: o.StrLen, PageSize: uint32(os.Getpagesize()), Layers: layers(&o.Config), Messages: o.Messages,
 	}
 	for _, t := range o.Targets {
 		s.header.Targets = append(s.header.Targets, t.Text)

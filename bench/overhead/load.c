@@ -8,6 +8,8 @@
  *	pp       TCP ping-pong of one byte with a server process; send, recv
  *	pprw     the same with write and read
  *	self     UDP to itself; sendto, recvfrom: no context switch
+ *	http     HTTP/1.1 keep-alive: requests and answers of 200 bytes
+ *	http20k  the same, 20,000 a second
  *	stream   64-KiB sends over TCP to a process that reads them
  *	getppid  a call that network tracers do not show
  *	tick     UDP to itself, five times a second, each with its number
@@ -72,6 +74,55 @@ static void ping_pong_rw(int fd)
 		die("ping");
 }
 
+enum { MESSAGE = 200 };
+
+static char request[MESSAGE + 1], answer[MESSAGE + 1];
+
+/* Makes the messages of mode http, with a header that fills them up. */
+static void make_messages(void)
+{
+	const char *ask = "GET /items/17 HTTP/1.1\r\nHost: localhost\r\nX-Fill: ", *say = "HTTP/1.1 200 OK\r\nContent-Length: 60\r\nX-Fill: ";
+	char fill[MESSAGE + 1];
+
+	memset(fill, 'x', MESSAGE);
+	fill[MESSAGE] = 0;
+	snprintf(request, sizeof(request), "%s%.*s\r\n\r\n", ask, MESSAGE - 4 - (int)strlen(ask), fill);
+	snprintf(answer, sizeof(answer), "%s%.*s\r\n\r\n%.60s", say, MESSAGE - 64 - (int)strlen(say), fill, fill);
+}
+
+static void receive(int fd, char *buf, ssize_t size)
+{
+	for (ssize_t got = 0, n; got < size; got += n) {
+		n = recv(fd, buf + got, size - got, 0);
+		if (n <= 0)
+			die("http");
+	}
+}
+
+static void exchange(int fd)
+{
+	char buf[MESSAGE];
+
+	if (send(fd, request, MESSAGE, 0) != MESSAGE)
+		die("http");
+	receive(fd, buf, MESSAGE);
+}
+
+static void exchange_paced(int fd)
+{
+	static long long due;
+	static int n;
+
+	exchange(fd);
+	if (++n % 20)
+		return;
+	if (!due)
+		due = now();
+	due += 1000000;
+	if (due > now())
+		usleep((due - now()) / 1000);
+}
+
 static struct sockaddr_in own;
 
 static void to_self(int fd)
@@ -112,11 +163,16 @@ static void tick(int fd)
 		die("tick");
 }
 
-/* The other end of a TCP connection: sends data back, or only reads it. */
-static void serve(int fd, int echo)
+/* The other end of a TCP connection: sends data back, answers requests, or only reads. */
+static void serve(int fd, int echo, int answers)
 {
 	ssize_t n;
 
+	while (answers) {
+		n = recv(fd, chunk, MESSAGE, MSG_WAITALL);
+		if (n != MESSAGE || send(fd, answer, MESSAGE, 0) != MESSAGE)
+			return;
+	}
 	while ((n = recv(fd, chunk, CHUNK, 0)) > 0)
 		if (echo && send(fd, chunk, n, 0) != n)
 			break;
@@ -125,12 +181,14 @@ static void serve(int fd, int echo)
 static const struct mode {
 	const char *name;
 	void (*op)(int fd);
-	enum { NONE, UDP, ECHO, SINK } peer;
+	enum { NONE, UDP, ECHO, SINK, HTTP } peer;
 	int stride; /* operations between checks of the clock */
 } modes[] = {
 	{"pp", ping_pong, ECHO, 16},
 	{"pprw", ping_pong_rw, ECHO, 16},
 	{"self", to_self, UDP, 64},
+	{"http", exchange, HTTP, 16},
+	{"http20k", exchange_paced, HTTP, 20},
 	{"stream", send_chunk, SINK, 16},
 	{"getppid", ask_parent, NONE, 1024},
 	{"tick", tick, UDP, 1},
@@ -226,7 +284,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 
-	if (m->peer == ECHO || m->peer == SINK)
+	make_messages();
+	if (m->peer == ECHO || m->peer == SINK || m->peer == HTTP)
 		listener = tcp_listener(&sa);
 	/* The client is the child, so that it has no children. */
 	pid_t pid = fork();
@@ -252,7 +311,7 @@ int main(int argc, char **argv)
 			die("accept");
 		}
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		serve(fd, m->peer == ECHO);
+		serve(fd, m->peer == ECHO, m->peer == HTTP);
 	}
 	waitpid(pid, &status, 0);
 	return !WIFEXITED(status) || WEXITSTATUS(status);

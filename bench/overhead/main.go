@@ -26,6 +26,7 @@ var bounds = map[string]map[string]float64{
 	"pidwire-w":     {"pp": 1.12, "self": 1.5, "stream": 1.10},
 	"pidwire-text":  {"pp": 1.15, "self": 1.7, "stream": 1.10},
 	"pidwire-other": {"pp": 1.05},
+	"pidwire-msg":   {"http": 1.25, "stream": 1.10},
 	"pidwire-krn":   {"pp": 1.6},
 }
 

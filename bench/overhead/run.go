@@ -34,16 +34,28 @@ const watching = "pidwire: watching"
 var toolset = map[string]tool{
 	"pidwire-w": {
 		args: func(b *bench, pid int) []string {
-			return []string{b.pidwire, "trace", "-p", strconv.Itoa(pid), "-w", filepath.Join(b.dir, "out.pidwire")}
+			return []string{b.pidwire, "trace", "-l", "sys", "-p", strconv.Itoa(pid), "-w", filepath.Join(b.dir, "out.pidwire")}
+		},
+		attached: watching,
+	},
+	"pidwire-msg": { // calls, packets and messages
+		args: func(b *bench, pid int) []string {
+			return []string{b.pidwire, "trace", "-l", "sys,pkt,msg", "-p", strconv.Itoa(pid), "-w", filepath.Join(b.dir, "out.pidwire")}
+		},
+		attached: watching,
+	},
+	"pidwire-pkt": {
+		args: func(b *bench, pid int) []string {
+			return []string{b.pidwire, "trace", "-l", "sys,pkt", "-p", strconv.Itoa(pid), "-w", filepath.Join(b.dir, "out.pidwire")}
 		},
 		attached: watching,
 	},
 	"pidwire-text": {
 		args: func(b *bench, pid int) []string {
-			return []string{b.pidwire, "trace", "-p", strconv.Itoa(pid), "-o", filepath.Join(b.dir, "out.txt")}
+			return []string{b.pidwire, "trace", "-l", "sys", "-p", strconv.Itoa(pid), "-o", filepath.Join(b.dir, "out.txt")}
 		},
 		live: func(b *bench, pid int) []string {
-			return []string{b.pidwire, "trace", "-p", strconv.Itoa(pid)}
+			return []string{b.pidwire, "trace", "-l", "sys", "-p", strconv.Itoa(pid)}
 		},
 		attached: watching,
 	},
@@ -66,7 +78,7 @@ var toolset = map[string]tool{
 	},
 	"pidwire-other": {
 		args: func(b *bench, pid int) []string {
-			return []string{b.pidwire, "trace", "-p", strconv.Itoa(pid), "-o", filepath.Join(b.dir, "out.txt")}
+			return []string{b.pidwire, "trace", "-l", "sys", "-p", strconv.Itoa(pid), "-o", filepath.Join(b.dir, "out.txt")}
 		},
 		attached:  watching,
 		bystander: true,

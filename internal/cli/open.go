@@ -118,6 +118,9 @@ func (a *app) open(parent context.Context, v *viewFlags, w *writeFlags, in *file
 	return closeErr
 }
 
+// gcPercent lets the memory grow for messages, most of which are needed for a short time. The memory limit bounds it.
+const gcPercent = 300
+
 // replay passes files to the sinks that set adds, several as one timeline. A
 // recording without its end is reported to stderr and is no error: all that it has
 // was shown. The result is nil if an error occurred before the first record.
@@ -151,6 +154,7 @@ func (a *app) replay(parent context.Context, in *filesFlags, names []string, set
 	}
 	if cfg.Messages {
 		debug.SetMemoryLimit(40<<20 + proto.Bytes)
+		debug.SetGCPercent(gcPercent)
 	}
 	a.wrote(&cfg)
 	res, err := pipeline.Run(ctx, cfg)

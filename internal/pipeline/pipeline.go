@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -409,12 +410,14 @@ func (p *run) stages(h wire.Header, tables *bounded.Room) (list []stage.Stage) {
 // outlet collects the output of the stages for each entry into its batch.
 type outlet struct {
 	*run
-	stop          func()
-	b             *batch
-	cur           *event.Entry // last one of b.list; decoded in place, as an entry is large
-	passed        bool         // the stages have passed cur
-	to            whose        // sinks that get cur
-	before, after []result     // entries that the stages have added before and after cur
+	stop   func()
+	b      *batch
+	at     int          // index of the current entry in b.list
+	cur    *event.Entry // that entry until the stages have passed it; decoded in place, as an entry is large
+	passed bool         // they have
+	to     whose        // sinks that get it
+	before []result     // entries that the stages have added before it; those after it are in b.list
+	after  []int        // indexes of those that only file sinks get
 }
 
 type result struct {
@@ -425,7 +428,8 @@ type result struct {
 // begin appends an empty entry to a batch and makes it the current one.
 func (o *outlet) begin(b *batch) *event.Entry {
 	b.list = append(b.list, event.Entry{})
-	o.b, o.cur, o.passed, o.to = b, &b.list[len(b.list)-1], false, forNone
+	o.b, o.at, o.passed, o.to = b, len(b.list)-1, false, forNone
+	o.cur = &b.list[o.at]
 	return o.cur
 }
 
@@ -437,42 +441,38 @@ func (o *outlet) take(e *event.Entry) {
 		o.passed, o.to = true, to
 	case to == forNone:
 	case o.passed:
-		o.after = append(o.after, result{*e, to})
+		// The stages do not change the current entry any more: it may move with the list.
+		if to == forFiles {
+			o.after = append(o.after, len(o.b.list))
+		}
+		o.b.list = append(o.b.list, *e)
 	default:
 		o.before = append(o.before, result{*e, to})
 	}
 }
 
-// end adds to the batch what the stages have passed since begin.
+// end makes the batch what the stages have passed since begin.
 func (o *outlet) end() {
-	b := o.b
-	at := len(b.list) - 1
-	if len(o.before) > 0 {
-		cur := b.list[at]
-		b.list = b.list[:at]
-		o.add(o.before)
-		at = len(b.list)
-		b.list = append(b.list, cur)
+	b, shift := o.b, len(o.before)
+	if o.to == forNone {
+		b.list = slices.Delete(b.list, o.at, o.at+1)
+		shift--
 	}
-	switch o.to {
-	case forNone:
-		b.list = b.list[:at]
-	case forFiles:
-		b.files = append(b.files, at)
-	}
-	o.add(o.after)
-	clear(o.before)
-	clear(o.after)
-	o.before, o.after = o.before[:0], o.after[:0]
-}
-
-func (o *outlet) add(list []result) {
-	for i := range list {
-		if list[i].to == forFiles {
-			o.b.files = append(o.b.files, len(o.b.list))
+	for i := range o.before {
+		r := &o.before[i]
+		b.list = slices.Insert(b.list, o.at+i, r.e)
+		if r.to == forFiles {
+			b.files = append(b.files, o.at+i)
 		}
-		o.b.list = append(o.b.list, list[i].e)
 	}
+	if o.to == forFiles {
+		b.files = append(b.files, o.at+shift)
+	}
+	for _, i := range o.after {
+		b.files = append(b.files, i+shift)
+	}
+	clear(o.before)
+	o.before, o.after, o.cur = o.before[:0], o.after[:0], nil
 }
 
 // last returns the last batch: the entries that the stages have delayed, and the end

@@ -236,7 +236,7 @@ func (t *cuts) transfer(w *traffic, read, last int64) (shut int64) {
 // divideClient divides the time from a request that this end sends to the answer that it reads.
 func (c *Conv) divideClient(x *Exchange, m *event.Message) {
 	m.Took = max(m.End-x.began, 0)
-	b := new(event.Budget)
+	b := c.stage.budgets.take()
 	m.Budget = b
 	t := cuts{x.began, x.began + m.Took, b}
 	w := c.traffic
@@ -282,7 +282,7 @@ func (c *Conv) divideServer(x *Exchange, m *event.Message) {
 		known = last != 0
 	}
 	m.Took = max(m.End-began, 0)
-	b := new(event.Budget)
+	b := c.stage.budgets.take()
 	m.Budget = b
 	t := cuts{began, began + m.Took, b}
 	switch {

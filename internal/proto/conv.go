@@ -3,6 +3,7 @@ package proto
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -80,6 +81,7 @@ type Conv struct {
 	order   *[2]order // its bytes are those of packets: their order
 	traffic *traffic  // what packets tell of its times
 	life    *life     // nil: datagrams
+	group   string    // of its last exchange
 	opened  uint64    // number of its last exchange
 	done    uint64    // number of the last one that has been answered
 	losses  int       // Stage.losses when it was used last
@@ -188,6 +190,8 @@ func (c *Conv) EmitAt(m *event.Message, at At) {
 	if c.stage.buffered {
 		Own(m) // the entry outlives the buffer
 	}
+	c.stage.fields.trim(m.Fields)
+	m.Fields = slices.Clip(m.Fields) // the parser may add more later, to a message of which this is the beginning
 	if m.Kind == event.MessageAnswer && m.Part != event.Head && m.Exchange > c.done {
 		c.done = m.Exchange
 	}

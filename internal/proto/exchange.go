@@ -43,7 +43,10 @@ func (c *Conv) Open(m *event.Message) Exchange {
 	if c.life != nil {
 		c.life.exchanges++
 	}
-	x := Exchange{ID: m.Exchange, Group: strings.Clone(m.Group), began: m.Begin, slack: c.stage.unit.slack, first: c.stage.unit.off, reply: -1, set: true}
+	if c.group != m.Group {
+		c.group = strings.Clone(m.Group)
+	}
+	x := Exchange{ID: m.Exchange, Group: c.group, began: m.Begin, slack: c.stage.unit.slack, first: c.stage.unit.off, reply: -1, set: true}
 	if m.Dir == event.DirIn {
 		x.dir = In
 	}

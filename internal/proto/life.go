@@ -305,7 +305,7 @@ func (c *Conv) over(now mark, closed bool) {
 	m.Begin, m.End = l.began, l.at
 	m.Took, m.Slack, m.Resent, m.Shut = l.at-l.began, now.slack, l.resent, l.shut
 	m.Bytes = l.bytes[Out] + l.bytes[In]
-	m.Budget = new(event.Budget)
+	m.Budget = c.stage.budgets.take()
 	*m.Budget = l.shares
 	m.Fields = append(c.Fields(3), event.Field{Key: keyExchanges, Num: l.exchanges}, event.Field{Key: keySent, Num: l.bytes[Out]}, event.Field{Key: keyReceived, Num: l.bytes[In]})
 	if now.who == nil || now.who.task.PID == 0 || !closed {

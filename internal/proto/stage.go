@@ -39,7 +39,9 @@ type Stage struct {
 	delayed  []delayed
 	lookups  []lookup         // the last ones
 	exits    map[uint32]int64 // when processes have ended, by pid
+	out      event.Entry      // that is emitted
 	messages slab[event.Message]
+	budgets  slab[event.Budget]
 	fields   slab[event.Field]
 
 	exchanges uint64 // number of exchanges so far
@@ -444,15 +446,18 @@ func (s *Stage) open() (list []*Conv) {
 // emit emits a message of a connection.
 func (s *Stage) emit(c *Conv, m *event.Message, at mark) {
 	m.End = max(m.End, m.Begin) // bytes of both directions may have been kept
-	e := event.Entry{Event: event.Event{Time: at.time, Seq: at.seq, Slack: at.slack, Body: m}, Conn: c.conn}
+	s.out = event.Entry{Event: event.Event{Time: at.time, Seq: at.seq, Slack: at.slack, Body: m}, Conn: c.conn}
 	if at.who != nil {
-		e.Task, e.User, e.Match = at.who.task, at.who.user, at.who.match
+		s.out.Task, s.out.User, s.out.Match = at.who.task, at.who.user, at.who.match
 	}
-	s.pass(&e)
+	s.pass(&s.out)
 }
 
 // slab allocates values in groups, because most of them are needed for a short time only.
-type slab[T any] struct{ free []T }
+type slab[T any] struct {
+	free []T
+	last []T // free before the last call of some
+}
 
 func (s *slab[T]) take() *T {
 	if len(s.free) == 0 {
@@ -469,6 +474,14 @@ func (s *slab[T]) some(n int) []T {
 		s.free = make([]T, max(128, n))
 	}
 	l := s.free[:0:n]
-	s.free = s.free[n:]
+	s.free, s.last = s.free[n:], s.free
 	return l
+}
+
+// trim takes back what the last slice of some has not used.
+func (s *slab[T]) trim(l []T) {
+	if len(s.last) > 0 && len(l) > 0 && &s.last[0] == &l[0] && cap(l)+len(s.free) == len(s.last) {
+		s.free = s.last[len(l):]
+	}
+	s.last = nil
 }

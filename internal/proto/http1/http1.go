@@ -216,9 +216,17 @@ func graphic(b []byte) bool {
 	return true
 }
 
+// token has the characters of tokens: RFC 9110, 5.6.2.
+var token = func() (list [256]bool) {
+	for c := byte(' ') + 1; c < 0x7f; c++ {
+		list[c] = strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) < 0
+	}
+	return list
+}()
+
 func isToken(b []byte) bool {
 	for _, c := range b {
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+		if !token[c] {
 			return false
 		}
 	}
@@ -410,12 +418,21 @@ var harmless = map[string]bool{
 // each calls f for each field of a header: lines that begin with blanks continue the one before.
 func each(b []byte, f func(name, value []byte)) {
 	for len(b) > 0 {
-		line, rest, _ := bytes.Cut(b, []byte("\n"))
-		b = rest
-		name, value, ok := bytes.Cut(line, []byte(":"))
-		if ok {
-			f(bytes.TrimRight(name, " \t"), bytes.TrimSpace(value))
+		line := b
+		if i := bytes.IndexByte(b, '\n'); i >= 0 {
+			line, b = b[:i], b[i+1:]
+		} else {
+			b = nil
 		}
+		i := bytes.IndexByte(line, ':')
+		if i < 0 {
+			continue
+		}
+		end := i
+		for end > 0 && (line[end-1] == ' ' || line[end-1] == '\t') {
+			end--
+		}
+		f(line[:end], bytes.TrimSpace(line[i+1:]))
 	}
 }
 

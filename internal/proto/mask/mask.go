@@ -21,10 +21,24 @@ var headers = map[string]bool{
 // Header reports whether a header's value is a secret, by its name. Names that are not
 // known are secret if they look like it.
 func Header(name string) bool {
-	if secret, known := headers[strings.ToLower(name)]; known {
+	var room [64]byte
+	low := lower(room[:0], name)
+	if secret, known := headers[string(low)]; known {
 		return secret
 	}
-	return name != "" && suspicious(name)
+	return suspicious(low)
+}
+
+// lower appends a name in lower case.
+func lower(b []byte, name string) []byte {
+	for i := range len(name) {
+		c := name[i]
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		b = append(b, c)
+	}
+	return b
 }
 
 // words are parts of names of secrets.
@@ -41,18 +55,29 @@ var names = map[string]bool{
 
 // Name reports whether a parameter's value is a secret, by its name.
 func Name(name string) bool {
-	low := strings.ToLower(name)
-	if secret, known := names[low]; known {
+	var room [64]byte
+	low := lower(room[:0], name)
+	if secret, known := names[string(low)]; known {
 		return secret
 	}
 	return suspicious(low)
 }
 
-func suspicious(name string) bool {
-	low := strings.ToLower(name)
+// byFirst has the words by their first letter.
+var byFirst = func() (list [256][]string) {
 	for _, w := range words {
-		if strings.Contains(low, w) {
-			return true
+		list[w[0]] = append(list[w[0]], w)
+	}
+	return list
+}()
+
+// suspicious reports whether a name in lower case looks like that of a secret.
+func suspicious(low []byte) bool {
+	for i, c := range low {
+		for _, w := range byFirst[c] {
+			if len(low)-i >= len(w) && string(low[i:i+len(w)]) == w {
+				return true
+			}
 		}
 	}
 	return false

@@ -22,12 +22,14 @@ import (
 type Table struct {
 	rows map[key]*row
 	more uint64   // exchanges of kinds beyond maxRows
-	last struct { // the peer of the last message
+	last [recent]struct { // the peers of the last messages, by the last bits of their connection's number
 		conn   *event.Conn
 		server bool
 		peer   string
 	}
 }
+
+const recent = 16
 
 const (
 	// maxRows bounds the kinds of exchanges. A row takes 8 KiB at most.
@@ -62,10 +64,15 @@ func (t *Table) Add(e *event.Entry, m *event.Message) {
 	}
 	answer := m.Kind == event.MessageAnswer
 	k := key{title: m.Title, group: m.Group[:min(len(m.Group), maxName)], server: (m.Dir == event.DirOut) == answer}
-	if l := &t.last; l.conn != e.Conn || l.server != k.server || l.conn == nil {
-		l.conn, l.server, l.peer = e.Conn, k.server, peerOf(e.Conn, k.server)
+	if c := e.Conn; c == nil {
+		k.peer = peerOf(c, k.server)
+	} else {
+		l := &t.last[c.N%recent]
+		if l.conn != c || l.server != k.server {
+			l.conn, l.server, l.peer = c, k.server, peerOf(c, k.server)
+		}
+		k.peer = l.peer
 	}
-	k.peer = t.last.peer
 	r := t.rows[k]
 	if r == nil {
 		if len(t.rows) >= maxRows {

@@ -15,10 +15,14 @@ import (
 // Namer is the stage. It must come after the one that finds messages.
 type Namer struct {
 	called bounded.Index[uint32, *called] // by Conn.N
-	last   *called                        // of the previous entry
-	n      uint32                         // the number of its connection
-	off    bool
+	recent [recent]struct {               // what called says of the last connections, by their last bits
+		n uint32
+		c *called
+	}
+	off bool
 }
+
+const recent = 64
 
 // called is what the peer of a connection is called.
 type called struct {
@@ -96,16 +100,18 @@ func isHost(s string) bool {
 }
 
 func (n *Namer) get(conn uint32) *called {
-	if n.last == nil || n.n != conn {
-		n.last, _ = n.called.Get(conn)
-		n.n = conn
+	r := &n.recent[conn%recent]
+	if r.n != conn {
+		r.c, _ = n.called.Get(conn)
+		r.n = conn
 	}
-	return n.last
+	return r.c
 }
 
 func (n *Namer) put(conn uint32, k *called) {
 	n.called.Put(conn, k)
-	n.last, n.n = k, conn
+	r := &n.recent[conn%recent]
+	r.n, r.c = conn, k
 }
 
 // named returns the connection with the name of its peer.

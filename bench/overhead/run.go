@@ -44,6 +44,12 @@ var toolset = map[string]tool{
 		},
 		attached: watching,
 	},
+	"pidwire-said": { // calls and messages, without packets
+		args: func(b *bench, pid int) []string {
+			return []string{b.pidwire, "trace", "-l", "sys,msg", "-p", strconv.Itoa(pid), "-w", filepath.Join(b.dir, "out.pidwire")}
+		},
+		attached: watching,
+	},
 	"pidwire-pkt": {
 		args: func(b *bench, pid int) []string {
 			return []string{b.pidwire, "trace", "-l", "sys,pkt", "-p", strconv.Itoa(pid), "-w", filepath.Join(b.dir, "out.pidwire")}

@@ -29,12 +29,12 @@ type Joiner struct {
 	ready    bounded.Index[epollKey, event.SockID] // what epoll instances wait for
 	tuples   bounded.Index[tuple, *event.Conn]     // connections that a handshake began
 
-	shown    bounded.Index[uint64, *shown]           // by cookie: as whose packets have been shown
-	accepted bounded.Index[uint64, event.Use]        // by cookie: who called accept for it
-	others   bounded.Index[pair, *foreign]           // flows of files without sockets
-	ends     bounded.Index[pair, endsOf]             // of sockets, for packets of another file
+	shown    bounded.Index[uint64, *shown]    // by cookie: as whose packets have been shown
+	accepted bounded.Index[uint64, event.Use] // by cookie: who called accept for it
+	others   bounded.Index[pair, *foreign]    // flows of files without sockets
+	ends     bounded.Index[pair, endsOf]      // of sockets, for packets of another file
 	names    bounded.Index[netip.Addr, named] // names from DNS answers
-	frame    struct {                                // the last call on an AF_PACKET socket
+	frame    struct {                         // the last call on an AF_PACKET socket
 		tid  uint32
 		end  int64
 		conn *event.Conn

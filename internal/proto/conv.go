@@ -1,7 +1,6 @@
 package proto
 
 import (
-	"bytes"
 	"net/netip"
 	"slices"
 	"strings"
@@ -73,6 +72,7 @@ type Conv struct {
 	turns   uint8 // changes of direction since the beginning
 	begun   bool
 	start   bool // recognition began with the first byte of the connection, or after another protocol
+	deaf    bool // recognition waits for a change of direction
 	changed bool // the parser has been replaced by the method that is running
 	later   bool // the stage has it in its list of delayed heads
 	stream  bool
@@ -240,7 +240,7 @@ func (c *Conv) feed(d Dir, b []byte, n int64) {
 // turned notes a change of direction. While the protocol of a connection that was open before is not
 // known, recognition begins again: a message may begin here.
 func (c *Conv) turned(d Dir) {
-	c.turn = d
+	c.turn, c.deaf = d, false
 	if c.turns < maxTurns {
 		c.turns++
 	}
@@ -268,6 +268,9 @@ func (c *Conv) bytes(d Dir, b []byte) {
 		h := &c.half[d]
 		switch {
 		case h.ended:
+			return
+		case c.deaf:
+			h.pos += int64(len(b))
 			return
 		case h.skip == toEnd:
 			h.passed += int64(len(b))
@@ -339,6 +342,9 @@ func (c *Conv) gap(d Dir, n int64) {
 		h := &c.half[d]
 		switch {
 		case h.ended:
+			return
+		case c.deaf:
+			h.pos += n
 			return
 		case h.skip == toEnd:
 			h.passed += n
@@ -627,6 +633,13 @@ func (c *Conv) recognize(last bool) {
 			c.choose(p)
 		}
 	case waiting && !last && len(h.Begin()) < maxHint:
+	case !last && !c.start && !waiting && len(h.Begin()) >= maxHint:
+		// A long message from before: the next one may be recognized.
+		c.deaf = true
+		for i := range c.half {
+			c.half[i].pos += int64(len(c.half[i].buf))
+			c.half[i].drop()
+		}
 	case last, c.start && (c.turns > 0 || len(h.Begin()) >= minBytes), c.turns >= maxTurns:
 		c.choose(unknown)
 	}
@@ -638,5 +651,10 @@ const minBytes = 16
 
 // isText reports whether bytes are text, for people.
 func isText(b []byte) bool {
-	return bytes.IndexFunc(b, func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' || r == 0x7f }) < 0
+	for _, c := range b {
+		if c < ' ' && c != '\n' && c != '\r' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
 }

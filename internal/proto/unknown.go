@@ -37,9 +37,17 @@ type turns struct {
 
 func (t *turns) Read(c *Conv, d Dir, b []byte) int {
 	t.turned(c, d) // what has waited in both directions is read one direction after the other
+	t.look(b)
 	t.add(c, d, int64(len(b)))
-	t.binary = t.binary || !isText(b)
 	return len(b)
+}
+
+// look notes whether the beginning of a turn is text.
+func (t *turns) look(b []byte) {
+	const most = 1024
+	if !t.binary && t.size < most {
+		t.binary = !isText(b[:min(int64(len(b)), most-t.size)])
+	}
 }
 
 func (t *turns) add(c *Conv, d Dir, n int64) {
@@ -61,8 +69,9 @@ func (t *turns) Lost(c *Conv, d Dir, n int64) bool {
 }
 
 func (t *turns) Packet(c *Conv, d Dir, b []byte, size int64) bool {
+	t.turned(c, d)
+	t.look(b)
 	t.add(c, d, size)
-	t.binary = t.binary || !isText(b)
 	return true
 }
 

@@ -177,9 +177,12 @@ func begins(b []byte) proto.Verdict {
 		}
 		return proto.No
 	}
-	method, rest, ok := bytes.Cut(line, []byte(" "))
+	method, rest, ok := bytes.Cut(line[:min(len(line), maxMethod+1)], []byte(" "))
+	if ok {
+		rest = line[len(method)+1:]
+	}
 	if !ok {
-		if whole {
+		if whole || len(line) > maxMethod {
 			return proto.No
 		}
 		for _, m := range methods {
@@ -230,8 +233,11 @@ func isToken(b []byte) bool {
 			return false
 		}
 	}
-	return len(b) > 0 && len(b) <= 32
+	return len(b) > 0 && len(b) <= maxMethod
 }
+
+// maxMethod is the longest method of a request that is taken for one.
+const maxMethod = 32
 
 // requestLine splits "GET /path HTTP/1.1".
 func requestLine(line []byte) (method, target, version []byte, ok bool) {

@@ -21,7 +21,7 @@ import (
 // Table counts exchanges. The zero value is ready for use.
 type Table struct {
 	rows map[key]*row
-	more uint64   // exchanges of kinds beyond maxRows
+	more uint64           // exchanges of kinds beyond maxRows
 	last [recent]struct { // the peers of the last messages, by the last bits of their connection's number
 		conn   *event.Conn
 		server bool

@@ -17,6 +17,7 @@ import (
 	"github.com/pidwire/pidwire/internal/proto/mongodb"
 	"github.com/pidwire/pidwire/internal/proto/mqtt"
 	"github.com/pidwire/pidwire/internal/proto/mysql"
+	"github.com/pidwire/pidwire/internal/proto/ntp"
 	"github.com/pidwire/pidwire/internal/proto/postgresql"
 	"github.com/pidwire/pidwire/internal/proto/proxy"
 	"github.com/pidwire/pidwire/internal/proto/quic"
@@ -54,6 +55,7 @@ var All = []*proto.Protocol{
 	smtp.Protocol,
 	ftp.Protocol,
 	ldap.Protocol,
+	ntp.Protocol,
 }
 
 func init() {

@@ -7,6 +7,7 @@ import (
 	"github.com/pidwire/pidwire/internal/proto"
 	"github.com/pidwire/pidwire/internal/proto/adb"
 	"github.com/pidwire/pidwire/internal/proto/amqp"
+	"github.com/pidwire/pidwire/internal/proto/dhcp"
 	"github.com/pidwire/pidwire/internal/proto/dns"
 	"github.com/pidwire/pidwire/internal/proto/ftp"
 	"github.com/pidwire/pidwire/internal/proto/http1"
@@ -56,6 +57,7 @@ var All = []*proto.Protocol{
 	ftp.Protocol,
 	ldap.Protocol,
 	ntp.Protocol,
+	dhcp.Protocol,
 }
 
 func init() {

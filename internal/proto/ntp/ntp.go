@@ -136,7 +136,9 @@ func (p *parser) Packet(c *proto.Conv, d proto.Dir, b []byte, size int64) bool {
 var seed = maphash.MakeSeed()
 
 // from makes a key of a number that is only unique for one peer.
-func from(peer netip.AddrPort, n uint64) uint64 { return maphash.Comparable(seed, peer)&^0xffff | n&0xffff }
+func from(peer netip.AddrPort, n uint64) uint64 {
+	return maphash.Comparable(seed, peer)&^0xffff | n&0xffff
+}
 
 func (p *parser) query(c *proto.Conv, m *event.Message, b []byte) {
 	m.Kind, m.Text, m.Group = event.MessageRequest, "query", "query"

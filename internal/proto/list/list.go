@@ -26,6 +26,7 @@ import (
 	"github.com/pidwire/pidwire/internal/proto/smtp"
 	"github.com/pidwire/pidwire/internal/proto/socks"
 	"github.com/pidwire/pidwire/internal/proto/ssh"
+	"github.com/pidwire/pidwire/internal/proto/statsd"
 	"github.com/pidwire/pidwire/internal/proto/tls"
 	"github.com/pidwire/pidwire/internal/proto/websocket"
 	"github.com/pidwire/pidwire/internal/proto/xmpp"
@@ -58,6 +59,7 @@ var All = []*proto.Protocol{
 	ldap.Protocol,
 	ntp.Protocol,
 	dhcp.Protocol,
+	statsd.Protocol,
 }
 
 func init() {

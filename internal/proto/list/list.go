@@ -27,6 +27,7 @@ import (
 	"github.com/pidwire/pidwire/internal/proto/socks"
 	"github.com/pidwire/pidwire/internal/proto/ssh"
 	"github.com/pidwire/pidwire/internal/proto/statsd"
+	"github.com/pidwire/pidwire/internal/proto/syslog"
 	"github.com/pidwire/pidwire/internal/proto/tls"
 	"github.com/pidwire/pidwire/internal/proto/websocket"
 	"github.com/pidwire/pidwire/internal/proto/xmpp"
@@ -60,6 +61,8 @@ var All = []*proto.Protocol{
 	ntp.Protocol,
 	dhcp.Protocol,
 	statsd.Protocol,
+	syslog.Protocol,
+	syslog.Journal,
 }
 
 func init() {

@@ -25,6 +25,9 @@ func (t *Tail) Answer(c *proto.Conv, d proto.Dir, m *event.Message, x proto.Exch
 	c.Skip(d, n)
 }
 
+// Open reports whether there is a message.
+func (t *Tail) Open() bool { return t.m != nil }
+
 // Skipped emits the answer, whose last byte has passed. It reports whether there was one.
 func (t *Tail) Skipped(c *proto.Conv) bool {
 	if t.m == nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/proto"
 	"github.com/pidwire/pidwire/internal/proto/httpkey"
+	"github.com/pidwire/pidwire/internal/proto/keys"
 	"github.com/pidwire/pidwire/internal/proto/mask"
 )
 
@@ -193,7 +194,7 @@ func (p *parser) request(c *proto.Conv, d proto.Dir, f *fields) {
 	if grpc {
 		m.Proto, m.Title = GRPC.Name, GRPC.Title
 		service, method, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-		m.Fields = append(m.Fields, event.Field{Key: keySystem, Text: GRPC.Name}, event.Field{Key: keyService, Text: service}, event.Field{Key: keyCall, Text: method})
+		m.Fields = append(m.Fields, event.Field{Key: keys.RPCSystem, Text: GRPC.Name}, event.Field{Key: keys.RPCService, Text: service}, event.Field{Key: keys.RPCMethod, Text: method})
 	}
 	if f.method != nil {
 		m.Fields = append(m.Fields, field(httpkey.Method, f.method))

@@ -9,6 +9,7 @@ import (
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/proto"
 	"github.com/pidwire/pidwire/internal/proto/httpkey"
+	"github.com/pidwire/pidwire/internal/proto/keys"
 	"github.com/pidwire/pidwire/internal/proto/mask"
 )
 
@@ -29,7 +30,7 @@ var GRPC = &proto.Protocol{
 	Name: "grpc", Title: "gRPC",
 	Detect: func(*proto.Hint) proto.Verdict { return proto.No },
 	New:    newParser,
-	Keys:   append([]*event.Key{keySystem, keyService, keyCall, keyCode, keyMessage, keyMessages}, Protocol.Keys...),
+	Keys:   append([]*event.Key{keys.RPCSystem, keys.RPCService, keys.RPCMethod, keyCode, keyMessage, keyMessages}, Protocol.Keys...),
 }
 
 var (
@@ -37,9 +38,6 @@ var (
 	keyUnread = &event.Key{Name: "http2.unreadable", Label: "headers not readable", Form: event.FormInt}
 	keyDebug  = &event.Key{Name: "http2.debug"}
 
-	keySystem   = &event.Key{Name: "rpc.system", Form: event.FormQuiet}
-	keyService  = &event.Key{Name: "rpc.service", Form: event.FormQuiet}
-	keyCall     = &event.Key{Name: "rpc.method", Form: event.FormQuiet}
 	keyCode     = &event.Key{Name: "rpc.grpc.status_code", Form: event.FormCount}
 	keyMessage  = &event.Key{Name: "rpc.grpc.message", Label: "message"}
 	keyMessages = &event.Key{Name: "rpc.grpc.messages", Label: "messages", Form: event.FormInt}

@@ -26,6 +26,13 @@ var (
 	MessagingBody        = &event.Key{Name: "messaging.message.body.size", Form: event.FormBytes}
 )
 
+// Fields of remote procedure calls.
+var (
+	RPCSystem  = &event.Key{Name: "rpc.system", Form: event.FormQuiet}
+	RPCService = &event.Key{Name: "rpc.service", Form: event.FormQuiet}
+	RPCMethod  = &event.Key{Name: "rpc.method", Form: event.FormQuiet}
+)
+
 // Fields of anything.
 var (
 	User = &event.Key{Name: "user.name", Form: event.FormQuiet}

@@ -29,6 +29,7 @@ import (
 	"github.com/pidwire/pidwire/internal/proto/statsd"
 	"github.com/pidwire/pidwire/internal/proto/syslog"
 	"github.com/pidwire/pidwire/internal/proto/tls"
+	"github.com/pidwire/pidwire/internal/proto/varlink"
 	"github.com/pidwire/pidwire/internal/proto/websocket"
 	"github.com/pidwire/pidwire/internal/proto/xmpp"
 )
@@ -63,6 +64,7 @@ var All = []*proto.Protocol{
 	statsd.Protocol,
 	syslog.Protocol,
 	syslog.Journal,
+	varlink.Protocol,
 }
 
 func init() {

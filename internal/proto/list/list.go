@@ -7,6 +7,7 @@ import (
 	"github.com/pidwire/pidwire/internal/proto"
 	"github.com/pidwire/pidwire/internal/proto/adb"
 	"github.com/pidwire/pidwire/internal/proto/amqp"
+	"github.com/pidwire/pidwire/internal/proto/dbus"
 	"github.com/pidwire/pidwire/internal/proto/dhcp"
 	"github.com/pidwire/pidwire/internal/proto/dns"
 	"github.com/pidwire/pidwire/internal/proto/ftp"
@@ -65,6 +66,7 @@ var All = []*proto.Protocol{
 	syslog.Protocol,
 	syslog.Journal,
 	varlink.Protocol,
+	dbus.Protocol,
 }
 
 func init() {

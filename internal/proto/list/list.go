@@ -19,6 +19,7 @@ import (
 	"github.com/pidwire/pidwire/internal/proto/mongodb"
 	"github.com/pidwire/pidwire/internal/proto/mqtt"
 	"github.com/pidwire/pidwire/internal/proto/mysql"
+	"github.com/pidwire/pidwire/internal/proto/nscd"
 	"github.com/pidwire/pidwire/internal/proto/ntp"
 	"github.com/pidwire/pidwire/internal/proto/postgresql"
 	"github.com/pidwire/pidwire/internal/proto/proxy"
@@ -31,7 +32,9 @@ import (
 	"github.com/pidwire/pidwire/internal/proto/syslog"
 	"github.com/pidwire/pidwire/internal/proto/tls"
 	"github.com/pidwire/pidwire/internal/proto/varlink"
+	"github.com/pidwire/pidwire/internal/proto/wayland"
 	"github.com/pidwire/pidwire/internal/proto/websocket"
+	"github.com/pidwire/pidwire/internal/proto/x11"
 	"github.com/pidwire/pidwire/internal/proto/xmpp"
 )
 
@@ -67,6 +70,9 @@ var All = []*proto.Protocol{
 	syslog.Journal,
 	varlink.Protocol,
 	dbus.Protocol,
+	x11.Protocol,
+	wayland.Protocol,
+	nscd.Protocol,
 }
 
 func init() {

@@ -370,7 +370,8 @@ func (p *parser) message(c *proto.Conv, d proto.Dir, h *message, size int, body 
 		m.Kind, m.Text = event.MessageAnswer, "return"
 		m.Fields = append(m.Fields, event.Field{Key: keyReplySerial, Num: int64(h.reply)})
 		if h.kind == failure {
-			m.Text, m.Error = "error", proto.Text(h.name)
+			m.Error = string(h.name)
+			m.Text = "error " + m.Error
 		}
 		x = p.asked.Take(key(d.Other(), called(d, h.destination), h.reply))
 	}

@@ -17,7 +17,7 @@ var Protocol = &proto.Protocol{
 	Ports:  []uint16{67, 68, portClient6, portServer6},
 	Detect: detect,
 	New:    func(*proto.Conv) proto.Parser { return &parser{} },
-	Keys:   []*event.Key{keyID, keyAddress, keyPrefix, keyServer, keyHost, keyLease, keyRouter, keyResolver, keyDomain, keyMessage, keyMAC, keyRelay, keyTry},
+	Keys:   []*event.Key{keyID, keyAddress, keyPrefix, keyServer, keyHost, keyLease, keyRouter, keyResolver, keyDomain, keyMessage, keyStatus, keyMAC, keyRelay, keyTry},
 }
 
 var (
@@ -31,6 +31,7 @@ var (
 	keyResolver = &event.Key{Name: "dhcp.dns", Label: "dns", Many: true}
 	keyDomain   = &event.Key{Name: "dhcp.domain", Form: event.FormQuiet}
 	keyMessage  = &event.Key{Name: "dhcp.message", Label: "message"}
+	keyStatus   = &event.Key{Name: "dhcp.status"}
 	keyMAC      = &event.Key{Name: "dhcp.client.mac", Form: event.FormQuiet}
 	keyRelay    = &event.Key{Name: "dhcp.relay", Label: "relay"}
 	keyTry      = &event.Key{Name: "dhcp.try", Label: "try", Form: event.FormInt}

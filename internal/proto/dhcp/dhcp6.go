@@ -118,6 +118,7 @@ func option6(m *event.Message, code uint16, v []byte, depth int) {
 			if m.Error = "status " + strconv.Itoa(int(status)); int(status) < len(statuses) {
 				m.Error = statuses[status]
 			}
+			m.Fields = append(m.Fields, event.Field{Key: keyStatus, Text: m.Error})
 			if len(r.B) > 0 {
 				m.Fields = append(m.Fields, event.Field{Key: keyMessage, Text: text(r.B)})
 			}

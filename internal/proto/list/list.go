@@ -10,6 +10,7 @@ import (
 	"github.com/pidwire/pidwire/internal/proto/dbus"
 	"github.com/pidwire/pidwire/internal/proto/dhcp"
 	"github.com/pidwire/pidwire/internal/proto/dns"
+	"github.com/pidwire/pidwire/internal/proto/dtls"
 	"github.com/pidwire/pidwire/internal/proto/ftp"
 	"github.com/pidwire/pidwire/internal/proto/http1"
 	"github.com/pidwire/pidwire/internal/proto/http2"
@@ -46,6 +47,7 @@ var All = []*proto.Protocol{
 	http2.GRPC,
 	websocket.Protocol,
 	quic.Protocol,
+	dtls.Protocol,
 	ssh.Protocol,
 	socks.Protocol,
 	proxy.Protocol,

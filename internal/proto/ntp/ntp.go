@@ -170,8 +170,8 @@ func (p *parser) times(c *proto.Conv, m *event.Message, b []byte) {
 	id := b[12:16]
 	switch {
 	case stratum == 0:
-		m.Text = "kiss-o'-death"
 		m.Error = word(id)
+		m.Text = "kiss-o'-death " + m.Error
 	case stratum == 1:
 		m.Fields = append(m.Fields, event.Field{Key: keyReference, Text: word(id)})
 	case stratum < 16:
@@ -306,6 +306,7 @@ func (p *parser) control(c *proto.Conv, m *event.Message, b []byte) {
 		if m.Error = "error"; int(b[4]) < len(controlErrors) && controlErrors[b[4]] != "" {
 			m.Error = controlErrors[b[4]]
 		}
+		m.Text += ": " + m.Error
 	}
 	x := p.asked.Take(k)
 	c.Close(&x, m)

@@ -49,6 +49,7 @@ const (
 type ClientHello struct {
 	Version    uint16 // legacy_version
 	Session    []byte
+	Cookie     []byte // DTLS: what a HelloVerifyRequest had
 	ServerName []byte
 	Early      bool   // data are sent before the answer
 	ciphers    []byte // numbers of two bytes, as in the message; so are the following
@@ -59,15 +60,27 @@ type ClientHello struct {
 }
 
 // ReadClientHello reads a ClientHello (RFC 8446, 4.1.2) after the header of its handshake message.
-func ReadClientHello(b []byte) (h ClientHello, ok bool) {
+func ReadClientHello(b []byte) (h ClientHello, ok bool) { return readClientHello(b, 3) }
+
+// ReadDatagramClientHello reads a ClientHello of DTLS (RFC 6347, 4.3.2; RFC 9147, 5.3).
+func ReadDatagramClientHello(b []byte) (h ClientHello, ok bool) { return readClientHello(b, datagrams) }
+
+// datagrams is the first byte of versions of DTLS, which are the complements of those of TLS.
+const datagrams = 0xfe
+
+// readClientHello reads a ClientHello whose version has a first byte.
+func readClientHello(b []byte, major uint16) (h ClientHello, ok bool) {
 	r := reader{b: b}
 	h.Version = r.u16()
 	const random = 32
 	r.take(random)
 	h.Session = r.take(r.number(1))
+	if major == datagrams {
+		h.Cookie = r.take(r.number(1))
+	}
 	h.ciphers = r.take(r.number(2))
 	r.take(r.number(1)) // compression methods
-	if r.bad || h.Version>>8 != 3 || len(h.Session) > 32 || len(h.ciphers) == 0 || len(h.ciphers)%2 != 0 {
+	if r.bad || h.Version>>8 != major || len(h.Session) > 32 || len(h.ciphers) == 0 || len(h.ciphers)%2 != 0 {
 		return h, false
 	}
 	if len(r.b) == 0 {
@@ -114,7 +127,7 @@ func grease(v uint16) bool { return v&0x0f0f == 0x0a0a && v>>8 == v&0xff }
 // maxList bounds the protocols and versions of a message that are shown.
 const maxList = 8
 
-// Fields adds the fields of a ClientHello; transport is the first letter of its fingerprint: t for TCP, q for QUIC.
+// Fields adds the fields of a ClientHello; transport is the first letter of its fingerprint: t for TCP, q for QUIC, d for DTLS.
 func (h *ClientHello) Fields(list []event.Field, transport byte) []event.Field {
 	if len(h.ServerName) > 0 {
 		list = append(list, event.Field{Key: KeyServerName, Text: proto.Text(h.ServerName)})
@@ -152,7 +165,7 @@ type ServerHello struct {
 // retry is the random number of a HelloRetryRequest: the SHA-256 of "HelloRetryRequest".
 const retry = "\xcf\x21\xad\x74\xe5\x9a\x61\x11\xbe\x1d\x8c\x02\x1e\x65\xb8\x91\xc2\xa2\x11\x16\x7a\xbb\x8c\x5e\x07\x9e\x09\xe2\xc8\xa8\x33\x9c"
 
-// ReadServerHello reads a ServerHello (RFC 8446, 4.1.3) after the header of its handshake message.
+// ReadServerHello reads a ServerHello (RFC 8446, 4.1.3), also one of DTLS, after the header of its handshake message.
 func ReadServerHello(b []byte) (h ServerHello, ok bool) {
 	r := reader{b: b}
 	h.Version = r.u16()
@@ -160,7 +173,7 @@ func ReadServerHello(b []byte) (h ServerHello, ok bool) {
 	h.Session = r.take(r.number(1))
 	h.Cipher = r.u16()
 	r.number(1) // compression method
-	if r.bad || h.Version>>8 != 3 || len(h.Session) > 32 {
+	if r.bad || h.Version>>8 != 3 && h.Version>>8 != datagrams || len(h.Session) > 32 {
 		return h, false
 	}
 	for r := r.vector(2); len(r.b) > 0; {

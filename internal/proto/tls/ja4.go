@@ -11,8 +11,8 @@ import (
 func (h *ClientHello) JA4(transport byte) string {
 	version := uint16(0)
 	pairs(h.versions, func(v uint16) {
-		if !grease(v) {
-			version = max(version, v)
+		if !grease(v) && newer(v, version) {
+			version = v
 		}
 	})
 	if version == 0 {
@@ -65,8 +65,22 @@ func (h *ClientHello) JA4(transport byte) string {
 	return string(out)
 }
 
+// newer reports whether version a is later than b; those of DTLS count down.
+func newer(a, b uint16) bool {
+	if a>>8 == datagrams && b>>8 == datagrams {
+		return a < b
+	}
+	return a > b
+}
+
 func ja4Version(v uint16) string {
 	switch v {
+	case 0xfefc:
+		return "d3"
+	case 0xfefd:
+		return "d2"
+	case 0xfeff:
+		return "d1"
 	case 0x0304:
 		return "13"
 	case 0x0303:

@@ -184,9 +184,15 @@ func named(names map[uint16]string, n uint16) string {
 	return "0x" + string([]byte{digits[n>>12], digits[n>>8&15], digits[n>>4&15], digits[n&15]})
 }
 
-// versionName returns a version as in OpenTelemetry: "1.3".
+// versionName returns a version as in OpenTelemetry, also one of DTLS: "1.3".
 func versionName(v uint16) string {
 	switch v {
+	case 0xfeff:
+		return "1.0"
+	case 0xfefd:
+		return "1.2"
+	case 0xfefc:
+		return "1.3"
 	case 0x0002:
 		return "ssl2"
 	case 0x0300:

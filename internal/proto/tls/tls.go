@@ -17,11 +17,11 @@ var Protocol = &proto.Protocol{
 	New:    func(*proto.Conv) proto.Parser { return &parser{} },
 	Keys: []*event.Key{
 		KeyServerName, KeyOffered, KeyVersions, KeyJA4, KeyVersion, KeyCipher, KeyProtocol, KeyGroup, KeyResumed, keySubject, keyIssuer, keyNotBefore, keyNotAfter,
-		keyNames, keyRequested, keyClientSubject, keyClientIssuer, keyLevel, keySent, keyReceived,
+		keyNames, keyRequested, keyClientSubject, keyClientIssuer, KeyLevel, keySent, keyReceived,
 	},
 }
 
-// Keys of what QUIC has too.
+// Keys of what QUIC and DTLS have too.
 var (
 	KeyServerName = &event.Key{Name: "tls.client.server_name", Label: "sni", Names: event.FromSNI}
 	KeyOffered    = &event.Key{Name: "tls.client.alpn", Label: "alpn", Many: true}
@@ -32,6 +32,7 @@ var (
 	KeyProtocol   = &event.Key{Name: "tls.next_protocol", Label: "alpn"}
 	KeyGroup      = &event.Key{Name: "tls.curve", Form: event.FormQuiet}
 	KeyResumed    = &event.Key{Name: "tls.resumed", Label: "resumed", Form: event.FormBool}
+	KeyLevel      = &event.Key{Name: "tls.alert.level", Form: event.FormQuiet}
 )
 
 var (
@@ -43,7 +44,6 @@ var (
 	keyRequested     = &event.Key{Name: "tls.client.certificate_requested", Label: "asks for certificate", Form: event.FormBool}
 	keyClientSubject = &event.Key{Name: "tls.client.subject", Label: "subject"}
 	keyClientIssuer  = &event.Key{Name: "tls.client.issuer", Form: event.FormQuiet}
-	keyLevel         = &event.Key{Name: "tls.alert.level", Form: event.FormQuiet}
 	keySent          = &event.Key{Name: "tls.application.sent", Label: "sent", Form: event.FormBytes}
 	keyReceived      = &event.Key{Name: "tls.application.received", Label: "received", Form: event.FormBytes}
 )
@@ -574,7 +574,7 @@ func (p *parser) alert(c *proto.Conv, d proto.Dir, level, what byte) {
 	if level == 2 {
 		severity = "fatal"
 	}
-	m.Fields = append(c.Fields(1), event.Field{Key: keyLevel, Text: severity})
+	m.Fields = append(c.Fields(1), event.Field{Key: KeyLevel, Text: severity})
 	if p.asked.Known() && d != p.client && level == 2 {
 		m.Kind = event.MessageAnswer
 		c.Close(&p.asked, m)

@@ -156,8 +156,8 @@ func (p *parser) call(c *proto.Conv, m *event.Message, o *object) {
 func (p *parser) reply(m *event.Message, o *object, state state) (x proto.Exchange, upgraded bool) {
 	m.Kind, m.Text = event.MessageAnswer, "reply"
 	if len(o.failure) > 0 {
-		m.Text = "error"
-		m.Error = proto.Text(o.failure[:min(len(o.failure), maxName)])
+		m.Error = string(o.failure[:min(len(o.failure), maxName)])
+		m.Text = "error " + m.Error
 	}
 	if first := p.asked.First(); state != complete && first != nil && first.Kind == several {
 		// Whether others follow is said at its end.

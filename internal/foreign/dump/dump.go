@@ -19,8 +19,9 @@
 // by tcpdump they are the same.
 //
 // Not supported are:
-//   - payload, even if tcpdump decoded it, and the dumps of -x, -X and -A: these
-//     lines are More;
+//   - payload, even if tcpdump decoded it, and the text of -A: these lines are
+//     More, and so are the dumps of -x and -X, from which Hex takes the payload of
+//     TCP and UDP;
 //   - the length of protocols that tcpdump prints without one, such as SCTP and
 //     SIP: Len is then the number of bytes in Data;
 //   - the length of segments with -q, which may have had options: it is the length

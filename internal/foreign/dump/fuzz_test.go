@@ -2,6 +2,7 @@ package dump_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,70 @@ import (
 	"github.com/pidwire/pidwire/internal/foreign/dump"
 	"github.com/pidwire/pidwire/internal/sink/tcpdump"
 )
+
+// FuzzHex adds the lines below a packet to it. What is added must be in the lines, and what the line of the packet says must remain.
+func FuzzHex(f *testing.F) {
+	for _, raw := range []string{rawUDP, rawTCP} {
+		for _, text := range []bool{false, true} {
+			for _, line := range []string{datagram, segment, "IP a.example.40000 > b.example.80: tcp 5"} {
+				f.Add([]byte(line + "\n" + strings.Join(rows(raw, text), "\n")))
+				f.Add([]byte(line + "\n" + strings.Join(rows("0200 0000 0002 0200 0000 0001 0800"+raw, text), "\n")))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var r dump.Reader
+		var h dump.Hex
+		first, rest, _ := bytes.Cut(b, []byte("\n"))
+		var l dump.Line
+		if r.Read(first, &l); l.Kind != dump.Packet {
+			return
+		}
+		before := append([]byte(nil), l.Data...)
+		was := l
+		h.Start()
+		for _, line := range bytes.Split(rest, []byte("\n")) {
+			h.Add(line)
+		}
+		if !h.Fill(&r, &l) {
+			if !bytes.Equal(l.Data, before) || l.Len != was.Len || l.Unknown != was.Unknown {
+				t.Fatalf("%q was changed", first)
+			}
+			return
+		}
+		if len(l.Data) < len(before) || uint64(len(l.Data)) > uint64(l.Len) || l.Len > 65535 {
+			t.Fatalf("%q: %d bytes of %d", first, len(l.Data), l.Len)
+		}
+		if was.Unknown&dump.Length == 0 && was.Unknown&dump.TCPRest == 0 && l.Len != was.Len {
+			t.Fatalf("%q: the length was %d, and is %d", first, was.Len, l.Len)
+		}
+		var p, q event.Packet
+		pkt.New().Packet(before, was.Len, &p)
+		pkt.New().Packet(l.Data, l.Len, &q)
+		if p.Src != q.Src || p.Dst != q.Dst || p.Proto != q.Proto || was.Unknown&(dump.TCPRest|dump.Length) == 0 && (p.TCP.Seq != q.TCP.Seq || p.TCP.Ack != q.TCP.Ack || p.TCP.Flags != q.TCP.Flags) {
+			t.Fatalf("%q: %v became %v", first, p, q)
+		}
+		if q.Version == 4 && checksum(l.Data[:20]) != 0 {
+			t.Fatalf("%q: the header's checksum is wrong", first)
+		}
+		shown := strings.ToLower(hexDigits(rest))
+		for _, c := range l.Data[len(before):] {
+			if !strings.Contains(shown, fmt.Sprintf("%02x", c)) {
+				t.Fatalf("%q: byte %02x is not in the dump", first, c)
+			}
+		}
+	})
+}
+
+// hexDigits returns the text without blanks.
+func hexDigits(b []byte) string {
+	return string(bytes.Map(func(r rune) rune {
+		if r == ' ' {
+			return -1
+		}
+		return r
+	}, b))
+}
 
 // FuzzLine parses lines. The result must be bounded and decode to a consistent packet, and its text
 // must parse to the same packet.

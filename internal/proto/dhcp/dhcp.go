@@ -2,7 +2,7 @@
 package dhcp
 
 import (
-	"net"
+	"encoding/hex"
 	"net/netip"
 	"strconv"
 
@@ -198,7 +198,7 @@ func (p *parser) v4(c *proto.Conv, d proto.Dir, b []byte, size int64) {
 	})
 	m.Fields = address(m.Fields, keyRelay, relay)
 	if hardware > 0 {
-		m.Fields = append(m.Fields, event.Field{Key: keyMAC, Text: net.HardwareAddr(mac[:min(hardware, len(mac))]).String()})
+		m.Fields = append(m.Fields, event.Field{Key: keyMAC, Text: colons(mac[:min(hardware, len(mac))])})
 	}
 	if m.Text = "type " + strconv.Itoa(int(kind)); int(kind) < len(types4) {
 		m.Text = types4[kind]
@@ -272,6 +272,18 @@ func address(list []event.Field, key *event.Key, b []byte) []event.Field {
 		list = append(list, event.Field{Key: key, Text: a.String()})
 	}
 	return list
+}
+
+// colons returns the address of a network interface.
+func colons(b []byte) string {
+	out := make([]byte, 0, 3*len(b))
+	for i := range b {
+		if i > 0 {
+			out = append(out, ':')
+		}
+		out = hex.AppendEncode(out, b[i:i+1])
+	}
+	return string(out)
 }
 
 func text(b []byte) string {

@@ -2,7 +2,6 @@ package dhcp
 
 import (
 	"encoding/binary"
-	"net"
 	"net/netip"
 	"strconv"
 
@@ -167,7 +166,7 @@ func hardware(b []byte) string {
 	if len(r.B) == 0 || len(r.B) > 20 {
 		return ""
 	}
-	return net.HardwareAddr(r.B).String()
+	return colons(r.B)
 }
 
 // name returns the labels of a name with dots between them.

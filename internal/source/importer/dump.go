@@ -15,6 +15,11 @@ type text struct {
 	v4, v6 int  // number of names that have been emitted
 	ifaces map[string]uint32
 	iface  uint32 // interface of lines that name none
+
+	dumps bool      // packets have dumps below them: each waits for its own
+	held  dump.Line // the packet that waits; its kind is Unknown if there is none
+	made  []byte    // its data and interface
+	hex   dump.Hex
 }
 
 // maxIfaces is the maximum number of interface names.
@@ -44,11 +49,40 @@ func sinceStart(head []byte) bool {
 	return n > 2
 }
 
+// hasDumps reports whether a text has the lines of -x or -X.
+func hasDumps(head []byte) bool {
+	for range sniffLines {
+		line, rest, whole := bytes.Cut(head, []byte("\n"))
+		if !whole {
+			break
+		}
+		if head = rest; dump.IsHex(bytes.TrimRight(line, "\r")) {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *Source) dump(line []byte) error {
-	l := &s.text.line
-	s.text.reader.Read(line, l)
+	t := &s.text
+	l := &t.line
+	if t.held.Kind == dump.Packet && t.hex.Add(line) {
+		return nil
+	}
+	t.reader.Read(line, l)
+	if l.Kind == dump.More {
+		t.dumps = t.dumps || dump.IsHex(line)
+		return nil
+	}
+	if err := s.release(); err != nil {
+		return err
+	}
 	switch l.Kind {
 	case dump.Packet:
+		if t.dumps {
+			s.hold(l)
+			return nil
+		}
 		return s.packet(l)
 	case dump.Gap:
 		return s.gap()
@@ -74,6 +108,27 @@ func (s *Source) dump(line []byte) error {
 		}
 	}
 	return nil
+}
+
+// hold keeps a packet until the lines below it are known.
+func (s *Source) hold(l *dump.Line) {
+	t := &s.text
+	t.made = append(append(t.made[:0], l.Data...), l.Iface...)
+	t.held = *l
+	t.held.Data, t.held.Iface = t.made[:len(l.Data):len(l.Data)], t.made[len(l.Data):]
+	t.hex.Start()
+}
+
+// release emits the packet that waits, with the payload of the dump below it.
+func (s *Source) release() error {
+	l := &s.text.held
+	if l.Kind != dump.Packet {
+		return nil
+	}
+	s.text.hex.Fill(&s.text.reader, l)
+	err := s.packet(l)
+	*l = dump.Line{}
+	return err
 }
 
 func (s *Source) packet(l *dump.Line) error {

@@ -51,7 +51,7 @@ func init() { // not in the declaration: the methods refer to formats
 		Unknown:  {name: "unknown"},
 		AuditLog: {"audit log", 1 << wire.LayerAud, nil, (*Source).audit, (*Source).flushAudit},
 		Strace:   {"strace", 1 << wire.LayerSys, (*Source).beginStrace, (*Source).strace, (*Source).flushStrace},
-		Dump:     {"tcpdump", 1 << wire.LayerPkt, (*Source).beginDump, (*Source).dump, nil},
+		Dump:     {"tcpdump", 1 << wire.LayerPkt, (*Source).beginDump, (*Source).dump, (*Source).release},
 		Truss:    {"truss", 1 << wire.LayerSys, nil, (*Source).truss, (*Source).flushTruss},
 		Ktrace:   {"kernel tracer", 1 << wire.LayerKrn, nil, (*Source).ktrace, nil},
 	}
@@ -334,7 +334,7 @@ func (s *Source) beginStrace() { s.pid = pidOf(s.name) }
 
 func (s *Source) beginDump() {
 	head, _ := s.in.Peek(min(s.in.Buffered(), SniffBytes))
-	s.text.start = sinceStart(head)
+	s.text.start, s.text.dumps = sinceStart(head), hasDumps(head)
 }
 
 // say emits a text record.

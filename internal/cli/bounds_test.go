@@ -483,6 +483,17 @@ func init() {
 	files["tcpdump names"] = lines(func(n int) string {
 		return fmt.Sprintf("10:00:00.%06d e%08x In  IP %s.%d > %s.80: Flags [S], seq %d, win 64240, length 0", n%1_000_000, n, unlike(n, 200), n%65535+1, unlike(n+1<<30, 200), n)
 	})
+	files["tcpdump -x"] = lines(func(n int) string {
+		var b strings.Builder
+		payload := 1 + n%1400
+		fmt.Fprintf(&b, "10:00:00.%06d IP 10.%d.%d.%d.%d > 10.0.0.1.80: Flags [.], seq %d:%d, ack 1, win 1, length %d", n%1_000_000, n>>16&255, n>>8&255, n&255, n%65535+1, n, n+payload, payload)
+		fmt.Fprintf(&b, "\n\t0x0000:  4500 %04x 0000 4000 4006 0000 0a%02x %04x\n\t0x0010:  0a00 0001 %04x 0050 0000 0000 0000 0000", 40+payload, n>>16&255, n&0xffff, n%65535+1)
+		fmt.Fprintf(&b, "\n\t0x0020:  5010 0001 0000 0000 %04x %04x %04x %04x", n&0xffff, n&0xffff, n&0xffff, n&0xffff)
+		for at := 0x30; at < 40+payload; at += 16 {
+			fmt.Fprintf(&b, "\n\t0x%04x: %s", at, strings.Repeat(fmt.Sprintf(" %04x", n&0xffff), 8))
+		}
+		return b.String()
+	})
 	files["audit.log"] = lines(func(n int) string {
 		return fmt.Sprintf("node=%s type=SYSCALL msg=audit(1700000000.%03d:%d): arch=c000003e syscall=42 success=yes exit=0 a0=%x a1=1 a2=2 a3=3 items=0 ppid=1 pid=%d auid=%d uid=%d gid=0 comm=\"%s\" exe=\"%s\" key=(null)", unlike(n, 200), n%1000, n, n%1000, n+1, n, n, unlike(n, 15), unlike(n, 10000))
 	})

@@ -339,6 +339,9 @@ func (c *Conv) datagram(d Dir, b []byte, size int64) {
 		}
 	}
 	if found != c.proto {
+		if t, ok := c.parser.(*turns); ok && t.size > 0 {
+			t.flush(c, false)
+		}
 		c.choose(found)
 	}
 	if p, ok := c.parser.(Packets); ok {

@@ -26,6 +26,8 @@ const (
 	pause = 100_000_000
 	// maxDelayed bounds the beginnings that wait: in a file without times none would ever be emitted.
 	maxDelayed = 4096
+	// recent is how many threads are kept at hand.
+	recent = 32
 	// maxExits bounds the processes whose end is known.
 	maxExits = 4096
 )
@@ -51,7 +53,7 @@ type Stage struct {
 	peer      netip.AddrPort
 
 	now, unit, until mark // of the current entry, and of the current unit
-	who              *who // of the previous entry
+	recent           [recent]*who // of the last entries, by tid
 	pass             func(*event.Entry)
 }
 
@@ -158,12 +160,14 @@ func (s *Stage) grew(c *Conv) {
 
 // at sets the mark of the current entry.
 func (s *Stage) at(e *event.Entry, begin, end int64) {
-	if s.who == nil || s.who.task != e.Task || s.who.user != e.User || s.who.match != e.Match {
-		w := &who{task: e.Task, user: strings.Clone(e.User), match: e.Match}
+	slot := &s.recent[e.Task.TID%recent]
+	w := *slot
+	if w == nil || w.match != e.Match || w.task != e.Task || w.user != e.User {
+		w = &who{task: e.Task, user: strings.Clone(e.User), match: e.Match}
 		w.task.Comm = strings.Clone(w.task.Comm)
-		s.who = w
+		*slot = w
 	}
-	s.now = mark{time: begin, end: end, seq: e.Seq, slack: e.Slack, who: s.who}
+	s.now = mark{time: begin, end: end, seq: e.Seq, slack: e.Slack, who: w}
 	s.unit, s.until = s.now, s.now
 }
 

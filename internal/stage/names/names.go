@@ -128,7 +128,7 @@ func (n *Namer) named(c *event.Conn) *event.Conn {
 		return c
 	}
 	k := n.get(c.N)
-	if k == nil || k.name == "" {
+	if k == nil || k.name == "" || k.better == c { // the stage before saw it after this one
 		return c
 	}
 	if k.is != c {

@@ -52,7 +52,7 @@ type Stage struct {
 	buffered  bool   // the current unit is in a buffer of the connection, not in the entry
 	peer      netip.AddrPort
 
-	now, unit, until mark // of the current entry, and of the current unit
+	now, unit, until mark         // of the current entry, and of the current unit
 	recent           [recent]*who // of the last entries, by tid
 	pass             func(*event.Entry)
 }

@@ -30,6 +30,7 @@ type turns struct {
 	lost       bool // nothing of it is known
 	at         At
 	begin, end int64
+	off        int64    // of its first byte in the stream; -1: not known
 	headed     bool     // its beginning has been emitted
 	head       uint64   // with this exchange
 	asked      Exchange // of the last turn of the end that began
@@ -54,7 +55,10 @@ func (t *turns) add(c *Conv, d Dir, n int64) {
 	first, last := c.Times()
 	t.turned(c, d)
 	if t.size == 0 {
-		t.dir, t.at, t.begin = d, c.Here(), first
+		t.dir, t.at, t.begin, t.off = d, c.Here(), first, c.stage.unit.off
+		if d != c.first {
+			c.Began(&t.asked)
+		}
 		c.Later()
 	}
 	t.size += n
@@ -115,6 +119,10 @@ func (t *turns) flush(c *Conv, more bool) {
 	case t.dir == c.first:
 		m.Group = unknown.Name
 		t.asked = c.Open(m)
+		t.asked.first = t.off // it may have ended with the next turn
+		if t.dir == In {
+			t.asked.came = c.arrived(t.off)
+		}
 	default:
 		m.Kind = event.MessageAnswer
 		c.Close(&t.asked, m)

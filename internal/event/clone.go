@@ -87,6 +87,7 @@ func (b *Call) copy() *Call {
 	c.Args, c.Socks = cloneArgs(b.Args), slices.Clone(b.Socks)
 	c.Out, c.Aux = b.Out.clone(), b.Aux.clone()
 	c.Answers = cloneAnswers(b.Answers)
+	c.Path = strings.Clone(b.Path)
 	c.Payload = slices.Clone(b.Payload)
 	for i := range c.Payload {
 		c.Payload[i].Data = bytes.Clone(c.Payload[i].Data)

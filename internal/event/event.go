@@ -116,6 +116,7 @@ type Call struct {
 	State CallState
 	Socks []Sock         // used or created by the call; may be empty
 	Addr  netip.AddrPort // the IP address argument (connect, bind, sendto); invalid if none
+	Path  string         // the AF_UNIX address argument, of at most 108 bytes; an abstract name begins with NUL
 	Bytes int64          // payload moved, 0 if none
 	In    bool           // Bytes were received
 	// Payload is what the call sent or received, as far as it was recorded: the pieces are in order.

@@ -5,6 +5,7 @@ package flow
 
 import (
 	"net/netip"
+	"strings"
 	"unsafe"
 
 	"github.com/pidwire/pidwire/internal/bounded"
@@ -45,7 +46,10 @@ type Joiner struct {
 	closed []*event.Conn // the oldest first, to be dropped
 }
 
-const afPacket = 17
+const (
+	afUnix   = 1
+	afPacket = 17
+)
 
 const (
 	// keepClosed is how many closed connections are kept: one owner of a socket may
@@ -102,7 +106,13 @@ func New(room *bounded.Room) *Joiner {
 		foundFD:  map[fdKey]*event.SockFound{},
 		hosts:    map[netip.Addr]string{},
 	}
-	conn := func(*event.Conn) int { return int(unsafe.Sizeof(event.Conn{})) }
+	conn := func(c *event.Conn) int {
+		n := int(unsafe.Sizeof(event.Conn{}))
+		if c != nil {
+			n += len(c.Path)
+		}
+		return n
+	}
 	flow := func(*foreign) int { return int(unsafe.Sizeof(foreign{}) + unsafe.Sizeof(event.Conn{})) }
 	j.byCookie.In(j.room, keepOpen, conn)
 	j.byInode.In(j.room, keepOpen, conn)
@@ -200,6 +210,9 @@ func (j *Joiner) call(e *event.Entry, c *event.Call) {
 		if s.New && s.Result && conn.Listener == 0 {
 			listener := *conn
 			listener.Listener = e.Conn.N
+			if listener.Path == "" {
+				listener.Path = e.Conn.Path
+			}
 			conn = j.replace(&listener)
 		}
 		e.Others = append(e.Others, conn)
@@ -212,6 +225,11 @@ func (j *Joiner) call(e *event.Entry, c *event.Call) {
 		tried := *e.Conn
 		tried.Peer = c.Addr // after a failed connect the kernel has no peer
 		e.Conn = j.replace(&tried)
+	}
+	if e.Conn != nil && e.Conn.Family == afUnix && e.Conn.Path == "" && c.Path != "" && (c.Role.Has(event.Connects) || c.Role.Has(event.Binds) && c.Errno == "") {
+		named := *e.Conn
+		named.Path = strings.Clone(c.Path) // also after a failed connect: the one that was tried
+		e.Conn = j.replace(&named)
 	}
 	if e.Conn != nil && c.Role.Has(event.Closes) && c.Ret == 0 && !e.Conn.Closed {
 		closed := *e.Conn

@@ -359,3 +359,35 @@ func TestSameTwice(t *testing.T) {
 		t.Error("two runs differ")
 	}
 }
+
+// TestUnixPath checks the path of connections of AF_UNIX: that of bind and connect, also of one that failed, and the
+// listener's for what it accepts.
+func TestUnixPath(t *testing.T) {
+	l := newLife(t)
+	unix := func(cookie uint64, fd int32) event.Sock {
+		return event.Sock{ID: event.SockID{Cookie: cookie, Inode: cookie}, FD: fd, Family: 1, Type: 1}
+	}
+	call := func(name string, ret int64, errno, path string, socks ...event.Sock) event.Entry {
+		room := []byte(path) // memory that is used again
+		e := l.add(parent, &event.Call{Name: name, Role: syscalls.RoleOf(name), Ret: ret, Errno: errno, Path: string(room), Socks: socks})
+		clear(room)
+		return e
+	}
+	path := func(e event.Entry, want string) {
+		t.Helper()
+		if e.Conn.Path != want {
+			t.Errorf("at %d: %q, want %q", e.Time, e.Conn.Path, want)
+		}
+	}
+	path(call("bind", -98, "EADDRINUSE", "/run/other", unix(1, 3)), "")
+	path(call("bind", 0, "", "/run/server", unix(1, 3)), "/run/server")
+	e := call("accept4", 5, "", "", unix(1, 3), made(unix(2, 5)))
+	if len(e.Others) != 1 || e.Others[0].Path != "/run/server" {
+		t.Errorf("accepted: %+v", e.Others)
+	}
+	path(call("read", 1, "", "", unix(2, 5)), "/run/server")
+	path(call("connect", -2, "ENOENT", "/run/nscd/socket", unix(3, 6)), "/run/nscd/socket")
+	path(call("connect", 0, "", "\x00abstract", unix(4, 7)), "\x00abstract")
+	path(call("connect", 0, "", "/another", unix(4, 7)), "\x00abstract")
+	path(call("connect", 0, "", "/not/a/path", tcp(5, 5, 8)), "")
+}

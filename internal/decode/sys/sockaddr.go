@@ -1,7 +1,9 @@
 package sys
 
 import (
+	"bytes"
 	"net/netip"
+	"unsafe"
 
 	"github.com/pidwire/pidwire/internal/event"
 )
@@ -48,7 +50,22 @@ func (d *Decoder) addrIn(i int) {
 	if n < 2 || d.a[i] == 0 {
 		return
 	}
-	d.c.Addr = addrPort(d.inAll(d.a[i], uint64(min(n, maxAddr))))
+	b := d.inAll(d.a[i], uint64(min(n, maxAddr)))
+	d.c.Addr = addrPort(b)
+	if len(b) > 2 && u16(b, 0) == afUnix {
+		d.c.Path = unixPath(b[2:min(len(b), 2+maxPath)])
+	}
+}
+
+// maxPath is the size of sun_path (unix(7)).
+const maxPath = 108
+
+// unixPath returns the name in sun_path; it aliases b. Of an abstract name every byte is significant.
+func unixPath(b []byte) string {
+	if i := bytes.IndexByte(b, 0); i > 0 {
+		b = b[:i]
+	}
+	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
 // addrPort parses an IP sockaddr. The result is invalid for other families.
@@ -182,8 +199,7 @@ func (d *Decoder) addrData(b []byte) {
 // addrUnix decodes a path, which need not end in NUL, or an abstract name, in which every byte
 // is significant.
 func (d *Decoder) addrUnix(b []byte) {
-	const most = 108
-	p := b[2:min(len(b), 2+most)]
+	p := b[2:min(len(b), 2+maxPath)]
 	if len(p) == 0 {
 		return
 	}

@@ -105,7 +105,7 @@ func newRoom(t *testing.T) *room {
 
 // inside returns a command that runs in the namespaces of the room: of networks and mounts, and with servers also of processes.
 func (r *room) inside(server bool, name string, args ...string) *exec.Cmd {
-	flags := []string{"-t", fmt.Sprint(r.pid), "-n", "-m"}
+	flags := []string{"-t", fmt.Sprint(r.pid), "-n", "-m", "--wd=" + r.dir}
 	if server {
 		flags = append(flags, "-p")
 	}
@@ -117,7 +117,6 @@ func (r *room) inside(server bool, name string, args ...string) *exec.Cmd {
 	} else {
 		cmd = exec.CommandContext(r.ctx, "nsenter", args...)
 	}
-	cmd.Dir = r.dir
 	return cmd
 }
 

@@ -203,7 +203,7 @@ func vsftpd(r *room) {
 
 // sshd is a server that lets root in with a key.
 func sshd(r *room) {
-	r.do(`ssh-keygen -q -t ed25519 -N '' -f host; ssh-keygen -q -t ed25519 -N '' -f user; cp user.pub authorized; chmod 600 authorized; mkdir -p /run/sshd`)
+	r.do(`ssh-keygen -q -t ed25519 -N '' -f host; ssh-keygen -q -t ed25519 -N '' -f user; cp user.pub authorized; chmod 600 authorized; mount -t tmpfs none /run; mkdir /run/sshd`)
 	conf := r.write("sshd_config", fmt.Sprintf("Port 22\nListenAddress 127.0.0.1\nHostKey %[1]s/host\nAuthorizedKeysFile %[1]s/authorized\nPidFile %[1]s/sshd.pid\nUsePAM no\nStrictModes no\nPermitRootLogin yes\n", r.dir))
 	r.serve("22", "/usr/sbin/sshd", "-D", "-e", "-f", conf)
 }
@@ -214,20 +214,12 @@ func sshDynamic(r *room) {
 	r.servers = nil // what is watched is the proxy, not the encrypted connection behind it
 	r.write("www/index.html", "hello\n")
 	r.support("80", "python3", "-m", "http.server", "80", "--bind", "127.0.0.1", "--directory", r.dir+"/www")
-	if err := web.Start(); err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(func() {
-		_ = web.Process.Kill()
-		_ = web.Wait()
-	})
-	r.await("80")
 	r.serve("1080", "ssh", "-N", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-i", "user", "-D", "127.0.0.1:1080", "root@127.0.0.1")
 }
 
 func microsocks(r *room) {
 	r.write("www/index.html", "hello\n")
-	web := r.inside(true, "python3", "-m", "http.server", "80", "--bind", "127.0.0.1", "--directory", r.dir+"/www")
+	r.support("80", "python3", "-m", "http.server", "80", "--bind", "127.0.0.1", "--directory", r.dir+"/www")
 	r.serve("1080", "microsocks", "-i", "127.0.0.1", "-p", "1080", "-u", "bob", "-P", "geheim")
 }
 

@@ -22,14 +22,15 @@ curl -s $u/ $u/none && curl -s --http1.0 $u/ -X POST -d x`,
 	},
 	{
 		name: "curl-nginx-h2c", client: "curl --version", server: "nginx -v", also: "openssl", must: true, ports: []int{8080}, start: nginx, protos: []string{"http2"},
-		script: `u=http://localhost:8080
-curl -s --http2-prior-knowledge $u/ $u/none "$u/?a=b" -o big $u/big.bin && curl -s -Z --http2-prior-knowledge $u/ $u/old $u/broken $u/empty && curl -s --http2-prior-knowledge -d x=y -X PUT $u/x`,
+		// This version of curl cannot use such a connection for a second request in turn.
+		script: `u=http://localhost:8080; c="curl -s --http2-prior-knowledge"
+$c $u/ && $c $u/none && $c "$u/?a=b" && $c -o big $u/big.bin && $c -Z $u/ $u/old $u/broken $u/empty && $c -I $u/`,
 		sure: "GET /?a=b",
 	},
 	{
-		name: "curl-nghttpd", client: "curl --version", server: "nghttpd --version", ports: []int{8080}, start: nghttpd, protos: []string{"http", "http2"},
+		name: "nghttp-nghttpd", client: "nghttp --version", server: "nghttpd --version", ports: []int{8080}, start: nghttpd, protos: []string{"http", "http2"},
 		script: `u=http://127.0.0.1:8080
-curl -s --http2 $u/ $u/a.txt $u/none`,
+nghttp -n $u/ $u/a.txt $u/none && nghttp -n -u $u/ $u/a.txt`,
 		sure: "/",
 	},
 	{
@@ -79,7 +80,6 @@ get none
 lpush l x y z
 lrange l 0 -1
 incr l
-hello 3
 hset h k v k2 v2
 hgetall h
 E
@@ -165,7 +165,7 @@ ldapwhoami $a >/dev/null; ldapdelete $a cn=bob,dc=peers,dc=test; ldapwhoami -x -
 		script: `./gopeers kafka-client`, sure: "Produce",
 	},
 	{
-		name: "mongodb", client: "go @ go.mongodb.org/mongo-driver/v2", server: "go", must: true, ports: []int{27017}, start: func(r *room) { r.serve("27017", goPeers(r), "mongo-server") }, protos: []string{"mongodb"},
+		name: "mongodb", client: "go @ go.mongodb.org/mongo-driver/v2", server: "go", must: true, ports: []int{27017}, start: func(r *room) { r.serve("27017", goPeers(r), "mongo-server") }, protos: []string{"mongodb"}, decode: []string{"-d", "tcp.port==27017,mongo"},
 		script: `./gopeers mongo-client`, sure: "insert",
 	},
 	{

@@ -262,9 +262,9 @@ func (p *peer) run(t *testing.T) (rows []row) {
 		}
 		rows = append(rows, w)
 	}
-	// What no parser could read would be missing above only if tshark can read it.
+	// What no parser could read would be missing above only if tshark can read it. Programs talk to themselves too.
 	for _, m := range slices.Concat(calls, packets) {
-		if m.proto == "unknown" {
+		if m.proto == "unknown" && m.has("network.peer.port") {
 			t.Errorf("a message is unknown: %v", m.fields)
 		}
 	}

@@ -86,7 +86,7 @@ func newRoom(t *testing.T) *room {
 		}
 		if t.Failed() {
 			for _, l := range r.logs {
-				t.Logf("%s said:\n%s", l.name, l)
+				t.Logf("%s said:\n%.3000s", l.name, l)
 			}
 		}
 	})

@@ -128,6 +128,7 @@ func opensslNarrow(r *room) {
 
 func postgres(r *room) {
 	bin, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	r.write("password", "geheim\n")
 	r.do(fmt.Sprintf(`mkdir data && chown nobody data && cd data
 setpriv --reuid=nobody --regid=nogroup --clear-groups env LC_ALL=C %s/initdb -D "$PWD" -U bob -N --auth-host=md5 --auth-local=trust --pwfile=/dev/stdin >/dev/null <<E
 geheim
@@ -142,7 +143,7 @@ func redis(r *room) {
 
 func mariadb(r *room) {
 	r.do(`mkdir data && mariadb-install-db --no-defaults --user=root --datadir="$PWD/data" --skip-test-db --auth-root-authentication-method=normal >/dev/null 2>&1`)
-	r.write("init.sql", "create user bob@localhost identified by 'geheim'; create database shop; grant all on shop.* to bob@localhost;")
+	r.write("init.sql", "create user bob@localhost identified by 'geheim';\ncreate database shop;\ngrant all on shop.* to bob@localhost;\n")
 	r.serve("3306", "mariadbd", "--no-defaults", "--user=root", "--datadir="+r.dir+"/data", "--socket="+r.dir+"/mysql.sock", "--bind-address=127.0.0.1", "--pid-file="+r.dir+"/mysql.pid",
 		"--init-file="+r.dir+"/init.sql", "--innodb-buffer-pool-size=16M")
 }
@@ -184,7 +185,8 @@ func rabbitmq(r *room) {
 	}
 	r.write("enabled_plugins", "[].\n")
 	conf := r.write("rabbitmq.conf", "listeners.tcp.1 = 127.0.0.1:5672\n")
-	r.serve("5672", "env", "HOME="+r.dir, "RABBITMQ_NODENAME=peers@localhost", "RABBITMQ_MNESIA_BASE="+r.dir+"/db", "RABBITMQ_LOG_BASE="+r.dir+"/log", "RABBITMQ_CONFIG_FILE="+conf,
+	// It looks for its own process in /proc.
+	r.serve("5672", "unshare", "-m", "sh", "-c", `mount -t proc none /proc && exec "$@"`, "sh", "env", "HOME="+r.dir, "RABBITMQ_NODENAME=peers@localhost", "RABBITMQ_MNESIA_BASE="+r.dir+"/db", "RABBITMQ_LOG_BASE="+r.dir+"/log", "RABBITMQ_CONFIG_FILE="+conf,
 		"RABBITMQ_ENABLED_PLUGINS_FILE="+r.dir+"/enabled_plugins", "ERL_EPMD_ADDRESS=127.0.0.1", "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 1", "/usr/lib/rabbitmq/bin/rabbitmq-server")
 }
 
@@ -197,7 +199,7 @@ func vsftpd(r *room) {
 	r.write("pub/notes.txt", "some notes\n")
 	r.do("chmod 555 pub && mkdir empty")
 	conf := r.write("vsftpd.conf", fmt.Sprintf("listen=YES\nlisten_address=127.0.0.1\nlisten_port=21\nanonymous_enable=YES\nanon_root=%[1]s/pub\nsecure_chroot_dir=%[1]s/empty\nrun_as_launching_user=NO\n"+
-		"background=NO\nftp_username=nobody\nnopriv_user=nobody\nseccomp_sandbox=NO\nisolate=NO\nisolate_network=NO\nxferlog_enable=NO\n", r.dir))
+		"background=NO\nftp_username=ftp\nnopriv_user=nobody\nseccomp_sandbox=NO\nisolate=NO\nisolate_network=NO\nxferlog_enable=NO\n", r.dir))
 	r.serve("21", "vsftpd", conf)
 }
 

@@ -13,7 +13,8 @@ import (
 type node struct {
 	XMLName  xml.Name
 	Name     string `xml:"name,attr"`
-	Show     string `xml:"show,attr"`     // the value
+	Show     string `xml:"show,attr"` // the value
+	Size     int    `xml:"size,attr"`
 	Showname string `xml:"showname,attr"` // the value in words, after the name
 	Kids     []node `xml:",any"`
 }

@@ -34,11 +34,12 @@ var (
 
 // Numbers of requests.
 const (
-	produce       = 0
-	fetch         = 1
-	metadata      = 3
-	saslHandshake = 17
-	apiVersions   = 18
+	produce         = 0
+	fetch           = 1
+	metadata        = 3
+	findCoordinator = 10
+	saslHandshake   = 17
+	apiVersions     = 18
 )
 
 // apis are the names of requests by number.
@@ -58,7 +59,7 @@ var apis = [...]string{
 // leads says where the answers to some requests begin with their error: from which version on there is a time before it, and
 // from which version on the header has tags.
 var leads = map[int]struct{ throttled, flexible int }{
-	fetch: {7, 12}, 10: {1, 3}, 11: {2, 6}, 12: {1, 4}, 13: {1, 4}, 14: {2, 4}, saslHandshake: {99, 99}, apiVersions: {99, 99}, 22: {0, 2}, 36: {99, 2},
+	fetch: {7, 12}, findCoordinator: {1, 3}, 11: {2, 6}, 12: {1, 4}, 13: {1, 4}, 14: {1, 4}, saslHandshake: {99, 99}, apiVersions: {99, 99}, 22: {0, 2}, 36: {99, 2},
 }
 
 // errorNames are the results that are frequent.
@@ -389,6 +390,16 @@ func result(api, version int, r *bin.Reader) (code int16, ok bool) {
 		if version >= lead.throttled {
 			r.U32()
 		}
+	}
+	if api == findCoordinator && version >= 4 {
+		// From here on for several keys at once, each with its error.
+		if count(r, true) < 1 {
+			return 0, false
+		}
+		str(r, true)
+		r.U32()
+		str(r, true)
+		r.U32()
 	}
 	code = int16(r.U16())
 	return code, !r.Short

@@ -219,6 +219,8 @@ type parser struct {
 	mute       bool  // the server does not answer: CLIENT REPLY OFF, or replication
 	skip       int   // nor these next commands: CLIENT REPLY SKIP
 	doubt      bool  // messages are missing: to which request an answer belongs is not known
+	next       bool  // the end of an answer is missing, which was the only one to come: the next command begins the next
+	unsure     bool  // the next answer follows such an end
 	last       int64 // when the last bytes came or went
 }
 
@@ -251,6 +253,13 @@ func (p *parser) Read(c *proto.Conv, d proto.Dir, b []byte) int {
 			p.client, p.agreed = d, true // What was taken for a command was the end of an answer.
 			p.queue.Clear()
 		}
+	}
+	if p.unsure && d != p.client && !h.busy && aggregates[b[0]] == "" && !bytes.ContainsRune([]byte("+-:,(#_$=!|"), rune(b[0])) {
+		// The command was sent before the end of the answer that is missing.
+		*h = half{resync: true}
+		p.unsure, p.doubt = false, true
+		p.queue.Clear()
+		return len(b)
 	}
 	if d == p.client {
 		if h.busy {
@@ -307,11 +316,38 @@ func (p *parser) settle(c *proto.Conv) {
 	}
 }
 
-func (p *parser) Lost(c *proto.Conv, d proto.Dir, _ int64) bool {
+// only reports whether the answer that has begun is the only one that the server has to send.
+func (p *parser) only() bool {
+	h := &p.half[p.client]
+	return p.queue.Len() == 1 && !p.subscribed && !p.monitor && !p.mute && p.skip == 0 && !h.busy && !h.resync
+}
+
+// part emits an answer of which the rest is missing. redis-cli begins with COMMAND DOCS, whose answer is longer than what is recorded.
+func (p *parser) part(c *proto.Conv, d proto.Dir) {
+	f := &p.half[d].form
+	m := p.message(c, d)
+	m.Text, m.Unsure = f.kind, "a part of it was not recorded"
+	m.Fields = append(m.Fields, event.Field{Key: keyKind, Text: f.kind}, event.Field{Key: keyCount, Num: f.count})
+	x := p.queue.Pop()
+	c.Close(&x, m)
+	c.EmitAt(m, p.half[d].at)
+}
+
+func (p *parser) Lost(c *proto.Conv, d proto.Dir, n int64) bool {
 	if !p.known {
 		return false
 	}
+	if h := &p.half[d]; n > 0 && d != p.client && h.busy && h.level > 0 && !p.doubt && p.agreed && p.only() {
+		p.part(c, d)
+		*h = half{resync: true}
+		p.next = true
+		return true
+	}
+	if p.next && d != p.client {
+		return true // more of the same answer
+	}
 	p.half[d] = half{resync: true}
+	p.next = false
 	p.doubt = true
 	p.queue.Clear()
 	_, p.last = c.Times()
@@ -482,6 +518,10 @@ func (p *parser) request(c *proto.Conv, m *event.Message, s *spec, text string, 
 	x := c.Open(m)
 	x.Kind = int(s.does)
 	p.last = m.End
+	if p.next {
+		p.half[p.client.Other()] = half{}
+		p.next, p.unsure = false, true
+	}
 	c.EmitAt(m, at)
 	switch {
 	case s.does == replySkip:
@@ -748,9 +788,10 @@ func (p *parser) close(c *proto.Conv, d proto.Dir, m *event.Message) {
 	if !x.Known() && (p.subscribed || p.monitor) {
 		m.Kind = event.MessageNotice
 	}
-	if p.doubt {
+	if p.doubt || p.unsure {
 		m.Unsure = "messages before it were not recorded"
 	}
+	p.unsure = false
 	c.Close(&x, m)
 	c.EmitAt(m, h.at)
 	if does(x.Kind) == replicates && m.Error == "" {

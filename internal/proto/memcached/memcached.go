@@ -11,6 +11,7 @@ import (
 
 	"github.com/pidwire/pidwire/internal/event"
 	"github.com/pidwire/pidwire/internal/proto"
+	"github.com/pidwire/pidwire/internal/proto/bin"
 	"github.com/pidwire/pidwire/internal/proto/keys"
 	"github.com/pidwire/pidwire/internal/proto/mask"
 )
@@ -193,12 +194,16 @@ func (p *parser) request(c *proto.Conv, d proto.Dir, line []byte, n int64) {
 		p.bad(c)
 		return
 	}
-	kind, known := commands[proto.Text(words[0])]
-	if !known {
-		p.bad(c)
-		return
-	}
 	name := proto.Text(words[0])
+	kind, known := commands[name]
+	if !known {
+		if !bin.Printable(line) {
+			p.bad(c)
+			return
+		}
+		// The server answers with an error. What it is, is not shown: it can be a part of a value.
+		name, words = "unknown command", words[:1]
+	}
 	m := c.Message(event.MessageRequest, d)
 	m.Group = name
 	m.Bytes = n

@@ -289,6 +289,7 @@ func memcachedTruth(f *frame, n *node, out func(kind, text string)) {
 	switch {
 	case op != "" && f.client:
 		out("request", strings.TrimSpace(memcachedOps[op]+" "+n.get("memcache.key")))
+	case op == "7": // the client does not wait for the answer to its quit
 	case op != "":
 		out("answer", "status "+n.get("memcache.status"))
 	case f.client && n.get("memcache.command") == "quit":
@@ -322,6 +323,9 @@ func memcachedOurs(m *message, list []*message) (string, bool) {
 			return "", true // tshark does not say what it cannot read
 		}
 		return words[0], true
+	}
+	if m.request(list).text == "quit" {
+		return "", false
 	}
 	if s, ok := memcachedStatus[m.text]; ok {
 		return "status " + s, true

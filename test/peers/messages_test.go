@@ -128,6 +128,13 @@ func messages(t *testing.T, file string, ports []int) (list []*message) {
 	return list
 }
 
+// onPort reports whether one end of the connection has one of the ports.
+func (m *message) onPort(ports []int) bool {
+	local, _ := m.fields["network.local.port"].(float64)
+	peer, _ := m.fields["network.peer.port"].(float64)
+	return slices.Contains(ports, int(local)) || slices.Contains(ports, int(peer))
+}
+
 // flatten gives each value of an object its dotted name.
 func flatten(object map[string]any, prefix string, into map[string]any) {
 	for k, v := range object {

@@ -49,10 +49,6 @@ var amqpSync = map[string]bool{"connection.start": true, "connection.tune": true
 	"queue.bind": true, "queue.purge": true, "basic.get": true, "basic.consume": true, "basic.qos": true, "exchange.declare": true}
 
 func amqpTruth(_ *frame, n *node, out func(kind, text string)) {
-	if n.has("amqp.init.protocol") {
-		out("notice", "AMQP")
-		return
-	}
 	for _, m := range n.all("amqp.method.class") {
 		// "Class: Queue (50)"; the name of the method's field depends on the class
 		class := strings.ToLower(word(m.Showname))
@@ -82,7 +78,7 @@ func amqpTruth(_ *frame, n *node, out func(kind, text string)) {
 func amqpOurs(m *message, _ []*message) (string, bool) {
 	what := m.get("messaging.operation.name")
 	if strings.HasPrefix(what, "AMQP ") {
-		return "AMQP", true
+		return "", false // the first bytes of a connection: tshark does not show them
 	}
 	queue, exchange, key := "", "", ""
 	switch what {

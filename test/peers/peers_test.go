@@ -8,6 +8,7 @@ package peers
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 var (
@@ -181,7 +183,9 @@ func version(command string) string {
 	if found, _ := filepath.Glob(f[0]); len(found) > 0 {
 		f[0] = found[len(found)-1]
 	}
-	out, _ := exec.Command(f[0], f[1:]...).CombinedOutput()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	out, _ := exec.CommandContext(ctx, f[0], f[1:]...).CombinedOutput()
 	return strings.TrimSpace(name + " " + number.FindString(string(out)))
 }
 
@@ -247,7 +251,7 @@ func (p *peer) run(t *testing.T) (rows []row) {
 			{"from packets", o.shown(packets, true), &w.packets},
 		}
 		w.truth = count(truth)
-		if w.truth[0]+w.truth[1] == 0 {
+		if len(truth) == 0 {
 			t.Errorf("%s: tshark finds none", name)
 		}
 		if p.sure != "" && !slices.ContainsFunc(truth, func(s said) bool { return strings.Contains(s.String(), p.sure) }) {
@@ -262,10 +266,10 @@ func (p *peer) run(t *testing.T) (rows []row) {
 		}
 		rows = append(rows, w)
 	}
-	// What no parser could read would be missing above only if tshark can read it. Programs talk to themselves too.
+	// What no parser could read would be missing above only if tshark can read it.
 	for _, m := range slices.Concat(calls, packets) {
-		if m.proto == "unknown" && m.has("network.peer.port") {
-			t.Errorf("a message is unknown: %v", m.fields)
+		if m.proto == "unknown" && m.onPort(p.ports) {
+			t.Errorf("%s: a message is unknown: %v", p.name, m.fields)
 		}
 	}
 	return rows

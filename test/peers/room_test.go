@@ -130,7 +130,7 @@ func (r *room) log(name string) *buffer {
 // do runs a command to its end, before anything is watched.
 func (r *room) do(script string) {
 	r.t.Helper()
-	cmd := r.inside(true, "sh", "-ec", script)
+	cmd := r.inside(true, "timeout", "15", "sh", "-ec", script)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		r.t.Fatalf("%s: %v\n%s", script, err, out)
 	}

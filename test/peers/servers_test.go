@@ -79,6 +79,7 @@ go("GET", "/a?x=1").then(() => go("POST", "/b", "x".repeat(3000))).then(() => go
 func nghttpd(r *room) {
 	r.write("www/index.html", "hello\n")
 	r.write("www/a.txt", "a\n")
+	r.write("mail.txt", "something\n")
 	r.serve("8080", "nghttpd", "--no-tls", "-a", "127.0.0.1", "-d", r.dir+"/www", "8080")
 }
 
@@ -130,9 +131,7 @@ func postgres(r *room) {
 	bin, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	r.write("password", "geheim\n")
 	r.do(fmt.Sprintf(`mkdir data && chown nobody data && cd data
-setpriv --reuid=nobody --regid=nogroup --clear-groups env LC_ALL=C %s/initdb -D "$PWD" -U bob -N --auth-host=md5 --auth-local=trust --pwfile=/dev/stdin >/dev/null <<E
-geheim
-E`, bin[len(bin)-1]))
+setpriv --reuid=nobody --regid=nogroup --clear-groups env LC_ALL=C %s/initdb -D "$PWD" -U bob -N --auth-host=md5 --auth-local=trust --pwfile=../password >/dev/null`, bin[len(bin)-1]))
 	r.serve("5432", "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", bin[len(bin)-1]+"/postgres", "-D", r.dir+"/data", "-h", "127.0.0.1", "-k", r.dir+"/data", "-c", "fsync=off", "-c", "max_connections=10")
 	r.write("extended.sql", "insert into t values (:client_id + 7);\nselect count(*) from t where a > 1;\n")
 }
@@ -260,7 +259,7 @@ allow_unencrypted_plain_auth = true
 authentication = "internal_plain"
 VirtualHost "peers.test"
 `, r.dir))
-	r.do("mkdir data; prosodyctl --root --config " + conf + " register bob peers.test geheim >/dev/null 2>&1 || true")
+	r.write("data/peers%2etest/accounts/bob.dat", "return {\n\t[\"password\"] = \"geheim\";\n};\n")
 	r.serve("5222", "env", "LD_PRELOAD=", "prosody", "--root", "-F", "--config", conf)
 	r.write("client.py", `
 import base64, re, socket

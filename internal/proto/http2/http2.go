@@ -25,6 +25,9 @@ var Protocol = &proto.Protocol{
 	},
 }
 
+// Plain is what a client speaks that does not begin as one of HTTP/2, to a server that has: HTTP/1. Package list sets it.
+var Plain *proto.Protocol
+
 // GRPC is gRPC: what HTTP/2 carries is recognized by its type.
 var GRPC = &proto.Protocol{
 	Name: "grpc", Title: "gRPC",
@@ -80,6 +83,7 @@ type half struct {
 	left  int // bytes of the frame that were not read
 	pad   int // of these, at the end
 	lost  bool
+	begun bool // its first bytes have been read
 	table table
 
 	// The header block that is being read, perhaps of several frames.
@@ -185,22 +189,32 @@ func (p *parser) Read(c *proto.Conv, d proto.Dir, b []byte) int {
 
 // head reads the header of a frame.
 func (p *parser) head(c *proto.Conv, d proto.Dir, b []byte) int {
+	first := c.Start() && !p.prefix && !p.half[d].begun
+	if first && b[0] >= 'A' && b[0] <= 'Z' && b[0] != preface[0] {
+		c.Switch(Plain)
+		return 0
+	}
 	if !p.prefix && b[0] == preface[0] {
 		n := min(len(b), len(preface))
 		if string(b[:n]) != preface[:n] {
-			c.Fail("not a frame of HTTP/2")
+			if first {
+				c.Switch(Plain)
+			} else {
+				c.Fail("not a frame of HTTP/2")
+			}
 			return 0
 		}
 		if n < len(preface) {
 			return 0
 		}
-		p.prefix, p.client, p.known = true, d, true
+		p.prefix, p.client, p.known, p.half[d].begun = true, d, true, true
 		return n
 	}
 	if len(b) < frameHead {
 		return 0
 	}
 	h := &p.half[d]
+	h.begun = true
 	f := readFrame(b)
 	if !f.valid() || h.open != (f.kind == frameContinuation) || h.open && f.id != h.begin.id {
 		c.Fail("not a frame of HTTP/2")
@@ -686,6 +700,7 @@ func (p *parser) Lost(c *proto.Conv, d proto.Dir, n int64) bool {
 		p.headers(c, d)
 	}
 	h.table.lose()
+	h.begun = true
 	h.lost, h.open, h.mode, h.left, h.pad = true, false, atFrame, 0, 0
 	for i := range p.streams {
 		if sd := &p.streams[i].side[d]; !sd.ended {

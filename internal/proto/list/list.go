@@ -79,6 +79,7 @@ var All = []*proto.Protocol{
 
 func init() {
 	http1.Upgrades["h2c"] = http2.Protocol
+	http2.Plain = http1.Protocol
 	http1.Upgrades["websocket"] = websocket.Protocol
 }
 

@@ -78,6 +78,7 @@ type Conv struct {
 	stream  bool
 	strange uint8     // datagrams that no protocol recognized
 	calls   bool      // its bytes are those of calls
+	user    uint32    // the process that made the last of them
 	order   *[2]order // its bytes are those of packets: their order
 	traffic *traffic  // what packets tell of its times
 	life    *life     // nil: datagrams

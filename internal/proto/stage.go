@@ -199,7 +199,7 @@ func (s *Stage) call(e *event.Entry, b *event.Call) {
 		if c.order != nil {
 			return // its packets are read
 		}
-		c.calls = true
+		c.calls, c.user = true, e.Task.PID
 		if b.In {
 			s.at(e, end, end)
 			s.moved(c, In, b)
@@ -215,7 +215,8 @@ func (s *Stage) call(e *event.Entry, b *event.Call) {
 			s.grew(c)
 		}
 	case b.Role.Has(event.Closes) && e.Conn.Closed:
-		if c := s.conv(e.Conn, false); c != nil {
+		// A child closes what it has inherited, and its parent goes on.
+		if c := s.conv(e.Conn, false); c != nil && (c.user == 0 || c.user == e.Task.PID) {
 			s.at(e, e.Time, end)
 			s.closed(c)
 		}

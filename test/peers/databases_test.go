@@ -116,8 +116,6 @@ func postgresTruth(frames []*frame) (list []said) {
 			case "SSL request":
 				out("request", "SSLRequest")
 				s.ssl = true
-			case "SSL response":
-				out("answer", "")
 			case "Startup message":
 				user, database := "", ""
 				names, values := n.values("pgsql.parameter_name"), n.values("pgsql.parameter_value")
@@ -132,11 +130,11 @@ func postgresTruth(frames []*frame) (list []said) {
 				out("request", "startup user="+user+" database="+database)
 				s.begun++
 			case "Simple query":
-				out("request", n.get("pgsql.query"))
+				out("request", blanks(n.get("pgsql.query")))
 				s.begun++
 			case "Parse":
 				name := n.get("pgsql.statement")
-				s.statements[name] = n.get("pgsql.query")
+				s.statements[name] = blanks(n.get("pgsql.query"))
 				s.parsed = append(s.parsed, name)
 			case "Bind":
 				s.portals[n.get("pgsql.portal")] = n.get("pgsql.statement")
@@ -183,13 +181,20 @@ func postgresTruth(frames []*frame) (list []said) {
 	return list
 }
 
+// blanks returns a statement as pidwire shows it, on one line.
+func blanks(s string) string {
+	return strings.Join(strings.Fields(strings.ReplaceAll(s, `\n`, " ")), " ")
+}
+
 func first(s string) string {
 	w, _, _ := strings.Cut(s, " ")
 	return w
 }
 
-func postgresOurs(m *message, _ []*message) (string, bool) {
+func postgresOurs(m *message, list []*message) (string, bool) {
 	switch {
+	case m.kind == "answer" && m.request(list).text == "SSLRequest":
+		return "", false // one letter, which tshark does not show
 	case m.kind == "request" && strings.HasPrefix(m.text, "startup"):
 		return "startup user=" + m.get("user.name") + " database=" + m.get("db.namespace"), true
 	case m.text == "SSLRequest":
@@ -200,8 +205,6 @@ func postgresOurs(m *message, _ []*message) (string, bool) {
 		return m.get("db.query.text"), true
 	case m.err != "":
 		return "error " + m.get("db.response.status_code"), true
-	case m.text == "refused", m.text == "accepted":
-		return "", true
 	}
 	return first(m.text), m.kind == "answer"
 }
@@ -317,10 +320,11 @@ func memcachedOurs(m *message, list []*message) (string, bool) {
 		return m.text, true
 	case m.kind == "request":
 		words := strings.Fields(m.text)
-		if len(words) > 1 && words[0] != "nonsense" {
+		switch {
+		case m.text == "unknown command":
+			return "", true // tshark does not say what it cannot read either
+		case len(words) > 1:
 			return words[0] + " " + words[1], true
-		} else if words[0] == "nonsense" {
-			return "", true // tshark does not say what it cannot read
 		}
 		return words[0], true
 	}

@@ -36,7 +36,7 @@ nghttp -n $u/ $u/a.txt $u/none && nghttp -n -m 3 -d mail.txt $u/a.txt && nghttp 
 	{
 		name: "nghttp-nginx", client: "nghttp --version", server: "nginx -v", also: "openssl", ports: []int{8080}, start: nginx, protos: []string{"http2"},
 		script: `u=http://127.0.0.1:8080
-nghttp -n $u/ $u/old $u/broken $u/none $u/big.bin "$u/?a=b" && nghttp -n -H ':method: HEAD' $u/`, sure: "GET /old",
+nghttp -n $u/ $u/old $u/broken $u/none "$u/?a=b" && nghttp -n $u/big.bin && nghttp -n -H ':method: HEAD' $u/`, sure: "GET /old",
 	},
 	{
 		name: "curl-nginx-tls", client: "curl --version", server: "nginx -v", also: "openssl", must: true, ports: []int{443}, start: nginx, protos: []string{"tls"},
@@ -114,7 +114,7 @@ mosquitto_pub -t rooms/1 -m 20 -q 0 -i p0 && mosquitto_pub -t rooms/2 -m 21 -q 1
 		sure: "rooms/3",
 	},
 	{
-		name: "amqp", client: "amqp-publish --help", server: "/usr/lib/rabbitmq/bin/rabbitmq-server", also: "amqp-get amqp-declare-queue erl", ports: []int{5672}, start: rabbitmq, protos: []string{"amqp"},
+		name: "amqp", client: "amqp-publish --help", server: "/usr/lib/rabbitmq/bin/rabbitmq-server", also: "amqp-get amqp-declare-queue erl", ports: []int{5672}, start: rabbitmq, limit: slow, protos: []string{"amqp"},
 		script: `u="-u amqp://guest:guest@127.0.0.1:5672"
 amqp-declare-queue $u -q jobs >/dev/null && amqp-publish $u -r jobs -b 'a job' && amqp-publish $u -r jobs -b "$(seq 3000)" && amqp-get $u -q jobs >/dev/null && amqp-delete-queue $u -q jobs >/dev/null; ! amqp-get $u -q none 2>/dev/null`,
 		sure: "queue.declare",

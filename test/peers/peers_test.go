@@ -8,6 +8,7 @@ package peers
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -69,7 +70,8 @@ type peer struct {
 	exit     int
 	protos   []string // which are compared
 	sure     string   // a message that there must be, so that the script does what it is for
-	unusable string   // why this peer is not run; tshark cannot read it, or there is no server
+	limit    time.Duration
+	unusable string // why this peer is not run; tshark cannot read it, or there is no server
 }
 
 func TestPeers(t *testing.T) {
@@ -211,7 +213,7 @@ func (p *peer) without(why string) (rows []row) {
 
 // run runs a peer and compares.
 func (p *peer) run(t *testing.T) (rows []row) {
-	r := newRoom(t)
+	r := newRoom(t, cmp.Or(p.limit, limit))
 	p.start(r)
 	recording, capture := r.watch(p.script, p.exit)
 	if *keep != "" {

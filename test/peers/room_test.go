@@ -53,7 +53,7 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-func newRoom(t *testing.T) *room {
+func newRoom(t *testing.T, limit time.Duration) *room {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	r := &room{t: t, ctx: ctx, dir: t.TempDir()}

@@ -22,9 +22,9 @@ curl -s $u/ $u/none && curl -s --http1.0 $u/ -X POST -d x`,
 	},
 	{
 		name: "curl-nginx-h2c", client: "curl --version", server: "nginx -v", also: "openssl", must: true, ports: []int{8080}, start: nginx, protos: []string{"http2"},
-		// This version of curl fails if it uses such a connection for a second request.
+		// curl 7.88 fails if it uses such a connection for a second request, or sends a body that is refused.
 		script: `u=http://localhost:8080; c="curl -s --http2-prior-knowledge"
-$c $u/ && $c $u/none && $c "$u/?a=b" && $c -o big $u/big.bin && $c $u/old && $c $u/broken && $c -I $u/ && $c $u/empty && $c -d x=y $u/x`,
+$c $u/ && $c $u/none && $c "$u/?a=b" && $c -o big $u/big.bin && $c $u/old && $c $u/broken && $c -I $u/ && $c $u/empty`,
 		sure: "GET /?a=b",
 	},
 	{

@@ -33,6 +33,9 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if err := flag.Set("test.parallel", "3"); err != nil { // they mostly wait
+		panic(err)
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "peers")
 		if err != nil {
@@ -49,11 +52,22 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// goBuild returns the command that builds the programs in testdata/go.
-func goBuild(path string) *exec.Cmd {
-	cmd := exec.Command("go", "build", "-o", path, ".")
-	cmd.Dir = "testdata/go"
-	return cmd
+// goPrograms is the file of the programs of the module testdata/go, whose clients and servers are Go libraries.
+func goPrograms() string { return filepath.Join(filepath.Dir(pidwire), "gopeers") }
+
+// buildGo builds them, which takes a minute the first time.
+func buildGo(t *testing.T) {
+	goOnce.Do(func() {
+		cmd := exec.Command("go", "build", "-o", goPrograms(), ".")
+		cmd.Dir = "testdata/go"
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			goErr = fmt.Errorf("%v: %s", err, out)
+		}
+	})
+	if goErr != nil {
+		t.Fatal(goErr)
+	}
 }
 
 // peer is a client and its server.
@@ -90,7 +104,7 @@ func TestPeers(t *testing.T) {
 			t.Skipf("%s is not installed", need)
 		}
 	}
-	// The rows of each peer, in the order of the list: they run two at a time.
+	// The rows of each peer, in the order of the list: several peers run at a time.
 	table := make([][]row, len(peers))
 	t.Run("peers", func(t *testing.T) {
 		for i := range peers {
@@ -213,6 +227,9 @@ func (p *peer) without(why string) (rows []row) {
 
 // run runs a peer and compares.
 func (p *peer) run(t *testing.T) (rows []row) {
+	if strings.HasPrefix(p.client, "go ") {
+		buildGo(t)
+	}
 	r := newRoom(t, cmp.Or(p.limit, limit))
 	p.start(r)
 	recording, capture := r.watch(p.script, p.exit)

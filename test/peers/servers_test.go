@@ -293,21 +293,10 @@ until(rb"</stream:stream>")
 `)
 }
 
-// goPeers builds the programs of the module testdata/go, whose clients and servers are Go libraries.
+// goPeers returns the programs of testdata/go, in the room.
 func goPeers(r *room) string {
-	path := filepath.Join(filepath.Dir(pidwire), "gopeers")
-	goOnce.Do(func() {
-		cmd := goBuild(path)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			goErr = fmt.Errorf("%v: %s", err, out)
-		}
-	})
-	if goErr != nil {
-		r.t.Fatal(goErr)
-	}
-	// What the room calls it.
-	if err := os.Link(path, r.dir+"/gopeers"); err != nil {
-		r.do("cp " + path + " gopeers")
+	if err := os.Link(goPrograms(), r.dir+"/gopeers"); err != nil {
+		r.t.Fatal(err)
 	}
 	return r.dir + "/gopeers"
 }

@@ -5,11 +5,22 @@ package peers
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 func init() {
 	oracles["redis"] = &oracle{name: []string{"redis"}, fields: "command, key; type, text or number, size, elements", truth: redisTruth, ours: redisOurs}
+	oracles["redis 3"] = &oracle{
+		name: []string{"redis"}, fields: "command, key; of answers nothing: this tshark does not read RESP 3",
+		truth: func(frames []*frame) []said {
+			return slices.DeleteFunc(redisTruth(frames), func(s said) bool { return s.kind != "request" })
+		},
+		ours: func(m *message, list []*message) (string, bool) {
+			text, _ := redisOurs(m, list)
+			return text, m.kind == "request"
+		},
+	}
 	oracles["postgresql"] = &oracle{name: []string{"postgresql"}, fields: "SQL, user, database; result, SQLSTATE", truth: postgresTruth, ours: postgresOurs}
 	oracles["mysql"] = &oracle{name: []string{"mysql"}, fields: "SQL, user, database; error", truth: mysqlTruth, ours: mysqlOurs}
 	oracles["memcached"] = &oracle{name: []string{"memcached"}, fields: "command, key; status", truth: each("memcache", memcachedTruth), ours: memcachedOurs}
@@ -17,7 +28,7 @@ func init() {
 	oracles["ldap"] = &oracle{name: []string{"ldap"}, fields: "message id, operation, name, scope; result code, entries", truth: ldapTruth, ours: ldapOurs}
 }
 
-// text returns bytes as tshark writes them: "47:45:54".
+// unhex returns bytes as tshark writes them: "47:45:54".
 func unhex(s string) string {
 	b, _ := hex.DecodeString(strings.ReplaceAll(s, ":", ""))
 	return string(b)
@@ -92,12 +103,12 @@ func redisOurs(m *message, _ []*message) (string, bool) {
 // Parse before the Sync.
 func postgresTruth(frames []*frame) (list []said) {
 	type session struct {
-		started, ssl, failed bool
-		parsed               []string // since the last Sync, not executed
-		statements, portals  map[string]string
-		begun                int // simple queries and starts without the end of their answer
-		last                 string
-		complete             string
+		failed              bool
+		parsed              []string // since the last Sync, not executed
+		statements, portals map[string]string
+		begun               int // simple queries and starts without the end of their answer
+		last                string
+		complete            string
 	}
 	sessions := map[string]*session{}
 	for _, f := range frames {
@@ -115,7 +126,6 @@ func postgresTruth(frames []*frame) (list []said) {
 			switch kind := n.get("pgsql.type"); kind {
 			case "SSL request":
 				out("request", "SSLRequest")
-				s.ssl = true
 			case "Startup message":
 				user, database := "", ""
 				names, values := n.values("pgsql.parameter_name"), n.values("pgsql.parameter_value")

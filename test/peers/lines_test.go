@@ -16,7 +16,7 @@ func init() {
 	oracles["ftp"] = &oracle{name: []string{"ftp"}, fields: "command with arguments; code and text of the first line", truth: ftpTruth, ours: lineOurs}
 	oracles["ssh"] = &oracle{name: []string{"ssh"}, fields: "version; key exchange, host key, ciphers, MACs", truth: sshTruth, ours: sshOurs}
 	oracles["socks"] = &oracle{name: []string{"socks"}, fields: "version, command, target, user; whether it succeeded", truth: socksTruth, ours: socksOurs}
-	oracles["tls"] = &oracle{name: []string{"tls"}, fields: "SNI, ALPN, versions, JA4 (computed here: this tshark has none); version, cipher, ALPN, group; alerts", truth: tlsTruth, ours: tlsOurs}
+	oracles["tls"] = &oracle{name: []string{"tls"}, fields: "SNI, ALPN, versions, JA4 (computed here: this tshark has none); version, cipher, ALPN; alerts", truth: tlsTruth, ours: tlsOurs}
 	oracles["grpc"] = &oracle{name: []string{"grpc"}, fields: "stream, path, authority; grpc-status", truth: grpcTruth, ours: grpcOurs}
 }
 

@@ -92,6 +92,15 @@ redis-benchmark -q -n 60 -P 4 -c 2 -t set,get >/dev/null`,
 		sure: "LRANGE",
 	},
 	{
+		name: "redis-resp3", client: "redis-cli --version", server: "redis-server --version", also: "redis-benchmark", must: true, ports: []int{6379}, start: redis, protos: []string{"redis 3"},
+		script: `redis-cli -3 <<E >/dev/null
+set a 1
+hset h k v
+hgetall h
+E`,
+		sure: "HGETALL",
+	},
+	{
 		name: "mariadb", client: "mariadb --version", server: "mariadbd --version", also: "mariadb-install-db", ports: []int{3306}, start: mariadb, protos: []string{"mysql"},
 		script: `m="mariadb --no-defaults -h 127.0.0.1 -u bob --skip-ssl -pgeheim"
 $m shop -e 'create table t (a int); insert into t values (1), (2); select * from t; update t set a = 3; select count(*) from t where a > 1' >/dev/null
@@ -99,7 +108,7 @@ $m shop -e 'select * from nothing' 2>/dev/null; $m shop -e "prepare s from 'sele
 		sure: "select count(*)",
 	},
 	{
-		name: "memcached-text", client: "python3 --version", server: "memcached --version", must: true, ports: []int{11211}, start: memcached, protos: []string{"memcached"},
+		name: "memcached-text", client: "python3 --version", called: [2]string{"a script in python3", ""}, server: "memcached --version", must: true, ports: []int{11211}, start: memcached, protos: []string{"memcached"},
 		script: `python3 client.py`, sure: "incr",
 	},
 	{
@@ -120,7 +129,7 @@ amqp-declare-queue $u -q jobs >/dev/null && amqp-publish $u -r jobs -b 'a job' &
 		sure: "queue.declare",
 	},
 	{
-		name: "curl-aiosmtpd", client: "curl --version", server: "/usr/lib/python3/dist-packages/aiosmtpd/__init__.py", ports: []int{25}, start: aiosmtpd, protos: []string{"smtp"},
+		name: "curl-aiosmtpd", client: "curl --version", server: "/usr/bin/python3 -m aiosmtpd --version", called: [2]string{"", "aiosmtpd"}, also: "/usr/lib/python3/dist-packages/aiosmtpd", ports: []int{25}, start: aiosmtpd, protos: []string{"smtp"},
 		script: `s="curl -s smtp://127.0.0.1/me.test --mail-from a@peers.test"
 $s --mail-rcpt b@peers.test --mail-rcpt c@peers.test -T mail.txt && $s -X 'VRFY nobody'; curl -s smtp://127.0.0.1/ -X NOOP; true`,
 		sure: "MAIL FROM",
@@ -145,7 +154,7 @@ ldapwhoami $a >/dev/null; ldapdelete $a cn=bob,dc=peers,dc=test; ldapwhoami -x -
 		sure: "code=49",
 	},
 	{
-		name: "python-prosody", client: "python3 --version", server: "prosody", ports: []int{5222}, start: prosody, protos: []string{"xmpp"},
+		name: "python-prosody", client: "python3 --version", called: [2]string{"a script in python3", ""}, server: "prosody", ports: []int{5222}, start: prosody, protos: []string{"xmpp"},
 		script: `python3 client.py`, sure: "message",
 	},
 	{
@@ -162,7 +171,7 @@ ldapwhoami $a >/dev/null; ldapdelete $a cn=bob,dc=peers,dc=test; ldapwhoami -x -
 		name: "adb", client: "adb", protos: []string{"adb"}, unusable: "no device side can be installed; adb and its own server speak another protocol",
 	},
 	{
-		name: "grpc-go", client: "go @ google.golang.org/grpc", server: "go @ google.golang.org/grpc", must: true, ports: []int{50051}, start: grpcGo, protos: []string{"grpc"}, decode: []string{"-d", "tcp.port==50051,http2"},
+		name: "grpc-go", client: "go @ google.golang.org/grpc", server: "go @ google.golang.org/grpc", called: [2]string{"grpc-go", "grpc-go"}, must: true, ports: []int{50051}, start: grpcGo, protos: []string{"grpc"}, decode: []string{"-d", "tcp.port==50051,http2"},
 		script: `./gopeers grpc-client`, sure: "/grpc.health.v1.Health/Check",
 	},
 	{
@@ -170,11 +179,11 @@ ldapwhoami $a >/dev/null; ldapdelete $a cn=bob,dc=peers,dc=test; ldapwhoami -x -
 		script: `./gopeers kafka-client`, sure: "Produce",
 	},
 	{
-		name: "mongodb", client: "go @ go.mongodb.org/mongo-driver/v2", server: "go", must: true, ports: []int{27017}, start: func(r *room) { r.serve("27017", goPeers(r), "mongo-server") }, protos: []string{"mongodb"}, decode: []string{"-d", "tcp.port==27017,mongo"},
+		name: "mongodb", client: "go @ go.mongodb.org/mongo-driver/v2", server: "go", called: [2]string{"mongo-driver", "of the test: no real one can be installed"}, must: true, ports: []int{27017}, start: func(r *room) { r.serve("27017", goPeers(r), "mongo-server") }, protos: []string{"mongodb"}, decode: []string{"-d", "tcp.port==27017,mongo"},
 		script: `./gopeers mongo-client`, sure: "insert",
 	},
 	{
-		name: "websocket", client: "go @ golang.org/x/net", server: "go @ golang.org/x/net", must: true, ports: []int{8080}, start: func(r *room) { r.serve("8080", goPeers(r), "websocket-server") }, protos: []string{"http", "websocket"},
+		name: "websocket", client: "go @ golang.org/x/net", server: "go @ golang.org/x/net", called: [2]string{"golang.org/x/net", "golang.org/x/net"}, must: true, ports: []int{8080}, start: func(r *room) { r.serve("8080", goPeers(r), "websocket-server") }, protos: []string{"http", "websocket"},
 		script: `./gopeers websocket-client`, sure: "",
 	},
 }

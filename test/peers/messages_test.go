@@ -25,14 +25,16 @@ func (s said) String() string {
 	return d + " " + s.kind + " " + s.text
 }
 
-// count returns the numbers of requests and answers.
-func count(list []said) (n [2]int) {
+// count returns the numbers of requests, answers and notices.
+func count(list []said) (n [3]int) {
 	for _, s := range list {
 		switch s.kind {
 		case "request":
 			n[0]++
 		case "answer":
 			n[1]++
+		default:
+			n[2]++
 		}
 	}
 	return n
@@ -98,9 +100,6 @@ func (m *message) get(name string) string {
 	}
 }
 
-// has reports whether there is a field.
-func (m *message) has(name string) bool { return m.fields[name] != nil }
-
 // messages returns pidwire's messages of a file.
 func messages(t *testing.T, file string, ports []int) (list []*message) {
 	t.Helper()
@@ -153,8 +152,7 @@ type oracle struct {
 	truth func([]*frame) []said
 	// ours returns what of a message tshark can tell too; false leaves it out.
 	ours func(*message, []*message) (string, bool)
-	// proto are the names of pidwire's protocols; empty: that of the oracle.
-	name []string
+	name []string // pidwire's names of the protocol
 }
 
 // shown returns what pidwire says, of the client's end or of the server's.

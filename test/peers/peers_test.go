@@ -82,8 +82,9 @@ type peer struct {
 	start    func(*room)
 	script   string // the client, for sh
 	exit     int
-	protos   []string // which are compared
-	sure     string   // a message that there must be, so that the script does what it is for
+	protos   []string  // which are compared
+	called   [2]string // client and server in the table, where their programs' names do not tell
+	sure     string    // a message that there must be, so that the script does what it is for
 	limit    time.Duration
 	unusable string // why this peer is not run; tshark cannot read it, or there is no server
 }
@@ -177,24 +178,21 @@ func (p *peer) missing() string {
 
 var number = regexp.MustCompile(`v?\d+(\.[0-9A-Za-z]+)+`)
 
-// version asks a program for its version: "curl --version".
+// version asks a program for its version, as in "curl --version"; "go @ PATH" is a module of testdata/go.
 func version(command string) string {
 	f := strings.Fields(command)
-	name := filepath.Base(f[0])
-	if len(f) == 1 {
-		return name
-	}
-	if f[1] == "@" { // of a module of testdata/go
+	switch {
+	case len(f) < 2:
+		return ""
+	case f[1] == "@":
 		b, _ := os.ReadFile("testdata/go/go.mod")
 		for line := range strings.Lines(string(b)) {
 			if m := strings.Fields(line); len(m) > 1 && m[0] == f[2] {
-				if v, _, cut := strings.Cut(m[1], "-0."); cut {
-					m[1] = v
-				}
-				return filepath.Base(f[2]) + " " + m[1]
+				v, _, _ := strings.Cut(m[1], "-")
+				return v
 			}
 		}
-		return f[2]
+		return ""
 	}
 	if found, _ := filepath.Glob(f[0]); len(found) > 0 {
 		f[0] = found[len(found)-1]
@@ -202,25 +200,30 @@ func version(command string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	out, _ := exec.CommandContext(ctx, f[0], f[1:]...).CombinedOutput()
-	return strings.TrimSpace(name + " " + number.FindString(string(out)))
+	return number.FindString(string(out))
 }
 
-func (p *peer) title() (client, server string) {
-	client = version(p.client)
-	if p.server != "" {
-		server = version(p.server)
+// titles returns the client and the server as the table has them.
+func (p *peer) titles() (list [2]string) {
+	for i, command := range []string{p.client, p.server} {
+		f := strings.Fields(command)
+		switch {
+		case p.called[i] != "":
+			list[i] = p.called[i]
+		case len(f) > 2 && f[1] == "@":
+			list[i] = filepath.Base(f[2])
+		case len(f) > 0:
+			list[i] = filepath.Base(f[0])
+		}
 	}
-	return client, server
+	return list
 }
 
 // without returns the rows of a peer that is not run.
 func (p *peer) without(why string) (rows []row) {
-	client, server := strings.Fields(p.client)[0], ""
-	if p.server != "" {
-		server = strings.Fields(p.server)[0]
-	}
+	names := p.titles()
 	for _, name := range p.protos {
-		rows = append(rows, row{peer: p.name, proto: name, client: filepath.Base(client), server: filepath.Base(server), verdict: why})
+		rows = append(rows, row{peer: p.name, proto: name, client: names[0], server: names[1], verdict: why})
 	}
 	return rows
 }
@@ -251,7 +254,8 @@ func (p *peer) run(t *testing.T) (rows []row) {
 	frames := dissect(t, capture, p.ports, p.decode)
 	calls := messages(t, recording, p.ports)
 	packets := messages(t, capture, p.ports)
-	client, server := p.title()
+	names := p.titles()
+	client, server := strings.TrimSpace(names[0]+" "+version(p.client)), strings.TrimSpace(names[1]+" "+version(p.server))
 	for _, name := range p.protos {
 		o := oracles[name]
 		if o == nil {
@@ -263,7 +267,7 @@ func (p *peer) run(t *testing.T) (rows []row) {
 		views := []struct {
 			what  string
 			list  []said
-			count *[2]int
+			count *[3]int
 		}{
 			{"from calls of the client", o.shown(calls, true), &w.calls},
 			{"from calls of the server", o.shown(calls, false), &w.serverCalls},
@@ -297,11 +301,11 @@ func (p *peer) run(t *testing.T) (rows []row) {
 // row is a line of the table.
 type row struct {
 	peer, proto, client, server, fields, verdict string
-	truth, calls, serverCalls, packets           [2]int // requests, answers
+	truth, calls, serverCalls, packets           [3]int // requests, answers, notices
 }
 
 func (r row) String() string {
-	n := func(c [2]int) string { return fmt.Sprintf("%d / %d", c[0], c[1]) }
+	n := func(c [3]int) string { return fmt.Sprintf("%d / %d / %d", c[0], c[1], c[2]) }
 	if r.fields == "" {
 		return fmt.Sprintf("| %s | %s | %s | %s | | | | | | %s |", r.peer, r.proto, r.client, r.server, r.verdict)
 	}
@@ -314,8 +318,10 @@ func key(line string) string {
 	if len(f) < 10 {
 		return line
 	}
-	word := func(s string) string { w, _, _ := strings.Cut(strings.TrimSpace(s), " "); return w }
-	return strings.Join([]string{f[0], f[1], word(f[2]), word(f[3]), f[8], f[9]}, "|")
+	name := func(s string) string {
+		return strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(s), number.FindString(s)))
+	}
+	return strings.Join([]string{f[0], f[1], name(f[2]), name(f[3]), f[8], f[9]}, "|")
 }
 
 func head(t *testing.T) string {
@@ -324,7 +330,7 @@ func head(t *testing.T) string {
 
 Each row is a run of a real client with a real server on loopback, in a network namespace of its own. pidwire watches both, and tcpdump captures
 the packets. The messages that pidwire makes of the client's calls, of the server's calls and of the packets alone must be those that tshark finds in
-the packets: as many requests and answers, each with the same fields. A cell is requests / answers; notices are compared too, and not counted.
+the packets: as many requests and answers, each with the same fields. A cell is requests / answers / notices, which are neither asked for nor answered.
 
 Written by `+"`go test ./test/peers -update`"+` with tshark %s. The test compares all columns but versions and numbers.
 

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -276,5 +275,3 @@ func output(t *testing.T, name string, args ...string) []byte {
 	}
 	return out
 }
-
-var _ io.Writer = (*buffer)(nil)

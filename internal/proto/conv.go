@@ -78,7 +78,6 @@ type Conv struct {
 	stream  bool
 	strange uint8     // datagrams that no protocol recognized
 	calls   bool      // its bytes are those of calls
-	user    uint32    // the process that made the last of them
 	order   *[2]order // its bytes are those of packets: their order
 	traffic *traffic  // what packets tell of its times
 	life    *life     // nil: datagrams
@@ -87,6 +86,8 @@ type Conv struct {
 	done    uint64    // number of the last one that has been answered
 	losses  int       // Stage.losses when it was used last
 	taken   int       // bytes that it was counted with in the room
+
+	user event.Proc // the process that made the last of its calls
 }
 
 // Conn returns the connection.

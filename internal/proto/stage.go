@@ -199,7 +199,7 @@ func (s *Stage) call(e *event.Entry, b *event.Call) {
 		if c.order != nil {
 			return // its packets are read
 		}
-		c.calls, c.user = true, e.Task.PID
+		c.calls, c.user = true, e.Task.Proc
 		if b.In {
 			s.at(e, end, end)
 			s.moved(c, In, b)
@@ -216,7 +216,7 @@ func (s *Stage) call(e *event.Entry, b *event.Call) {
 		}
 	case b.Role.Has(event.Closes) && e.Conn.Closed:
 		// A child closes what it has inherited, and its parent goes on.
-		if c := s.conv(e.Conn, false); c != nil && (c.user == 0 || c.user == e.Task.PID) {
+		if c := s.conv(e.Conn, false); c != nil && (c.user.PID == 0 || c.user.PID == e.Task.PID || e.Task.Start < c.user.Start) {
 			s.at(e, e.Time, end)
 			s.closed(c)
 		}

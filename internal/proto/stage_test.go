@@ -46,7 +46,7 @@ func TestClosedByChild(t *testing.T) {
 	conn := &event.Conn{N: 1, Type: 1}
 	var said []string
 	add := func(pid uint32, b *event.Call) {
-		task := event.Task{Proc: event.Proc{PID: pid}}
+		task := event.Task{Proc: event.Proc{PID: pid, Start: uint64(pid)}}
 		s.Add(&event.Entry{Event: event.Event{Time: 1, Task: task, Body: b}, Conn: conn}, func(e *event.Entry) {
 			if m, ok := e.Body.(*event.Message); ok && m.Proto == "line" {
 				said = append(said, m.Text)

@@ -22,6 +22,7 @@ type life struct {
 	shut      int64 // time of the queue in which our window was closed, ns
 	gone      int64 // when the kernel ended the connection; 0: not yet
 	who       *who  // the thread that began it
+	left      bool  // who accepted it has closed it, unused
 }
 
 // state is the last event of a connection.
@@ -129,6 +130,9 @@ func (l *life) accepted() {
 		l.state = quiet
 	}
 }
+
+// handedOn reports whether nobody has used a connection that was accepted: a server may have left it to a child.
+func (l *life) handedOn() bool { return l != nil && l.state == quiet && !l.dials }
 
 // Whole gives all time from now on to a share, such as the handshake of TLS. Shares ends that.
 func (c *Conv) Whole(s event.Share) {

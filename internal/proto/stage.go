@@ -218,6 +218,10 @@ func (s *Stage) call(e *event.Entry, b *event.Call) {
 		// A child closes what it has inherited, and its parent goes on.
 		if c := s.conv(e.Conn, false); c != nil && (c.user.PID == 0 || c.user.PID == e.Task.PID || e.Task.Start < c.user.Start) {
 			s.at(e, e.Time, end)
+			if s.o.Packets && c.life.handedOn() {
+				c.life.left = true // its child may have it: the kernel tells when it ends
+				return
+			}
 			s.closed(c)
 		}
 	case b.Ret == 0 && b.Role.Has(event.ShutsDown) && len(b.Args) > 1:
@@ -257,6 +261,11 @@ func (s *Stage) state(e *event.Entry, b *event.State) {
 	case event.TCPClose:
 		// What has been received can still be read.
 		if c := s.conv(e.Conn, false); c != nil && c.life != nil {
+			if c.life.left && c.life.handedOn() {
+				s.at(e, e.Time, e.Time)
+				s.closed(c)
+				return
+			}
 			c.life.gone = e.Time
 		}
 	case event.TCPEstablished:

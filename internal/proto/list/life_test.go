@@ -272,3 +272,35 @@ func TestLifeWhole(t *testing.T) {
 		}
 	}
 }
+
+// TestLifeHandedOn checks that a server that closes what it has accepted, for its child, does not end the connection.
+func TestLifeHandedOn(t *testing.T) {
+	s := newScene(t, both)
+	s.packet(1, event.DirIn, event.TCPSyn, 0)
+	s.packet(1, event.DirOut, event.TCPSyn|event.TCPAck, 0)
+	child := s.conn
+	e := event.Entry{Event: event.Event{Time: 2 * ms, Body: &event.Call{Name: "accept", Role: event.Accepts, State: event.Returned, Ret: 5}}, Conn: &event.Conn{N: 9, Type: 1, Family: 2}, Others: []*event.Conn{&child}}
+	s.s.Add(&e, func(*event.Entry) {})
+	s.close(3)
+	s.conn.Closed = false
+	s.packet(10, event.DirIn, event.TCPAck, len(get))
+	s.read(9, 10, get)
+	s.packet(12, event.DirOut, event.TCPAck, len(answer)+4)
+	s.send(12, 12, answer+"body")
+	s.close(20)
+	if m := s.end(30); m.Text != "closed" || m.Took != 18*ms || m.Fields[0].Num != 1 {
+		t.Errorf("%+v", m)
+	}
+	// The kernel's end is that of one that nobody has used.
+	s = newScene(t, both)
+	s.packet(1, event.DirIn, event.TCPSyn, 0)
+	child = s.conn
+	e.Others = []*event.Conn{&child}
+	s.s.Add(&e, func(*event.Entry) {})
+	s.close(3)
+	conn := s.conn
+	s.add(8, &conn, &event.State{To: event.TCPClose})
+	if m := s.end(30); m.Text != "closed" || m.Took != 6*ms {
+		t.Errorf("%+v", m)
+	}
+}

@@ -99,7 +99,7 @@ output. With -w - the output of the command goes to standard error.`,
 	f.StringVar(&t.engine, "engine", "", "trace functions with `ENGINE` kprobe, function_graph or stacks (default: the first that works here)")
 	f.BoolVar(&t.auditWait, "audit-wait", false, "layer aud: block the target when the queue is full, so that no record is lost")
 	f.BoolVar(&t.auditUnicast, "audit-unicast", false, "layer aud: receive the records as the audit daemon, if none is running")
-	f.Uint32Var(&t.snaplen, "snaplen", 0, "maximum bytes captured of each packet (default 256; with -w 65535)")
+	f.Uint32Var(&t.snaplen, "snaplen", 0, "maximum bytes captured of each packet (default 256; with -w FILE.pcapng or FILE.pcap, or without layer sys, 65535)")
 	f.StringVar(&t.said, "payload", "", "layer msg: record the first `BYTES` of each direction of a connection, and a quarter of this after each change of direction (default 16KiB); none: only what -s shows, and no other contents")
 	t.write.add(f)
 	f.BoolVar(&t.print, "print", false, "with -w: also print lines")
@@ -176,13 +176,15 @@ func (t *traceFlags) calls() func(string) bool {
 	return t.view.sel.wants
 }
 
-// snapLength returns the number of bytes captured of a packet: enough for a line, or the maximum for a file.
+// snapLength returns the number of bytes captured of a packet: enough for a line, or the maximum for files that other
+// tools read, and for recordings without calls, which have the payload otherwise (docs/decisions/0017).
 func (t *traceFlags) snapLength() uint32 {
 	const line = 256
 	switch {
 	case t.snaplen != 0:
 		return min(t.snaplen, bpf.MaxSnaplen)
-	case t.write.file != "":
+	case t.write.file == "":
+	case t.write.kind(true) != recordingFile, !slices.Contains(t.layers, "sys"):
 		return bpf.MaxSnaplen
 	}
 	return line

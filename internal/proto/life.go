@@ -101,6 +101,8 @@ func (c *Conv) connects(begin, end int64, done bool) {
 	}
 	if done {
 		c.connected(end)
+	} else if l.state == connecting {
+		l.spend(end, event.ShareConnect)
 	}
 }
 
@@ -177,13 +179,29 @@ func (c *Conv) before(d Dir, n int64) {
 	}
 	switch l.state {
 	case connecting: // the end of the handshake was not seen
-		l.spend(now.time, event.ShareConnect)
-	case quiet, reading:
-		l.spend(now.time, c.mine(event.ShareOwn))
+		l.spend(now.time, c.dialing())
 	case sending:
+		if w := c.traffic; w != nil && w.half[Out].known {
+			// What this end has sent before may wait for room: in the send buffer, or in the peer's.
+			left := w.half[Out].passed.by(c.half[Out].count - n)
+			if left == 0 {
+				left = now.time
+			}
+			l.spend(min(left, now.time), event.ShareSend)
+		}
+		l.spend(now.time, c.mine(event.ShareOwn))
+	case quiet, reading:
 		l.spend(now.time, c.mine(event.ShareOwn))
 	}
 	l.state = sending
+}
+
+// dialing returns the share of the time after connect, until it is seen that the connection is there.
+func (c *Conv) dialing() event.Share {
+	if c.stage.o.Packets {
+		return event.ShareConnect
+	}
+	return event.ShareUnknown // connect did not wait, and nothing else tells
 }
 
 // after gives the time of a call that sends to its share.
@@ -206,7 +224,7 @@ func (c *Conv) beforeIn(l *life, read, n int64) {
 	if first == 0 || last == 0 {
 		s := event.ShareUnknown
 		if state == connecting {
-			s = event.ShareConnect
+			s = c.dialing()
 		}
 		l.spend(read, s)
 		return
@@ -288,7 +306,7 @@ func (c *Conv) over(now mark, closed bool) {
 	awaited, known := c.awaited()
 	switch w := c.traffic; {
 	case l.state == connecting:
-		l.spend(now.time, event.ShareConnect)
+		l.spend(now.time, c.dialing())
 	case l.state == sending && (awaited || !known) && l.dials && w != nil && w.half[In].known:
 		c.returned(l, w, now.time)
 	case l.state == sending && (awaited || !known) && l.dials:

@@ -304,3 +304,30 @@ func TestLifeHandedOn(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+// TestLifeFull checks that the time in which the peer does not read is a part of sending, also between calls.
+func TestLifeFull(t *testing.T) {
+	s := newScene(t, both)
+	s.handshake()
+	s.connect(1, 3)
+	put := "PUT / HTTP/1.1\r\nHost: web.test\r\nContent-Length: 20\r\n\r\n"
+	s.packet(5, event.DirOut, event.TCPAck, len(put))
+	s.send(5, 6, put)          // 2 own, 1 send
+	s.send(8, 9, "0123456789") // 2 own, 1 send: it waits
+	s.packet(40, event.DirOut, event.TCPAck, 10)
+	s.send(45, 46, "0123456789") // 31 send, 5 own, 1 send
+	s.packet(46, event.DirOut, event.TCPAck, 10)
+	s.packet(50, event.DirIn, event.TCPAck, len(answer)+4)
+	s.read(50, 50, answer+"body") // 2 network, 2 peer
+	s.close(50)
+	shares(t, s.end(60), map[event.Share]float64{event.ShareConnect: 2, event.ShareOwn: 9, event.ShareSend: 34, event.ShareNetwork: 2, event.SharePeer: 2})
+}
+
+// TestLifeInProgress checks that nobody knows when a connection was there that connect did not wait for, without packets.
+func TestLifeInProgress(t *testing.T) {
+	s := newScene(t, proto.Options{Calls: true})
+	s.call(1, 2, &event.Call{Name: "connect", Role: event.Connects, Ret: -115, Errno: "EINPROGRESS"})
+	s.send(10, 11, get)
+	s.close(20)
+	shares(t, s.end(60), map[event.Share]float64{event.ShareConnect: 1, event.ShareUnknown: 17, event.ShareSend: 1})
+}

@@ -204,10 +204,14 @@ func TestNames(t *testing.T) {
 	l := newLife(t)
 	dns := seg(90, event.DirIn, 0, there, netip.MustParseAddrPort("10.0.0.53:53"))
 	dns.Proto, dns.TCP.Valid = event.ProtoUDP, false
-	dns.Answers = []event.Answer{{Addr: here.Addr(), Name: "web.test"}}
+	ninth := netip.MustParseAddrPort("10.0.0.9:80")
+	// What the address was asked for is not better than the name that was looked up.
+	dns.Answers = []event.Answer{
+		{Addr: here.Addr(), Name: "web.test", From: event.FromDNS}, {Addr: here.Addr(), Name: "host-7.test", From: event.FromPTR}, {Addr: netip.MustParseAddr("10.0.0.8"), Name: "host-8.test", From: event.FromPTR},
+	}
 	l.add(parent, dns)
 	c := l.packet(seg(60, event.DirOut, syn, there, here), 2, true, event.MatchExact)
-	if c.PeerName != "web.test" {
+	if c.PeerName != "web.test" || c.PeerFrom != event.FromDNS {
 		t.Errorf("%+v", c)
 	}
 	// By a call too, with the address in either form.
@@ -216,7 +220,10 @@ func TestNames(t *testing.T) {
 	if e := l.call(parent, "connect", 0, s); e.Conn.PeerName != "web.test" {
 		t.Errorf("%+v", e.Conn)
 	}
-	if c := l.packet(seg(62, event.DirOut, syn, there, netip.MustParseAddrPort("10.0.0.9:80")), 4, true, event.MatchExact); c.PeerName != "" {
+	if c := l.packet(seg(62, event.DirOut, syn, there, ninth), 4, true, event.MatchExact); c.PeerName != "" || c.PeerFrom != event.FromNowhere {
+		t.Errorf("%+v", c)
+	}
+	if c := l.packet(seg(63, event.DirOut, syn, there, netip.MustParseAddrPort("10.0.0.8:80")), 5, true, event.MatchExact); c.PeerName != "host-8.test" || c.PeerFrom != event.FromPTR {
 		t.Errorf("%+v", c)
 	}
 }

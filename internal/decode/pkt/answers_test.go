@@ -125,3 +125,40 @@ func FuzzAnswers(f *testing.F) {
 		}
 	})
 }
+
+// TestReverse checks the names of answers for addresses.
+func TestReverse(t *testing.T) {
+	six := "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"
+	for _, c := range []struct{ asked, name, want string }{
+		{"7.2.0.192.in-addr.arpa", "web.test", "192.0.2.7=web.test"},
+		{"7.2.0.192.IN-ADDR.ARPA", "web.test", "192.0.2.7=web.test"},
+		{six, "six.test", "2001:db8::1=six.test"},
+		{"64.7.2.0.192.in-addr.arpa", "web.test", ""},
+		{"2.0.192.in-addr.arpa", "web.test", ""},
+		{"300.2.0.192.in-addr.arpa", "web.test", ""},
+		{strings.Replace(six, "8.b", "x.b", 1), "six.test", ""},
+		{six[2:], "six.test", ""},
+		{strings.Replace(six, "1.0.", "1.00", 1), "six.test", ""},
+		{"_http._tcp.local", "printer.local", ""},
+		{"7.2.0.192.in-addr.arpa", "a\x1bb.test", ""},
+	} {
+		d := layers.DNS{
+			QR: true, Questions: []layers.DNSQuestion{{Name: []byte(c.asked), Type: layers.DNSTypePTR, Class: layers.DNSClassIN}},
+			Answers: []layers.DNSResourceRecord{{Name: []byte(c.asked), Type: layers.DNSTypePTR, Class: layers.DNSClassIN, PTR: []byte(c.name)}},
+		}
+		b := gopacket.NewSerializeBuffer()
+		if err := d.SerializeTo(b, gopacket.SerializeOptions{FixLengths: true}); err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, a := range Answers(datagram(53, b.Bytes())) {
+			got += a.Addr.String() + "=" + a.Name
+			if a.From != event.FromPTR {
+				t.Errorf("%s: the name is from %v", c.asked, a.From)
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", c.asked, got, c.want)
+		}
+	}
+}

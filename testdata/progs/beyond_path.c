@@ -67,16 +67,30 @@ static void read_all(int fd, long n)
 	}
 }
 
+static void took(const char *what, long us)
+{
+	char line[64];
+	int n = snprintf(line, sizeof(line), "%s %ld\n", what, us);
+
+	must(write(2, line, n), "write");
+}
+
 static void client(void)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(8080) };
 	int fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket"), i;
 
+	long from = now_us();
+
 	inet_pton(AF_INET, "10.99.0.2", &sa.sin_addr);
 	must(connect(fd, (void *)&sa, sizeof(sa)), "connect");
+	took("connect", now_us() - from);
 	for (i = 0; i < 4; i++) {
+		from = now_us();
 		must(send(fd, i < 3 ? plain : lost, sizeof(plain) - 1, 0), "send");
 		read_all(fd, sizeof(answer) - 1);
+		if (i < 3)
+			took("path", now_us() - from);
 	}
 	close(fd);
 	exit(0);
@@ -105,7 +119,6 @@ static void take(int from, int to, int *count)
 {
 	static long dropped;
 	static int again;
-	char line[64];
 	int i = *count, n;
 
 	if (i == HELD)
@@ -117,8 +130,7 @@ static void take(int from, int to, int *count)
 			return;
 		}
 		again = 1;
-		n = snprintf(line, sizeof(line), "lost %ld\n", now_us() - dropped);
-		must(write(2, line, n), "write");
+		took("lost", now_us() - dropped);
 	}
 	held[i].to = to;
 	held[i].at = now_us() + HOLD;

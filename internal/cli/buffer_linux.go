@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidwire/pidwire/internal/proto"
 	"github.com/pidwire/pidwire/internal/source/bpf"
 	"github.com/pidwire/pidwire/internal/source/proc"
 )
@@ -29,20 +30,28 @@ const (
 )
 
 // ringSize returns the size of the ring buffer in bytes: that of --buffer, or else one that depends on the
-// machine's memory and on the memory limit of the cgroup.
-func ringSize(flag string) (uint32, error) {
+// machine's memory and on the memory limit of the cgroup. messages says whether layer msg is traced.
+func ringSize(flag string, messages bool) (uint32, error) {
 	if flag == "" {
 		var info unix.Sysinfo_t
 		if unix.Sysinfo(&info) != nil {
 			return minRing, nil
 		}
-		return ringWithin(ringOf(uint64(info.Totalram)*uint64(info.Unit)), proc.Default.MemoryRoom)
+		return ringWithin(ringOf(uint64(info.Totalram)*uint64(info.Unit)), ownMemoryWith(messages), proc.Default.MemoryRoom)
 	}
 	n, err := bufferSize(flag)
 	if err != nil || n < leastBuffer || n > mostBuffer {
 		return 0, usageError("--buffer %s: a size in KiB, or with a unit as in 64MiB, from %s to %s", flag, byteWords(leastBuffer), byteWords(mostBuffer))
 	}
 	return uint32(1) << bits.Len64(n-1), nil
+}
+
+// ownMemoryWith is ownMemory with the bytes of conversations, if messages are read.
+func ownMemoryWith(messages bool) uint64 {
+	if messages {
+		return ownMemory + proto.Bytes
+	}
+	return ownMemory
 }
 
 // ringOf returns the size of the ring buffer for a machine with that many bytes of memory: a power of two.
@@ -52,21 +61,25 @@ func ringOf(memory uint64) uint32 {
 }
 
 // ringWithin reduces the size of the ring buffer to the memory limit of our cgroup, such as that of a container: it
-// takes at most half of the memory that is left after ownMemory, but at least minRing. It returns an error if there is
+// takes at most half of the memory that is left after what pidwire needs itself, but at least minRing. It returns an error if there is
 // too little memory: the OOM killer would kill a process of the cgroup, which may be the watched one.
-func ringWithin(ring uint32, room func() (uint64, string, bool)) (uint32, error) {
+func ringWithin(ring uint32, own uint64, room func() (uint64, string, bool)) (uint32, error) {
 	left, limit, limited := room()
 	if !limited {
 		return ring, nil
 	}
-	if left < ownMemory+minRing {
-		return 0, &exitError{
+	if left < own+minRing {
+		e := &exitError{
 			code: exitPrivilege,
-			err:  fmt.Errorf("too little memory: the limit in %s leaves %d MiB, and pidwire needs about %d; the kernel would kill pidwire or the watched process", limit, left>>20, (ownMemory+minRing)>>20),
+			err:  fmt.Errorf("too little memory: the limit in %s leaves %d MiB, and pidwire needs about %d; the kernel would kill pidwire or the watched process", limit, left>>20, (own+minRing)>>20),
 			hint: []string{"run it outside the container, or raise the limit", "pidwire trace --buffer 1MiB needs the least memory, and does not check the limit"},
 		}
+		if own > ownMemory && left >= ownMemory+minRing {
+			e.hint = append(e.hint, fmt.Sprintf("without layer msg it needs %d MiB less: -l sys,pkt", (own-ownMemory)>>20))
+		}
+		return 0, e
 	}
-	for ring > minRing && uint64(ring) > (left-ownMemory)/2 {
+	for ring > minRing && uint64(ring) > (left-own)/2 {
 		ring /= 2
 	}
 	return ring, nil

@@ -66,7 +66,7 @@ func (a *app) connsWatch(ctx context.Context, rest *over, c *connsFlags, targets
 	defer rest.Cut() // no effect after End
 	ctx, watching := spanOf(ctx, c.span)
 	defer watching.stop()
-	if _, err := ringWithin(bpf.DefaultRing, proc.Default.MemoryRoom); err != nil {
+	if _, err := ringWithin(bpf.DefaultRing, ownMemoryWith(c.said), proc.Default.MemoryRoom); err != nil {
 		return err
 	}
 	config := bpf.Config{Self: uint32(os.Getpid()), Follow: !c.trace.noFollow, NoCalls: true, Packets: true, Snaplen: connsSnaplen}
@@ -117,6 +117,9 @@ func (a *app) connsWatch(ctx context.Context, rest *over, c *connsFlags, targets
 // connsView prints the table from the records that the collector sends.
 func (a *app) connsView(ctx context.Context, c *connsFlags) error {
 	limitMemory()
+	if c.said {
+		limitMemoryWithMessages()
+	}
 	src, err := a.stream()
 	if src == nil {
 		return err

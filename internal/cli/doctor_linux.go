@@ -112,7 +112,7 @@ func examineAll() []finding {
 func examineMemory() (f finding, limited bool) {
 	left, limit, limited := proc.Default.MemoryRoom()
 	f = finding{Layer: "mem", State: "ok", What: fmt.Sprintf("memory: the limit in %s leaves %d MiB", limit, left>>20)}
-	ring, err := ringSize("")
+	ring, err := ringSize("", true)
 	var ee *exitError
 	if errors.As(err, &ee) {
 		f.State, f.Cause, f.Fix = "off", []string{err.Error()}, ee.hint

@@ -306,12 +306,19 @@ func limitMemory() {
 	}
 }
 
+// limitMemoryWithMessages is limitMemory for a process that keeps conversations.
+func limitMemoryWithMessages() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit + proto.Bytes)
+	}
+}
+
 // run does this process's part of the run: collect or view.
 func (l *liveRun) run(parent context.Context) error {
 	limitMemory()
 	if l.app.in != nil {
-		if os.Getenv("GOMEMLIMIT") == "" && slices.Contains(l.t.layers, "msg") {
-			debug.SetMemoryLimit(memoryLimit + proto.Bytes)
+		if slices.Contains(l.t.layers, "msg") {
+			limitMemoryWithMessages()
 		}
 		return l.view(parent)
 	}
@@ -323,7 +330,7 @@ func (l *liveRun) run(parent context.Context) error {
 func (l *liveRun) collect(parent context.Context) error {
 	a, t := l.app, l.t
 	var err error
-	if t.ring, err = ringSize(t.buffer); err != nil {
+	if t.ring, err = ringSize(t.buffer, slices.Contains(t.layers, "msg")); err != nil {
 		return err
 	}
 	e := endingsOf(parent)

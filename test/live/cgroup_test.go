@@ -182,6 +182,7 @@ func TestMemoryLimit(t *testing.T) {
 		says string
 	}{
 		{250, "-l sys,pkt -- true", 0, "+++ exited with 0 +++"},
+		{250, "-- true", 0, "+++ exited with 0 +++"},
 		{64, "-l sys,pkt -- true", 4, "too little memory: the limit in "},
 		{64, "doctor", 4, "mem  off"},
 		{64, "conns -p 1", 4, "too little memory: the limit in "},

@@ -101,7 +101,7 @@ func (c *Conv) connects(begin, end int64, done bool) {
 	}
 	if done {
 		c.connected(end)
-	} else if l.state == connecting {
+	} else if l.state == connecting && !c.stage.o.Packets {
 		l.spend(end, event.ShareConnect)
 	}
 }

@@ -117,6 +117,9 @@ type Index[K comparable, V any] struct {
 	// Dear says that the entries identify things, so that dropping one turns a known thing into
 	// another. The room empties such tables last.
 	Dear bool
+	// Turns counts how often the young half became the old one. While it is the same, the value of the last Get or
+	// Put of a key is there, and in the young half: a caller may keep it at hand.
+	Turns uint32
 }
 
 type part[K comparable, V any] struct {
@@ -206,6 +209,7 @@ func (x *Index[K, V]) turn() {
 	x.room.used -= x.old.bytes
 	x.room.old += x.young.bytes - x.old.bytes
 	x.old, x.young = x.young, part[K, V]{}
+	x.Turns++
 }
 
 // Size returns the number of entries. A key that has moved to the young half again counts twice.

@@ -71,10 +71,11 @@ type Conv struct {
 	turn    Dir   // the direction of the last bytes
 	turns   uint8 // changes of direction since the beginning
 	begun   bool
-	start   bool // recognition began with the first byte of the connection, or after another protocol
-	deaf    bool // recognition waits for a change of direction
-	changed bool // the parser has been replaced by the method that is running
-	later   bool // the stage has it in its list of delayed heads
+	start   bool   // recognition began with the first byte of the connection, or after another protocol
+	got     uint32 // Stage.convs.Turns when it was got last
+	deaf    bool   // recognition waits for a change of direction
+	changed bool   // the parser has been replaced by the method that is running
+	later   bool   // the stage has it in its list of delayed heads
 	stream  bool
 	strange uint8     // datagrams that no protocol recognized
 	calls   bool      // its bytes are those of calls

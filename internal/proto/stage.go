@@ -26,6 +26,8 @@ const (
 	pause = 100_000_000
 	// maxDelayed bounds the beginnings that wait: in a file without times none would ever be emitted.
 	maxDelayed = 4096
+	// near is how many conversations are kept at hand.
+	near = 64
 	// recent is how many threads are kept at hand.
 	recent = 32
 	// maxExits bounds the processes whose end is known.
@@ -37,7 +39,7 @@ type Stage struct {
 	o        Options
 	list     []*Protocol
 	convs    bounded.Index[uint32, *Conv] // by Conn.N
-	last     *Conv                        // of the previous entry
+	near     [near]*Conv                  // of the last entries, by the last bits of the connection's number
 	delayed  []delayed
 	lookups  []lookup         // the last ones
 	exits    map[uint32]int64 // when processes have ended, by pid
@@ -123,9 +125,10 @@ func spoken(c *event.Conn) bool {
 
 // conv returns the conversation of a connection. Without create it returns nil if there is none.
 func (s *Stage) conv(conn *event.Conn, create bool) *Conv {
-	if s.last != nil && s.last.conn.N == conn.N {
-		s.last.conn = conn
-		return s.last
+	at := &s.near[conn.N%near]
+	if c := *at; c != nil && c.conn.N == conn.N && c.got == s.convs.Turns {
+		c.conn = conn
+		return c
 	}
 	c, ok := s.convs.Get(conn.N)
 	switch {
@@ -141,7 +144,8 @@ func (s *Stage) conv(conn *event.Conn, create bool) *Conv {
 		c.taken = c.held()
 		s.convs.Put(conn.N, c)
 	}
-	s.last = c
+	c.got = s.convs.Turns
+	*at = c
 	return c
 }
 
@@ -151,8 +155,9 @@ func (s *Stage) grew(c *Conv) {
 	if n != c.taken {
 		d := n - c.taken
 		c.taken = n
-		// The entry is in the young half, as conv has just got it.
-		if now, ok := s.convs.Get(c.conn.N); ok && now == c {
+		if c.got == s.convs.Turns {
+			s.convs.Grew(d) // it is in the young half
+		} else if now, ok := s.convs.Get(c.conn.N); ok && now == c {
 			s.convs.Grew(d)
 		}
 	}
@@ -393,8 +398,8 @@ func (s *Stage) closed(c *Conv) {
 		c.order = nil
 	}
 	s.convs.Drop(c.conn.N)
-	if s.last == c {
-		s.last = nil
+	if at := &s.near[c.conn.N%near]; *at == c {
+		*at = nil
 	}
 }
 

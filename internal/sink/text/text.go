@@ -100,7 +100,7 @@ func (s *Sink) nameOf(a netip.Addr) string {
 		return name
 	}
 	if c := s.peer; s.o.Names && c.PeerName != "" && c.Peer.Addr().Unmap() == a.Unmap() {
-		return c.PeerName
+		return PeerName(c)
 	}
 	if s.o.Resolve != nil {
 		return s.o.Resolve(a.Unmap())

@@ -330,3 +330,36 @@ c[7]              -  krn    sock:send = 5
 		}
 	}
 }
+
+// TestNames checks the names of peers: as they are if this end called its peer so on the connection, with a ~ if
+// only its address has the name, and in packets with Names.
+func TestNames(t *testing.T) {
+	data := append([]byte{0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2}, make([]byte, 20)...)
+	packet := &event.Capture{Packet: event.Packet{
+		Dir: event.DirOut, Data: data, Captured: 40, Len: 40, Version: 4, Src: netip.MustParseAddrPort("10.0.0.1:4000"), Dst: netip.MustParseAddrPort("10.0.0.2:80"),
+	}}
+	connect := &event.Call{Name: "connect", Role: event.Connects, State: event.Returned}
+	for _, c := range []struct {
+		from  event.NameFrom
+		names bool
+		want  []string
+	}{
+		{event.FromHost, true, []string{"# web.test", "IP 10.0.0.1 > web.test:"}},
+		{event.FromDNS, true, []string{"# ~web.test", "IP 10.0.0.1 > ~web.test:"}},
+		{event.FromPTR, false, []string{"# ~web.test", "IP 10.0.0.1 > 10.0.0.2:"}},
+	} {
+		conn := &event.Conn{N: 1, Family: 2, Type: 1, Protocol: 6, Local: packet.Src, Peer: packet.Dst, PeerName: "web.test", PeerFrom: c.from}
+		got := print(t, text.Options{Names: c.names}, []event.Entry{
+			{Event: event.Event{Time: 1, Body: connect}, Conn: conn, Match: event.MatchExact}, {Event: event.Event{Time: 2, Body: packet}, Conn: conn, Match: event.MatchExact},
+		})
+		for _, want := range c.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%v: no %q in\n%s", c.from, want, got)
+			}
+		}
+		want := "(10.0.0.2)"
+		if b := string(text.AppendConn(nil, conn)); !strings.Contains(b, "web.test:80 "+want) || strings.Contains(b, "~") != c.from.Inferred() {
+			t.Errorf("%v: %q", c.from, b)
+		}
+	}
+}

@@ -168,7 +168,7 @@ ldapwhoami $a >/dev/null; ldapdelete $a cn=bob,dc=peers,dc=test; ldapwhoami -x -
 		sure:   "CONNECT",
 	},
 	{
-		name: "adb", client: "adb", protos: []string{"adb"}, unusable: "no device side can be installed; adb and its own server speak another protocol",
+		name: "adb", client: "adb", protos: []string{"adb"}, unusable: "no device side can be installed; adb and its own server speak another protocol", until: "adbd",
 	},
 	{
 		name: "grpc-go", client: "go @ google.golang.org/grpc", server: "go @ google.golang.org/grpc", called: [2]string{"grpc-go", "grpc-go"}, must: true, ports: []int{50051}, start: grpcGo, protos: []string{"grpc"}, decode: []string{"-d", "tcp.port==50051,http2"},

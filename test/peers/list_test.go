@@ -77,17 +77,9 @@ PGPASSWORD=wrong psql -c 'select 1' 2>/dev/null; true`,
 	},
 	{
 		name: "redis", client: "redis-cli --version", server: "redis-server --version", also: "redis-benchmark", must: true, ports: []int{6379}, start: redis, protos: []string{"redis"},
-		script: `redis-cli <<E >/dev/null
-set a 1
-incr a
-get a
-get none
-lpush l x y z
-lrange l 0 -1
-incr l
-hset h k v k2 v2
-hgetall h
-E
+		// Commands as arguments: reading them from a pipe, redis-cli first asks for COMMAND DOCS, and tcpdump beside other peers
+		// may lose a part of that answer, which tshark then counts piece by piece (redis/testdata has it).
+		script: `for c in "set a 1" "incr a" "get a" "get none" "lpush l x y z" "lrange l 0 -1" "incr l" "hset h k v k2 v2" "hgetall h"; do redis-cli $c >/dev/null; done
 redis-benchmark -q -n 60 -P 4 -c 2 -t set,get >/dev/null`,
 		sure: "LRANGE",
 	},

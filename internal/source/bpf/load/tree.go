@@ -220,21 +220,24 @@ func (k *Kernel) attachFunctions(c Config, list []ksyms.Function) (engine string
 		return "", err
 	}
 	opts := link.KprobeMultiOptions{Addresses: addrs}
-	progs, err := k.load(c, spec, nil, o.TreeSession)
-	if err == nil {
-		session := opts
-		session.Session = true
-		var l link.Link
-		if l, err = link.KprobeMulti(progs[0], session); err == nil {
-			k.attached(l)
-			return "kprobe.session", nil
+	if k.hasFunc("bpf_session_is_return") {
+		progs, err := k.load(c, spec, nil, o.TreeSession)
+		if err == nil {
+			session := opts
+			session.Session = true
+			var l link.Link
+			if l, err = link.KprobeMulti(progs[0], session); err == nil {
+				k.attached(l)
+				return "kprobe.session", nil
+			}
+		}
+		if spec, o, err = open(); err != nil {
+			return "", err
 		}
 	}
 	// Without kprobe.session: one program for entries, and one for returns.
-	if spec, o, err = open(); err != nil {
-		return "", err
-	}
-	if progs, err = k.load(c, spec, nil, o.TreeLeave, o.TreeEnter); err != nil {
+	progs, err := k.load(c, spec, nil, o.TreeLeave, o.TreeEnter)
+	if err != nil {
 		return "", err
 	}
 	leave, err := link.KretprobeMulti(progs[0], opts)

@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
 )
 
 //go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zsyscalls -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Syscalls ../../../../bpf/syscalls.bpf.c
@@ -28,13 +30,14 @@ import (
 //go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zsteps -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Steps ../../../../bpf/steps.bpf.c
 //go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem ztree -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Tree ../../../../bpf/tree.bpf.c
 //go:generate go tool bpf2go -target amd64,arm64 -go-package object -output-stem zifaces -cc clang -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I../../../../bpf" Ifaces ../../../../bpf/ifaces.bpf.c
+//go:generate sh -c "go run ./strip z*.o"
 
 // Open reads an object, and gives its parts by their names: S is one of the
 // structs XSpecs, or a part of one. They are those of the spec: what is set in
 // them is set there. A name that the object does not have is an error.
 func Open[S any](load func() (*ebpf.CollectionSpec, error)) (*ebpf.CollectionSpec, *S, error) {
 	r := readOf[S]()
-	r.once.Do(func() { r.spec, r.err = load() })
+	r.once.Do(func() { r.read(load) })
 	if r.err != nil {
 		return nil, nil, r.err
 	}
@@ -64,7 +67,23 @@ func readOf[S any]() *read {
 // Ahead begins to read an object that will be opened.
 func Ahead[S any](load func() (*ebpf.CollectionSpec, error)) {
 	r := readOf[S]()
-	go r.once.Do(func() { r.spec, r.err = load() })
+	go r.once.Do(func() { r.read(load) })
+}
+
+// read reads the object, and gives each function one line of source, its name, as their own lines are stripped: the
+// library adds a line where it replaces an instruction that the kernel has no use for, and the kernel takes lines of
+// all functions, or of none ("missing bpf_line_info").
+func (r *read) read(load func() (*ebpf.CollectionSpec, error)) {
+	if r.spec, r.err = load(); r.err != nil {
+		return
+	}
+	for _, p := range r.spec.Programs {
+		for i := range p.Instructions {
+			if f := btf.FuncMetadata(&p.Instructions[i]); f != nil {
+				p.Instructions[i] = p.Instructions[i].WithSource(asm.Comment(f.Name))
+			}
+		}
+	}
 }
 
 // Forget frees what was read: megabytes. What is opened later is read again.

@@ -3,12 +3,37 @@
 #include <pthread.h>
 
 static int pair[2];
+static volatile int sending;
+static volatile pid_t reading;
+
+/* Returns when the thread has slept for a moment, whatever the speed of the machine; after 10 s at the latest. */
+static void asleep(pid_t tid)
+{
+	char *path = str("/proc/self/task/%d/stat", tid);
+
+	for (int n = 0, seen = 0; n < 2000 && seen < 3; n++) {
+		char line[256] = "";
+		FILE *f = fopen(path, "r");
+
+		usleep(5000);
+		if (!f)
+			continue;
+		if (fgets(line, sizeof(line), f) && strstr(line, ") S "))
+			seen++;
+		else
+			seen = 0;
+		fclose(f);
+	}
+}
 
 static void *reader(void *arg)
 {
 	static char got[1 << 16];
 
-	usleep(60000);
+	while (!sending)
+		usleep(1000);
+	asleep(getpid());
+	reading = gettid();
 	while (recv(pair[1], got, sizeof(got), 0) > 0)
 		;
 	return arg;
@@ -44,10 +69,11 @@ int main(void)
 	say("#krn sock:send = -1 EAGAIN");
 	if (pthread_create(&thread, NULL, reader, NULL))
 		return 1;
+	sending = 1;
 	must(send(pair[0], data, sizeof(data), 0), "send");
 	say("#krn sock:sndbuf-wait queued= sndbuf= <");
 	say("#krn skb:copy length=");
-	usleep(20000); /* it waits for more */
+	asleep(reading); /* it waits for more */
 	r = shutdown(pair[0], SHUT_WR);
 	saw(r, "shutdown(%d, SHUT_WR)", pair[0]);
 	say("#krn tcp ESTABLISHED -> FIN_WAIT1 # closed here");

@@ -392,7 +392,7 @@ func (p *run) decode(queues []chan delivery, stop func()) {
 		b.idle = idle
 		p.pass(b, queues, owed)
 	}
-	p.finish(queues, owed, o.last(pass))
+	p.finish(queues, owed, o.last(pass, func(b *batch) { p.pass(b, queues, owed) }))
 }
 
 // stages returns the stages for a timeline. The tables of all but proto share the room of flow's.
@@ -417,6 +417,7 @@ type outlet struct {
 	passed bool         // they have
 	to     whose        // sinks that get it
 	before []result     // entries that the stages have added before it; those after it are in b.list
+	spill  func(*batch) // passes a batch of such entries on; nil: they stay with the current one
 	after  []int        // indexes of those that only file sinks get
 }
 
@@ -448,7 +449,29 @@ func (o *outlet) take(e *event.Entry) {
 		o.b.list = append(o.b.list, *e)
 	default:
 		o.before = append(o.before, result{*e, to})
+		if len(o.before) == maxBefore && o.spill != nil {
+			o.spill(o.earlier())
+		}
 	}
+}
+
+// maxBefore is how many entries before the last one are a batch: at the end the stages report on all connections.
+const maxBefore = 512
+
+// earlier returns a batch of the entries before the current one.
+func (o *outlet) earlier() *batch {
+	b := o.newBatch()
+	b.arena = o.arenas.take()
+	for i := range o.before {
+		r := &o.before[i]
+		if r.to == forFiles {
+			b.files = append(b.files, len(b.list))
+		}
+		b.list = append(b.list, r.e)
+	}
+	clear(o.before)
+	o.before = o.before[:0]
+	return b
 }
 
 // end makes the batch what the stages have passed since begin.
@@ -476,8 +499,9 @@ func (o *outlet) end() {
 }
 
 // last returns the last batch: the entries that the stages have delayed, and the end
-// entry if the source has emitted one or the limit was reached.
-func (o *outlet) last(pass func(*event.Entry)) *batch {
+// entry if the source has emitted one or the limit was reached. Batches before it go to spill.
+func (o *outlet) last(pass func(*event.Entry), spill func(*batch)) *batch {
+	o.spill = spill
 	if o.limited() {
 		o.run.end.Body = &event.End{Reason: errLimit.Error()}
 	}

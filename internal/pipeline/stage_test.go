@@ -72,7 +72,7 @@ func TestStages(t *testing.T) {
 				p.end = event.Entry{Event: event.Event{Seq: 3, Body: &event.End{Reason: "over"}}}
 			}
 			var got []string
-			for _, list := range [][]event.Entry{b.list, o.last(pass).list} {
+			for _, list := range [][]event.Entry{b.list, o.last(pass, nil).list} {
 				for i := range list {
 					got = append(got, word(&list[i]))
 				}

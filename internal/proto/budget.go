@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"slices"
 	"unsafe"
 
 	"github.com/pidwire/pidwire/internal/event"
@@ -64,6 +65,54 @@ type flight struct {
 	acked  passes // acknowledged by the other end
 	resent passes // retransmissions: offsets after their last byte only grow
 	last   int64  // offset after the last byte
+	edge   int64  // In: all bytes before it have arrived
+	ahead  []span // In: offsets of bytes that have arrived behind a hole, in order
+}
+
+// maxAhead bounds the pieces behind holes. Beyond it, the hole before the last one counts as filled: the next acknowledgment
+// of this end tells what really is there.
+const maxAhead = 16
+
+// arrive notes that bytes have arrived. What comes behind a hole cannot be read before the hole is filled.
+func (f *flight) arrive(from, to, at int64) {
+	f.last = max(f.last, to)
+	if to <= f.edge {
+		return
+	}
+	if from > f.edge {
+		f.hold(span{from, to})
+		return
+	}
+	f.edge = to
+	n := 0
+	for n < len(f.ahead) && f.ahead[n].from <= f.edge {
+		f.edge = max(f.edge, f.ahead[n].to)
+		n++
+	}
+	f.ahead = f.ahead[:copy(f.ahead, f.ahead[n:])]
+	f.passed.add(f.edge, at)
+}
+
+// hold adds bytes behind a hole.
+func (f *flight) hold(s span) {
+	i := len(f.ahead)
+	for i > 0 && f.ahead[i-1].from > s.from {
+		i--
+	}
+	switch {
+	case i > 0 && f.ahead[i-1].to >= s.from:
+		f.ahead[i-1].to = max(f.ahead[i-1].to, s.to)
+		i--
+	case len(f.ahead) == maxAhead:
+		f.ahead[maxAhead-1].to = max(f.ahead[maxAhead-1].to, s.to)
+		return
+	default:
+		f.ahead = slices.Insert(f.ahead, i, s)
+	}
+	for i+1 < len(f.ahead) && f.ahead[i+1].from <= f.ahead[i].to {
+		f.ahead[i].to = max(f.ahead[i].to, f.ahead[i+1].to)
+		f.ahead = slices.Delete(f.ahead, i+1, i+2)
+	}
 }
 
 // traffic is what packets tell of a TCP connection.
@@ -75,7 +124,7 @@ type traffic struct {
 	closed []span
 }
 
-// span is a time in which our window was 0: the peer could not send, as we did not read.
+// span is a time in which our window was 0: the peer could not send, as we did not read; or a piece of a stream.
 type span struct{ from, to int64 }
 
 // maxSpans bounds the spans that are kept: the last ones.
@@ -85,7 +134,7 @@ func (t *traffic) memory() int {
 	n := int(unsafe.Sizeof(*t))
 	for i := range t.half {
 		f := &t.half[i]
-		n += (cap(f.passed) + cap(f.acked) + cap(f.resent)) * int(unsafe.Sizeof(passed{}))
+		n += (cap(f.passed)+cap(f.acked)+cap(f.resent))*int(unsafe.Sizeof(passed{})) + cap(f.ahead)*int(unsafe.Sizeof(span{}))
 	}
 	return n + cap(t.closed)*int(unsafe.Sizeof(span{}))
 }
@@ -137,11 +186,17 @@ func (s *Stage) onWire(e *event.Entry, b *event.Capture) {
 		}
 		if off <= back.last {
 			back.acked.add(off, e.Time)
+			if d == Out {
+				back.arrive(back.edge, off, e.Time) // what it acknowledges has arrived, even if no packet showed it
+			}
 		}
 	}
 	if t.Length > 0 && f.known {
-		end := int64(t.Seq-f.isn-1) + int64(t.Length)
-		if end > f.last {
+		from := int64(t.Seq - f.isn - 1)
+		end := from + int64(t.Length)
+		if d == In {
+			f.arrive(from, end, e.Time)
+		} else if end > f.last {
 			f.last = end
 			f.passed.add(end, e.Time)
 		} else {
@@ -193,6 +248,9 @@ func (t *traffic) shut(from, to int64) (ns int64) {
 	}
 	return ns
 }
+
+// Incomplete is the Unsure of a message that ended before its end.
+const Incomplete = "it is not complete"
 
 // divide sets the time of an answer, and what it was spent on. The parts are intervals between events that follow each
 // other, so that their sum is the time.
@@ -265,6 +323,9 @@ func (c *Conv) divideClient(x *Exchange, m *event.Message) {
 	if !c.calls {
 		// Without calls it is not known when the process read it; the end is the last packet.
 		t.until(t.end, event.ShareTransfer)
+	}
+	if m.Unsure == Incomplete {
+		t.until(t.end, event.ShareTransfer) // the process waited for the rest
 	}
 	t.until(t.end, event.ShareQueue)
 }

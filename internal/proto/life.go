@@ -283,8 +283,9 @@ func (c *Conv) returned(l *life, w *traffic, first int64) {
 	l.spend(first, event.SharePeer)
 }
 
-// over divides the rest of the time of a connection, and emits what there is to say about it.
-func (c *Conv) over(now mark, closed bool) {
+// over divides the rest of the time of a connection, and emits what there is to say about it. awaited is whether a request
+// had no complete answer.
+func (c *Conv) over(now mark, closed, awaited, known bool) {
 	l := c.life
 	if l == nil {
 		return
@@ -303,7 +304,6 @@ func (c *Conv) over(now mark, closed bool) {
 		now.time = exit
 	}
 	now.time = max(now.time, l.at)
-	awaited, known := c.awaited()
 	switch w := c.traffic; {
 	case l.state == connecting:
 		l.spend(now.time, c.dialing())
@@ -313,6 +313,8 @@ func (c *Conv) over(now mark, closed bool) {
 		l.spend(now.time, event.ShareUnknown)
 	case l.state == reading && awaited && !l.dials:
 		l.spend(now.time, c.mine(event.ShareOwn))
+	case l.state == reading && awaited:
+		l.spend(now.time, event.ShareTransfer) // the rest never came
 	default:
 		l.spend(now.time, event.ShareIdle)
 	}

@@ -18,7 +18,8 @@ type Options struct {
 }
 
 const (
-	// Bytes is the budget of all conversations of a timeline.
+	// Bytes is the memory for all conversations of a timeline. A quarter of it is left for what is not freed yet: with
+	// less, the garbage collector runs most of the time once many connections are open.
 	Bytes = 32 << 20
 	// keepConvs is how many connections may be used before an unused one is forgotten.
 	keepConvs = 1 << 17
@@ -70,7 +71,7 @@ type delayed struct {
 // New returns the stage for a new timeline.
 func New(list []*Protocol, o Options) *Stage {
 	s := &Stage{o: o, list: list, exits: map[uint32]int64{}}
-	s.convs.In(bounded.Of(Bytes), keepConvs, func(c *Conv) int { return c.taken })
+	s.convs.In(bounded.Of(Bytes/4*3), keepConvs, func(c *Conv) int { return c.taken })
 	return s
 }
 
@@ -388,9 +389,10 @@ func (s *Stage) detect(h *Hint) (p *Protocol, waiting bool) {
 
 // closed ends both directions of a connection, which is not used any more.
 func (s *Stage) closed(c *Conv) {
+	awaited, known := c.awaited()
 	c.end(Out)
 	c.end(In)
-	c.over(s.now, true)
+	c.over(s.now, true, awaited, known)
 	if c.order != nil {
 		for i := range c.order {
 			s.gaps -= len(c.order[i].held)
@@ -449,10 +451,11 @@ func (s *Stage) finish(e *event.Entry) {
 			c.drain(c.first)
 		}
 		// What is not complete now never will be.
+		awaited, known := c.awaited()
 		c.end(Out)
 		c.end(In)
 		s.at(e, e.Time, e.Time)
-		c.over(s.now, c.conn.Closed)
+		c.over(s.now, c.conn.Closed, awaited, known)
 	}
 }
 

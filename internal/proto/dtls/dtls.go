@@ -271,7 +271,7 @@ func (e *peer) clientHello(c *proto.Conv, d proto.Dir, h *half) {
 			m.Fields = append(m.Fields, event.Field{Key: keyCookie, Num: int64(len(hello.Cookie))})
 		}
 	} else {
-		m.Unsure = "it is not complete"
+		m.Unsure = proto.Incomplete
 	}
 	e.ids = copy(e.id[:], hello.Session)
 	if e.asked.Known() && e.number == h.number && e.client == d {
@@ -306,7 +306,7 @@ func (e *peer) serverHello(c *proto.Conv, d proto.Dir, h *half) {
 		hello.PSK = hello.PSK || e.ids > 0 && string(hello.Session) == string(e.id[:e.ids])
 		m.Fields = hello.Fields(c.Fields(12))
 	} else {
-		m.Unsure = "it is not complete"
+		m.Unsure = proto.Incomplete
 	}
 	e.answer(c, d, h.number, m)
 	c.EmitAt(m, h.at)

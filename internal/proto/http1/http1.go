@@ -882,5 +882,5 @@ func (p *parser) Ended(c *proto.Conv, d proto.Dir) {
 		return
 	}
 	p.passed(c, d)
-	p.done(c, d, "it is not complete")
+	p.done(c, d, proto.Incomplete)
 }

@@ -508,7 +508,7 @@ func (p *parser) drop(c *proto.Conv, s *stream) {
 	id := s.id
 	p.kept -= len(s.x.Group)
 	for d := range s.side {
-		p.done(c, s, proto.Dir(d), "it is not complete")
+		p.done(c, s, proto.Dir(d), proto.Incomplete)
 	}
 	for i := range p.streams {
 		if p.streams[i].id == id {
@@ -713,6 +713,6 @@ func (p *parser) Lost(c *proto.Conv, d proto.Dir, n int64) bool {
 func (p *parser) Ended(c *proto.Conv, d proto.Dir) {
 	p.half[d].block = nil
 	for i := len(p.streams) - 1; i >= 0; i-- {
-		p.done(c, &p.streams[i], d, "it is not complete")
+		p.done(c, &p.streams[i], d, proto.Incomplete)
 	}
 }

@@ -819,7 +819,7 @@ func (p *parser) Ended(c *proto.Conv, d proto.Dir) {
 		return
 	}
 	m := c.Message(event.MessageAnswer, d)
-	m.Begin, m.Bytes, m.Unsure, m.Text = h.begin, h.bytes, "it is not complete", h.form.kind
+	m.Begin, m.Bytes, m.Unsure, m.Text = h.begin, h.bytes, proto.Incomplete, h.form.kind
 	if d == p.client {
 		m.Kind, m.Text, m.Group = event.MessageRequest, h.text, h.spec.name
 		c.Open(m)

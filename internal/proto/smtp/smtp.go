@@ -289,6 +289,6 @@ func (p *parser) Lost(c *proto.Conv, d proto.Dir, n int64) bool {
 // Ended emits a message that has no end.
 func (p *parser) Ended(c *proto.Conv, d proto.Dir) {
 	if p.known && d == p.client && p.inData && p.begun {
-		p.sent(c, d, 0, "it is not complete")
+		p.sent(c, d, 0, proto.Incomplete)
 	}
 }

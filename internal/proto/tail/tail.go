@@ -44,7 +44,7 @@ func (t *Tail) Skipped(c *proto.Conv) bool {
 // Ended emits the answer, whose last bytes do not come.
 func (t *Tail) Ended(c *proto.Conv) {
 	if t.m != nil {
-		t.m.Unsure = "it is not complete"
+		t.m.Unsure = proto.Incomplete
 		t.Skipped(c)
 	}
 }

@@ -518,7 +518,7 @@ func (p *parser) clientHello(c *proto.Conv, d proto.Dir, b []byte) {
 	if ok {
 		m.Fields = hello.Fields(c.Fields(3+2*maxList), 't')
 	} else {
-		m.Unsure = "it is not complete"
+		m.Unsure = proto.Incomplete
 	}
 	p.client, p.known = d, true
 	p.ids = copy(p.session[:], hello.Session)

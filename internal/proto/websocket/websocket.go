@@ -322,4 +322,4 @@ func (p *parser) Lost(_ *proto.Conv, d proto.Dir, _ int64) bool {
 	return true
 }
 
-func (p *parser) Ended(c *proto.Conv, d proto.Dir) { p.done(c, d, "it is not complete") }
+func (p *parser) Ended(c *proto.Conv, d proto.Dir) { p.done(c, d, proto.Incomplete) }

@@ -413,6 +413,6 @@ func (p *parser) Lost(c *proto.Conv, d proto.Dir, _ int64) bool {
 
 func (p *parser) Ended(c *proto.Conv, d proto.Dir) {
 	if h := &p.half[d]; h.m != nil {
-		p.done(c, d, "it is not complete")
+		p.done(c, d, proto.Incomplete)
 	}
 }

@@ -11,7 +11,7 @@ import (
 // static are the string types whose values are in our own tables: a clone shares them.
 var static = map[string]bool{
 	"Call.Name": true, "Call.Via": true, "Call.Errno": true, "Arg.Name": true, "Token.Name": true, "Lost.Reason": true, "Audit.AddrRole": true,
-	"Message.Proto": true, "Message.Title": true, "Message.Unsure": true, "Message.Reason": true,
+	"Message.Proto": true, "Message.Title": true, "Message.Unsure": true, "Message.Reason": true, "Verdict.Cause": true,
 }
 
 // shared reports whether a clone shares the data of a field of this type.

@@ -20,6 +20,7 @@ type Visitor interface {
 	End(*Entry, *End)
 	Unknown(*Entry, *Unknown)
 	Message(*Entry, *Message)
+	Verdict(*Entry, *Verdict)
 }
 
 // Visit calls the method of v that is for the entry's body.

@@ -63,6 +63,14 @@ func (s lines) Message(e *event.Entry, b *event.Message) {
 	s.end(e)
 }
 
+func (s lines) Verdict(e *event.Entry, b *event.Verdict) {
+	s.raw(`{"v":1,"type":"verdict","time":"`)
+	s.time(e.Time)
+	s.raw(`","t_ns":`).int(e.Time - s.o.Start)
+	s.verdict(b)
+	s.end(e)
+}
+
 func (s lines) Process(e *event.Entry, b *event.Process) {
 	s.begin(e, "process", "sys")
 	s.process(e, b)

@@ -30,6 +30,7 @@ func (rungs) Name(*event.Entry, *event.Name)           {}
 func (rungs) Symbol(*event.Entry, *event.Symbol)       {}
 func (rungs) Lost(*event.Entry, *event.Lost)           {}
 func (rungs) Note(*event.Entry, *event.Note)           {}
+func (rungs) Verdict(*event.Entry, *event.Verdict)     {}
 func (rungs) Clock(*event.Entry, *event.Clock)         {}
 func (rungs) End(*event.Entry, *event.End)             {}
 func (rungs) Unknown(*event.Entry, *event.Unknown)     {}

@@ -58,6 +58,7 @@ func (keeper) Symbol(*event.Entry, *event.Symbol)     {}
 func (keeper) Lost(*event.Entry, *event.Lost)         {}
 func (keeper) End(*event.Entry, *event.End)           {}
 func (keeper) Unknown(*event.Entry, *event.Unknown)   {}
+func (keeper) Verdict(*event.Entry, *event.Verdict)   {}
 func (keeper) Message(*event.Entry, *event.Message)   {}
 
 // rows writes the row of an entry that is not a packet, if it has one.
@@ -118,6 +119,17 @@ func (s rows) Note(e *event.Entry, b *event.Note) {
 	r := s.row(e.Time)
 	s.b = clean.AppendText(s.b, b.Text)
 	s.about(r, e, "note", "", prio)
+	s.endRow(r)
+}
+
+func (s rows) Verdict(e *event.Entry, b *event.Verdict) {
+	prio := byte(prioInfo)
+	if b.Severity != event.Info {
+		prio = prioWarning
+	}
+	r := s.row(e.Time)
+	s.b = s.say.Append(s.b, e)
+	s.about(r, e, "verdict", "", prio)
 	s.endRow(r)
 }
 

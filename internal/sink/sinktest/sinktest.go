@@ -34,7 +34,7 @@ var Hostile = []string{
 // string field of an entry is hostile.
 var static = map[string]bool{
 	"Audit.AddrRole": true, "Call.Name": true, "Call.Via": true, "Call.Errno": true, "Arg.Name": true, "Token.Name": true, "Lost.Reason": true,
-	"Message.Proto": true, "Message.Title": true, "Message.Unsure": true, "Message.Reason": true, "Key.Name": true, "Key.Label": true,
+	"Message.Proto": true, "Message.Title": true, "Message.Unsure": true, "Message.Reason": true, "Verdict.Cause": true, "Key.Name": true, "Key.Label": true,
 }
 
 // Timeline returns entries with every kind of body, in which each string from outside is s. Two
@@ -100,6 +100,12 @@ func Timeline(s string) []event.Entry {
 		Proto: "conn", Title: "TCP", Kind: event.MessageNotice, Text: s, Begin: 5, End: 29, Took: 24, Resent: 5, Shut: 2, Bytes: 9,
 		Budget: &event.Budget{event.ShareNetwork: 20, event.ShareQueue: 4},
 	}, tcp)
+	for severity := event.Info; severity <= event.Failure; severity++ {
+		add(&event.Verdict{
+			Rank: int(severity), Cause: "dns-silent", Severity: severity, Conns: []uint32{1, 3}, Cost: 5_010_000_000 * int64(severity), Share: 0.94, Count: 1 + int(severity), Text: s,
+			Evidence: []event.Evident{{Layer: event.LayerPkt, Seq: 3, Conn: 1, Text: s}, {Layer: event.LayerSys, Seq: 9, Text: s}}, Try: []string{s}, Missing: []event.Layer{event.LayerKrn},
+		}, tcp)
+	}
 	add(&event.Handover{Cookie: 9, Listener: 1 << 63, Owner: event.OwnerReceived, From: event.Task{Comm: s}, Shown: 3}, child)
 	add(&event.State{Sock: event.Sock{Family: 2, Type: 1, Protocol: 6}, From: 4, To: 7, Err: 104, TCP: event.TCPCounts{SegsIn: 1, Sent: 1 << 63, RTT: 1000, Retrans: 2}}, tcp)
 	add(&event.State{Sock: event.Sock{Family: 2, Type: 1, Protocol: 6}, Look: true, From: 1, To: 1, Users: &event.Users{

@@ -361,6 +361,14 @@ func (s teller) Note(e *event.Entry, b *event.Note) {
 	}
 }
 
+func (s teller) Verdict(e *event.Entry, b *event.Verdict) {
+	mark := "! "
+	if b.Severity == event.Info {
+		mark = "# "
+	}
+	s.say(e, e.Time, line{body: text.AppendVerdict([]byte(mark), b)})
+}
+
 func (s teller) Unknown(e *event.Entry, b *event.Unknown) {
 	body := strconv.AppendUint([]byte("! a record of kind "), uint64(b.Kind), 10)
 	s.say(e, e.Time, line{body: append(body, " that this version cannot read"...)})

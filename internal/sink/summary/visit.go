@@ -69,6 +69,7 @@ func (counter) Ready(*event.Entry, *event.Ready)         {}
 func (counter) Name(*event.Entry, *event.Name)           {}
 func (counter) Symbol(*event.Entry, *event.Symbol)       {}
 func (counter) Note(*event.Entry, *event.Note)           {}
+func (counter) Verdict(*event.Entry, *event.Verdict)     {}
 func (counter) Clock(*event.Entry, *event.Clock)         {}
 func (counter) End(*event.Entry, *event.End)             {}
 func (counter) Unknown(*event.Entry, *event.Unknown)     {}

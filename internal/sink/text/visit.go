@@ -78,6 +78,18 @@ func (s lines) Note(e *event.Entry, b *event.Note) {
 	}
 }
 
+func (s lines) Verdict(e *event.Entry, b *event.Verdict) {
+	if s.o.Plain {
+		return
+	}
+	s.line(e, "   ")
+	if b.Severity == event.Info {
+		s.b = append(AppendVerdict(append(s.b, "# "...), b), '\n')
+		return
+	}
+	s.warn(string(AppendVerdict(nil, b)))
+}
+
 func (s lines) Unknown(e *event.Entry, b *event.Unknown) {
 	s.beside(e, "   ")
 	s.warn("a record of kind " + strconv.Itoa(int(b.Kind)) + " that this version cannot read")
@@ -104,6 +116,7 @@ func (w wording) Handover(_ *event.Entry, b *event.Handover) {
 	w.out = w.handover(w.out, b)
 }
 func (w wording) Message(_ *event.Entry, b *event.Message) { w.out = w.said(w.out, b) }
+func (w wording) Verdict(_ *event.Entry, b *event.Verdict) { w.out = AppendVerdict(w.out, b) }
 func (w wording) Process(_ *event.Entry, b *event.Process) { w.out = appendProcess(w.out, b) }
 
 // Other bodies have no message here; sinks that show them have their own.

@@ -38,12 +38,13 @@ var mayImport = map[string][]string{
 	"outfile":    {},
 	"rooms":      {"wire", "sandbox"},
 	"collect":    {"wire", "source"},
-	"pipeline":   {"wire", "decode", "flow", "stage", "proto", "bounded", "merge", "source", "sink", "event"},
+	"why":        {"event"},
+	"pipeline":   {"wire", "decode", "flow", "stage", "why", "proto", "bounded", "merge", "source", "sink", "event"},
 	"cli":        {"event", "wire", "syscalls", "decode", "flow", "proto", "merge", "pcapfilter", "foreign", "source", "target", "bundle", "sink", "pipeline", "sandbox", "outfile", "rooms", "collect"},
 }
 
 // pure layers do not access the machine.
-var pure = []string{"event", "wire", "syscalls", "decode", "dns", "bounded", "flow", "stage", "proto", "merge", "pcapfilter", "foreign"}
+var pure = []string{"event", "wire", "syscalls", "decode", "dns", "bounded", "flow", "stage", "proto", "why", "merge", "pcapfilter", "foreign"}
 
 // impure are packages that pure layers must not import.
 var impure = []string{"os", "net", "time", "log", "sync", "context", "syscall", "golang.org/x/sys/unix"}

@@ -32,6 +32,7 @@ const (
 	exitNoTarget  = 3
 	exitPrivilege = 4
 	exitDamaged   = 5
+	exitProblems  = 10 // why has found some
 	exitLost      = 11
 	exitNotExec   = 126
 	exitNotFound  = 127

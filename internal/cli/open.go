@@ -85,6 +85,7 @@ func (a *app) open(parent context.Context, v *viewFlags, w *writeFlags, in *file
 	closeOut := func() error { return nil }
 	out := &writer{}
 	began := time.Now()
+	problems := 0
 	res, err := a.replay(parent, in, names, func(cfg *pipeline.Config, h wire.Header) error {
 		cfg.Keep, cfg.Limit = v.keep(h), v.count
 		cfg.Messages, cfg.Secrets, cfg.Numeric = v.layers["msg"] || v.layers == nil && h.Messages != wire.WithoutMessages && !v.callsOnly() && !v.drops, v.secrets, v.numeric
@@ -99,9 +100,16 @@ func (a *app) open(parent context.Context, v *viewFlags, w *writeFlags, in *file
 		if err != nil {
 			return err
 		}
+		if v.format == "why" {
+			cfg.Messages, cfg.Verdicts = true, true
+			s = &judged{Sink: s, problems: &problems}
+		}
 		closeOut, cfg.Sinks = done, append(cfg.Sinks, s)
 		return nil
 	})
+	if problems > 0 {
+		a.code = exitProblems
+	}
 	closeErr := errors.Join(closeOut(), out.close())
 	if res != nil && !v.quiet && !errors.Is(err, syscall.EPIPE) {
 		a.counts(*res, time.Since(began), v.drops)

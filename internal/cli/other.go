@@ -70,13 +70,19 @@ func (a *app) liveCommands() []*cobra.Command {
 			RunE: func(*cobra.Command, []string) error { return needsLinux() },
 		})
 	}
+	list = append(list, toldFiles("story", "print look-ups, connections, requests with their answers, and failures only, a line each", storyHelp, a.tellFiles))
+	return append(list, toldFiles("why", "name the cause of what is slow or failing", whyHelp, a.judgeFiles))
+}
+
+// toldFiles returns a verb that reads files.
+func toldFiles(verb, short, long string, files func(*cobra.Command, *viewFlags, *filesFlags, []string) error) *cobra.Command {
 	var v viewFlags
 	var in filesFlags
-	story := &cobra.Command{
-		Use: "story FILE... [flags]", Short: "print look-ups, connections, requests with their answers, and failures only, a line each", Long: storyHelp, Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.tellFiles(cmd, &v, &in, args) },
+	cmd := &cobra.Command{
+		Use: verb + " FILE... [flags]", Short: short, Long: long, Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return files(cmd, &v, &in, args) },
 	}
-	v.add(story)
-	in.add(story.Flags())
-	return append(list, story)
+	v.add(cmd)
+	in.add(cmd.Flags())
+	return cmd
 }

@@ -42,7 +42,7 @@ func storyFiles(args []string) bool {
 }
 
 // missingFile returns an error for an argument that can only be the name of a file, and is none.
-func missingFile(args []string) error {
+func missingFile(verb string, args []string) error {
 	for _, name := range args {
 		if strings.ContainsAny(name, ":=@*?[") {
 			continue // cgroup:/x, =/usr/bin/x, a pattern
@@ -50,7 +50,7 @@ func missingFile(args []string) error {
 		st, err := os.Stat(name)
 		switch {
 		case err == nil && st.IsDir() && strings.ContainsRune(name, '/'):
-			return fmt.Errorf("%s is a directory: story needs a target, a command or files", clean.Text(name))
+			return fmt.Errorf("%s is a directory: %s needs a target, a command or files", clean.Text(name), verb)
 		case errors.Is(err, fs.ErrNotExist) && (strings.ContainsRune(name, '/') || path.Ext(name) == ".pidwire"):
 			return fmt.Errorf("%s: no such file", clean.Text(name))
 		}

@@ -7,13 +7,34 @@ import (
 )
 
 func (a *app) storyCommand() *cobra.Command {
+	return a.toldCommand(told{
+		verb: "story", short: "print look-ups, connections, requests with their answers, and failures only, a line each", long: storyHelp,
+		layers: []string{"sys", "pkt", "msg"}, files: a.tellFiles,
+	})
+}
+
+func (a *app) whyCommand() *cobra.Command {
+	return a.toldCommand(told{
+		verb: "why", short: "name the cause of what is slow or failing", long: whyHelp,
+		layers: []string{"sys", "pkt", "krn", "msg"}, files: a.judgeFiles,
+	})
+}
+
+// told is a command that watches or reads files, and does not show events.
+type told struct {
+	verb, short, long string
+	layers            []string // when it watches
+	files             func(*cobra.Command, *viewFlags, *filesFlags, []string) error
+}
+
+func (a *app) toldCommand(c told) *cobra.Command {
 	var t traceFlags
 	var in filesFlags
 	var files bool
 	cmd := &cobra.Command{
-		Use:   "story [TARGET... | FILE...] [flags] [-- COMMAND [ARG...]]",
-		Short: "print look-ups, connections, requests with their answers, and failures only, a line each",
-		Long:  storyHelp,
+		Use:   c.verb + " [TARGET... | FILE...] [flags] [-- COMMAND [ARG...]]",
+		Short: c.short,
+		Long:  c.long,
 		Args:  cobra.ArbitraryArgs,
 	}
 	f := cmd.Flags()
@@ -37,16 +58,16 @@ func (a *app) storyCommand() *cobra.Command {
 			}
 		}
 		if len(argv) == 0 && len(t.pids) == 0 && len(t.users) == 0 && (files || storyFiles(args)) {
-			if at := slices.Index(a.args, "story"); !files && at >= 0 {
+			if at := slices.Index(a.args, c.verb); !files && at >= 0 {
 				// The other process may not see the files before they are opened for it.
 				a.args = slices.Insert(slices.Clone(a.args), at+1, "--files")
 			}
-			return a.tellFiles(cmd, &t.view, &in, args)
+			return c.files(cmd, &t.view, &in, args)
 		}
-		if err := missingFile(args); err != nil && a.outside() {
+		if err := missingFile(c.verb, args); err != nil && a.outside() {
 			return err
 		}
-		t.layers, t.view.format = []string{"sys", "pkt", "msg"}, "story"
+		t.layers, t.view.format = slices.Clone(c.layers), c.verb
 		return a.trace(cmd, &t, args, argv)
 	}
 	cmd.ValidArgsFunction = completeTargets

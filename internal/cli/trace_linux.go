@@ -31,7 +31,7 @@ import (
 
 // liveCommands returns the verbs that use the kernel of this machine.
 func (a *app) liveCommands() []*cobra.Command {
-	return []*cobra.Command{a.traceCommand(), a.doctorCommand(), a.demoCommand(), a.kernelCommand(), a.auditRuleCommand(), a.storyCommand()}
+	return []*cobra.Command{a.traceCommand(), a.doctorCommand(), a.demoCommand(), a.kernelCommand(), a.auditRuleCommand(), a.storyCommand(), a.whyCommand()}
 }
 
 // traceFlags are the flags of a live run.
@@ -194,6 +194,7 @@ func (t *traceFlags) snapLength() uint32 {
 // the calls; --tree and -k imply krn; --drops shows only drops of layer krn.
 func (t *traceFlags) checkLayers(cmd *cobra.Command) error {
 	switch {
+	case cmd.Flags().Lookup("layers") == nil: // the command has its own
 	case !cmd.Flags().Changed("layers"):
 		t.layers = t.view.usualLayers()
 	case len(t.layers) == 0:
@@ -580,7 +581,8 @@ func (l *liveRun) view(parent context.Context) error {
 	if h.Layers&^(1<<wire.LayerSys) != 0 {
 		cfg.Clock = src.Clock
 	}
-	out, err := l.outputs(&cfg, h, len(l.argv) > 0)
+	problems := 0
+	out, err := l.outputs(&cfg, h, len(l.argv) > 0, &problems)
 	defer func() { _ = out.close() }()
 	if err != nil {
 		return err
@@ -603,6 +605,9 @@ func (l *liveRun) view(parent context.Context) error {
 		return err
 	}
 	out.reportLeftOut(a)
+	if problems > 0 {
+		a.code = exitProblems
+	}
 	if !t.view.quiet {
 		a.counts(res, time.Since(began), t.view.drops)
 	}
@@ -665,7 +670,7 @@ func whenUnread(ctx context.Context, f *os.File, gone func()) {
 }
 
 // outputs adds the file and the sinks that the flags request.
-func (l *liveRun) outputs(cfg *pipeline.Config, h wire.Header, hasCommand bool) (*writer, error) {
+func (l *liveRun) outputs(cfg *pipeline.Config, h wire.Header, hasCommand bool, problems *int) (*writer, error) {
 	a, t := l.app, l.t
 	out, err := t.write.open(a, cfg, h, t.snapLength(), t.view.filter)
 	if err != nil {
@@ -681,6 +686,10 @@ func (l *liveRun) outputs(cfg *pipeline.Config, h wire.Header, hasCommand bool) 
 	s, closeOut, err := t.view.sink(a, lines, h)
 	if err != nil {
 		return out, err
+	}
+	if t.view.format == "why" {
+		cfg.Messages, cfg.Verdicts = true, true
+		s = &judged{Sink: s, problems: problems}
 	}
 	cfg.Sinks = append(cfg.Sinks, s)
 	out.closers = append(out.closers, closeOut)

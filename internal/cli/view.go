@@ -184,6 +184,7 @@ var formats = map[string]func(*viewFlags, io.Writer, notationOf) sink.Sink{
 	"pidwire": (*viewFlags).text,
 	"strace":  (*viewFlags).text,
 	"story":   (*viewFlags).story,
+	"why":     (*viewFlags).verdicts,
 }
 
 func (v *viewFlags) text(out io.Writer, l notationOf) sink.Sink {
@@ -238,6 +239,17 @@ func (v *viewFlags) keep(h wire.Header) func(*event.Entry) bool {
 				return b.Lost()
 			case *event.Lost, *event.Note, *event.Unknown, *event.End:
 				return true
+			}
+			return false
+		}
+	}
+	if v.format == "why" {
+		return func(e *event.Entry) bool {
+			switch b := e.Body.(type) {
+			case *event.Verdict, *event.Lost, *event.End:
+				return true
+			case *event.Message:
+				return b.Proto == "conn" && !v.json
 			}
 			return false
 		}

@@ -24,6 +24,7 @@ import (
 	"github.com/pidwire/pidwire/internal/stage"
 	"github.com/pidwire/pidwire/internal/stage/cause"
 	"github.com/pidwire/pidwire/internal/stage/names"
+	"github.com/pidwire/pidwire/internal/why"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -56,6 +57,8 @@ type Config struct {
 	Files int
 	// Messages adds the messages of application protocols; Secrets shows the secrets in them.
 	Messages, Secrets bool
+	// Verdicts adds the causes of what is slow or failing, before the end.
+	Verdicts bool
 	// Numeric omits the names of addresses.
 	Numeric bool
 	// Wrote is called from any goroutine when a sink has written a batch. It may be nil.
@@ -404,7 +407,11 @@ func (p *run) stages(h wire.Header, tables *bounded.Room) (list []stage.Stage) {
 	if p.Messages {
 		list = append(list, proto.New(protocols.All, proto.Options{Secrets: p.Secrets, Calls: h.Layers&(1<<wire.LayerSys) != 0, Packets: h.Layers&(1<<wire.LayerPkt) != 0}))
 	}
-	return append(list, names.New(tables, p.Numeric))
+	list = append(list, names.New(tables, p.Numeric))
+	if p.Verdicts {
+		list = append(list, why.New(why.Options{Layers: uint32(h.Layers), Command: len(h.Command) > 0}))
+	}
+	return list
 }
 
 // outlet collects the output of the stages for each entry into its batch.

@@ -1,6 +1,8 @@
 package proto
 
 import (
+	"bytes"
+
 	"github.com/pidwire/pidwire/internal/event"
 )
 
@@ -13,12 +15,13 @@ var unknown = &Protocol{
 	Name: Unknown, Title: "?",
 	Detect: func(*Hint) Verdict { return No },
 	New:    func(*Conv) Parser { return &turns{} },
-	Keys:   []*event.Key{keyContent, keySize},
+	Keys:   []*event.Key{keyContent, keySize, keyLike},
 }
 
 var (
 	keyContent = &event.Key{Name: "pidwire.content"}
 	keySize    = &event.Key{Name: "pidwire.size", Form: event.FormBytes}
+	keyLike    = &event.Key{Name: "pidwire.looks_like", Form: event.FormQuiet}
 )
 
 // turns reads turns.
@@ -27,6 +30,7 @@ type turns struct {
 	dir        Dir
 	size       int64
 	binary     bool
+	like       string // the protocol that its first bytes look like; static, empty: none
 	lost       bool // nothing of it is known
 	at         At
 	begin, end int64
@@ -46,9 +50,30 @@ func (t *turns) Read(c *Conv, d Dir, b []byte) int {
 // look notes whether the beginning of a turn is text.
 func (t *turns) look(b []byte) {
 	const most = 1024
+	if t.size == 0 {
+		t.like = like(b)
+	}
 	if !t.binary && t.size < most {
 		t.binary = !isText(b[:min(int64(len(b)), most-t.size)])
 	}
+}
+
+// like returns the protocol of which bytes are the beginning of a message, where the connection as a whole is of no
+// protocol: a peer that speaks another one than this end.
+func like(b []byte) string {
+	if len(b) > 4 && (b[0] == 0x15 || b[0] == 0x16) && b[1] == 3 && b[2] <= 4 { // alert or handshake, RFC 8446, 5.1
+		return "tls"
+	}
+	for _, begin := range [][2]string{
+		{"HTTP/1.", "http"}, {"GET ", "http"}, {"POST ", "http"}, {"HEAD ", "http"}, {"PUT ", "http"}, {"CONNECT ", "http"},
+		{"SSH-", "ssh"}, {"220 ", "smtp"}, {"220-", "smtp"}, {"EHLO ", "smtp"}, {"HELO ", "smtp"}, {"* OK", "imap"}, {"+OK ", "pop3"}, {"RFB 0", "vnc"},
+		{"-ERR ", "redis"}, {"AMQP\x00", "amqp"},
+	} {
+		if bytes.HasPrefix(b, []byte(begin[0])) {
+			return begin[1]
+		}
+	}
+	return ""
 }
 
 func (t *turns) add(c *Conv, d Dir, n int64) {
@@ -108,7 +133,10 @@ func (t *turns) flush(c *Conv, more bool) {
 	case t.binary:
 		content = "binary"
 	}
-	m.Fields = append(c.Fields(2), event.Field{Key: keyContent, Text: content}, event.Field{Key: keySize, Num: t.size})
+	m.Fields = append(c.Fields(3), event.Field{Key: keyContent, Text: content}, event.Field{Key: keySize, Num: t.size})
+	if t.like != "" {
+		m.Fields = append(m.Fields, event.Field{Key: keyLike, Text: t.like})
+	}
 	switch {
 	case t.headed:
 		m.Part, m.Exchange = event.Rest, t.head

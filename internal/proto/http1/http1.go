@@ -298,6 +298,7 @@ type half struct {
 	x    proto.Exchange // of an answer
 	body int64          // bytes of the body so far
 	size *event.Field   // where they are stored
+	some bool           // a message has begun
 }
 
 type parser struct {
@@ -379,11 +380,12 @@ func (p *parser) head(c *proto.Conv, d proto.Dir, b []byte) int {
 	}
 	n := headEnd(b)
 	if n == 0 {
-		if i := bytes.IndexByte(b, '\n'); i >= 0 && begins(b[:i+1]) != proto.Sure {
+		if i := bytes.IndexByte(b, '\n'); i >= 0 && begins(b[:i+1]) != proto.Sure || i < 0 && !p.half[d].some && begins(b) == proto.No {
 			c.Fail("not a message of HTTP/1")
 		}
 		return 0
 	}
+	p.half[d].some = true
 	line, rest, _ := bytes.Cut(b[:n], []byte("\n"))
 	line = bytes.TrimSuffix(line, []byte("\r"))
 	if method, target, version, ok := requestLine(line); ok {

@@ -1,0 +1,395 @@
+package why
+
+import (
+	"strings"
+
+	"github.com/pidwire/pidwire/internal/event"
+)
+
+// noter takes the facts of an entry.
+type noter struct{ *Engine }
+
+func (g noter) Lost(_ *event.Entry, b *event.Lost) { g.lost[max(b.Layer, event.LayerSys)] += b.Count }
+
+func (g noter) Process(e *event.Entry, b *event.Process) {
+	switch {
+	case b.What == event.Exec && g.root.PID == 0, b.What == event.Exec && g.root.PID == e.Task.PID:
+		g.root = e.Task.Proc
+		g.ran = e.Time
+	case b.What == event.Exit && e.Task.PID == g.root.PID && e.Task.TID == e.Task.PID:
+		g.exited, g.status = e.Time, b.Code
+	}
+}
+
+func (g noter) SockFound(e *event.Entry, b *event.SockFound) {
+	if c := g.conn(e); c != nil {
+		c.state = b.Sock.State
+		if b.Sock.State == stateCloseWait {
+			c.closeWait = evident(e, event.LayerSys, "it was in CLOSE_WAIT already")
+		}
+	}
+}
+
+// States of TCP besides those of package event (include/net/tcp_states.h).
+const (
+	stateCloseWait = 8
+	stateSynRecv   = 3
+)
+
+func (g noter) State(e *event.Entry, b *event.State) {
+	c := g.conn(e)
+	if c == nil {
+		return
+	}
+	c.state = b.To
+	if b.TCP.RTT > 0 && (c.rtt == 0 || b.TCP.RTT < c.rtt) {
+		c.rtt = b.TCP.RTT
+	}
+	if b.TCP.MSS > 0 {
+		c.mss = int(b.TCP.MSS)
+	}
+	switch {
+	case b.Look:
+		if b.To == stateCloseWait && c.closeWait.Seq == 0 {
+			c.closeWait = evident(e, event.LayerKrn, "it is in CLOSE_WAIT")
+		}
+	case b.To == event.TCPSynSent:
+		c.client = true
+	case b.To == event.TCPEstablished:
+		g.connected(e, c)
+	case b.To == stateSynRecv, b.To == event.TCPListen:
+		c.server = true
+	case b.To == stateCloseWait:
+		c.closeWait = evident(e, event.LayerKrn, "the peer closed, FIN received")
+	case b.To == event.TCPClose:
+		c.closedAt = e.Time
+	}
+}
+
+// connected notes the end of a handshake.
+func (g noter) connected(e *event.Entry, c *conn) {
+	if c.up == 0 {
+		c.up = e.Time
+		g.succeeded(success{at: e.Time, pid: c.task.PID, connected: c.client, family: c.Family})
+	}
+}
+
+func (g noter) Call(e *event.Entry, b *event.Call) {
+	if b.State == event.Waiting {
+		return
+	}
+	c := g.conn(e)
+	if b.Errno != "" {
+		g.failedCall(e, b, c)
+	} else if b.Role.Has(event.Opens | event.Binds | event.Listens | event.Accepts | event.Connects) {
+		if b.Role.Has(event.Connects) && c != nil && (c.Type == sockStream || c.Family == afUnix) {
+			c.connect.add(evident(e, event.LayerSys, "connect() = 0"))
+			c.client = true
+			if c.Family == afUnix {
+				g.succeeded(success{at: e.Time + b.Dur, pid: e.Task.PID, connected: true, unix: true})
+			} else if c.tcp() {
+				g.connected(e, c)
+			}
+		} else {
+			g.succeeded(success{at: e.Time + b.Dur, pid: e.Task.PID, what: b.Name})
+		}
+	}
+	if c == nil {
+		return
+	}
+	if c.Type == sockDgram && c.sent > 0 && b.Dur >= 100*millisecond && (b.Role.Has(event.Waits) && b.Ret == 0 || b.Role.Has(event.Receives) && b.Errno != "") {
+		c.unheard.add(evident(e, event.LayerSys, b.Name+"() waited "+since(b.Dur)+" for nothing"))
+		c.unheardFor += b.Dur
+	}
+	switch {
+	case b.Role.Has(event.Accepts):
+		c.server = true
+		for _, n := range e.Others {
+			if child := g.conns[n.N]; child != nil {
+				child.server = true
+			}
+		}
+	case b.Role.Has(event.SetsOption):
+		g.option(b, c)
+	case b.Role.Has(event.Receives) && b.Ret == 0 && c.tcp() && len(b.Args) > 2 && b.Args[2].Raw > 0:
+		if c.eof.Seq == 0 {
+			c.eof = evident(e, event.LayerSys, b.Name+"() = 0: the end of the stream")
+		}
+	case b.Role.Has(event.Closes):
+		if c.Closed && c.closedAt == 0 {
+			c.closedAt = e.Time
+		}
+	}
+	if b.Role.Has(event.Sends) && b.Bytes > 0 {
+		c.sends++
+	}
+}
+
+// option notes the options of a socket that limit it.
+func (g noter) option(b *event.Call, c *conn) {
+	if b.Errno != "" || len(b.Args) < 3 {
+		return
+	}
+	const (
+		solSocket, soSndbuf, soRcvbuf, soSndbufForce, soRcvbufForce = 1, 7, 8, 32, 33
+		tcpNoDelay, tcpCork                                         = 1, 3
+	)
+	switch level, name := b.Args[1].Raw, b.Args[2].Raw; {
+	case level == solSocket && (name == soRcvbuf || name == soRcvbufForce):
+		c.rcvbuf = true
+	case level == solSocket && (name == soSndbuf || name == soSndbufForce):
+		c.sndbuf = true
+	case level == event.ProtoTCP && name == tcpNoDelay:
+		c.noDelay = true
+	case level == event.ProtoTCP && name == tcpCork:
+		c.cork = true
+	}
+}
+
+// failedCall notes a call that failed.
+func (g noter) failedCall(e *event.Entry, b *event.Call, c *conn) {
+	switch b.Errno {
+	case "EINPROGRESS", "EALREADY", "EISCONN", "EINTR", "ENOTCONN", "ENOENT", "ENOPROTOOPT", "EOPNOTSUPP", "ERESTARTSYS":
+		if !b.Role.Has(event.Connects) || b.Errno != "ENOENT" {
+			if b.Role.Has(event.Connects) && c != nil {
+				c.client = true
+				c.connect.add(evident(e, event.LayerSys, "connect() = -1 "+b.Errno))
+			}
+			return
+		}
+	case "EAGAIN", "EWOULDBLOCK":
+		if !b.Role.Has(event.Connects | event.Sends) {
+			return
+		}
+	}
+	text := b.Name + "() = -1 " + b.Errno
+	if b.Refused {
+		text += ", refused by seccomp"
+	}
+	v := evident(e, event.LayerSys, text)
+	if c != nil {
+		if b.Role.Has(event.Connects) {
+			c.client = true
+			c.connect.add(v)
+			c.errno, c.failed = b.Errno, v
+		}
+		for i := range c.errors {
+			if f := &c.errors[i]; f.call == b.Name && f.errno == b.Errno {
+				f.hits.add(v)
+				return
+			}
+		}
+		if len(c.errors) < 16 {
+			f := failure{call: b.Name, errno: b.Errno, task: c.task, conn: c, took: b.Dur, refused: b.Refused, role: b.Role, addr: b.Addr}
+			f.hits.add(v)
+			c.errors = append(c.errors, f)
+		}
+		return
+	}
+	for _, f := range g.failures {
+		if f.call == b.Name && f.errno == b.Errno {
+			f.hits.add(v)
+			return
+		}
+	}
+	if len(g.failures) < maxFailures {
+		f := &failure{call: b.Name, errno: b.Errno, task: e.Clone().Task, took: b.Dur, refused: b.Refused, role: b.Role, addr: b.Addr}
+		f.hits.add(v)
+		g.failures = append(g.failures, f)
+	}
+}
+
+func (g noter) Capture(e *event.Entry, b *event.Capture) {
+	c := g.conn(e)
+	if c == nil || b.NoIP {
+		return
+	}
+	if b.Made == event.MadeICMP {
+		c.code = [2]uint8{b.ICMP.Type, b.ICMP.Code}
+		c.v6 = b.Proto == event.ProtoICMPv6
+		c.router = b.Src.Addr()
+		c.icmp.add(evident(e, event.LayerPkt, "ICMP "+icmpName(c.v6, c.code)+" from "+c.router.String()))
+		return
+	}
+	out := b.Dir == event.DirOut
+	if b.Proto == event.ProtoUDP {
+		c.data(e.Time, out, int64(b.Length)-8)
+		return
+	}
+	if b.Proto != event.ProtoTCP || !b.TCP.Valid {
+		return
+	}
+	g.segment(e, b, c, out)
+}
+
+func (c *conn) data(at int64, out bool, n int64) {
+	if out {
+		if c.sent += n; c.firstOut == 0 {
+			c.firstOut = at
+		}
+		c.lastOut = at
+		return
+	}
+	if c.received += n; c.firstIn == 0 {
+		c.firstIn = at
+	}
+	c.lastIn = at
+}
+
+func (g noter) segment(e *event.Entry, b *event.Capture, c *conn, out bool) {
+	t := &b.TCP
+	syn, ack, fin, rst := t.Flags&event.TCPSyn != 0, t.Flags&event.TCPAck != 0, t.Flags&event.TCPFin != 0, t.Flags&event.TCPRst != 0
+	switch {
+	case out && syn && !ack:
+		c.client = true
+		c.syn.add(evident(e, event.LayerPkt, "SYN sent"))
+	case !out && syn && ack:
+		c.synAck.add(evident(e, event.LayerPkt, "SYN-ACK received"))
+	case !out && syn:
+		c.server = true
+	case !out && rst:
+		c.rstIn.add(evident(e, event.LayerPkt, "RST received"))
+	case out && rst:
+		c.rstOut.add(evident(e, event.LayerPkt, "RST sent"))
+	}
+	if fin && out {
+		c.finOut.add(evident(e, event.LayerPkt, "FIN sent"))
+	} else if fin {
+		c.finIn.add(evident(e, event.LayerPkt, "FIN received"))
+	}
+	if !syn && !rst {
+		g.window(e, c, t, out)
+	}
+	if out && ack && len(t.Options) > 0 && sacks(t.Options) {
+		c.sack.add(evident(e, event.LayerPkt, "an acknowledgment with SACK: what is before is missing"))
+	}
+	if t.Length == 0 {
+		return
+	}
+	if end := t.Seq + t.Length; out {
+		if c.seqKnown && int32(end-c.seqOut) <= 0 {
+			v := evident(e, event.LayerPkt, "sent again")
+			c.again.add(v)
+			if c.mss > 0 && int(t.Length) >= c.mss-12-40 {
+				c.againBig.add(v)
+			}
+		} else {
+			c.seqOut, c.seqKnown = end, true
+		}
+	}
+	c.data(e.Time, out, int64(t.Length))
+}
+
+// window notes windows that close and open.
+func (g noter) window(e *event.Entry, c *conn, t *event.TCPHeader, out bool) {
+	d, h := 0, &c.zeroIn
+	text := "the peer's window is 0"
+	if out {
+		d, h, text = 1, &c.zeroOut, "our window is 0"
+	}
+	switch {
+	case t.Win == 0 && c.zeroSince[d] == 0:
+		c.zeroSince[d] = e.Time
+		h.add(evident(e, event.LayerPkt, text))
+	case t.Win != 0 && c.zeroSince[d] != 0:
+		c.zero[d] += e.Time - c.zeroSince[d]
+		c.zeroSince[d] = 0
+	}
+}
+
+// sacks reports whether the options of a segment have SACK blocks (RFC 2018).
+func sacks(o []byte) bool {
+	for len(o) > 0 {
+		switch {
+		case o[0] == 0:
+			return false
+		case o[0] == 1:
+			o = o[1:]
+		case len(o) < 2 || o[1] < 2 || int(o[1]) > len(o):
+			return false
+		case o[0] == 5:
+			return true
+		default:
+			o = o[o[1]:]
+		}
+	}
+	return false
+}
+
+func (g noter) Kernel(e *event.Entry, b *event.Kernel) {
+	if b.What != event.KernelEvent {
+		return
+	}
+	c := g.conn(e)
+	if c == nil {
+		return
+	}
+	switch b.Name {
+	case "skb:drop":
+		c.drop(e, b, c.leaves(b))
+	case "tcp:listen-overflow":
+		c.overflow.add(evident(e, event.LayerKrn, "a connection was refused: the queue is full"))
+	case "tcp:reset-sent":
+		c.resetSent = b.Reason
+		if c.resetSent == "" {
+			c.resetSent = field(b.Fields, "reason")
+		}
+		c.reset.add(evident(e, event.LayerKrn, "RST sent: "+c.resetSent))
+	case "tcp:retransmit":
+		c.resent.add(evident(e, event.LayerKrn, "sent again"))
+	case "neigh:failed":
+		c.neighbour.add(evident(e, event.LayerKrn, "the neighbour did not answer"))
+	case "sock:rcvqueue-full":
+		c.full.add(evident(e, event.LayerKrn, "the receive queue is full"))
+	}
+}
+
+// leaves reports whether a packet that was dropped is one of this end's. The event does not say so: its flags tell it
+// during a handshake, and else what comes in does so in a softirq.
+func (c *conn) leaves(b *event.Kernel) bool {
+	switch flags := field(b.Fields, "flags"); {
+	case flags == "S":
+		return c.client
+	case flags == "S.":
+		return !c.client
+	}
+	return b.Context == event.ContextTask
+}
+
+// drop notes a packet that this host has dropped.
+func (c *conn) drop(e *event.Entry, b *event.Kernel, out bool) {
+	for i := range c.drops {
+		if d := &c.drops[i]; d.reason == b.Reason && d.out == out {
+			d.add(evident(e, event.LayerKrn, "dropped: "+b.Reason))
+			return
+		}
+	}
+	if len(c.drops) < 16 {
+		d := drop{reason: strings.Clone(b.Reason), out: out, where: strings.Clone(b.Func)}
+		d.add(evident(e, event.LayerKrn, "dropped: "+b.Reason))
+		c.drops = append(c.drops, d)
+	}
+}
+
+// field returns the text of a field of a kernel event.
+func field(args []event.Arg, name string) string {
+	for i := range args {
+		if args[i].Name == name && len(args[i].Val) > 0 {
+			return strings.Clone(args[i].Val[0].Str)
+		}
+	}
+	return ""
+}
+
+// Other bodies tell nothing.
+
+func (noter) Handover(*event.Entry, *event.Handover) {}
+func (noter) Audit(*event.Entry, *event.Audit)       {}
+func (noter) Ready(*event.Entry, *event.Ready)       {}
+func (noter) Name(*event.Entry, *event.Name)         {}
+func (noter) Symbol(*event.Entry, *event.Symbol)     {}
+func (noter) Note(*event.Entry, *event.Note)         {}
+func (noter) Clock(*event.Entry, *event.Clock)       {}
+func (noter) End(*event.Entry, *event.End)           {}
+func (noter) Unknown(*event.Entry, *event.Unknown)   {}
+func (noter) Verdict(*event.Entry, *event.Verdict)   {}

@@ -1,0 +1,157 @@
+package why
+
+import (
+	"fmt"
+
+	"github.com/pidwire/pidwire/internal/event"
+)
+
+// slow judges who owned the time of the connections.
+func (j *judgement) slow() {
+	j.reuse()
+	for _, c := range j.list {
+		if c.life == nil || c.life.Budget == nil || !c.tcp() && c.Family != afUnix {
+			continue
+		}
+		for _, f := range j.owners(c) {
+			f.task, f.conn = c.task, c
+			f.Share = 0
+			if f.at == 0 {
+				f.at = c.began
+			}
+			f.until = c.life.End
+			f.about = c.peer()
+			f.Evidence = append(f.Evidence, c.lifeAt)
+			f.Missing = append(f.Missing, j.missing(event.LayerPkt)...)
+			j.add(f)
+		}
+	}
+}
+
+// reuse judges many connections to one destination, one after the other.
+func (j *judgement) reuse() {
+	const many = 8
+	type group struct {
+		first *conn
+		n     int
+		cost  int64
+		conns []uint32
+		last  *conn
+	}
+	groups := map[string]*group{}
+	var order []*group
+	for _, c := range j.list {
+		if !c.client || c.life == nil || c.life.Budget == nil || c.up == 0 || c.requests.n > 2 || !c.tcp() {
+			continue
+		}
+		k := c.Peer.String()
+		g := groups[k]
+		if g == nil {
+			g = &group{first: c}
+			groups[k] = g
+			order = append(order, g)
+		}
+		g.n++
+		g.cost += c.life.Budget[event.ShareConnect] + c.life.Budget[event.ShareTLS]
+		g.last = c
+		if len(g.conns) < mostConns {
+			g.conns = append(g.conns, c.N)
+		}
+	}
+	for _, g := range order {
+		if g.n < many || !j.costly(g.cost) {
+			continue
+		}
+		j.add(&finding{
+			Verdict: event.Verdict{
+				Cause: "no-connection-reuse", Cost: g.cost, Count: g.n, Conns: g.conns,
+				Text:     fmt.Sprintf("%d connections to %s, one for each request: their handshakes took %s", g.n, g.first.peer(), since(g.cost)),
+				Evidence: evidences(g.first.syn.first, g.first.lifeAt, g.last.lifeAt), Try: []string{"keep-alive: one connection for all requests"},
+			},
+			at: g.first.began, until: j.closed(g.last), task: g.first.task, conn: g.first, about: "reuse " + g.first.Peer.String(),
+		})
+	}
+}
+
+func (j *judgement) owners(c *conn) (list []*finding) {
+	b := c.life.Budget
+	cost := func(s event.Share) bool { return j.costly(b[s]) }
+	put := func(cause string, ns int64, text string, try ...string) *finding {
+		f := &finding{Verdict: event.Verdict{Cause: cause, Cost: ns, Text: text, Try: try}}
+		list = append(list, f)
+		return f
+	}
+	trips := b[event.ShareNetwork] + b[event.ShareConnect]
+	if c.hello.hello.Seq != 0 && c.rtt > 0 {
+		trips += min(b[event.ShareTLS], 3*c.rtt)
+	}
+	switch {
+	case c.client && cost(event.SharePeer) && !c.stream && c.hello.hello.Seq != 0 && c.answers.n == 0 && c.hello.answer.Seq == 0:
+	case c.client && cost(event.SharePeer) && !c.stream && c.again.n < 2:
+		f := put("server-slow", b[event.SharePeer], fmt.Sprintf("%s needed %s to answer", c.peer(), since(b[event.SharePeer])), "the server")
+		if c.slowestOf != "" {
+			f.Text = fmt.Sprintf("%s needed %s to answer; the longest: %s, %s", c.peer(), since(b[event.SharePeer]), c.slowestOf, since(c.slowestTook))
+		}
+		f.Evidence = evidences(c.slowest)
+		if f.Evidence == nil {
+			f.Evidence = evidences(c.requests.last)
+		}
+	}
+	if j.costly(trips-c.life.Resent) && c.rtt >= 20*millisecond && c.sack.n == 0 && c.again.n == 0 {
+		turns := c.requests.n
+		f := put("network-latency", trips-c.life.Resent, fmt.Sprintf("a round trip to %s takes %s", c.peer(), since(c.rtt)), "a server that is nearer; fewer turns; TLS 1.3, keep-alive")
+		if turns >= 10 {
+			f.Cause = "serial-round-trips"
+			f.Text = fmt.Sprintf("%d requests to %s, one after the other, each took a round trip of %s", turns, c.peer(), since(c.rtt))
+			f.Try = []string{"send several at once: a batch, a pipeline"}
+		}
+		f.Evidence = evidences(c.syn.first, c.synAck.first)
+	}
+	if lost := b[event.ShareTransfer] + c.life.Resent; j.costly(lost) && c.zeroOut.n == 0 && (c.sack.n >= 5 || c.again.n >= 3) && c.up != 0 {
+		f := put("packet-loss", lost, fmt.Sprintf("segments between here and %s are lost: %d acknowledgments with holes, %d sent again", c.peer(), c.sack.n, c.again.n), "the link; mtr "+addrOf(c))
+		f.Evidence = evidences(c.sack.first, c.sack.last, c.again.first)
+	} else if j.costly(b[event.ShareTransfer]) && c.received > 64<<10 && c.zeroOut.n == 0 && !c.stream && c.sack.n < 5 {
+		rate := float64(c.received) * 8 / (float64(b[event.ShareTransfer]) / 1e9)
+		f := put("bandwidth-limited", b[event.ShareTransfer], fmt.Sprintf("the path from %s carries %.1f Mbit/s", c.peer(), rate/1e6), "more bandwidth; less data")
+		if c.rcvbuf {
+			f.Cause = "rcvbuf-limited"
+			f.Text = fmt.Sprintf("the receive buffer that the process has set lets %s send no more than %.1f Mbit/s", c.peer(), rate/1e6)
+			f.Try = []string{"do not set SO_RCVBUF"}
+		}
+	}
+	if cost(event.ShareQueue) && (c.zeroOut.n > 0 || c.life.Shut > 0) {
+		f := put("app-not-reading", b[event.ShareQueue], fmt.Sprintf("what %s sent waited for %s: the process did not read", c.peer(), since(b[event.ShareQueue])), "what keeps the reader busy")
+		f.Evidence = evidences(c.zeroOut.first, c.zeroOut.last)
+		f.exact = 3
+	}
+	if cost(event.ShareSend) {
+		j.sending(c, put)
+	}
+	if c.client && cost(event.ShareOwn) && c.requests.n+c.sends > 1 && j.command() {
+		f := put("app-waiting", b[event.ShareOwn], fmt.Sprintf("the process itself took %s between answers of %s and its next requests", since(b[event.ShareOwn]), c.peer()), "what it does meanwhile")
+		f.Evidence = evidences(c.requests.first, c.requests.last)
+	}
+	return list
+}
+
+// sending judges time that this end needed to send.
+func (j *judgement) sending(c *conn, put func(string, int64, string, ...string) *finding) {
+	ns := c.life.Budget[event.ShareSend]
+	switch {
+	case c.zeroIn.n > 0:
+		f := put("peer-not-reading", ns, fmt.Sprintf("%s does not read: its window was closed, and sending took %s", c.peer(), since(ns)), "the peer")
+		f.Evidence = evidences(c.zeroIn.first, c.zeroIn.last)
+	case c.cork:
+		put("cork-delay", ns, "TCP_CORK held the last part of what was sent back", "uncork after the last part")
+	case !c.noDelay && c.requests.n > 1 && c.sends > c.requests.n && ns/int64(c.requests.n) < 250*millisecond && ns/int64(c.requests.n) > 15*millisecond:
+		f := put("nagle-delayed-ack", ns, fmt.Sprintf("small writes waited for the acknowledgment of the one before: %s on average, %d times", since(ns/int64(c.requests.n)), c.requests.n), "one write (writev), or TCP_NODELAY")
+		f.Evidence = evidences(c.requests.first, c.requests.last)
+	case c.sndbuf:
+		put("sndbuf-limited", ns, "the send buffer that the process has set holds less than the path", "do not set SO_SNDBUF")
+	case c.again.n >= 3:
+		f := put("packet-loss", ns, fmt.Sprintf("segments to %s are lost: %d were sent again", c.peer(), c.again.n), "the link; mtr "+addrOf(c))
+		f.Evidence = evidences(c.again.first, c.again.last)
+	default:
+		put("bandwidth-limited", ns, fmt.Sprintf("sending to %s took %s", c.peer(), since(ns)), "more bandwidth; less data")
+	}
+}

@@ -31,7 +31,7 @@ type turns struct {
 	size       int64
 	binary     bool
 	like       string // the protocol that its first bytes look like; static, empty: none
-	lost       bool // nothing of it is known
+	lost       bool   // nothing of it is known
 	at         At
 	begin, end int64
 	off        int64    // of its first byte in the stream; -1: not known

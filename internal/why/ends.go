@@ -54,13 +54,13 @@ func (j *judgement) ended(c *conn) *finding {
 		v.Evidence = evidences(reset.hits.first)
 		v.Missing = j.missing(event.LayerPkt)
 		return &finding{Verdict: v, at: reset.hits.first.Time, fails: true, exact: 3}
-	case c.again.n >= 2 && c.again.last.Time > c.lastIn && j.costly(j.lasted(c, c.again.first.Time)) && c.again.n == c.againBig.n && c.received > 0:
+	case c.again.n >= 2 && c.zeroIn.n == 0 && c.again.last.Time > c.lastIn && j.costly(j.lasted(c, c.again.first.Time)) && c.again.n == c.againBig.n && c.received > 0:
 		v.Cause, v.Text = "pmtu-blackhole", fmt.Sprintf("full-size segments to %s are lost again and again, small ones pass", c.peer())
 		v.Evidence = evidences(c.again.first, c.again.last, c.resent.last)
 		v.Count = c.again.n
 		v.Try = []string{"let ICMP \"fragmentation needed\" through; clamp the MSS", "sysctl net.ipv4.tcp_mtu_probing=1"}
 		return &finding{Verdict: v, at: c.again.first.Time, until: j.closed(c), fails: true, exact: 6}
-	case c.again.n >= 2 && c.again.last.Time > c.lastIn && j.costly(j.lasted(c, c.again.first.Time)):
+	case c.again.n >= 2 && c.zeroIn.n == 0 && c.again.last.Time > c.lastIn && j.costly(j.lasted(c, c.again.first.Time)):
 		v.Cause, v.Text = "peer-vanished", fmt.Sprintf("%s does not acknowledge any more: sent again %d times", c.peer(), c.again.n)
 		v.Evidence = evidences(c.again.first, c.again.last)
 		v.Try = []string{"is the host up? the path"}

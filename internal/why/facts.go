@@ -129,6 +129,8 @@ type conn struct {
 	eof                   event.Evident
 	unheard               hit // waits that ended without anything, after something was sent
 	unheardFor            int64
+	stuck                 hit // waits for room to send
+	stuckFor              int64
 	closeWait             event.Evident
 	state                 uint8
 	rtt                   int64     // the shortest, ns
@@ -156,7 +158,7 @@ type handshake struct {
 	encryptedOut, encryptedIn event.Evident
 	notBefore, notAfter       string
 	names                     []string
-	done                      bool
+	sent                      int64 // bytes of the application, inside of it
 }
 
 // note takes the facts of an entry.

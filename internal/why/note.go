@@ -97,6 +97,10 @@ func (g noter) Call(e *event.Entry, b *event.Call) {
 	if c == nil {
 		return
 	}
+	if c.Family == afUnix && b.Dur >= 100*millisecond && c.sends > 0 && (b.Role.Has(event.Sends) || b.Role.Has(event.Waits) && b.Ret == 0 && room(b)) {
+		c.stuck.add(evident(e, event.LayerSys, b.Name+"() waited "+since(b.Dur)+" for room to send"))
+		c.stuckFor += b.Dur
+	}
 	if c.Type == sockDgram && c.sent > 0 && b.Dur >= 100*millisecond && (b.Role.Has(event.Waits) && b.Ret == 0 || b.Role.Has(event.Receives) && b.Errno != "") {
 		c.unheard.add(evident(e, event.LayerSys, b.Name+"() waited "+since(b.Dur)+" for nothing"))
 		c.unheardFor += b.Dur
@@ -123,6 +127,19 @@ func (g noter) Call(e *event.Entry, b *event.Call) {
 	if b.Role.Has(event.Sends) && b.Bytes > 0 {
 		c.sends++
 	}
+}
+
+// room reports whether a call of poll waits for room to send.
+func room(b *event.Call) bool {
+	const pollOut = 4
+	for i := range b.Args {
+		for _, t := range b.Args[i].Val {
+			if t.Name == "events" && t.Num&pollOut != 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // option notes the options of a socket that limit it.

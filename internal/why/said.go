@@ -141,6 +141,13 @@ func (h *handshake) message(e *event.Entry, m *event.Message) {
 	case m.Text == "encrypted alert":
 		h.encryptedOut = v
 	}
+	if strings.HasPrefix(m.Text, "end") {
+		for i := range m.Fields {
+			if m.Fields[i].Name == "tls.application.sent" {
+				h.sent = m.Fields[i].Num
+			}
+		}
+	}
 	if text(m, "tls.server.not_after") != "" {
 		h.certificate(m)
 	}

@@ -119,6 +119,10 @@ func (j *judgement) owners(c *conn) (list []*finding) {
 			f.Try = []string{"do not set SO_RCVBUF"}
 		}
 	}
+	if cost(event.ShareTransfer) && c.client && c.received <= 64<<10 && c.sack.n == 0 && !c.stream && c.rstIn.n == 0 {
+		f := put("server-slow", b[event.ShareTransfer], fmt.Sprintf("%s sent its answer in pieces, in %s", c.peer(), since(b[event.ShareTransfer])), "the server")
+		f.Evidence = evidences(c.slowest)
+	}
 	if cost(event.ShareQueue) && (c.zeroOut.n > 0 || c.life.Shut > 0) {
 		f := put("app-not-reading", b[event.ShareQueue], fmt.Sprintf("what %s sent waited for %s: the process did not read", c.peer(), since(b[event.ShareQueue])), "what keeps the reader busy")
 		f.Evidence = evidences(c.zeroOut.first, c.zeroOut.last)

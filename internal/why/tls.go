@@ -50,7 +50,7 @@ func (j *judgement) secured(c *conn) *finding {
 	case h.descIn == "certificate_required" || h.answer.Seq != 0 && (h.descIn == "handshake_failure" || h.descIn == "bad_certificate"):
 		v.Cause, v.Text = "tls-client-cert-required", fmt.Sprintf("%s wants a certificate of the client: alert %s", c.peer(), h.descIn)
 		v.Try = []string{"the client's certificate"}
-	case h.descOut == "certificate_expired" || h.descOut == "bad_certificate" && j.expired(h):
+	case h.descOut == "certificate_expired" || h.descOut == "bad_certificate" && (j.expired(h) || early(h, j.begin)):
 		v.Cause, v.Text = "tls-cert-expired", "the certificate of "+who+" has expired"+ended(h)
 		if early(h, j.begin) {
 			v.Cause, v.Text = "tls-cert-not-yet-valid", "the certificate of "+who+" is not valid yet, from "+h.notBefore
@@ -59,12 +59,12 @@ func (j *judgement) secured(c *conn) *finding {
 	case h.descOut == "unknown_ca" || h.descOut == "unknown ca":
 		v.Cause, v.Text = "tls-cert-untrusted", "the client does not know the authority that signed the certificate of "+who
 		v.Try = []string{"ca-certificates; does the server send the intermediate certificate?"}
-	case (h.descOut == "bad_certificate" || h.descOut == "certificate_unknown" || c.finOut.n > 0 && h.descOut == "" && h.encryptedOut.Seq == 0 && c.requests.n == 0 && !h.done) && len(h.names) > 0 && h.name != "" && !named(h):
+	case (h.descOut == "bad_certificate" || h.descOut == "certificate_unknown" || h.descOut == "" && c.life != nil && h.sent == 0 && !c.endedFirst()) && len(h.names) > 0 && h.name != "" && !named(h):
 		v.Cause, v.Text = "tls-name-mismatch", fmt.Sprintf("the certificate is for %s, not for %s", strings.Join(h.names, ", "), h.name)
 		v.Try = []string{"the name; the certificate"}
 	case h.descOut == "bad_certificate" || h.descOut == "certificate_unknown":
 		v.Cause, v.Text = "tls-cert-rejected", "the client does not accept the certificate of "+who
-	case h.hello.Seq != 0 && h.answer.Seq == 0 && h.alertIn.Seq == 0 && c.received == 0 && c.finIn.n == 0 && c.rstIn.n == 0 && j.costly(j.lasted(c, h.hello.Time)):
+	case h.hello.Seq != 0 && h.answer.Seq == 0 && h.alertIn.Seq == 0 && c.received == 0 && !c.endedFirst() && j.costly(j.lasted(c, h.hello.Time)):
 		v.Cause, v.Text = "tls-handshake-stalled", fmt.Sprintf("%s has the ClientHello and does not answer", c.peer())
 		v.Try = []string{"the server's worker; a proxy that waits for the PROXY protocol"}
 		v.Cost = j.lasted(c, h.hello.Time)
@@ -72,6 +72,16 @@ func (j *judgement) secured(c *conn) *finding {
 		return nil
 	}
 	return &finding{Verdict: v, at: h.hello.Time}
+}
+
+// endedFirst reports whether the peer ended the connection, and not this end.
+func (c *conn) endedFirst() bool {
+	theirs := c.finIn.first.Time
+	if c.rstIn.n > 0 && (theirs == 0 || c.rstIn.first.Time < theirs) {
+		theirs = c.rstIn.first.Time
+	}
+	ours := c.finOut.first.Time
+	return theirs != 0 && (ours == 0 || theirs < ours)
 }
 
 // lasted returns the time from then to the end of a connection.

@@ -29,6 +29,15 @@ func (j *judgement) unix() {
 
 func (j *judgement) unixSocket(c *conn) {
 	path := c.peer()
+	if j.costly(c.stuckFor) {
+		j.add(&finding{
+			Verdict: event.Verdict{
+				Cause: "unix-peer-not-reading", Cost: c.stuckFor, Count: c.stuck.n, Text: fmt.Sprintf("the reader of %s does not read: sending waited %s", path, since(c.stuckFor)),
+				Evidence: evidences(c.stuck.first, c.stuck.last), Try: []string{"the daemon behind it: is it stuck? ss -xp"},
+			},
+			at: c.stuck.first.Time, until: c.stuck.last.Time + c.stuckFor, task: c.task, conn: c, about: path, exact: 4, object: c,
+		})
+	}
 	for i := range c.errors {
 		f := &c.errors[i]
 		v := event.Verdict{Count: f.hits.n, Evidence: evidences(f.hits.first, f.hits.last)}

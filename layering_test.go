@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"collect":    {"wire", "source"},
 	"why":        {"event"},
 	"pipeline":   {"wire", "decode", "flow", "stage", "why", "proto", "bounded", "merge", "source", "sink", "event"},
-	"cli":        {"event", "wire", "syscalls", "decode", "flow", "proto", "merge", "pcapfilter", "foreign", "source", "target", "bundle", "sink", "pipeline", "sandbox", "outfile", "rooms", "collect"},
+	"cli":        {"event", "wire", "syscalls", "decode", "flow", "proto", "why", "merge", "pcapfilter", "foreign", "source", "target", "bundle", "sink", "pipeline", "sandbox", "outfile", "rooms", "collect"},
 }
 
 // pure layers do not access the machine.

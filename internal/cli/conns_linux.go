@@ -12,6 +12,7 @@ import (
 
 	"github.com/pidwire/pidwire/internal/collect"
 	"github.com/pidwire/pidwire/internal/pipeline"
+	"github.com/pidwire/pidwire/internal/proto"
 	"github.com/pidwire/pidwire/internal/sandbox"
 	"github.com/pidwire/pidwire/internal/sink"
 	"github.com/pidwire/pidwire/internal/sink/clean"
@@ -118,7 +119,7 @@ func (a *app) connsWatch(ctx context.Context, rest *over, c *connsFlags, targets
 func (a *app) connsView(ctx context.Context, c *connsFlags) error {
 	limitMemory()
 	if c.said {
-		limitMemoryWithMessages()
+		limitMemoryTo(proto.Bytes)
 	}
 	src, err := a.stream()
 	if src == nil {

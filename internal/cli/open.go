@@ -24,6 +24,7 @@ import (
 	"github.com/pidwire/pidwire/internal/source/capture"
 	"github.com/pidwire/pidwire/internal/source/importer"
 	"github.com/pidwire/pidwire/internal/source/replay"
+	"github.com/pidwire/pidwire/internal/why"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -163,6 +164,9 @@ func (a *app) replay(parent context.Context, in *filesFlags, names []string, set
 	if cfg.Messages {
 		debug.SetMemoryLimit(40<<20 + proto.Bytes)
 		debug.SetGCPercent(gcPercent)
+	}
+	if cfg.Verdicts {
+		debug.SetMemoryLimit(40<<20 + proto.Bytes + why.Bytes)
 	}
 	a.wrote(&cfg)
 	res, err := pipeline.Run(ctx, cfg)

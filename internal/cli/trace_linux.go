@@ -26,6 +26,7 @@ import (
 	"github.com/pidwire/pidwire/internal/source/ftrace"
 	"github.com/pidwire/pidwire/internal/source/proc"
 	"github.com/pidwire/pidwire/internal/target"
+	"github.com/pidwire/pidwire/internal/why"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -307,10 +308,10 @@ func limitMemory() {
 	}
 }
 
-// limitMemoryWithMessages is limitMemory for a process that keeps conversations.
-func limitMemoryWithMessages() {
+// limitMemoryTo is limitMemory for a process that keeps more, such as conversations: so many bytes.
+func limitMemoryTo(more int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit + proto.Bytes)
+		debug.SetMemoryLimit(memoryLimit + more)
 	}
 }
 
@@ -318,8 +319,11 @@ func limitMemoryWithMessages() {
 func (l *liveRun) run(parent context.Context) error {
 	limitMemory()
 	if l.app.in != nil {
-		if slices.Contains(l.t.layers, "msg") {
-			limitMemoryWithMessages()
+		switch {
+		case l.t.view.format == "why":
+			limitMemoryTo(proto.Bytes + why.Bytes)
+		case slices.Contains(l.t.layers, "msg"):
+			limitMemoryTo(proto.Bytes)
 		}
 		return l.view(parent)
 	}

@@ -112,8 +112,8 @@ func (c *conn) pending() event.Evident {
 
 // truncated returns an answer of HTTP that was not complete when its connection ended.
 func (j *judgement) truncated(c *conn) *exchange {
-	for _, x := range j.said {
-		if x.conn == c && x.cut && x.answered.Seq != 0 && x.proto == "http" {
+	for _, x := range c.cut {
+		if x.cut && x.answered.Seq != 0 && x.proto == "http" {
 			return x
 		}
 	}

@@ -62,7 +62,7 @@ func (j *judgement) refused(x *exchange) {
 // datagrams judges sockets of UDP.
 func (j *judgement) datagrams() {
 	for _, c := range j.list {
-		if c.Type != sockDgram || c.Family != afInet && c.Family != afInet6 || c.dns(j) {
+		if c.Type != sockDgram || c.Family != afInet && c.Family != afInet6 || c.names {
 			continue
 		}
 		d := c.dropped(false, "SOCKET_RCVBUFF")
@@ -103,16 +103,4 @@ func (j *judgement) datagrams() {
 		}
 		j.add(&finding{Verdict: v, at: v.Evidence[0].Time, until: v.Evidence[len(v.Evidence)-1].Time, task: c.task, conn: c, fails: true, about: c.Local.String(), exact: 5, object: c})
 	}
-}
-
-// dns reports whether names were asked for on a socket.
-func (c *conn) dns(j *judgement) bool {
-	for _, l := range j.order {
-		for _, o := range l.conns {
-			if o == c {
-				return true
-			}
-		}
-	}
-	return false
 }

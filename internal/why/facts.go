@@ -20,11 +20,14 @@ const (
 
 // The bounds of what is kept. What is beyond them is counted.
 const (
-	maxConns     = 1 << 14
+	maxConns     = 1 << 13
 	maxLookups   = 1 << 12
 	maxFailures  = 256
 	maxSuccesses = 1 << 14
 )
+
+// Bytes is the memory that all facts take at most, and what is not freed yet.
+const Bytes = 48 << 20
 
 // facts is what is known of a timeline.
 type facts struct {
@@ -144,6 +147,8 @@ type conn struct {
 	noDelay, cork         bool
 	rcvbuf, sndbuf        bool // set by the process
 	requests, answers     hit
+	cut                   []*exchange   // with an answer that may not be complete
+	names                 bool          // names were asked for on it
 	slowest               event.Evident // the answer that took longest
 	slowestTook           int64
 	slowestOf             string

@@ -21,7 +21,8 @@ func (j *judgement) wanted() (list []*name) {
 			continue
 		}
 		var n *name
-		for _, old := range list {
+		const near = 64 // of the last names
+		for _, old := range list[max(len(list)-near, 0):] {
 			last := old.steps[len(old.steps)-1]
 			close := l.asks.first.Time-max(last.asks.last.Time, last.answered) < second
 			if old.pid == l.pid && close && related(old, l.name) {

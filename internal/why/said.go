@@ -106,7 +106,9 @@ func (g noter) answer(e *event.Entry, m *event.Message, c *conn) {
 	if l := text(m, "http.response.location"); l != "" {
 		x.location = l
 	}
-	x.cut = m.Unsure != ""
+	if x.cut = m.Unsure != ""; x.cut && len(c.cut) < 16 {
+		c.cut = append(c.cut, x)
+	}
 	x.took = m.Took
 	if m.Budget != nil {
 		x.budget = *m.Budget
@@ -188,6 +190,7 @@ func (g noter) asked(e *event.Entry, m *event.Message, c *conn) {
 	if k.name == "" || (m.Dir == event.DirOut) != (m.Kind == event.MessageRequest) {
 		return // of a server
 	}
+	c.names = true
 	l := g.lookedUp[k]
 	if m.Kind == event.MessageRequest {
 		if l == nil {

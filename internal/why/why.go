@@ -77,6 +77,7 @@ type judgement struct {
 	*Engine
 	begin, end int64
 	found      []*finding
+	about      map[any]int // indexes of found, by their objects
 }
 
 // whole returns the time of the run, in ns.
@@ -116,16 +117,14 @@ func (j *judgement) add(f *finding) *finding {
 		f.Match = event.MatchExact
 	}
 	if f.object != nil {
-		for i, other := range j.found {
-			if other.object != f.object {
-				continue
-			}
-			if other.exact >= f.exact {
+		if i, double := j.about[f.object]; double {
+			if j.found[i].exact >= f.exact {
 				return nil
 			}
 			j.found[i] = f
 			return f
 		}
+		j.about[f.object] = len(j.found)
 	}
 	j.found = append(j.found, f)
 	return f
@@ -133,7 +132,7 @@ func (j *judgement) add(f *finding) *finding {
 
 // judge returns the verdicts, ranked.
 func (g *Engine) judge(end int64) []*event.Entry {
-	j := &judgement{Engine: g, begin: g.begin, end: end}
+	j := &judgement{Engine: g, begin: g.begin, end: end, about: map[any]int{}}
 	if g.command() {
 		j.begin = g.ran
 		if g.exited != 0 {

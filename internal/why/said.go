@@ -72,8 +72,6 @@ type exchange struct {
 	took     int64
 	budget   event.Budget
 	cut      bool // the answer, or the request, is not complete
-	waits    bool
-	retry    bool
 }
 
 const maxExchanges = 1 << 14

@@ -77,6 +77,9 @@ type exchange struct {
 const maxExchanges = 1 << 14
 
 func (g noter) request(e *event.Entry, m *event.Message, c *conn) {
+	if strings.Contains(text(m, "http.request.prefer"), "wait=") { // RFC 7240, 4.3: the server is asked to wait
+		c.stream = true
+	}
 	if m.Exchange == 0 || len(g.exchanges) >= maxExchanges {
 		return
 	}

@@ -20,7 +20,7 @@ var Protocol = &proto.Protocol{
 	New:    func(*proto.Conv) proto.Parser { return &parser{} },
 	Keys: []*event.Key{
 		keyMethod, keyTarget, keyPath, keyQuery, httpkey.Host, httpkey.Address, httpkey.Port, keyScheme, keyStatus, keyReason, keyType, keyEncoding, keyBody, keyReqBody, keyLocation,
-		keyVersion, keyAgent, keyServer, keyHeader, keyUpgrade,
+		keyVersion, keyAgent, keyServer, keyHeader, keyUpgrade, keyPrefer,
 	},
 }
 
@@ -46,6 +46,7 @@ var (
 	keyHeader   = httpkey.Header
 	keyReason   = &event.Key{Name: "http.response.reason", Form: event.FormQuiet}
 	keyUpgrade  = &event.Key{Name: "http.upgrade", Label: "upgrade"}
+	keyPrefer   = &event.Key{Name: "http.request.prefer", Form: event.FormQuiet} // RFC 7240
 )
 
 // methods are those of RFC 9110 and of what is built on it: WebDAV, UPnP, Varnish, and others.
@@ -412,6 +413,7 @@ type headers struct {
 	server   []byte
 	location []byte
 	upgrade  []byte
+	prefer   []byte
 	secrets  [][2][]byte // names and values
 }
 
@@ -482,6 +484,11 @@ func readHeaders(b []byte, h *headers) {
 				h.host = value
 				return
 			}
+		case 'p':
+			if equal(name, "prefer") {
+				h.prefer = value
+				return
+			}
 		case 'u':
 			switch {
 			case equal(name, "user-agent"):
@@ -530,7 +537,7 @@ func (p *parser) asked(c *proto.Conv, d proto.Dir, method, target, version, rest
 	}
 	m := c.Message(event.MessageRequest, d)
 	m.Text = proto.Text(method) + " " + shown
-	m.Fields = append(c.Fields(11+len(hd.secrets)), text(keyMethod, method))
+	m.Fields = append(c.Fields(12+len(hd.secrets)), text(keyMethod, method))
 	path, query, asked := strings.Cut(shown, "?")
 	scheme := ""
 	if i := strings.Index(path, "://"); i > 0 && i < 12 {
@@ -560,6 +567,9 @@ func (p *parser) asked(c *proto.Conv, d proto.Dir, method, target, version, rest
 	}
 	if len(hd.agent) > 0 {
 		m.Fields = append(m.Fields, text(keyAgent, hd.agent))
+	}
+	if len(hd.prefer) > 0 {
+		m.Fields = append(m.Fields, text(keyPrefer, hd.prefer))
 	}
 	if len(version) > 0 {
 		m.Fields = append(m.Fields, text(keyVersion, version))

@@ -101,7 +101,7 @@ output. With -w - the output of the command goes to standard error.`,
 	f.BoolVar(&t.auditWait, "audit-wait", false, "layer aud: block the target when the queue is full, so that no record is lost")
 	f.BoolVar(&t.auditUnicast, "audit-unicast", false, "layer aud: receive the records as the audit daemon, if none is running")
 	f.Uint32Var(&t.snaplen, "snaplen", 0, "maximum bytes captured of each packet (default 256; with -w FILE.pcapng or FILE.pcap, or without layer sys, 65535)")
-	f.StringVar(&t.said, "payload", "", "layer msg: record the first `BYTES` of each direction of a connection, and a quarter of this after each change of direction (default 16KiB); none: only what -s shows, and no other contents")
+	f.StringVar(&t.said, "payload", "", "layer msg, and recordings of calls and packets: record the first `BYTES` of each direction of a connection, and a quarter of this after each change of direction (default 16KiB); none: only what -s shows, and no other contents")
 	t.write.add(f)
 	f.BoolVar(&t.print, "print", false, "with -w: also print lines")
 	f.DurationVar(&t.span, "for", 0, "stop after this time: 10s, 5m")
@@ -136,14 +136,14 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 	if (t.auditWait || t.auditUnicast) && !slices.Contains(t.layers, "aud") {
 		return usageError("--audit-wait and --audit-unicast need layer aud, as in -l sys,aud")
 	}
-	switch msg := slices.Contains(t.layers, "msg"); {
-	case msg:
+	switch {
+	case t.says():
 		var err error
 		if t.payload, err = payloadSize(t.said); err != nil {
 			return err
 		}
 	case t.said != "":
-		return usageError("--payload needs layer msg, as in -l sys,msg")
+		return usageError("--payload needs layer msg, as in -l sys,msg, or a recording of calls and packets")
 	}
 	if t.snaplen != 0 && !slices.Contains(t.layers, "pkt") {
 		return usageError("--snaplen needs layer pkt, as in -l sys,pkt")
@@ -167,6 +167,13 @@ func (a *app) trace(cmd *cobra.Command, t *traceFlags, names, argv []string) err
 	}
 	live.targets = targets
 	return live.run(cmd.Context())
+}
+
+// says reports whether the beginnings of what is said are recorded: for messages, and for a recording of calls and packets,
+// in which why looks for causes later.
+func (t *traceFlags) says() bool {
+	recorded := t.write.file != "" && t.write.kind(true) == recordingFile
+	return slices.Contains(t.layers, "msg") || recorded && slices.Contains(t.layers, "sys") && slices.Contains(t.layers, "pkt")
 }
 
 // calls selects the calls that are recorded; nil: all, of which messages are made.

@@ -214,7 +214,7 @@ func (g noter) asked(e *event.Entry, m *event.Message, c *conn) {
 	l.answer = evident(e, event.LayerMsg, "DNS "+strings.Clone(m.Text)+" "+m.Error)
 	l.answered, l.code = e.Time, strings.Clone(m.Error)
 	l.answers++
-	l.empty = m.Error == "" && text(m, "dns.answers") == ""
+	l.empty = m.Error == "" && text(m, "dns.response_code") == "no answer" // of one that was not recorded whole, it is not known
 	for i := range m.Fields {
 		if m.Fields[i].Name == "dns.truncated" && m.Fields[i].Num != 0 {
 			l.cut = true

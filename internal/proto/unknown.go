@@ -51,16 +51,16 @@ func (t *turns) Read(c *Conv, d Dir, b []byte) int {
 func (t *turns) look(b []byte) {
 	const most = 1024
 	if t.size == 0 {
-		t.like = like(b)
+		t.like = Like(b)
 	}
 	if !t.binary && t.size < most {
 		t.binary = !isText(b[:min(int64(len(b)), most-t.size)])
 	}
 }
 
-// like returns the protocol of which bytes are the beginning of a message, where the connection as a whole is of no
-// protocol: a peer that speaks another one than this end.
-func like(b []byte) string {
+// Like returns the protocol of which bytes look like the beginning of a message; empty if it knows none. It is for connections
+// that as a whole are of no protocol: a peer that speaks another one than this end.
+func Like(b []byte) string {
 	if len(b) > 4 && (b[0] == 0x15 || b[0] == 0x16) && b[1] == 3 && b[2] <= 4 { // alert or handshake, RFC 8446, 5.1
 		return "tls"
 	}

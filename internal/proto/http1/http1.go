@@ -381,7 +381,7 @@ func (p *parser) head(c *proto.Conv, d proto.Dir, b []byte) int {
 	}
 	n := headEnd(b)
 	if n == 0 {
-		if i := bytes.IndexByte(b, '\n'); i >= 0 && begins(b[:i+1]) != proto.Sure || i < 0 && !p.half[d].some && begins(b) == proto.No {
+		if i := bytes.IndexByte(b, '\n'); i >= 0 && begins(b[:i+1]) != proto.Sure || i < 0 && !p.half[d].some && begins(b) == proto.No && proto.Like(b) != "" {
 			c.Fail("not a message of HTTP/1")
 		}
 		return 0

@@ -92,7 +92,6 @@ type failure struct {
 type drop struct {
 	reason string
 	out    bool
-	where  string
 	hit
 }
 
@@ -104,29 +103,26 @@ type conn struct {
 	client bool // it has connected, or sent a SYN
 	server bool // it was accepted, or listens
 
-	connect  hit    // calls of connect
 	errno    string // of the last one that failed, or SO_ERROR
 	failed   event.Evident
 	up       int64 // the handshake has ended; 0: not yet
 	closedAt int64
 
-	syn, synAck, rstIn, rstOut, finIn, finOut, icmp hit
-	resetSent                                       string   // why the kernel has sent a reset
-	code                                            [2]uint8 // type and code of the ICMP error
-	v6                                              bool
-	router                                          netip.Addr // which sent the ICMP error
-	drops                                           []drop
-	neighbour, overflow, full, reset, resent        hit
+	syn, synAck, rstIn, finIn, finOut, icmp  hit
+	resetSent                                string   // why the kernel has sent a reset
+	code                                     [2]uint8 // type and code of the ICMP error
+	v6                                       bool
+	router                                   netip.Addr // which sent the ICMP error
+	drops                                    []drop
+	neighbour, overflow, full, reset, resent hit
 
 	sent, received        int64 // bytes of data in packets
-	firstOut, lastOut     int64
-	firstIn, lastIn       int64
+	lastOut, lastIn       int64
 	seqOut                uint32 // the highest sequence number sent
 	seqKnown              bool
 	again, againBig, sack hit // retransmissions, of which of full size; SACK sent
 	zeroOut, zeroIn       hit
 	zeroSince             [2]int64
-	zero                  [2]int64 // ns; by direction of the packet that closed the window
 	mss                   int
 	errors                []failure // of calls on it
 	eof                   event.Evident
@@ -156,14 +152,14 @@ type conn struct {
 
 // handshake is what is known of one of TLS.
 type handshake struct {
-	name, version             string
-	hello, answer             event.Evident
-	alertIn, alertOut         event.Evident
-	descIn, descOut           string
-	encryptedOut, encryptedIn event.Evident
-	notBefore, notAfter       string
-	names                     []string
-	sent                      int64 // bytes of the application, inside of it
+	name                string
+	hello, answer       event.Evident
+	alertIn, alertOut   event.Evident
+	descIn, descOut     string
+	encrypted           event.Evident // alert of this end
+	notBefore, notAfter string
+	names               []string
+	sent                int64 // bytes of the application, inside of it
 }
 
 // note takes the facts of an entry.

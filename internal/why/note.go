@@ -83,7 +83,6 @@ func (g noter) Call(e *event.Entry, b *event.Call) {
 		g.failedCall(e, b, c)
 	} else if b.Role.Has(event.Opens | event.Binds | event.Listens | event.Accepts | event.Connects) {
 		if b.Role.Has(event.Connects) && c != nil && (c.Type == sockStream || c.Family == afUnix) {
-			c.connect.add(evident(e, event.LayerSys, "connect() = 0"))
 			c.client = true
 			if c.Family == afUnix {
 				g.succeeded(success{at: e.Time + b.Dur, pid: e.Task.PID, connected: true, unix: true})
@@ -170,7 +169,6 @@ func (g noter) failedCall(e *event.Entry, b *event.Call, c *conn) {
 		if !b.Role.Has(event.Connects) || b.Errno != "ENOENT" {
 			if b.Role.Has(event.Connects) && c != nil {
 				c.client = true
-				c.connect.add(evident(e, event.LayerSys, "connect() = -1 "+b.Errno))
 			}
 			return
 		}
@@ -187,7 +185,6 @@ func (g noter) failedCall(e *event.Entry, b *event.Call, c *conn) {
 	if c != nil {
 		if b.Role.Has(event.Connects) {
 			c.client = true
-			c.connect.add(v)
 			c.errno, c.failed = b.Errno, v
 		}
 		for i := range c.errors {
@@ -241,15 +238,11 @@ func (g noter) Capture(e *event.Entry, b *event.Capture) {
 
 func (c *conn) data(at int64, out bool, n int64) {
 	if out {
-		if c.sent += n; c.firstOut == 0 {
-			c.firstOut = at
-		}
+		c.sent += n
 		c.lastOut = at
 		return
 	}
-	if c.received += n; c.firstIn == 0 {
-		c.firstIn = at
-	}
+	c.received += n
 	c.lastIn = at
 }
 
@@ -266,8 +259,6 @@ func (g noter) segment(e *event.Entry, b *event.Capture, c *conn, out bool) {
 		c.server = true
 	case !out && rst:
 		c.rstIn.add(evident(e, event.LayerPkt, "RST received"))
-	case out && rst:
-		c.rstOut.add(evident(e, event.LayerPkt, "RST sent"))
 	}
 	if fin && out {
 		c.finOut.add(evident(e, event.LayerPkt, "FIN sent"))
@@ -309,7 +300,6 @@ func (g noter) window(e *event.Entry, c *conn, t *event.TCPHeader, out bool) {
 		c.zeroSince[d] = e.Time
 		h.add(evident(e, event.LayerPkt, text))
 	case t.Win != 0 && c.zeroSince[d] != 0:
-		c.zero[d] += e.Time - c.zeroSince[d]
 		c.zeroSince[d] = 0
 	}
 }
@@ -382,7 +372,7 @@ func (c *conn) drop(e *event.Entry, b *event.Kernel, out bool) {
 		}
 	}
 	if len(c.drops) < 16 {
-		d := drop{reason: strings.Clone(b.Reason), out: out, where: strings.Clone(b.Func)}
+		d := drop{reason: strings.Clone(b.Reason), out: out}
 		d.add(evident(e, event.LayerKrn, "dropped: "+b.Reason))
 		c.drops = append(c.drops, d)
 	}

@@ -133,16 +133,13 @@ func (h *handshake) message(e *event.Entry, m *event.Message) {
 		h.name = text(m, "tls.client.server_name")
 	case strings.HasPrefix(m.Text, "ServerHello"):
 		h.answer = v
-		h.version = text(m, "tls.protocol.version")
 		h.certificate(m)
 	case isAlert && in:
 		h.alertIn, h.descIn = v, strings.Clone(alert)
 	case isAlert:
 		h.alertOut, h.descOut = v, strings.Clone(alert)
-	case m.Text == "encrypted alert" && in:
-		h.encryptedIn = v
-	case m.Text == "encrypted alert":
-		h.encryptedOut = v
+	case m.Text == "encrypted alert" && !in:
+		h.encrypted = v
 	}
 	if strings.HasPrefix(m.Text, "end") {
 		for i := range m.Fields {

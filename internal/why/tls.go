@@ -59,10 +59,10 @@ func (j *judgement) secured(c *conn) *finding {
 	case h.descOut == "unknown_ca" || h.descOut == "unknown ca":
 		v.Cause, v.Text = "tls-cert-untrusted", "the client does not know the authority that signed the certificate of "+who
 		v.Try = []string{"ca-certificates; does the server send the intermediate certificate?"}
-	case (h.descOut == "bad_certificate" || h.descOut == "certificate_unknown" || h.descOut == "" && c.life != nil && h.sent == 0 && !c.endedFirst()) && len(h.names) > 0 && h.name != "" && !named(h):
+	case (h.descOut == "bad_certificate" || h.descOut == "certificate_unknown" || j.gaveUp(c)) && len(h.names) > 0 && h.name != "" && !named(h):
 		v.Cause, v.Text = "tls-name-mismatch", fmt.Sprintf("the certificate is for %s, not for %s", strings.Join(h.names, ", "), h.name)
 		v.Try = []string{"the name; the certificate"}
-	case h.descOut == "bad_certificate" || h.descOut == "certificate_unknown":
+	case h.descOut == "bad_certificate" || h.descOut == "certificate_unknown" || h.encrypted.Seq != 0 && j.gaveUp(c):
 		v.Cause, v.Text = "tls-cert-rejected", "the client does not accept the certificate of "+who
 	case h.hello.Seq != 0 && h.answer.Seq == 0 && h.alertIn.Seq == 0 && c.received == 0 && !c.endedFirst() && j.costly(j.lasted(c, h.hello.Time)):
 		v.Cause, v.Text = "tls-handshake-stalled", fmt.Sprintf("%s has the ClientHello and does not answer", c.peer())
@@ -82,6 +82,13 @@ func (c *conn) endedFirst() bool {
 	}
 	ours := c.finOut.first.Time
 	return theirs != 0 && (ours == 0 || theirs < ours)
+}
+
+// gaveUp reports whether the command failed, and its client ended the connection after the server's certificate, without a
+// request.
+func (j *judgement) gaveUp(c *conn) bool {
+	h := &c.hello
+	return j.command() && j.status != 0 && h.answer.Seq != 0 && h.descOut == "" && h.alertIn.Seq == 0 && c.life != nil && h.sent == 0 && !c.endedFirst()
 }
 
 // lasted returns the time from then to the end of a connection.

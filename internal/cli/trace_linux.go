@@ -619,7 +619,7 @@ func (l *liveRun) view(parent context.Context) error {
 	if problems > 0 {
 		a.code = exitProblems
 	}
-	if !t.view.quiet {
+	if !t.view.quiet && (t.view.format != "why" || lostAny(res)) { // why shows no events, but losses count
 		a.counts(res, time.Since(began), t.view.drops)
 	}
 	if t.view.strict && lostAny(res) {

@@ -234,7 +234,8 @@ func (r *room) said(l *buffer, text string) {
 func (r *room) watch(script string, want int) (recording, capture string) {
 	r.t.Helper()
 	recording, capture = filepath.Join(r.dir, "rec.pidwire"), filepath.Join(r.dir, "truth.pcap")
-	dump := r.inside(false, "tcpdump", "-Z", "root", "-nn", "-i", "lo", "-B", "8192", "-U", "--immediate-mode", "-w", capture)
+	// In immediate mode each packet takes a frame of snapshot length: 8 MiB of the default length hold 32.
+	dump := r.inside(false, "tcpdump", "-Z", "root", "-nn", "-i", "lo", "-s", "66000", "-B", "65536", "-U", "--immediate-mode", "-w", capture)
 	heard := r.started(dump, "tcpdump", "listening on")
 	args := []string{"trace", "-l", "sys,pkt,msg", "-w", recording}
 	for _, pid := range r.servers {

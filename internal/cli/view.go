@@ -119,6 +119,9 @@ func (v *viewFlags) parse() error {
 	if v.json && v.summary {
 		return usageError("--json and -c exclude each other")
 	}
+	if flag := v.partial(); v.format == "why" && flag != "" {
+		return usageError("why judges all calls, packets and events: remove %s", flag)
+	}
 	var err error
 	if v.match, err = pcapfilter.Compile(v.filter); err != nil {
 		return usageError("--pcap-filter '%s': %v", v.filter, err)

@@ -26,6 +26,22 @@ func (v *viewFlags) verdicts(out io.Writer, l notationOf) sink.Sink {
 	return verdicts.New(out, verdicts.Options{Start: l.start})
 }
 
+// partial returns a flag that leaves out what is judged, or shows something else than verdicts; empty if there is none.
+func (v *viewFlags) partial() string {
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"-c", v.summary}, {"-e", len(v.expr) > 0}, {"-Z", v.failed}, {"-z", v.success}, {"--pcap-filter", v.filter != ""},
+		{"--drops", v.drops}, {"--tree", v.tree}, {"-k", v.stacks},
+	} {
+		if f.set {
+			return f.name
+		}
+	}
+	return ""
+}
+
 // judged counts the problems that pass a sink.
 type judged struct {
 	sink.Sink

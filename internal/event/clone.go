@@ -11,7 +11,7 @@ import (
 // tables) are shared, because they never change.
 func (e *Entry) Clone() *Entry {
 	c := *e
-	c.Task = e.Task.clone()
+	c.Task = e.Task.Clone()
 	c.Raw = bytes.Clone(e.Raw)
 	c.Warn = cloneStrings(e.Warn)
 	c.Others = slices.Clone(e.Others)
@@ -30,7 +30,8 @@ func cloneStrings(list []string) []string {
 	return list
 }
 
-func (t Task) clone() Task {
+// Clone returns a copy that shares no reusable memory.
+func (t Task) Clone() Task {
 	t.Comm = strings.Clone(t.Comm)
 	return t
 }
@@ -108,7 +109,7 @@ func (b *State) clone() Body {
 	if b.Users != nil {
 		users := *b.Users
 		for i := range users {
-			users[i].Task = users[i].Task.clone()
+			users[i].Task = users[i].Task.Clone()
 		}
 		c.Users = &users
 	}
@@ -117,7 +118,7 @@ func (b *State) clone() Body {
 
 func (b *Handover) clone() Body {
 	c := *b
-	c.From = b.From.clone()
+	c.From = b.From.Clone()
 	return &c
 }
 

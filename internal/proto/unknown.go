@@ -1,7 +1,7 @@
 package proto
 
 import (
-	"bytes"
+	"strings"
 
 	"github.com/pidwire/pidwire/internal/event"
 )
@@ -58,19 +58,23 @@ func (t *turns) look(b []byte) {
 	}
 }
 
+// begins are texts that messages of protocols begin with, of at most the bytes of CONNECT and a space.
+var begins = []struct{ text, proto string }{
+	{"HTTP/1.", "http"}, {"GET ", "http"}, {"POST ", "http"}, {"HEAD ", "http"}, {"PUT ", "http"}, {"CONNECT ", "http"},
+	{"SSH-", "ssh"}, {"220 ", "smtp"}, {"220-", "smtp"}, {"EHLO ", "smtp"}, {"HELO ", "smtp"}, {"* OK", "imap"}, {"+OK ", "pop3"}, {"RFB 0", "vnc"},
+	{"-ERR ", "redis"}, {"AMQP\x00", "amqp"},
+}
+
 // Like returns the protocol of which bytes look like the beginning of a message; empty if it knows none. It is for connections
 // that as a whole are of no protocol: a peer that speaks another one than this end.
 func Like(b []byte) string {
 	if len(b) > 4 && (b[0] == 0x15 || b[0] == 0x16) && b[1] == 3 && b[2] <= 4 { // alert or handshake, RFC 8446, 5.1
 		return "tls"
 	}
-	for _, begin := range [][2]string{
-		{"HTTP/1.", "http"}, {"GET ", "http"}, {"POST ", "http"}, {"HEAD ", "http"}, {"PUT ", "http"}, {"CONNECT ", "http"},
-		{"SSH-", "ssh"}, {"220 ", "smtp"}, {"220-", "smtp"}, {"EHLO ", "smtp"}, {"HELO ", "smtp"}, {"* OK", "imap"}, {"+OK ", "pop3"}, {"RFB 0", "vnc"},
-		{"-ERR ", "redis"}, {"AMQP\x00", "amqp"},
-	} {
-		if bytes.HasPrefix(b, []byte(begin[0])) {
-			return begin[1]
+	head := string(b[:min(len(b), len("CONNECT "))])
+	for i := range begins {
+		if strings.HasPrefix(head, begins[i].text) {
+			return begins[i].proto
 		}
 	}
 	return ""

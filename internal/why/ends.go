@@ -80,7 +80,7 @@ func (j *judgement) ended(c *conn) *finding {
 		v.Try = []string{"the peer's log"}
 		return &finding{Verdict: v, at: c.eof.Time, fails: true, exact: 4}
 	}
-	if x := j.truncated(c); x != nil && c.finIn.n > 0 && c.rstIn.n == 0 {
+	if x := c.truncated(); x != nil && c.finIn.n > 0 && c.rstIn.n == 0 {
 		v.Cause, v.Text = "response-truncated", fmt.Sprintf("%s closed before the end of its answer to %s", c.peer(), x.text)
 		v.Evidence = evidences(x.at, x.answered, c.finIn.first)
 		v.Try = []string{"the server, or the limit of a proxy"}
@@ -111,7 +111,7 @@ func (c *conn) pending() event.Evident {
 }
 
 // truncated returns an answer of HTTP that was not complete when its connection ended.
-func (j *judgement) truncated(c *conn) *exchange {
+func (c *conn) truncated() *exchange {
 	for _, x := range c.cut {
 		if x.cut && x.answered.Seq != 0 && x.proto == "http" {
 			return x

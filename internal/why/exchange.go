@@ -34,8 +34,9 @@ func (j *judgement) exchanges() {
 
 // refused judges an answer that reports a failure.
 func (j *judgement) refused(x *exchange) {
-	v := event.Verdict{Text: fmt.Sprintf("%s answered %s to %s", x.conn.peer(), x.status, x.text), Evidence: evidences(x.at, x.answered)}
-	fails := true
+	v := event.Verdict{
+		Text: fmt.Sprintf("%s answered %s to %s", x.conn.peer(), x.status, x.text), Conns: []uint32{x.conn.N}, Evidence: evidences(x.at, x.answered),
+	}
 	switch {
 	case x.status == "429":
 		v.Cause, v.Try = "http-rate-limited", []string{"fewer requests"}
@@ -53,10 +54,8 @@ func (j *judgement) refused(x *exchange) {
 	default:
 		return
 	}
-	j.add(&finding{Verdict: v, at: x.at.Time, until: x.answered.Time, task: x.task, conn: nil, fails: fails, about: "answer " + x.text, exact: 3, object: x})
-	if f := j.found[len(j.found)-1]; f.object == x {
-		f.Conns = []uint32{x.conn.N}
-	}
+	// Without conn: another connection does not undo it, but another answer.
+	j.add(&finding{Verdict: v, at: x.at.Time, until: x.answered.Time, task: x.task, fails: true, about: "answer " + x.text, object: x})
 }
 
 // datagrams judges sockets of UDP.

@@ -3,7 +3,6 @@ package why
 import (
 	"net/netip"
 	"strconv"
-	"strings"
 
 	"github.com/pidwire/pidwire/internal/event"
 )
@@ -181,13 +180,13 @@ func (g *Engine) conn(e *event.Entry) *conn {
 			g.more++
 			return nil
 		}
-		c = &conn{task: e.Clone().Task, began: e.Time}
+		c = &conn{task: e.Task.Clone(), began: e.Time}
 		g.conns[e.Conn.N] = c
 		g.list = append(g.list, c)
 	}
 	c.Conn = e.Conn
 	if c.task.PID == 0 && e.Task.PID != 0 {
-		c.task = e.Clone().Task
+		c.task = e.Task.Clone()
 	}
 	return c
 }
@@ -211,8 +210,10 @@ func (g *Engine) succeeded(s success) {
 // peer names the other end: api.test:443, or the address.
 func (c *conn) peer() string {
 	switch {
+	case c.Path != "" && c.Path[0] == 0:
+		return "@" + c.Path[1:]
 	case c.Path != "":
-		return strings.TrimPrefix("@"+strings.TrimPrefix(c.Path, "\x00"), map[bool]string{true: "", false: "@"}[c.Path[0] == 0])
+		return c.Path
 	case !c.Peer.IsValid():
 		return "its peer"
 	case c.PeerName != "" && !c.PeerFrom.Inferred():

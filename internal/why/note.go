@@ -207,7 +207,7 @@ func (g noter) failedCall(e *event.Entry, b *event.Call, c *conn) {
 		}
 	}
 	if len(g.failures) < maxFailures {
-		f := &failure{call: b.Name, errno: b.Errno, task: e.Clone().Task, took: b.Dur, refused: b.Refused, role: b.Role, addr: b.Addr}
+		f := &failure{call: b.Name, errno: b.Errno, task: e.Task.Clone(), took: b.Dur, refused: b.Refused, role: b.Role, addr: b.Addr}
 		f.hits.add(v)
 		g.failures = append(g.failures, f)
 	}

@@ -195,7 +195,7 @@ func (g noter) asked(e *event.Entry, m *event.Message, c *conn) {
 			if len(g.order) >= maxLookups {
 				return
 			}
-			l = &lookup{lookupKey: k, task: e.Clone().Task}
+			l = &lookup{lookupKey: k, task: e.Task.Clone()}
 			g.lookedUp[k] = l
 			g.order = append(g.order, l)
 		}

@@ -15,11 +15,7 @@ func (j *judgement) slow() {
 		}
 		for _, f := range j.owners(c) {
 			f.task, f.conn = c.task, c
-			f.Share = 0
-			if f.at == 0 {
-				f.at = c.began
-			}
-			f.until = c.life.End
+			f.at, f.until = c.began, c.life.End
 			f.about = c.peer()
 			f.Evidence = append(f.Evidence, c.lifeAt)
 			f.Missing = append(f.Missing, j.missing(event.LayerPkt)...)
@@ -126,7 +122,6 @@ func (j *judgement) owners(c *conn) (list []*finding) {
 	if cost(event.ShareQueue) && (c.zeroOut.n > 0 || c.life.Shut > 0) {
 		f := put("app-not-reading", b[event.ShareQueue], fmt.Sprintf("what %s sent waited for %s: the process did not read", c.peer(), since(b[event.ShareQueue])), "what keeps the reader busy")
 		f.Evidence = evidences(c.zeroOut.first, c.zeroOut.last)
-		f.exact = 3
 	}
 	if cost(event.ShareSend) {
 		j.sending(c, put)

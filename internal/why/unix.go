@@ -56,7 +56,7 @@ func (j *judgement) unixSocket(c *conn) {
 			v.Try = []string{"SystemCallFilter= of the service"}
 		case f.role.Has(event.Connects) && (f.errno == "EACCES" || f.errno == "EPERM"):
 			v.Cause, v.Text = "unix-socket-denied", "the process may not connect to "+path
-			v.Try = []string{"ls -l " + path + ", its group, and the folders above"}
+			v.Try = []string{"its owner, group and mode, and those of the folders above: namei -l " + quoted(path)}
 		case f.role.Has(event.Connects) && (f.errno == "EAGAIN" || f.errno == "EWOULDBLOCK"):
 			v.Cause, v.Text = "unix-backlog-full", fmt.Sprintf("the server of %s does not accept: its queue is full, connect waited %s", path, since(f.took))
 			v.Try = []string{"the server: is it stuck? a larger backlog in listen()"}
@@ -74,6 +74,9 @@ func (j *judgement) unixSocket(c *conn) {
 		j.add(&finding{Verdict: v, at: f.hits.first.Time, until: f.hits.last.Time + f.took, task: c.task, conn: c, fails: true, about: path, exact: 5, object: c})
 	}
 }
+
+// quoted returns a word that a shell takes as it is: verdicts are pasted, and paths are of anybody.
+func quoted(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'" }
 
 // optional reports whether a program looks for a socket that need not be there: libc's cache of names.
 func optional(path string) bool { return strings.HasSuffix(path, "/nscd/socket") }

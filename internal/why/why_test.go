@@ -307,3 +307,11 @@ func TestSacks(t *testing.T) {
 		}
 	}
 }
+
+func TestQuoted(t *testing.T) {
+	for path, want := range map[string]string{"/run/a.sock": "'/run/a.sock'", "/x; rm -rf ~": "'/x; rm -rf ~'", "/it's": `'/it'\''s'`} {
+		if got := quoted(path); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}

@@ -39,6 +39,9 @@ func New(o Options) *Engine {
 // Add passes an entry on, and the verdicts before the last one.
 func (g *Engine) Add(e *event.Entry, emit func(*event.Entry)) {
 	if _, last := e.Body.(*event.End); last {
+		if g.more > 0 {
+			emit(&event.Entry{Event: event.Event{Time: e.Time, Body: &event.Lost{Layer: event.LayerMsg, Reason: "of more connections than why judges", Count: uint64(g.more)}}})
+		}
 		for _, v := range g.judge(e.Time) {
 			emit(v)
 		}

@@ -219,6 +219,15 @@ func TestBounded(t *testing.T) {
 			g.Add(e, func(*event.Entry) {})
 		}
 	}
+	lost := uint64(0)
+	g.Add(&event.Entry{Event: event.Event{Body: &event.End{}}}, func(e *event.Entry) {
+		if b, ok := e.Body.(*event.Lost); ok {
+			lost += b.Count
+		}
+	})
+	if lost == 0 {
+		t.Error("connections that are not judged are not counted")
+	}
 	if len(g.list) != maxConns || g.more == 0 || len(g.order) > maxLookups || len(g.said) > maxExchanges {
 		t.Errorf("%d connections, %d more, %d look-ups, %d exchanges", len(g.list), g.more, len(g.order), len(g.said))
 	}

@@ -23,8 +23,8 @@ type Sink struct {
 	w    io.Writer
 	o    Options
 	list []*event.Verdict
-	at   []int64
 	life event.Budget // of all connections
+	lost [event.Layers]uint64
 }
 
 // New returns a sink that writes to w.
@@ -39,8 +39,9 @@ func (s *Sink) Write(e *event.Entry) error {
 	case *event.Verdict:
 		if len(s.list) < most {
 			s.list = append(s.list, e.Clone().Body.(*event.Verdict))
-			s.at = append(s.at, e.Time)
 		}
+	case *event.Lost:
+		s.lost[b.Layer] += b.Count
 	case *event.Message:
 		if b.Proto == "conn" && b.Budget != nil {
 			for i, ns := range b.Budget {
@@ -71,6 +72,11 @@ func (s *Sink) Close() error {
 		if v.Severity == event.Info {
 			b = append(b, "-   harmless: "...)
 			b = append(clean.AppendText(b, v.Text), '\n')
+		}
+	}
+	for l, n := range s.lost {
+		if n > 0 {
+			b = fold(b, "!   ", fmt.Sprintf("lost %d events of layer %s: what was not seen there proves nothing", n, event.Layer(l)))
 		}
 	}
 	b = s.time(b)

@@ -60,6 +60,13 @@ time  name 5.010s (98 %)  peer 90.00ms (2 %)
 	}
 }
 
+func TestLost(t *testing.T) {
+	got := shown(t, &event.Lost{Layer: event.LayerPkt, Count: 3}, &event.Lost{Layer: event.LayerPkt, Count: 4})
+	if want := "ok  no problem seen\n!   lost 7 events of layer pkt: what was not seen there proves nothing\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestNone(t *testing.T) {
 	if got, want := shown(t), "ok  no problem seen\n"; got != want {
 		t.Errorf("%q, want %q", got, want)

@@ -476,6 +476,8 @@ func (o *outlet) earlier() *batch {
 		}
 		b.list = append(b.list, r.e)
 	}
+	const size = 1 << 10 // of an entry with its message
+	b.bytes = size * len(b.list)
 	clear(o.before)
 	o.before = o.before[:0]
 	return b

@@ -307,7 +307,7 @@ func TestLostExec(t *testing.T) {
 			go func() {
 				_ = cmd.Wait()
 				if cmd == wanted {
-					time.Sleep(300 * time.Millisecond)
+					time.Sleep(10 * time.Second) // its end has been seen long before, also on a busy machine
 					cancel()
 				}
 			}()
@@ -334,6 +334,7 @@ func TestLostExec(t *testing.T) {
 				execs++
 			case wire.ProcExit:
 				ends++
+				time.AfterFunc(300*time.Millisecond, cancel) // a second one would be an error
 			}
 		case wire.KindSyscall:
 			var c wire.Syscall

@@ -14,12 +14,29 @@ type heldBack struct {
 	buf   []byte // records, one after the other
 	kept  []byte // buffer for the remaining ones
 	first uint64 // time of the earliest
+	tree  bool   // functions are among them, or stacks
 }
 
-// maxHeldBack is the maximum number of bytes that are held back for one call, and maxThreads the
-// maximum number of threads.
+// inTree reports whether a record is a part of the tree of functions of its call.
+func inTree(r wire.Record) bool {
+	return r.Kind() == wire.KindFunc || len(r) >= wire.SizeKernel && r[wire.OffKernelNkstack] > 0
+}
+
+// until returns the time at which the wait for the call is over.
+func (d *heldBack) until() uint64 {
+	if d.tree {
+		return d.first + treeWindow
+	}
+	return d.first + Window
+}
+
 const (
-	maxHeldBack = 256 << 10
+	// treeWindow replaces Window where functions or stacks are recorded: a tree above its call, or below another
+	// one, is not readable. A connect over the internet takes longer than Window.
+	treeWindow = 1_000_000_000
+	// maxHeldBack is the maximum number of bytes that are held back for one call, and maxThreads the
+	// maximum number of threads. All together hold back at most maxHeld bytes.
+	maxHeldBack = 1 << 20
 	maxThreads  = 4096
 )
 
@@ -42,14 +59,22 @@ func (m *Merger) awaitsCall(r wire.Record) bool {
 		d = &heldBack{}
 		m.heldBack[tid] = d
 	}
-	if len(d.buf)+len(r) > maxHeldBack {
+	switch {
+	case len(d.buf)+len(r) > maxHeldBack:
 		m.releaseHeld(d, 0, 0, 1<<64-1)
+	case m.back+len(r) > maxHeld:
+		m.tooLong(1<<64 - 1)
+		if m.heldBack[tid] == nil {
+			m.heldBack[tid] = d
+		}
 	}
 	if len(d.buf) == 0 || r.Time() < d.first {
 		d.first = r.Time()
 	}
 	d.buf = append(d.buf, r...)
-	m.waiting = min(m.waiting, d.first)
+	d.tree = d.tree || inTree(r)
+	m.back += len(r)
+	m.waiting = min(m.waiting, d.until())
 	return true
 }
 
@@ -65,22 +90,22 @@ func (m *Merger) returned(r wire.Record, at uint64) {
 	m.releaseHeld(d, binary.LittleEndian.Uint64(r[wire.OffSyscallEnter:]), at, 1<<64-1)
 }
 
-// tooLong emits events that are held back and older than a time: their call blocks, or is not
-// shown.
-func (m *Merger) tooLong(until uint64) {
-	if m.waiting > until {
+// tooLong emits events that have been held back for too long at time now: their call blocks, or is
+// not shown.
+func (m *Merger) tooLong(now uint64) {
+	if m.waiting > now {
 		return
 	}
 	m.waiting = 1<<64 - 1
 	for tid, d := range m.heldBack {
-		if len(d.buf) > 0 && d.first <= until {
-			m.releaseHeld(d, 0, 0, until)
+		if over := d.until(); len(d.buf) > 0 && over <= now {
+			m.releaseHeld(d, 0, 0, now-(over-d.first))
 		}
 		if len(d.buf) == 0 {
 			delete(m.heldBack, tid)
 			continue
 		}
-		m.waiting = min(m.waiting, d.first)
+		m.waiting = min(m.waiting, d.until())
 	}
 }
 
@@ -90,6 +115,8 @@ func (m *Merger) releaseHeld(d *heldBack, enter, at, until uint64) {
 	// A function is recorded when it calls another one or returns: events in it may
 	// have been recorded before.
 	list := m.order[:0]
+	m.back -= len(d.buf)
+	d.tree = false
 	for rest := d.buf; len(rest) >= wire.SizeHdr; {
 		r := wire.Record(rest[:min(len(rest), int(binary.LittleEndian.Uint32(rest)))])
 		list = append(list, r)
@@ -107,7 +134,9 @@ func (m *Merger) releaseHeld(d *heldBack, enter, at, until uint64) {
 	kept := d.kept[:0]
 	for _, r := range list[n:] {
 		kept = append(kept, r...)
+		d.tree = d.tree || inTree(r)
 	}
+	m.back += len(kept)
 	d.buf, d.kept = kept, d.buf
 	m.order = list[:0]
 	if len(d.buf) > 0 {

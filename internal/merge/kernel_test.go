@@ -24,6 +24,13 @@ func walked(at uint64) wire.Record {
 	return wire.Seal(f.Append(nil))
 }
 
+// stacked is did in task context, with a stack.
+func stacked(at uint64) wire.Record {
+	r := did(at, wire.ContextTask, 0)
+	r[wire.OffKernelNkstack] = 1
+	return r
+}
+
 // TestDoing checks that kernel events within a call follow the call, wherever it is placed, and
 // that all others are at their own time.
 func TestDoing(t *testing.T) {
@@ -44,6 +51,12 @@ func TestDoing(t *testing.T) {
 			"1@1010 18@1005 16@1006 16@1007"},
 		"of a call that takes long": {[]wire.Record{did(1002*ms, task, 0), did(1090*ms, task, 0), call("recvfrom", 1001*ms, 1100*ms)},
 			"16@1002 1@1100 16@1090"},
+		"a tree of a call that takes long": {[]wire.Record{walked(1002 * ms), did(1003*ms, task, 0), walked(1700 * ms), call("recvfrom", 1001*ms, 1800*ms)},
+			"1@1800 18@1002 16@1003 18@1700"},
+		"stacks of a call that takes long": {[]wire.Record{stacked(1002 * ms), did(1003*ms, task, 0), call("recvfrom", 1001*ms, 1800*ms)},
+			"1@1800 16@1002 16@1003"},
+		"a tree of a call that takes very long": {[]wire.Record{walked(1002 * ms), did(2100*ms, softirq, 7), walked(2150 * ms), call("recvfrom", 1001*ms, 2200*ms)},
+			"18@1002 16@2100 1@2200 18@2150"},
 	} {
 		words, _ := merged(t, test.in...)
 		if got := strings.Join(words, " "); got != test.want {
@@ -56,7 +69,17 @@ func TestDoing(t *testing.T) {
 func TestDoingBounded(t *testing.T) {
 	n := 0
 	m := merge.New(func(wire.Record) error { n++; return nil })
-	const each, threads = 4000, 6000
+	const each, threads, functions = 4000, 6000, 30000
+	for i := range uint32(functions) { // on more threads than all may hold back together
+		r := walked(990 * ms)
+		r[wire.OffFuncOwner+wire.OffOwnerTid] = byte(i % 200)
+		if err := m.Add(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n < functions/3 || n == functions {
+		t.Errorf("of %d functions %d came out early", functions, n)
+	}
 	for i := range uint64(each) {
 		if err := m.Add(did(1000*ms+i, wire.ContextTask, 0)); err != nil {
 			t.Fatal(err)
@@ -72,8 +95,8 @@ func TestDoingBounded(t *testing.T) {
 	if err := m.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if n != each+threads {
-		t.Errorf("%d records came out of %d", n, each+threads)
+	if n != each+threads+functions {
+		t.Errorf("%d records came out of %d", n, each+threads+functions)
 	}
 }
 

@@ -45,7 +45,8 @@ type Merger struct {
 	anyHeld   bool                 // the table was too small
 	audits    audits
 	heldBack  map[uint32]*heldBack // by tid: kernel events of a call that has not returned
-	waiting   uint64               // the earliest time of these, or an earlier time
+	back      int                  // bytes of these
+	waiting   uint64               // the time at which the first of these have waited for too long, or an earlier time
 	order     []wire.Record        // of one thread, while they are sorted
 }
 
@@ -71,8 +72,8 @@ func New(emit func(wire.Record) error) *Merger {
 // Add takes a record; its bytes are copied.
 func (m *Merger) Add(r wire.Record) error {
 	now := r.Time()
+	m.tooLong(now)
 	if now > Window {
-		m.tooLong(now - Window)
 		if err := m.release(now - Window); err != nil {
 			return err
 		}
@@ -159,10 +160,10 @@ func (m *Merger) bound() error {
 // Idle emits the records whose delay is over at time now (CLOCK_MONOTONIC, ns).
 // Every record made before now must have been added.
 func (m *Merger) Idle(now uint64) error {
+	m.tooLong(now)
 	if now < Window {
 		return nil
 	}
-	m.tooLong(now - Window)
 	return m.release(now - Window)
 }
 

@@ -401,8 +401,12 @@ TURN_PROGRAM("tp_btf/kfree_skb", kernel_drop)
 			dropped(&s, skb, &e, ctx[1], reason);
 		return 0;
 	}
-	if (!origin_of(&s, sk, ANYBODY, KINDS))
+	if (!origin_of(&s, sk, ANYBODY, KINDS)) {
+		/* Dropped at somebody else's listener: the client may be one of ours. */
+		if (state_of(sk) == TCP_LISTEN && READ(sk, sk_protocol) == IPPROTO_TCP && origin_of_packet(&s, &e, skb))
+			dropped(&s, skb, &e, ctx[1], reason);
 		return 0;
+	}
 	announce_sock(&s, sk);
 	if (!ends_of(&e, skb, true))
 		e.k.proto = 0;

@@ -3,17 +3,10 @@
 #ifndef PIDWIRE_KERNEL_H
 #define PIDWIRE_KERNEL_H
 
+#include "events.h"
 #include "use.h"
 
 const volatile u8 cfg_drops = 0; /* only drops are recorded */
-
-/* Kernel events that could not be recorded, by enum pw_lost_reason. */
-COUNTS(lost_events);
-
-static __always_inline void count_lost_event(u32 tgid, u32 reason)
-{
-	count_of(&lost_events, PW_LAYER_KRN, reason, tgid);
-}
 
 const volatile u8 cfg_kstack = 0; /* events have a kernel stack */
 const volatile u8 cfg_ustack = 0; /* events have a user stack */

@@ -779,6 +779,67 @@ static __always_inline void arrived(struct __sk_buff *skb, struct bpf_sock *sk, 
 	emit_with(&s, PW_EVENT_ACCEPT_FULL, addr, 1, waiting, backlog, flags, k.rport, k.v6 ? AF_INET6 : AF_INET, 0);
 }
 
+/*
+ * A packet has arrived at somebody else's listener: if that has no room, and the client is one of ours, which is then on
+ * this host, the client learns why nothing answers.
+ */
+static __noinline void turned_away(struct __sk_buff *skb, struct bpf_sock *sk)
+{
+	volatile u64 at = (u64)sk;
+	struct sock *listener = (void *)at;
+	struct task_struct *task;
+	struct event_addrs *r;
+	struct flow_key k;
+	struct flow *f;
+	u32 waiting, backlog;
+
+	if (!maybe_flow(0) || !key_of_packet(&k, skb, READ(listener, __sk_common.skc_net.net, ns.inum), PW_PACKET_OUT))
+		return;
+	waiting = READ(listener, sk_ack_backlog);
+	backlog = READ(listener, sk_max_ack_backlog);
+	if (waiting <= backlog || !maybe_flow(k.lport))
+		return;
+	f = bpf_map_lookup_elem(&flows, &k);
+	if (!f)
+		return;
+	/* In place: packet() leaves little room on the stack. */
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		count_lost_event(f->o.pid, PW_LOST_RING);
+		return;
+	}
+	__builtin_memset(r, 0, sizeof(*r));
+	if (!flow_of_ours(&r->k.owner, f))
+		goto no;
+	if (bpf_skb_load_bytes(skb, (k.v6 ? 40 : header_len(skb)) + 13, &r->k.args[2], 1) || r->k.args[2] & TCP_RST)
+		goto no;
+	task = (void *)bpf_get_current_task();
+	r->k.h.len = sizeof(r->k) + 16;
+	r->k.h.kind = PW_KIND_KERNEL;
+	r->k.h.layer = PW_LAYER_KRN;
+	r->k.h.time = bpf_ktime_get_ns();
+	r->k.cookie = f->cookie;
+	r->k.netns = k.netns;
+	r->k.on_tid = READ(task, pid);
+	((u64 *)r->k.on_comm)[0] = WORD(&task->comm);
+	((u64 *)r->k.on_comm)[1] = WORD2(&task->comm);
+	r->k.event = PW_EVENT_ACCEPT_FULL;
+	r->k.cpu = bpf_get_smp_processor_id();
+	r->k.context = context();
+	r->k.flags = PW_KERNEL_FOUND;
+	r->k.naddr = 1;
+	__builtin_memcpy(r->addr[0], k.raddr, 16);
+	r->k.args[0] = waiting;
+	r->k.args[1] = backlog;
+	r->k.args[3] = k.rport;
+	r->k.args[4] = k.v6 ? AF_INET6 : AF_INET;
+	r->k.args[5] = 1;
+	bpf_ringbuf_submit(r, ring_flags());
+	return;
+no:
+	bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
+}
+
 static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 {
 	struct bpf_sock *sk = skb->sk;
@@ -800,8 +861,11 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 		return 1;
 	if (!w)
 		w = adopt(skb, sk);
-	if (!w)
+	if (!w) {
+		if (cfg_events && dir == PW_PACKET_IN && sk->state == TCP_LISTEN && sk->protocol == IPPROTO_TCP)
+			turned_away(skb, sk);
 		return 1;
+	}
 	if (!cfg_storage && sk->protocol == IPPROTO_TCP && sk->state == TCP_ESTABLISHED && w->about != bpf_get_socket_cookie(skb))
 		stream_begins(w, plain_sock(sk, w), bpf_get_socket_cookie(skb));
 	if (!packet_owner(skb, sk, w, dir, &o, &flags)) {
@@ -812,8 +876,11 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 	if (sk->protocol != IPPROTO_TCP || sk->state != TCP_CLOSE)
 		mirror((u64)sk, w, bpf_get_socket_cookie(skb));
 	whose = owned_by_ours(&o);
-	if (!whose)
+	if (!whose) {
+		if (cfg_events && dir == PW_PACKET_IN && sk->state == TCP_LISTEN && sk->protocol == IPPROTO_TCP)
+			turned_away(skb, sk);
 		return 1;
+	}
 	if (dir == PW_PACKET_IN && whose == WAS_OURS && left_behind(plain_sock(sk, w)) && (sk->protocol != IPPROTO_TCP || carries(skb))) {
 		flags = PW_PACKET_SHARED | PW_PACKET_OPEN;
 		w->open = 1;

@@ -20,6 +20,49 @@ struct exec_rec {
 	char argv[ARGV_MAX];
 };
 
+static __always_inline void emit_env_in(struct task_struct *task, u64 now, unsigned long at, u64 len, u64 size)
+{
+	struct pw_env *r = bpf_ringbuf_reserve(&ring, sizeof(*r) + size, 0);
+
+	if (!r)
+		return; /* what it says is not known then */
+	__builtin_memset(r, 0, sizeof(*r));
+	keep_bound(len);
+	if (len > size)
+		len = size;
+	if (bpf_probe_read_user(r + 1, len, (void *)at)) {
+		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
+		return;
+	}
+	r->h.len = sizeof(*r) + size;
+	r->h.kind = PW_KIND_ENV;
+	r->h.layer = PW_LAYER_SYS;
+	r->h.time = now;
+	r->start = READ(task, group_leader, start_boottime);
+	r->pid = READ(task, tgid);
+	r->size = len;
+	bpf_ringbuf_submit(r, ring_flags());
+}
+
+/* Copies the environment after an exec, for user space to look for proxies in it. */
+static __noinline int emit_env(struct task_struct *task, u64 now)
+{
+	unsigned long at = READ(task, mm, env_start), end = READ(task, mm, env_end);
+	u64 n = end - at;
+
+	if (!at || end <= at)
+		return 0;
+	if (n <= 2048)
+		emit_env_in(task, now, at, n, 2048);
+	else if (n <= 8192)
+		emit_env_in(task, now, at, n, 8192);
+	else
+		emit_env_in(task, now, at, n, 32768);
+	return 0;
+}
+
+const volatile u8 cfg_env = 0; /* the environment is read after an exec */
+
 TURN_PROGRAM("raw_tp/sched_process_fork", process_fork)
 {
 	struct task_struct *parent = (void *)ctx[0];
@@ -91,6 +134,8 @@ TURN_PROGRAM("raw_tp/sched_process_exec", process_exec)
 			r->argv_attr.len = n;
 	}
 	bpf_ringbuf_submit(r, ring_flags());
+	if (cfg_env && !ask)
+		emit_env(task, now);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
  * the time of its entry. Memory that the call overwrites is copied at the entry, all
  * other memory at the return, when its pages are present.
  */
+#include "events.h"
 #include "sock.h"
 #include "snap.h"
 #include "turn.h"
@@ -581,6 +582,52 @@ static __always_inline void restart(struct pw_thread *t, struct task_struct *tas
 	t->enter = bpf_ktime_get_ns();
 }
 
+const volatile u8 cfg_gaps = 0; /* what threads do between their calls is measured (bpf/waits.bpf.c) */
+
+#define GAP_MIN 20000000 /* ns */
+
+/* Emits what a thread did since its last call. */
+static __noinline int tell_gap(struct pw_thread *t)
+{
+	struct pw_kernel *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	u32 tid = t->tid;
+
+	if (!r) {
+		count_lost_event(t->pid, PW_LOST_RING);
+		return 0;
+	}
+	__builtin_memset(r, 0, sizeof(*r));
+	r->h.len = sizeof(*r);
+	r->h.kind = PW_KIND_KERNEL;
+	r->h.layer = PW_LAYER_KRN;
+	r->h.time = t->enter - 1;
+	if (t->nsock) {
+		r->cookie = t->sock[0].cookie;
+		r->netns = t->sock[0].netns;
+	}
+	r->owner.cookie = r->cookie;
+	r->owner.start = t->start;
+	r->owner.time = r->h.time;
+	r->owner.pid = t->pid;
+	r->owner.tid = tid;
+	r->owner.nspid = t->nspid;
+	r->owner.nstid = t->nstid;
+	r->owner.uid = t->uid;
+	r->owner.how = PW_OWNER_USED;
+	__builtin_memcpy(r->owner.comm, t->comm, sizeof(r->owner.comm));
+	r->event = PW_EVENT_GAP;
+	r->cpu = bpf_get_smp_processor_id();
+	r->context = PW_CONTEXT_TASK;
+	r->args[0] = t->enter - t->left;
+	r->args[1] = t->ready;
+	r->args[2] = t->disk;
+	r->args[3] = t->slept;
+	r->args[4] = t->other;
+	r->args[5] = t->where | (u64)t->abi << 32;
+	bpf_ringbuf_submit(r, ring_flags());
+	return 0;
+}
+
 static __noinline int enter(u64 *ctx, u64 id)
 {
 	u32 tid = id, tgid = id >> 32, nr, slot, mode;
@@ -637,6 +684,8 @@ static __noinline int enter(u64 *ctx, u64 id)
 	clear_call(t, nr, compat);
 	entry_args(t->args, ctx, compat);
 	take_in(t, task, d, slot);
+	if (cfg_gaps && t->enter && t->left && t->enter - t->left >= GAP_MIN && t->mode == PW_TARGET_WATCH)
+		tell_gap(t);
 	return 0;
 }
 
@@ -1232,6 +1281,10 @@ static __always_inline int finish(struct pw_thread *t, s64 ret, u8 flags)
 	c->chunks = len - start;
 	c->flags = t->flags | flags | (s->cut ? PW_CALL_CUT : 0) | (t->mode == PW_TARGET_TENTATIVE ? PW_CALL_TENTATIVE : 0);
 	t->enter = 0;
+	if (cfg_gaps) {
+		t->left = c->h.time;
+		t->off = t->ready = t->disk = t->slept = t->other = 0;
+	}
 	emit(c, len, t->pid);
 	return 0;
 }

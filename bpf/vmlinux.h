@@ -201,6 +201,8 @@ struct files_struct {
 
 struct mm_struct {
 	unsigned long arg_start;
+	unsigned long env_start;
+	unsigned long env_end;
 	unsigned long arg_end;
 };
 

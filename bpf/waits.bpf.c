@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Sleeps: how long a watched thread slept in a call on a socket, and what it waited for.
- * They are measured at the scheduler's switches, from giving up the CPU to running again.
+ * Sleeps: how long a watched thread slept in a call on a socket, and what it waited for;
+ * and what it did between two such calls. They are measured at the scheduler's switches,
+ * from giving up the CPU to running again.
  */
 #include "kernel.h"
 
@@ -9,7 +10,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define SOCK_NOSPACE 2 /* enum socket_flags, linux/net.h, since 4.3 */
 
-static __always_inline bool asleep(struct task_struct *t)
+static __always_inline u32 asleep(struct task_struct *t)
 {
 	if (bpf_core_field_exists(t->__state))
 		return READ(t, __state);
@@ -54,15 +55,81 @@ static __always_inline u32 wait_of(struct pw_thread *t, struct sock *sk)
 	return PW_WAIT_OTHER;
 }
 
+#define TASK_UNINTERRUPTIBLE 2 /* include/linux/sched.h */
+
+#if defined(__TARGET_ARCH_x86)
+#define NR_FUTEX 202
+#define NR_FUTEX_COMPAT 240
+#elif defined(__TARGET_ARCH_arm64)
+#define NR_FUTEX 98
+#define NR_FUTEX_COMPAT 240
+#endif
+
+/* Returns the number of the call that a thread is in, with PW_GAP_TIMED. */
+static __always_inline u32 call_of(struct task_struct *task)
+{
+	struct pt_regs *regs = (void *)regs_of(task);
+	bool compat = is_compat(task);
+	u64 args[6];
+	u32 nr;
+
+	if (!regs)
+		return PW_AWAY_DISK;
+	nr = NR_OF(regs);
+	if ((s32)nr < 0)
+		return PW_AWAY_DISK; /* in a page fault */
+	if (nr == (compat ? NR_FUTEX_COMPAT : NR_FUTEX)) {
+		read_args(args, regs, compat);
+		if (args[3])
+			nr |= PW_GAP_TIMED;
+	}
+	return nr;
+}
+
+/* Notes that a thread gives up the CPU outside of a recorded call. */
+static __always_inline void goes_away(struct pw_thread *t, struct task_struct *task, u32 state)
+{
+	if (!t->left)
+		return;
+	t->off = bpf_ktime_get_ns();
+	t->away = !state ? PW_AWAY_READY : state & TASK_UNINTERRUPTIBLE ? PW_AWAY_DISK : call_of(task);
+}
+
+/* Adds the time until it runs again. Of the calls that it slept in, the one with the most time is kept. */
+static __always_inline void comes_back(struct pw_thread *t)
+{
+	u64 ns = bpf_ktime_get_ns() - t->off;
+
+	t->off = 0;
+	if (t->away == PW_AWAY_READY) {
+		t->ready += ns;
+	} else if (t->away == PW_AWAY_DISK) {
+		t->disk += ns;
+	} else if (t->where == t->away) {
+		t->slept += ns;
+	} else if (ns > t->slept) {
+		t->other += t->slept;
+		t->slept = ns;
+		t->where = t->away;
+	} else {
+		t->other += ns;
+	}
+}
+
 static __always_inline void sleeps(struct task_struct *task, u32 tid)
 {
+	u32 state = asleep(task);
 	struct pw_thread *t;
 
-	if (!asleep(task))
-		return; /* it was preempted */
 	t = bpf_map_lookup_elem(&threads, &tid);
-	if (!t || !t->enter || !t->nsock || !t->sk[0])
+	if (!t)
 		return;
+	if (!t->enter) {
+		goes_away(t, task, state);
+		return;
+	}
+	if (!state || !t->nsock || !t->sk[0])
+		return; /* it was preempted, or waits for something else */
 	t->why = wait_of(t, (struct sock *)t->sk[0]);
 	t->asleep = t->why ? bpf_ktime_get_ns() : 0;
 }
@@ -74,7 +141,11 @@ static __always_inline void wakes(u32 tid)
 	struct sock *sk;
 	u64 since, slept;
 
-	if (!t || !t->asleep)
+	if (!t)
+		return;
+	if (t->off && !t->enter)
+		comes_back(t);
+	if (!t->asleep)
 		return;
 	since = t->asleep;
 	t->asleep = 0;

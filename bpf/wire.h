@@ -40,6 +40,8 @@ enum pw_kind {
 	PW_KIND_KERNEL = 16, /* pw_kernel, naddr * 16 bytes, nsock * pw_sock, stacks of __u64, innermost first, the kernel's and the process's: a kernel event */
 	PW_KIND_SYMBOL = 17, /* pw_symbol, attributes: the function of a code address */
 	PW_KIND_FUNC = 18,   /* pw_func: a thread entered or left a kernel function */
+	PW_KIND_FACT = 20,   /* pw_fact, attributes: a fact of the machine, as a process sees it */
+	PW_KIND_ENV = 21,    /* pw_env, an environment: only what it says about proxies becomes a fact; not in recordings */
 	PW_KIND_WROTE = 19,  /* pw_wrote: a process wrote a part of a TCP stream; not in recordings */
 };
 
@@ -318,7 +320,7 @@ enum pw_kernel_event {
 	PW_EVENT_WAIT = 5,     /* a thread slept in a call on the socket: ns, enum pw_wait, sk_wmem_queued, sk_sndbuf, sk_rmem_alloc, sk_rcvbuf */
 	PW_EVENT_MEMORY = 6,   /* the protocol's memory is at its limit: pages in use, 0: to send, 1: to receive */
 	PW_EVENT_QUEUE_FULL = 7, /* no room in the receive queue: length, sk_rmem_alloc, sk_rcvbuf, -errno or 0 */
-	PW_EVENT_ACCEPT_FULL = 8, /* no room for an incoming connection: connections to accept, backlog, TCP flags, peer's port, AF_*; addr: peer */
+	PW_EVENT_ACCEPT_FULL = 8, /* no room for an incoming connection: connections to accept, backlog, TCP flags, peer's port, AF_*, 1: at the listener of the peer, which is on this host; addr: peer */
 	PW_EVENT_SKB_QUEUE = 9, /* to the queue of a device: length, ifindex */
 	PW_EVENT_SKB_SEND = 10, /* offered to the device: length, ifindex */
 	PW_EVENT_SKB_RECEIVE = 11, /* received by the socket: payload (TCP) or length, IPPROTO_*, then for TCP: seq | flags << 32, cwnd | ssthresh << 32, srtt us | rcv_wnd << 32, not acknowledged | snd_wnd << 32 */
@@ -337,6 +339,12 @@ enum pw_kernel_event {
 	PW_EVENT_NEIGH_FOUND = 24, /* it answers: previous NUD_*, ifindex, AF_*; addr */
 	PW_EVENT_STEP = 25,    /* only a stack, of a call on a socket */
 	PW_EVENT_CALL = 26,    /* the stack of a call, at its entry */
+	PW_EVENT_GAP = 27,     /* a thread's time between two calls, at the entry of the second, if it is GAP_MIN: ns, of which runnable but not run, in uninterruptible sleep, asleep in one call, asleep in others; number of that call | PW_GAP_TIMED | enum pw_abi << 32 */
+};
+
+/* Of PW_EVENT_GAP, in the number of a call. */
+enum pw_gap {
+	PW_GAP_TIMED = 0x80000000, /* futex with a timeout */
 };
 
 /* The condition for which a thread waited. */
@@ -599,6 +607,26 @@ struct pw_note {
 	__u16 _pad;
 };
 
+/*
+ * What cannot be seen in calls and packets, and is read from the machine: NAME says what
+ * it is, TEXT its value (docs/facts.md). Never made in the kernel.
+ */
+struct pw_fact {
+	struct pw_hdr h;
+	__u64 start; /* of the process that it is about */
+	__u32 pid;
+	__u16 attrs;
+	__u16 _pad;
+};
+
+/* The environment of a process after an exec, as NUL-terminated variables. */
+struct pw_env {
+	struct pw_hdr h;
+	__u64 start;
+	__u32 pid;
+	__u32 size; /* bytes that were copied; the rest of the record is undefined */
+};
+
 enum pw_end_reason {
 	PW_END_DETACHED = 1, /* by the user */
 	PW_END_TARGETS = 2,  /* all targets have exited */
@@ -696,8 +724,22 @@ struct pw_thread {
 	__u64 sk[2];
 	__u64 asleep; /* start of a wait that is reported; 0, or before enter: none */
 	__u32 why;    /* enum pw_wait: the condition */
+	__u32 away;   /* what it does since off: the number of the call in which it sleeps, or enum pw_away */
+	__u64 left;   /* return of the last call that was recorded; 0: none was */
+	__u64 off;    /* since then, outside of a recorded call: when it gave up the CPU; 0: it runs */
+	__u64 ready;  /* since then: ns runnable but not run */
+	__u64 disk;   /* in uninterruptible sleep */
+	__u64 slept;  /* asleep in the call where */
+	__u64 other;  /* asleep in other calls */
+	__u32 where;
 	__u32 pad;
 	__u8 snap[PW_SNAP_SIZE];
+};
+
+/* Besides the numbers of calls. */
+enum pw_away {
+	PW_AWAY_READY = 0xffffffff,
+	PW_AWAY_DISK = 0xfffffffe,
 };
 
 enum pw_target {

@@ -555,7 +555,7 @@ func (l *liveRun) options(rest *over, child *command, aud *audit.Source) collect
 		Config: bpf.Config{
 			Self: uint32(os.Getpid()), Follow: !t.noFollow,
 			StrLen: uint32(t.view.strlen), Payload: t.payload, Calls: t.calls(),
-			NoCalls: !slices.Contains(t.layers, "sys"), Audit: aud != nil, Packets: slices.Contains(t.layers, "pkt"), Snaplen: t.snapLength(),
+			NoCalls: !slices.Contains(t.layers, "sys"), Env: slices.Contains(t.layers, "sys"), Audit: aud != nil, Packets: slices.Contains(t.layers, "pkt"), Snaplen: t.snapLength(),
 			Kernel: slices.Contains(t.layers, "krn"), Drops: t.view.drops, Tree: t.view.tree, Stacks: t.view.stacks, Functions: t.functions, Engine: t.engine,
 			Filter: t.view.match,
 		},

@@ -124,6 +124,13 @@ func (d *Decoder) Record(r wire.Record, ev *event.Event) {
 			note.Gap = note.Degraded && strings.HasSuffix(note.Text, wire.MissingLines)
 			ev.Body = note
 		}
+	case wire.KindFact:
+		var f wire.Fact
+		if ok = f.Unmarshal(r); ok {
+			attrs := r[wire.SizeFact:]
+			ev.Task = event.Task{Proc: proc(f.Pid, f.Start), TID: f.Pid}
+			ev.Body = &event.Fact{Name: string(wire.AttrOf(attrs, wire.TagName)), Text: string(wire.AttrOf(attrs, wire.TagText))}
+		}
 	case wire.KindEnd:
 		var e wire.End
 		if ok = e.Unmarshal(r); ok {

@@ -168,6 +168,10 @@ func (b *Symbol) clone() Body {
 	return &c
 }
 
+func (b *Fact) clone() Body {
+	return &Fact{Name: strings.Clone(b.Name), Text: strings.Clone(b.Text)}
+}
+
 func (b *Note) clone() Body {
 	c := *b
 	c.Text, c.Fix = strings.Clone(b.Text), strings.Clone(b.Fix)

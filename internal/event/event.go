@@ -262,6 +262,13 @@ type Note struct {
 	Fix      string // may be empty
 }
 
+// Fact is what cannot be seen in calls and packets: a fact of the machine as the process sees it, in its namespaces.
+// docs/facts.md lists the names.
+type Fact struct {
+	Name string
+	Text string
+}
+
 // Clock is a step of the wall clock, relative to the start of the timeline.
 type Clock struct {
 	Drift int64 // ns

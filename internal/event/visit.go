@@ -21,6 +21,7 @@ type Visitor interface {
 	Unknown(*Entry, *Unknown)
 	Message(*Entry, *Message)
 	Verdict(*Entry, *Verdict)
+	Fact(*Entry, *Fact)
 }
 
 // Visit calls the method of v that is for the entry's body.
@@ -46,3 +47,4 @@ func (b *Note) visit(e *Entry, v Visitor)      { v.Note(e, b) }
 func (b *Clock) visit(e *Entry, v Visitor)     { v.Clock(e, b) }
 func (b *End) visit(e *Entry, v Visitor)       { v.End(e, b) }
 func (b *Unknown) visit(e *Entry, v Visitor)   { v.Unknown(e, b) }
+func (b *Fact) visit(e *Entry, v Visitor)      { v.Fact(e, b) }

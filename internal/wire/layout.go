@@ -53,6 +53,7 @@ var shapes = map[uint16]shape{
 	KindKernel:   {"kernel events", SizeKernel, 176, OffKernelOwner},
 	KindSymbol:   {"symbols", SizeSymbol, 40, 0},
 	KindFunc:     {"functions", SizeFunc, 216, OffFuncOwner},
+	KindFact:     {"facts", SizeFact, 32, 0},
 	partSock:     {"sockets", SizeSock, 80, 0},
 	partOwner:    {"owners", SizeOwner, 64, 0},
 	partChunk:    {"chunks of memory", SizeChunk, 16, 0},

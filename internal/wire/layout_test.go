@@ -245,8 +245,9 @@ func every() []Record {
 	snap := Socksnap{H: Hdr{Kind: KindSock, Time: 9}, Start: 1, Pid: 2}
 	lost := Lost{H: Hdr{Kind: KindLost, Time: 9}, Count: 3, Reason: LostRing}
 	clock := Clock{H: Hdr{Kind: KindClock, Time: 9}, Mono: 3, Wall: 4}
+	fact := Fact{H: Hdr{Kind: KindFact, Time: 9}, Start: 1, Pid: 2, Attrs: 16}
 	return []Record{
-		Seal(AppendAttr(sock.Append(snap.Append(nil)), TagName, "/run/x")), Seal(lost.Append(nil)), Seal(clock.Append(nil)),
+		Seal(AppendAttr(fact.Append(nil), TagName, "resolv.conf")), Seal(AppendAttr(sock.Append(snap.Append(nil)), TagName, "/run/x")), Seal(lost.Append(nil)), Seal(clock.Append(nil)),
 		callRec, lineRec, Seal(slices.Clone(audRec)), Seal(append(slices.Clone(audRec), callRec...)), Seal(append(slices.Clone(audRec), lineRec...)),
 		Seal(append(AppendAttr(hand.Append(nil), 0, ""), AppendAttr(nil, TagSince, "12345678")...)),
 	}

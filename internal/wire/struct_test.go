@@ -55,6 +55,8 @@ var forms = []struct {
 	{func() form { return &wire.Kernel{} }, wire.SizeKernel, true},
 	{func() form { return &wire.Symbol{} }, wire.SizeSymbol, true},
 	{func() form { return &wire.Func{} }, wire.SizeFunc, true},
+	{func() form { return &wire.Fact{} }, wire.SizeFact, true},
+	{func() form { return &wire.Env{} }, wire.SizeEnv, false},
 	{func() form { return &wire.Thread{} }, wire.SizeThread, false},
 	{func() form { return &wire.Calldesc{} }, wire.SizeCalldesc, false},
 }

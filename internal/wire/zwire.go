@@ -29,6 +29,8 @@ const (
 	KindKernel   = 16
 	KindSymbol   = 17
 	KindFunc     = 18
+	KindFact     = 20
+	KindEnv      = 21
 	KindWrote    = 19
 )
 
@@ -931,6 +933,12 @@ const (
 	EventNeighFound  = 24
 	EventStep        = 25
 	EventCall        = 26
+	EventGap         = 27
+)
+
+// enum pw_gap
+const (
+	GapTimed = 2147483648
 )
 
 // enum pw_wait
@@ -1846,6 +1854,96 @@ func (s *Note) put(b []byte) {
 	binary.LittleEndian.PutUint16(b[20:], s.Attrs)
 }
 
+// Offsets into struct pw_fact.
+const (
+	OffFactH     = 0
+	OffFactStart = 16
+	OffFactPid   = 24
+	OffFactAttrs = 28
+)
+
+// Fact is struct pw_fact.
+type Fact struct {
+	H     Hdr
+	Start uint64
+	Pid   uint32
+	Attrs uint16
+}
+
+// SizeFact is the size of Fact on the wire, in bytes.
+const SizeFact = 32
+
+// Unmarshal reads s from the start of b, and reports whether b was long enough.
+func (s *Fact) Unmarshal(b []byte) bool {
+	if len(b) < SizeFact {
+		return false
+	}
+	s.H.Unmarshal(b[0:])
+	s.Start = binary.LittleEndian.Uint64(b[16:])
+	s.Pid = binary.LittleEndian.Uint32(b[24:])
+	s.Attrs = binary.LittleEndian.Uint16(b[28:])
+	return true
+}
+
+// Append appends the wire form of s to b.
+func (s *Fact) Append(b []byte) []byte {
+	var w [SizeFact]byte
+	s.put(w[:])
+	return append(b, w[:]...)
+}
+
+func (s *Fact) put(b []byte) {
+	s.H.put(b[0:])
+	binary.LittleEndian.PutUint64(b[16:], s.Start)
+	binary.LittleEndian.PutUint32(b[24:], s.Pid)
+	binary.LittleEndian.PutUint16(b[28:], s.Attrs)
+}
+
+// Offsets into struct pw_env.
+const (
+	OffEnvH     = 0
+	OffEnvStart = 16
+	OffEnvPid   = 24
+	OffEnvSize  = 28
+)
+
+// Env is struct pw_env.
+type Env struct {
+	H     Hdr
+	Start uint64
+	Pid   uint32
+	Size  uint32
+}
+
+// SizeEnv is the size of Env on the wire, in bytes.
+const SizeEnv = 32
+
+// Unmarshal reads s from the start of b, and reports whether b was long enough.
+func (s *Env) Unmarshal(b []byte) bool {
+	if len(b) < SizeEnv {
+		return false
+	}
+	s.H.Unmarshal(b[0:])
+	s.Start = binary.LittleEndian.Uint64(b[16:])
+	s.Pid = binary.LittleEndian.Uint32(b[24:])
+	s.Size = binary.LittleEndian.Uint32(b[28:])
+	return true
+}
+
+// Append appends the wire form of s to b.
+func (s *Env) Append(b []byte) []byte {
+	var w [SizeEnv]byte
+	s.put(w[:])
+	return append(b, w[:]...)
+}
+
+func (s *Env) put(b []byte) {
+	s.H.put(b[0:])
+	binary.LittleEndian.PutUint64(b[16:], s.Start)
+	binary.LittleEndian.PutUint32(b[24:], s.Pid)
+	binary.LittleEndian.PutUint32(b[28:], s.Size)
+}
+
 // enum pw_end_reason
 const (
 	EndDetached = 1
@@ -1971,8 +2069,16 @@ const (
 	OffThreadSk       = 320
 	OffThreadAsleep   = 336
 	OffThreadWhy      = 344
-	OffThreadPad      = 348
-	OffThreadSnap     = 352
+	OffThreadAway     = 348
+	OffThreadLeft     = 352
+	OffThreadOff      = 360
+	OffThreadReady    = 368
+	OffThreadDisk     = 376
+	OffThreadSlept    = 384
+	OffThreadOther    = 392
+	OffThreadWhere    = 400
+	OffThreadPad      = 404
+	OffThreadSnap     = 408
 )
 
 // Thread is struct pw_thread.
@@ -2005,12 +2111,20 @@ type Thread struct {
 	Sk       [2]uint64
 	Asleep   uint64
 	Why      uint32
+	Away     uint32
+	Left     uint64
+	Off      uint64
+	Ready    uint64
+	Disk     uint64
+	Slept    uint64
+	Other    uint64
+	Where    uint32
 	Pad      uint32
 	Snap     [656]byte
 }
 
 // SizeThread is the size of Thread on the wire, in bytes.
-const SizeThread = 1008
+const SizeThread = 1064
 
 // Unmarshal reads s from the start of b, and reports whether b was long enough.
 func (s *Thread) Unmarshal(b []byte) bool {
@@ -2054,8 +2168,16 @@ func (s *Thread) Unmarshal(b []byte) bool {
 	s.Sk[1] = binary.LittleEndian.Uint64(b[328:])
 	s.Asleep = binary.LittleEndian.Uint64(b[336:])
 	s.Why = binary.LittleEndian.Uint32(b[344:])
-	s.Pad = binary.LittleEndian.Uint32(b[348:])
-	copy(s.Snap[:], b[352:])
+	s.Away = binary.LittleEndian.Uint32(b[348:])
+	s.Left = binary.LittleEndian.Uint64(b[352:])
+	s.Off = binary.LittleEndian.Uint64(b[360:])
+	s.Ready = binary.LittleEndian.Uint64(b[368:])
+	s.Disk = binary.LittleEndian.Uint64(b[376:])
+	s.Slept = binary.LittleEndian.Uint64(b[384:])
+	s.Other = binary.LittleEndian.Uint64(b[392:])
+	s.Where = binary.LittleEndian.Uint32(b[400:])
+	s.Pad = binary.LittleEndian.Uint32(b[404:])
+	copy(s.Snap[:], b[408:])
 	return true
 }
 
@@ -2104,9 +2226,23 @@ func (s *Thread) put(b []byte) {
 	binary.LittleEndian.PutUint64(b[328:], s.Sk[1])
 	binary.LittleEndian.PutUint64(b[336:], s.Asleep)
 	binary.LittleEndian.PutUint32(b[344:], s.Why)
-	binary.LittleEndian.PutUint32(b[348:], s.Pad)
-	copy(b[352:], s.Snap[:])
+	binary.LittleEndian.PutUint32(b[348:], s.Away)
+	binary.LittleEndian.PutUint64(b[352:], s.Left)
+	binary.LittleEndian.PutUint64(b[360:], s.Off)
+	binary.LittleEndian.PutUint64(b[368:], s.Ready)
+	binary.LittleEndian.PutUint64(b[376:], s.Disk)
+	binary.LittleEndian.PutUint64(b[384:], s.Slept)
+	binary.LittleEndian.PutUint64(b[392:], s.Other)
+	binary.LittleEndian.PutUint32(b[400:], s.Where)
+	binary.LittleEndian.PutUint32(b[404:], s.Pad)
+	copy(b[408:], s.Snap[:])
 }
+
+// enum pw_away
+const (
+	AwayReady = 4294967295
+	AwayDisk  = 4294967294
+)
 
 // enum pw_target
 const (

@@ -5,6 +5,7 @@ import (
 
 	"github.com/pidwire/pidwire/internal/decode/sys"
 	"github.com/pidwire/pidwire/internal/event"
+	"github.com/pidwire/pidwire/internal/syscalls"
 	"github.com/pidwire/pidwire/internal/wire"
 )
 
@@ -42,6 +43,7 @@ var events = [...]struct {
 	wire.EventNeighAsked:  {"neigh:lookup", (*Decoder).neighbourAsked},
 	wire.EventNeighFailed: {"neigh:failed", (*Decoder).neighbourFailed},
 	wire.EventNeighFound:  {"neigh:found", (*Decoder).neighbourFound},
+	wire.EventGap:         {"task:gap", (*Decoder).gap},
 }
 
 func (d *Decoder) moved(e *event.Kernel, a *[6]uint64, _ []byte) {
@@ -112,7 +114,32 @@ func (d *Decoder) acceptFull(_ *event.Kernel, a *[6]uint64, addr []byte) {
 	d.uint("waiting", a[0])
 	d.uint("backlog", a[1])
 	d.text("flags", tcpFlags(uint8(a[2])))
-	d.text("from", netip.AddrPortFrom(address(addr, 0, a[4] == afInet6), uint16(a[3])).String())
+	name := "from"
+	if a[5] != 0 {
+		name = "listener"
+	}
+	d.text(name, netip.AddrPortFrom(address(addr, 0, a[4] == afInet6), uint16(a[3])).String())
+}
+
+// gap has the time of a thread between two calls. What is not in another field it was on the CPU.
+func (d *Decoder) gap(e *event.Kernel, a *[6]uint64, _ []byte) {
+	total, ready, disk, slept, other := a[0], a[1], a[2], a[3], a[4]
+	e.Dur = int64(total)
+	d.nanoseconds("cpu", total-min(total, ready+disk+slept+other))
+	d.nanoseconds("ready", ready)
+	d.nanoseconds("disk", disk)
+	if slept > 0 {
+		nr := uint32(a[5])
+		name := syscalls.Sleeper(uint8(a[5]>>32), nr&^uint32(wire.GapTimed))
+		if name == "" {
+			name = "asleep"
+		}
+		if nr&wire.GapTimed != 0 {
+			name += "-timeout"
+		}
+		d.nanoseconds(name, slept)
+	}
+	d.nanoseconds("other", other)
 }
 
 func (d *Decoder) skbOut(e *event.Kernel, a *[6]uint64, _ []byte) {

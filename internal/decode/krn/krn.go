@@ -168,9 +168,12 @@ func (d *Decoder) more(name string, v uint64) {
 func (d *Decoder) text(name, v string) { d.put(name, event.Token{Kind: event.TText, Str: v}) }
 
 // duration adds a duration of us microseconds, unless it is 0.
-func (d *Decoder) duration(name string, us uint64) {
-	if us != 0 {
-		d.put(name, event.Token{Kind: event.TDur, Num: us * 1000})
+func (d *Decoder) duration(name string, us uint64) { d.nanoseconds(name, us*1000) }
+
+// nanoseconds adds a duration of ns nanoseconds, unless it is 0.
+func (d *Decoder) nanoseconds(name string, ns uint64) {
+	if ns != 0 {
+		d.put(name, event.Token{Kind: event.TDur, Num: ns})
 	}
 }
 

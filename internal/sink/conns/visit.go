@@ -77,5 +77,6 @@ func (counter) Symbol(*event.Entry, *event.Symbol)   {}
 func (counter) Note(*event.Entry, *event.Note)       {}
 func (counter) Verdict(*event.Entry, *event.Verdict) {}
 func (counter) Clock(*event.Entry, *event.Clock)     {}
+func (counter) Fact(*event.Entry, *event.Fact)       {}
 func (counter) End(*event.Entry, *event.End)         {}
 func (counter) Unknown(*event.Entry, *event.Unknown) {}

@@ -94,4 +94,5 @@ func (lines) Name(*event.Entry, *event.Name)           {}
 func (lines) Symbol(*event.Entry, *event.Symbol)       {}
 func (lines) Note(*event.Entry, *event.Note)           {}
 func (lines) Clock(*event.Entry, *event.Clock)         {}
+func (lines) Fact(*event.Entry, *event.Fact)           {}
 func (lines) Unknown(*event.Entry, *event.Unknown)     {}

@@ -32,5 +32,6 @@ func (rungs) Lost(*event.Entry, *event.Lost)           {}
 func (rungs) Note(*event.Entry, *event.Note)           {}
 func (rungs) Verdict(*event.Entry, *event.Verdict)     {}
 func (rungs) Clock(*event.Entry, *event.Clock)         {}
+func (rungs) Fact(*event.Entry, *event.Fact)           {}
 func (rungs) End(*event.Entry, *event.End)             {}
 func (rungs) Unknown(*event.Entry, *event.Unknown)     {}

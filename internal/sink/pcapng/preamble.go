@@ -73,6 +73,7 @@ const (
 	ofReady
 	ofClock
 	ofNote
+	ofFact
 )
 
 type process struct {

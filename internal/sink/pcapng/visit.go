@@ -41,6 +41,10 @@ func (k keeper) Ready(e *event.Entry, b *event.Ready) {
 
 func (k keeper) Clock(e *event.Entry, _ *event.Clock) { k.keep(itemKey{kind: ofClock}, e.Raw) }
 
+func (k keeper) Fact(e *event.Entry, b *event.Fact) {
+	k.keep(itemKey{kind: ofFact, proc: e.Task.Proc, text: strings.Clone(b.Name[:min(len(b.Name), maxNote)])}, e.Raw)
+}
+
 func (k keeper) Note(e *event.Entry, b *event.Note) {
 	if b.Degraded {
 		k.keep(itemKey{kind: ofNote, text: strings.Clone(b.Text[:min(len(b.Text), maxNote)])}, e.Raw)
@@ -150,4 +154,5 @@ func (rows) Ready(*event.Entry, *event.Ready)         {}
 func (rows) Name(*event.Entry, *event.Name)           {}
 func (rows) Symbol(*event.Entry, *event.Symbol)       {}
 func (rows) Clock(*event.Entry, *event.Clock)         {}
+func (rows) Fact(*event.Entry, *event.Fact)           {}
 func (rows) End(*event.Entry, *event.End)             {}

@@ -128,6 +128,7 @@ func Timeline(s string) []event.Entry {
 	add(&event.Note{Degraded: true, Text: "-", Fix: "-"}, nil)
 	add(&event.Note{Text: "-"}, nil)
 	add(&event.Clock{Drift: -5}, nil)
+	add(&event.Fact{Name: "limit nofile", Text: s}, nil)
 	for _, state := range []event.CallState{event.Returned, event.Waiting, event.Unfinished} {
 		for _, conn := range []*event.Conn{nil, tcp, unix, child, other} {
 			c := call(state)

@@ -385,4 +385,5 @@ func (teller) Ready(*event.Entry, *event.Ready)         {}
 func (teller) Name(*event.Entry, *event.Name)           {}
 func (teller) Symbol(*event.Entry, *event.Symbol)       {}
 func (teller) Clock(*event.Entry, *event.Clock)         {}
+func (teller) Fact(*event.Entry, *event.Fact)           {}
 func (teller) End(*event.Entry, *event.End)             {}

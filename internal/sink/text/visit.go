@@ -78,6 +78,15 @@ func (s lines) Note(e *event.Entry, b *event.Note) {
 	}
 }
 
+func (s lines) Fact(e *event.Entry, b *event.Fact) {
+	if s.o.Plain || !s.o.Notation.Verbose {
+		return
+	}
+	s.line(e, "   ")
+	s.b = append(append(append(s.b, "# "...), clean.Text(b.Name)...), ": "...)
+	s.b = append(append(s.b, clean.Text(b.Text)...), '\n')
+}
+
 func (s lines) Verdict(e *event.Entry, b *event.Verdict) {
 	if s.o.Plain {
 		return
@@ -128,5 +137,6 @@ func (wording) Symbol(*event.Entry, *event.Symbol)       {}
 func (wording) Lost(*event.Entry, *event.Lost)           {}
 func (wording) Note(*event.Entry, *event.Note)           {}
 func (wording) Clock(*event.Entry, *event.Clock)         {}
+func (wording) Fact(*event.Entry, *event.Fact)           {}
 func (wording) End(*event.Entry, *event.End)             {}
 func (wording) Unknown(*event.Entry, *event.Unknown)     {}

@@ -26,6 +26,11 @@ func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
 		}
 	}
 	switch r.Kind() {
+	case wire.KindEnv:
+		if s.facts == nil {
+			return nil
+		}
+		return s.facts.Env(r, emit)
 	case wire.KindSyscall:
 		if s.opts.NoCalls {
 			return nil // a call that only made its process a target, and has not returned
@@ -34,6 +39,11 @@ func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
 			r[wire.OffSyscallFlags] &^= wire.CallTentative
 		}
 		scrub(r)
+		if s.facts != nil {
+			if err := s.facts.Call(r, emit); err != nil {
+				return err
+			}
+		}
 	case wire.KindUring:
 		if len(r) >= wire.SizeUring {
 			r[wire.OffUringFlags] &^= wire.UringTentative
@@ -61,8 +71,18 @@ func (s *Source) pass(r wire.Record, emit func(wire.Record) error) error {
 				s.closing[cookie] = true
 			}
 		}
+		if s.facts != nil {
+			if err := s.facts.State(r, emit); err != nil {
+				return err
+			}
+		}
 	case wire.KindKernel:
 		r = compact(r)
+		if s.facts != nil {
+			if err := s.facts.Drop(r, emit); err != nil {
+				return err
+			}
+		}
 		if err := s.names.Event(r, emit); err != nil {
 			return err
 		}
@@ -100,6 +120,8 @@ func whose(r wire.Record) (pid uint32, start uint64) {
 	case wire.KindKernel:
 		pidAt = wire.OffKernelOwner + wire.OffOwnerPid
 		startAt = wire.OffKernelOwner + wire.OffOwnerStart
+	case wire.KindEnv:
+		pidAt, startAt = wire.OffEnvPid, wire.OffEnvStart
 	case wire.KindFunc:
 		pidAt = wire.OffFuncOwner + wire.OffOwnerPid
 		startAt = wire.OffFuncOwner + wire.OffOwnerStart

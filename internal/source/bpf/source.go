@@ -23,6 +23,7 @@ import (
 	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
 
+	"github.com/pidwire/pidwire/internal/source/bpf/facts"
 	"github.com/pidwire/pidwire/internal/source/bpf/graph"
 	"github.com/pidwire/pidwire/internal/source/bpf/load"
 	"github.com/pidwire/pidwire/internal/source/bpf/names"
@@ -44,7 +45,8 @@ type Source struct {
 	self    uint32     // our own pid on the host
 	targets *targets.Set
 	names   *names.Teller
-	graph   *graph.Graph // nil if function_graph is not used
+	facts   *facts.Teller // nil without Config.Env
+	graph   *graph.Graph  // nil if function_graph is not used
 	rd      *ringbuf.Reader
 	rec     ringbuf.Record // current record
 	held    bool           // sleep has read rec, and it is not emitted yet
@@ -160,6 +162,11 @@ func New(o Options) (*Source, error) {
 		tell.Kernel = &k.Names
 	}
 	s.names = names.New(tell)
+	if o.Env {
+		s.facts = facts.New(facts.Options{Proc: s.proc, Self: s.self, Now: now, Holders: func(port uint16) (map[uint32]bool, error) {
+			return snapshot.PortHolders(s.k, s.proc, []uint16{port})
+		}})
+	}
 	if k.Graph != nil {
 		s.graph = graph.New(k.Graph, &k.Names, s.proc, s.targets.Has, s.names.Function)
 	}
@@ -283,7 +290,11 @@ func (s *Source) Watched() []*proc.Process { return s.found }
 
 // Close detaches all programs and frees all maps.
 func (s *Source) Close() error {
-	return errors.Join(s.k.Close(), s.pids.Close())
+	var err error
+	if s.facts != nil {
+		err = s.facts.Close()
+	}
+	return errors.Join(err, s.k.Close(), s.pids.Close())
 }
 
 // Run emits records until ctx is done, or until no target is left and none can come.
@@ -564,7 +575,8 @@ func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
 	if err := s.turnedOut(r.Time(), emit); err != nil || !ours {
 		return err
 	}
-	if p.Flags&wire.ProcTentative != 0 {
+	tentative := p.Flags&wire.ProcTentative != 0
+	if tentative {
 		r[wire.OffProcFlags] &^= wire.ProcTentative
 	}
 	if p.What != wire.ProcExit {
@@ -580,7 +592,14 @@ func (s *Source) process(r wire.Record, emit func(wire.Record) error) error {
 			return err
 		}
 	}
-	return emit(r)
+	if err := emit(r); err != nil || s.facts == nil || p.What != wire.ProcExec && p.What != wire.ProcFound {
+		return err
+	}
+	of := facts.Process{PID: p.Pid, Start: p.Start, NetNS: uint32(p.Netns)}
+	if p.What == wire.ProcFound || tentative {
+		return s.facts.Found(of, emit)
+	}
+	return s.facts.Started(of, emit)
 }
 
 // turnedOut emits records of processes that are targets and whose own record was lost, before
@@ -605,6 +624,12 @@ func (s *Source) tell(found []*proc.Process, at uint64, emit func(wire.Record) e
 			return err
 		}
 		if err := s.names.Interfaces(p.PID, p.NetNS, at, emit); err != nil {
+			return err
+		}
+		if s.facts == nil {
+			continue
+		}
+		if err := s.facts.Found(facts.Process{PID: p.PID, Start: p.Start, NetNS: uint32(p.NetNS)}, emit); err != nil {
 			return err
 		}
 	}

@@ -215,6 +215,9 @@ func valid(r wire.Record) bool {
 	case wire.KindNote:
 		var n wire.Note
 		return n.Unmarshal(r) && attrs(wire.SizeNote, n.Attrs)
+	case wire.KindFact:
+		var f wire.Fact
+		return f.Unmarshal(r) && attrs(wire.SizeFact, f.Attrs)
 	case wire.KindPacket:
 		var p wire.Packet
 		return p.Unmarshal(r) && uint64(p.Caplen) <= uint64(len(r)-wire.SizePacket)

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"encoding/hex"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -78,6 +79,24 @@ func parseInet(line string) (k wire.Sock, ok bool) {
 	}
 	k.Rport, ok = parseEnd(fields[2], &k.Raddr)
 	return k, ok
+}
+
+// ParseTCP parses a line of /proc/PID/net/tcp or tcp6: the local address and port, the state, and the receive queue, which
+// for a listener is the number of connections that wait to be accepted (tcp4_seq_show in net/ipv4/tcp_ipv4.c).
+func ParseTCP(line string) (addr netip.Addr, port uint16, state uint8, queue uint64, ok bool) {
+	k, ok := parseInet(line)
+	fields := strings.Fields(line)
+	if !ok {
+		return addr, 0, 0, 0, false
+	}
+	_, received, ok := strings.Cut(fields[4], ":")
+	queue, err := strconv.ParseUint(received, 16, 64)
+	host, _, _ := strings.Cut(fields[1], ":")
+	addr = netip.AddrFrom16(k.Laddr)
+	if len(host) == 8 {
+		addr = netip.AddrFrom4([4]byte(k.Laddr[:4]))
+	}
+	return addr, k.Lport, k.State, queue, ok && err == nil
 }
 
 // parseEnd parses an address as the kernel prints it: 32-bit words in host

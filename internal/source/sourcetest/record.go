@@ -12,7 +12,7 @@ import (
 var fixed = map[uint16]int{
 	wire.KindSyscall: wire.SizeSyscall, wire.KindUring: wire.SizeUring, wire.KindProc: wire.SizeProc,
 	wire.KindSock: wire.SizeSocksnap + wire.SizeSock, wire.KindLost: wire.SizeLost, wire.KindClock: wire.SizeClock,
-	wire.KindName: wire.SizeName, wire.KindNote: wire.SizeNote, wire.KindEnd: wire.SizeEnd,
+	wire.KindName: wire.SizeName, wire.KindNote: wire.SizeNote, wire.KindEnd: wire.SizeEnd, wire.KindFact: wire.SizeFact,
 	wire.KindReady: wire.SizeReady, wire.KindPacket: wire.SizePacket,
 	wire.KindHandover: wire.SizeHandover, wire.KindState: wire.SizeState + wire.SizeSock,
 	wire.KindAudit: wire.SizeAudit, wire.KindText: wire.SizeText,
@@ -65,6 +65,7 @@ var contents = map[uint16]func(*record){
 	wire.KindSyscall: (*record).syscall, wire.KindUring: (*record).uring, wire.KindProc: (*record).proc, wire.KindSock: (*record).sock,
 	wire.KindPacket: (*record).packet, wire.KindHandover: (*record).handover, wire.KindState: (*record).state, wire.KindReady: (*record).ready,
 	wire.KindLost: (*record).lost, wire.KindName: (*record).name, wire.KindNote: (*record).note, wire.KindEnd: (*record).end,
+	wire.KindFact: (*record).fact,
 }
 
 // attrs checks n bytes of attributes at an offset.
@@ -187,6 +188,15 @@ func (r *record) note() {
 	var n wire.Note
 	n.Unmarshal(r.Record)
 	r.attrs(n.Attrs, r.size)
+}
+
+func (r *record) fact() {
+	var f wire.Fact
+	f.Unmarshal(r.Record)
+	r.attrs(f.Attrs, r.size)
+	if f.Pid == 0 || len(wire.AttrOf(r.Record[r.size:], wire.TagName)) == 0 {
+		r.Errorf("a fact of process %d without a name", f.Pid)
+	}
 }
 
 func (r *record) end() {

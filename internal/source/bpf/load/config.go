@@ -19,6 +19,7 @@ type Config struct {
 	Payload   uint32
 	Calls     func(string) bool // selects calls of syscalls.Table by name; nil: all
 	NoCalls   bool              // no system calls and io_uring requests
+	Env       bool              // the environment is read after an exec, for what it says about proxies
 	Packets   bool              // packets
 	Kernel    bool              // kernel events
 	Drops     bool              // only the kernel events of drops

@@ -315,7 +315,7 @@ func (k *Kernel) makeMaps(c Config) (*ebpf.CollectionSpec, error) {
 	if err := c.size(spec); err != nil {
 		return nil, err
 	}
-	if err := k.Maps.make(sys.Targets, sys.Refused, sys.Undecided, sys.Threads, sys.Calls, sys.Uids, sys.Ports, sys.Cgroups, sys.Lost, sys.Maybe, sys.Reader, sys.Gone, sys.Spread); err != nil {
+	if err := k.Maps.make(sys.Targets, sys.Refused, sys.Undecided, sys.Threads, sys.Calls, sys.Uids, sys.Ports, sys.Cgroups, sys.Lost, sys.LostEvents, sys.Maybe, sys.Reader, sys.Gone, sys.Spread); err != nil {
 		return nil, err
 	}
 	if err := k.fill(c); err != nil {

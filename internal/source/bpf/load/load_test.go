@@ -53,7 +53,7 @@ func TestLoad(t *testing.T) {
 func TestLoadVariants(t *testing.T) {
 	needRoot(t)
 	for name, c := range map[string]Config{
-		"all":     {All: true, Follow: true, StrLen: 0},
+		"all":     {All: true, Follow: true, Env: true, StrLen: 0},
 		"kernel":  {Kernel: true, Follow: true, StrLen: 32, Snaplen: 256},
 		"tree":    {Kernel: true, Tree: true, Stacks: true, Packets: true, Follow: true, StrLen: 32, Snaplen: 256},
 		"raw":     {Kernel: true, NoTracing: true, Follow: true, StrLen: 32, Snaplen: 256},

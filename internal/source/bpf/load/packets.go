@@ -59,7 +59,7 @@ func (k *Kernel) attachPackets(c Config) error {
 	if err != nil {
 		return err
 	}
-	if err := k.Maps.make(o.Owners, o.LostPackets, o.LostEvents, o.Flows, o.FlowPorts, o.OldSocks, o.OwnedSocks, o.People, o.Softirqs); err != nil {
+	if err := k.Maps.make(o.Owners, o.LostPackets, o.Flows, o.FlowPorts, o.OldSocks, o.OwnedSocks, o.People, o.Softirqs); err != nil {
 		return fmt.Errorf("%w: %w", ErrPackets, err)
 	}
 	k.ownerState(c)

@@ -38,8 +38,10 @@ func (k *Kernel) settings(c Config) map[string]any {
 		object.PacketsVarCfgDrops:    c.Drops,
 		object.PacketsVarCfgSoftirqs: c.Kernel,
 		object.SyscallsVarCfgReturns: !c.NoCalls,
+		object.SyscallsVarCfgGaps:    c.Kernel && !c.Drops && !c.NoCalls,
 		object.SyscallsVarCfgLoaded:  sinceBoot(),
 		object.ProcessVarCfgCalls:    !c.NoCalls,
+		object.ProcessVarCfgEnv:      c.Env,
 		object.PacketsVarCfgPasses:   k.passes,
 		object.PacketsVarCfgEnds:     k.ends && !k.bare, // without socket storage the packets do not get this
 	}
@@ -79,9 +81,9 @@ func configure(spec *ebpf.CollectionSpec, settings map[string]any) error {
 // Maps holds the maps that several objects share. Those after Spread are nil if neither
 // packets nor kernel events are requested, or if they are not available.
 type Maps struct {
-	Ring, Targets, Refused, Undecided, Threads, Calls, Uids, Ports, Cgroups, Lost, Maybe, Reader, Gone, Spread *ebpf.Map
+	Ring, Targets, Refused, Undecided, Threads, Calls, Uids, Ports, Cgroups, Lost, LostEvents, Maybe, Reader, Gone, Spread *ebpf.Map
 
-	Owners, LostPackets, LostEvents, Flows, FlowPorts, OldSocks, OwnedSocks, People, Softirqs *ebpf.Map
+	Owners, LostPackets, Flows, FlowPorts, OldSocks, OwnedSocks, People, Softirqs *ebpf.Map
 
 	Functions, Walks, NoWalk *ebpf.Map // for the tree of functions
 }
@@ -105,7 +107,7 @@ func (m *Maps) byName() map[string]**ebpf.Map {
 		object.SyscallsMapSpread:     &m.Spread,
 		object.PacketsMapOwners:      &m.Owners,
 		object.PacketsMapLostPackets: &m.LostPackets,
-		object.PacketsMapLostEvents:  &m.LostEvents,
+		object.SyscallsMapLostEvents: &m.LostEvents,
 		object.PacketsMapFlows:       &m.Flows,
 		object.PacketsMapFlowPorts:   &m.FlowPorts,
 		object.PacketsMapOldSocks:    &m.OldSocks,

@@ -68,6 +68,14 @@ type ProcessPwThread struct {
 	Sk     [2]uint64
 	Asleep uint64
 	Why    uint32
+	Away   uint32
+	Left   uint64
+	Off    uint64
+	Ready  uint64
+	Disk   uint64
+	Slept  uint64
+	Other  uint64
+	Where  uint32
 	Pad    uint32
 	Snap   [656]uint8
 }
@@ -109,6 +117,7 @@ const (
 	ProcessVarCfgCalls     = "cfg_calls"
 	ProcessVarCfgCast      = "cfg_cast"
 	ProcessVarCfgCgroups   = "cfg_cgroups"
+	ProcessVarCfgEnv       = "cfg_env"
 	ProcessVarCfgExec      = "cfg_exec"
 	ProcessVarCfgFollow    = "cfg_follow"
 	ProcessVarCfgPorts     = "cfg_ports"
@@ -195,6 +204,7 @@ type ProcessVariableSpecs struct {
 	CfgCalls   *ebpf.VariableSpec `ebpf:"cfg_calls"`
 	CfgCast    *ebpf.VariableSpec `ebpf:"cfg_cast"`
 	CfgCgroups *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
+	CfgEnv     *ebpf.VariableSpec `ebpf:"cfg_env"`
 	CfgExec    *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFollow  *ebpf.VariableSpec `ebpf:"cfg_follow"`
 	CfgPorts   *ebpf.VariableSpec `ebpf:"cfg_ports"`
@@ -270,6 +280,7 @@ type ProcessVariables struct {
 	CfgCalls   *ebpf.Variable `ebpf:"cfg_calls"`
 	CfgCast    *ebpf.Variable `ebpf:"cfg_cast"`
 	CfgCgroups *ebpf.Variable `ebpf:"cfg_cgroups"`
+	CfgEnv     *ebpf.Variable `ebpf:"cfg_env"`
 	CfgExec    *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFollow  *ebpf.Variable `ebpf:"cfg_follow"`
 	CfgPorts   *ebpf.Variable `ebpf:"cfg_ports"`

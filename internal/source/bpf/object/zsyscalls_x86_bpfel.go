@@ -75,6 +75,14 @@ type SyscallsPwThread struct {
 	Sk     [2]uint64
 	Asleep uint64
 	Why    uint32
+	Away   uint32
+	Left   uint64
+	Off    uint64
+	Ready  uint64
+	Disk   uint64
+	Slept  uint64
+	Other  uint64
+	Where  uint32
 	Pad    uint32
 	Snap   [656]uint8
 }
@@ -122,6 +130,7 @@ const (
 	SyscallsMapCgroups        = "cgroups"
 	SyscallsMapGone           = "gone"
 	SyscallsMapLost           = "lost"
+	SyscallsMapLostEvents     = "lost_events"
 	SyscallsMapMaybe          = "maybe"
 	SyscallsMapPorts          = "ports"
 	SyscallsMapReader         = "reader"
@@ -142,6 +151,7 @@ const (
 	SyscallsVarCfgCgroups     = "cfg_cgroups"
 	SyscallsVarCfgExec        = "cfg_exec"
 	SyscallsVarCfgFollow      = "cfg_follow"
+	SyscallsVarCfgGaps        = "cfg_gaps"
 	SyscallsVarCfgLoaded      = "cfg_loaded"
 	SyscallsVarCfgPayload     = "cfg_payload"
 	SyscallsVarCfgPerf        = "cfg_perf"
@@ -206,25 +216,26 @@ type SyscallsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SyscallsMapSpecs struct {
-	Aios      *ebpf.MapSpec `ebpf:"aios"`
-	Blank     *ebpf.MapSpec `ebpf:"blank"`
-	Calls     *ebpf.MapSpec `ebpf:"calls"`
-	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
-	Gone      *ebpf.MapSpec `ebpf:"gone"`
-	Lost      *ebpf.MapSpec `ebpf:"lost"`
-	Maybe     *ebpf.MapSpec `ebpf:"maybe"`
-	Ports     *ebpf.MapSpec `ebpf:"ports"`
-	Reader    *ebpf.MapSpec `ebpf:"reader"`
-	Refused   *ebpf.MapSpec `ebpf:"refused"`
-	Ring      *ebpf.MapSpec `ebpf:"ring"`
-	Said      *ebpf.MapSpec `ebpf:"said"`
-	Scratches *ebpf.MapSpec `ebpf:"scratches"`
-	Spread    *ebpf.MapSpec `ebpf:"spread"`
-	Targets   *ebpf.MapSpec `ebpf:"targets"`
-	Threads   *ebpf.MapSpec `ebpf:"threads"`
-	Turns     *ebpf.MapSpec `ebpf:"turns"`
-	Uids      *ebpf.MapSpec `ebpf:"uids"`
-	Undecided *ebpf.MapSpec `ebpf:"undecided"`
+	Aios       *ebpf.MapSpec `ebpf:"aios"`
+	Blank      *ebpf.MapSpec `ebpf:"blank"`
+	Calls      *ebpf.MapSpec `ebpf:"calls"`
+	Cgroups    *ebpf.MapSpec `ebpf:"cgroups"`
+	Gone       *ebpf.MapSpec `ebpf:"gone"`
+	Lost       *ebpf.MapSpec `ebpf:"lost"`
+	LostEvents *ebpf.MapSpec `ebpf:"lost_events"`
+	Maybe      *ebpf.MapSpec `ebpf:"maybe"`
+	Ports      *ebpf.MapSpec `ebpf:"ports"`
+	Reader     *ebpf.MapSpec `ebpf:"reader"`
+	Refused    *ebpf.MapSpec `ebpf:"refused"`
+	Ring       *ebpf.MapSpec `ebpf:"ring"`
+	Said       *ebpf.MapSpec `ebpf:"said"`
+	Scratches  *ebpf.MapSpec `ebpf:"scratches"`
+	Spread     *ebpf.MapSpec `ebpf:"spread"`
+	Targets    *ebpf.MapSpec `ebpf:"targets"`
+	Threads    *ebpf.MapSpec `ebpf:"threads"`
+	Turns      *ebpf.MapSpec `ebpf:"turns"`
+	Uids       *ebpf.MapSpec `ebpf:"uids"`
+	Undecided  *ebpf.MapSpec `ebpf:"undecided"`
 }
 
 // SyscallsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -236,6 +247,7 @@ type SyscallsVariableSpecs struct {
 	CfgCgroups     *ebpf.VariableSpec `ebpf:"cfg_cgroups"`
 	CfgExec        *ebpf.VariableSpec `ebpf:"cfg_exec"`
 	CfgFollow      *ebpf.VariableSpec `ebpf:"cfg_follow"`
+	CfgGaps        *ebpf.VariableSpec `ebpf:"cfg_gaps"`
 	CfgLoaded      *ebpf.VariableSpec `ebpf:"cfg_loaded"`
 	CfgPayload     *ebpf.VariableSpec `ebpf:"cfg_payload"`
 	CfgPerf        *ebpf.VariableSpec `ebpf:"cfg_perf"`
@@ -270,25 +282,26 @@ func (o *SyscallsObjects) Close() error {
 //
 // It can be passed to LoadSyscallsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SyscallsMaps struct {
-	Aios      *ebpf.Map `ebpf:"aios"`
-	Blank     *ebpf.Map `ebpf:"blank"`
-	Calls     *ebpf.Map `ebpf:"calls"`
-	Cgroups   *ebpf.Map `ebpf:"cgroups"`
-	Gone      *ebpf.Map `ebpf:"gone"`
-	Lost      *ebpf.Map `ebpf:"lost"`
-	Maybe     *ebpf.Map `ebpf:"maybe"`
-	Ports     *ebpf.Map `ebpf:"ports"`
-	Reader    *ebpf.Map `ebpf:"reader"`
-	Refused   *ebpf.Map `ebpf:"refused"`
-	Ring      *ebpf.Map `ebpf:"ring"`
-	Said      *ebpf.Map `ebpf:"said"`
-	Scratches *ebpf.Map `ebpf:"scratches"`
-	Spread    *ebpf.Map `ebpf:"spread"`
-	Targets   *ebpf.Map `ebpf:"targets"`
-	Threads   *ebpf.Map `ebpf:"threads"`
-	Turns     *ebpf.Map `ebpf:"turns"`
-	Uids      *ebpf.Map `ebpf:"uids"`
-	Undecided *ebpf.Map `ebpf:"undecided"`
+	Aios       *ebpf.Map `ebpf:"aios"`
+	Blank      *ebpf.Map `ebpf:"blank"`
+	Calls      *ebpf.Map `ebpf:"calls"`
+	Cgroups    *ebpf.Map `ebpf:"cgroups"`
+	Gone       *ebpf.Map `ebpf:"gone"`
+	Lost       *ebpf.Map `ebpf:"lost"`
+	LostEvents *ebpf.Map `ebpf:"lost_events"`
+	Maybe      *ebpf.Map `ebpf:"maybe"`
+	Ports      *ebpf.Map `ebpf:"ports"`
+	Reader     *ebpf.Map `ebpf:"reader"`
+	Refused    *ebpf.Map `ebpf:"refused"`
+	Ring       *ebpf.Map `ebpf:"ring"`
+	Said       *ebpf.Map `ebpf:"said"`
+	Scratches  *ebpf.Map `ebpf:"scratches"`
+	Spread     *ebpf.Map `ebpf:"spread"`
+	Targets    *ebpf.Map `ebpf:"targets"`
+	Threads    *ebpf.Map `ebpf:"threads"`
+	Turns      *ebpf.Map `ebpf:"turns"`
+	Uids       *ebpf.Map `ebpf:"uids"`
+	Undecided  *ebpf.Map `ebpf:"undecided"`
 }
 
 func (m *SyscallsMaps) Close() error {
@@ -299,6 +312,7 @@ func (m *SyscallsMaps) Close() error {
 		m.Cgroups,
 		m.Gone,
 		m.Lost,
+		m.LostEvents,
 		m.Maybe,
 		m.Ports,
 		m.Reader,
@@ -324,6 +338,7 @@ type SyscallsVariables struct {
 	CfgCgroups     *ebpf.Variable `ebpf:"cfg_cgroups"`
 	CfgExec        *ebpf.Variable `ebpf:"cfg_exec"`
 	CfgFollow      *ebpf.Variable `ebpf:"cfg_follow"`
+	CfgGaps        *ebpf.Variable `ebpf:"cfg_gaps"`
 	CfgLoaded      *ebpf.Variable `ebpf:"cfg_loaded"`
 	CfgPayload     *ebpf.Variable `ebpf:"cfg_payload"`
 	CfgPerf        *ebpf.Variable `ebpf:"cfg_perf"`

@@ -144,6 +144,14 @@ type TreePwThread struct {
 	Sk     [2]uint64
 	Asleep uint64
 	Why    uint32
+	Away   uint32
+	Left   uint64
+	Off    uint64
+	Ready  uint64
+	Disk   uint64
+	Slept  uint64
+	Other  uint64
+	Where  uint32
 	Pad    uint32
 	Snap   [656]uint8
 }

@@ -2,7 +2,9 @@ package why
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/pidwire/pidwire/internal/event"
 )
@@ -16,7 +18,9 @@ func (j *judgement) local() {
 		for i := range c.errors {
 			j.limit(&c.errors[i])
 		}
-		if c.overflow.n > 0 {
+		if c.overflow.n > 0 && c.client {
+			j.turnedAway(c)
+		} else if c.overflow.n > 0 {
 			j.add(&finding{
 				Verdict: event.Verdict{
 					Cause: "accept-queue-full", Count: c.overflow.n, Text: fmt.Sprintf("the accept queue of %s is full: new connections are dropped", c.Local),
@@ -29,6 +33,27 @@ func (j *judgement) local() {
 	j.leaks()
 }
 
+// turnedAway judges a connection to a listener of this host that has no room.
+func (j *judgement) turnedAway(c *conn) {
+	f := &finding{
+		Verdict: event.Verdict{
+			Cause: "accept-queue-full", Count: c.overflow.n, Text: fmt.Sprintf("the server at %s, on this host, does not accept: its accept queue is full", c.peer()),
+			Evidence: evidences(c.syn.first, c.overflow.first, c.overflow.last),
+			Try:      []string{"the server: is it stuck? ss -tlnp shows its queue", "a larger backlog in listen(), and sysctl net.core.somaxconn"},
+		},
+		at: c.began, until: c.overflow.last.Time, task: c.task, conn: c, fails: true, about: c.Peer.String(), exact: 9, object: c,
+	}
+	// The last segment of a handshake is dropped, too: the client takes it for a connection.
+	if c.up != 0 && c.received > 0 {
+		f.fails = false
+		f.Cost = c.up - c.began
+		if c.up < c.overflow.last.Time {
+			f.Cost = c.overflow.last.Time - c.began
+		}
+	}
+	j.add(f)
+}
+
 // limit judges one failed call.
 func (j *judgement) limit(f *failure) {
 	v := event.Verdict{Count: f.hits.n, Evidence: evidences(f.hits.first, f.hits.last)}
@@ -39,9 +64,22 @@ func (j *judgement) limit(f *failure) {
 			v.Text = f.call + " failed: the host has no file left"
 		}
 		v.Try = []string{"close connections that are not used", "ulimit -n, or LimitNOFILE= of the service"}
+		if at := j.fact(f.task.PID, "limit nofile"); at != nil && f.errno == "EMFILE" {
+			soft, _, _ := strings.Cut(at.text, " ")
+			v.Text += ", its limit is " + soft
+			v.Evidence = append(v.Evidence, at.at)
+		}
 	case f.errno == "EADDRINUSE":
 		v.Cause, v.Text = "address-in-use", fmt.Sprintf("%s: the address %sis in use by another socket", f.call, address(f))
 		v.Try = []string{"ss -tulpn shows who has it"}
+		if at := j.fact(f.task.PID, "holder "+strconv.Itoa(int(f.addr.Port()))); at != nil && f.addr.IsValid() {
+			if v.Evidence = append(v.Evidence, at.at); strings.HasPrefix(at.text, "no other") {
+				v.Text += ", and no other process has it: of its own, or a connection that is not over"
+				v.Try = []string{"SO_REUSEADDR before bind()"}
+			} else {
+				v.Text += ": of " + at.text
+			}
+		}
 		if f.role.Has(event.Connects) {
 			v.Cause, v.Text = "ephemeral-ports-exhausted", "connect failed: the local address is in use"
 		}
@@ -51,13 +89,23 @@ func (j *judgement) limit(f *failure) {
 	case f.errno == "EADDRNOTAVAIL" && f.role.Has(event.Binds):
 		v.Cause, v.Text = "address-not-local", fmt.Sprintf("bind: this host does not have the address %s", address(f))
 		v.Try = []string{"the address; ip address shows those that there are"}
-	case f.errno == "EACCES" && f.role.Has(event.Binds) && f.addr.IsValid() && f.addr.Port() < 1024:
+	case f.errno == "EACCES" && f.role.Has(event.Binds) && f.addr.IsValid() && f.addr.Port() < j.unprivileged():
 		v.Cause, v.Text = "port-privileged", fmt.Sprintf("bind: port %d needs CAP_NET_BIND_SERVICE", f.addr.Port())
 		v.Try = []string{"AmbientCapabilities=CAP_NET_BIND_SERVICE, or sysctl net.ipv4.ip_unprivileged_port_start"}
 	default:
 		return
 	}
 	j.add(&finding{Verdict: v, at: f.hits.first.Time, until: f.hits.last.Time, task: f.task, conn: f.conn, fails: true, about: f.call, exact: 9, object: f})
+}
+
+// unprivileged returns the first port that needs no privilege.
+func (j *judgement) unprivileged() uint16 {
+	if at := j.fact(0, "sysctl net.ipv4.ip_unprivileged_port_start"); at != nil {
+		if n, err := strconv.ParseUint(at.text, 10, 16); err == nil {
+			return uint16(n)
+		}
+	}
+	return 1024
 }
 
 func address(f *failure) string {
@@ -139,6 +187,7 @@ func (j *judgement) unconnected(c *conn) *finding {
 		f := one("connect-refused", peer+" refused the connection: nobody listens there", 5, c.syn.first, c.rstIn.first)
 		f.Try = []string{"is the server up, on that port and address? ss -tlnp there"}
 		f.until = c.rstIn.first.Time
+		j.refusedHere(c, f)
 		return f
 	case c.icmp.n > 0:
 		f := one("firewall-reject", fmt.Sprintf("%s rejected the connection to %s: ICMP %s", c.router, peer, icmpName(c.v6, c.code)), 6, c.syn.first, c.icmp.first)
@@ -161,6 +210,7 @@ func (j *judgement) unconnected(c *conn) *finding {
 		d := c.dropped(true, localDrops...)
 		f := one("firewall-drop-local", fmt.Sprintf("this host itself drops what is sent to %s (%s)", peer, d.reason), 7, d.first, d.last)
 		f.Try = []string{"nft list ruleset, or iptables -L OUTPUT -nv"}
+		j.tableFull(f, d)
 		return f
 	case c.dropped(false, localDrops...) != nil || c.dropped(false, "IP_RPFILTER", "IP_INVALID_SOURCE") != nil:
 		d := c.dropped(false, append([]string{"IP_RPFILTER", "IP_INVALID_SOURCE"}, localDrops...)...)
@@ -169,6 +219,16 @@ func (j *judgement) unconnected(c *conn) *finding {
 		if d.reason == "IP_RPFILTER" {
 			f.Try = []string{"ip route get " + c.Peer.Addr().String() + ": answers come by another interface", "sysctl net.ipv4.conf.all.rp_filter=2"}
 		}
+		return f
+	case c.hurt() != nil:
+		d := c.hurt()
+		if queueDrop(d.reason) {
+			f := one("qdisc-drop", fmt.Sprintf("the queue of this host's own device drops what is sent to %s (%s)", peer, d.reason), 7, d.first, d.last)
+			f.Try = []string{"tc -s qdisc: its limit and rate"}
+			return f
+		}
+		f := one("reply-dropped-local", fmt.Sprintf("%s answers, and this host drops the answer: it is damaged (%s)", peer, d.reason), 7, c.syn.first, d.first, d.last)
+		f.Try = []string{"the cable, the device, its offloads: ethtool -S, ethtool -k"}
 		return f
 	case md5(c) != nil:
 		d := md5(c)
@@ -184,6 +244,9 @@ func (j *judgement) unconnected(c *conn) *finding {
 				}
 				if e.refused {
 					f.Text += "; seccomp refused the call"
+				} else if at := j.fact(c.task.PID, "status Seccomp"); at != nil && at.text == "2" {
+					f.Text += "; the process has a seccomp filter"
+					f.Evidence = append(f.Evidence, at.at)
 				}
 			}
 			f.Try = []string{"seccomp, AppArmor or SELinux of the process; SystemCallFilter=, RestrictAddressFamilies=, IPAddressDeny= of the service"}
@@ -234,7 +297,53 @@ func (j *judgement) unconnected(c *conn) *finding {
 // ipv6Broken is the cause where a connection by IPv6 was not answered, and one by IPv4 was made.
 const ipv6Broken = "ipv6-broken"
 
-// truncated53 reports whether an answer to the process did not fit in a datagram.
+// refusedHere looks at the listeners, if it is this host that has refused a connection.
+func (j *judgement) refusedHere(c *conn, f *finding) {
+	if d := c.dropped(true, "NETFILTER_DROP"); d != nil {
+		f.Cause, f.exact = "firewall-reject", 7
+		f.Text = fmt.Sprintf("the firewall of this host rejects connections to %s", c.peer())
+		f.Evidence = append(evidences(d.first), f.Evidence...)
+		f.Try = []string{"nft list ruleset, or iptables -L -nv"}
+		return
+	}
+	list, at := j.listeners(c)
+	if at == nil {
+		return
+	}
+	f.Evidence = append(f.Evidence, at.at)
+	for _, l := range list {
+		if l.listens(c.Peer.Addr()) {
+			f.Cause, f.exact = "firewall-reject", 6
+			f.Text = fmt.Sprintf("%s is rejected, although a server listens there: by a firewall", c.peer())
+			f.Try = []string{"nft list ruleset, or iptables -L -nv"}
+			return
+		}
+	}
+	if len(list) > 0 {
+		f.Text = fmt.Sprintf("%s refused the connection: the server listens at %s only", c.peer(), netip.AddrPortFrom(list[0].addr, c.Peer.Port()))
+		f.Try = []string{"the address that the server listens at"}
+	}
+}
+
+// tableFull makes a finding about drops by netfilter more exact: there was no room for another connection.
+func (j *judgement) tableFull(f *finding, d *drop) {
+	at := j.fact(0, "conntrack")
+	if at == nil || d.reason != "NETFILTER_DROP" {
+		return
+	}
+	count, limit, ok := strings.Cut(at.text, " of ")
+	n, err := strconv.ParseUint(count, 10, 64)
+	most, err2 := strconv.ParseUint(limit, 10, 64)
+	if !ok || err != nil || err2 != nil || n < most {
+		return
+	}
+	f.Cause, f.exact = "conntrack-full", 8
+	f.Text = fmt.Sprintf("this host tracks %s connections and can track %s: it drops the packets of new ones", count, limit)
+	f.Evidence = append(f.Evidence, at.at)
+	f.Try = []string{"sysctl net.netfilter.nf_conntrack_max", "fewer connections, shorter timeouts"}
+}
+
+// localDrops are reports whether an answer to the process did not fit in a datagram.
 func (j *judgement) truncated53(c *conn) bool {
 	for _, l := range j.order {
 		if l.pid == c.task.PID && l.cut {
@@ -267,9 +376,16 @@ func addrOf(c *conn) string {
 // localDrops are reasons of drops that somebody configured on this host (include/net/dropreason-core.h).
 var localDrops = []string{"NETFILTER_DROP", "BPF_CGROUP_EGRESS", "TC_EGRESS", "TC_INGRESS", "XDP", "XFRM_POLICY", "SOCKET_FILTER"}
 
+// md5 returns drops because of a signature (RFC 2385, RFC 5925): of what this end received, or of what it sent to a peer on
+// this host.
 func md5(c *conn) *drop {
-	return c.dropped(false, "TCP_MD5NOTFOUND", "TCP_MD5UNEXPECTED", "TCP_MD5FAILURE", "TCP_AONOTFOUND", "TCP_AOUNEXPECTED", "TCP_AOFAILURE", "TCP_AOKEYNOTFOUND", "TCP_AUTH_HDR")
+	if d := c.dropped(false, signatures...); d != nil {
+		return d
+	}
+	return c.dropped(true, signatures...)
 }
+
+var signatures = []string{"TCP_MD5NOTFOUND", "TCP_MD5UNEXPECTED", "TCP_MD5FAILURE", "TCP_AONOTFOUND", "TCP_AOUNEXPECTED", "TCP_AOFAILURE", "TCP_AOKEYNOTFOUND", "TCP_AUTH_HDR"}
 
 // evidences returns what there is of a list, each entry once.
 func evidences(list ...event.Evident) (out []event.Evident) {

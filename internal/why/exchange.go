@@ -55,7 +55,13 @@ func (j *judgement) refused(x *exchange) {
 		return
 	}
 	// Without conn: another connection does not undo it, but another answer.
-	j.add(&finding{Verdict: v, at: x.at.Time, until: x.answered.Time, task: x.task, fails: true, about: "answer " + x.text, object: x})
+	f := &finding{Verdict: v, at: x.at.Time, until: x.answered.Time, task: x.task, fails: true, about: "answer " + x.text, object: x}
+	switch x.status {
+	case "407", "502", "503", "504": // of a proxy that works
+	default:
+		f.asksProxy, f.via = x.relayed, x.conn
+	}
+	j.add(f)
 }
 
 // datagrams judges sockets of UDP.
@@ -69,7 +75,16 @@ func (j *judgement) datagrams() {
 			d = c.dropped(true, "SOCKET_RCVBUFF")
 		}
 		v := event.Verdict{}
+		hurt := c.hurt()
 		switch {
+		case hurt != nil && queueDrop(hurt.reason):
+			v.Cause, v.Count, v.Evidence = "qdisc-drop", hurt.n, evidences(hurt.first, hurt.last)
+			v.Text = fmt.Sprintf("the queue of this host's own device dropped %d datagrams to %s (%s)", v.Count, peerOf(c), hurt.reason)
+			v.Try = []string{"tc -s qdisc: its limit and rate"}
+		case hurt != nil:
+			v.Cause, v.Count, v.Evidence = "packet-corruption", hurt.n, evidences(hurt.first, hurt.last)
+			v.Text = fmt.Sprintf("%d datagrams of %s arrived damaged, and were dropped (%s)", v.Count, peerOf(c), hurt.reason)
+			v.Try = []string{"the cable, the device, its offloads: ethtool -S, ethtool -k"}
 		case d != nil || c.full.n > 0:
 			v.Cause = "udp-receive-overflow"
 			v.Count = c.full.n
@@ -102,4 +117,14 @@ func (j *judgement) datagrams() {
 		}
 		j.add(&finding{Verdict: v, at: v.Evidence[0].Time, until: v.Evidence[len(v.Evidence)-1].Time, task: c.task, conn: c, fails: true, about: c.Local.String(), exact: 5, object: c})
 	}
+}
+
+// hurt returns the drops of datagrams in a queue of this host's device, or because of a checksum.
+func (c *conn) hurt() *drop {
+	for i := range c.drops {
+		if d := &c.drops[i]; queueDrop(d.reason) || damaged(d.reason) {
+			return d
+		}
+	}
+	return nil
 }

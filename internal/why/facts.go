@@ -45,10 +45,23 @@ type facts struct {
 	successes []success
 	exchanges map[uint64]*exchange
 	said      []*exchange // in order
+	spinning  map[uint32]*spin
+	gaps      []gap
+	known     []fact
+	last      event.Evident // the last entry
+	quiet     silence
+}
+
+// fact is what was read of the machine, as a process sees it.
+type fact struct {
+	pid  uint32
+	name string
+	text string
+	at   event.Evident
 }
 
 func newFacts() facts {
-	return facts{conns: map[uint32]*conn{}, lookedUp: map[lookupKey]*lookup{}, exchanges: map[uint64]*exchange{}}
+	return facts{conns: map[uint32]*conn{}, lookedUp: map[lookupKey]*lookup{}, exchanges: map[uint64]*exchange{}, spinning: map[uint32]*spin{}}
 }
 
 // hit counts events of a kind.
@@ -142,8 +155,11 @@ type conn struct {
 	noDelay, cork         bool
 	rcvbuf, sndbuf        bool // set by the process
 	requests, answers     hit
-	cut                   []*exchange   // with an answer that may not be complete
-	names                 bool          // names were asked for on it
+	cut                   []*exchange // with an answer that may not be complete
+	names                 bool        // names were asked for on it
+	spun                  spun
+	tiny                  [2]tiny // sends, receives
+	trips                 trips
 	slowest               event.Evident // the answer that took longest
 	slowestTook           int64
 	slowestOf             string
@@ -253,4 +269,17 @@ func (c *conn) failedCall(errnos ...string) *failure {
 		}
 	}
 	return nil
+}
+
+// seen notes that something was recorded at a time.
+func (g *Engine) seen(e *event.Entry, l event.Layer, at int64, text string) {
+	if g.last.Seq != 0 && at <= g.last.Time {
+		return
+	}
+	v := evident(e, l, text)
+	v.Time = at
+	if g.last.Seq != 0 && at-g.last.Time > g.quiet.to.Time-g.quiet.from.Time {
+		g.quiet = silence{g.last, v}
+	}
+	g.last = v
 }

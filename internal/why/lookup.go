@@ -102,6 +102,12 @@ func (j *judgement) lookup(n *name) {
 		v.Count = silent.asks.n
 		v.Evidence = evidences(silent.asks.first, silent.asks.last)
 		v.Try = []string{"remove that server from resolv.conf, or repair it", "options timeout:1"}
+		if at := j.fact(0, "resolv.conf"); at != nil && !strings.Contains(at.text, "nameserver "+serverOf(silent)) {
+			v.Try = []string{"the program has that server not from resolv.conf: its own settings"}
+		} else {
+			v.Evidence = append(v.Evidence, at.seenBy())
+			v.Evidence = evidences(v.Evidence...)
+		}
 		f.Cost = until - first
 	case good == nil && failed != nil && (missing == nil || failed.answered >= missing.answered):
 		v.Cause, v.Text = "dns-servfail", fmt.Sprintf("%s answered %s for %s", server(failed), failed.code, failed.name)
@@ -200,6 +206,14 @@ func unreachable(l *lookup) *conn {
 		}
 	}
 	return nil
+}
+
+// serverOf returns the address of the server that was asked.
+func serverOf(l *lookup) string {
+	if len(l.conns) == 0 {
+		return ""
+	}
+	return l.conns[0].Peer.Addr().String()
 }
 
 func server(l *lookup) string {

@@ -18,6 +18,7 @@ func (g noter) Process(e *event.Entry, b *event.Process) {
 		g.ran = e.Time
 	case b.What == event.Exit && e.Task.PID == g.root.PID && e.Task.TID == e.Task.PID:
 		g.exited, g.status = e.Time, b.Code
+		g.seen(e, event.LayerSys, e.Time, "exit")
 	}
 }
 
@@ -79,6 +80,10 @@ func (g noter) Call(e *event.Entry, b *event.Call) {
 		return
 	}
 	c := g.conn(e)
+	g.seen(e, event.LayerSys, e.Time, b.Name)
+	g.seen(e, event.LayerSys, e.Time+b.Dur, b.Name)
+	g.spins(e, b, c)
+	g.idles(e, b, c)
 	if b.Errno != "" {
 		g.failedCall(e, b, c)
 	} else if b.Role.Has(event.Opens | event.Binds | event.Listens | event.Accepts | event.Connects) {
@@ -125,6 +130,9 @@ func (g noter) Call(e *event.Entry, b *event.Call) {
 	}
 	if b.Role.Has(event.Sends) && b.Bytes > 0 {
 		c.sends++
+		c.tiny[0].add(e, b)
+	} else if b.Role.Has(event.Receives) && b.Bytes > 0 {
+		c.tiny[1].add(e, b)
 	}
 }
 
@@ -218,6 +226,7 @@ func (g noter) Capture(e *event.Entry, b *event.Capture) {
 	if c == nil || b.NoIP {
 		return
 	}
+	g.seen(e, event.LayerPkt, e.Time, "a packet")
 	if b.Made == event.MadeICMP {
 		c.code = [2]uint8{b.ICMP.Type, b.ICMP.Code}
 		c.v6 = b.Proto == event.ProtoICMPv6
@@ -267,6 +276,7 @@ func (g noter) segment(e *event.Entry, b *event.Capture, c *conn, out bool) {
 	}
 	if !syn && !rst {
 		g.window(e, c, t, out)
+		c.trips.segment(e, t, out)
 	}
 	if out && ack && len(t.Options) > 0 && sacks(t.Options) {
 		c.sack.add(evident(e, event.LayerPkt, "an acknowledgment with SACK: what is before is missing"))
@@ -323,8 +333,21 @@ func sacks(o []byte) bool {
 	return false
 }
 
+// maxFacts bounds the facts that are kept.
+const maxFacts = 256
+
+func (g noter) Fact(e *event.Entry, b *event.Fact) {
+	if len(g.known) < maxFacts {
+		g.known = append(g.known, fact{pid: e.Task.PID, name: strings.Clone(b.Name), text: strings.Clone(b.Text), at: evident(e, event.LayerSys, b.Name+" "+b.Text)})
+	}
+}
+
 func (g noter) Kernel(e *event.Entry, b *event.Kernel) {
 	if b.What != event.KernelEvent {
+		return
+	}
+	if b.Name == "task:gap" {
+		g.gap(e, b)
 		return
 	}
 	c := g.conn(e)

@@ -56,6 +56,23 @@ func (g *Engine) spins(e *event.Entry, b *event.Call, c *conn) {
 	s.calls.add(evident(e, event.LayerSys, b.Name+"() returned nothing at once"))
 }
 
+// idles notes a wait of a thread for nothing but time: nothing that it waits on owes it something.
+func (g *Engine) idles(e *event.Entry, b *event.Call, c *conn) {
+	const long = 20 * millisecond
+	if !b.Role.Has(event.Waits) || b.Ret != 0 || b.Dur < long || c != nil && (c.lastOut >= c.lastIn || c.server) {
+		return
+	}
+	for _, n := range e.Others {
+		if o := g.conns[n.N]; o != nil && (o.lastOut >= o.lastIn || o.server) {
+			return
+		}
+	}
+	a := gap{pid: e.Task.PID, tid: e.Task.TID, from: e.Time, to: e.Time + b.Dur, task: e.Task.Clone()}
+	a.spent[asleep] = b.Dur
+	a.at = evident(e, event.LayerSys, b.Name+"() waited "+since(b.Dur)+" for nothing but time")
+	g.away(a)
+}
+
 // tiny counts calls of a few bytes each, and the time of rows of them without a pause.
 type tiny struct {
 	calls hit
@@ -128,6 +145,169 @@ func (j *judgement) storms() {
 		})
 	}
 	j.found = append(j.found, list...)
+}
+
+// gap is what a thread did between two calls on sockets, or while it waited for nothing but time.
+type gap struct {
+	pid, tid uint32
+	from, to int64
+	spent    [activities]int64
+	at       event.Evident
+	task     event.Task
+}
+
+type activity uint8
+
+const (
+	onCPU activity = iota
+	ready          // to run, and the CPU was not free
+	onDisk
+	asleep
+	locked
+	elsewhere
+	activities
+)
+
+// maxGaps bounds the gaps that are kept.
+const maxGaps = 1 << 13
+
+func (g *Engine) away(a gap) {
+	if len(g.gaps) < maxGaps {
+		g.gaps = append(g.gaps, a)
+	}
+}
+
+// gap takes what the scheduler tells (event task:gap).
+func (g noter) gap(e *event.Entry, b *event.Kernel) {
+	a := gap{pid: e.Task.PID, tid: e.Task.TID, from: e.Time - b.Dur, to: e.Time, task: e.Task.Clone()}
+	most, where := int64(0), ""
+	for i := range b.Fields {
+		f := &b.Fields[i]
+		ns := int64(f.Raw)
+		what, name := elsewhere, f.Name
+		switch f.Name {
+		case "cpu":
+			what, name = onCPU, "on the CPU"
+		case "ready":
+			what, name = ready, "ready to run, and the CPU was not free"
+		case "disk":
+			what, name = onDisk, "waiting for a disk"
+		case "nanosleep", "clock_nanosleep", "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "pause", "rt_sigtimedwait":
+			what, name = asleep, "in "+f.Name
+		case "futex", "futex_waitv", "flock", "semop":
+			what, name = locked, "in "+f.Name
+		case "other":
+			name = "asleep"
+		default:
+			name = "in " + f.Name
+		}
+		a.spent[what] += ns
+		if ns > most {
+			most, where = ns, name
+		}
+	}
+	a.at = evident(e, event.LayerKrn, since(b.Dur)+" without a call on a socket, "+since(most)+" of it "+where)
+	g.away(a)
+}
+
+// own judges the time that a command took for itself, between its network activity.
+func (j *judgement) own() {
+	if !j.command() {
+		return
+	}
+	type window struct {
+		first, last int64
+		unread      int64
+		conn        *conn
+	}
+	busy := map[uint32]*window{}
+	for _, c := range j.list {
+		if c.sent+c.received == 0 && c.sends == 0 {
+			continue
+		}
+		w := busy[c.task.PID]
+		if w == nil {
+			w = &window{first: c.began, conn: c}
+			busy[c.task.PID] = w
+		}
+		w.first, w.last = min(w.first, c.began), max(w.last, c.lastOut, c.lastIn, c.said[0].Time, c.said[1].Time)
+		if c.life != nil && c.life.Budget != nil {
+			w.unread += c.life.Budget[event.ShareQueue]
+		}
+	}
+	type thread struct {
+		spent       [activities]int64
+		total       int64
+		n           int
+		first, most *gap
+	}
+	threads := map[[2]uint32]*thread{}
+	var order [][2]uint32
+	for i := range j.gaps {
+		a := &j.gaps[i]
+		w := busy[a.pid]
+		if w == nil || a.from < w.first || a.to > w.last || j.explained(a) {
+			continue
+		}
+		k := [2]uint32{a.pid, a.tid}
+		t := threads[k]
+		if t == nil {
+			t = &thread{first: a, most: a}
+			threads[k] = t
+			order = append(order, k)
+		}
+		for what, ns := range a.spent {
+			t.spent[what] += ns
+			t.total += ns
+		}
+		t.n++
+		if a.to-a.from > t.most.to-t.most.from {
+			t.most = a
+		}
+	}
+	for _, k := range order {
+		t, w := threads[k], busy[k[0]]
+		cost := t.total - w.unread
+		if !j.costly(cost) || j.selfish[k[0]] {
+			continue
+		}
+		j.selfish[k[0]] = true
+		v := event.Verdict{Cause: "app-waiting", Severity: event.Warning, Cost: cost, Count: t.n, Match: event.MatchExact, Evidence: evidences(t.first.at, t.most.at), Conns: []uint32{w.conn.N}}
+		v.Try = []string{"what it does meanwhile: strace -f -p PID, or a profile"}
+		what := ""
+		most := func(a activity) bool { return 5*t.spent[a] >= 3*t.total }
+		switch {
+		case most(asleep):
+			v.Cause, what = "app-sleeping", "it slept"
+			v.Try = []string{"its back-off, its rate limit, its timer"}
+		case most(locked):
+			v.Cause, what = "app-lock-wait", "it waited for a lock, or for another of its threads (futex)"
+			v.Try = []string{"which thread holds it: gdb -p PID -batch -ex 'thread apply all bt'"}
+		case most(onCPU):
+			v.Cause, what = "app-busy", "it was busy on the CPU"
+			v.Try = []string{"a profile: perf top -p PID"}
+		case most(onDisk):
+			v.Cause, what = "app-disk-wait", "it waited for a disk"
+			v.Try = []string{"the disk: iostat -x 1"}
+		case most(ready):
+			what = "it was ready to run, and the CPU was not free"
+			v.Try = []string{"what else runs: top"}
+		default:
+			what = "it did not wait for the network"
+		}
+		v.Text = fmt.Sprintf("the process itself took %s between its network calls: %s", since(cost), what)
+		j.found = append(j.found, &finding{Verdict: v, at: t.first.from, until: t.most.to, task: t.first.task, conn: w.conn})
+	}
+}
+
+// explained reports whether a thread did something else because something had failed, until it worked.
+func (j *judgement) explained(a *gap) bool {
+	for _, f := range j.found {
+		if f.fails && f.task.PID == a.pid && a.from >= f.at-millisecond && a.to <= f.over+10*millisecond {
+			return true
+		}
+	}
+	return false
 }
 
 // silence is the longest time in which nothing was recorded.

@@ -72,6 +72,7 @@ type exchange struct {
 	took     int64
 	budget   event.Budget
 	cut      bool // the answer, or the request, is not complete
+	relayed  bool // it asks to pass something on to another host
 }
 
 const maxExchanges = 1 << 14
@@ -83,7 +84,7 @@ func (g noter) request(e *event.Entry, m *event.Message, c *conn) {
 	if m.Exchange == 0 || len(g.exchanges) >= maxExchanges {
 		return
 	}
-	x := &exchange{at: c.requests.last, conn: c, task: c.task, text: strings.Clone(m.Text), proto: m.Proto}
+	x := &exchange{at: c.requests.last, conn: c, task: c.task, text: strings.Clone(m.Text), proto: m.Proto, relayed: m.Relayed}
 	g.exchanges[m.Exchange] = x
 	g.said = append(g.said, x)
 }

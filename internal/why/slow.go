@@ -2,6 +2,7 @@ package why
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/pidwire/pidwire/internal/event"
 )
@@ -92,6 +93,11 @@ func (j *judgement) owners(c *conn) (list []*finding) {
 		if f.Evidence == nil {
 			f.Evidence = evidences(c.requests.last)
 		}
+		if text, at := j.unbalanced(c); at != nil {
+			f.Cause, f.Text = "reuseport-imbalance", text
+			f.Evidence = append(f.Evidence, at.at)
+			f.Try = []string{"the process that is stuck: ss -tlnp shows the queue of each listener"}
+		}
 	}
 	if j.costly(trips-c.life.Resent) && c.rtt >= 20*millisecond && c.sack.n == 0 && c.again.n == 0 {
 		turns := c.requests.n
@@ -106,6 +112,7 @@ func (j *judgement) owners(c *conn) (list []*finding) {
 	if lost := b[event.ShareTransfer] + c.life.Resent; j.costly(lost) && c.zeroOut.n == 0 && (c.sack.n >= 5 || c.again.n >= 3) && c.up != 0 {
 		f := put("packet-loss", lost, fmt.Sprintf("segments between here and %s are lost: %d acknowledgments with holes, %d sent again", c.peer(), c.sack.n, c.again.n), "the link; mtr "+addrOf(c))
 		f.Evidence = evidences(c.sack.first, c.sack.last, c.again.first)
+		c.lostHere(f)
 	} else if j.costly(b[event.ShareTransfer]) && c.received > 64<<10 && c.zeroOut.n == 0 && !c.stream && c.sack.n < 5 {
 		rate := float64(c.received) * 8 / (float64(b[event.ShareTransfer]) / 1e9)
 		f := put("bandwidth-limited", b[event.ShareTransfer], fmt.Sprintf("the path from %s carries %.1f Mbit/s", c.peer(), rate/1e6), "more bandwidth; less data")
@@ -113,6 +120,8 @@ func (j *judgement) owners(c *conn) (list []*finding) {
 			f.Cause = "rcvbuf-limited"
 			f.Text = fmt.Sprintf("the receive buffer that the process has set lets %s send no more than %.1f Mbit/s", c.peer(), rate/1e6)
 			f.Try = []string{"do not set SO_RCVBUF"}
+		} else {
+			c.bloated(f)
 		}
 	}
 	if cost(event.ShareTransfer) && c.client && c.received <= 64<<10 && c.sack.n == 0 && !c.stream && c.rstIn.n == 0 {
@@ -125,10 +134,6 @@ func (j *judgement) owners(c *conn) (list []*finding) {
 	}
 	if cost(event.ShareSend) {
 		j.sending(c, put)
-	}
-	if c.client && cost(event.ShareOwn) && c.requests.n+c.sends > 1 && j.command() {
-		f := put("app-waiting", b[event.ShareOwn], fmt.Sprintf("the process itself took %s between answers of %s and its next requests", since(b[event.ShareOwn]), c.peer()), "what it does meanwhile")
-		f.Evidence = evidences(c.requests.first, c.requests.last)
 	}
 	return list
 }
@@ -150,7 +155,86 @@ func (j *judgement) sending(c *conn, put func(string, int64, string, ...string) 
 	case c.again.n >= 3:
 		f := put("packet-loss", ns, fmt.Sprintf("segments to %s are lost: %d were sent again", c.peer(), c.again.n), "the link; mtr "+addrOf(c))
 		f.Evidence = evidences(c.again.first, c.again.last)
+		c.lostHere(f)
+	case c.trips.n >= 3 && c.trips.mean() < 2*c.trips.least && c.trips.least >= 10*millisecond && c.again.n == 0:
+		put("cwnd-limited", ns, fmt.Sprintf("the congestion window is smaller than the path to %s: what is sent waits for acknowledgments, a round trip of %s each, which does not grow", c.peer(), since(c.trips.mean())),
+			"one connection that stays busy; sysctl net.ipv4.tcp_slow_start_after_idle=0", "ip route change ... initcwnd")
 	default:
-		put("bandwidth-limited", ns, fmt.Sprintf("sending to %s took %s", c.peer(), since(ns)), "more bandwidth; less data")
+		f := put("bandwidth-limited", ns, fmt.Sprintf("sending to %s took %s", c.peer(), since(ns)), "more bandwidth; less data")
+		c.bloated(f)
+	}
+}
+
+// bloated makes a finding more exact: a queue on the path holds so much that everything else is slow, too.
+func (c *conn) bloated(f *finding) {
+	const times, more = 5, 200 * millisecond
+	least := c.trips.least
+	if c.rtt > 0 && c.rtt < least {
+		least = c.rtt
+	}
+	mean := c.trips.mean()
+	if c.trips.n < 4 || mean < times*least || mean-least < more {
+		return
+	}
+	f.Cause = "bufferbloat"
+	f.Text += fmt.Sprintf(", and round trips grew from %s to %s meanwhile: a queue on the path holds too much", since(least), since(mean))
+	f.Try = []string{"fq_codel or cake where the path is narrow: tc qdisc replace dev DEV root cake bandwidth RATE"}
+}
+
+// lostHere makes a finding about lost segments more exact, if this host itself dropped them.
+func (c *conn) lostHere(f *finding) {
+	for i := range c.drops {
+		d := &c.drops[i]
+		switch {
+		case queueDrop(d.reason):
+			f.Cause, f.Count = "qdisc-drop", d.n
+			f.Text = fmt.Sprintf("the queue of this host's own device dropped %d packets to %s (%s)", d.n, c.peer(), d.reason)
+			f.Try = []string{"tc -s qdisc: its limit and rate"}
+		case damaged(d.reason):
+			f.Cause, f.Count = "packet-corruption", d.n
+			f.Text = fmt.Sprintf("%d packets of %s arrived damaged, and were dropped (%s)", d.n, c.peer(), d.reason)
+			f.Try = []string{"the cable, the device, its offloads: ethtool -S, ethtool -k"}
+		default:
+			continue
+		}
+		f.Evidence = append(evidences(d.first, d.last), f.Evidence...)
+		return
+	}
+}
+
+// queueDrop reports whether a queue of a device dropped a packet (include/net/dropreason-core.h,
+// dropreason-qdisc.h).
+func queueDrop(reason string) bool {
+	return strings.HasPrefix(reason, "QDISC_") || reason == "FULL_RING"
+}
+
+// damaged reports whether a packet was dropped because of a checksum.
+func damaged(reason string) bool {
+	return strings.HasSuffix(reason, "_CSUM")
+}
+
+// waiting judges time between answers and the next requests, where the scheduler's switches were not recorded: what the
+// process did is not known.
+func (j *judgement) waiting() {
+	if !j.command() {
+		return
+	}
+	for _, c := range j.list {
+		if !c.client || c.life == nil || c.life.Budget == nil || !c.tcp() && c.Family != afUnix || c.requests.n+c.sends < 2 || j.selfish[c.task.PID] {
+			continue
+		}
+		cost := c.life.Budget[event.ShareOwn]
+		if !j.costly(cost) {
+			continue
+		}
+		j.selfish[c.task.PID] = true
+		j.found = append(j.found, &finding{
+			Verdict: event.Verdict{
+				Cause: "app-waiting", Severity: event.Warning, Cost: cost, Count: 1, Match: event.MatchExact, Conns: []uint32{c.N}, Missing: j.missing(event.LayerKrn),
+				Text:     fmt.Sprintf("the process itself took %s between answers of %s and its next requests", since(cost), c.peer()),
+				Evidence: evidences(c.requests.first, c.requests.last, c.lifeAt), Try: []string{"what it does meanwhile"},
+			},
+			at: c.began, until: c.life.End, task: c.task, conn: c,
+		})
 	}
 }

@@ -58,21 +58,24 @@ func (g *Engine) command() bool { return g.o.Command && g.ran != 0 }
 // finding is a verdict that is not ranked yet.
 type finding struct {
 	event.Verdict
-	at     int64 // when it began
-	until  int64 // when it was known, or over
-	task   event.Task
-	conn   *conn // nil if it is about none
-	fails  bool  // something did not work because of this
-	leak   bool  // a warning of what comes, whatever the cost
-	about  string
-	exact  int // of two findings about the same, the higher one stays
-	object any // what it is about: two findings about the same object exclude each other
+	at        int64 // when it began
+	until     int64 // when it was known, or over
+	over      int64 // when it was overcome, else until
+	task      event.Task
+	conn      *conn // nil if it is about none
+	fails     bool  // something did not work because of this
+	leak      bool  // a warning of what comes, whatever the cost
+	about     string
+	exact     int   // of two findings about the same, the higher one stays
+	object    any   // what it is about: two findings about the same object exclude each other
+	via       *conn // of asksProxy
+	asksProxy bool  // a request that asks to pass something on was refused by the host that via goes to
 }
 
 // rules are all families.
 var rules = []func(*judgement){
 	(*judgement).local, (*judgement).lookups, (*judgement).connects, (*judgement).unix, (*judgement).handshakes,
-	(*judgement).ends, (*judgement).exchanges, (*judgement).datagrams, (*judgement).slow,
+	(*judgement).ends, (*judgement).exchanges, (*judgement).datagrams, (*judgement).slow, (*judgement).loops,
 }
 
 // judgement is the state while the end of a timeline is judged.
@@ -80,7 +83,8 @@ type judgement struct {
 	*Engine
 	begin, end int64
 	found      []*finding
-	about      map[any]int // indexes of found, by their objects
+	about      map[any]int     // indexes of found, by their objects
+	selfish    map[uint32]bool // processes with a finding about what they did themselves
 }
 
 // whole returns the time of the run, in ns.
@@ -135,7 +139,7 @@ func (j *judgement) add(f *finding) *finding {
 
 // judge returns the verdicts, ranked.
 func (g *Engine) judge(end int64) []*event.Entry {
-	j := &judgement{Engine: g, begin: g.begin, end: end, about: map[any]int{}}
+	j := &judgement{Engine: g, begin: g.begin, end: end, about: map[any]int{}, selfish: map[uint32]bool{}}
 	if g.command() {
 		j.begin = g.ran
 		if g.exited != 0 {
@@ -146,7 +150,12 @@ func (g *Engine) judge(end int64) []*event.Entry {
 		rule(j)
 	}
 	j.merge()
+	j.storms()
 	j.settle()
+	j.proxied()
+	j.own()
+	j.waiting()
+	j.unexplained()
 	j.rank()
 	list := make([]*event.Entry, 0, len(j.found))
 	for i, f := range j.found {
@@ -216,6 +225,7 @@ func (j *judgement) settle() {
 		default:
 			f.Severity = event.Failure
 			over, by := j.overcome(f)
+			f.over = max(over, f.until)
 			if over == 0 {
 				if f.Cause == ipv6Broken {
 					continue // it was given up for another reason

@@ -779,21 +779,34 @@ static __always_inline void arrived(struct __sk_buff *skb, struct bpf_sock *sk, 
 	emit_with(&s, PW_EVENT_ACCEPT_FULL, addr, 1, waiting, backlog, flags, k.rport, k.v6 ? AF_INET6 : AF_INET, 0);
 }
 
+/* A listener that has no owner, whose storage plain_sock could use. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} other_listener SEC(".maps");
+
 /*
  * A packet has arrived at somebody else's listener: if that has no room, and the client is one of ours, which is then on
  * this host, the client learns why nothing answers.
  */
 static __noinline void turned_away(struct __sk_buff *skb, struct bpf_sock *sk)
 {
-	volatile u64 at = (u64)sk;
-	struct sock *listener = (void *)at;
+	u32 zero = 0;
+	volatile u64 *at = bpf_map_lookup_elem(&other_listener, &zero);
+	struct sock *listener;
 	struct task_struct *task;
 	struct event_addrs *r;
 	struct flow_key k;
 	struct flow *f;
 	u32 waiting, backlog;
 
-	if (!maybe_flow(0) || !key_of_packet(&k, skb, READ(listener, __sk_common.skc_net.net, ns.inum), PW_PACKET_OUT))
+	if (!at || !maybe_flow(0))
+		return;
+	*at = (u64)sk;
+	listener = (void *)*at;
+	if (!key_of_packet(&k, skb, READ(listener, __sk_common.skc_net.net, ns.inum), PW_PACKET_OUT))
 		return;
 	waiting = READ(listener, sk_ack_backlog);
 	backlog = READ(listener, sk_max_ack_backlog);

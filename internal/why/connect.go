@@ -422,6 +422,14 @@ func icmpName(v6 bool, c [2]uint8) string {
 	return fmt.Sprintf("type %d code %d", c[0], c[1])
 }
 
+// isError reports whether an ICMP message says that a packet was not delivered. A redirect does not.
+func isError(v6 bool, kind uint8) bool {
+	if v6 {
+		return kind < 128
+	}
+	return kind == 3 || kind == 11 || kind == 12
+}
+
 func timeExceeded(v6 bool, c [2]uint8) bool { return !v6 && c[0] == 11 || v6 && c[0] == 3 }
 
 // hostUnreachable reports whether a router does not find the host or its network.

@@ -74,7 +74,7 @@ func (j *judgement) ended(c *conn) *finding {
 		v.Evidence = evidences(c.reset.first)
 		v.Try = []string{"read to the end, or shutdown() first"}
 		return &finding{Verdict: v, at: c.reset.first.Time, leak: true, exact: 5, about: "close"}
-	case c.client && c.eof.Seq != 0 && asked.Seq != 0 && c.received == 0 && c.sent > 0:
+	case c.client && c.eof.Seq != 0 && asked.Seq != 0 && c.received == 0 && c.sent > 0 && (c.endedFirst() || !j.has(event.LayerPkt)):
 		v.Cause, v.Text = "peer-closed-early", fmt.Sprintf("%s closed the connection without an answer", c.peer())
 		v.Evidence = evidences(asked, c.finIn.first, c.eof)
 		v.Try = []string{"the peer's log"}

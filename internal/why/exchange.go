@@ -98,6 +98,15 @@ func (j *judgement) datagrams() {
 			v.Cause, v.Text = "udp-refused", "nobody listens at "+peerOf(c)
 			v.Evidence, v.Count = evidences(c.icmp.first, hitOf(c.failedCall("ECONNREFUSED"))), c.icmp.n
 			v.Try = []string{"start the server"}
+		case c.sends == 0 && c.failedCall("ENETUNREACH", "EHOSTUNREACH") != nil:
+			// libc connects datagram sockets to find out which address has a route, and sends nothing.
+			f := c.failedCall("ENETUNREACH", "EHOSTUNREACH")
+			if f.role.Has(event.Connects) && (j.status == 0 || !j.command() || j.speaks(c.task.PID)) {
+				continue
+			}
+			v.Cause, v.Text = "no-route", "there is no route to "+peerOf(c)
+			v.Evidence, v.Count = evidences(f.hits.first), f.hits.n
+			v.Try = []string{"ip route get " + addrOf(c)}
 		case c.failedCall("EMSGSIZE") != nil:
 			f := c.failedCall("EMSGSIZE")
 			v.Cause, v.Text = "message-too-big", "a datagram is too big to be sent"
@@ -127,4 +136,14 @@ func (c *conn) hurt() *drop {
 		}
 	}
 	return nil
+}
+
+// speaks reports whether a process has a connection on which something was sent or received.
+func (j *judgement) speaks(pid uint32) bool {
+	for _, c := range j.list {
+		if c.task.PID == pid && (c.tcp() || c.sent+c.received > 0) {
+			return true
+		}
+	}
+	return false
 }

@@ -174,7 +174,8 @@ type handshake struct {
 	encrypted           event.Evident // alert of this end
 	notBefore, notAfter string
 	names               []string
-	sent                int64 // bytes of the application, inside of it
+	sent, received      int64 // bytes of the application, inside of it
+	bare                bool  // the client was asked for a certificate and has none
 }
 
 // note takes the facts of an entry.

@@ -228,6 +228,9 @@ func (g noter) Capture(e *event.Entry, b *event.Capture) {
 	}
 	g.seen(e, event.LayerPkt, e.Time, "a packet")
 	if b.Made == event.MadeICMP {
+		if !isError(b.Proto == event.ProtoICMPv6, b.ICMP.Type) {
+			return
+		}
 		c.code = [2]uint8{b.ICMP.Type, b.ICMP.Code}
 		c.v6 = b.Proto == event.ProtoICMPv6
 		c.router = b.Src.Addr()

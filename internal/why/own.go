@@ -21,8 +21,11 @@ type spun struct {
 }
 
 const (
-	// pause between two calls: a thread that does something else meanwhile does not spin.
-	pause = 5 * millisecond
+	// pause is what may be between two calls of a row: more means that the thread does something else. One that is ready to
+	// run, and has to wait for the CPU, still spins.
+	pause = 100 * millisecond
+	// each is how long a call of a row takes at most, with what is between it and the next one, on average.
+	each = 2 * millisecond
 	// maxSpins bounds the threads of which calls are counted.
 	maxSpins = 1024
 )
@@ -88,7 +91,7 @@ func (t *tiny) add(e *event.Entry, b *event.Call) {
 	case b.Bytes > few:
 		t.end = 0
 		return
-	case t.end != 0 && e.Time-t.end < pause:
+	case t.end != 0 && e.Time-t.end < 5*millisecond:
 		t.took += returned - t.end
 	default:
 		t.took += b.Dur
@@ -101,10 +104,15 @@ func (t *tiny) add(e *event.Entry, b *event.Call) {
 // loops judges calls that a program makes too often.
 func (j *judgement) loops() {
 	for _, c := range j.list {
-		if s := &c.spun; s.calls.n >= 1000 {
+		// These explain why what they are about waits: they come before it.
+		var shares event.Budget
+		if c.life != nil && c.life.Budget != nil {
+			shares = *c.life.Budget
+		}
+		if s := &c.spun; s.calls.n >= 1000 && s.over-s.calls.first.Time < int64(s.calls.n)*each {
 			j.add(&finding{
 				Verdict: event.Verdict{
-					Cause: "busy-loop", Count: s.calls.n, Cost: s.over - s.calls.first.Time,
+					Cause: "busy-loop", Count: s.calls.n, Cost: max(s.over-s.calls.first.Time, min(shares[event.SharePeer]+1, 2*(s.over-s.calls.first.Time))),
 					Text:     fmt.Sprintf("the process asked %d times in %s whether %s has sent something, and did not wait", s.calls.n, since(s.over-s.calls.first.Time), c.peer()),
 					Evidence: evidences(s.calls.first, s.calls.last), Try: []string{"wait in poll() or epoll_wait(), with a timeout that is not 0"},
 				},
@@ -121,6 +129,9 @@ func (j *judgement) loops() {
 			if i == 1 {
 				v.Cause, v.Try = "tiny-reads", []string{"a buffer: one read for many"}
 				v.Text = fmt.Sprintf("the process received %d bytes of %s with %d calls", t.bytes, c.peer(), t.calls.n)
+				if 2*t.took > shares[event.ShareQueue] {
+					v.Cost = max(v.Cost, shares[event.ShareQueue]+1)
+				}
 			}
 			j.add(&finding{Verdict: v, at: t.calls.first.Time, until: t.calls.last.Time, task: c.task, conn: c, about: c.peer()})
 		}
@@ -184,7 +195,7 @@ func (g noter) gap(e *event.Entry, b *event.Kernel) {
 	for i := range b.Fields {
 		f := &b.Fields[i]
 		ns := int64(f.Raw)
-		what, name := elsewhere, f.Name
+		what, name := elsewhere, "in "+f.Name
 		switch f.Name {
 		case "cpu":
 			what, name = onCPU, "on the CPU"
@@ -193,13 +204,11 @@ func (g noter) gap(e *event.Entry, b *event.Kernel) {
 		case "disk":
 			what, name = onDisk, "waiting for a disk"
 		case "nanosleep", "clock_nanosleep", "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "pause", "rt_sigtimedwait":
-			what, name = asleep, "in "+f.Name
+			what = asleep
 		case "futex", "futex_waitv", "flock", "semop":
-			what, name = locked, "in "+f.Name
-		case "other":
+			what = locked
+		case "other", "asleep":
 			name = "asleep"
-		default:
-			name = "in " + f.Name
 		}
 		a.spent[what] += ns
 		if ns > most {
@@ -326,6 +335,11 @@ func (j *judgement) unexplained() {
 	for _, f := range j.found {
 		if f.Severity != event.Info {
 			return
+		}
+	}
+	for i := range j.gaps {
+		if a := &j.gaps[i]; 2*(min(a.to, q.to.Time)-max(a.from, q.from.Time)) > took {
+			return // what the thread did then is known
 		}
 	}
 	for _, c := range j.list {

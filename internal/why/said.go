@@ -142,11 +142,14 @@ func (h *handshake) message(e *event.Entry, m *event.Message) {
 	case m.Text == "encrypted alert" && !in:
 		h.encrypted = v
 	}
-	if strings.HasPrefix(m.Text, "end") {
-		for i := range m.Fields {
-			if m.Fields[i].Name == "tls.application.sent" {
-				h.sent = m.Fields[i].Num
-			}
+	for i := range m.Fields {
+		switch f := &m.Fields[i]; f.Name {
+		case "tls.application.sent":
+			h.sent = f.Num
+		case "tls.application.received":
+			h.received = f.Num
+		case "tls.client.certificate_missing":
+			h.bare = true
 		}
 	}
 	if text(m, "tls.server.not_after") != "" {

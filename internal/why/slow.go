@@ -109,7 +109,12 @@ func (j *judgement) owners(c *conn) (list []*finding) {
 		}
 		f.Evidence = evidences(c.syn.first, c.synAck.first)
 	}
-	if lost := b[event.ShareTransfer] + c.life.Resent; j.costly(lost) && c.zeroOut.n == 0 && (c.sack.n >= 5 || c.again.n >= 3) && c.up != 0 {
+	lost := b[event.ShareTransfer] + c.life.Resent
+	damage := c.hurt()
+	if damage != nil && damage.n >= 3 {
+		lost += b[event.ShareQueue] // what was damaged is taken for data that is here
+	}
+	if j.costly(lost) && c.zeroOut.n == 0 && (c.sack.n >= 5 || c.again.n >= 3 || damage != nil && damage.n >= 3) && c.up != 0 {
 		f := put("packet-loss", lost, fmt.Sprintf("segments between here and %s are lost: %d acknowledgments with holes, %d sent again", c.peer(), c.sack.n, c.again.n), "the link; mtr "+addrOf(c))
 		f.Evidence = evidences(c.sack.first, c.sack.last, c.again.first)
 		c.lostHere(f)
@@ -156,7 +161,7 @@ func (j *judgement) sending(c *conn, put func(string, int64, string, ...string) 
 		f := put("packet-loss", ns, fmt.Sprintf("segments to %s are lost: %d were sent again", c.peer(), c.again.n), "the link; mtr "+addrOf(c))
 		f.Evidence = evidences(c.again.first, c.again.last)
 		c.lostHere(f)
-	case c.trips.n >= 3 && c.trips.mean() < 2*c.trips.least && c.trips.least >= 10*millisecond && c.again.n == 0:
+	case c.trips.n >= 3 && c.trips.mean() < 2*c.least() && c.least() >= 10*millisecond && c.again.n == 0:
 		put("cwnd-limited", ns, fmt.Sprintf("the congestion window is smaller than the path to %s: what is sent waits for acknowledgments, a round trip of %s each, which does not grow", c.peer(), since(c.trips.mean())),
 			"one connection that stays busy; sysctl net.ipv4.tcp_slow_start_after_idle=0", "ip route change ... initcwnd")
 	default:
@@ -165,19 +170,24 @@ func (j *judgement) sending(c *conn, put func(string, int64, string, ...string) 
 	}
 }
 
+// least returns the shortest round trip that has been seen.
+func (c *conn) least() int64 {
+	if c.rtt > 0 && (c.trips.n == 0 || c.rtt < c.trips.least) {
+		return c.rtt
+	}
+	return c.trips.least
+}
+
 // bloated makes a finding more exact: a queue on the path holds so much that everything else is slow, too.
 func (c *conn) bloated(f *finding) {
-	const times, more = 5, 200 * millisecond
-	least := c.trips.least
-	if c.rtt > 0 && c.rtt < least {
-		least = c.rtt
-	}
+	const times, more = 5, 100 * millisecond
+	least := c.least()
 	mean := c.trips.mean()
-	if c.trips.n < 4 || mean < times*least || mean-least < more {
+	if c.trips.n < 4 || c.trips.most < times*least || c.trips.most-least < more || mean < 2*least {
 		return
 	}
 	f.Cause = "bufferbloat"
-	f.Text += fmt.Sprintf(", and round trips grew from %s to %s meanwhile: a queue on the path holds too much", since(least), since(mean))
+	f.Text += fmt.Sprintf(", and round trips grew from %s to %s meanwhile: a queue on the path holds too much", since(least), since(c.trips.most))
 	f.Try = []string{"fq_codel or cake where the path is narrow: tc qdisc replace dev DEV root cake bandwidth RATE"}
 }
 

@@ -50,6 +50,11 @@ func (j *judgement) secured(c *conn) *finding {
 	case h.descIn == "certificate_required" || h.answer.Seq != 0 && (h.descIn == "handshake_failure" || h.descIn == "bad_certificate"):
 		v.Cause, v.Text = "tls-client-cert-required", fmt.Sprintf("%s wants a certificate of the client: alert %s", c.peer(), h.descIn)
 		v.Try = []string{"the client's certificate"}
+	case h.bare && h.descIn == "" && c.endedFirst() && h.received <= alertSize:
+		// With TLS 1.3 the alert is encrypted, but its size and that of the client's empty Certificate are not.
+		v.Cause, v.Text = "tls-client-cert-required", c.peer()+" wants a certificate of the client, which has none: it ended the connection"
+		v.Evidence = evidences(h.hello, h.answer, c.finIn.first, c.rstIn.first)
+		v.Try = []string{"the client's certificate"}
 	case h.descOut == "certificate_expired" || h.descOut == "bad_certificate" && (j.expired(h) || early(h, j.begin)):
 		v.Cause, v.Text = "tls-cert-expired", "the certificate of "+who+" has expired"+ended(h)
 		if early(h, j.begin) {
@@ -62,7 +67,7 @@ func (j *judgement) secured(c *conn) *finding {
 	case (h.descOut == "bad_certificate" || h.descOut == "certificate_unknown" || j.gaveUp(c)) && len(h.names) > 0 && h.name != "" && !named(h):
 		v.Cause, v.Text = "tls-name-mismatch", fmt.Sprintf("the certificate is for %s, not for %s", strings.Join(h.names, ", "), h.name)
 		v.Try = []string{"the name; the certificate"}
-	case h.descOut == "bad_certificate" || h.descOut == "certificate_unknown" || h.encrypted.Seq != 0 && j.gaveUp(c):
+	case h.descOut == "bad_certificate" || h.descOut == "certificate_unknown" || j.gaveUp(c):
 		v.Cause, v.Text = "tls-cert-rejected", "the client does not accept the certificate of "+who
 	case h.hello.Seq != 0 && h.answer.Seq == 0 && h.alertIn.Seq == 0 && c.received == 0 && !c.endedFirst() && j.costly(j.lasted(c, h.hello.Time)):
 		v.Cause, v.Text = "tls-handshake-stalled", fmt.Sprintf("%s has the ClientHello and does not answer", c.peer())
@@ -88,8 +93,11 @@ func (c *conn) endedFirst() bool {
 // request.
 func (j *judgement) gaveUp(c *conn) bool {
 	h := &c.hello
-	return j.command() && j.status != 0 && h.answer.Seq != 0 && h.descOut == "" && h.alertIn.Seq == 0 && c.life != nil && h.sent == 0 && !c.endedFirst()
+	return j.command() && j.status != 0 && h.answer.Seq != 0 && h.descOut == "" && h.alertIn.Seq == 0 && c.life != nil && h.sent <= alertSize && !c.endedFirst()
 }
+
+// alertSize is that of an encrypted alert of TLS 1.3: two bytes, one for its type, and 16 of the cipher.
+const alertSize = 19
 
 // lasted returns the time from then to the end of a connection.
 func (j *judgement) lasted(c *conn, from int64) int64 {
@@ -158,13 +166,29 @@ func named(h *handshake) bool {
 	return false
 }
 
+// tlsPort reports whether a port is one on which servers speak TLS from the first byte.
+func tlsPort(port uint16) bool {
+	switch port {
+	case 443, 465, 563, 636, 853, 989, 990, 992, 993, 995, 4443, 5061, 5671, 6443, 6514, 6697, 8443, 8883, 9443, 10443:
+		return true
+	}
+	return false
+}
+
 // mismatched judges first bytes that belong to different protocols.
 func (j *judgement) mismatched(c *conn) *finding {
 	ours, theirs := c.spoke[0], c.spoke[1]
+	v := event.Verdict{Evidence: evidences(c.said[0], c.said[1])}
+	if !c.server && ours == "http" && c.received == 0 && tlsPort(c.Peer.Port()) && c.endedFirst() {
+		v.Cause, v.Text = "plain-to-tls-port", fmt.Sprintf("%s was asked in plain text and ended the connection: on that port it probably speaks TLS", c.peer())
+		v.Evidence = append(v.Evidence, evidences(c.finIn.first, c.rstIn.first)...)
+		v.Match = event.MatchGuess
+		v.Try = []string{"https:// in place of http://"}
+		return &finding{Verdict: v, at: c.said[0].Time}
+	}
 	if c.server || ours == "" || theirs == "" || ours == theirs {
 		return nil
 	}
-	v := event.Verdict{Evidence: evidences(c.said[0], c.said[1])}
 	switch {
 	case ours == "tls":
 		v.Cause, v.Text = "tls-to-plain-port", fmt.Sprintf("%s does not speak TLS", c.peer())

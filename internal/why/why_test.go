@@ -246,7 +246,7 @@ func TestAnyOrder(t *testing.T) {
 		for range 1 + r.IntN(40) {
 			c := conns[r.IntN(len(conns))]
 			s.wait(r.Int64N(second))
-			switch r.IntN(6) {
+			switch r.IntN(8) {
 			case 0:
 				s.packet(c, event.Direction(r.IntN(3)), uint8(r.IntN(64)), uint32(r.IntN(3000)))
 			case 1:
@@ -265,6 +265,10 @@ func TestAnyOrder(t *testing.T) {
 				s.add(c, m)
 			case 4:
 				s.add(c, &event.State{From: 1, To: uint8(r.IntN(13))})
+			case 6:
+				s.spends(c, []string{"cpu", "disk", "futex", "x"}[r.IntN(4)], r.Int64N(second))
+			case 7:
+				s.fact([]string{"env http_proxy", "listeners 80", "conntrack", "limit nofile", "resolv.conf"}[r.IntN(5)], []string{"", "10.0.0.2:80", "10.0.0.2:80 waiting=1", "5 of 5", "nameserver"}[r.IntN(5)])
 			case 5:
 				s.add(c, &event.Process{What: event.ProcWhat(1 + r.IntN(4)), Code: uint32(r.IntN(300))})
 			}

@@ -42,6 +42,7 @@ var (
 	keyNotAfter      = &event.Key{Name: "tls.server.not_after", Form: event.FormQuiet}
 	keyNames         = &event.Key{Name: "tls.server.alternative_names", Form: event.FormQuiet, Many: true}
 	keyRequested     = &event.Key{Name: "tls.client.certificate_requested", Label: "asks for certificate", Form: event.FormBool}
+	keyNone          = &event.Key{Name: "tls.client.certificate_missing", Label: "has no certificate", Form: event.FormBool}
 	keyClientSubject = &event.Key{Name: "tls.client.subject", Label: "subject"}
 	keyClientIssuer  = &event.Key{Name: "tls.client.issuer", Form: event.FormQuiet}
 	keySent          = &event.Key{Name: "tls.application.sent", Label: "sent", Form: event.FormBytes}
@@ -392,10 +393,18 @@ func (p *parser) took(c *proto.Conv, d proto.Dir, n int64) {
 }
 
 // application notes a record of application data. With TLS 1.3 the rest of the handshake looks the same: the first record
-// of the client is its Finished, or an alert if it is too small for that.
+// of the client is its Finished, an empty Certificate, or an alert, which have different sizes. Each has one byte for its
+// type, and 16 or 8 of the cipher (RFC 8446, 5.2).
 func (p *parser) application(c *proto.Conv, d proto.Dir, size int64) {
-	const finished = 4 + 32 + 1 + 8
+	const (
+		finished = 4 + 32 + 1 + 8
+		empty    = 4 + 4 + 1 // Certificate with an empty context and an empty list
+	)
 	switch {
+	case p.m != nil && p.tls13 && d == p.client && (size == empty+16 || size == empty+8):
+		p.m.Fields = append(p.m.Fields, event.Field{Key: keyNone, Num: 1})
+		p.finish(c, "")
+		return
 	case p.m != nil && p.tls13 && d != p.client:
 		return
 	case p.m != nil && p.tls13 && size < finished:

@@ -123,7 +123,7 @@ func (m *Maps) byName() map[string]**ebpf.Map {
 // ownMaps are not shared: each object creates its own ones.
 var ownMaps = []string{
 	object.SyscallsMapTurns, object.SyscallsMapScratches, object.SyscallsMapAios, object.SyscallsMapBlank, object.SyscallsMapSaid,
-	object.UringMapRequests, object.UringMapByData, object.IfacesMapWanted, object.IfacesMapFound, object.DeviceMapSeen, object.PathMapNeighbours, object.KernelMapQueued,
+	object.UringMapRequests, object.UringMapByData, object.IfacesMapWanted, object.IfacesMapFound, object.DeviceMapSeen, object.PathMapNeighbours, object.PacketsMapOtherListener, object.KernelMapQueued,
 }
 
 // shared returns the shared maps of an object that have been created. It returns an error for

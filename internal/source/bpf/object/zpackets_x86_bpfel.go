@@ -181,6 +181,7 @@ const (
 	PacketsMapLostPackets         = "lost_packets"
 	PacketsMapMaybe               = "maybe"
 	PacketsMapOldSocks            = "old_socks"
+	PacketsMapOtherListener       = "other_listener"
 	PacketsMapOwnedSocks          = "owned_socks"
 	PacketsMapOwners              = "owners"
 	PacketsMapPeople              = "people"
@@ -298,30 +299,31 @@ type PacketsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type PacketsMapSpecs struct {
-	Calls       *ebpf.MapSpec `ebpf:"calls"`
-	Cgroups     *ebpf.MapSpec `ebpf:"cgroups"`
-	FlowPorts   *ebpf.MapSpec `ebpf:"flow_ports"`
-	Flows       *ebpf.MapSpec `ebpf:"flows"`
-	Gone        *ebpf.MapSpec `ebpf:"gone"`
-	Lost        *ebpf.MapSpec `ebpf:"lost"`
-	LostEvents  *ebpf.MapSpec `ebpf:"lost_events"`
-	LostPackets *ebpf.MapSpec `ebpf:"lost_packets"`
-	Maybe       *ebpf.MapSpec `ebpf:"maybe"`
-	OldSocks    *ebpf.MapSpec `ebpf:"old_socks"`
-	OwnedSocks  *ebpf.MapSpec `ebpf:"owned_socks"`
-	Owners      *ebpf.MapSpec `ebpf:"owners"`
-	People      *ebpf.MapSpec `ebpf:"people"`
-	Ports       *ebpf.MapSpec `ebpf:"ports"`
-	Reader      *ebpf.MapSpec `ebpf:"reader"`
-	Refused     *ebpf.MapSpec `ebpf:"refused"`
-	Ring        *ebpf.MapSpec `ebpf:"ring"`
-	Softirqs    *ebpf.MapSpec `ebpf:"softirqs"`
-	Spread      *ebpf.MapSpec `ebpf:"spread"`
-	Targets     *ebpf.MapSpec `ebpf:"targets"`
-	Threads     *ebpf.MapSpec `ebpf:"threads"`
-	Turns       *ebpf.MapSpec `ebpf:"turns"`
-	Uids        *ebpf.MapSpec `ebpf:"uids"`
-	Undecided   *ebpf.MapSpec `ebpf:"undecided"`
+	Calls         *ebpf.MapSpec `ebpf:"calls"`
+	Cgroups       *ebpf.MapSpec `ebpf:"cgroups"`
+	FlowPorts     *ebpf.MapSpec `ebpf:"flow_ports"`
+	Flows         *ebpf.MapSpec `ebpf:"flows"`
+	Gone          *ebpf.MapSpec `ebpf:"gone"`
+	Lost          *ebpf.MapSpec `ebpf:"lost"`
+	LostEvents    *ebpf.MapSpec `ebpf:"lost_events"`
+	LostPackets   *ebpf.MapSpec `ebpf:"lost_packets"`
+	Maybe         *ebpf.MapSpec `ebpf:"maybe"`
+	OldSocks      *ebpf.MapSpec `ebpf:"old_socks"`
+	OtherListener *ebpf.MapSpec `ebpf:"other_listener"`
+	OwnedSocks    *ebpf.MapSpec `ebpf:"owned_socks"`
+	Owners        *ebpf.MapSpec `ebpf:"owners"`
+	People        *ebpf.MapSpec `ebpf:"people"`
+	Ports         *ebpf.MapSpec `ebpf:"ports"`
+	Reader        *ebpf.MapSpec `ebpf:"reader"`
+	Refused       *ebpf.MapSpec `ebpf:"refused"`
+	Ring          *ebpf.MapSpec `ebpf:"ring"`
+	Softirqs      *ebpf.MapSpec `ebpf:"softirqs"`
+	Spread        *ebpf.MapSpec `ebpf:"spread"`
+	Targets       *ebpf.MapSpec `ebpf:"targets"`
+	Threads       *ebpf.MapSpec `ebpf:"threads"`
+	Turns         *ebpf.MapSpec `ebpf:"turns"`
+	Uids          *ebpf.MapSpec `ebpf:"uids"`
+	Undecided     *ebpf.MapSpec `ebpf:"undecided"`
 }
 
 // PacketsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -373,30 +375,31 @@ func (o *PacketsObjects) Close() error {
 //
 // It can be passed to LoadPacketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type PacketsMaps struct {
-	Calls       *ebpf.Map `ebpf:"calls"`
-	Cgroups     *ebpf.Map `ebpf:"cgroups"`
-	FlowPorts   *ebpf.Map `ebpf:"flow_ports"`
-	Flows       *ebpf.Map `ebpf:"flows"`
-	Gone        *ebpf.Map `ebpf:"gone"`
-	Lost        *ebpf.Map `ebpf:"lost"`
-	LostEvents  *ebpf.Map `ebpf:"lost_events"`
-	LostPackets *ebpf.Map `ebpf:"lost_packets"`
-	Maybe       *ebpf.Map `ebpf:"maybe"`
-	OldSocks    *ebpf.Map `ebpf:"old_socks"`
-	OwnedSocks  *ebpf.Map `ebpf:"owned_socks"`
-	Owners      *ebpf.Map `ebpf:"owners"`
-	People      *ebpf.Map `ebpf:"people"`
-	Ports       *ebpf.Map `ebpf:"ports"`
-	Reader      *ebpf.Map `ebpf:"reader"`
-	Refused     *ebpf.Map `ebpf:"refused"`
-	Ring        *ebpf.Map `ebpf:"ring"`
-	Softirqs    *ebpf.Map `ebpf:"softirqs"`
-	Spread      *ebpf.Map `ebpf:"spread"`
-	Targets     *ebpf.Map `ebpf:"targets"`
-	Threads     *ebpf.Map `ebpf:"threads"`
-	Turns       *ebpf.Map `ebpf:"turns"`
-	Uids        *ebpf.Map `ebpf:"uids"`
-	Undecided   *ebpf.Map `ebpf:"undecided"`
+	Calls         *ebpf.Map `ebpf:"calls"`
+	Cgroups       *ebpf.Map `ebpf:"cgroups"`
+	FlowPorts     *ebpf.Map `ebpf:"flow_ports"`
+	Flows         *ebpf.Map `ebpf:"flows"`
+	Gone          *ebpf.Map `ebpf:"gone"`
+	Lost          *ebpf.Map `ebpf:"lost"`
+	LostEvents    *ebpf.Map `ebpf:"lost_events"`
+	LostPackets   *ebpf.Map `ebpf:"lost_packets"`
+	Maybe         *ebpf.Map `ebpf:"maybe"`
+	OldSocks      *ebpf.Map `ebpf:"old_socks"`
+	OtherListener *ebpf.Map `ebpf:"other_listener"`
+	OwnedSocks    *ebpf.Map `ebpf:"owned_socks"`
+	Owners        *ebpf.Map `ebpf:"owners"`
+	People        *ebpf.Map `ebpf:"people"`
+	Ports         *ebpf.Map `ebpf:"ports"`
+	Reader        *ebpf.Map `ebpf:"reader"`
+	Refused       *ebpf.Map `ebpf:"refused"`
+	Ring          *ebpf.Map `ebpf:"ring"`
+	Softirqs      *ebpf.Map `ebpf:"softirqs"`
+	Spread        *ebpf.Map `ebpf:"spread"`
+	Targets       *ebpf.Map `ebpf:"targets"`
+	Threads       *ebpf.Map `ebpf:"threads"`
+	Turns         *ebpf.Map `ebpf:"turns"`
+	Uids          *ebpf.Map `ebpf:"uids"`
+	Undecided     *ebpf.Map `ebpf:"undecided"`
 }
 
 func (m *PacketsMaps) Close() error {
@@ -411,6 +414,7 @@ func (m *PacketsMaps) Close() error {
 		m.LostPackets,
 		m.Maybe,
 		m.OldSocks,
+		m.OtherListener,
 		m.OwnedSocks,
 		m.Owners,
 		m.People,

@@ -36,7 +36,7 @@ func (j *judgement) ended(c *conn) *finding {
 		v.Evidence = evidences(c.finIn.first, c.requests.last, c.rstIn.first, hitOf(reset), c.eof)
 		v.Try = []string{"a shorter idle timeout in the client than in the server", "try again on a new connection"}
 		return &finding{Verdict: v, at: c.finIn.first.Time, until: max(c.rstIn.first.Time, c.lastOut), fails: true, exact: 7}
-	case c.client && c.rstIn.n > 0 && c.answers.n > 0 && asked.Seq != 0 && asked.Time-c.lastIn > idle && c.rstIn.first.Time-asked.Time < idle:
+	case c.client && c.rstIn.n > 0 && c.answers.n > 0 && !c.torn() && asked.Seq != 0 && asked.Time-c.lastIn > idle && c.rstIn.first.Time-asked.Time < idle:
 		v.Cause, v.Text = "half-open", fmt.Sprintf("%s does not know the connection any more: it was idle for %s", c.peer(), since(asked.Time-c.lastIn))
 		v.Evidence = evidences(asked, c.rstIn.first)
 		v.Try = []string{"TCP keep-alive", "a shorter idle timeout in the client"}
@@ -74,13 +74,13 @@ func (j *judgement) ended(c *conn) *finding {
 		v.Evidence = evidences(c.reset.first)
 		v.Try = []string{"read to the end, or shutdown() first"}
 		return &finding{Verdict: v, at: c.reset.first.Time, leak: true, exact: 5, about: "close"}
-	case c.client && c.eof.Seq != 0 && asked.Seq != 0 && c.received == 0 && c.sent > 0 && (c.endedFirst() || !j.has(event.LayerPkt)):
+	case c.client && c.eof.Seq != 0 && asked.Seq != 0 && c.received == 0 && c.sent > 0 && !c.torn() && (c.endedFirst() || !j.has(event.LayerPkt)):
 		v.Cause, v.Text = "peer-closed-early", fmt.Sprintf("%s closed the connection without an answer", c.peer())
 		v.Evidence = evidences(asked, c.finIn.first, c.eof)
 		v.Try = []string{"the peer's log"}
 		return &finding{Verdict: v, at: c.eof.Time, fails: true, exact: 4}
 	}
-	if x := c.truncated(); x != nil && c.finIn.n > 0 && c.rstIn.n == 0 {
+	if x := c.truncated(); x != nil && c.finIn.n > 0 && c.rstIn.n == 0 && !c.torn() {
 		v.Cause, v.Text = "response-truncated", fmt.Sprintf("%s closed before the end of its answer to %s", c.peer(), x.text)
 		v.Evidence = evidences(x.at, x.answered, c.finIn.first)
 		v.Try = []string{"the server, or the limit of a proxy"}

@@ -160,9 +160,56 @@ type conn struct {
 	spun                  spun
 	tiny                  [2]tiny // sends, receives
 	trips                 trips
+	streams               [2]stream // sent, received
+	called, seen          [2]int64  // bytes of TCP, or datagrams: by calls, and by packets
 	slowest               event.Evident // the answer that took longest
 	slowestTook           int64
 	slowestOf             string
+}
+
+// stream is what has been seen of one direction of TCP.
+type stream struct {
+	next  uint32 // sequence number after what has been seen
+	known bool
+	hole  int64 // bytes before it that have not been seen
+}
+
+// follow takes a segment of n bytes.
+func (s *stream) follow(seq, n uint32) {
+	if !s.known {
+		s.next, s.known = seq, true
+	}
+	end := seq + n
+	if d := int32(seq - s.next); d > 0 {
+		s.hole += int64(d)
+	} else if d < 0 {
+		s.hole -= min(s.hole, int64(min(n, uint32(-d))))
+	}
+	if int32(end-s.next) > 0 {
+		s.next = end
+	}
+}
+
+// torn reports whether records of a connection are missing, although no loss was counted: a part of a stream was never
+// seen, or calls have moved more than packets. What was not seen of it then proves nothing.
+func (c *conn) torn() bool {
+	for d := range c.streams {
+		switch called, seen := c.called[d], c.seen[d]; {
+		case c.streams[d].hole > 0, seen > 0 && called > seen, c.names && called > 0 && called < seen:
+			return true
+		}
+	}
+	return c.tcp() && c.client && c.up != 0 && !c.Old && c.seen[1] > 0 && c.synAck.n == 0
+}
+
+// shreds reports whether so much of a connection is missing that its times mean nothing: a sixth.
+func (c *conn) shreds() bool {
+	var seen, missing int64
+	for d := range c.streams {
+		seen += c.seen[d]
+		missing += max(c.streams[d].hole, c.called[d]-c.seen[d], 0)
+	}
+	return seen > 0 && 6*missing > seen+missing
 }
 
 // handshake is what is known of one of TLS.

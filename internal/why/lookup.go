@@ -66,6 +66,8 @@ func (j *judgement) lookup(n *name) {
 	first := n.steps[0].asks.first.Time
 	for _, l := range n.steps {
 		switch {
+		case l.answers == 0 && l.torn():
+			continue // what was answered is not known
 		case l.answers == 0:
 			silent = l
 		case l.code == "NXDOMAIN":
@@ -109,6 +111,8 @@ func (j *judgement) lookup(n *name) {
 			v.Evidence = evidences(v.Evidence...)
 		}
 		f.Cost = until - first
+	case good == nil && n.torn():
+		return
 	case good == nil && failed != nil && (missing == nil || failed.answered >= missing.answered):
 		v.Cause, v.Text = "dns-servfail", fmt.Sprintf("%s answered %s for %s", server(failed), failed.code, failed.name)
 		v.Evidence = evidences(failed.asks.first, failed.answer)
@@ -206,6 +210,26 @@ func unreachable(l *lookup) *conn {
 		}
 	}
 	return nil
+}
+
+// torn reports whether records about a name are missing.
+func (n *name) torn() bool {
+	for _, l := range n.steps {
+		if l.torn() {
+			return true
+		}
+	}
+	return false
+}
+
+// torn reports whether records of the sockets of a question are missing.
+func (l *lookup) torn() bool {
+	for _, c := range l.conns {
+		if c.torn() {
+			return true
+		}
+	}
+	return false
 }
 
 // serverOf returns the address of the server that was asked.

@@ -131,9 +131,36 @@ func (g noter) Call(e *event.Entry, b *event.Call) {
 	if b.Role.Has(event.Sends) && b.Bytes > 0 {
 		c.sends++
 		c.tiny[0].add(e, b)
+		c.called[0] += c.moved(b)
 	} else if b.Role.Has(event.Receives) && b.Bytes > 0 {
 		c.tiny[1].add(e, b)
+		if !peeks(b) {
+			c.called[1] += c.moved(b)
+		}
 	}
+}
+
+// moved returns how much a call has moved: bytes of a stream, or datagrams.
+func (c *conn) moved(b *event.Call) int64 {
+	switch {
+	case c.tcp():
+		return b.Bytes
+	case b.Name == "sendmmsg" || b.Name == "recvmmsg":
+		return b.Ret
+	}
+	return 1
+}
+
+// peeks reports whether a call leaves what it has received (MSG_PEEK), or may have received nothing of the stream
+// (MSG_ERRQUEUE, MSG_OOB).
+func peeks(b *event.Call) bool {
+	const oob, peek, errqueue = 1, 2, 0x2000
+	for i := range b.Args {
+		if b.Args[i].Name == "flags" && b.Args[i].Raw&(oob|peek|errqueue) != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // room reports whether a call of poll waits for room to send.
@@ -239,6 +266,7 @@ func (g noter) Capture(e *event.Entry, b *event.Capture) {
 	}
 	out := b.Dir == event.DirOut
 	if b.Proto == event.ProtoUDP {
+		c.seen[dirOf(out)]++
 		c.data(e.Time, out, int64(b.Length)-8)
 		return
 	}
@@ -246,6 +274,13 @@ func (g noter) Capture(e *event.Entry, b *event.Capture) {
 		return
 	}
 	g.segment(e, b, c, out)
+}
+
+func dirOf(out bool) int {
+	if out {
+		return 0
+	}
+	return 1
 }
 
 func (c *conn) data(at int64, out bool, n int64) {
@@ -276,6 +311,12 @@ func (g noter) segment(e *event.Entry, b *event.Capture, c *conn, out bool) {
 		c.finOut.add(evident(e, event.LayerPkt, "FIN sent"))
 	} else if fin {
 		c.finIn.add(evident(e, event.LayerPkt, "FIN received"))
+	}
+	if s := &c.streams[dirOf(out)]; syn {
+		s.next, s.known = t.Seq+1, true
+	} else if t.Length > 0 || fin {
+		s.follow(t.Seq, t.Length)
+		c.seen[dirOf(out)] += int64(t.Length)
 	}
 	if !syn && !rst {
 		g.window(e, c, t, out)

@@ -164,22 +164,36 @@ func TestMachine(t *testing.T) {
 		tell func(*story)
 		want string
 	}{
-		"no listener":       {func(s *story) { refused(s); s.fact("listeners 80", "none") }, "error connect-refused"},
-		"elsewhere":         {func(s *story) { refused(s); s.fact("listeners 80", "127.0.0.1:80 waiting=0") }, "error connect-refused"},
-		"a listener":        {func(s *story) { refused(s); s.fact("listeners 80", "[::]:80 waiting=0") }, "error firewall-reject"},
-		"of another port":   {func(s *story) { refused(s); s.fact("listeners 81", "10.0.0.1:81 waiting=0") }, "error connect-refused"},
-		"rejected here":     {func(s *story) { refused(s); s.krn(here, "skb:drop", "NETFILTER_DROP", "S") }, "error firewall-reject"},
-		"no room":           {func(s *story) { s.packet(here, out, syn, 0); s.krn(here, "tcp:listen-overflow", "", "S"); again(s) }, "error accept-queue-full"},
-		"another key":       {func(s *story) { s.packet(here, out, syn, 0); s.krn(here, "skb:drop", "TCP_MD5NOTFOUND", "S"); again(s) }, "error tcp-md5-mismatch"},
-		"damaged":           {func(s *story) { s.packet(here, out, syn, 0); s.krn(here, "skb:drop", "TCP_CSUM", "S."); again(s) }, "error reply-dropped-local"},
-		"dropped in queue":  {func(s *story) { s.packet(here, out, syn, 0); s.krn(here, "skb:drop", "QDISC_DROP", "S"); again(s) }, "error qdisc-drop"},
-		"table full":        {func(s *story) { s.packet(here, out, syn, 0); s.krn(here, "skb:drop", "NETFILTER_DROP", "S"); s.fact("conntrack", "65536 of 65536"); again(s) }, "error conntrack-full"},
-		"table not full":    {func(s *story) { s.packet(here, out, syn, 0); s.krn(here, "skb:drop", "NETFILTER_DROP", "S"); s.fact("conntrack", "5 of 65536"); again(s) }, "error firewall-drop-local"},
-		"proxy":             {func(s *story) { s.fact("env http_proxy", "http://10.0.0.1:80/"); refused(s) }, "error proxy-misconfigured, error connect-refused"},
-		"proxy by default":  {func(s *story) { s.fact("env ALL_PROXY", "10.0.0.1"); refused(s) }, "error proxy-misconfigured, error connect-refused"},
-		"not that proxy":    {func(s *story) { s.fact("env http_proxy", "http://10.0.0.1:3128/"); refused(s) }, "error connect-refused"},
-		"no proxy":          {func(s *story) { s.fact("env no_proxy", "10.0.0.1:80"); refused(s) }, "error connect-refused"},
-		"nonsense":          {func(s *story) { s.fact("env http_proxy", "@:/#"); s.fact("listeners 80", "x waiting=, , :"); refused(s) }, "error connect-refused"},
+		"no listener":      {func(s *story) { refused(s); s.fact("listeners 80", "none") }, "error connect-refused"},
+		"elsewhere":        {func(s *story) { refused(s); s.fact("listeners 80", "127.0.0.1:80 waiting=0") }, "error connect-refused"},
+		"a listener":       {func(s *story) { refused(s); s.fact("listeners 80", "[::]:80 waiting=0") }, "error firewall-reject"},
+		"of another port":  {func(s *story) { refused(s); s.fact("listeners 81", "10.0.0.1:81 waiting=0") }, "error connect-refused"},
+		"rejected here":    {func(s *story) { refused(s); s.krn(here, "skb:drop", "NETFILTER_DROP", "S") }, "error firewall-reject"},
+		"no room":          {func(s *story) { s.packet(here, out, syn, 0); s.krn(here, "tcp:listen-overflow", "", "S"); again(s) }, "error accept-queue-full"},
+		"another key":      {func(s *story) { s.packet(here, out, syn, 0); s.krn(here, "skb:drop", "TCP_MD5NOTFOUND", "S"); again(s) }, "error tcp-md5-mismatch"},
+		"damaged":          {func(s *story) { s.packet(here, out, syn, 0); s.krn(here, "skb:drop", "TCP_CSUM", "S."); again(s) }, "error reply-dropped-local"},
+		"dropped in queue": {func(s *story) { s.packet(here, out, syn, 0); s.krn(here, "skb:drop", "QDISC_DROP", "S"); again(s) }, "error qdisc-drop"},
+		"table full": {func(s *story) {
+			s.packet(here, out, syn, 0)
+			s.krn(here, "skb:drop", "NETFILTER_DROP", "S")
+			s.fact("conntrack", "65536 of 65536")
+			again(s)
+		}, "error conntrack-full"},
+		"table not full": {func(s *story) {
+			s.packet(here, out, syn, 0)
+			s.krn(here, "skb:drop", "NETFILTER_DROP", "S")
+			s.fact("conntrack", "5 of 65536")
+			again(s)
+		}, "error firewall-drop-local"},
+		"proxy":            {func(s *story) { s.fact("env http_proxy", "http://10.0.0.1:80/"); refused(s) }, "error proxy-misconfigured, error connect-refused"},
+		"proxy by default": {func(s *story) { s.fact("env ALL_PROXY", "10.0.0.1"); refused(s) }, "error proxy-misconfigured, error connect-refused"},
+		"not that proxy":   {func(s *story) { s.fact("env http_proxy", "http://10.0.0.1:3128/"); refused(s) }, "error connect-refused"},
+		"no proxy":         {func(s *story) { s.fact("env no_proxy", "10.0.0.1:80"); refused(s) }, "error connect-refused"},
+		"nonsense": {func(s *story) {
+			s.fact("env http_proxy", "@:/#")
+			s.fact("listeners 80", "x waiting=, , :")
+			refused(s)
+		}, "error connect-refused"},
 		"several listeners": {func(s *story) { s.late(here, "127.0.0.1:80 waiting=3, 10.0.0.1:80 waiting=3, 10.0.0.1:80 waiting=0") }, "warning reuseport-imbalance"},
 		"all are busy":      {func(s *story) { s.late(here, "10.0.0.1:80 waiting=3, 10.0.0.1:80 waiting=1") }, "warning server-slow"},
 	} {

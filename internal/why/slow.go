@@ -71,7 +71,15 @@ func (j *judgement) reuse() {
 }
 
 func (j *judgement) owners(c *conn) (list []*finding) {
-	b := c.life.Budget
+	b := *c.life.Budget
+	if c.shreds() {
+		return nil
+	}
+	if c.torn() && c.zeroOut.n == 0 {
+		// Data behind what is missing is taken for data that is here and not read.
+		b[event.ShareTransfer] += b[event.ShareQueue]
+		b[event.ShareQueue] = 0
+	}
 	cost := func(s event.Share) bool { return j.costly(b[s]) }
 	put := func(cause string, ns int64, text string, try ...string) *finding {
 		f := &finding{Verdict: event.Verdict{Cause: cause, Cost: ns, Text: text, Try: try}}

@@ -179,6 +179,9 @@ func tlsPort(port uint16) bool {
 func (j *judgement) mismatched(c *conn) *finding {
 	ours, theirs := c.spoke[0], c.spoke[1]
 	v := event.Verdict{Evidence: evidences(c.said[0], c.said[1])}
+	if c.torn() {
+		return nil
+	}
 	if !c.server && ours == "http" && c.received == 0 && tlsPort(c.Peer.Port()) && c.endedFirst() {
 		v.Cause, v.Text = "plain-to-tls-port", fmt.Sprintf("%s was asked in plain text and ended the connection: on that port it probably speaks TLS", c.peer())
 		v.Evidence = append(v.Evidence, evidences(c.finIn.first, c.rstIn.first)...)

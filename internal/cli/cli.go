@@ -60,6 +60,7 @@ type app struct {
 	alone          bool            // there is no second process; see MainAlone
 	code           int             // exit code if there is no error
 	in             *inside         // connection to the collector, in the unprivileged process; else nil
+	confined       bool            // that process has given up what reading and printing do not need
 	inputs         []os.FileInfo   // the input files that this process has opened itself
 	over           <-chan struct{} // when it is closed, reads of standard input as a file return io.EOF
 }

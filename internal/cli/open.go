@@ -83,6 +83,9 @@ func (a *app) open(parent context.Context, v *viewFlags, w *writeFlags, in *file
 	if a.outside() {
 		return a.twoRooms(parent, allowed{in: names, out: *w, lines: v.output})
 	}
+	if v.format == "why" && !v.json && v.output == "" && len(names) == 2 && a.recording(names[0]) && a.recording(names[1]) {
+		return a.compare(parent, in, names)
+	}
 	closeOut := func() error { return nil }
 	out := &writer{}
 	began := time.Now()

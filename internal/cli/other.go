@@ -83,6 +83,7 @@ func toldFiles(verb, short, long string, files func(*cobra.Command, *viewFlags, 
 		RunE: func(cmd *cobra.Command, args []string) error { return files(cmd, &v, &in, args) },
 	}
 	v.add(cmd)
+	v.addWhy(verb, cmd.Flags())
 	in.add(cmd.Flags())
 	return cmd
 }

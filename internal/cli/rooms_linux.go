@@ -95,9 +95,10 @@ func exitOf(err error) error {
 // confine drops all privileges that reading and printing do not need. It is called before the first byte
 // of input is decoded.
 func (a *app) confine(resolve bool) {
-	if a.in == nil {
+	if a.in == nil || a.confined {
 		return
 	}
+	a.confined = true
 	_, _ = time.Now().Local().Zone() // loads the time zone file
 	if err := a.in.Confine(resolve); err != nil {
 		fmt.Fprintf(a.stderr, "pidwire: the printing process could not drop all of its privileges: %v\n", err)

@@ -49,6 +49,7 @@ func (a *app) toldCommand(c told) *cobra.Command {
 	f.BoolVar(&files, "files", false, "the arguments are files")
 	_ = f.MarkHidden("files")
 	t.view.add(cmd)
+	t.view.addWhy(c.verb, f)
 	in.add(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var argv []string

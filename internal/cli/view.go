@@ -37,6 +37,7 @@ type viewFlags struct {
 	durFlag bool // -T: accepted, the default
 	output  string
 	json    bool
+	md      bool // --md, of why
 	summary bool
 	colour  string
 	numeric bool
@@ -118,6 +119,9 @@ func (v *viewFlags) parse() error {
 	}
 	if v.json && v.summary {
 		return usageError("--json and -c exclude each other")
+	}
+	if v.md && v.json {
+		return usageError("--md and --json exclude each other")
 	}
 	if flag := v.partial(); v.format == "why" && flag != "" {
 		return usageError("why judges all calls, packets and events: remove %s", flag)

@@ -15,7 +15,8 @@ import (
 
 // Options control the lines.
 type Options struct {
-	Start int64 // ns since the epoch: the zero of times
+	Start    int64 // ns since the epoch: the zero of times
+	Markdown bool  // for the report of an issue
 }
 
 // Sink writes verdicts to w when it is closed.
@@ -58,6 +59,10 @@ func (s *Sink) Flush() error { return nil }
 // Close writes everything.
 func (s *Sink) Close() error {
 	var b []byte
+	if s.o.Markdown {
+		_, err := s.w.Write(s.markdown())
+		return err
+	}
 	problems := 0
 	for _, v := range s.list {
 		if v.Severity != event.Info {
@@ -129,6 +134,53 @@ func (s *Sink) problem(b []byte, v *event.Verdict) []byte {
 			names = append(names, l.String())
 		}
 		b = fold(b, "    missing   ", "layers "+strings.Join(names, ", ")+" would make it more certain")
+	}
+	return b
+}
+
+// markdown returns everything in Markdown. Text from outside is in code spans, in which nothing has a meaning.
+func (s *Sink) markdown() []byte {
+	var b []byte
+	code := func(text string) string {
+		return "`` " + strings.ReplaceAll(clean.Text(text), "``", "` `") + " ``"
+	}
+	problems := 0
+	for _, v := range s.list {
+		if v.Severity == event.Info {
+			continue
+		}
+		problems++
+		b = fmt.Appendf(b, "### %d. %s\n\n%s\n\n", problems, v.Cause, code(v.Text))
+		if v.Cost > 0 {
+			b = fmt.Appendf(b, "- cost: %s, %.0f %% of the time\n", notation.AppendDuration(nil, v.Cost), 100*v.Share)
+		}
+		if v.Count > 1 {
+			b = fmt.Appendf(b, "- %d times\n", v.Count)
+		}
+		for i := range v.Evidence {
+			e := &v.Evidence[i]
+			b = fmt.Appendf(b, "- evidence: %.6f %s #%d %s\n", float64(e.Time-s.o.Start)/1e9, e.Layer, e.Seq, code(e.Text))
+		}
+		for _, t := range v.Try {
+			b = fmt.Appendf(b, "- try: %s\n", code(t))
+		}
+		b = append(b, '\n')
+	}
+	if problems == 0 {
+		b = append(b, "No problem seen.\n\n"...)
+	}
+	for _, v := range s.list {
+		if v.Severity == event.Info {
+			b = fmt.Appendf(b, "- harmless: %s\n", code(v.Text))
+		}
+	}
+	for l, n := range s.lost {
+		if n > 0 {
+			b = fmt.Appendf(b, "- lost %d events of layer %s: what was not seen there proves nothing\n", n, event.Layer(l))
+		}
+	}
+	if t := s.time(nil); len(t) > 0 {
+		b = fmt.Appendf(b, "\n```\n%s```\n", t)
 	}
 	return b
 }

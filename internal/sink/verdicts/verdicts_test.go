@@ -18,8 +18,13 @@ func TestContract(t *testing.T) {
 
 func shown(t *testing.T, list ...event.Body) string {
 	t.Helper()
+	return shownAs(t, verdicts.Options{Start: 1e9}, list...)
+}
+
+func shownAs(t *testing.T, o verdicts.Options, list ...event.Body) string {
+	t.Helper()
 	var b bytes.Buffer
-	s := verdicts.New(&b, verdicts.Options{Start: 1e9})
+	s := verdicts.New(&b, o)
 	for _, body := range list {
 		if err := s.Write(&event.Entry{Event: event.Event{Time: 2e9, Body: body}}); err != nil {
 			t.Fatal(err)
@@ -70,5 +75,22 @@ func TestLost(t *testing.T) {
 func TestNone(t *testing.T) {
 	if got, want := shown(t), "ok  no problem seen\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	o := verdicts.Options{Start: 1e9, Markdown: true}
+	got := shownAs(t, o, &event.Verdict{
+		Rank: 1, Cause: "unix-socket-missing", Severity: event.Failure, Cost: 5_010_000_000, Share: 0.94, Count: 2, Text: "no `x``y` <b>\n",
+		Evidence: []event.Evident{{Layer: event.LayerSys, Seq: 3, Time: 1_500_000_000, Text: "connect()"}}, Try: []string{"start it"},
+	}, &event.Verdict{Rank: 2, Cause: "no-route", Text: "no route", Evidence: []event.Evident{{Seq: 1}}}, &event.Lost{Layer: event.LayerPkt, Count: 2},
+		&event.Message{Proto: "conn", Budget: &event.Budget{event.SharePeer: 90_000_000}})
+	want := "### 1. unix-socket-missing\n\n`` no `x` `y` <b>\\n ``\n\n- cost: 5.010s, 94 % of the time\n- 2 times\n- evidence: 0.500000 sys #3 `` connect() ``\n- try: `` start it ``\n\n" +
+		"- harmless: `` no route ``\n- lost 2 events of layer pkt: what was not seen there proves nothing\n\n```\ntime  peer 90.00ms (100 %)\n```\n"
+	if got != want {
+		t.Errorf("shown:\n%s\nwant:\n%s", got, want)
+	}
+	if got := shownAs(t, o); got != "No problem seen.\n\n" {
+		t.Errorf("%q", got)
 	}
 }

@@ -118,16 +118,20 @@ func address(f *failure) string {
 // leaks judges connections that the peer has closed and this end keeps.
 func (j *judgement) leaks() {
 	const few, moment = 5, second
-	var first *conn
+	f := &finding{leak: true, about: "close", until: j.end}
 	n := 0
 	v := event.Verdict{Cause: "close-wait-leak", Try: []string{"close the socket after recv() = 0"}}
+	counted := map[[2]netip.AddrPort]bool{}
+	closed := map[[2]netip.AddrPort]bool{}
 	for _, c := range j.list {
+		ends := [2]netip.AddrPort{c.Local, c.Peer}
+		closed[ends] = closed[ends] || c.closedAt != 0
 		if c.closeWait.Seq == 0 || c.state != stateCloseWait || c.closedAt != 0 || j.end-c.closeWait.Time < moment {
 			continue
 		}
-		n++
-		if first == nil {
-			first = c
+		counted[ends] = true
+		if n++; n == 1 {
+			f.at, f.task, f.conn = c.closeWait.Time, c.task, c
 		}
 		if len(v.Conns) < mostConns {
 			v.Conns = append(v.Conns, c.N)
@@ -136,12 +140,25 @@ func (j *judgement) leaks() {
 			v.Evidence = append(v.Evidence, c.closeWait)
 		}
 	}
+	for i := range j.left {
+		l := &j.left[i]
+		if ends := [2]netip.AddrPort{l.local, l.peer}; counted[ends] || closed[ends] || j.end-l.at.Time < moment {
+			continue
+		}
+		if n++; n == 1 {
+			f.at, f.task = l.at.Time, l.task
+		}
+		if len(v.Evidence) < mostEvidence {
+			v.Evidence = append(v.Evidence, l.at)
+		}
+	}
 	if n < few {
 		return
 	}
 	v.Count = n
 	v.Text = strconv.Itoa(n) + " connections are in CLOSE_WAIT: their peers have closed, and the process has not"
-	j.add(&finding{Verdict: v, at: first.closeWait.Time, until: j.end, task: first.task, conn: first, leak: true, about: "close"})
+	f.Verdict = v
+	j.add(f)
 }
 
 // connects judges connections that were not made.

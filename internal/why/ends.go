@@ -54,6 +54,11 @@ func (j *judgement) ended(c *conn) *finding {
 		v.Evidence = evidences(reset.hits.first)
 		v.Missing = j.missing(event.LayerPkt)
 		return &finding{Verdict: v, at: reset.hits.first.Time, fails: true, exact: 3}
+	case c.sack.n > 0 && c.streams[1].hole > int64(c.streams[1].most) && j.costly(j.lasted(c, c.sack.first.Time)) && c.finIn.n+c.rstIn.n == 0 && int(c.streams[1].most) < max(c.mss, 1000):
+		v.Cause, v.Text = "pmtu-blackhole", fmt.Sprintf("full-size segments of %s do not arrive, smaller ones do: %d bytes are missing for %s", c.peer(), c.streams[1].hole, since(j.lasted(c, c.sack.first.Time)))
+		v.Evidence = evidences(asked, c.sack.first, c.sack.last)
+		v.Try = []string{"let ICMP \"fragmentation needed\" through; clamp the MSS", "a smaller MTU on this side: ip link set DEV mtu 1280"}
+		return &finding{Verdict: v, at: c.sack.first.Time, until: j.closed(c), fails: true, exact: 6}
 	case c.again.n >= 2 && c.zeroIn.n == 0 && c.again.last.Time > c.lastIn && j.costly(j.lasted(c, c.again.first.Time)) && c.again.n == c.againBig.n && c.received > 0:
 		v.Cause, v.Text = "pmtu-blackhole", fmt.Sprintf("full-size segments to %s are lost again and again, small ones pass", c.peer())
 		v.Evidence = evidences(c.again.first, c.again.last, c.resent.last)

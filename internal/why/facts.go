@@ -47,9 +47,17 @@ type facts struct {
 	said      []*exchange // in order
 	spinning  map[uint32]*spin
 	gaps      []gap
+	left      []leftOver
 	known     []fact
 	last      event.Evident // the last entry
 	quiet     silence
+}
+
+// leftOver is a connection that was there at attach, and that its peer had closed.
+type leftOver struct {
+	local, peer netip.AddrPort
+	task        event.Task
+	at          event.Evident
 }
 
 // fact is what was read of the machine, as a process sees it.
@@ -85,7 +93,8 @@ type success struct {
 	connected bool // a connection was made
 	unix      bool
 	family    uint16
-	what      string // or a call of this name returned what it was asked for
+	peer      netip.AddrPort // of a connection
+	what      string         // or a call of this name returned what it was asked for
 }
 
 // failure is a call that failed, other than one on a connection.
@@ -160,8 +169,8 @@ type conn struct {
 	spun                  spun
 	tiny                  [2]tiny // sends, receives
 	trips                 trips
-	streams               [2]stream // sent, received
-	called, seen          [2]int64  // bytes of TCP, or datagrams: by calls, and by packets
+	streams               [2]stream     // sent, received
+	called, seen          [2]int64      // bytes of TCP, or datagrams: by calls, and by packets
 	slowest               event.Evident // the answer that took longest
 	slowestTook           int64
 	slowestOf             string
@@ -171,7 +180,8 @@ type conn struct {
 type stream struct {
 	next  uint32 // sequence number after what has been seen
 	known bool
-	hole  int64 // bytes before it that have not been seen
+	hole  int64  // bytes before it that have not been seen
+	most  uint32 // of a segment
 }
 
 // follow takes a segment of n bytes.
@@ -179,6 +189,7 @@ func (s *stream) follow(seq, n uint32) {
 	if !s.known {
 		s.next, s.known = seq, true
 	}
+	s.most = max(s.most, n)
 	end := seq + n
 	if d := int32(seq - s.next); d > 0 {
 		s.hole += int64(d)
@@ -191,11 +202,11 @@ func (s *stream) follow(seq, n uint32) {
 }
 
 // torn reports whether records of a connection are missing, although no loss was counted: a part of a stream was never
-// seen, or calls have moved more than packets. What was not seen of it then proves nothing.
+// seen, and the kernel did not miss it, or calls have moved more than packets. What was not seen of it then proves nothing.
 func (c *conn) torn() bool {
 	for d := range c.streams {
 		switch called, seen := c.called[d], c.seen[d]; {
-		case c.streams[d].hole > 0, seen > 0 && called > seen, c.names && called > 0 && called < seen:
+		case c.streams[d].hole > 0 && (d == 0 || c.sack.n == 0), seen > 0 && called > seen, c.names && called > 0 && called < seen:
 			return true
 		}
 	}
@@ -207,6 +218,9 @@ func (c *conn) shreds() bool {
 	var seen, missing int64
 	for d := range c.streams {
 		seen += c.seen[d]
+		if d == 1 && c.sack.n > 0 {
+			continue
+		}
 		missing += max(c.streams[d].hole, c.called[d]-c.seen[d], 0)
 	}
 	return seen > 0 && 6*missing > seen+missing

@@ -23,11 +23,9 @@ func (g noter) Process(e *event.Entry, b *event.Process) {
 }
 
 func (g noter) SockFound(e *event.Entry, b *event.SockFound) {
-	if c := g.conn(e); c != nil {
-		c.state = b.Sock.State
-		if b.Sock.State == stateCloseWait {
-			c.closeWait = evident(e, event.LayerSys, "it was in CLOSE_WAIT already")
-		}
+	// It has no connection before it is used.
+	if s := &b.Sock; s.State == stateCloseWait && s.Protocol == event.ProtoTCP && len(g.left) < maxConns {
+		g.left = append(g.left, leftOver{local: s.Local, peer: s.Peer, task: e.Task.Clone(), at: evident(e, event.LayerSys, "it was in CLOSE_WAIT already, to "+s.Peer.String())})
 	}
 }
 
@@ -71,7 +69,7 @@ func (g noter) State(e *event.Entry, b *event.State) {
 func (g noter) connected(e *event.Entry, c *conn) {
 	if c.up == 0 {
 		c.up = e.Time
-		g.succeeded(success{at: e.Time, pid: c.task.PID, connected: c.client, family: c.Family})
+		g.succeeded(success{at: e.Time, pid: c.task.PID, connected: c.client, family: c.Family, peer: c.Peer})
 	}
 }
 

@@ -279,3 +279,22 @@ func TestManyGaps(t *testing.T) {
 		t.Errorf("%d gaps, %d facts, %d spins", len(g.gaps), len(g.known), len(g.spinning))
 	}
 }
+
+// TestLeftOver checks connections that were in CLOSE_WAIT at attach: they count unless they are closed.
+func TestLeftOver(t *testing.T) {
+	found := func(s *story, n, close int) {
+		s.list = nil
+		for i := range n {
+			c := tcp(uint32(i+1), fmt.Sprintf("10.0.0.2:%d", 1000+i))
+			s.add(nil, &event.SockFound{Sock: event.Sock{State: stateCloseWait, Protocol: event.ProtoTCP, Local: c.Local, Peer: c.Peer}})
+		}
+		s.wait(2 * second)
+		for i := range close {
+			c := tcp(uint32(i+1), fmt.Sprintf("10.0.0.2:%d", 1000+i))
+			s.add(c, &event.State{From: stateCloseWait, To: event.TCPClose})
+		}
+	}
+	judge(t, "warning close-wait-leak", func(s *story) { found(s, 6, 0) })
+	judge(t, "", func(s *story) { found(s, 6, 3) })
+	judge(t, "", func(s *story) { found(s, 4, 0) })
+}

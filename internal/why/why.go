@@ -266,6 +266,9 @@ func (j *judgement) overcome(f *finding) (at int64, family uint16) {
 
 // undone reports whether a success is one of what failed.
 func (f *finding) undone(s success) bool {
+	if f.conn != nil && s.connected && s.peer.IsValid() && s.peer == f.conn.Peer {
+		return true // perhaps another process of the command has tried again
+	}
 	if f.task.PID != s.pid {
 		return false
 	}

@@ -125,6 +125,7 @@ func (d *Decoder) acceptFull(_ *event.Kernel, a *[6]uint64, addr []byte) {
 func (d *Decoder) gap(e *event.Kernel, a *[6]uint64, _ []byte) {
 	total, ready, disk, slept, other := a[0], a[1], a[2], a[3], a[4]
 	e.Dur = int64(total)
+	e.Context, e.Depth = event.ContextUnknown, 0 // in no call: it is not shown below one
 	d.nanoseconds("cpu", total-min(total, ready+disk+slept+other))
 	d.nanoseconds("ready", ready)
 	d.nanoseconds("disk", disk)
